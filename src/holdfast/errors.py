@@ -1,0 +1,79 @@
+"""Every exception Holdfast raises.
+
+::
+
+    HoldfastError
+    ├── ConfigurationError (ValueError)      a setting is wrong or missing
+    ├── EncodeError (TypeError)              a session value cannot be kept
+    ├── DecodeError                          stored bytes are not a record of ours
+    ├── SessionConflict                      another request changed the session first
+    └── StoreError                           the store could not do its work
+        ├── StoreUnavailable                 it did not answer, or answered with a fault
+        └── RecordTooLarge                   the record exceeds what it can hold
+
+Expected outcomes (missing, expired, gone, conflict) are return values, see `holdfast.store`.
+No message ever contains a token, a key or a payload; a driver's own error is in ``__cause__``.
+"""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """The root of the tree: ``except HoldfastError`` catches everything Holdfast raises."""
+
+
+class ConfigurationError(HoldfastError, ValueError):
+    """A setting is wrong or missing. The message names the setting, the value and the fix."""
+
+
+class EncodeError(HoldfastError, TypeError):
+    """A session value cannot be kept. *path* names it, as in ``session['cart'][0]``."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path} {problem}")
+        self.path = path
+
+
+class DecodeError(HoldfastError):
+    """Stored bytes are not a record this version can read: damaged, foreign or newer.
+
+    *unknown_format* is True when the format byte itself is not one of ours, which a newer
+    release writing to the same store also causes.
+    """
+
+    def __init__(self, message: str, *, unknown_format: bool = False) -> None:
+        super().__init__(message)
+        self.unknown_format = unknown_format
+
+
+class SessionConflict(HoldfastError):
+    """Another request changed the session first and the change could not be merged.
+
+    Raised on the first conflict with ``SESSION_ON_CONFLICT="error"``, and otherwise when the bounded
+    retries are used up. The stored session is the other request's, whole; nothing of this one is in it.
+    """
+
+
+class StoreError(HoldfastError):
+    """The store could not do its work."""
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer, or answered with a fault: never a statement about the session.
+
+    Whether a write was applied is unknown.
+    """
+
+
+class RecordTooLarge(StoreError):
+    """The record exceeds what the store can hold. Nothing was stored; the old record is intact.
+
+    *size* and *limit* are in bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"a session record of {size} bytes exceeds the limit of {limit} bytes: keep less in the session, or raise the limit"
+        )
+        self.size = size
+        self.limit = limit

@@ -1,0 +1,147 @@
+"""The contract between Holdfast and a place that keeps records.
+
+A store is a dumb, atomic, versioned, expiring byte cell with one optional index value. Tokens, hashing,
+encryption, serializing, merging, timeouts, cookies and events are the core's work; a store never sees any of
+them. `holdfast.testing.StoreContract` checks everything that is promised here.
+
+**Keys** are 64 lower-case hex digits made by the core. **Times** (*expires_at*, *grace_until*, *now*) are absolute,
+in milliseconds since the epoch, from the core's clock. **Data** is binary, from no bytes to the store's limit.
+**Live** means: there, and *expires_at* is later than now. An expired record is not there, purged or not.
+
+Expected outcomes are return values. An exception means that the system is broken, and it is one of two:
+`StoreUnavailable` (no answer, or a fault) and `RecordTooLarge`. An outage is never None, never Gone, never False.
+
+The laws:
+
+1.  `create` never overwrites a live record.
+2.  Of any number of concurrent `replace` calls that expect one version, exactly one wins.
+3.  After `delete` returned, `replace` is `Gone` and `touch` is False, for ever: only `create` (or the *new* side of `move`)
+    makes a record, and a version from before the delete never matches again.
+4.  `touch` changes neither data nor version, never shortens a life, never revives.
+5.  From *expires_at* on, a record is invisible to `load`, `replace`, `touch`, `keys_of` and `scan`.
+6.  Every live record with owner *o* is in ``keys_of(o)``. More keys than that are allowed; the core filters.
+7.  `delete` is idempotent.
+8.  An outage raises.
+9.  `scan` ends, and yields every record that lives throughout.
+10. Data comes back as it went in.
+11. Changing the owner moves the index entry.
+12. `move` is all or nothing: on `Gone` or `Conflict` the new key does not load, and a crash between its steps
+    leaves at least one key that works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+from holdfast.record import Conflict, Gone, Page, Record, Version
+
+__all__ = ["Closes", "Conflict", "Gone", "Indexes", "Iterates", "Page", "Pings", "Purges", "Record", "Rotates", "Store", "Version"]
+
+
+class Store(Protocol):
+    """The five methods every store has."""
+
+    def load(self, key: str, /) -> Record | None:
+        """Return the live record under *key*, or None when it is missing or expired. Never writes."""
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        """Make a record where no live one is, and return its version; None when a live one is there, unharmed.
+
+        With an *owner*, the index entry is written before the record can be loaded.
+
+        Raises:
+            RecordTooLarge: The data exceeds the limit; nothing is stored.
+        """
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        """Write data, expiry and owner if the live record still has the version *expect*, and return the new version.
+
+        *expires_at* may be earlier than before. Returns `Conflict` when the record has another version and `Gone`
+        when no live record is there; neither writes anything.
+
+        Raises:
+            RecordTooLarge: The data exceeds the limit; the old record is intact.
+        """
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        """Let the live record live until *expires_at* if that is later, and return True; False when there is none."""
+
+    def delete(self, key: str, /) -> bool:
+        """Remove the record and its index entry. Return whether a live one was there."""
+
+
+@runtime_checkable
+class Rotates(Protocol):
+    """A store that rotates in one atomic step. Without it the core uses create, replace and delete."""
+
+    def move(
+        self,
+        old: str,
+        new: str,
+        data: bytes,
+        tombstone: bytes,
+        /,
+        *,
+        expect: Version,
+        expires_at: int,
+        grace_until: int,
+        owner: str | None = None,
+    ) -> Version | Conflict | Gone:
+        """Create *new* with *data*, *expires_at* and *owner*, and replace *old* by *tombstone*, ownerless, until *grace_until*.
+
+        Happens only if the live record under *old* still has the version *expect*; returns the version of *new*.
+        Returns `Conflict` (about *old*) or `Gone` with nothing written.
+        """
+
+
+@runtime_checkable
+class Indexes(Protocol):
+    """A store that finds the records of an owner."""
+
+    def keys_of(self, owner: str, /) -> Iterable[str]:
+        """Return the keys of every live record with *owner*, in any order, perhaps with stale ones among them."""
+
+
+@runtime_checkable
+class Iterates(Protocol):
+    """A store that can be walked from end to end."""
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        """Return about *limit* live records from *after* (None: the start) and where to go on.
+
+        A record that lives through the whole scan is yielded at least once; it may be yielded twice.
+        """
+
+
+@runtime_checkable
+class Purges(Protocol):
+    """A store that does not remove expired records by itself."""
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        """Remove at most *limit* records with ``expires_at <= now`` and return how many.
+
+        A record that is touched meanwhile survives. Does not block other calls for longer than one batch.
+        """
+
+
+@runtime_checkable
+class Pings(Protocol):
+    """A store that can be asked whether it works."""
+
+    def ping(self) -> None:
+        """Return if the store answers.
+
+        Raises:
+            StoreUnavailable: It does not.
+        """
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A store that holds connections or files."""
+
+    def close(self) -> None:
+        """Release what the store itself opened, not what it was given. Idempotent."""

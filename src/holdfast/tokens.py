@@ -1,0 +1,87 @@
+"""Tokens and what is derived from them.
+
+A token is the secret in the cookie. A store sees only the key made from it, so that a copy of the store opens
+no session. Derivations are separated by length-prefixed labels: no two (purpose, namespace) pairs collide.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+
+TOKEN_BYTES = 32
+
+# 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+
+
+def new_token() -> str:
+    """Return a fresh token: 32 bytes of the operating system's randomness as 43 base64url characters.
+
+    Raises:
+        OSError: The system has no randomness. There is no fallback.
+    """
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether *text* is the canonical spelling of a token."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _labelled(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+class Keys:
+    """Derives the keys of one namespace (``SESSION_KEY_PREFIX``) and the owner values of its users.
+
+    *owner_secret* makes owner values an HMAC, so that a copy of the store does not tell which user it is about.
+    """
+
+    def __init__(self, namespace: str, *, owner_secret: bytes | None = None) -> None:
+        self.namespace = namespace
+        name = namespace.encode()
+        self._session = hashlib.sha256(_labelled(b"session", name))
+        self._cutoff = hashlib.sha256(_labelled(b"cutoff", name))
+        self._owner_label = _labelled(b"owner", name)
+        self._owner_secret = owner_secret or b""
+
+    def key_of(self, token: str) -> str:
+        """Return the key a session is stored under: 64 lower-case hex digits."""
+        digest = self._session.copy()
+        digest.update(token.encode())
+        return digest.hexdigest()
+
+    def cutoff_key(self, owner: str) -> str:
+        """Return the key of the owner's cut-off record."""
+        digest = self._cutoff.copy()
+        digest.update(owner.encode())
+        return digest.hexdigest()
+
+    def owner_of(self, user_id: object) -> str:
+        """Return the owner value of a user id, which is taken as its text: 64 lower-case hex digits."""
+        return hmac.digest(self._owner_secret, self._owner_label + str(user_id).encode(), "sha256").hex()
+
+
+def seal_successor(old: str, new: str) -> bytes:
+    """Return 32 bytes from which only the holder of the token *old* can make the token *new*.
+
+    A one-time pad: the pad is an HMAC under *old*, which is random, secret and superseded only once.
+    """
+    pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
+    return bytes(a ^ b for a, b in zip(_raw(new), pad, strict=True))
+
+
+def open_successor(old: str, sealed: bytes) -> str:
+    """Return the token that `seal_successor` sealed under *old*."""
+    pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
+    raw = bytes(a ^ b for a, b in zip(sealed, pad, strict=True))
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _raw(token: str) -> bytes:
+    return base64.urlsafe_b64decode(token + "=")
