@@ -1,0 +1,91 @@
+# `make` alone lists what there is. Every target sets up what it needs; a second run finds it done.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 5000
+STORE ?=
+ARGS ?=
+# The interpreter that .venv is made with; the first one that works when not given.
+PYTHON ?= $(shell scripts/find-python)
+
+.PHONY: help
+help: ## List the targets
+	@echo "usage: make <target> [PYTHON=python3.12] [ARGS=...]"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-9s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: $(VENV)/.dev ## Make .venv with Holdfast, its tests and its checks
+
+.PHONY: demo
+demo: $(VENV)/.run ## Serve the demo shop on 127.0.0.1 (PORT=5000, STORE=sqlite:///shop.db)
+	@PORT='$(PORT)' STORE='$(STORE)' $(BIN)/python examples/demo
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests (ARGS="-k cookie" picks some)
+	@scripts/install-test-tools
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: lint types layers docs ## Run every check but the tests
+
+.PHONY: fmt
+fmt: $(VENV)/.dev ## Format the code and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style, formatting, and a sentence on every test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/interrogate --quiet tests
+
+.PHONY: types
+types: $(VENV)/.dev ## Check types, strictly
+	@$(BIN)/mypy
+
+.PHONY: layers
+layers: $(VENV)/.dev ## Check which module imports which
+	@$(BIN)/lint-imports
+
+.PHONY: cov
+cov: $(VENV)/.dev ## Run the tests with branch coverage; htmlcov/index.html shows the lines
+	@scripts/install-test-tools
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing --cov-report=html $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Check links and code blocks in the docs
+	@$(BIN)/python scripts/check_docs.py
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure (as soon as there is benchmarks/)
+	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python benchmarks $(ARGS); else echo "There are no benchmarks yet."; fi
+
+.PHONY: matrix
+matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask
+	@scripts/install-test-tools
+	@scripts/matrix $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the other targets made, .venv too
+	rm -rf $(VENV) .venv-matrix build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, so that `make demo` does not wait for the test tools. Both are renewed when pyproject.toml changes.
+$(VENV)/bin/python:
+	@test -n '$(PYTHON)' || { echo "Holdfast needs Python 3.10 or later with venv; set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@ $(VENV)/.run
