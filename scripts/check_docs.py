@@ -1,0 +1,70 @@
+"""Check the Markdown files: every relative link and anchor leads somewhere, every Python block compiles."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FENCE = re.compile(
+    r"^(?P<indent> *)(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)(?P=fence) *$",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(?P<title>.+?) *$", re.MULTILINE)
+
+
+def prose(text: str) -> str:
+    """Return *text* without its code blocks and code spans."""
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of *text*."""
+    titles = (match["title"] for match in HEADING.finditer(FENCE.sub("", text)))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def link_faults(path: Path, text: str) -> Iterator[str]:
+    """Yield one sentence for each link of *text* that leads nowhere. Links to other sites are not followed."""
+    for match in LINK.finditer(prose(text)):
+        target = match["target"].strip("<>")
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        page = path.parent / name if name else path
+        if not page.exists():
+            yield f"the link to {target} leads to no file"
+        elif anchor and page.suffix == ".md" and anchor not in anchors(page.read_text("utf-8")):
+            yield f"the link to {target} leads to no heading"
+
+
+def code_faults(text: str) -> Iterator[str]:
+    """Yield one sentence for each Python block of *text* that does not compile."""
+    for match in FENCE.finditer(text):
+        if match["language"] in {"python", "py"}:
+            try:
+                compile(textwrap.dedent(match["code"]), "block", "exec", dont_inherit=True)
+            except SyntaxError as error:
+                line = text.count("\n", 0, match.start("code")) + (error.lineno or 1)
+                yield f"the Python block does not compile at line {line}: {error.msg}"
+
+
+def main() -> int:
+    """Print every fault found; return 1 where there is one."""
+    pages = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+    faults = [
+        f"{page.relative_to(ROOT)}: {fault}"
+        for page in pages
+        for text in [page.read_text("utf-8")]
+        for fault in [*link_faults(page, text), *code_faults(text)]
+    ]
+    print(*faults, f"Checked {len(pages)} pages: {len(faults) or 'no'} faults.", sep="\n")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

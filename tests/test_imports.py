@@ -1,0 +1,68 @@
+"""What importing Holdfast costs and shows."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import holdfast
+
+FRAMEWORKS = ["flask", "werkzeug", "click", "jinja2"]
+DRIVERS = ["redis", "pymemcache", "pymongo", "sqlalchemy", "cryptography"]
+
+
+def modules() -> list[str]:
+    """Return the name of every module of the package, itself included."""
+    found = pkgutil.walk_packages(holdfast.__path__, "holdfast.")
+    return ["holdfast", *(module.name for module in found if module.name.rpartition(".")[2] != "__main__")]
+
+
+def loaded_by(statement: str, names: list[str]) -> list[str]:
+    """Return those of *names* that a fresh interpreter has loaded after *statement*."""
+    code = f"{statement}\nimport sys\nprint(*(name for name in {names!r} if name in sys.modules))"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_import_loads_no_framework_and_no_driver() -> None:
+    """Importing the package loads neither Flask nor a driver."""
+    assert loaded_by("import holdfast", FRAMEWORKS + DRIVERS) == []
+
+
+def test_import_of_every_public_name_loads_no_framework_and_no_driver() -> None:
+    """Using every name that the package offers loads neither Flask nor a driver."""
+    assert loaded_by("from holdfast import *", FRAMEWORKS + DRIVERS) == []
+
+
+def test_the_front_end_loads_no_driver() -> None:
+    """An application on the default store never loads the driver of another."""
+    assert loaded_by("import holdfast.flask", DRIVERS) == []
+
+
+@pytest.mark.parametrize("name", modules())
+def test_public_names_have_docstrings(name: str) -> None:
+    """Every module, and every public class and function defined in it, says what it is for."""
+    module = importlib.import_module(name)
+    assert module.__doc__
+    bare = [
+        public
+        for public, value in vars(module).items()
+        if not public.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == name
+        and not vars(value).get("__doc__", value.__doc__)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", modules())
+def test_all_is_sorted_and_exists(name: str) -> None:
+    """A module that lists its public names lists them in order, and each one is there."""
+    module = importlib.import_module(name)
+    names = list(getattr(module, "__all__", []))
+    assert names == sorted(names)
+    assert [missing for missing in names if not hasattr(module, missing)] == []
