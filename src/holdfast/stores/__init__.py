@@ -1,0 +1,1 @@
+"""The stores: one module per backend, each imported only when it is used."""

@@ -1,0 +1,131 @@
+"""Sessions in the memory of one process: for tests and small tools, and the reference for every other store."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import threading
+
+from holdfast.clock import Clock, system_clock
+from holdfast.record import Conflict, Gone, Page, Record, Version
+
+
+class MemoryStore:
+    """Keeps records in a dict, behind one lock. They end with the process.
+
+    Expired records stay in memory until they are purged or made anew.
+    """
+
+    def __init__(self, *, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: dict[str, Record] = {}
+        self._keys: dict[str, set[str]] = {}
+        # One counter for all keys, so that a key made anew never sees a version again.
+        self._versions = itertools.count(1)
+
+    def load(self, key: str, /) -> Record | None:
+        """Return the live record under *key*, or None."""
+        with self._lock:
+            return self._live(key)
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        """Make a record where no live one is, and return its version; None where one is."""
+        with self._lock:
+            return None if self._live(key) else self._put(key, data, expires_at, owner)
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        """Write over the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
+        with self._lock:
+            return self._refusal(key, expect) or self._put(key, data, expires_at, owner)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        """Let the live record live until *expires_at* if that is later; False when there is none."""
+        with self._lock:
+            record = self._live(key)
+            if record and expires_at > record.expires_at:
+                self._records[key] = dataclasses.replace(record, expires_at=expires_at)
+            return record is not None
+
+    def delete(self, key: str, /) -> bool:
+        """Remove the record. Return whether a live one was there."""
+        with self._lock:
+            was_live = self._live(key) is not None
+            self._drop(key)
+            return was_live
+
+    def move(
+        self,
+        old: str,
+        new: str,
+        data: bytes,
+        tombstone: bytes,
+        /,
+        *,
+        expect: Version,
+        expires_at: int,
+        grace_until: int,
+        owner: str | None = None,
+    ) -> Version | Conflict | Gone:
+        """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
+        with self._lock:
+            if refusal := self._refusal(old, expect):
+                return refusal
+            self._put(old, tombstone, grace_until, None)
+            return self._put(new, data, expires_at, owner)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        """Return the keys of the live records with *owner*, in any order."""
+        with self._lock:
+            return [key for key in self._keys.get(owner, ()) if self._live(key)]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        """Return the next *limit* live records in the order of their keys."""
+        with self._lock:
+            keys = heapq.nsmallest(limit, (key for key in self._records if after is None or key > after))
+            items = tuple((key, record) for key in keys if (record := self._live(key)))
+        return Page(items, after=keys[-1] if len(keys) == limit else None)
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        """Remove at most *limit* records with ``expires_at <= now`` and return how many."""
+        with self._lock:
+            expired = (key for key, record in self._records.items() if record.expires_at <= now)
+            keys = list(itertools.islice(expired, limit))
+            for key in keys:
+                self._drop(key)
+        return len(keys)
+
+    def ping(self) -> None:
+        """Return: memory always answers."""
+
+    def close(self) -> None:
+        """Return: nothing was opened. The records stay as long as the store does."""
+
+    def _live(self, key: str) -> Record | None:
+        record = self._records.get(key)
+        return record if record and record.expires_at > self._clock() else None
+
+    def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
+        record = self._live(key)
+        if record is None:
+            return Gone()
+        return None if record.version == expect else Conflict(record)
+
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        self._drop(key)
+        version = next(self._versions)
+        self._records[key] = Record(data, version, expires_at, owner)
+        if owner is not None:
+            self._keys.setdefault(owner, set()).add(key)
+        return version
+
+    def _drop(self, key: str) -> None:
+        record = self._records.pop(key, None)
+        if record and record.owner is not None:
+            keys = self._keys[record.owner]
+            keys.remove(key)
+            if not keys:
+                del self._keys[record.owner]
