@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +18,9 @@ DRIVERS = ["redis", "pymemcache", "pymongo", "sqlalchemy", "cryptography"]
 
 def modules() -> list[str]:
     """Return the name of every module of the package, itself included."""
-    found = pkgutil.walk_packages(holdfast.__path__, "holdfast.")
-    return ["holdfast", *(module.name for module in found if module.name.rpartition(".")[2] != "__main__")]
+    root = Path(holdfast.__file__).parent
+    files = [file.relative_to(root.parent) for file in root.rglob("*.py") if file.name != "__main__.py"]
+    return sorted(".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files)
 
 
 def loaded_by(statement: str, names: list[str]) -> list[str]:
