@@ -1,0 +1,29 @@
+"""Tools for testing: the conformance suite for stores, a clock that a test sets, and stores that fail on purpose.
+
+This is the one part of Holdfast that needs pytest.
+"""
+
+# ruff: noqa: E402 (pytest must know the modules before they are imported)
+
+from __future__ import annotations
+
+import pytest
+
+# A failed assertion in these modules shows its values.
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("base", "laws", "capabilities")))
+
+from holdfast.testing.base import Fault
+from holdfast.testing.clock import FakeClock
+from holdfast.testing.contract import StoreContract
+from holdfast.testing.wrappers import OPERATIONS, CountingStore, FailingStore, SlowStore, StoreWrapper
+
+__all__ = [
+    "OPERATIONS",
+    "CountingStore",
+    "FailingStore",
+    "FakeClock",
+    "Fault",
+    "SlowStore",
+    "StoreContract",
+    "StoreWrapper",
+]

@@ -1,0 +1,194 @@
+"""What the tests of the contract share: the hooks a backend fills in, the store under test, and time."""
+
+from __future__ import annotations
+
+import abc
+import enum
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from holdfast.clock import Clock, system_clock
+from holdfast.record import Record, Version
+from holdfast.store import Closes, Indexes, Iterates, Store
+from holdfast.testing.clock import FakeClock
+
+
+class Fault(enum.Enum):
+    """What can go wrong between a store and the place where its records are."""
+
+    #: Nothing answers: the server is stopped, the folder is gone.
+    DOWN = "down"
+    #: The connection drops before the server has seen the request.
+    REQUEST_LOST = "request lost"
+    #: The server does what was asked and the connection drops before the answer.
+    REPLY_LOST = "reply lost"
+    #: The connection stays open and no answer ever comes.
+    SILENT = "silent"
+
+
+class ContractBase(abc.ABC):
+    """The hooks of `StoreContract`, and what its tests are written with."""
+
+    #: Whether two processes that open one place see the same records. Then the process tests run.
+    shared_between_processes: ClassVar[bool] = False
+    #: Whether records expire by the clock of the server. Then the tests use the system's clock and wait
+    #: three times, for a second each.
+    native_ttl: ClassVar[bool] = False
+    #: How many milliseconds `Record.expires_at` may be off, for a server that counts in seconds or in time to live.
+    expiry_tolerance: ClassVar[int] = 0
+    #: False where `keys_of` may still list the keys of expired or re-owned records; the core drops those.
+    exact_index: ClassVar[bool] = True
+    #: How many bytes of data the store must keep.
+    max_bytes: ClassVar[int] = 300_000
+    #: How many bytes of data the store must refuse; None for a store without a limit.
+    too_large: ClassVar[int | None] = None
+
+    place: Path
+    clock: Clock
+
+    @abc.abstractmethod
+    def open_store(self, place: Path, clock: Clock, /) -> Store:
+        """Return a client over the records of *place*, a folder private to one test.
+
+        Called more than once, it returns clients over the same records. It may use nothing but its arguments, since
+        other processes call it as well: a fixture can leave the address of a server in a file in *place*. A
+        server has one set of records for everybody, so derive a prefix, a table or a database from *place*.
+        """
+
+    def disturb(self, fault: Fault, store: Store, place: Path, /) -> AbstractContextManager[object] | None:
+        """Return a context manager inside which *store* suffers *fault*, or None where that cannot be arranged.
+
+        Afterwards the store works again by itself, and the records are as they were.
+        """
+        del fault, store, place
+        return None
+
+    @pytest.fixture(autouse=True)
+    def _on_a_place_of_its_own(self, tmp_path: Path) -> Iterator[None]:
+        with self.running(tmp_path):
+            yield
+
+    @contextmanager
+    def running(self, place: Path) -> Iterator[None]:
+        """Get ready for one test on *place*, and close what it opened."""
+        self.place = place
+        self.clock = system_clock if self.native_ttl else FakeClock()
+        self._opened: list[Store] = []
+        self.__dict__.pop("store", None)
+        try:
+            yield
+        finally:
+            for store in self._opened:
+                if isinstance(store, Closes):
+                    store.close()
+
+    @cached_property
+    def store(self) -> Store:
+        """The client that a test uses when one is enough."""
+        return self.client()
+
+    def client(self) -> Store:
+        """Open another client over the same records."""
+        store = self.open_store(self.place, self.clock)
+        self._opened.append(store)
+        return store
+
+    def needs(self, capability: Any) -> Any:
+        """Return the store as one with *capability*, or skip the test and say which one is missing."""
+        if not isinstance(self.store, capability):
+            pytest.skip(f"the store has no {capability.__name__}")
+        return self.store
+
+    def needs_processes(self) -> None:
+        """Skip the test where processes do not share records."""
+        if not self.shared_between_processes:
+            pytest.skip("the records are not shared between processes")
+
+    def needs_fake_clock(self) -> FakeClock:
+        """Return the clock that the test may set, or skip it where the server's clock counts."""
+        if not isinstance(self.clock, FakeClock):
+            pytest.skip("records expire by the server's clock, which a test cannot set")
+        return self.clock
+
+    @contextmanager
+    def disturbed(self, fault: Fault) -> Iterator[None]:
+        """Let the store suffer *fault* inside the block, or skip the test where the class cannot arrange that."""
+        disturbance = self.disturb(fault, self.store, self.place)
+        if disturbance is None:
+            pytest.skip(f"{type(self).__name__}.disturb() does not arrange the fault {fault.value!r}")
+        with disturbance:
+            yield
+
+    def later(self, seconds: float = 60) -> int:
+        """Return the time *seconds* from now, in milliseconds since the epoch."""
+        return self.clock() + round(seconds * 1000)
+
+    def wait_until(self, moment: int) -> None:
+        """Let time pass until *moment*, in milliseconds since the epoch; on a server's clock a little longer."""
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance_ms(max(0, moment - self.clock()))
+            return
+        while self.clock() < moment + 50:
+            time.sleep(0.05)
+
+    def make(self, data: bytes = b"data", *, owner: str | None = None, seconds: float = 60) -> tuple[str, Version]:
+        """Create a record under a new key. Return the key and the version."""
+        key = new_key()
+        return key, self.create(key, data, owner=owner, seconds=seconds)
+
+    def create(self, key: str, data: bytes = b"data", *, owner: str | None = None, seconds: float = 60) -> Version:
+        """Create a record under *key*, which must be free, and return its version."""
+        version = self.store.create(key, data, expires_at=self.later(seconds), owner=owner)
+        assert version is not None, "create returned None though no live record is there"
+        return version
+
+    def loaded(self, key: str, store: Store | None = None) -> Record:
+        """Return the record under *key*, which must be live."""
+        record = (store or self.store).load(key)
+        assert record is not None, "load returned None though the record is live"
+        return record
+
+    def owned(self, owner: str) -> set[str]:
+        """Return the keys that the index gives for *owner*, without those that a store with a loose index may add."""
+        store = self.needs(Indexes)
+        keys = set(store.keys_of(owner))
+        if self.exact_index:
+            return keys
+        return {key for key in keys if (record := store.load(key)) and record.owner == owner}
+
+    def walk(self, *, limit: int, between: Callable[[], object] | None = None) -> dict[str, Record]:
+        """Scan from end to end, call *between* after each page, and return every record seen."""
+        store: Iterates = self.needs(Iterates)
+        seen: dict[str, Record] = {}
+        after = None
+        for _ in range(10_000):
+            page = store.scan(after, limit=limit)
+            seen.update(page.items)
+            if page.after is None:
+                return seen
+            after = page.after
+            if between:
+                between()
+        raise AssertionError("scan does not end")
+
+    def assert_expiry(self, record: Record, expires_at: int) -> None:
+        """Assert when *record* expires, as exactly as the store can tell."""
+        off = abs(record.expires_at - expires_at)
+        assert off <= self.expiry_tolerance, f"expires_at is off by {off} ms"
+
+    def assert_same(self, record: Record, before: Record) -> None:
+        """Assert that *record* is still what it was *before*."""
+        assert (record.data, record.version, record.owner) == (before.data, before.version, before.owner)
+        self.assert_expiry(record, before.expires_at)
+
+
+def new_key() -> str:
+    """Return a key that no record was ever under: 64 lower-case hex digits."""
+    return secrets.token_hex(32)

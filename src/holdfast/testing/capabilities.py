@@ -1,0 +1,220 @@
+"""Laws 6, 9, 11 and 12, and what else the capabilities promise. A test skips where the store lacks its capability."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.errors import RecordTooLarge
+from holdfast.record import Conflict, Gone
+from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.testing.base import ContractBase, new_key
+
+
+class CapabilityLaws(ContractBase):
+    """What a store with an index, a scan, a purge or a rotation of its own does."""
+
+    def test_law_6_the_index_has_every_live_record_of_an_owner(self) -> None:
+        """`keys_of` lists every live record of the owner, touched, replaced or new, on every client, and no other's."""
+        self.needs(Indexes)
+        plain, (replaced, version) = self.make(owner="ada")[0], self.make(owner="ada")
+        touched, other = self.make(owner="ada", seconds=10)[0], self.make(owner="bob")[0]
+        self.make()
+        self.store.replace(replaced, b"newer", expect=version, expires_at=self.later(600), owner="ada")
+        self.store.touch(touched, expires_at=self.later(600))
+        assert self.owned("ada") == {plain, replaced, touched}
+        second = self.client()
+        assert isinstance(second, Indexes)
+        assert {plain, replaced, touched} <= set(second.keys_of("ada"))
+        assert self.owned("bob") == {other}
+        assert self.owned("nobody") == set()
+
+    def test_law_6_a_touched_record_stays_in_the_index(self) -> None:
+        """A record that lives past its first expiry because it was touched is still in the index."""
+        self.needs(Indexes)
+        clock = self.needs_fake_clock()
+        key, _ = self.make(owner="ada", seconds=10)
+        self.store.touch(key, expires_at=self.later(600))
+        clock.advance(300)
+        assert self.owned("ada") == {key}
+
+    def test_law_6_odd_owners_do_not_mix(self) -> None:
+        """Owners are compared whole and literally: wildcards, separators, case and length do not matter."""
+        self.needs(Indexes)
+        owners = ["ada", "Ada", "ada ", "ad", "a*", "a%", "_da", "ada:1", "ada/../bob", "ädä", "0" * 64, ""]
+        keys = {owner: self.make(owner=owner)[0] for owner in owners}
+        for owner, key in keys.items():
+            assert self.owned(owner) == {key}
+            assert self.loaded(key).owner == owner
+
+    def test_law_7_delete_removes_the_index_entry(self) -> None:
+        """After `delete` the key is not listed, and the owner's other records still are."""
+        self.needs(Indexes)
+        ended, _ = self.make(owner="ada")
+        kept, _ = self.make(owner="ada")
+        self.store.delete(ended)
+        assert self.owned("ada") == {kept}
+
+    def test_law_9_scan_yields_every_live_record_once_through(self) -> None:
+        """Whatever the page size, a scan ends and yields each live record as `load` returns it."""
+        self.needs(Iterates)
+        keys = {self.make(b"%d" % number, owner="ada")[0] for number in range(23)}
+        for limit in (1, 7, 23, 1000):
+            seen = self.walk(limit=limit)
+            assert seen.keys() == keys
+            for key, record in seen.items():
+                self.assert_same(record, self.loaded(key))
+
+    def test_law_9_scan_of_nothing_ends(self) -> None:
+        """A scan of an empty store ends and yields nothing."""
+        assert self.walk(limit=10) == {}
+
+    def test_law_9_scan_stands_inserts_and_deletes(self) -> None:
+        """Records made and ended between two pages neither keep the scan going nor hide a lasting one."""
+        self.needs(Iterates)
+        passing = [self.make()[0] for _ in range(20)]
+        lasting = {self.make()[0] for _ in range(20)}
+
+        def churn() -> None:
+            if passing:
+                self.store.delete(passing.pop())
+                self.make()
+
+        assert lasting <= self.walk(limit=2, between=churn).keys()
+
+    def test_law_9_scan_goes_on_after_a_deleted_record(self) -> None:
+        """Deleting every record of a page, the last of it too, does not end the scan early."""
+        store: Iterates = self.needs(Iterates)
+        keys = {self.make()[0] for _ in range(12)}
+        seen: set[str] = set()
+        page = store.scan(None, limit=3)
+        while True:
+            seen.update(key for key, _ in page.items)
+            for key, _ in page.items:
+                self.store.delete(key)
+            if page.after is None:
+                break
+            page = store.scan(page.after, limit=3)
+        assert seen == keys
+
+    def test_law_11_the_index_entry_moves_with_the_owner(self) -> None:
+        """After `replace` with another owner the key is in that owner's list only; with None in nobody's."""
+        self.needs(Indexes)
+        key, version = self.make()
+        for owner in ("ada", "bob", "bob", None, "ada"):
+            answer = self.store.replace(key, b"data", expect=version, expires_at=self.later(), owner=owner)
+            assert not isinstance(answer, Conflict | Gone)
+            version = answer
+            for name in ("ada", "bob"):
+                assert self.owned(name) == ({key} if name == owner else set())
+            assert self.loaded(key).owner == owner
+
+    def test_law_11_a_refused_replace_moves_no_index_entry(self) -> None:
+        """A `replace` that ends in Conflict or Gone leaves the index as it was."""
+        self.needs(Indexes)
+        key, stale = self.make(owner="ada")
+        self.store.replace(key, b"data", expect=stale, expires_at=self.later(), owner="ada")
+        self.store.replace(key, b"data", expect=stale, expires_at=self.later(), owner="bob")
+        self.store.replace(new_key(), b"data", expect=stale, expires_at=self.later(), owner="bob")
+        assert self.owned("ada") == {key}
+        assert self.owned("bob") == set()
+
+    def test_law_12_move_makes_the_new_and_supersedes_the_old(self) -> None:
+        """`move` leaves data, expiry and owner under the new key, and an ownerless tombstone under the old one."""
+        store: Rotates = self.needs(Rotates)
+        old, expect = self.make(b"anonymous", owner="eve")
+        new, expires_at, grace = new_key(), self.later(600), self.later(30)
+        version = store.move(
+            old, new, b"signed in", b"dead", expect=expect, expires_at=expires_at, grace_until=grace, owner="ada"
+        )
+        record, tombstone = self.loaded(new, self.client()), self.loaded(old)
+        assert (record.data, record.version, record.owner) == (b"signed in", version, "ada")
+        assert (tombstone.data, tombstone.owner) == (b"dead", None)
+        self.assert_expiry(record, expires_at)
+        self.assert_expiry(tombstone, grace)
+        assert isinstance(self.store.replace(old, b"late", expect=expect, expires_at=self.later()), Conflict)
+        assert not isinstance(version, Conflict | Gone)
+        answer = self.store.replace(new, b"next", expect=version, expires_at=self.later(), owner="ada")
+        assert not isinstance(answer, Conflict | Gone)
+
+    def test_law_12_move_moves_the_index_entry(self) -> None:
+        """After `move` the index has the new key under its owner and the old key under nobody."""
+        self.needs(Indexes)
+        store: Rotates = self.needs(Rotates)
+        old, expect = self.make(owner="eve")
+        new, kept = new_key(), self.make(owner="eve")[0]
+        store.move(old, new, b"", b"", expect=expect, expires_at=self.later(), grace_until=self.later(30), owner="ada")
+        assert self.owned("ada") == {new}
+        assert self.owned("eve") == {kept}
+
+    def test_law_12_a_refused_move_does_nothing(self) -> None:
+        """On Conflict and on Gone the new key does not load, is in no index, and the old record is as it was."""
+        store: Rotates = self.needs(Rotates)
+        old, stale = self.make(b"first", owner="ada")
+        self.store.replace(old, b"second", expect=stale, expires_at=self.later(), owner="ada")
+        before, deleted, new = self.loaded(old), new_key(), new_key()
+        times = {"expires_at": self.later(600), "grace_until": self.later(30)}
+        answer = store.move(old, new, b"data", b"tombstone", expect=stale, owner="bob", **times)
+        assert isinstance(answer, Conflict)
+        assert answer.current is None or answer.current.data == b"second"
+        assert store.move(deleted, new, b"data", b"tombstone", expect=stale, owner="bob", **times) == Gone()
+        assert self.store.load(new) is None
+        assert self.store.load(deleted) is None
+        self.assert_same(self.loaded(old), before)
+        if isinstance(self.store, Indexes):
+            assert (self.owned("ada"), self.owned("bob")) == ({old}, set())
+
+    def test_law_12_a_move_that_is_too_large_does_nothing(self) -> None:
+        """`move` with data over the limit raises RecordTooLarge and leaves the old record as it was."""
+        store: Rotates = self.needs(Rotates)
+        if self.too_large is None:
+            pytest.skip("the store sets no limit: too_large is None")
+        (old, expect), new, data = self.make(), new_key(), bytes(self.too_large)
+        before = self.loaded(old)
+        with pytest.raises(RecordTooLarge):
+            store.move(old, new, data, b"", expect=expect, expires_at=self.later(), grace_until=self.later())
+        assert self.store.load(new) is None
+        self.assert_same(self.loaded(old), before)
+
+    def test_purge_removes_only_the_expired_and_at_most_its_limit(self) -> None:
+        """`purge` removes what expired by *now*, no more than *limit* at a time, and returns how many."""
+        store: Purges = self.needs(Purges)
+        clock = self.needs_fake_clock()
+        for seconds in (10, 20, 20, 20, 30):
+            self.make(owner="ada", seconds=seconds)
+        living, _ = self.make(b"living", owner="ada", seconds=600)
+        clock.advance(60)
+        before = self.loaded(living)
+        assert store.purge(clock() - 50_001) == 0
+        assert store.purge(clock() - 50_000) == 1
+        assert [store.purge(clock(), limit=2) for _ in range(4)] == [2, 2, 0, 0]
+        self.assert_same(self.loaded(living), before)
+        if isinstance(self.store, Indexes):
+            assert self.owned("ada") == {living}
+
+    def test_a_purged_key_can_be_made_anew(self) -> None:
+        """After a purge `create` works on the same key, and no version from before matches."""
+        store: Purges = self.needs(Purges)
+        clock = self.needs_fake_clock()
+        key, old = self.make(owner="ada", seconds=10)
+        clock.advance(10)
+        assert store.purge(clock()) == 1
+        assert self.create(key, b"new") != old
+        assert store.purge(clock()) == 0
+        assert self.loaded(key).data == b"new"
+
+    def test_ping_returns_while_the_store_answers(self) -> None:
+        """`ping` returns None on a store that works."""
+        store: Pings = self.needs(Pings)
+        store.ping()
+
+    def test_close_can_be_called_twice_and_ends_no_record(self) -> None:
+        """Closing one client, twice, leaves the records to the others."""
+        self.needs(Closes)
+        client = self.client()
+        key, _ = self.make()
+        assert client.load(key) is not None
+        assert isinstance(client, Closes)
+        client.close()
+        client.close()
+        assert self.loaded(key).data == b"data"
+        assert self.loaded(key, self.client()).data == b"data"

@@ -1,0 +1,156 @@
+"""Stores around a store: one counts the calls, one fails them, one holds them up.
+
+A wrapper has exactly the capabilities of the store inside, so ``isinstance(wrapper, Rotates)`` is true just when
+it is for that store.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import StoreUnavailable
+from holdfast.store import Store
+
+if TYPE_CHECKING:
+    from holdfast.record import Conflict, Gone, Record, Version
+
+    class _StoreMethods:
+        def load(self, key: str, /) -> Record | None: ...
+        def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None: ...
+        def replace(
+            self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+        ) -> Version | Conflict | Gone: ...
+        def touch(self, key: str, /, *, expires_at: int) -> bool: ...
+        def delete(self, key: str, /) -> bool: ...
+else:
+    _StoreMethods = object
+
+#: Every method that a store or one of its capabilities has.
+OPERATIONS = ("load", "create", "replace", "touch", "delete", "move", "keys_of", "scan", "purge", "ping", "close")
+
+
+class StoreWrapper(_StoreMethods):
+    """Passes every call on to *store*. A subclass overrides `around` to do something before or after it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        # Attributes of the instance, since a method that a class defines would be there for every store.
+        for operation in OPERATIONS:
+            method = getattr(store, operation, None)
+            if method is not None:
+                setattr(self, operation, functools.partial(self._call, operation, method))
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Return what ``call()`` returns: the answer of the store inside to the method named *operation*."""
+        del operation
+        return call()
+
+    def _call(self, operation: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return self.around(operation, functools.partial(method, *args, **kwargs))
+
+
+class CountingStore(StoreWrapper):
+    """Counts the calls of every operation.
+
+    Attributes:
+        counts: How often each operation was called, by its name: ``counts["load"]``.
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Count from zero again."""
+        with self._lock:
+            self.counts.clear()
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Count one call of *operation*."""
+        with self._lock:
+            self.counts[operation] += 1
+        return call()
+
+
+class FailingStore(StoreWrapper):
+    """Raises `StoreUnavailable` where it is told to, before or after the call is applied."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._faults: dict[str, tuple[bool, float]] = {}
+        self._lock = threading.Lock()
+
+    def fail(self, *operations: str, before: bool = True, times: float = 1) -> None:
+        """Make the next calls of *operations* raise; no name means every operation.
+
+        Args:
+            operations: The names of the methods.
+            before: True when the call must not reach the store, False when it is applied and its answer is lost.
+            times: How many calls of each operation raise; ``math.inf`` for all until `heal`.
+
+        Raises:
+            ValueError: A store has no method of that name.
+        """
+        for operation in operations:
+            if operation not in OPERATIONS:
+                raise ValueError(f"a store has no operation {operation!r}: use one of {', '.join(OPERATIONS)}")
+        with self._lock:
+            self._faults.update(dict.fromkeys(operations or OPERATIONS, (before, times)))
+
+    def heal(self) -> None:
+        """Let every call through again."""
+        with self._lock:
+            self._faults.clear()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Make every call raise inside the ``with`` block, without reaching the store."""
+        self.fail(times=float("inf"))
+        try:
+            yield
+        finally:
+            self.heal()
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Raise instead of the call or of its answer, if a fault is set for *operation*."""
+        before = self._next_fault(operation)
+        if before is None:
+            return call()
+        if not before:
+            call()
+        when = "before" if before else "after"
+        raise StoreUnavailable(f"a test made the store fail {when} it applied {operation!r}")
+
+    def _next_fault(self, operation: str) -> bool | None:
+        with self._lock:
+            before, times = self._faults.pop(operation, (None, 0.0))
+            if times > 1:
+                self._faults[operation] = (bool(before), times - 1)
+            return before
+
+
+class SlowStore(StoreWrapper):
+    """Calls *pause* around every call, so that a test decides how long it takes.
+
+    Args:
+        store: The store that does the work.
+        pause: Called as ``pause(operation, "before")`` and ``pause(operation, "after")``. It may wait on a
+            `threading.Barrier` or an event, advance a clock, or raise.
+    """
+
+    def __init__(self, store: Store, pause: Callable[[str, str], object]) -> None:
+        super().__init__(store)
+        self._pause = pause
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Pause, call, pause."""
+        self._pause(operation, "before")
+        answer = call()
+        self._pause(operation, "after")
+        return answer
