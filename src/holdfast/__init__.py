@@ -1,3 +1,40 @@
-"""Server-side sessions that hold."""
+"""Server-side sessions for Flask that hold.
+
+``from holdfast.flask import Session`` is all an application needs. This package is the core underneath it, which
+knows no framework and loads no driver: see `holdfast.store` for the contract of a store.
+"""
+
+from holdfast.errors import (
+    ConfigurationError,
+    DecodeError,
+    EncodeError,
+    HoldfastError,
+    RecordTooLarge,
+    SessionConflict,
+    StoreError,
+    StoreUnavailable,
+)
+from holdfast.manager import Manager
+from holdfast.policy import Policy
+from holdfast.record import Conflict, Gone, Page, Record
+from holdfast.urls import open_store
+
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "DecodeError",
+    "EncodeError",
+    "Gone",
+    "HoldfastError",
+    "Manager",
+    "Page",
+    "Policy",
+    "Record",
+    "RecordTooLarge",
+    "SessionConflict",
+    "StoreError",
+    "StoreUnavailable",
+    "open_store",
+]
 
 __version__ = "0.1.0"

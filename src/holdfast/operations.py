@@ -1,6 +1,7 @@
 """The steps a flow is made of, and the driver that carries them out.
 
 A flow (`holdfast.flows`) is a generator: it yields operations, is sent their results and returns its outcome.
+Each operation names what is sent back; ``run`` returns what the store's method does, an awaitable on an async store.
 It does no I/O of its own, so the same flow runs under `drive`, under `drive_async`, and under a test that
 interleaves several flows at every operation.
 """
@@ -9,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from holdfast.errors import StoreError
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.record import Version
 
 T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Load:
@@ -24,7 +26,7 @@ class Load:
 
     key: str
 
-    def run(self, store: Any) -> Record | None:
+    def run(self, store: Any) -> Any:
         return store.load(self.key)
 
 
@@ -37,7 +39,7 @@ class Create:
     expires_at: int
     owner: str | None = None
 
-    def run(self, store: Any) -> Version | None:
+    def run(self, store: Any) -> Any:
         return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
 
 
@@ -51,7 +53,7 @@ class Replace:
     expires_at: int
     owner: str | None = None
 
-    def run(self, store: Any) -> Version | Conflict | Gone:
+    def run(self, store: Any) -> Any:
         return store.replace(self.key, self.data, expect=self.expect, expires_at=self.expires_at, owner=self.owner)
 
 
@@ -62,7 +64,7 @@ class Touch:
     key: str
     expires_at: int
 
-    def run(self, store: Any) -> bool:
+    def run(self, store: Any) -> Any:
         return store.touch(self.key, expires_at=self.expires_at)
 
 
@@ -72,7 +74,7 @@ class Delete:
 
     key: str
 
-    def run(self, store: Any) -> bool:
+    def run(self, store: Any) -> Any:
         return store.delete(self.key)
 
 
@@ -89,7 +91,7 @@ class Move:
     grace_until: int
     owner: str | None = None
 
-    def run(self, store: Any) -> Version | Conflict | Gone:
+    def run(self, store: Any) -> Any:
         return store.move(
             self.old,
             self.new,
@@ -108,7 +110,7 @@ class KeysOf:
 
     owner: str
 
-    def run(self, store: Any) -> Iterable[str]:
+    def run(self, store: Any) -> Any:
         return store.keys_of(self.owner)
 
 

@@ -36,7 +36,20 @@ from typing import Protocol, runtime_checkable
 
 from holdfast.record import Conflict, Gone, Page, Record, Version
 
-__all__ = ["Closes", "Conflict", "Gone", "Indexes", "Iterates", "Page", "Pings", "Purges", "Record", "Rotates", "Store", "Version"]
+__all__ = [
+    "Closes",
+    "Conflict",
+    "Gone",
+    "Indexes",
+    "Iterates",
+    "Page",
+    "Pings",
+    "Purges",
+    "Record",
+    "Rotates",
+    "Store",
+    "Version",
+]
 
 
 class Store(Protocol):

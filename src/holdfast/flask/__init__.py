@@ -1,0 +1,13 @@
+"""Holdfast for Flask: ``Session(app)``, and `flask.session` is kept on the server from then on."""
+
+from typing import cast
+
+import flask
+
+from holdfast.flask.extension import Session
+from holdfast.flask.session import FlaskSession
+
+#: The same proxy as `flask.session`, typed, so that editors and type checkers know `rotate`, `bind` and the rest.
+session = cast(FlaskSession, flask.session)
+
+__all__ = ["FlaskSession", "Session", "session"]

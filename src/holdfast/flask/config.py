@@ -1,0 +1,171 @@
+"""Holdfast's settings: their names, their defaults, and what is made of them."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from holdfast.clock import Clock
+from holdfast.codec import Codec, codec_named
+from holdfast.errors import ConfigurationError
+from holdfast.flask import flask_session
+from holdfast.policy import Policy
+from holdfast.store import Store
+from holdfast.urls import open_store
+
+#: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
+DEFAULTS: dict[str, Any] = {
+    "SESSION_STORE": None,
+    "SESSION_KEY_PREFIX": "session:",
+    "SESSION_PERMANENT": False,
+    "SESSION_ABSOLUTE_LIFETIME": timedelta(days=400),
+    "SESSION_RENEWAL_INTERVAL": None,
+    "SESSION_ROTATION_GRACE": timedelta(seconds=30),
+    "SESSION_ON_CONFLICT": "merge",
+    "SESSION_ON_STORE_ERROR": "raise",
+    "SESSION_SAVE_ON_ERROR": False,
+    "SESSION_MAX_BYTES": 1024 * 1024,
+    "SESSION_SERIALIZATION_FORMAT": "msgpack",
+    "SESSION_OWNER_KEY": None,
+    "SESSION_USE_SIGNER": False,
+}
+
+#: Flask's own settings that begin alike.
+_FLASKS = {
+    "SESSION_COOKIE_DOMAIN",
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_NAME",
+    "SESSION_COOKIE_PARTITIONED",
+    "SESSION_COOKIE_PATH",
+    "SESSION_COOKIE_SAMESITE",
+    "SESSION_COOKIE_SECURE",
+    "SESSION_REFRESH_EACH_REQUEST",
+}
+
+_DEFAULT_STORE = "sqlite:///sessions.db"
+
+#: The settings a policy is made of, with the attribute each becomes.
+_SPANS = {
+    "PERMANENT_SESSION_LIFETIME": "idle",
+    "SESSION_ABSOLUTE_LIFETIME": "absolute",
+    "SESSION_RENEWAL_INTERVAL": "renewal",
+    "SESSION_ROTATION_GRACE": "grace",
+}
+_CHOICES = {
+    "SESSION_ON_CONFLICT": ("on_conflict", ("merge", "error")),
+    "SESSION_ON_STORE_ERROR": ("on_store_error", ("raise", "anonymous")),
+}
+
+
+def complete(app: Flask) -> None:
+    """Translate Flask-Session's settings, fill in the defaults, and refuse what cannot be meant.
+
+    Raises:
+        ConfigurationError: A value is of the wrong kind. The message names the setting, the value and the fix.
+    """
+    _warn_of_unknown(app)
+    for name, value in {**DEFAULTS, **flask_session.defaults(app.config)}.items():
+        if app.config.get(name) is None:
+            app.config[name] = value
+    for name in ("SESSION_PERMANENT", "SESSION_SAVE_ON_ERROR", "SESSION_USE_SIGNER"):
+        if not isinstance(app.config[name], bool):
+            raise ConfigurationError(f"{name} is {app.config[name]!r}: it must be True or False")
+    if not isinstance(app.config["SESSION_KEY_PREFIX"], str):
+        raise ConfigurationError(f"SESSION_KEY_PREFIX is {app.config['SESSION_KEY_PREFIX']!r}: it must be text")
+    owner_key = app.config["SESSION_OWNER_KEY"]
+    if isinstance(owner_key, str):
+        app.config["SESSION_OWNER_KEY"] = owner_key.encode()
+    elif owner_key is not None and not isinstance(owner_key, bytes):
+        raise ConfigurationError("SESSION_OWNER_KEY must be bytes or text: 32 random bytes do")
+    policy_reader(app)()
+    configured_codec(app)
+
+
+def build_store(app: Flask, clock: Clock) -> Store | None:
+    """Return the store that the settings name, or None where sessions stay in Flask's signed cookie.
+
+    Raises:
+        ConfigurationError: The store is not one, two are named, or its files would be served as static ones.
+    """
+    store, kind = app.config["SESSION_STORE"], app.config.get("SESSION_TYPE")
+    if kind is not None:
+        if store is not None:
+            raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={kind!r} are both set: remove one of them")
+        return _refuse_served(app, flask_session.build_store(app, clock))
+    if store is None or isinstance(store, str):
+        root = Path(app.instance_path)
+        return _refuse_served(app, open_store(store or _DEFAULT_STORE, root=root, clock=clock))
+    if not all(callable(getattr(store, name, None)) for name in ("load", "create", "replace", "touch", "delete")):
+        raise ConfigurationError(
+            f"SESSION_STORE is a {type(store).__name__}: it must be a URL such as 'sqlite:///sessions.db', or a Store"
+        )
+    return store  # type: ignore[no-any-return]  # checked by its methods
+
+
+def _refuse_served(app: Flask, store: Store | None) -> Store | None:
+    path = getattr(store, "path", None)
+    if path is not None and app.static_folder is not None:
+        place, static = Path(path).resolve(), Path(app.static_folder).resolve()
+        if place.is_relative_to(static):
+            raise ConfigurationError(f"sessions in {path} would be served with the static files: put them elsewhere")
+    return store
+
+
+def configured_codec(app: Flask) -> Codec:
+    """Return the codec that ``SESSION_SERIALIZATION_FORMAT`` names."""
+    return codec_named(app.config["SESSION_SERIALIZATION_FORMAT"])
+
+
+def policy_reader(app: Flask) -> Callable[[], Policy]:
+    """Return a function that returns the policy by the settings of the moment, which Flask reads at each request too."""
+    names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES")
+    config = app.config
+    seen: tuple[Any, ...] = ()
+    policy = Policy()
+
+    def read() -> Policy:
+        nonlocal seen, policy
+        values = tuple(config[name] for name in names)
+        if values != seen:
+            policy = _policy(dict(zip(names, values, strict=True)))
+            seen = values
+        return policy
+
+    return read
+
+
+def _policy(config: dict[str, Any]) -> Policy:
+    values = {attribute: _milliseconds(name, config[name]) for name, attribute in _SPANS.items()}
+    for name, (attribute, choices) in _CHOICES.items():
+        if config[name] not in choices:
+            raise ConfigurationError(f"{name} is {config[name]!r}: it must be one of {', '.join(map(repr, choices))}")
+        values[attribute] = config[name]
+    size = config["SESSION_MAX_BYTES"]
+    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+        raise ConfigurationError(f"SESSION_MAX_BYTES is {size!r}: it must be a number of bytes greater than 0")
+    return Policy(permanent=config["SESSION_PERMANENT"], max_bytes=size, **values)
+
+
+def _milliseconds(name: str, value: Any) -> Any:
+    if value is None and DEFAULTS.get(name, 0) is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} is {value!r}: it must be seconds greater than 0, or a timedelta")
+    return max(1, round(value * 1000))
+
+
+def _warn_of_unknown(app: Flask) -> None:
+    known = {*DEFAULTS, *_FLASKS, *flask_session.SETTINGS}
+    for name in app.config:
+        if name.startswith("SESSION_") and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {nearest[0]}?" if nearest else ""
+            warnings.warn(f"{name} is not a setting of Holdfast or Flask{hint}", stacklevel=4)

@@ -1,0 +1,125 @@
+"""The session cookie: what a request presents, and what a response is given."""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface
+from itsdangerous import Signer
+
+from holdfast.errors import ConfigurationError
+from holdfast.events import RejectReason
+from holdfast.tokens import is_token
+
+#: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
+_LONGEST = 400 * 24 * 3600
+
+#: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
+_LARGEST = 4096
+
+_PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request's cookie amounts to.
+
+    Attributes:
+        token: A well-formed token, or None.
+        reason: Why there is none although there is a cookie.
+        stale: The token was signed with a fallback key, so the cookie is due to be sent again.
+    """
+
+    token: str | None = None
+    reason: RejectReason | None = None
+    stale: bool = False
+
+
+class Cookies:
+    """Reads and writes the session cookie of an application, by Flask's settings of the moment.
+
+    With *signed*, the token carries a signature made with ``SECRET_KEY``.
+    """
+
+    def __init__(self, interface: SessionInterface, *, signed: bool) -> None:
+        self._interface = interface
+        self._signed = signed
+
+    def read(self, app: Flask, request: Request) -> Presented:
+        """Return what the request presents. Anything but one canonical token is no session, and no store call."""
+        name = self._interface.get_cookie_name(app)
+        values = set(request.cookies.getlist(name))
+        if not values or values == {""}:
+            return Presented()
+        if len(values) > 1:
+            return Presented(reason="ambiguous_cookie")
+        value = values.pop()
+        if len(name) + len(value) > _LARGEST:
+            return Presented(reason="too_long")
+        # Werkzeug undoes quoting and escapes; we issue neither, so only the literal pair is ours.
+        if f"{name}={value}" not in map(str.strip, request.environ.get("HTTP_COOKIE", "").split(";")):
+            return Presented(reason="malformed")
+        if self._signed:
+            return self._unsign(app, value)
+        return Presented(value) if is_token(value) else Presented(reason="malformed")
+
+    def _unsign(self, app: Flask, value: str) -> Presented:
+        token = value.partition(".")[0]
+        if not is_token(token):
+            return Presented(reason="malformed")
+        for age, signer in enumerate(_signers(app)):
+            # Signing again and comparing whole admits one spelling of a signature, where decoding admits several.
+            if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):
+                return Presented(token, stale=age > 0)
+        return Presented(reason="bad_signature")
+
+    def send(self, app: Flask, response: Response, token: str, *, lifetime: timedelta | None) -> None:
+        """Give *response* the cookie with *token*, for *lifetime* or, when None, until the browser closes."""
+        value = _sign(_signers(app)[0], token) if self._signed else token
+        expiry: dict[str, Any] = {}
+        if lifetime is not None:
+            seconds = min(int(lifetime.total_seconds()), _LONGEST)
+            expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
+        response.set_cookie(self._interface.get_cookie_name(app), value, **expiry, **self._attributes(app))
+        _keep_private(response)
+
+    def delete(self, app: Flask, response: Response) -> None:
+        """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
+        response.delete_cookie(self._interface.get_cookie_name(app), **self._attributes(app))
+        _keep_private(response)
+
+    def _attributes(self, app: Flask) -> dict[str, Any]:
+        interface = self._interface
+        attributes: dict[str, Any] = {
+            "domain": interface.get_cookie_domain(app),
+            "path": interface.get_cookie_path(app),
+            "secure": interface.get_cookie_secure(app),
+            "httponly": interface.get_cookie_httponly(app),
+            "samesite": interface.get_cookie_samesite(app),
+        }
+        if app.config.get("SESSION_COOKIE_PARTITIONED"):
+            if not _PARTITIONED:
+                raise ConfigurationError("SESSION_COOKIE_PARTITIONED needs Werkzeug 3.1 or later: upgrade, or unset it")
+            attributes["partitioned"] = True
+        return attributes
+
+
+def _keep_private(response: Response) -> None:
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "private"
+
+
+def _signers(app: Flask) -> list[Signer]:
+    keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    if not keys[0]:
+        raise ConfigurationError("SESSION_USE_SIGNER is on but SECRET_KEY is not set: set it, or turn the signer off")
+    return [Signer(key, salt="holdfast session token", key_derivation="hmac") for key in keys if key]
+
+
+def _sign(signer: Signer, token: str) -> str:
+    return signer.sign(token).decode()

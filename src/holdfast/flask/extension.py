@@ -1,0 +1,110 @@
+"""The extension: ``Session(app)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, current_app, has_app_context
+
+from holdfast import events
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailable
+from holdfast.flask.config import build_store, complete, configured_codec, policy_reader
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.manager import Manager
+from holdfast.tokens import Keys
+
+if TYPE_CHECKING:
+    from holdfast.flows import SessionInfo
+
+#: What ``Retry-After`` says when the store is down, in seconds.
+_RETRY_AFTER = 5
+
+
+class Session:
+    """Keeps the sessions of Flask applications on the server.
+
+    ``Session(app)``, or ``Session()`` and `init_app` for each application. The settings are in the documentation.
+    *clock* is for tests. The methods work on the current application, or outside of one on the only one given.
+    """
+
+    def __init__(self, app: Flask | None = None, *, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._apps: list[Flask] = []
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give *app* its sessions. Nothing is connected to yet.
+
+        Raises:
+            ConfigurationError: A setting is wrong or missing.
+        """
+        complete(app)
+        store = build_store(app, self._clock)
+        app.extensions["holdfast"] = self
+        self._apps.append(app)
+        if store is None:
+            return
+        manager = Manager(
+            store,
+            policy=policy_reader(app),
+            keys=Keys(app.config["SESSION_KEY_PREFIX"], owner_secret=app.config["SESSION_OWNER_KEY"]),
+            codec=configured_codec(app),
+            clock=self._clock,
+            sender=app,
+        )
+        app.session_interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
+        for error, handler in ((StoreUnavailable, _unavailable), (SessionConflict, _conflict)):
+            if error not in app.error_handler_spec[None][None]:
+                app.register_error_handler(error, handler)
+
+    @property
+    def manager(self) -> Manager:
+        """The manager of the current application's sessions.
+
+        Raises:
+            ConfigurationError: The application keeps its sessions in Flask's signed cookie, or there is none.
+        """
+        if has_app_context():
+            app = current_app
+        elif len(self._apps) == 1:
+            app = self._apps[0]
+        else:
+            raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
+        if not isinstance(app.session_interface, HoldfastInterface):
+            raise ConfigurationError(
+                "SESSION_TYPE is 'null': Flask's signed cookie is its own record, so sessions can be neither listed nor ended"
+            )
+        return app.session_interface.manager
+
+    def of(self, user_id: object) -> list[SessionInfo]:
+        """Return the live sessions that are bound to *user_id*, the last used first."""
+        return self.manager.of(user_id)
+
+    def get(self, handle: str) -> SessionInfo | None:
+        """Return what may be shown of the live session with *handle*, or None."""
+        return self.manager.get(handle)
+
+    def revoke(self, handle: str) -> events.RevokeResult:
+        """End the session with *handle*. Returns ``confirmed``, or ``absent`` when there is none."""
+        return self.manager.revoke(handle)
+
+    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+        """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended."""
+        return self.manager.revoke_all(user_id, keep=keep)
+
+    def purge(self) -> int:
+        """Remove expired records from a store that does not do so by itself. Returns how many."""
+        return self.manager.purge()
+
+
+def _unavailable(error: StoreUnavailable) -> Response:
+    response = Response("The service is unavailable for a moment. Please try again.\n", 503, mimetype="text/plain")
+    response.headers["Retry-After"] = str(_RETRY_AFTER)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _conflict(error: SessionConflict) -> Response:
+    return Response("Another request came first. Please try again.\n", 409, mimetype="text/plain")

@@ -1,0 +1,93 @@
+"""Flask-Session's settings, with Flask-Session's defaults, as Holdfast's stores. The one place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from holdfast.clock import Clock
+from holdfast.errors import ConfigurationError
+from holdfast.store import Store
+
+#: The settings that are translated here, or that have nothing left to say: tokens are always 32 bytes, and expired
+#: records are removed without ``SESSION_CLEANUP_N_REQUESTS``.
+SETTINGS = {
+    "SESSION_TYPE",
+    "SESSION_ID_LENGTH",
+    "SESSION_CLEANUP_N_REQUESTS",
+    "SESSION_FILE_DIR",
+    "SESSION_FILE_MODE",
+    "SESSION_FILE_PATH",
+    "SESSION_FILE_THRESHOLD",
+}
+
+
+def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults that differ where ``SESSION_TYPE`` is used, as Flask-Session's users are used to."""
+    kind = config.get("SESSION_TYPE")
+    if kind in (None, "null"):
+        return {}
+    changed: dict[str, Any] = {"SESSION_PERMANENT": True}
+    if kind == "file":
+        changed["SESSION_SERIALIZATION_FORMAT"] = "json"
+    return changed
+
+
+def build_store(app: Flask, clock: Clock) -> Store | None:
+    """Return the store that ``SESSION_TYPE`` stands for; None for ``"null"``, Flask's own signed cookie.
+
+    Raises:
+        ConfigurationError: There is no such type, or one of its settings is wrong.
+    """
+    kind = app.config["SESSION_TYPE"]
+    builder = _BUILDERS.get(kind)
+    if builder is None:
+        names = ", ".join(map(repr, _BUILDERS))
+        raise ConfigurationError(f"SESSION_TYPE is {kind!r}: it must be one of {names}; or set SESSION_STORE to a URL")
+    return builder(app, clock)
+
+
+def _null(app: Flask, clock: Clock) -> None:
+    return None
+
+
+def _filesystem(app: Flask, clock: Clock) -> Store:
+    from holdfast.stores.files import FileStore
+
+    directory = app.config.get("SESSION_FILE_DIR") or Path.cwd() / "flask_session"
+    return FileStore(
+        Path(directory),
+        mode=_number(app, "SESSION_FILE_MODE", 0o600),
+        threshold=_number(app, "SESSION_FILE_THRESHOLD", 500),
+        clock=clock,
+    )
+
+
+def _json_file(app: Flask, clock: Clock) -> Store:
+    from holdfast.stores.jsonfile import JSONFileStore
+
+    path = app.config.get("SESSION_FILE_PATH") or app.config.get("MY_SESSION_PATH")
+    if not isinstance(path, str | Path) or not str(path).strip("/\\"):
+        raise ConfigurationError(f"SESSION_FILE_PATH is {path!r}: SESSION_TYPE 'file' needs the path of its JSON file")
+    if "\\" in str(path):  # written on Windows, where a path such as '\\session.json' is not absolute
+        path = str(path).replace("\\", "/").lstrip("/")
+    return JSONFileStore(Path(app.instance_path, path), clock=clock)
+
+
+def _number(app: Flask, name: str, default: int) -> int:
+    value = app.config.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigurationError(f"{name} is {value!r}: it must be a whole number, 0 or greater")
+    return value
+
+
+_BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
+    "null": _null,
+    "filesystem": _filesystem,
+    "file": _json_file,
+}

@@ -1,0 +1,89 @@
+"""Flask's session interface over the manager: a cookie in, an outcome out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface, SessionMixin
+
+from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.flask.cookies import Cookies
+from holdfast.flask.session import FlaskSession
+from holdfast.manager import Manager
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+#: A request that took longer than this (milliseconds) may have been overtaken by a login, whose cookie must stay.
+_OVERTAKEN = 50
+
+
+class HoldfastInterface(SessionInterface):
+    """Opens a session without looking anything up, and saves it if the request used it.
+
+    *signed* turns on ``SESSION_USE_SIGNER``.
+    """
+
+    def __init__(self, manager: Manager, *, signed: bool) -> None:
+        self.manager = manager
+        self.cookies = Cookies(self, signed=signed)
+
+    def open_session(self, app: Flask, request: Request) -> FlaskSession:
+        """Return the request's session. No I/O."""
+        return FlaskSession(self, app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Store what the request changed and give *response* the cookie and the headers that follow from it.
+
+        A store that fails, and a conflict that is not merged, turn the response into the application's answer
+        to `StoreUnavailable` or `SessionConflict`: by default 503 and 409.
+        """
+        assert isinstance(session, FlaskSession)
+        if session.accessed:
+            response.vary.add("Cookie")
+        if session.opened is not None and not session.closed:
+            try:
+                self._save(app, session, response)
+            except (StoreUnavailable, SessionConflict) as error:
+                _answer(app, error, response)
+                response.vary.add("Cookie")
+        session.closed = True
+        if session.opened is not None and response.is_streamed:
+            response.call_on_close(session.report_late_change)
+
+    def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
+        if response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]:
+            session.abandon()
+        was_permanent = session.was_permanent
+        refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+        overtaken = self.manager.clock() - session.loaded_at > _OVERTAKEN
+        try:
+            outcome = self.manager.commit(session, confirm=refresh and overtaken)
+        finally:
+            session.closed = True
+        if outcome.cookie == "delete":
+            self.cookies.delete(app, response)
+        elif outcome.cookie == "send" or (
+            outcome.cookie == "keep"
+            and (refresh or (session.permanent and outcome.result != "unchanged") or session.permanent != was_permanent)
+        ):
+            assert session.loaded is not None
+            self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(app, session))
+
+    def _lifetime(self, app: Flask, session: FlaskSession) -> timedelta | None:
+        """Return how long the browser is to keep the cookie: never beyond the absolute timeout; None: not at all."""
+        if not session.permanent or session.created_at is None:
+            return None
+        remaining = session.created_at + self.manager.context.policy.absolute - self.manager.clock()
+        return min(app.permanent_session_lifetime, timedelta(milliseconds=remaining))
+
+
+def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:
+    """Turn *response* into what the application answers to *error*, whole: nothing of the request was done."""
+    answer = app.make_response(app.handle_user_exception(error))
+    response.status = answer.status
+    response.response = answer.response
+    response.headers.clear()
+    response.headers.extend(answer.headers)

@@ -1,0 +1,108 @@
+"""The session of one Flask request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask, Request
+from flask.sessions import SessionMixin
+
+from holdfast.errors import StoreUnavailable
+from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
+
+if TYPE_CHECKING:
+    from holdfast.flask.interface import HoldfastInterface
+
+
+class FlaskSession(ServerSession, SessionMixin):
+    """What `flask.session` stands for: Flask's session, with `rotate`, `bind`, `destroy` and `apply`.
+
+    Nothing is looked up before the view touches it.
+    """
+
+    def __init__(self, interface: HoldfastInterface, app: Flask, request: Request) -> None:
+        super().__init__(keys=interface.manager.keys, started_at=interface.manager.clock())
+        self._interface = interface
+        self._app = app
+        self._request = request
+        self._accessed = False
+        self._marked = False
+        self.loaded_at = self.started_at
+        self.stale_cookie = False
+        self.was_permanent = False
+
+    def load(self) -> Opened:
+        """Look up the request's cookie.
+
+        Raises:
+            StoreUnavailable: The store failed. From then on the session is empty and read-only, so that an error
+                page can be rendered and nothing is stored over the good session.
+        """
+        manager = self._interface.manager
+        presented = self._interface.cookies.read(self._app, self._request)
+        self.stale_cookie = presented.stale
+        self.loaded_at = manager.clock()
+        if presented.reason is not None:
+            manager.context.reject(presented.reason)
+        try:
+            opened = manager.open(presented.token)
+        except StoreUnavailable:
+            self.opened = Opened(read_only=True)
+            raise
+        self.was_permanent = bool(opened.data.get(PERMANENT))
+        return opened
+
+    @property
+    def accessed(self) -> bool:  # type: ignore[override]  # Flask declares attributes, and assigns them
+        """Whether the request used the session in any way, so that its response varies by cookie."""
+        return self._accessed or self.opened is not None
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._accessed = value
+
+    @property
+    def modified(self) -> bool:  # type: ignore[override]  # as above
+        """Whether the session differs from what was loaded. Setting it is not needed: nested changes are found too."""
+        return self._marked or self._differs()
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._marked = value
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # as above
+        """Whether there is no stored session yet."""
+        return self.loaded is None
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
+        return bool(self.get(PERMANENT, self._interface.manager.context.policy.permanent))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self[PERMANENT] = bool(value)
+
+    def abandon(self) -> None:
+        """Drop what the request changed, except that it ended the session: a failed logout must not leave it open."""
+        opened = self._open()
+        if self.wishes.wiped and self.wishes.rebind:
+            opened.data.clear()
+            self.wishes = Wishes(wiped=True, rebind=True)
+        else:
+            opened.read_only = True
+            opened.data.clear()
+            self.wishes = Wishes()
+
+    def report_late_change(self) -> None:
+        """Tell of a nested change made while the response was streamed, which nothing else would notice."""
+        if self.opened is not None and not self.opened.read_only and self._differs():
+            self.warn_of_late_change()
+
+    def _differs(self) -> bool:
+        context = self._interface.manager.context
+        loaded = self.loaded
+        if loaded is None:
+            return bool(self.data)
+        return loaded.envelope.codec.dumps(self.data) != loaded.envelope.payload

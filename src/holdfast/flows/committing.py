@@ -1,0 +1,77 @@
+"""The end of a request: decide what the session needs, and make new ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast import events
+from holdfast.flows.context import Context
+from holdfast.flows.ending import ended_meanwhile, kill
+from holdfast.flows.rotating import rotate
+from holdfast.flows.saving import dropped, save
+from holdfast.operations import Create, Delete, Flow
+from holdfast.session import Loaded, Opened, Outcome, ServerSession, Wishes
+from holdfast.tokens import new_token
+
+_NOTHING = Outcome("unchanged", "none")
+
+
+def commit(context: Context, session: ServerSession, *, confirm: bool = False) -> Flow[Outcome]:
+    """Carry out what the request asked of its session. May be called again for what is asked afterwards.
+
+    With *confirm*, a session that did not change is looked up again, because its cookie is to be sent anew.
+
+    Raises:
+        EncodeError, RecordTooLarge: The session cannot be stored. What was stored is intact.
+        SessionConflict: Another request was first; see `holdfast.errors.SessionConflict`.
+        StoreUnavailable: The store failed. Whether the session was stored is unknown.
+    """
+    if session.opened is None:
+        return _NOTHING
+    outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
+    session.wishes = Wishes()
+    if session.opened.deliver and outcome.cookie == "keep":
+        return replace(outcome, cookie="send")
+    return outcome
+
+
+def _carry_out(context: Context, session: ServerSession, opened: Opened, *, confirm: bool) -> Flow[Outcome]:
+    wishes, loaded = session.wishes, opened.loaded
+    if opened.read_only:
+        return _NOTHING if session.is_empty else dropped(context, session)
+    if loaded is None:
+        return _NOTHING if session.is_empty else (yield from _create(context, session))
+    if session.is_empty and (wishes.wiped or wishes.rebind):
+        return (yield from _end(context, session, loaded))
+    renewal_due = context.policy.renewal_due(loaded.envelope.issued_at, context.clock())
+    if wishes.rotate or wishes.wiped or wishes.rebind or renewal_due:
+        return (yield from rotate(context, session, loaded))
+    return (yield from save(context, session, loaded, confirm=confirm))
+
+
+def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
+    now, owner = context.clock(), session.owner
+    envelope = context.envelope(context.codec.dumps(session.data), created_at=now, issued_at=now)
+    token = new_token()
+    key = context.keys.key_of(token)
+    expires_at = context.expires_at(envelope, now)
+    version = yield Create(key, context.seal(envelope), expires_at, owner)
+    if version is None:  # the token is taken, which has the odds of guessing one
+        return (yield from _create(context, session))
+    if owner is not None and (yield from ended_meanwhile(context, session, owner, key)):
+        yield Delete(key)
+        return dropped(context, session)
+    session.opened = Opened(Loaded(token, key, version, expires_at, owner, envelope), session.data)
+    context.emit(events.created, handle=key, owner=owner)
+    if owner is not None:
+        context.emit(events.bound, handle=key, owner=owner)
+    return Outcome("saved", "send")
+
+
+def _end(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:
+    ended = yield from kill(context, loaded.key, loaded.version, loaded.owner)
+    session.opened = Opened()
+    if ended is None:
+        return dropped(context, session)
+    context.emit(events.ended, handle=ended, owner=loaded.owner, reason="logout")
+    return Outcome("saved", "delete")

@@ -1,0 +1,60 @@
+"""What the flows work with: one application's policy, keys, codec, clock and store capabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from blinker import Signal
+
+from holdfast import events
+from holdfast.clock import Clock
+from holdfast.codec import Codec
+from holdfast.envelope import Envelope, encode
+from holdfast.errors import RecordTooLarge
+from holdfast.policy import Policy
+from holdfast.tokens import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One application's circumstances.
+
+    *sender* is who its signals come from. *rotates* and *indexes* tell whether its store has these capabilities.
+    """
+
+    policy: Policy
+    keys: Keys
+    codec: Codec
+    clock: Clock
+    sender: object
+    rotates: bool
+    indexes: bool
+
+    def emit(self, signal: Signal, **details: Any) -> None:
+        """Send *signal* from the application."""
+        events.emit(signal, self.sender, **details)
+
+    def reject(self, reason: events.RejectReason) -> None:
+        """Tell that a cookie was not accepted."""
+        self.emit(events.rejected, reason=reason)
+
+    def envelope(
+        self, payload: bytes, *, created_at: int, issued_at: int, meta: dict[str, str] | None = None
+    ) -> Envelope:
+        """Return the envelope for a session that is written now.
+
+        Raises:
+            RecordTooLarge: The payload exceeds the policy's limit.
+        """
+        if len(payload) > self.policy.max_bytes:
+            raise RecordTooLarge(len(payload), self.policy.max_bytes)
+        return Envelope(created_at, issued_at, self.policy.idle, payload, self.codec, meta or {})
+
+    def expires_at(self, envelope: Envelope, now: int) -> int:
+        """Return until when the store keeps *envelope*, used *now*."""
+        return self.policy.expires_at(envelope.created_at, now)
+
+    def seal(self, envelope: Envelope) -> bytes:
+        """Return the bytes to store for *envelope*."""
+        return encode(envelope)

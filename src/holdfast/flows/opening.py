@@ -1,0 +1,93 @@
+"""From a token to the session it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast import events
+from holdfast.envelope import Envelope, Fate, Tombstone, decode
+from holdfast.errors import DecodeError
+from holdfast.flows.context import Context
+from holdfast.operations import Delete, Flow, Load
+from holdfast.record import Record
+from holdfast.session import Loaded, Opened
+from holdfast.tokens import open_successor
+
+#: Aliases followed from one token: more than one renewal within a grace period is already unusual.
+_HOPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a token does not lead to a session."""
+
+    reason: events.RejectReason
+
+
+def open_session(context: Context, token: str) -> Flow[Opened]:
+    """Find the session of *token*, and tell why where there is none.
+
+    An id nobody knows is never taken over. Under a superseded one the request is anonymous and read-only, so that
+    its response cannot disturb the cookie that carries the new id.
+    """
+    key = context.keys.key_of(token)
+    record = yield Load(key)
+    found = yield from resolve(context, token, record)
+    if isinstance(found, Refusal):
+        _report(context, key, found)
+        return Opened(read_only=found.reason == "superseded")
+    loaded, data = found
+    return Opened(loaded, data, deliver=loaded.token != token)
+
+
+def resolve(context: Context, token: str, record: Record | None) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
+    """Return the live session that *record*, stored for *token*, holds or leads to, with its data."""
+    for _ in range(_HOPS):
+        if record is None:
+            break
+        key = context.keys.key_of(token)
+        try:
+            body = decode(record.data)
+        except DecodeError as error:
+            return (yield from _set_aside(key, foreign=error.unknown_format))
+        if isinstance(body, Envelope):
+            return (
+                yield from _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, body))
+            )
+        if not isinstance(body, Tombstone):
+            return Refusal("corrupt")
+        if body.until <= context.clock():
+            break
+        if body.fate is Fate.SUPERSEDED:
+            return Refusal("superseded")
+        if body.sealed is None:
+            break
+        token = open_successor(token, body.sealed)
+        record = yield Load(context.keys.key_of(token))
+    return Refusal("unknown_id")
+
+
+def _examine(context: Context, loaded: Loaded) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
+    reason = context.policy.verdict(loaded.envelope, loaded.expires_at, context.clock())
+    if reason is not None:
+        return Refusal(reason)
+    try:
+        return loaded, loaded.envelope.codec.loads(loaded.envelope.payload)
+    except DecodeError:
+        return (yield from _set_aside(loaded.key, foreign=False))
+
+
+def _set_aside(key: str, *, foreign: bool) -> Flow[Refusal]:
+    """Remove a damaged record, so that it is met once. One in a foreign format may be a newer release's: it stays."""
+    if not foreign:
+        yield Delete(key)
+    return Refusal("corrupt")
+
+
+def _report(context: Context, key: str, refusal: Refusal) -> None:
+    if refusal.reason == "superseded":
+        context.emit(events.superseded, handle=key)
+    if refusal.reason in ("expired_idle", "expired_absolute"):
+        context.emit(events.ended, handle=key, owner=None, reason="expired")
+    context.reject(refusal.reason)

@@ -1,0 +1,114 @@
+"""Give a session a new token: at login, on request, and as a periodic renewal.
+
+The order holds in every interleaving: index the new key, create the new record, replace the old one by a tombstone
+if it is still what was loaded. Whoever ends the session in between makes the last step fail, and the new record goes.
+"""
+
+from __future__ import annotations
+
+from holdfast import events
+from holdfast.envelope import Fate, Tombstone, encode
+from holdfast.errors import StoreUnavailable
+from holdfast.flows.context import Context
+from holdfast.flows.ending import ended_meanwhile
+from holdfast.flows.saving import dropped, pause, reconcile, save, still_contested
+from holdfast.operations import Create, Delete, Flow, Load, Move, Replace
+from holdfast.record import Conflict, Gone, Version
+from holdfast.session import Loaded, Opened, Outcome, ServerSession
+from holdfast.tokens import new_token, seal_successor
+
+
+def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:
+    """Move the session to a new token, with its changes and what other requests changed meanwhile."""
+    wishes = session.wishes
+    renewal = not (wishes.rotate or wishes.wiped or wishes.rebind)
+    for attempt in range(context.policy.attempts):
+        moved, tombstone = _plan(context, session, loaded, renewal=renewal)
+        answer = yield from _move(context, loaded, moved, tombstone)
+        if not isinstance(answer, Conflict | Gone):
+            moved.version = answer
+            return (yield from _moved(context, session, loaded, moved))
+        theirs = yield from reconcile(context, session, loaded, answer)
+        if theirs is None:
+            return dropped(context, session)
+        if renewal and theirs.key != loaded.key:
+            return (yield from save(context, session, theirs))
+        loaded = theirs
+        yield pause(attempt)
+    raise still_contested()
+
+
+def _plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+    """Return the session under a new token, not yet stored, and what is to be left under the old one."""
+    now, wishes, owner = context.clock(), session.wishes, session.owner
+    reborn = wishes.wiped or (wishes.rebind and owner is not None)
+    envelope = context.envelope(
+        context.codec.dumps(session.data),
+        created_at=now if reborn else loaded.envelope.created_at,
+        issued_at=now,
+        meta=loaded.envelope.meta,
+    )
+    token = new_token()
+    key = context.keys.key_of(token)
+    until = now + context.policy.grace
+    if renewal:
+        tombstone = Tombstone(Fate.ALIAS, until, key, seal_successor(loaded.token, token))
+    else:
+        tombstone = Tombstone(Fate.SUPERSEDED, until, key)
+    return Loaded(token, key, 0, context.expires_at(envelope, now), owner, envelope), tombstone
+
+
+def _move(context: Context, loaded: Loaded, moved: Loaded, tombstone: Tombstone) -> Flow[Version | Conflict | Gone]:
+    grave = encode(tombstone)
+    step = Move(
+        loaded.key,
+        moved.key,
+        context.seal(moved.envelope),
+        grave,
+        expect=loaded.version,
+        expires_at=moved.expires_at,
+        grace_until=tombstone.until,
+        owner=moved.owner,
+    )
+    try:
+        return (yield step) if context.rotates else (yield from _move_in_steps(step))
+    except StoreUnavailable as error:
+        return (yield from _settle(step, error))
+
+
+def _move_in_steps(step: Move) -> Flow[Version | Conflict | Gone]:
+    version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    if version is None:
+        return Conflict()
+    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    if isinstance(answer, Conflict | Gone):
+        yield Delete(step.new)
+        return answer
+    return version  # type: ignore[no-any-return]
+
+
+def _settle(step: Move, error: StoreUnavailable) -> Flow[Version | Conflict | Gone]:
+    """Find out whether a move that failed was carried out, so that neither both ids work nor none."""
+    old = yield Load(step.old)
+    if old is not None and old.data == step.tombstone:
+        new = yield Load(step.new)
+        return new.version if new is not None else Gone()
+    yield Delete(step.new)
+    raise error
+
+
+def _moved(context: Context, session: ServerSession, loaded: Loaded, moved: Loaded) -> Flow[Outcome]:
+    wishes = session.wishes
+    owner = moved.owner if wishes.rebind else None
+    if owner is not None and (yield from ended_meanwhile(context, session, owner, loaded.key, moved.key)):
+        yield Delete(moved.key)
+        return dropped(context, session)
+    session.opened = Opened(moved, session.data)
+    context.emit(events.rotated, handle=moved.key, previous=loaded.key)
+    if wishes.wiped:
+        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="replaced")
+    elif wishes.rebind and moved.owner is None:
+        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
+    if owner is not None:
+        context.emit(events.bound, handle=moved.key, owner=owner)
+    return Outcome("saved", "send")

@@ -1,0 +1,136 @@
+"""Write a session that changed, keep one alive that did not."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from holdfast import events
+from holdfast.envelope import Fate, Tombstone, encode
+from holdfast.errors import SessionConflict
+from holdfast.flows.context import Context
+from holdfast.flows.opening import Refusal, resolve
+from holdfast.merge import merge
+from holdfast.operations import Delete, Flow, Load, Pause, Replace, Touch
+from holdfast.record import Conflict, Gone
+from holdfast.session import Loaded, Opened, Outcome, ServerSession
+
+
+def dropped(context: Context, session: ServerSession) -> Outcome:
+    """Tell that the session was over before its change could be stored. No cookie goes out: gone is gone."""
+    context.emit(events.gone, handle=session.handle)
+    return Outcome("gone", "none")
+
+
+def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool = False) -> Flow[Outcome]:
+    """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
+    due = context.policy.touch_due(loaded.envelope, loaded.expires_at, context.clock())
+    payload = context.codec.dumps(session.data)
+    restamp = due and loaded.envelope.idle != context.policy.idle
+    if not restamp and _unchanged(context, session, loaded, payload):
+        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm))
+    for attempt in range(context.policy.attempts):
+        answer = yield from _write(context, session, loaded, payload)
+        if not isinstance(answer, Conflict | Gone):
+            return Outcome("merged" if attempt else "saved", answer.cookie)
+        theirs = yield from reconcile(context, session, loaded, answer)
+        if theirs is None:
+            return dropped(context, session)
+        loaded = theirs
+        payload = context.codec.dumps(session.data)
+        if _unchanged(context, session, loaded, payload):
+            return Outcome("merged", "keep")
+        yield pause(attempt)
+    raise still_contested()
+
+
+def _unchanged(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> bool:
+    stored = loaded.envelope
+    if stored.codec is not context.codec:
+        payload = stored.codec.dumps(session.data)
+    return payload == stored.payload
+
+
+def _write(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> Flow[Outcome | Conflict | Gone]:
+    """Try once to store *payload*, or the session's end when nothing is left in it."""
+    now, old = context.clock(), loaded.envelope
+    if session.is_empty:
+        until = now + context.policy.grace
+        answer = yield Replace(loaded.key, encode(Tombstone(Fate.ENDED, until)), loaded.version, until)
+        if isinstance(answer, Conflict | Gone):
+            return answer
+        yield Delete(loaded.key)
+        session.opened = Opened()
+        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
+        return Outcome("saved", "delete")
+    envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=old.meta)
+    expires_at = context.expires_at(envelope, now)
+    answer = yield Replace(loaded.key, context.seal(envelope), loaded.version, expires_at, loaded.owner)
+    if isinstance(answer, Conflict | Gone):
+        return answer
+    stored = Loaded(loaded.token, loaded.key, answer, expires_at, loaded.owner, envelope)
+    session.opened = Opened(stored, session.data, deliver=_deliver(session))
+    return Outcome("saved", "keep")
+
+
+def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due: bool, confirm: bool) -> Flow[Outcome]:
+    if confirm:
+        found = yield from resolve(context, loaded.token, (yield Load(loaded.key)))
+        if isinstance(found, Refusal):
+            return dropped(context, session)
+    if due:
+        expires_at = context.expires_at(loaded.envelope, context.clock())
+        if not (yield Touch(loaded.key, expires_at)):
+            return dropped(context, session)
+        loaded.expires_at = expires_at
+    return Outcome("unchanged", "keep")
+
+
+def reconcile(context: Context, session: ServerSession, loaded: Loaded, answer: Conflict | Gone) -> Flow[Loaded | None]:
+    """Merge into the session what another request stored first, and return that as what to build on.
+
+    Returns None when the session is over. A renewal is followed to the new token; a rotation is the end of the old id.
+
+    Raises:
+        SessionConflict: The policy is not to merge.
+    """
+    if isinstance(answer, Gone):
+        return None
+    found = yield from resolve(context, loaded.token, answer.current or (yield Load(loaded.key)))
+    if isinstance(found, Refusal):
+        if found.reason == "superseded":
+            context.emit(events.superseded, handle=loaded.key)
+        return None
+    if context.policy.on_conflict == "error":
+        raise SessionConflict("another request changed the session first: repeat the request")
+    theirs, their_data = found
+    data = session.data if session.wishes.wiped else _merged(context, session, loaded, their_data)
+    session.opened = Opened(theirs, data, deliver=_deliver(session) or theirs.token != loaded.token)
+    return theirs
+
+
+def _deliver(session: ServerSession) -> bool:
+    return session.opened is not None and session.opened.deliver
+
+
+def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: dict[Any, Any]) -> dict[Any, Any]:
+    dumps = context.codec.dumps
+
+    def same(a: Any, b: Any) -> bool:
+        encoded: bool = dumps({0: a}) == dumps({0: b})
+        return encoded
+
+    base = loaded.envelope.codec.loads(loaded.envelope.payload)
+    merged = merge(base, session.data, theirs, same=same)
+    merged.update(session.wishes.reapplied(theirs))
+    return merged
+
+
+def pause(attempt: int) -> Pause:
+    """Return how long to wait before the next try: longer each time, at most 50 ms, never twice the same."""
+    return Pause(random.uniform(0, min(2**attempt, 50)))  # noqa: S311  # jitter, not a secret
+
+
+def still_contested() -> SessionConflict:
+    """Return the error for a session that others kept changing until the tries were used up."""
+    return SessionConflict("other requests kept changing the session: repeat the request")

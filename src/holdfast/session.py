@@ -1,0 +1,269 @@
+"""The session as an application sees it: a mapping that remembers what was asked of it.
+
+It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to `holdfast.flows.commit`,
+which carries out what was asked. What was loaded, and what was asked for since, is all the state there is.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from holdfast.envelope import Envelope
+from holdfast.events import SaveResult
+from holdfast.record import Version
+from holdfast.tokens import Keys
+
+#: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
+IDENTITY = "_user_id"
+
+#: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
+PERMANENT = "_permanent"
+
+_logger = logging.getLogger("holdfast")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A live session as the store holds it. *token* opens it, *key* and *version* address it."""
+
+    token: str
+    key: str
+    version: Version
+    expires_at: int
+    owner: str | None
+    envelope: Envelope
+
+
+@dataclass(slots=True)
+class Opened:
+    """What a cookie turned out to stand for.
+
+    Attributes:
+        loaded: The live session, or None: there is none.
+        data: Its data.
+        read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
+        deliver: The session was reached by an alias, so the new token must be sent again.
+    """
+
+    loaded: Loaded | None = None
+    data: dict[Any, Any] = field(default_factory=dict)
+    read_only: bool = False
+    deliver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a session at the end of its request.
+
+    Attributes:
+        result: ``saved``, ``merged``, ``unchanged`` or ``gone``.
+        cookie: ``send``: the browser needs the session's token; ``keep``: it has it; ``delete``: this request ended
+            the session; ``none``: say nothing, for what the browser has may be newer.
+    """
+
+    result: SaveResult
+    cookie: Literal["send", "keep", "delete", "none"]
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What the application asked for beyond changing data.
+
+    Attributes:
+        rotate: Give the session a new token.
+        wiped: Start from nothing; what others saved meanwhile does not count either.
+        rebind: The owner is to become *owner*, which may be None.
+        assigned: The keys that were set or removed.
+        applied: For each key that was not, the functions applied to it, with their defaults.
+    """
+
+    rotate: bool = False
+    wiped: bool = False
+    rebind: bool = False
+    owner: str | None = None
+    assigned: set[Any] = field(default_factory=set)
+    applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
+
+    def reapplied(self, data: dict[Any, Any]) -> dict[Any, Any]:
+        """Return the values that the applied functions make of *data*."""
+        values: dict[Any, Any] = {}
+        for key, steps in self.applied.items():
+            for fn, default in steps:
+                if key in values:
+                    values[key] = fn(values[key])
+                else:
+                    values[key] = fn(data[key] if key in data else copy.deepcopy(default))
+        return values
+
+
+class ServerSession(MutableMapping[str, Any]):
+    """A session. Nothing is loaded before it is touched.
+
+    *started_at* is when the request began, in milliseconds since the epoch.
+    """
+
+    def __init__(self, *, keys: Keys, started_at: int) -> None:
+        self.keys_of_namespace = keys
+        self.started_at = started_at
+        self.opened: Opened | None = None
+        self.wishes = Wishes()
+        self.closed = False
+
+    def load(self) -> Opened:
+        """Return what the request's cookie stands for. Called once, at the first touch."""
+        raise NotImplementedError
+
+    def _open(self) -> Opened:
+        if self.opened is None:
+            self.opened = self.load()
+        return self.opened
+
+    def _change(self) -> dict[Any, Any]:
+        if self.closed:
+            self.warn_of_late_change()
+        return self._open().data
+
+    def warn_of_late_change(self) -> None:
+        """Report a change that came after the session was saved, with the stack that made it."""
+        _logger.warning(
+            "the session was changed after the response was saved: the change is lost."
+            " Change the session before the response is returned or its stream begins.",
+            stack_info=True,
+        )
+
+    @property
+    def data(self) -> dict[Any, Any]:
+        """The session's data as it is now."""
+        return self._open().data
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The stored session this one was loaded from, or None."""
+        return self._open().loaded
+
+    def __getitem__(self, key: str) -> Any:
+        return self._open().data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._open().data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open().data)
+
+    def __len__(self) -> int:
+        return len(self._open().data)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value under *key*, or *default*."""
+        return self._open().data.get(key, default)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        data = self._change()
+        self._assign(key)
+        if key == IDENTITY:
+            self._rebind(None if value is None else self.keys_of_namespace.owner_of(value))
+        data[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        data = self._change()
+        del data[key]
+        self._assign(key)
+        if key == IDENTITY:
+            self._rebind(None)
+
+    def __repr__(self) -> str:
+        state = "not loaded" if self.opened is None else repr(self.opened.data)
+        return f"<{type(self).__name__} {state}>"
+
+    def _assign(self, key: Any) -> None:
+        self.wishes.assigned.add(key)
+        self.wishes.applied.pop(key, None)
+
+    def clear(self) -> None:
+        """End the session. What is put in afterwards begins a new one, under a new token and bound to nobody."""
+        self._change().clear()
+        self.wishes = Wishes(wiped=True, rebind=True)
+
+    def destroy(self) -> None:
+        """Log out: end the stored session at once for every request, and tell the browser to forget the cookie.
+
+        The same as `clear`, by the name for the deed.
+        """
+        self.clear()
+
+    def rotate(self) -> None:
+        """Give the session a new token when the response is saved; the old one is worth nothing from then on."""
+        self._change()
+        self.wishes.rotate = True
+
+    def bind(self, user_id: object) -> None:
+        """Bind the session to a user who has just proved who they are, and rotate.
+
+        *user_id* is taken as its text. A session that was bound to another user starts from empty data.
+        Flask-Login's ``login_user`` does this by itself.
+
+        Raises:
+            TypeError: *user_id* is None.
+        """
+        if user_id is None:
+            raise TypeError("bind() needs a user id, not None: to end a session call destroy()")
+        self._change()
+        self._rebind(self.keys_of_namespace.owner_of(user_id))
+
+    def _rebind(self, owner: str | None) -> None:
+        opened = self._open()
+        stored = opened.loaded.owner if opened.loaded else None
+        if owner is not None and stored is not None and owner != stored and not self.wishes.wiped:
+            opened.data.clear()
+            self.wishes = Wishes(wiped=True)
+        if owner is not None or stored is not None or self.wishes.rebind:
+            self.wishes.rebind = True
+            self.wishes.owner = owner
+
+    def apply(self, key: str, fn: Callable[[Any], Any], default: Any = None) -> Any:
+        """Set *key* to ``fn(value)``, exactly once whatever other requests do, and return the new value.
+
+        *fn* gets the present value, or a copy of *default* where there is none, and returns the new one. If another
+        request changed the session first, *fn* is called again on the value that one left, so it must depend on nothing
+        but its argument. The returned value is the one this request would save if it were alone.
+        """
+        data = self._change()
+        value = fn(data[key] if key in data else copy.deepcopy(default))
+        if key not in self.wishes.assigned:
+            self.wishes.applied.setdefault(key, []).append((fn, default))
+        data[key] = value
+        return value
+
+    @property
+    def owner(self) -> str | None:
+        """The opaque value of the user the session is bound to or is about to be, or None."""
+        if self.wishes.rebind:
+            return self.wishes.owner
+        loaded = self.loaded
+        return loaded.owner if loaded else None
+
+    @property
+    def handle(self) -> str | None:
+        """The session's public name, for device lists and logs, or None while nothing is stored. It opens nothing."""
+        loaded = self.loaded
+        return loaded.key if loaded else None
+
+    @property
+    def created_at(self) -> int | None:
+        """When the session, or the login it belongs to, began: milliseconds since the epoch, None while unstored."""
+        loaded = self.loaded
+        return loaded.envelope.created_at if loaded else None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether what this request changes is dropped: its id was superseded, or the store is down."""
+        return self._open().read_only
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing worth storing: no data, and no user."""
+        return not self._open().data.keys() - {PERMANENT} and self.owner is None
