@@ -10,9 +10,6 @@ from typing import NoReturn
 
 import pytest
 
-# The shipped suite's assertions explain themselves like a test file's.
-pytest.register_assert_rewrite("holdfast.testing")
-
 #: The programs that a test with the marker needs, unless ``HOLDFAST_TEST_<MARKER>_URL`` names a running server.
 PROGRAMS = {
     "browser": ["chromium", "chromedriver"],

@@ -61,9 +61,7 @@ def test_public_names_have_docstrings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_all_is_sorted_and_exists(name: str) -> None:
-    """A module that lists its public names lists them in order, and each one is there."""
+def test_all_names_exist(name: str) -> None:
+    """Every name that a module lists as public is there."""
     module = importlib.import_module(name)
-    names = list(getattr(module, "__all__", []))
-    assert names == sorted(names)
-    assert [missing for missing in names if not hasattr(module, missing)] == []
+    assert [missing for missing in getattr(module, "__all__", []) if not hasattr(module, missing)] == []
