@@ -6,8 +6,12 @@ import dataclasses
 import heapq
 import itertools
 import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError
 from holdfast.record import Conflict, Gone, Page, Record, Version
 
 
@@ -17,6 +21,9 @@ class MemoryStore:
     Expired records stay in memory until they are purged or made anew.
     """
 
+    #: The options of a URL: none.
+    url_options: ClassVar[Mapping[str, Any]] = {}
+
     def __init__(self, *, clock: Clock = system_clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -24,6 +31,14 @@ class MemoryStore:
         self._keys: dict[str, set[str]] = {}
         # One counter for all keys, so that a key made anew never sees a version again.
         self._versions = itertools.count(1)
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MemoryStore:
+        """Return an empty store of its own for ``memory://``, whatever *root* is."""
+        del root
+        if url.partition("://")[2]:
+            raise ConfigurationError("a memory store has no path and no host: write memory://")
+        return cls(clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         """Return the live record under *key*, or None."""
