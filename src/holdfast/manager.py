@@ -19,6 +19,9 @@ from holdfast.tokens import Keys, is_token
 
 T = TypeVar("T")
 
+#: Where expired records must be removed by us, every so many new tokens at most so many are: more go than come.
+_SWEEP_EVERY, _SWEPT = 100, 200
+
 
 class Manager:
     """Opens, saves, finds and ends the sessions that one application keeps in *store*.
@@ -45,6 +48,7 @@ class Manager:
         self.store = store
         self.clock = clock
         self.keys = keys or Keys("session:")
+        self._issued = 0
         self._policy = policy if callable(policy) else None
         self._context = Context(
             policy=policy if isinstance(policy, Policy) else Policy(),
@@ -94,7 +98,12 @@ class Manager:
 
     def commit(self, session: ServerSession, *, confirm: bool = False) -> Outcome:
         """Carry out what the request asked of *session*: see `holdfast.flows.commit`."""
-        return self._run(commit(self.context, session, confirm=confirm))
+        outcome = self._run(commit(self.context, session, confirm=confirm))
+        if outcome.cookie == "send":
+            self._issued += 1
+            if self._issued % _SWEEP_EVERY == 0 and isinstance(self.store, Purges):
+                self._sweep(self.store)
+        return outcome
 
     def of(self, user_id: object) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first.
@@ -134,6 +143,12 @@ class Manager:
             if count < batch:
                 break
         return removed
+
+    def _sweep(self, store: Purges) -> None:
+        try:
+            store.purge(self.clock(), limit=_SWEPT)
+        except StoreUnavailable as error:  # the session that was just saved is none the worse for it
+            self._context.emit(events.store_unavailable, error=error)
 
     def _indexed(self) -> Context:
         if not self._context.indexes:

@@ -15,8 +15,8 @@ The laws:
 
 1.  `create` never overwrites a live record.
 2.  Of any number of concurrent `replace` calls that expect one version, exactly one wins.
-3.  After `delete` returned, `replace` is `Gone` and `touch` is False, for ever: only `create` (or the *new* side of `move`)
-    makes a record, and a version from before the delete never matches again.
+3.  After `delete` returned, `replace` is `Gone` and `touch` is False, for ever: only `create` and the *new* side of
+    `move` make a record, and a version from before the delete never matches again.
 4.  `touch` changes neither data nor version, never shortens a life, never revives.
 5.  From *expires_at* on, a record is invisible to `load`, `replace`, `touch`, `keys_of` and `scan`.
 6.  Every live record with owner *o* is in ``keys_of(o)``. More keys than that are allowed; the core filters.
@@ -103,7 +103,7 @@ class Rotates(Protocol):
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        """Create *new* with *data*, *expires_at* and *owner*, and replace *old* by *tombstone*, ownerless, until *grace_until*.
+        """Create *new* with *data*, *expires_at* and *owner*; replace *old* by *tombstone*, ownerless, until *grace_until*.
 
         Happens only if the live record under *old* still has the version *expect*; returns the version of *new*.
         Returns `Conflict` (about *old*) or `Gone` with nothing written.

@@ -123,7 +123,7 @@ def configured_codec(app: Flask) -> Codec:
 
 
 def policy_reader(app: Flask) -> Callable[[], Policy]:
-    """Return a function that returns the policy by the settings of the moment, which Flask reads at each request too."""
+    """Return a function that returns the policy by the settings of the moment, as Flask reads its own."""
     names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES")
     config = app.config
     seen: tuple[Any, ...] = ()

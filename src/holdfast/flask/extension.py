@@ -74,7 +74,7 @@ class Session:
             raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
         if not isinstance(app.session_interface, HoldfastInterface):
             raise ConfigurationError(
-                "SESSION_TYPE is 'null': Flask's signed cookie is its own record, so sessions can be neither listed nor ended"
+                "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
             )
         return app.session_interface.manager
 
@@ -99,12 +99,12 @@ class Session:
         return self.manager.purge()
 
 
-def _unavailable(error: StoreUnavailable) -> Response:
+def _unavailable(_: StoreUnavailable) -> Response:
     response = Response("The service is unavailable for a moment. Please try again.\n", 503, mimetype="text/plain")
     response.headers["Retry-After"] = str(_RETRY_AFTER)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _conflict(error: SessionConflict) -> Response:
+def _conflict(_: SessionConflict) -> Response:
     return Response("Another request came first. Please try again.\n", 409, mimetype="text/plain")

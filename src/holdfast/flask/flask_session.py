@@ -50,7 +50,7 @@ def build_store(app: Flask, clock: Clock) -> Store | None:
     return builder(app, clock)
 
 
-def _null(app: Flask, clock: Clock) -> None:
+def _null(_app: Flask, _clock: Clock) -> None:
     return None
 
 

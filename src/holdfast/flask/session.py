@@ -101,7 +101,6 @@ class FlaskSession(ServerSession, SessionMixin):
             self.warn_of_late_change()
 
     def _differs(self) -> bool:
-        context = self._interface.manager.context
         loaded = self.loaded
         if loaded is None:
             return bool(self.data)
