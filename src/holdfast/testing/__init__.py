@@ -10,7 +10,18 @@ from __future__ import annotations
 import pytest
 
 # A failed assertion in these modules shows its values.
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("base", "laws", "capabilities")))
+_WITH_ASSERTIONS = (
+    "base",
+    "capabilities",
+    "concurrency",
+    "index_races",
+    "laws",
+    "outages",
+    "processes",
+    "races",
+    "random_calls",
+)
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSERTIONS))
 
 from holdfast.testing.base import Fault
 from holdfast.testing.clock import FakeClock

@@ -49,6 +49,10 @@ class ContractBase(abc.ABC):
     max_bytes: ClassVar[int] = 300_000
     #: How many bytes of data the store must refuse; None for a store without a limit.
     too_large: ClassVar[int | None] = None
+    #: Within how many seconds the store gives up on a silent server, and works again after an outage.
+    patience: ClassVar[float] = 5.0
+    #: How many times each race is run.
+    rounds: ClassVar[int] = 15
 
     place: Path
     clock: Clock
@@ -81,6 +85,7 @@ class ContractBase(abc.ABC):
         self.place = place
         self.clock = system_clock if self.native_ttl else FakeClock()
         self._opened: list[Store] = []
+        self._second: Store | None = None
         self.__dict__.pop("store", None)
         try:
             yield
@@ -99,6 +104,12 @@ class ContractBase(abc.ABC):
         store = self.open_store(self.place, self.clock)
         self._opened.append(store)
         return store
+
+    def clients(self, count: int) -> list[Store]:
+        """Return a client for each of *count* threads: by turns the same two, so that threads share one as well."""
+        if self._second is None:
+            self._second = self.client()
+        return [(self.store, self._second)[number % 2] for number in range(count)]
 
     def needs(self, capability: Any) -> Any:
         """Return the store as one with *capability*, or skip the test and say which one is missing."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from holdfast.testing.capabilities import CapabilityLaws
+from holdfast.testing.index_races import IndexRaces
 from holdfast.testing.laws import Laws
+from holdfast.testing.outages import Outages
+from holdfast.testing.races import RecordRaces
+from holdfast.testing.random_calls import RandomCalls
 
 
-class StoreContract(Laws, CapabilityLaws):
+class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, RandomCalls):
     """The twelve laws of `holdfast.store` and the races at the level of a store, as pytest tests.
 
     Inherit it, say how the store is opened, and every test runs on it::

@@ -1,0 +1,83 @@
+"""Threads that start at once, and the two things that clients of a store do in several steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeGuard, TypeVar
+
+from holdfast.record import Conflict, Gone, Version
+from holdfast.store import Rotates, Store
+
+T = TypeVar("T")
+
+TOMBSTONE = b"superseded"
+
+
+def together(*calls: Callable[[], T]) -> list[T]:
+    """Run *calls* at once, each in a thread of its own, and return what they return, in order.
+
+    The threads take turns as often as the interpreter can make them, so that a gap between two steps shows.
+    """
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        barrier.wait()
+        return call()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            futures = [pool.submit(run, call) for call in calls]
+        return [future.result() for future in futures]
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def is_version(answer: Version | Conflict | Gone | None) -> TypeGuard[Version]:
+    """Tell whether *answer* says that a write was applied."""
+    return answer is not None and not isinstance(answer, Conflict | Gone)
+
+
+def update(store: Store, key: str, change: Callable[[dict[str, Any]], None], *, expires_at: int) -> Version:
+    """Load the JSON object under *key*, *change* it and save it, again and again until no other save came first."""
+    record = store.load(key)
+    for _ in range(10_000):
+        assert record is not None, "load returned None though the record is live"
+        fields = json.loads(record.data)
+        change(fields)
+        data = json.dumps(fields).encode()
+        answer = store.replace(key, data, expect=record.version, expires_at=expires_at, owner=record.owner)
+        assert not isinstance(answer, Gone), "replace answered Gone though nobody deleted the record"
+        if not isinstance(answer, Conflict):
+            return answer
+        record = answer.current or store.load(key)
+    raise AssertionError("each of 10,000 saves was a Conflict")
+
+
+def rotate(
+    store: Store,
+    old: str,
+    new: str,
+    data: bytes = b"new",
+    *,
+    expect: Version,
+    expires_at: int,
+    owner: str | None = None,
+) -> Version | Conflict | Gone:
+    """Give a record the key *new*: by `Rotates.move`, or with the steps the core takes on a store without it."""
+    if isinstance(store, Rotates):
+        return store.move(
+            old, new, data, TOMBSTONE, expect=expect, expires_at=expires_at, grace_until=expires_at, owner=owner
+        )
+    version = store.create(new, data, expires_at=expires_at, owner=owner)
+    assert version is not None, "create returned None for a new key"
+    answer = store.replace(old, TOMBSTONE, expect=expect, expires_at=expires_at)
+    if is_version(answer):
+        return version
+    store.delete(new)
+    return answer

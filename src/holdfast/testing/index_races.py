@@ -1,0 +1,150 @@
+"""The races over the index and the purge, between threads."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+from holdfast.record import Conflict, Gone, Version
+from holdfast.store import Indexes, Purges, Store
+from holdfast.testing.base import ContractBase, new_key
+from holdfast.testing.concurrency import is_version, rotate, together
+
+
+class IndexRaces(ContractBase):
+    """What happens when an owner's records are made, bound, rotated, ended and purged at once."""
+
+    def test_law_6_a_new_record_is_never_seen_without_its_index_entry(self) -> None:
+        """As soon as `load` returns a record that `create` is making, the index has it."""
+        self.needs(Indexes)
+        writer = self.clients(2)[0]
+        for turn in range(self.rounds):
+            key, owner = new_key(), f"owner {turn}"
+            self.watch(key, owner, partial(writer.create, key, b"", expires_at=self.later(), owner=owner))
+
+    def test_law_6_a_bound_record_is_never_seen_without_its_index_entry(self) -> None:
+        """As soon as `load` returns the owner that `replace` is writing, the index has the record."""
+        self.needs(Indexes)
+        writer = self.clients(2)[0]
+        for turn in range(self.rounds):
+            (key, version), owner = self.make(), f"owner {turn}"
+            bind = partial(writer.replace, key, b"", expect=version, expires_at=self.later(), owner=owner)
+            self.watch(key, owner, bind)
+
+    def test_law_6_a_moved_record_is_never_seen_without_its_index_entry(self) -> None:
+        """As soon as `load` returns a record under the new key of a rotation, the index has that key."""
+        self.needs(Indexes)
+        writer = self.clients(2)[0]
+        for turn in range(self.rounds):
+            (old, version), new, owner = self.make(), new_key(), f"owner {turn}"
+            move = partial(rotate, writer, old, new, expect=version, expires_at=self.later(), owner=owner)
+            self.watch(new, owner, move)
+
+    def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
+        """Run *write*, and meanwhile ask the index as soon as the record under *key* has its *owner*."""
+        reader = self.clients(2)[1]
+        assert isinstance(reader, Indexes)
+
+        def read() -> None:
+            for _ in range(100):
+                record = reader.load(key)
+                if record is not None and record.owner == owner:
+                    assert key in set(reader.keys_of(owner)), "load returns the record and the index lacks it"
+                    return
+
+        together(write, read)
+        assert self.owned(owner) == {key}
+
+    def test_race_8_ending_all_of_an_owner_catches_rotations(self) -> None:
+        """Listing and deleting until nothing is listed leaves no record of the owner, though it is being rotated."""
+        self.needs(Indexes)
+        rotator, ender = self.clients(2)
+        for turn in range(self.rounds):
+            owner = f"owner {turn}"
+            (first, version), keys = self.make(owner=owner), [new_key() for _ in range(4)]
+            together(
+                partial(self.rotate_on, rotator, [first, *keys], version, owner), partial(self.end_all, ender, owner)
+            )
+            assert [key for key in keys if self.store.load(key)] == []
+            assert self.owned(owner) == set()
+
+    def rotate_on(self, store: Store, keys: list[str], version: Version, owner: str) -> None:
+        """Rotate from each of *keys* to the next until the record is gone."""
+        expect = version
+        for old, new in itertools.pairwise(keys):
+            answer = rotate(store, old, new, expect=expect, expires_at=self.later(), owner=owner)
+            if isinstance(answer, Conflict | Gone):
+                return
+            expect = answer
+
+    def end_all(self, store: Store, owner: str) -> None:
+        """Delete the owner's live records until a listing brings no new key.
+
+        One empty-handed pass is not enough: a key that was listed may have been rotated before it was looked at.
+        """
+        assert isinstance(store, Indexes)
+        listed: set[str] = set()
+        while (keys := set(store.keys_of(owner))) != listed:
+            listed = keys
+            for key in keys:
+                record = store.load(key)
+                if record is not None and record.owner == owner:
+                    store.delete(key)
+
+    def test_race_9_concurrent_logins_are_all_in_the_index(self) -> None:
+        """Sessions of one owner that are made, bound and ended at once leave exactly the living in the index."""
+        self.needs(Indexes)
+        clients = self.clients(5)
+        for turn in range(self.rounds):
+            owner, expires_at = f"owner {turn}", self.later()
+            made, (bound, version), (ended, _) = [new_key(), new_key()], self.make(), self.make(owner=owner)
+            stays, _ = self.make(owner=owner)
+            together(
+                partial(clients[0].create, made[0], b"", expires_at=expires_at, owner=owner),
+                partial(clients[1].create, made[1], b"", expires_at=expires_at, owner=owner),
+                partial(clients[2].replace, bound, b"", expect=version, expires_at=expires_at, owner=owner),
+                partial(clients[3].delete, ended),
+                partial(clients[4].touch, stays, expires_at=self.later(600)),
+            )
+            assert self.owned(owner) == {*made, bound, stays}
+
+    def test_race_10_what_is_saved_during_a_purge_survives(self) -> None:
+        """During a purge that is ahead of the clock, True from `touch` and a version from `replace` mean alive."""
+        store: Purges = self.needs(Purges)
+        self.needs_fake_clock()
+        toucher = self.clients(2)[1]
+        for _ in range(self.rounds):
+            touched = [self.make(seconds=1)[0] for _ in range(4)]
+            saved = [self.make(seconds=1) for _ in range(4)]
+            answers, _ = together(
+                partial(self.touch_and_save, toucher, touched, saved), partial(store.purge, self.later(1))
+            )
+            assert [self.store.load(key) is not None for key in [*touched, *dict(saved)]] == answers
+
+    def touch_and_save(self, store: Store, touched: list[str], saved: list[tuple[str, Version]]) -> list[bool]:
+        """Touch and replace the records given. Return which of them are said to be live."""
+        expires_at = self.later(600)
+        answers = [store.touch(key, expires_at=expires_at) for key in touched]
+        return answers + [
+            is_version(store.replace(key, b"", expect=version, expires_at=expires_at)) for key, version in saved
+        ]
+
+    def test_race_10_what_is_made_anew_during_a_purge_survives(self) -> None:
+        """A record that `create` makes in the place of an expired one is not purged for the other's age."""
+        store: Purges = self.needs(Purges)
+        clock = self.needs_fake_clock()
+        maker = self.clients(2)[1]
+        for _ in range(self.rounds):
+            keys = [self.make(b"old", owner="eve", seconds=1)[0] for _ in range(4)]
+            clock.advance(1)
+            remake = partial(self.make_anew, maker, keys)
+            together(remake, partial(store.purge, clock()))
+            assert [self.loaded(key).data for key in keys] == [b"new"] * 4
+            for key in keys:
+                self.store.delete(key)
+
+    def make_anew(self, store: Store, keys: list[str]) -> None:
+        """Create a record under each of *keys*."""
+        for key in keys:
+            assert store.create(key, b"new", expires_at=self.later(), owner="ada") is not None

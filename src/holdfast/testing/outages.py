@@ -1,0 +1,127 @@
+"""Law 8 and the races R11 and R12: what a store says when its records are out of reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from holdfast.errors import StoreUnavailable
+from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.store import Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.testing.base import ContractBase, Fault, new_key
+from holdfast.testing.wrappers import FailingStore
+
+
+class Outages(ContractBase):
+    """What a store says when its records are out of reach."""
+
+    def test_law_8_an_outage_raises(self) -> None:
+        """While nothing answers, every operation raises StoreUnavailable; afterwards the store works by itself."""
+        key, version = self.make(owner="ada")
+        before = self.loaded(key)
+        with self.disturbed(Fault.DOWN):
+            for operation, call in self.calls(key, version).items():
+                with pytest.raises(StoreUnavailable):
+                    assert not operation, f"{operation} answered {call()!r} during an outage"
+        self.assert_same(self.recovered(key), before)
+
+    def test_race_11_a_save_whose_answer_was_lost_is_no_conflict(self) -> None:
+        """When the connection drops after a write is applied, the answer is an error or the truth about that write."""
+        self.assert_honest_when(Fault.REPLY_LOST)
+
+    def test_race_11_a_save_that_never_arrived_is_no_conflict(self) -> None:
+        """When the connection drops before a write is applied, the answer is an error or the truth about that write."""
+        self.assert_honest_when(Fault.REQUEST_LOST)
+
+    def test_race_11_a_repeated_save_is_applied_once(self) -> None:
+        """Repeating a save after an error writes it once: the second succeeds, or conflicts with the first."""
+        failing = FailingStore(self.store)
+        for before in (True, False):
+            key, version = self.make(b"old")
+            failing.fail("replace", before=before)
+            save = partial(failing.replace, key, b"new", expect=version, expires_at=self.later())
+            with pytest.raises(StoreUnavailable):
+                save()
+            assert self.loaded(key).data == (b"old" if before else b"new")
+            answer = save()
+            assert isinstance(answer, Conflict) != before
+            assert self.loaded(key).data == b"new"
+
+    def test_race_12_a_save_begun_before_an_outage_succeeds_after_it(self) -> None:
+        """An outage on load and on save changes nothing: the version from before it still matches."""
+        key, version = self.make(b"old")
+        with self.disturbed(Fault.DOWN):
+            with pytest.raises(StoreUnavailable):
+                self.store.load(key)
+            with pytest.raises(StoreUnavailable):
+                self.store.replace(key, b"lost", expect=version, expires_at=self.later())
+        assert self.recovered(key).data == b"old"
+        answer = self.store.replace(key, b"saved", expect=version, expires_at=self.later())
+        assert not isinstance(answer, Conflict | Gone)
+
+    def test_race_12_silence_is_an_outage(self) -> None:
+        """Where no answer comes, load and save raise StoreUnavailable within `patience` seconds each."""
+        key, version = self.make()
+        with self.disturbed(Fault.SILENT):
+            for operation in ("load", "replace"):
+                start = time.monotonic()
+                with pytest.raises(StoreUnavailable):
+                    self.calls(key, version)[operation]()
+                assert time.monotonic() - start <= self.patience
+
+    def calls(self, key: str, version: Version, made: str | None = None) -> dict[str, Callable[[], object]]:
+        """Return a call of every operation the store has, by name, on the record under *key* and on a new one."""
+        made = made or new_key()
+        store, soon = self.store, self.later(120)
+        calls: dict[str, Callable[[], object]] = {
+            "load": lambda: store.load(key),
+            "create": lambda: store.create(made, b"made", expires_at=soon, owner="ada"),
+            "replace": lambda: store.replace(key, b"saved", expect=version, expires_at=soon, owner="ada"),
+            "touch": lambda: store.touch(key, expires_at=soon),
+            "delete": lambda: store.delete(key),
+        }
+        if isinstance(store, Rotates):
+            calls["move"] = lambda: store.move(
+                key, made, b"moved", b"dead", expect=version, expires_at=soon, grace_until=soon, owner="ada"
+            )
+        if isinstance(store, Indexes):
+            calls["keys_of"] = lambda: list(store.keys_of("ada"))
+        if isinstance(store, Iterates):
+            calls["scan"] = lambda: store.scan(None, limit=10)
+        if isinstance(store, Purges):
+            calls["purge"] = lambda: store.purge(self.clock())
+        if isinstance(store, Pings):
+            calls["ping"] = store.ping
+        return calls
+
+    def recovered(self, key: str) -> Record:
+        """Return the record under *key* as soon as the store works again, which takes at most `patience` seconds."""
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                return self.loaded(key)
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def assert_honest_when(self, fault: Fault) -> None:
+        """Assert that under *fault* each write raises, or returns what is true of the record afterwards."""
+        writes = ["create", "replace", "touch", "delete"] + ["move"] * isinstance(self.store, Rotates)
+        for operation in writes:
+            key, version = self.make(b"old")
+            made = new_key()
+            call = self.calls(key, version, made)[operation]
+            try:
+                with self.disturbed(fault):
+                    answer = call()
+            except StoreUnavailable:
+                continue
+            if operation in {"touch", "delete"}:
+                assert answer is True, f"{operation} answered {answer!r} for a live record"
+            else:
+                record = self.loaded(key if operation == "replace" else made)
+                assert answer == record.version, f"{operation} answered {answer!r} though it was applied"

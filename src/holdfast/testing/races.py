@@ -1,0 +1,189 @@
+"""The races over one record, between threads: each on two clients, many times, with the threads started at once."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from operator import methodcaller
+from typing import Any
+
+from holdfast.record import Conflict, Gone, Record
+from holdfast.store import Rotates
+from holdfast.testing.base import ContractBase, new_key
+from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate, together, update
+
+
+class RecordRaces(ContractBase):
+    """What happens when several clients use one record at once."""
+
+    def test_law_1_one_of_many_creates_wins(self) -> None:
+        """Of four concurrent `create` calls on one key exactly one makes the record, and its data is that one's."""
+        clients = self.clients(4)
+        for _ in range(self.rounds):
+            key, expires_at = new_key(), self.later()
+            answers = together(
+                *(partial(s.create, key, b"%d" % n, expires_at=expires_at) for n, s in enumerate(clients))
+            )
+            winners = [number for number, answer in enumerate(answers) if answer is not None]
+            assert len(winners) == 1
+            record = self.loaded(key)
+            assert (record.data, record.version) == (b"%d" % winners[0], answers[winners[0]])
+
+    def test_law_2_one_of_many_replaces_wins(self) -> None:
+        """Of four concurrent `replace` calls that expect one version one wins, and the others are Conflicts."""
+        clients = self.clients(4)
+        for _ in range(self.rounds):
+            (key, version), expires_at = self.make(), self.later()
+            answers = together(
+                *(
+                    partial(s.replace, key, b"%d" % n, expect=version, expires_at=expires_at)
+                    for n, s in enumerate(clients)
+                )
+            )
+            winners = [number for number, answer in enumerate(answers) if is_version(answer)]
+            assert len(winners) == 1
+            assert sum(isinstance(answer, Conflict) for answer in answers) == 3
+            record = self.loaded(key)
+            assert (record.data, record.version) == (b"%d" % winners[0], answers[winners[0]])
+
+    def test_law_10_no_reader_sees_half_a_save(self) -> None:
+        """A `load` during a `replace` returns one record or the other: data, version and owner belong together."""
+        writer, reader = self.clients(2)
+        size = min(20_000, self.max_bytes)
+        key, version = self.make(b"0" * size, owner="0")
+        written = {version: b"0"}
+        seen: list[Record] = []
+
+        def write() -> None:
+            for number in range(1, self.rounds):
+                digit, expect = b"%d" % (number % 10), self.loaded(key, writer).version
+                answer = writer.replace(key, digit * size, expect=expect, expires_at=self.later(), owner=digit.decode())
+                assert is_version(answer)
+                written[answer] = digit
+
+        def read() -> None:
+            seen.extend(self.loaded(key, reader) for _ in range(4 * self.rounds))
+
+        together(write, read)
+        for record in seen:
+            digit = written[record.version]
+            assert (record.data, record.owner) == (digit * size, digit.decode())
+
+    def test_law_12_no_reader_sees_half_a_move(self) -> None:
+        """During a `move`, the old key has the record, or it has the tombstone and the new key the record."""
+        self.needs(Rotates)
+        mover, reader = self.clients(2)
+        for _ in range(self.rounds):
+            (old, version), new = self.make(b"old"), new_key()
+
+            def watch(old: str = old, new: str = new) -> None:
+                for _ in range(50):
+                    if self.loaded(old, reader).data == TOMBSTONE:
+                        assert self.loaded(new, reader).data == b"new"
+                        return
+                    if reader.load(new) is not None:
+                        assert self.loaded(old, reader).data == TOMBSTONE
+
+            move = partial(rotate, mover, old, new, expect=version, expires_at=self.later())
+            together(move, watch)
+
+    def test_race_1_writers_of_different_fields_lose_nothing(self) -> None:
+        """Four threads that save different fields of one record, by load and replace, keep every save."""
+        key, _ = self.make(b"{}")
+        clients, times, expires_at = self.clients(4), self.rounds // 2, self.later()
+
+        def write(number: int) -> None:
+            for turn in range(times):
+                change = methodcaller("update", {str(number): turn})
+                update(clients[number], key, change, expires_at=expires_at)
+
+        together(*(partial(write, number) for number in range(4)))
+        assert json.loads(self.loaded(key).data) == {str(number): times - 1 for number in range(4)}
+
+    def test_race_2_increments_are_exact(self) -> None:
+        """Four threads that increment one number, by load and replace, end at the exact sum."""
+        key, _ = self.make(b'{"hits": 0}')
+        clients, times, expires_at = self.clients(4), self.rounds // 2, self.later()
+
+        def increment(fields: dict[str, Any]) -> None:
+            fields["hits"] += 1
+
+        def count(number: int) -> None:
+            for _ in range(times):
+                update(clients[number], key, increment, expires_at=expires_at)
+
+        together(*(partial(count, number) for number in range(4)))
+        assert json.loads(self.loaded(key).data) == {"hits": 4 * times}
+
+    def test_race_3_a_save_racing_a_delete_revives_nothing(self) -> None:
+        """Whichever of `replace` and `delete` comes first, no record is left, and its index entry is gone."""
+        saver, ender = self.clients(2)
+        for _ in range(self.rounds):
+            key, version = self.make(owner="ada")
+            save = partial(saver.replace, key, b"saved", expect=version, expires_at=self.later(), owner="ada")
+            answer, ended = together(save, partial(ender.delete, key))
+            assert ended is True
+            assert is_version(answer) or answer == Gone()
+            assert self.store.load(key) is None
+            assert self.store.replace(key, b"late", expect=version, expires_at=self.later()) == Gone()
+
+    def test_race_4_a_touch_racing_a_delete_revives_nothing(self) -> None:
+        """Whichever of `touch` and `delete` comes first, no record is left."""
+        toucher, ender = self.clients(2)
+        for _ in range(self.rounds):
+            key, _ = self.make()
+            _, ended = together(partial(toucher.touch, key, expires_at=self.later(600)), partial(ender.delete, key))
+            assert ended is True
+            assert self.store.load(key) is None
+
+    def test_race_4_a_touch_racing_a_save_undoes_nothing(self) -> None:
+        """A `touch` during a `replace` brings back neither old data nor an old version."""
+        saver, toucher = self.clients(2)
+        for _ in range(self.rounds):
+            key, version = self.make(b"old")
+            save = partial(saver.replace, key, b"new", expect=version, expires_at=self.later())
+            answer, touched = together(save, partial(toucher.touch, key, expires_at=self.later(600)))
+            assert touched is True
+            assert is_version(answer), "a touch made a save fail"
+            assert (self.loaded(key).data, self.loaded(key).version) == (b"new", answer)
+
+    def test_race_5_a_save_after_a_rotation_changes_nothing(self) -> None:
+        """A loaded, B rotates, A saves and touches: the old key keeps its tombstone, the new one its record."""
+        saver, rotator = self.clients(2)
+        (old, version), new = self.make(b"old", owner="ada"), new_key()
+        moved = rotate(rotator, old, new, expect=version, expires_at=self.later(), owner="ada")
+        assert is_version(moved)
+        answer = saver.replace(old, b"late", expect=version, expires_at=self.later(), owner="ada")
+        assert isinstance(answer, Conflict)
+        assert saver.touch(old, expires_at=self.later(600)) is True
+        tombstone, record = self.loaded(old), self.loaded(new)
+        assert (tombstone.data, tombstone.owner) == (TOMBSTONE, None)
+        assert (record.data, record.version, record.owner) == (b"new", moved, "ada")
+
+    def test_race_5_a_save_racing_a_rotation_wins_or_loses_whole(self) -> None:
+        """Of a concurrent `replace` and rotation one wins: a late save never lands on a tombstone."""
+        saver, rotator = self.clients(2)
+        for _ in range(self.rounds):
+            (old, version), new = self.make(b"old"), new_key()
+            save = partial(saver.replace, old, b"saved", expect=version, expires_at=self.later())
+            saved, moved = together(save, partial(rotate, rotator, old, new, expect=version, expires_at=self.later()))
+            assert is_version(saved) != is_version(moved)
+            assert self.loaded(old).data == (TOMBSTONE if is_version(moved) else b"saved")
+            assert (self.store.load(new) is not None) == is_version(moved)
+
+    def test_race_7_one_of_many_rotations_wins(self) -> None:
+        """Of three concurrent rotations of one record exactly one wins, and only its new key loads."""
+        clients = self.clients(3)
+        for _ in range(self.rounds):
+            (old, version), expires_at = self.make(owner="ada"), self.later()
+            news = [new_key() for _ in clients]
+            answers = together(
+                *(
+                    partial(rotate, store, old, new, expect=version, expires_at=expires_at, owner="ada")
+                    for store, new in zip(clients, news, strict=True)
+                )
+            )
+            winners = [new for new, answer in zip(news, answers, strict=True) if is_version(answer)]
+            assert len(winners) == 1
+            assert [new for new in news if self.store.load(new)] == winners
+            assert self.loaded(old).data == TOMBSTONE

@@ -1,0 +1,156 @@
+"""Random calls, answered by the store under test and by the memory store, and compared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import ClassVar
+
+from holdfast.record import Conflict, Version
+from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing.base import ContractBase, new_key
+from holdfast.testing.clock import FakeClock
+
+
+class RandomCalls(ContractBase):
+    """What a long mixed history does, beside the reference."""
+
+    #: The seed of the random calls, to repeat a run that failed; None takes another one each time.
+    seed: ClassVar[int | None] = None
+    #: How many random calls are made.
+    random_calls: ClassVar[int] = 150
+
+    def test_random_calls_are_answered_as_the_reference_answers_them(self) -> None:
+        """On a few keys, two clients and a random history, every answer is the memory store's."""
+        seed = random.randrange(2**32) if self.seed is None else self.seed
+        history = _History(self, random.Random(seed))
+        for number in range(self.random_calls):
+            try:
+                history.step()
+            except AssertionError as error:
+                raise AssertionError(f"call {number} of seed {seed}: {error}") from error
+
+
+class _History:
+    """The calls so far: what is known of each key, by the store and by the reference."""
+
+    def __init__(self, contract: RandomCalls, choice: random.Random) -> None:
+        self.contract = contract
+        self.random = choice
+        self.clients = contract.clients(2)
+        self.reference = MemoryStore(clock=contract.clock)
+        self.keys = [new_key() for _ in range(4)]
+        key, self.unknown = contract.make()
+        contract.store.delete(key)
+        #: For each key, the versions it had: the store's and the reference's, in order.
+        self.versions: dict[str, list[tuple[Version, Version]]] = {key: [] for key in self.keys}
+        self.steps: list[Callable[[], None]] = [self.create, self.replace, self.replace, self.touch, self.delete]
+        if isinstance(contract.store, Rotates):
+            self.steps.append(self.move)
+        if isinstance(contract.store, Purges):
+            self.steps.append(self.purge)
+        if isinstance(contract.clock, FakeClock):
+            self.steps.append(self.advance)
+
+    def step(self) -> None:
+        """Make one call, then compare what can be seen."""
+        self.random.choice(self.steps)()
+        for key in self.keys:
+            self.compare(key)
+        if isinstance(self.contract.store, Indexes):
+            for owner in ("ada", "bob"):
+                assert self.contract.owned(owner) == set(self.reference.keys_of(owner)), f"keys_of({owner!r}) differs"
+        if isinstance(self.contract.store, Iterates):
+            seen = {key for key, _ in self.reference.scan().items}
+            assert self.contract.walk(limit=3).keys() == seen, "scan differs"
+
+    def compare(self, key: str) -> None:
+        """Assert that both have the same record under *key*, or none."""
+        found, wanted = self.random.choice(self.clients).load(key), self.reference.load(key)
+        assert (found is None) == (wanted is None), f"load returned {found}, not {wanted}"
+        if found and wanted:
+            assert (found.data, found.owner) == (wanted.data, wanted.owner)
+            assert (found.version, wanted.version) == self.versions[key][-1], "load returned a version of another write"
+            self.contract.assert_expiry(found, wanted.expires_at)
+
+    def create(self) -> None:
+        """Create a record under one of the keys."""
+        key, data, expires_at, owner = self.random.choice(self.keys), self.data(), self.expiry(), self.owner()
+        answer = self.client.create(key, data, expires_at=expires_at, owner=owner)
+        self.same(key, answer, self.reference.create(key, data, expires_at=expires_at, owner=owner))
+
+    def replace(self) -> None:
+        """Replace with a version that was once that key's, mostly the last."""
+        key, data, expires_at, owner = self.random.choice(self.keys), self.data(), self.expiry(), self.owner()
+        mine, theirs = self.version_of(key)
+        answer = self.client.replace(key, data, expect=mine, expires_at=expires_at, owner=owner)
+        self.same(key, answer, self.reference.replace(key, data, expect=theirs, expires_at=expires_at, owner=owner))
+
+    def touch(self) -> None:
+        """Touch, perhaps with an earlier expiry."""
+        key, expires_at = self.random.choice(self.keys), self.expiry()
+        self.same(key, self.client.touch(key, expires_at=expires_at), self.reference.touch(key, expires_at=expires_at))
+
+    def delete(self) -> None:
+        """Delete, perhaps what is not there."""
+        key = self.random.choice(self.keys)
+        self.same(key, self.client.delete(key), self.reference.delete(key))
+
+    def move(self) -> None:
+        """Move one key to a new one, which takes the place of the first among the keys in use."""
+        store, old, new = self.client, self.random.choice(self.keys), new_key()
+        assert isinstance(store, Rotates)
+        data, owner, times = self.data(), self.owner(), {"expires_at": self.expiry(), "grace_until": self.expiry()}
+        mine, theirs = self.version_of(old)
+        self.versions[new] = []
+        answer = store.move(old, new, data, b"dead", expect=mine, owner=owner, **times)
+        self.same(new, answer, self.reference.move(old, new, data, b"dead", expect=theirs, owner=owner, **times))
+        self.keys = [*self.keys[1:], new]
+        tombstone, wanted = self.client.load(old), self.reference.load(old)
+        if tombstone and wanted and wanted.version != theirs:
+            self.versions[old].append((tombstone.version, wanted.version))
+
+    def purge(self) -> None:
+        """Purge both."""
+        assert isinstance(self.contract.store, Purges)
+        self.contract.store.purge(self.contract.clock())
+        self.reference.purge(self.contract.clock())
+
+    def advance(self) -> None:
+        """Let some time pass."""
+        assert isinstance(self.contract.clock, FakeClock)
+        self.contract.clock.advance(self.random.choice([0.001, 1, 5, 20]))
+
+    @property
+    def client(self) -> Store:
+        """One of the clients."""
+        return self.random.choice(self.clients)
+
+    def data(self) -> bytes:
+        """Return a little data."""
+        return self.random.randbytes(self.random.randrange(8))
+
+    def owner(self) -> str | None:
+        """Return one of two owners, or None."""
+        return self.random.choice(["ada", "bob", None])
+
+    def expiry(self) -> int:
+        """Return a time before, now, or later; on a server's clock always much later."""
+        seconds = [-1, 0, 1, 10, 60] if isinstance(self.contract.clock, FakeClock) else [600, 3600]
+        return self.contract.later(self.random.choice(seconds))
+
+    def version_of(self, key: str) -> tuple[Version, Version]:
+        """Return a version that *key* has or had, in the store's words and in the reference's."""
+        versions = self.versions[key] or [(self.unknown, 0)]
+        return versions[-1] if self.random.random() < 0.8 else self.random.choice(versions)
+
+    def same(self, key: str, answer: object, wanted: object) -> None:
+        """Assert that both calls on *key* ended alike, and note the versions they returned."""
+        if not isinstance(wanted, int) or isinstance(wanted, bool):
+            assert type(answer) is type(wanted), f"the answer was {answer!r}, not {wanted!r}"
+            assert isinstance(wanted, Conflict) or answer == wanted, f"the answer was {answer!r}, not {wanted!r}"
+            return
+        assert isinstance(answer, int | str | bytes), f"the answer was {answer!r}, not a version"
+        assert answer not in [version for version, _ in self.versions[key]], "a version was used twice"
+        self.versions[key].append((answer, wanted))
