@@ -1,0 +1,188 @@
+"""A pool of SQLite connections that stands threads, forks, and a file that is taken away."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from holdfast.stores._disk import Home
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it opened, as device and inode."""
+
+    file: tuple[int, int] | None = None
+
+
+class Connections:
+    """Connections to the file at *path*, one for each thread that works at the same time.
+
+    A fork waits until no connection is in use and closes them all; parent and child open new ones. SQLite counts
+    locks per process: with a connection inherited, the child's own ones would believe that they hold locks that only
+    its parent holds, and their writes could be lost. A C program that forks without telling Python, as uWSGI does,
+    must therefore do it before the store is first used.
+
+    Args:
+        path: The file. It is made when it is missing, mode 0600 whatever the umask.
+        timeout: How many seconds to wait for another writer.
+        prepare: Called with each new connection.
+    """
+
+    def __init__(self, path: Path, timeout: float, prepare: Callable[[sqlite3.Connection], object]) -> None:
+        self._path = str(path)
+        self._timeout = timeout
+        self._prepare = prepare
+        self._home = Home(path.parent)
+        self._start()
+        _everywhere.add(self)
+
+    def _start(self) -> None:
+        self._idle: deque[Connection] | _Closing = deque()
+        self._open: set[Connection] = set()
+        self._gate = threading.Lock()
+        self._found = False
+
+    def take(self) -> Connection:
+        """Return a connection that nobody else uses until it is given back or dropped.
+
+        Raises:
+            StoreUnavailable: The file is missing and its folder is not the one it was in.
+            OSError: The file cannot be made.
+            sqlite3.Error: The file cannot be opened.
+        """
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return self._new()
+            # A connection to a deleted or replaced file would go on working, on records that nobody else sees.
+            if connection.file == _file_at(self._path):
+                return connection
+            self.drop(connection)
+
+    def give(self, connection: Connection) -> None:
+        """Take back a connection that works."""
+        self._idle.append(connection)
+
+    def drop(self, connection: Connection) -> None:
+        """Take back a connection that failed, and close it."""
+        # What failed before may fail again while it is closed, and has been reported.
+        with suppress(sqlite3.Error):
+            connection.close()
+        self._open.discard(connection)
+
+    def close(self) -> None:
+        """Close what is idle now, and the rest as it is given back."""
+        idle, self._idle = self._idle, _Closing(self.drop)
+        _drain(idle, self.drop)
+
+    def pause(self) -> None:
+        """Close every connection and let nobody open one until `resume`. Waits for those in use."""
+        self._gate.acquire()
+        idle, self._idle = self._idle, _Closing(self.drop)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            _drain(idle, self.drop)
+            if not self._open or time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+
+    def resume(self) -> None:
+        """Work again after `pause`."""
+        self._idle = deque()
+        self._gate.release()
+
+    def restart(self) -> None:
+        """Begin anew in a forked child, without what the parent still had open."""
+        _inherited.extend(self._open)
+        self._start()
+
+    def _new(self) -> Connection:
+        with self._gate:
+            file = _file_at(self._path)
+            if file is None or not self._found:
+                self._home.make()
+                self._found = True
+                file = _make_file(self._path)
+            connection = sqlite3.connect(
+                self._path, self._timeout, isolation_level=None, check_same_thread=False, factory=Connection
+            )
+            connection.file = file
+            self._open.add(connection)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            self.drop(connection)
+            raise
+        return connection
+
+
+class _Closing:
+    """Stands in for the idle connections while none may be kept."""
+
+    def __init__(self, drop: Callable[[Connection], None]) -> None:
+        self.append = drop
+
+    def pop(self) -> Connection:
+        raise IndexError
+
+
+def _drain(idle: deque[Connection] | _Closing, drop: Callable[[Connection], None]) -> None:
+    with suppress(IndexError):
+        while True:
+            drop(idle.pop())
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 (called for every operation; Path.stat takes twice as long)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _make_file(path: str) -> tuple[int, int] | None:
+    # Only a file that was not there is opened: to close one that SQLite has open would release its locks.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return _file_at(path)
+
+
+_everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()
+_paused: list[Connections] = []
+_forking = threading.Lock()
+# Connections of a parent that forked unannounced: they must be neither used nor closed.
+_inherited: list[Connection] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    _paused.extend(_everywhere)
+    for connections in _paused:
+        connections.pause()
+
+
+def _after_fork_in_parent() -> None:
+    for connections in _paused:
+        connections.resume()
+    _paused.clear()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 (another thread may have held it, and is not in the child)
+    _forking = threading.Lock()
+    _paused.clear()
+    for connections in list(_everywhere):
+        connections.restart()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,0 +1,246 @@
+"""Sessions in one SQLite file: the default store, with nothing to install and nothing to run."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import sqlite3
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores._connections import Connections
+from holdfast.stores._disk import path_from_url
+
+T = TypeVar("T")
+
+# purge_at is never later than expires_at, and only `purge` moves it on: an index on expires_at would be rewritten by
+# every save, which doubles what a save costs.
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS sessions (
+        key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+        purge_at INTEGER NOT NULL, owner TEXT, data BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS sessions_purge_at ON sessions (purge_at)",
+)
+
+_LOAD = "SELECT data, version, expires_at, owner FROM sessions WHERE key = ? AND expires_at > ?"
+_CREATE = """INSERT INTO sessions (key, version, expires_at, purge_at, owner, data) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
+    purge_at = excluded.purge_at, owner = excluded.owner, data = excluded.data WHERE expires_at <= ?"""
+# The usual save changes no index: same owner, and no earlier end than purge_at.
+_REPLACE = """UPDATE sessions SET data = ?, version = version + 1, expires_at = ?
+    WHERE key = ? AND version = ? AND expires_at > ? AND owner IS ? AND purge_at <= ?"""
+_REINDEX = """UPDATE sessions SET data = ?, version = version + 1, expires_at = ?, owner = ?,
+    purge_at = min(purge_at, ?) WHERE key = ? AND version = ? AND expires_at > ?"""
+_INSERT = "INSERT OR REPLACE INTO sessions (key, version, expires_at, purge_at, owner, data) VALUES (?, ?, ?, ?, ?, ?)"
+_TOUCH = "UPDATE sessions SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?"
+_DELETE_LIVE = "DELETE FROM sessions WHERE key = ? AND expires_at > ?"
+_DELETE = "DELETE FROM sessions WHERE key = ?"
+_KEYS_OF = "SELECT key FROM sessions WHERE owner = ? AND expires_at > ?"
+_SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
+    WHERE key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
+_DEFER = """UPDATE sessions SET purge_at = expires_at WHERE expires_at > ? AND key IN
+    (SELECT key FROM sessions WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)"""
+_PURGE = """DELETE FROM sessions WHERE expires_at <= ? AND key IN
+    (SELECT key FROM sessions WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)"""
+
+_BATCH = 250
+# SQLite's own limit, in bytes.
+_MAX_BYTES = 1_000_000_000
+
+
+class SQLiteStore:
+    """Keeps records in the SQLite file at *path*, for any number of threads and processes of one machine.
+
+    The first use makes the file with mode 0600 and its missing folders with mode 0700. A saved session survives the
+    death of any process at any moment; a power cut may undo the saves of the last moments, and tears none
+    (write-ahead log, ``synchronous=NORMAL``). When the file is deleted, the next use makes an empty one.
+
+    Args:
+        path: The file. It must not be on a network file system, which SQLite's write-ahead log does not work on.
+        clock: Tells the time in milliseconds since the epoch.
+        timeout: How many seconds to wait for other writers before `StoreUnavailable`.
+    """
+
+    #: The options of a ``sqlite:///`` URL.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"timeout": float}
+
+    def __init__(self, path: str | Path, *, clock: Clock = system_clock, timeout: float = 5.0) -> None:
+        self._path = Path(path).absolute()
+        self._clock = clock
+        self._connections = Connections(self._path, timeout, functools.partial(_prepare, timeout=timeout))
+        weakref.finalize(self, self._connections.close)
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 5.0) -> SQLiteStore:
+        """Return the store for ``sqlite:///sessions.db``, relative to *root*, or ``sqlite:////srv/sessions.db``."""
+        return cls(path_from_url(url, root), clock=clock, timeout=timeout)
+
+    def load(self, key: str, /) -> Record | None:
+        row = self._run(_one, _LOAD, (key, self._clock()))
+        return None if row is None else Record(*row)
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        version = secrets.randbits(62)
+        values = (key, version, expires_at, expires_at, owner, data, self._clock())
+        return version if self._run(_count, _CREATE, values) else None
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        return self._run(_replace, key, expect, self._clock(), (data, expires_at, owner))
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        return self._run(_count, _TOUCH, (expires_at, key, self._clock())) > 0
+
+    def delete(self, key: str, /) -> bool:
+        if self._run(_count, _DELETE_LIVE, (key, self._clock())):
+            return True
+        # An expired record goes too: if the clock is set back, it must not return.
+        self._run(_count, _DELETE, (key,))
+        return False
+
+    def move(
+        self,
+        old: str,
+        new: str,
+        data: bytes,
+        tombstone: bytes,
+        /,
+        *,
+        expect: Version,
+        expires_at: int,
+        grace_until: int,
+        owner: str | None = None,
+    ) -> Version | Conflict | Gone:
+        bury = (tombstone, grace_until, None, grace_until, old, expect, self._clock())
+        return self._run(_move, bury, (new, secrets.randbits(62), expires_at, expires_at, owner, data))
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        return [key for (key,) in self._run(_all, _KEYS_OF, (owner, self._clock()))]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        rows = self._run(_all, _SCAN, (after or "", self._clock(), limit))
+        items = tuple((key, Record(*values)) for key, *values in rows)
+        return Page(items, after=items[-1][0] if len(items) == limit else None)
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        removed = 0
+        while removed < limit:
+            deferred = self._run(_count, _DEFER, (now, now, _BATCH))
+            purged = self._run(_count, _PURGE, (now, now, min(_BATCH, limit - removed)))
+            removed += purged
+            if not deferred and not purged:
+                break
+        return removed
+
+    def ping(self) -> None:
+        self._run(_one, "SELECT 1 FROM sessions", ())
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Return what *work* returns, given a connection and *arguments*."""
+        try:
+            connection = self._connections.take()
+            try:
+                result = work(connection, *arguments)
+            except BaseException:
+                self._connections.drop(connection)
+                raise
+        except (sqlite3.Error, OSError, OverflowError) as error:
+            raise self._fault(error, arguments) from error
+        self._connections.give(connection)
+        return result
+
+    def _fault(self, error: Exception, arguments: tuple[Any, ...]) -> StoreError:
+        size = _size(arguments)
+        if size > _MAX_BYTES or isinstance(error, sqlite3.DataError):
+            return RecordTooLarge(size, _MAX_BYTES)
+        return StoreUnavailable(f"sessions in {self._path} cannot be used: {error}")
+
+
+def _one(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> Any:
+    return connection.execute(sql, values).fetchone()
+
+
+def _all(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _count(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> int:
+    return connection.execute(sql, values).rowcount
+
+
+def _replace(
+    connection: sqlite3.Connection, key: str, expect: Version, now: int, values: tuple[bytes, int, str | None]
+) -> Version | Conflict | Gone:
+    data, expires_at, owner = values
+    if not isinstance(expect, int):
+        return _refusal(connection, key, expect, now) or Conflict()
+    if _count(connection, _REPLACE, (data, expires_at, key, expect, now, owner, expires_at)):
+        return expect + 1
+    if refusal := _refusal(connection, key, expect, now):
+        return refusal
+    if _count(connection, _REINDEX, (data, expires_at, owner, expires_at, key, expect, now)):
+        return expect + 1
+    return _refusal(connection, key, expect, now) or Conflict()
+
+
+def _move(connection: sqlite3.Connection, bury: tuple[Any, ...], make: tuple[Any, ...]) -> Version | Conflict | Gone:
+    connection.execute("BEGIN IMMEDIATE")
+    if not _count(connection, _REINDEX, bury):
+        *_, old, expect, now = bury
+        refusal = _refusal(connection, old, expect, now)
+        connection.execute("ROLLBACK")
+        return refusal or Conflict()
+    connection.execute(_INSERT, make)
+    connection.execute("COMMIT")
+    version: int = make[1]
+    return version
+
+
+def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int) -> Conflict | Gone | None:
+    row = _one(connection, _LOAD, (key, now))
+    if row is None:
+        return Gone()
+    record = Record(*row)
+    return None if record.version == expect else Conflict(record)
+
+
+def _size(values: tuple[Any, ...]) -> int:
+    """Return the size in bytes of the largest data among *values*."""
+    return max(
+        (
+            _size(value) if isinstance(value, tuple) else len(value)
+            for value in values
+            if isinstance(value, tuple | bytes)
+        ),
+        default=0,
+    )
+
+
+def _prepare(connection: sqlite3.Connection, *, timeout: float) -> None:
+    _use_wal(connection, time.monotonic() + timeout)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait for a lock here, and another process may be at the same point of a new file.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)

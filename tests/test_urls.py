@@ -1,0 +1,183 @@
+"""Opening a store by its URL."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast import urls
+from holdfast.clock import Clock
+from holdfast.errors import ConfigurationError
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing import FakeClock
+from holdfast.urls import open_store
+
+KEY = "ab" * 32
+SECRET = "hunter2"
+
+
+class Elsewhere:
+    """A store class like those over a network: it takes the whole URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock) -> Elsewhere:
+        """Return a store that remembers its URL."""
+        return cls(url)
+
+
+class Driverless:
+    """A store class whose driver turns out to be missing when it is used."""
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock) -> Any:
+        """Fail as an import does."""
+        raise ModuleNotFoundError("No module named 'quick_driver'", name="quick_driver")
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows as a network store would add them."""
+    rows = {
+        "quick": urls._Row(f"{__name__}:Elsewhere", "quick"),
+        "mysql+*": urls._Row(f"{__name__}:Elsewhere", "sql"),
+        "slow": urls._Row(f"{__name__}:Driverless", "slow"),
+        "absent": urls._Row("holdfast_no_such_module:Store", "absent"),
+    }
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
+    monkeypatch.setattr(urls, "_STORES", {**urls._STORES, **rows})
+
+
+def _this_module() -> Any:
+    module = type(sys)(__name__)
+    vars(module).update(Elsewhere=Elsewhere, Driverless=Driverless)
+    return module
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "file", "json"])
+def test_three_slashes_are_relative_and_four_absolute(scheme: str, tmp_path: Path) -> None:
+    """A path after three slashes starts from the root folder, after four from the top, and both name the same store."""
+    clock = FakeClock()
+    relative = open_store(f"{scheme}:///kept/here", root=tmp_path, clock=clock)
+    absolute = open_store(f"{scheme}:///{tmp_path}/kept/here", root=Path("/nowhere"), clock=clock)
+    relative.create(KEY, b"data", expires_at=clock() + 1)
+    record = absolute.load(KEY)
+    assert record is not None
+    assert record.data == b"data"
+    assert (tmp_path / "kept" / "here").exists()
+    for store in (relative, absolute):
+        getattr(store, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "file", "json"])
+def test_opening_touches_nothing(scheme: str, tmp_path: Path) -> None:
+    """Opening a store makes no file and no folder."""
+    open_store(f"{scheme}:///deep/below", root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_has_no_path(tmp_path: Path) -> None:
+    """``memory://`` opens a memory store, and anything after it is refused."""
+    assert isinstance(open_store("memory://", root=tmp_path), MemoryStore)
+    with pytest.raises(ConfigurationError, match="memory://"):
+        open_store("memory:///here", root=tmp_path)
+
+
+def test_the_scheme_may_be_upper_case(tmp_path: Path) -> None:
+    """A scheme is the same in upper case."""
+    assert isinstance(open_store("MEMORY://", root=tmp_path), MemoryStore)
+
+
+def test_percent_escapes_are_decoded(tmp_path: Path) -> None:
+    """A percent-escape in a path stands for its character, so that a path can hold a question mark."""
+    open_store("json:///what%3F%20now.json", root=tmp_path).create(KEY, b"data", expires_at=2**50)
+    assert (tmp_path / "what? now.json").is_file()
+
+
+def test_options_reach_the_store(tmp_path: Path) -> None:
+    """The options of the URL are given to the store as what they mean."""
+    store: Any = open_store("file:///here?mode=640&threshold=7", root=tmp_path)
+    assert (store.mode, store.threshold) == (0o640, 7)
+    store = open_store("sqlite:///here.db?timeout=2.5", root=tmp_path)
+    assert store.timeout == 2.5
+
+
+def test_an_unknown_option_is_named(tmp_path: Path) -> None:
+    """An option that the store does not have is an error that names it, the nearest one and those there are."""
+    with pytest.raises(ConfigurationError, match=r"'timout', did you mean 'timeout'\? Known: timeout"):
+        open_store("sqlite:///here.db?timout=2", root=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///here.db?timeout=soon", "file:///here?threshold=1.5", "file:///here?mode=9"])
+def test_a_bad_option_value_is_named(url: str, tmp_path: Path) -> None:
+    """A value that does not fit its option is an error that names both."""
+    with pytest.raises(ConfigurationError, match=r"(timeout|threshold|mode)='(soon|1\.5|9)' is not valid"):
+        open_store(url, root=tmp_path)
+
+
+def test_an_unknown_scheme_is_named(tmp_path: Path) -> None:
+    """An unknown scheme is an error that names it, the nearest one and those there are."""
+    with pytest.raises(ConfigurationError, match=r"'sqlit' is not known, did you mean 'sqlite'\? Known: .*memory"):
+        open_store("sqlit:///here.db", root=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["", "sessions.db", "/var/sessions.db", f"user:{SECRET}@host://x", "sqlite:here.db"])
+def test_a_url_has_a_scheme(url: str, tmp_path: Path) -> None:
+    """A value that is not a URL is an error that shows how to write one."""
+    with pytest.raises(ConfigurationError, match="no scheme: write it like sqlite:///"):
+        open_store(url, root=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://host/name", "file://", "json://sessions.json"])
+def test_a_store_on_disk_is_a_path(url: str, tmp_path: Path) -> None:
+    """Without a path, or with a host before it, the error shows the two ways to write a path."""
+    with pytest.raises(ConfigurationError, match=r":///name.*:////path"):
+        open_store(url, root=tmp_path)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_network_store_gets_the_whole_url(tmp_path: Path) -> None:
+    """A store without options of its own is given the URL as it is, query and all."""
+    url = f"quick://user:{SECRET}@host/0?wait=1"
+    store: Any = open_store(url, root=tmp_path)
+    assert store.url == url
+
+
+@pytest.mark.usefixtures("table")
+def test_a_family_of_schemes_is_one_row(tmp_path: Path) -> None:
+    """Every driver of a dialect opens the dialect's store."""
+    assert isinstance(open_store("mysql+pymysql://host/db", root=tmp_path), Elsewhere)
+    with pytest.raises(ConfigurationError, match="'mysql' is not known"):
+        open_store("mysql://host/db", root=tmp_path)
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(("scheme", "module"), [("absent", "holdfast_no_such_module"), ("slow", "quick_driver")])
+def test_a_missing_driver_names_its_extra(scheme: str, module: str, tmp_path: Path) -> None:
+    """Where a driver is not installed, the error names it and the command that installs it."""
+    with pytest.raises(ConfigurationError, match=rf"needs {module}, .*pip install 'holdfast\[{scheme}\]'"):
+        open_store(f"{scheme}://user:{SECRET}@host", root=tmp_path)
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"sqlit://user:{SECRET}@host/x",
+        f"user:{SECRET}@host",
+        f"sqlite://user:{SECRET}@host/x",
+        f"absent://user:{SECRET}@host",
+        f"memory://user:{SECRET}@host",
+    ],
+)
+def test_no_message_shows_credentials(url: str, tmp_path: Path) -> None:
+    """Whatever is wrong with a URL, its password is not in the message."""
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(url, root=tmp_path)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in str(caught.value.__cause__)
