@@ -6,11 +6,12 @@ from holdfast.testing.capabilities import CapabilityLaws
 from holdfast.testing.index_races import IndexRaces
 from holdfast.testing.laws import Laws
 from holdfast.testing.outages import Outages
+from holdfast.testing.processes import ProcessRaces
 from holdfast.testing.races import RecordRaces
 from holdfast.testing.random_calls import RandomCalls
 
 
-class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, RandomCalls):
+class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, ProcessRaces, RandomCalls):
     """The twelve laws of `holdfast.store` and the races at the level of a store, as pytest tests.
 
     Inherit it, say how the store is opened, and every test runs on it::

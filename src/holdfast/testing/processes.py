@@ -1,0 +1,153 @@
+"""The races between processes, and what is left when one is killed. They run where processes share the records."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from typing import Any
+
+from holdfast.record import Version
+from holdfast.store import Indexes
+from holdfast.testing.base import ContractBase, new_key
+from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate, update
+from holdfast.testing.workers import Job, Worker
+
+Send = Callable[[object], None]
+
+
+class ProcessRaces(ContractBase):
+    """What happens when several processes use the records at once."""
+
+    def test_race_2_increments_of_several_processes_are_exact(self) -> None:
+        """Three processes that increment one number and save a field of their own lose nothing."""
+        key, _ = self.make(b'{"hits": 0}')
+        times = 2 * self.rounds
+        self.in_processes(3, count, key=key, times=times)
+        fields = json.loads(self.loaded(key).data)
+        assert fields.pop("hits") == 3 * times
+        assert sorted(fields.values()) == [times] * 3
+
+    def test_law_1_and_2_one_of_several_processes_wins(self) -> None:
+        """Of several processes one makes each record, and one of those that expect a version replaces it."""
+        keys = [new_key() for _ in range(self.rounds)]
+        made = self.in_processes(3, create_each, keys=keys)
+        assert sorted(key for wins in made for key in wins) == sorted(keys)
+        versions = {key: self.loaded(key).version for key in keys}
+        replaced = self.in_processes(3, replace_each, versions=versions)
+        assert sorted(key for wins in replaced for key in wins) == sorted(keys)
+        for wins in replaced:
+            for key, version in wins.items():
+                assert self.loaded(key).version == version
+
+    def test_law_3_no_version_comes_back_in_any_process(self) -> None:
+        """Processes that end a record and make it anew, by turns and at once, never give it a version it had."""
+        key = new_key()
+        versions = [version for seen in self.in_processes(3, remake, key=key, times=self.rounds) for version in seen]
+        assert len(versions) >= self.rounds
+        assert len(set(versions)) == len(versions)
+
+    def test_law_10_a_killed_process_tears_no_record(self) -> None:
+        """After a kill during a save the record is whole, no confirmed save is lost, and others can save."""
+        self.needs_processes()
+        key, _ = self.make(numbered(0))
+        confirmed = self.kill_during(save_on, key=key)
+        record = self.loaded(key)
+        number = int(record.data[:8])
+        assert record.data == numbered(number)
+        assert confirmed[-1] <= number <= confirmed[-1] + 1
+        assert is_version(self.store.replace(key, b"next", expect=record.version, expires_at=self.later()))
+
+    def test_law_12_a_killed_rotation_leaves_a_key_that_works(self) -> None:
+        """After a kill during a rotation the old key has its record or the new one has, and the index has that key."""
+        self.needs_processes()
+        first, _ = self.make(b"first", owner="ada")
+        keys = [first, *self.kill_during(rotate_on, key=first)]
+        live = [key for key in keys if (record := self.store.load(key)) and record.data != TOMBSTONE]
+        assert live
+        assert set(live) <= set(keys[-2:])
+        if isinstance(self.store, Indexes):
+            assert set(live) <= self.owned("ada")
+
+    def in_processes(self, count: int, job: Job, **arguments: object) -> list[Any]:
+        """Run *job* in *count* processes at once, or skip the test. Return what each returned."""
+        self.needs_processes()
+        with ExitStack() as stack:
+            workers = [stack.enter_context(closing(Worker(self))) for _ in range(count)]
+            for worker in workers:
+                worker.receive()
+            for worker in workers:
+                worker.start(job, **arguments)
+            return [worker.receive() for worker in workers]
+
+    def kill_during(self, job: Job, **arguments: object) -> list[Any]:
+        """Kill a process that runs *job*, which never ends, and return every message it sent."""
+        with closing(Worker(self)) as worker:
+            worker.receive()
+            worker.start(job, **arguments)
+            messages = [worker.receive() for _ in range(self.rounds)]
+            return messages + worker.kill()
+
+
+def numbered(number: int) -> bytes:
+    """Return data that shows whether it is whole."""
+    return b"%08d" % number * 1_000
+
+
+def count(contract: ContractBase, _send: Send, *, key: str, times: int) -> None:
+    """Increment the number under *key*, and a field of this process, so many times."""
+    mine = new_key()
+
+    def increment(fields: dict[str, Any]) -> None:
+        fields["hits"] += 1
+        fields[mine] = fields.get(mine, 0) + 1
+
+    for _ in range(times):
+        update(contract.store, key, increment, expires_at=contract.later())
+
+
+def create_each(contract: ContractBase, _send: Send, *, keys: list[str]) -> list[str]:
+    """Create a record under each of *keys*. Return the keys where this process was first."""
+    return [key for key in keys if contract.store.create(key, b"made", expires_at=contract.later()) is not None]
+
+
+def replace_each(contract: ContractBase, _send: Send, *, versions: dict[str, Version]) -> dict[str, Version]:
+    """Replace each record. Return the keys and versions where this process was first."""
+    answers = {
+        key: contract.store.replace(key, b"saved", expect=version, expires_at=contract.later())
+        for key, version in versions.items()
+    }
+    return {key: answer for key, answer in answers.items() if is_version(answer)}
+
+
+def remake(contract: ContractBase, _send: Send, *, key: str, times: int) -> list[Version]:
+    """End the record and make it anew, so many times. Return the versions of those that this process made."""
+    versions = []
+    for _ in range(times):
+        contract.store.delete(key)
+        version = contract.store.create(key, b"data", expires_at=contract.later())
+        if version is not None:
+            versions.append(version)
+    return versions
+
+
+def save_on(contract: ContractBase, send: Send, *, key: str) -> None:
+    """Save the next number for ever, and send each that is saved."""
+    version = contract.loaded(key).version
+    for number in itertools.count(1):
+        answer = contract.store.replace(key, numbered(number), expect=version, expires_at=contract.later())
+        assert is_version(answer)
+        version = answer
+        send(number)
+
+
+def rotate_on(contract: ContractBase, send: Send, *, key: str) -> None:
+    """Rotate for ever, and send each new key before it is made."""
+    old, version = key, contract.loaded(key).version
+    while True:
+        new = new_key()
+        send(new)
+        answer = rotate(contract.store, old, new, expect=version, expires_at=contract.later(), owner="ada")
+        assert is_version(answer)
+        old, version = new, answer

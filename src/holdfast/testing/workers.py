@@ -1,0 +1,111 @@
+"""Processes that open the store a test is about, do what they are told, and can be killed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import reduce
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from holdfast.testing.base import ContractBase
+from holdfast.testing.clock import FakeClock
+
+#: What a worker does: it is given the contract in its own process, a function that sends a message to the test, and
+#: arguments. What it returns is sent at last.
+Job = Callable[..., object]
+
+
+class _Home(NamedTuple):
+    """Where a worker finds the test class, and what it opens the store with."""
+
+    module: str
+    source: str | None
+    qualname: str
+    place: Path
+    now: int
+
+
+class Worker:
+    """A process that works on the place of *contract*: started afresh, so nothing is inherited from this one.
+
+    Its first message says that the store is open. Close it, for instance by `contextlib.closing`.
+    """
+
+    def __init__(self, contract: ContractBase) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, there = spawn.Pipe()
+        kind = type(contract)
+        source = sys.modules[kind.__module__].__file__
+        home = _Home(kind.__module__, source, kind.__qualname__, contract.place, contract.clock())
+        self._process = spawn.Process(target=_serve, args=(there, home), daemon=True)
+        self._process.start()
+        there.close()
+
+    def start(self, job: Job, **arguments: object) -> None:
+        """Let the worker run *job*, a function of a module, and return at once."""
+        self._connection.send((job, arguments))
+
+    def receive(self, *, within: float = 20) -> Any:
+        """Return the next message of the worker, or what its job returned.
+
+        Raises:
+            AssertionError: The job failed, or nothing came within so many seconds.
+        """
+        assert self._connection.poll(within), f"the worker process said nothing for {within} seconds"
+        failed, message = self._connection.recv()
+        assert not failed, f"in the worker process: {message}"
+        return message
+
+    def kill(self) -> list[Any]:
+        """Kill the process with SIGKILL, wait until it is dead, and return the messages that were not received yet."""
+        self._process.kill()
+        self._process.join()
+        messages = []
+        with suppress(EOFError, ConnectionResetError):
+            while True:
+                messages.append(self.receive(within=0))
+        return messages
+
+    def close(self) -> None:
+        """Kill the process if it still runs, and release what it took."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._connection.close()
+
+
+def _serve(connection: Connection, home: _Home) -> None:
+    contract = _class_at(home)()
+    with contract.running(home.place):
+        if isinstance(contract.clock, FakeClock):
+            contract.clock.advance_ms(home.now - contract.clock())
+        connection.send((False, contract.store is not None))
+        while True:
+            job, arguments = connection.recv()
+            try:
+                answer = job(contract, lambda message: connection.send((False, message)), **arguments)
+            except Exception as error:  # noqa: BLE001 (whatever it was, the test in the other process reports it)
+                connection.send((True, f"{type(error).__name__}: {error}"))
+            else:
+                connection.send((False, answer))
+
+
+def _class_at(home: _Home) -> Callable[[], ContractBase]:
+    try:
+        found = importlib.import_module(home.module)
+    except ModuleNotFoundError:
+        # pytest can import a test file under a name that only it knows.
+        spec = importlib.util.spec_from_file_location(home.module, home.source or "")
+        assert spec is not None
+        assert spec.loader is not None
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[home.module] = found
+        spec.loader.exec_module(found)
+    kind: Callable[[], ContractBase] = reduce(getattr, home.qualname.split("."), cast(Any, found))
+    return kind
