@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from support.fixtures import (  # noqa: F401 (pytest finds the fixtures here)
+    mariadb_server,
+    memcached_server,
+    mongodb_replica_set_server,
+    mongodb_server,
+    postgresql_server,
+    redis_cluster_server,
+    redis_sentinel_server,
+    redis_server,
+)
+from support.servers import find_program
 
 #: The programs that a test with the marker needs, unless ``HOLDFAST_TEST_<MARKER>_URL`` names a running server.
 PROGRAMS = {
@@ -20,9 +29,6 @@ PROGRAMS = {
     "postgresql": ["initdb", "postgres"],
 }
 
-# Debian keeps servers outside an ordinary user's PATH.
-_FOLDERS = ["/usr/sbin", "/usr/local/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
-
 
 def _unavailable(reason: str) -> NoReturn:
     if os.environ.get("HOLDFAST_TEST_REQUIRE") == "1":
@@ -31,7 +37,7 @@ def _unavailable(reason: str) -> NoReturn:
 
 
 def _require(program: str) -> str:
-    path = shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
+    path = find_program(program)
     if path is None:
         _unavailable(f"{program} is not installed")
     return path
