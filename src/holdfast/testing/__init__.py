@@ -26,6 +26,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSE
 from holdfast.testing.base import Fault
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.contract import StoreContract
+from holdfast.testing.link import Link
 from holdfast.testing.wrappers import OPERATIONS, CountingStore, FailingStore, SlowStore, StoreWrapper
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "FailingStore",
     "FakeClock",
     "Fault",
+    "Link",
     "SlowStore",
     "StoreContract",
     "StoreWrapper",
