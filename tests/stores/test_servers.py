@@ -17,7 +17,7 @@ SERVERS = {
 }
 
 
-def is_open(address: tuple[str, int] | str) -> bool:
+def is_open(address: tuple[str, int]) -> bool:
     """Tell whether something listens at *address*."""
     with socket.socket() as probe:
         return probe.connect_ex(address) == 0

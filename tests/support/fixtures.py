@@ -22,7 +22,7 @@ class Given(Server):
     def __init__(self, url: str) -> None:
         parts = urlsplit(url.partition(",")[0])
         self.url = url
-        self.address = parts.path if parts.scheme == "unix" else (parts.hostname or "127.0.0.1", parts.port or 0)
+        self.address = (parts.hostname or "127.0.0.1", parts.port or 0)
 
     def _skip(self) -> NoReturn:
         pytest.skip("a server that is only lent to the tests is not stopped")

@@ -71,7 +71,7 @@ class Server:
 
     Attributes:
         url: Where it is, for `holdfast.urls.open_store`.
-        address: Its host and port, or the path of its socket.
+        address: Its host and port.
         folder: Its temp folder, with its data and its log.
     """
 
@@ -81,7 +81,7 @@ class Server:
         *,
         folder: Path,
         url: str,
-        address: tuple[str, int] | str,
+        address: tuple[str, int],
         probe: Callable[[], object],
         user: str | None = None,
         stop_by: signal.Signals = signal.SIGTERM,
@@ -115,6 +115,7 @@ class Server:
         """End the server at once, as a power cut does. Its folder stays."""
         self._signal_all(signal.SIGKILL)
         self._end(signal.SIGKILL)
+        wait_for(self._is_deaf)
 
     def restart(self) -> None:
         """Start the server where it was, after ending it in good order if it runs."""
@@ -154,6 +155,10 @@ class Server:
         if self._process.poll() is not None:
             raise RuntimeError(f"it ended with {self._process.returncode}")
         self._probe()
+
+    def _is_deaf(self) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(self.address, timeout=1):
+            raise NotYet("a child of it still listens")
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
