@@ -1,0 +1,208 @@
+"""The table of kinds: every type beyond plain data that a session keeps, and how it is written.
+
+Both codecs write a kind as its plain form with a mark: msgpack's extension type *code*, JSON's ``{"$name": plain}``.
+Codes and names are part of the stored format. A released one never changes its meaning.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from markupsafe import Markup
+
+
+class Unkept(Exception):
+    """A value that a session cannot keep. *problem* continues the sentence that the value's path begins."""
+
+    def __init__(self, problem: str, culprit: object = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.culprit = culprit
+        self.steps: list[str] = []
+
+    def inside(self, container: object, step: str) -> None:
+        """Note that the value is inside *container*, one *step* down."""
+        if container is self.culprit:
+            self.problem = "contains itself: keep an id instead of the thing"
+            self.steps.clear()
+        else:
+            self.steps.append(step)
+
+    def among(self, what: str) -> None:
+        """Note that the value is in a place that no step leads to: an item of a set, or a key."""
+        self.problem = f"has {what} that {self.problem}"
+        self.steps.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one type is written.
+
+    Attributes:
+        code: msgpack's extension type.
+        name: JSON's tag, without the dollar sign.
+        type: The Python type.
+        to_plain: Returns the text, or the list, that stands for a value.
+        from_plain: Makes the value again, or raises anything.
+        is_text: Whether the plain form is a text; otherwise it is a list.
+    """
+
+    code: int
+    name: str
+    type: type
+    to_plain: Callable[[Any], Any]
+    from_plain: Callable[[Any], Any]
+    is_text: bool = True
+
+
+class UnknownZone(tzinfo):
+    """A zone that this machine's database lacks or dates differently: the offset it was written with, under its name.
+
+    It is written as the zone it stands for, so a machine that knows the zone gets it back.
+    """
+
+    def __init__(self, key: str, offset: timedelta | None) -> None:
+        self.key = key
+        self.offset = offset
+
+    def utcoffset(self, _: datetime | None, /) -> timedelta | None:
+        """Return the offset it was written with; None for a time of day."""
+        return self.offset
+
+    def dst(self, _: datetime | None, /) -> None:
+        """Return None: unknown."""
+
+    def tzname(self, _: datetime | None, /) -> str:
+        """Return the zone's name."""
+        return self.key
+
+    def __repr__(self) -> str:
+        return f"UnknownZone({self.key!r}, {self.offset!r})"
+
+    def __getinitargs__(self) -> tuple[str, timedelta | None]:
+        return self.key, self.offset
+
+
+_ZONE = r"[A-Za-z0-9][A-Za-z0-9_+./-]{0,63}"
+_ZONE_KEY = re.compile(_ZONE)
+# The ISO text, "~" for the second of two equal clock times, then [Zone/Name] or (name of a fixed offset).
+_STAMP = re.compile(rf"([^~\[(]+)(~?)(?:\[({_ZONE})\]|\((.*)\))?", re.DOTALL)
+_Stamp = TypeVar("_Stamp", datetime, time)
+
+
+def _zone_key(zone: tzinfo) -> str | None:
+    key = zone.key if isinstance(zone, (ZoneInfo, UnknownZone)) else None
+    return key if key and _ZONE_KEY.fullmatch(key) else None
+
+
+def _write_stamp(value: datetime | time, text: str) -> str:
+    zone = value.tzinfo
+    if value.fold:
+        text += "~"
+    if zone is None or zone is timezone.utc:
+        return text
+    key = _zone_key(zone)
+    if key is not None:
+        return f"{text}[{key}]"
+    offset = value.utcoffset()
+    if offset is None:
+        raise Unkept("has a time zone that gives it no offset: use a zoneinfo.ZoneInfo or a datetime.timezone")
+    name = zone.tzname(None) if type(zone) is timezone else None
+    return text if name in {None, timezone(offset).tzname(None)} else f"{text}({name})"
+
+
+def _read_stamp(text: str, parse: Callable[[str], _Stamp]) -> _Stamp:
+    if text[-1] not in "~])":
+        return parse(text)
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        raise ValueError("not a time")
+    iso, fold, key, name = match.groups()
+    value = parse(iso)
+    if fold:
+        value = value.replace(fold=1)
+    if key is not None:
+        value = value.replace(tzinfo=_zone(key, value))
+    elif name is not None:
+        value = value.replace(tzinfo=timezone(value.utcoffset() or timedelta(), name))
+    return value
+
+
+def _zone(key: str, value: datetime | time) -> tzinfo:
+    """Return the zone of that name if it gives *value* the offset it was written with, else a stand-in that does."""
+    offset = value.utcoffset()
+    try:
+        zone = ZoneInfo(key)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UnknownZone(key, offset)
+    return zone if value.replace(tzinfo=zone).utcoffset() == offset else UnknownZone(key, offset)
+
+
+def _write_datetime(value: datetime) -> str:
+    return _write_stamp(value, datetime.isoformat(value))
+
+
+def _read_datetime(text: str) -> datetime:
+    return _read_stamp(text, datetime.fromisoformat)
+
+
+def _write_time(value: time) -> str:
+    return _write_stamp(value, time.isoformat(value))
+
+
+def _read_time(text: str) -> time:
+    return _read_stamp(text, time.fromisoformat)
+
+
+def _write_timedelta(value: timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+def _read_timedelta(parts: list[int]) -> timedelta:
+    days, seconds, microseconds = parts
+    return timedelta(days, seconds, microseconds)
+
+
+def _write_bytes(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _write_dict(value: dict[Any, Any]) -> list[list[Any]]:
+    return [[key, item] for key, item in value.items()]
+
+
+def _read_int(text: str) -> int:
+    return int(text, 16)
+
+
+DICT = Kind(4, "dict", dict, _write_dict, dict, is_text=False)
+FLOAT = Kind(6, "float", float, float.__repr__, float)
+
+#: A dict is written as a kind when its keys are not all text, an int when it exceeds 64 bits, a float when JSON has no
+#: number for it. msgpack writes every float, and bytes, as they are.
+KINDS: tuple[Kind, ...] = (
+    Kind(1, "tuple", tuple, list, tuple, is_text=False),
+    Kind(2, "set", set, list, set, is_text=False),
+    Kind(3, "frozenset", frozenset, list, frozenset, is_text=False),
+    DICT,
+    Kind(5, "int", int, hex, _read_int),
+    FLOAT,
+    Kind(7, "bytes", bytes, _write_bytes, base64.b64decode),
+    Kind(8, "markup", Markup, str.__str__, Markup),
+    Kind(9, "uuid", UUID, UUID.__str__, UUID),
+    Kind(10, "decimal", Decimal, Decimal.__str__, Decimal),
+    Kind(11, "datetime", datetime, _write_datetime, _read_datetime),
+    Kind(12, "date", date, date.isoformat, date.fromisoformat),
+    Kind(13, "time", time, _write_time, _read_time),
+    Kind(14, "timedelta", timedelta, _write_timedelta, _read_timedelta, is_text=False),
+)
+
+BY_TYPE: dict[type, Kind] = {kind.type: kind for kind in KINDS}

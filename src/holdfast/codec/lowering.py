@@ -1,0 +1,214 @@
+"""The walk that turns session values into what a format can write, or says which value it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from math import isfinite
+from operator import itemgetter
+from typing import Any
+
+from markupsafe import Markup
+
+from holdfast.codec.kinds import BY_TYPE, DICT, FLOAT, KINDS, Kind, Unkept
+from holdfast.errors import EncodeError
+
+#: How many containers may be nested, the session itself being the outermost.
+MAX_DEPTH = 32
+
+CONTAINERS: frozenset[type] = frozenset({list, dict, tuple, set, frozenset})
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
+_KEY_SHOWN = 60
+
+
+class Lowering:
+    """Lowers values for one format.
+
+    Args:
+        native: Types that the format writes as they are, besides what every format does: str, lists, dicts with text
+            for keys, ints up to 64 bits and finite floats.
+        mark: Returns the plain form of a kind under the kind's mark, ready to be written.
+        encode: Writes a lowered value. Equal items of a set are told by it, and it gives a set its order.
+        tags: Whether the format writes a mark as a dict with one key that begins with a dollar sign.
+    """
+
+    def __init__(
+        self,
+        *,
+        native: frozenset[type],
+        mark: Callable[[Kind, Any], Any],
+        encode: Callable[[Any], str | bytes],
+        tags: bool,
+    ) -> None:
+        self._native = native
+        self._mark = mark
+        self._encode = encode
+        self._tags = tags
+        leaves = {kind.type: partial(self._leaf, kind) for kind in KINDS if kind.type not in CONTAINERS}
+        self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: _text, float: self._float}
+
+    def session(self, data: Mapping[Any, Any]) -> Any:
+        """Return *data* lowered.
+
+        Raises:
+            EncodeError: A value cannot be kept; the path names it.
+        """
+        try:
+            return self.lower(data)
+        except Unkept as error:
+            raise EncodeError("session" + "".join(reversed(error.steps)), error.problem) from error.__cause__
+
+    def lower(self, value: Any, room: int = MAX_DEPTH) -> Any:
+        """Return *value* lowered; *room* is how many containers may be nested in it, itself included.
+
+        Raises:
+            Unkept: It cannot be kept.
+        """
+        cls = type(value)
+        if cls in self._native or (cls is str and value.isascii()) or (cls is int and _LEAST <= value <= _MOST):
+            return value
+        leaf = self._leaves.get(cls)
+        if leaf is not None:
+            return leaf(value)
+        if cls in CONTAINERS:
+            return self._container(value, room)
+        return self.lower(_based(value), room)
+
+    def _leaf(self, kind: Kind, value: Any) -> Any:
+        try:
+            plain = kind.to_plain(value)
+        except Unkept:
+            raise
+        except Exception as error:
+            raise _unreadable(value, error) from error
+        return self._mark(kind, _text(plain) if kind.is_text else plain)
+
+    def _float(self, value: float) -> Any:
+        return value if isfinite(value) else self._leaf(FLOAT, value)
+
+    def _container(self, value: Any, room: int) -> Any:
+        if room == 0:
+            raise Unkept(f"is nested more than {MAX_DEPTH} levels deep: keep it flatter", value)
+        if type(value) is dict:
+            return self._dict(value, room - 1)
+        if isinstance(value, (list, tuple)):
+            items = self._each(value, value, room - 1, "[{}]".format)
+            return items if isinstance(value, list) else self._mark(BY_TYPE[tuple], items)
+        return self._mark(BY_TYPE[type(value)], self._unordered(value, room - 1))
+
+    def _each(self, container: Any, values: Iterable[Any], room: int, step: Callable[[int], str]) -> list[Any]:
+        """Return *values* lowered; *step* tells how the n-th of them is reached from *container*."""
+        items: list[Any] = []
+        try:
+            for value in values:
+                items.append(self.lower(value, room))  # noqa: PERF401  # the length tells which of them failed
+        except Unkept as error:
+            error.inside(container, step(len(items)))
+            raise
+        return items
+
+    def _unordered(self, value: set[Any] | frozenset[Any], room: int) -> list[Any]:
+        try:
+            items = [self.lower(item, room) for item in value]
+        except Unkept as error:
+            error.among("an item")
+            raise
+        encoded = self._distinct(items, "items")
+        return [item for _, item in sorted(zip(encoded, items, strict=True), key=itemgetter(0))]
+
+    def _dict(self, value: dict[Any, Any], room: int) -> Any:
+        try:
+            keys = [key if type(key) is str and key.isascii() else self.lower(key, room) for key in value]
+        except Unkept as error:
+            error.among("a key")
+            raise
+        items = self._each(value, value.values(), room, lambda n: f"[{_shown(list(value)[n])}]")
+        named = dict(zip(keys, items, strict=True)) if all(type(key) is str for key in keys) else None
+        if named is None or len(named) < len(keys) or (self._tags and is_mark(named)):
+            self._distinct(keys, "keys")
+            return self._mark(DICT, [list(pair) for pair in zip(keys, items, strict=True)])
+        return named
+
+    def _distinct(self, lowered: list[Any], what: str) -> list[str | bytes]:
+        encoded = [self._encode(item) for item in lowered]
+        if len(set(encoded)) < len(encoded):
+            raise Unkept(f"has two {what} that are kept as the same value: keep one of them")
+        return encoded
+
+
+def is_mark(named: Mapping[str, Any]) -> bool:
+    """Tell whether a dict looks like the mark of a kind in JSON, whether or not there is such a kind."""
+    return len(named) == 1 and next(iter(named)).startswith("$")
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Unkept("holds half of a surrogate pair, which is not text: replace it, or keep bytes") from None
+    return value
+
+
+def _rebuilt(kind: Kind, value: Any) -> Any:
+    return kind.from_plain(kind.to_plain(value))
+
+
+# A subclass is kept as its base. Containers come before `__html__`, as in Flask's own serializer.
+_BASES: dict[type, Callable[[Any], Any]] = {
+    **{kind.type: partial(_rebuilt, kind) for kind in KINDS},
+    dict: dict,
+    list: list,
+    str: str.__str__,
+}
+_BEFORE_HTML = CONTAINERS | {bytes}
+
+
+def _based(value: Any) -> Any:
+    """Return *value* as the kept type it stands for: its base type, or Markup where it has ``__html__``."""
+    base = next((cls for cls in type(value).__mro__ if cls in _BASES), None)
+    try:
+        if base is not None and base in _BEFORE_HTML:
+            return _BASES[base](value)
+        html = None if isinstance(value, type) else getattr(value, "__html__", None)
+        if callable(html):
+            return Markup(str(html()))  # noqa: S704  # to be safe markup is what `__html__` promises
+        if base is not None:
+            return _BASES[base](value)
+    except Unkept:
+        raise
+    except Exception as error:
+        raise _unreadable(value, error) from error
+    raise Unkept(f"is of the type {_type_name(value)}, which a session cannot keep: {_advice(value)}")
+
+
+def _unreadable(value: Any, error: Exception) -> Unkept:
+    return Unkept(f"is of the type {_type_name(value)} and fails when it is read, with {type(error).__name__}")
+
+
+def _advice(value: Any) -> str:
+    module = type(value).__module__.partition(".")[0]
+    if isinstance(value, Enum):
+        return "keep its .value or its .name"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return "keep dataclasses.asdict() of it"
+    if module == "numpy":
+        return "keep its .item() or its .tolist()"
+    if isinstance(value, Iterator):
+        return "keep list() of it"
+    if isinstance(value, (bytearray, memoryview)):
+        return "keep bytes() of it"
+    return "keep an id, or plain values, instead"
+
+
+def _type_name(value: Any) -> str:
+    cls = type(value)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _shown(key: Any) -> str:
+    shown = repr(key)
+    return shown if len(shown) <= _KEY_SHOWN else f"{shown[: _KEY_SHOWN - 1]}…"
