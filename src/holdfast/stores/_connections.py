@@ -47,7 +47,6 @@ class Connections:
         self._idle: deque[Connection] | _Closing = deque()
         self._open: set[Connection] = set()
         self._gate = threading.Lock()
-        self._found = False
 
     def take(self) -> Connection:
         """Return a connection that nobody else uses until it is given back or dropped.
@@ -107,9 +106,8 @@ class Connections:
     def _new(self) -> Connection:
         with self._gate:
             file = _file_at(self._path)
-            if file is None or not self._found:
-                self._home.make()
-                self._found = True
+            self._home.make(missing=file is None)
+            if file is None:
                 file = _make_file(self._path)
             connection = sqlite3.connect(
                 self._path, self._timeout, isolation_level=None, check_same_thread=False, factory=Connection

@@ -22,13 +22,15 @@ class Home:
         self._folder = folder
         self._device: int | None = None
 
-    def make(self) -> None:
-        """Make the folder if it is missing.
+    def make(self, *, missing: bool) -> None:
+        """Make the folder before the first use, and again when the store in it is *missing*.
 
         Raises:
-            StoreUnavailable: It would now be on another device than when it was last made or found.
+            StoreUnavailable: It would now be on another device than before.
             OSError: It cannot be made.
         """
+        if self._device is not None and not missing:
+            return
         nearest = self._folder
         while not nearest.is_dir() and nearest != nearest.parent:
             nearest = nearest.parent

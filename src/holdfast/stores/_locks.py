@@ -1,0 +1,67 @@
+"""Locks that hold between threads and processes: `fcntl.flock` on a file of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from holdfast.errors import ConfigurationError, StoreUnavailable
+
+try:
+    import fcntl
+except ImportError as error:
+    raise ConfigurationError(
+        "sessions in files need the POSIX locks of fcntl, which this system lacks: use sqlite:///sessions.db"
+    ) from error
+
+
+@contextmanager
+def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
+    """Hold the lock that the file at *path* stands for. The file is made when missing, and stays.
+
+    Not reentrant. The system releases the lock of a process that dies.
+
+    Args:
+        path: The lock file.
+        timeout: How many seconds to wait.
+
+    Raises:
+        StoreUnavailable: Others held the lock all that time.
+        OSError: The file cannot be made.
+    """
+    descriptor = _acquire(path, time.monotonic() + timeout)
+    try:
+        yield
+    finally:
+        # A child forked meanwhile has the descriptor too, so that closing it would not be enough.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _acquire(path: Path, deadline: float) -> int:
+    pause = 0.0005
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            if _is_ours(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"sessions in {path.parent} cannot be used: others hold the lock")
+        time.sleep(pause)
+        pause = min(pause * 2, 0.01)
+
+
+def _is_ours(descriptor: int, path: Path) -> bool:
+    """Take the lock if it is free. Where the file was deleted meanwhile, the lock is no longer the one others take."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False

@@ -1,0 +1,322 @@
+"""Sessions in a folder, one file each."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from holdfast.clock import Clock, system_clock
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores._disk import Home, faults_of, make_folder, path_from_url, write_file
+from holdfast.stores._locks import locked
+
+_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
+_TEMP = ".temp"
+
+# A file is the header, the owner, the data. `touch` writes over the expiry and its checksum in place; a reader without
+# the lock can tell by the checksum when it saw half of that.
+_HEADER = struct.Struct(">4siQqI")
+_EXPIRY = struct.Struct(">qI")
+_EXPIRY_AT = 16
+_MAGIC = b"HFR1"
+_NO_OWNER = -1
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+# What opening says of a symbolic link, and of a socket.
+_NOT_A_FILE = {errno.ELOOP, errno.EMLINK, errno.ENXIO}
+
+
+class FileStore:
+    """Keeps each record in a file ``<directory>/<2 hex digits>/<key>``, for the threads and processes of one machine.
+
+    A file is written next to its place, synced and renamed, under a lock; reading takes no lock. A session that was
+    saved survives the death of any process at any moment. The first use makes *directory* with mode 0700. A
+    symbolic link, a FIFO, a folder or a damaged file under a record's name is no record: it is not followed and not
+    read, nothing is under that key, and `purge` leaves it to be looked at.
+
+    Args:
+        directory: The folder. Nothing else should be in it.
+        mode: The mode of the records' files.
+        threshold: With more records than this, expired ones are purged. A live one never is.
+        clock: Tells the time in milliseconds since the epoch.
+    """
+
+    #: The options of a ``file:///`` URL; the mode is in octal digits.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "mode": lambda digits: int(digits, 8),
+        "threshold": int,
+    }
+
+    def __init__(
+        self, directory: str | Path, *, mode: int = 0o600, threshold: int = 500, clock: Clock = system_clock
+    ) -> None:
+        self._root = Path(directory).absolute()
+        self._locks = self._root / ".locks"
+        self._owners = self._root / ".owners"
+        self._home = Home(self._root)
+        self._mode = mode
+        self._threshold = threshold
+        self._clock = clock
+        self._creates_until_count = 0
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: int) -> FileStore:
+        """Return the store for ``file:///sessions``, relative to *root*, or ``file:////srv/sessions``."""
+        return cls(path_from_url(url, root), clock=clock, **options)
+
+    def load(self, key: str, /) -> Record | None:
+        path = self._path(key)
+        with faults_of(self._root):
+            raw = _read(path)
+            if raw is None:
+                self._prepare()
+                return None
+        record = _decode(raw)
+        if record is None:
+            with self._holding(key):
+                record = _record_at(path)
+        return record if record and record.expires_at > self._clock() else None
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        with self._holding(key):
+            if self._live(key):
+                return None
+            version = self._write(key, data, expires_at, owner)
+        self._mind_threshold()
+        return version
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        with self._holding(key):
+            return self._refusal(key, expect) or self._write(key, data, expires_at, owner)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        with self._holding(key):
+            record = self._live(key)
+            if record and expires_at > record.expires_at:
+                descriptor = os.open(self._path(key), os.O_WRONLY | os.O_NOFOLLOW)
+                try:
+                    os.pwrite(descriptor, _expiry(expires_at), _EXPIRY_AT)
+                finally:
+                    os.close(descriptor)
+            return record is not None
+
+    def delete(self, key: str, /) -> bool:
+        with self._holding(key):
+            was_live = self._live(key) is not None
+            self._remove(key)
+            return was_live
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        with faults_of(self._root):
+            self._prepare()
+            keys = _names(self._owner_folder(owner), _KEY)
+            return [key for key in keys if (record := self._live(key)) and record.owner == owner]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        items: list[tuple[str, Record]] = []
+        with faults_of(self._root):
+            self._prepare()
+            for key in self._keys(after or ""):
+                if record := self._live(key):
+                    items.append((key, record))
+                    if len(items) == limit:
+                        return Page(tuple(items), after=key)
+        return Page(tuple(items), after=None)
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        removed = 0
+        with faults_of(self._root):
+            self._prepare()
+            for shard in _names(self._root, _SHARD):
+                removed += self._purge_shard(shard, now, limit - removed)
+            for folder in _names(self._owners, _KEY):
+                self._sweep_index(self._owners / folder)
+        return removed
+
+    def ping(self) -> None:
+        with self._holding_shard("00"):
+            pass
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError("a key is 64 lower-case hex digits")
+        return self._root / key[:2] / key
+
+    def _owner_folder(self, owner: str) -> Path:
+        return self._owners / hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _prepare(self) -> None:
+        missing = not self._locks.is_dir()
+        self._home.make(missing=missing)
+        if missing:
+            make_folder(self._locks)
+
+    def _holding(self, key: str) -> AbstractContextManager[None]:
+        return self._holding_shard(self._path(key).parent.name)
+
+    @contextmanager
+    def _holding_shard(self, shard: str) -> Iterator[None]:
+        """Hold the lock of the keys that begin with *shard*, and turn file errors into `StoreUnavailable`."""
+        with faults_of(self._root):
+            self._prepare()
+            with locked(self._locks / shard):
+                yield
+
+    def _live(self, key: str) -> Record | None:
+        record = _record_at(self._path(key))
+        return record if record and record.expires_at > self._clock() else None
+
+    def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
+        record = self._live(key)
+        if record is None:
+            return Gone()
+        return None if record.version == expect else Conflict(record)
+
+    def _write(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        path = self._path(key)
+        version = secrets.randbits(62)
+        before = _record_at(path)
+        make_folder(path.parent)
+        if owner is not None:
+            self._mark(owner, key)
+        write_file(path, _encode(data, version, expires_at, owner), temp=path.parent / _TEMP, mode=self._mode)
+        if before and before.owner is not None and before.owner != owner:
+            _unmark(self._owner_folder(before.owner), key)
+        return version
+
+    def _remove(self, key: str) -> None:
+        record = _record_at(self._path(key))
+        self._path(key).unlink(missing_ok=True)
+        if record and record.owner is not None:
+            _unmark(self._owner_folder(record.owner), key)
+
+    def _mark(self, owner: str, key: str) -> None:
+        folder = self._owner_folder(owner)
+        while True:
+            make_folder(folder)
+            # The folder goes when the owner's last other session ends at this moment.
+            with suppress(FileNotFoundError):
+                (folder / key).touch(0o600)
+                return
+
+    def _keys(self, after: str) -> Iterator[str]:
+        for shard in _names(self._root, _SHARD):
+            if shard >= after[:2]:
+                yield from (key for key in _names(self._root / shard, _KEY) if key > after)
+
+    def _mind_threshold(self) -> None:
+        """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
+        self._creates_until_count -= 1
+        if self._creates_until_count > 0:
+            return
+        with faults_of(self._root):
+            total = sum(1 for _ in self._keys(""))
+        if total > self._threshold:
+            total -= self.purge(self._clock(), limit=total)
+        self._creates_until_count = max(self._threshold - total, total // 4, 1)
+
+    def _purge_shard(self, shard: str, now: int, limit: int) -> int:
+        folder = self._root / shard
+        temp = folder / _TEMP
+        due = [key for key in _names(folder, _KEY) if _is_due(folder / key, now)][:limit]
+        removed = 0
+        if due or temp.exists():
+            with self._holding_shard(shard):
+                # Whoever could be writing it would hold the lock.
+                temp.unlink(missing_ok=True)
+                for key in due:
+                    if _is_due(folder / key, now):
+                        self._remove(key)
+                        removed += 1
+        return removed
+
+    def _sweep_index(self, folder: Path) -> None:
+        """Remove the marks that a killed process left without their records."""
+        for key in _names(folder, _KEY):
+            if not self._belongs(key, folder):
+                with self._holding(key):
+                    if not self._belongs(key, folder):
+                        _unmark(folder, key)
+
+    def _belongs(self, key: str, folder: Path) -> bool:
+        record = _record_at(self._path(key))
+        return record is not None and record.owner is not None and self._owner_folder(record.owner) == folder
+
+
+def _unmark(folder: Path, key: str) -> None:
+    # The record is written or removed already. A mark that stays is skipped by `keys_of` and swept by `purge`; the
+    # folder stays while the owner has other sessions.
+    with suppress(OSError):
+        (folder / key).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if pattern.fullmatch(name))  # noqa: PTH208 (names)
+    except FileNotFoundError:
+        return []
+
+
+def _record_at(path: Path) -> Record | None:
+    raw = _read(path)
+    return None if raw is None else _decode(raw)
+
+
+def _is_due(path: Path, now: int) -> bool:
+    record = _record_at(path)
+    return record is not None and record.expires_at <= now
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what the regular file at *path* holds; None when there is none, and nothing is followed."""
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _NOT_A_FILE:
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _expiry(expires_at: int) -> bytes:
+    return _EXPIRY.pack(expires_at, zlib.crc32(expires_at.to_bytes(8, "big", signed=True)))
+
+
+def _encode(data: bytes, version: int, expires_at: int, owner: str | None) -> bytes:
+    name = b"" if owner is None else owner.encode("utf-8", "surrogatepass")
+    size = _NO_OWNER if owner is None else len(name)
+    return struct.pack(">4siQ", _MAGIC, size, version) + _expiry(expires_at) + name + data
+
+
+def _decode(raw: bytes) -> Record | None:
+    """Return the record in *raw*, or None when it is none of this format, or damaged."""
+    if len(raw) < _HEADER.size:
+        return None
+    magic, size, version, expires_at, _ = _HEADER.unpack_from(raw)
+    if magic != _MAGIC or raw[_EXPIRY_AT : _HEADER.size] != _expiry(expires_at):
+        return None
+    start = _HEADER.size + max(size, 0)
+    owner = None if size == _NO_OWNER else raw[_HEADER.size : start].decode("utf-8", "surrogatepass")
+    return Record(raw[start:], version, expires_at, owner)
