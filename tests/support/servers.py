@@ -174,9 +174,11 @@ class Server:
 
     def _signal_all(self, number: signal.Signals) -> None:
         # PostgreSQL answers in a child for each connection, and every child leads a process group of its own.
+        os.kill(self.pid, signal.SIGSTOP)
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        for pid in [self.pid, *map(int, children.split())]:
-            os.kill(pid, number)
+        for pid in [*map(int, children.split()), self.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 class Group:
