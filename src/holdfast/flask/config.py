@@ -36,8 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "SESSION_USE_SIGNER": False,
 }
 
-#: Flask's own settings that begin alike.
-_FLASKS = {
+#: Settings of Flask, and one of Flask-Login, that begin alike.
+_OTHERS = {
     "SESSION_COOKIE_DOMAIN",
     "SESSION_COOKIE_HTTPONLY",
     "SESSION_COOKIE_NAME",
@@ -45,8 +45,12 @@ _FLASKS = {
     "SESSION_COOKIE_PATH",
     "SESSION_COOKIE_SAMESITE",
     "SESSION_COOKIE_SECURE",
+    "SESSION_PROTECTION",
     "SESSION_REFRESH_EACH_REQUEST",
 }
+
+#: The longest span, in seconds.
+_LONGEST = timedelta.max.total_seconds()
 
 _DEFAULT_STORE = "sqlite:///sessions.db"
 
@@ -157,13 +161,13 @@ def _milliseconds(name: str, value: Any) -> Any:
         return None
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
         raise ConfigurationError(f"{name} is {value!r}: it must be seconds greater than 0, or a timedelta")
     return max(1, round(value * 1000))
 
 
 def _warn_of_unknown(app: Flask) -> None:
-    known = {*DEFAULTS, *_FLASKS, *flask_session.SETTINGS}
+    known = {*DEFAULTS, *_OTHERS, *flask_session.SETTINGS}
     for name in app.config:
         if name.startswith("SESSION_") and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)

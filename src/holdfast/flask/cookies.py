@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 from itsdangerous import Signer
+from werkzeug.sansio.http import parse_cookie
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
@@ -53,7 +54,9 @@ class Cookies:
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents. Anything but one canonical token is no session, and no store call."""
         name = self._interface.get_cookie_name(app)
-        values = set(request.cookies.getlist(name))
+        header = request.environ.get("HTTP_COOKIE", "")
+        # Not request.cookies: it raises when a stranger's cookie is not UTF-8.
+        values = set(parse_cookie(header).getlist(name))
         if not values or values == {""}:
             return Presented()
         if len(values) > 1:
@@ -62,7 +65,7 @@ class Cookies:
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
         # Werkzeug undoes quoting and escapes; we issue neither, so only the literal pair is ours.
-        if f"{name}={value}" not in map(str.strip, request.environ.get("HTTP_COOKIE", "").split(";")):
+        if f"{name}={value}" not in map(str.strip, header.split(";")):
             return Presented(reason="malformed")
         if self._signed:
             return self._unsign(app, value)
@@ -78,12 +81,12 @@ class Cookies:
                 return Presented(token, stale=age > 0)
         return Presented(reason="bad_signature")
 
-    def send(self, app: Flask, response: Response, token: str, *, lifetime: timedelta | None) -> None:
-        """Give *response* the cookie with *token*, for *lifetime* or, when None, until the browser closes."""
+    def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
+        """Give *response* the cookie with *token*, for *lifetime* seconds or, when None, until the browser closes."""
         value = _sign(_signers(app)[0], token) if self._signed else token
         expiry: dict[str, Any] = {}
         if lifetime is not None:
-            seconds = min(int(lifetime.total_seconds()), _LONGEST)
+            seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(self._interface.get_cookie_name(app), value, **expiry, **self._attributes(app))
         _keep_private(response)

@@ -99,7 +99,8 @@ class Session:
         return self.manager.purge()
 
 
-def _unavailable(_: StoreUnavailable) -> Response:
+def _unavailable(error: StoreUnavailable) -> Response:
+    current_app.logger.error("The session store is unavailable", exc_info=error)
     response = Response("The service is unavailable for a moment. Please try again.\n", 503, mimetype="text/plain")
     response.headers["Retry-After"] = str(_RETRY_AFTER)
     response.headers["Cache-Control"] = "no-store"

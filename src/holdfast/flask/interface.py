@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
@@ -40,7 +40,10 @@ class HoldfastInterface(SessionInterface):
         A store that fails, and a conflict that is not merged, turn the response into the application's answer
         to `StoreUnavailable` or `SessionConflict`: by default 503 and 409.
         """
-        assert isinstance(session, FlaskSession)
+        session = cast(FlaskSession, session)
+        failure = sys.exc_info()[1]
+        if isinstance(failure, StoreUnavailable):  # raised where Flask asks no handler, such as in after_request
+            _answer(app, failure, response)
         if session.accessed:
             response.vary.add("Cookie")
         if session.opened is not None and not session.closed:
@@ -50,7 +53,7 @@ class HoldfastInterface(SessionInterface):
                 _answer(app, error, response)
                 response.vary.add("Cookie")
         session.closed = True
-        if session.opened is not None and response.is_streamed:
+        if response.is_streamed or app.debug:
             response.call_on_close(session.report_late_change)
 
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
@@ -59,31 +62,33 @@ class HoldfastInterface(SessionInterface):
         was_permanent = session.was_permanent
         refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
         overtaken = self.manager.clock() - session.loaded_at > _OVERTAKEN
+        session.settled = False
         try:
             outcome = self.manager.commit(session, confirm=refresh and overtaken)
         finally:
             session.closed = True
+        session.settled = outcome.result != "gone"
         if outcome.cookie == "delete":
             self.cookies.delete(app, response)
-        elif outcome.cookie == "send" or (
-            outcome.cookie == "keep"
-            and (refresh or (session.permanent and outcome.result != "unchanged") or session.permanent != was_permanent)
-        ):
-            assert session.loaded is not None
-            self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(app, session))
+        renewed = refresh or session.permanent != was_permanent or (session.permanent and outcome.result != "unchanged")
+        if session.loaded and (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)):
+            self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(session))
 
-    def _lifetime(self, app: Flask, session: FlaskSession) -> timedelta | None:
-        """Return how long the browser is to keep the cookie: never beyond the absolute timeout; None: not at all."""
+    def _lifetime(self, session: FlaskSession) -> int | None:
+        """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
         if not session.permanent or session.created_at is None:
             return None
-        remaining = session.created_at + self.manager.context.policy.absolute - self.manager.clock()
-        return min(app.permanent_session_lifetime, timedelta(milliseconds=remaining))
+        policy = self.manager.context.policy
+        return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
 
 
 def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:
     """Turn *response* into what the application answers to *error*, whole: nothing of the request was done."""
     answer = app.make_response(app.handle_user_exception(error))
+    if hasattr(response.response, "close"):
+        response.response.close()
     response.status = answer.status
     response.response = answer.response
+    response.direct_passthrough = answer.direct_passthrough
     response.headers.clear()
     response.headers.extend(answer.headers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Request
 from flask.sessions import SessionMixin
 
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import EncodeError, StoreUnavailable
 from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ class FlaskSession(ServerSession, SessionMixin):
     """What `flask.session` stands for: Flask's session, with `rotate`, `bind`, `destroy` and `apply`.
 
     Nothing is looked up before the view touches it.
+
+    Attributes:
+        loaded_at: When it was looked up.
+        stale_cookie: Whether its cookie was signed with a key that is no longer the first.
+        was_permanent: Whether it was permanent when it was looked up.
+        settled: Whether the store has what the request left in it, so that a difference is a late change.
     """
 
     def __init__(self, interface: HoldfastInterface, app: Flask, request: Request) -> None:
@@ -28,6 +34,7 @@ class FlaskSession(ServerSession, SessionMixin):
         self._accessed = False
         self._marked = False
         self.loaded_at = self.started_at
+        self.settled = True
         self.stale_cookie = False
         self.was_permanent = False
 
@@ -49,11 +56,11 @@ class FlaskSession(ServerSession, SessionMixin):
         except StoreUnavailable:
             self.opened = Opened(read_only=True)
             raise
-        self.was_permanent = bool(opened.data.get(PERMANENT))
+        self.was_permanent = bool(opened.data.get(PERMANENT, manager.context.policy.permanent))
         return opened
 
     @property
-    def accessed(self) -> bool:  # type: ignore[override]  # Flask declares attributes, and assigns them
+    def accessed(self) -> bool:
         """Whether the request used the session in any way, so that its response varies by cookie."""
         return self._accessed or self.opened is not None
 
@@ -62,16 +69,16 @@ class FlaskSession(ServerSession, SessionMixin):
         self._accessed = value
 
     @property
-    def modified(self) -> bool:  # type: ignore[override]  # as above
+    def modified(self) -> bool:
         """Whether the session differs from what was loaded. Setting it is not needed: nested changes are found too."""
-        return self._marked or self._differs()
+        return self._marked or (self.opened is not None and self._differs())
 
     @modified.setter
     def modified(self, value: bool) -> None:
         self._marked = value
 
     @property
-    def new(self) -> bool:  # type: ignore[override]  # as above
+    def new(self) -> bool:  # type: ignore[override]  # Flask declares an attribute
         """Whether there is no stored session yet."""
         return self.loaded is None
 
@@ -85,9 +92,9 @@ class FlaskSession(ServerSession, SessionMixin):
         self[PERMANENT] = bool(value)
 
     def abandon(self) -> None:
-        """Drop what the request changed, except that it ended the session: a failed logout must not leave it open."""
+        """Drop what the request changed, but end the session if that was asked for: a failed logout is still one."""
         opened = self._open()
-        if self.wishes.wiped and self.wishes.rebind:
+        if self.wishes.rebind and (self.wishes.wiped or self.wishes.owner is None):
             opened.data.clear()
             self.wishes = Wishes(wiped=True, rebind=True)
         else:
@@ -97,11 +104,14 @@ class FlaskSession(ServerSession, SessionMixin):
 
     def report_late_change(self) -> None:
         """Tell of a nested change made while the response was streamed, which nothing else would notice."""
-        if self.opened is not None and not self.opened.read_only and self._differs():
+        if self.settled and self.opened is not None and not self.opened.read_only and self._differs():
             self.warn_of_late_change()
 
     def _differs(self) -> bool:
         loaded = self.loaded
         if loaded is None:
             return bool(self.data)
-        return loaded.envelope.codec.dumps(self.data) != loaded.envelope.payload
+        try:
+            return loaded.envelope.codec.dumps(self.data) != loaded.envelope.payload
+        except EncodeError:  # what was loaded could be encoded
+            return True

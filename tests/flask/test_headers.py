@@ -1,0 +1,111 @@
+"""What a response tells caches: Vary and Cache-Control."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Response, abort, make_response, send_file, stream_with_context
+from support.web import STRANGER, Web, cookies_set, end, rotate, varies
+
+from holdfast.flask import session
+
+ACCESSES = {
+    "in": lambda: "a" in session,
+    "len": lambda: len(session),
+    "bool": lambda: bool(session),
+    "iterate": lambda: list(session),
+    "items": lambda: list(session.items()),
+    "get": lambda: session.get("a"),
+    "item": lambda: session["a"],
+    "permanent": lambda: session.permanent,
+    "equality": lambda: session == {},
+    "set": lambda: session.update(a=2),
+    "pop": lambda: session.pop("a"),
+    "setdefault": lambda: session.setdefault("b", 1),
+    "end": end,
+    "rotate": rotate,
+    "handle": lambda: session.handle,
+}
+
+
+@pytest.mark.parametrize("access", ACCESSES.values(), ids=ACCESSES)
+def test_any_access_varies_by_cookie(web: Web, access: Callable[[], Any]) -> None:
+    """A response that the session had any part in is never served to somebody else by a cache."""
+    web.put(a=1)
+    assert varies(web.do(access).headers) == ["cookie"]
+
+
+@pytest.mark.parametrize("name", ["in", "len", "get", "items"])
+@pytest.mark.parametrize("cookie", [None, "nonsense", STRANGER])
+def test_an_access_without_a_session_varies_too(web: Web, name: str, cookie: str | None) -> None:
+    """What a visitor without a session is shown depends on that, so it varies as well."""
+    assert varies(web.do(ACCESSES[name], web.with_token(cookie)).headers) == ["cookie"]
+
+
+def test_no_access_does_not_vary(web: Web) -> None:
+    """A response that the session had no part in can be cached for everybody."""
+    web.put(a=1)
+    response = web.do(lambda: None)
+    assert varies(response.headers) == []
+    assert "Cache-Control" not in response.headers
+
+
+@pytest.mark.parametrize("own", ["Accept-Encoding", "Accept-Encoding, Accept-Language", "*", "Cookie", "cookie"])
+def test_the_application_s_vary_is_kept(web: Web, own: str) -> None:
+    """Cookie is added to what the application says, once."""
+    web.put(a=1)
+    response = web.do(lambda: Response(str(session["a"]), headers={"Vary": own}))
+    wanted = [part.strip().lower() for part in own.split(",")]
+    assert sorted(varies(response.headers)) == sorted({*wanted, "cookie"})
+
+
+def test_a_cookie_makes_the_response_private(web: Web) -> None:
+    """A response that carries our cookie is for one browser only; one that does not is as the application made it."""
+    assert web.put(a=1).headers["Cache-Control"] == "private"
+    assert "Cache-Control" not in web.do(lambda: session["a"]).headers
+    assert web.do(end).headers["Cache-Control"] == "private"
+
+
+def test_the_application_s_cache_control_is_kept(web: Web) -> None:
+    """An application that says how its response may be cached has the last word."""
+
+    def view() -> Response:
+        session["a"] = 1
+        return Response("done", headers={"Cache-Control": "no-store"})
+
+    response = web.do(view)
+    assert cookies_set(response)
+    assert response.headers.getlist("Cache-Control") == ["no-store"]
+
+
+def _error_page() -> None:
+    session["a"] = 2
+    abort(404)
+
+
+def _not_modified() -> Response:
+    session["a"] = 2
+    return make_response("", 304)
+
+
+def _file() -> Response:
+    session["a"] = 2
+    return send_file(io.BytesIO(b"file"), mimetype="text/plain")
+
+
+def _stream() -> Response:
+    session["a"] = 2
+    return Response(stream_with_context(str(session["a"]) for _ in range(2)))
+
+
+@pytest.mark.parametrize("view", [_error_page, _not_modified, _file, _stream])
+def test_every_kind_of_response(web: Web, view: Callable[[], Any]) -> None:
+    """Error pages, 304s, files and streams carry the cookie and the headers as any other response."""
+    response = web.do(view)
+    assert cookies_set(response)
+    assert "cookie" in varies(response.headers)
+    assert "private" in response.headers["Cache-Control"] or view is _file
+    assert web.data() == {"a": 2}
