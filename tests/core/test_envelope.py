@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast.codec import JSON, MSGPACK
 from holdfast.envelope import Body, Cutoff, Envelope, Fate, Tombstone, decode, encode
 from holdfast.errors import DecodeError
-from hypothesis import given
-from hypothesis import strategies as st
 
 KEY = "ab" * 32
 BODIES: list[Body] = [
@@ -31,7 +32,7 @@ def test_a_body_comes_back_as_it_went_in(body: Body) -> None:
 def test_an_envelope_as_text_is_plain_json() -> None:
     """A person can read a session that is stored as text."""
     data = encode(Envelope(1, 2, 3, JSON.dumps({"cart": [1]}), JSON))
-    assert b'{"created_at":1,"issued_at":2,"idle":3,"meta":{},"payload":{"cart":[1]}}' == data
+    assert data == b'{"created_at":1,"issued_at":2,"idle":3,"meta":{},"payload":{"cart":[1]}}'
 
 
 @pytest.mark.parametrize("body", BODIES)

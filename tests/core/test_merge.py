@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from holdfast.codec import MSGPACK
-from holdfast.merge import merge
 from hypothesis import given
 from hypothesis import strategies as st
+
+from holdfast.codec import MSGPACK
+from holdfast.merge import merge
 
 
 def same(a: Any, b: Any) -> bool:
@@ -47,7 +48,9 @@ def test_merge(base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any
     assert merged == merge(base, mine, theirs, same=same)
 
 
-_sessions = st.dictionaries(st.sampled_from("abcd"), st.one_of(st.integers(0, 3), st.lists(st.integers(0, 2), max_size=3)))
+_sessions = st.dictionaries(
+    st.sampled_from("abcd"), st.one_of(st.integers(0, 3), st.lists(st.integers(0, 2), max_size=3))
+)
 
 
 @given(_sessions, _sessions)

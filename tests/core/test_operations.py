@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from holdfast.errors import StoreUnavailable
 from holdfast.flows import commit, open_session
 from holdfast.manager import Manager
@@ -59,7 +60,7 @@ def test_the_async_driver_runs_the_same_flows() -> None:
         opened: Opened = await drive_async(open_session(manager.context, token), store)
         return opened.data
 
-    assert {"n": 11} == asyncio.run(scenario())
+    assert asyncio.run(scenario()) == {"n": 11}
 
 
 def _pausing() -> Flow[str]:
@@ -77,15 +78,15 @@ def _careful() -> Flow[str]:
 
 def test_a_pause_is_the_drivers_to_make() -> None:
     """Both drivers wait and go on."""
-    assert "done" == drive(_pausing(), object())
-    assert "done" == asyncio.run(drive_async(_pausing(), object()))
+    assert drive(_pausing(), object()) == "done"
+    assert asyncio.run(drive_async(_pausing(), object())) == "done"
 
 
 def test_a_store_error_is_raised_inside_the_flow() -> None:
     """A flow can answer to an outage; one that does not passes it on."""
     store = FailingStore(MemoryStore())
     store.fail("load")
-    assert "caught" == drive(_careful(), store)
+    assert drive(_careful(), store) == "caught"
     with pytest.raises(StoreUnavailable):
         store.fail("load")
         drive(open_session(Manager(store).context, "t"), store)

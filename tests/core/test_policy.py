@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from holdfast.envelope import Envelope
 from holdfast.errors import ConfigurationError
 from holdfast.policy import DAY, HOUR, MINUTE, RETENTION, SECOND, SKEW, Policy
@@ -20,7 +21,7 @@ def test_a_session_is_over_exactly_at_its_idle_deadline() -> None:
     policy = Policy(idle=MINUTE)
     stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW)
     assert policy.verdict(stored, expires_at, NOW + MINUTE - 1) is None
-    assert "expired_idle" == policy.verdict(stored, expires_at, NOW + MINUTE)
+    assert policy.verdict(stored, expires_at, NOW + MINUTE) == "expired_idle"
 
 
 def test_use_does_not_lengthen_the_absolute_timeout() -> None:
@@ -31,7 +32,7 @@ def test_use_does_not_lengthen_the_absolute_timeout() -> None:
         expires_at = policy.expires_at(NOW, now)
         assert policy.verdict(stored, expires_at, now) is None
     assert expires_at <= NOW + 10 * MINUTE + RETENTION
-    assert "expired_absolute" == policy.verdict(stored, expires_at, NOW + 10 * MINUTE)
+    assert policy.verdict(stored, expires_at, NOW + 10 * MINUTE) == "expired_absolute"
 
 
 @pytest.mark.parametrize("ahead", [SKEW + 1, DAY, 2**62])
@@ -40,8 +41,8 @@ def test_a_session_from_the_future_does_not_count(ahead: int) -> None:
     policy = Policy()
     assert policy.verdict(envelope(policy, created_at=NOW + SKEW), policy.expires_at(NOW, NOW), NOW) is None
     late = envelope(policy, created_at=NOW + ahead)
-    assert "not_yet_valid" == policy.verdict(late, policy.expires_at(NOW, NOW), NOW)
-    assert "not_yet_valid" == policy.verdict(envelope(policy, issued_at=NOW + ahead), NOW + DAY, NOW)
+    assert policy.verdict(late, policy.expires_at(NOW, NOW), NOW) == "not_yet_valid"
+    assert policy.verdict(envelope(policy, issued_at=NOW + ahead), NOW + DAY, NOW) == "not_yet_valid"
 
 
 def test_a_missing_time_means_dead() -> None:
@@ -54,7 +55,7 @@ def test_a_shorter_idle_timeout_holds_for_stored_sessions() -> None:
     old, new = Policy(idle=DAY), Policy(idle=HOUR)
     stored, expires_at = envelope(old), old.expires_at(NOW, NOW)
     assert new.verdict(stored, expires_at, NOW + HOUR - 1) is None
-    assert "expired_idle" == new.verdict(stored, expires_at, NOW + HOUR)
+    assert new.verdict(stored, expires_at, NOW + HOUR) == "expired_idle"
     assert new.touch_due(stored, expires_at, NOW + MINUTE)
 
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 import pytest
+
 from holdfast.tokens import Keys, is_token, new_token, open_successor, seal_successor
 
 
 def test_a_token_is_43_characters_of_base64url() -> None:
     """Every new token is well formed, and none comes twice."""
     tokens = {new_token() for _ in range(10_000)}
-    assert 10_000 == len(tokens)
+    assert len(tokens) == 10_000
     assert all(len(token) == 43 and is_token(token) for token in tokens)
 
 
@@ -47,7 +48,7 @@ def test_no_randomness_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no entropy")
 
     monkeypatch.setattr(secrets, "token_bytes", broken)
-    monkeypatch.setattr("secrets.token_urlsafe", lambda n: broken(n))
+    monkeypatch.setattr("secrets.token_urlsafe", broken)
     with pytest.raises(OSError, match="no entropy"):
         new_token()
 

@@ -1,0 +1,117 @@
+"""A read-through cache in the process, in front of any store."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any, cast
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError
+from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
+
+#: The capabilities that the cache has no part in.
+_PASSED_ON = {Indexes: "keys_of", Iterates: "scan", Purges: "purge", Pings: "ping", Closes: "close"}
+
+
+class NearCache:
+    """Answers `load` from memory for a short while. Everything else goes to *store*.
+
+    The bound: a record is served for at most *staleness* milliseconds after the store was asked for it. So a session
+    that another process ended is served that much longer and no more; one that this process ended, not at all. Saves
+    stay exact: they carry the version that was read, and a stale one is a conflict like any other.
+
+    Args:
+        store: Where the records are. Closing the cache closes it.
+        staleness: The bound, in milliseconds. Default: 1000.
+        size: How many records are kept; the least recently used one goes. Default: 10,000.
+        clock: The time.
+    """
+
+    def __init__(self, store: Store, *, staleness: int = 1000, size: int = 10_000, clock: Clock = system_clock) -> None:
+        if staleness <= 0 or size <= 0:
+            raise ConfigurationError(f"staleness is {staleness} and size is {size}: both must be greater than 0")
+        self._store = store
+        self._staleness = staleness
+        self._size = size
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cached: OrderedDict[str, tuple[Record, int]] = OrderedDict()
+        self._loading: dict[str, set[object]] = {}
+        for capability, method in _PASSED_ON.items():
+            if isinstance(store, capability):
+                setattr(self, method, getattr(store, method))
+        if isinstance(store, Rotates):
+            self.move = self._move
+
+    def load(self, key: str, /) -> Record | None:
+        now, ticket = self._clock(), object()
+        with self._lock:
+            record, read_at = self._cached.get(key, (None, 0))
+            if record is not None and now < min(read_at + self._staleness, record.expires_at):
+                self._cached.move_to_end(key)
+                return record
+            self._loading.setdefault(key, set()).add(ticket)
+        record = None
+        try:
+            record = self._store.load(key)
+        finally:
+            with self._lock:
+                if self._still_valid(key, ticket) and record is not None:
+                    self._keep(key, record, now)
+        return record
+
+    def _still_valid(self, key: str, ticket: object) -> bool:
+        """Take back the ticket of a load, and tell whether nothing was written under *key* since it was given."""
+        tickets = self._loading.get(key, set())
+        valid = ticket in tickets
+        tickets.discard(ticket)
+        if not tickets:
+            self._loading.pop(key, None)
+        return valid
+
+    def _keep(self, key: str, record: Record, read_at: int) -> None:
+        self._cached[key] = record, read_at
+        self._cached.move_to_end(key)
+        if len(self._cached) > self._size:
+            self._cached.popitem(last=False)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._cached.pop(key, None)
+            self._loading.pop(key, None)
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        try:
+            return self._store.create(key, data, expires_at=expires_at, owner=owner)
+        finally:
+            self._forget(key)
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        try:
+            return self._store.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
+        finally:
+            self._forget(key)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        try:
+            return self._store.touch(key, expires_at=expires_at)
+        finally:
+            self._forget(key)
+
+    def delete(self, key: str, /) -> bool:
+        try:
+            return self._store.delete(key)
+        finally:
+            self._forget(key)
+
+    def _move(self, old: str, new: str, *args: Any, **kwargs: Any) -> Version | Conflict | Gone:
+        store = cast(Rotates, self._store)
+        try:
+            return store.move(old, new, *args, **kwargs)
+        finally:
+            self._forget(old)
+            self._forget(new)

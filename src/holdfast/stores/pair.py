@@ -1,0 +1,111 @@
+"""Two stores as one, for moving sessions from one to the other while the application runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import cast
+
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Store
+
+#: Marks the version of a record that is still in the old store.
+_OLD = "old:"
+
+
+class PairStore:
+    """Reads from *new* and then from *old*, writes to *new*. A record moves over when it is first written.
+
+    When all that was in *old* has expired or moved, configure *new* alone. Every process of the application must use
+    the pair while it lasts: one that writes to *old* directly is not seen.
+
+    A record is taken from the old store by deleting it there, after it was created in the new one. Only one of several
+    requests can do that, and a deletion is tried on the old store first, so that a moving record cannot slip past it.
+    """
+
+    def __init__(self, new: Store, old: Store) -> None:
+        self._new = new
+        self._old = old
+        both = (new, old)
+        if all(isinstance(store, Indexes) for store in both):
+            self.keys_of = self._keys_of
+        if all(isinstance(store, Iterates) for store in both):
+            self.scan = self._scan
+        if any(isinstance(store, Purges) for store in both):
+            self.purge = self._purge
+
+    def load(self, key: str, /) -> Record | None:
+        return self._new.load(key) or self._load_old(key) or self._new.load(key)
+
+    def _load_old(self, key: str) -> Record | None:
+        record = self._old.load(key)
+        return record and Record(record.data, _marked(record.version), record.expires_at, record.owner)
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        if self._old.load(key) is not None:
+            return None
+        return self._new.create(key, data, expires_at=expires_at, owner=owner)
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        if not (isinstance(expect, str) and expect.startswith(_OLD)):
+            self._old.delete(key)  # what a process killed while moving it left there must not outlive the new record
+            return self._new.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
+        old = self._load_old(key)
+        if old is None or old.version != expect:
+            current = self.load(key)
+            return Gone() if current is None else Conflict(current)
+        version = self._new.create(key, data, expires_at=expires_at, owner=owner)
+        if version is None:
+            return Conflict(self._new.load(key))
+        if self._old.delete(key):
+            return version
+        self._new.delete(key)
+        return Gone()
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        return (
+            self._new.touch(key, expires_at=expires_at)
+            or self._old.touch(key, expires_at=expires_at)
+            or self._new.touch(key, expires_at=expires_at)
+        )
+
+    def delete(self, key: str, /) -> bool:
+        in_old = self._old.delete(key)
+        return self._new.delete(key) or in_old
+
+    def _keys_of(self, owner: str, /) -> Iterable[str]:
+        stores = cast("tuple[Indexes, ...]", (self._old, self._new))
+        return {key for store in stores for key in store.keys_of(owner)}
+
+    def _scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        """Walk the old store and then the new one: a record that moves over meanwhile is met at least once."""
+        which, _, rest = (after or _OLD).partition(":")
+        store = cast(Iterates, self._old if which == "old" else self._new)
+        page = store.scan(rest or None, limit=limit)
+        if page.after is not None:
+            return Page(page.items, f"{which}:{page.after}")
+        return Page(page.items, "new:" if which == "old" else None)
+
+    def _purge(self, now: int, /, *, limit: int = 1000) -> int:
+        removed = 0
+        for store in (self._old, self._new):
+            if isinstance(store, Purges):
+                removed += store.purge(now, limit=limit - removed)
+        return removed
+
+    def ping(self) -> None:
+        for store in (self._new, self._old):
+            if isinstance(store, Pings):
+                store.ping()
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for store in (self._new, self._old):
+                if isinstance(store, Closes):
+                    stack.callback(store.close)
+
+
+def _marked(version: Version) -> str:
+    return f"{_OLD}{type(version).__name__}:{version!r}"
