@@ -26,7 +26,7 @@ class _Row(NamedTuple):
     extra: str | None = None
 
 
-# A scheme that ends in "+*" stands for every scheme with that beginning, as in SQLAlchemy's "mysql+pymysql".
+# A row such as "mysql+*" stands for "mysql" and for "mysql+" with any driver, as SQLAlchemy writes it.
 _STORES: dict[str, _Row] = {
     "file": _Row("holdfast.stores.files:FileStore"),
     "json": _Row("holdfast.stores.jsonfile:JSONFileStore"),

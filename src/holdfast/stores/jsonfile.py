@@ -1,0 +1,247 @@
+"""Sessions in one JSON file that a person can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import NoneType
+from typing import Any, ClassVar, TypeAlias
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import StoreUnavailable
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores._disk import Home, faults_of, path_from_url, write_file
+from holdfast.stores._locks import locked
+
+Entries: TypeAlias = dict[str, dict[str, Any]]
+
+# Deeper data is kept as text, so that the file can be parsed whatever the stack looks like by then.
+_MAX_DEPTH = 32
+
+
+class JSONFileStore:
+    """Keeps all records in the JSON file at *path*, one line each, for small sites and for looking at.
+
+    Every save writes the whole file next to its place, syncs and renames it, under a lock (``<path>.lock``), and drops
+    what has expired; every load parses the whole file. The first use makes missing folders with mode 0700, the first
+    save the file with mode 0600. An empty or a deleted file is an empty store. A file that is not of this layout raises
+    `StoreUnavailable` until it is repaired or removed; it is never written over. The layout::
+
+        {"<key>": {"version": 1, "expires_at": 1800000000000, "owner": null, "data": {"cart": [1]}}}
+
+    Data that is a JSON object in compact form stands there as this object, other text as a string, and other bytes
+    as ``"base64"`` instead of ``"data"``.
+
+    Args:
+        path: The file. Nothing that a web server gives out may hold it.
+        clock: Tells the time in milliseconds since the epoch.
+    """
+
+    #: The options of a ``json:///`` URL: none.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+
+    def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
+        self._path = Path(path).absolute()
+        self._home = Home(self._path.parent)
+        self._clock = clock
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> JSONFileStore:
+        """Return the store for ``json:///sessions.json``, relative to *root*, or ``json:////srv/sessions.json``."""
+        return cls(path_from_url(url, root), clock=clock)
+
+    def load(self, key: str, /) -> Record | None:
+        return self._live(self._read(), key)
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        with self._locked():
+            entries = self._read()
+            if self._live(entries, key):
+                return None
+            version = _put(entries, key, data, expires_at, owner)
+            self._save(entries)
+            return version
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        with self._locked():
+            entries = self._read()
+            if refusal := self._refusal(entries, key, expect):
+                return refusal
+            version = _put(entries, key, data, expires_at, owner)
+            self._save(entries)
+            return version
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        with self._locked():
+            entries = self._read()
+            record = self._live(entries, key)
+            if record and expires_at > record.expires_at:
+                entries[key]["expires_at"] = expires_at
+                self._save(entries)
+            return record is not None
+
+    def delete(self, key: str, /) -> bool:
+        with self._locked():
+            entries = self._read()
+            record = self._live(entries, key)
+            if entries.pop(key, None):
+                self._save(entries)
+            return record is not None
+
+    def move(
+        self,
+        old: str,
+        new: str,
+        data: bytes,
+        tombstone: bytes,
+        /,
+        *,
+        expect: Version,
+        expires_at: int,
+        grace_until: int,
+        owner: str | None = None,
+    ) -> Version | Conflict | Gone:
+        with self._locked():
+            entries = self._read()
+            if refusal := self._refusal(entries, old, expect):
+                return refusal
+            _put(entries, old, tombstone, grace_until, None)
+            version = _put(entries, new, data, expires_at, owner)
+            self._save(entries)
+            return version
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        entries = self._read()
+        return [key for key in entries if (record := self._live(entries, key)) and record.owner == owner]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        entries = self._read()
+        keys = sorted(key for key in entries if key > (after or ""))[:limit]
+        items = tuple((key, record) for key in keys if (record := self._live(entries, key)))
+        return Page(items, after=keys[-1] if len(keys) == limit else None)
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        with self._locked():
+            entries = self._read()
+            due = [key for key, entry in entries.items() if entry["expires_at"] <= now][:limit]
+            for key in due:
+                del entries[key]
+            if due:
+                self._write(entries)
+            return len(due)
+
+    def ping(self) -> None:
+        self._read()
+
+    def _live(self, entries: Entries, key: str) -> Record | None:
+        entry = entries.get(key)
+        if entry is None or entry["expires_at"] <= self._clock():
+            return None
+        try:
+            data = _data_of(entry)
+        except ValueError as error:
+            raise self._foreign() from error
+        return Record(data, entry["version"], entry["expires_at"], entry["owner"])
+
+    def _refusal(self, entries: Entries, key: str, expect: Version) -> Conflict | Gone | None:
+        record = self._live(entries, key)
+        if record is None:
+            return Gone()
+        return None if record.version == expect else Conflict(record)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with faults_of(self._path):
+            self._home.make(missing=False)
+            path = self._path.resolve()
+            with locked(path.with_name(f"{path.name}.lock")):
+                yield
+
+    def _read(self) -> Entries:
+        with faults_of(self._path):
+            self._home.make(missing=False)
+            try:
+                raw = self._path.read_bytes()
+            except FileNotFoundError:
+                self._home.make(missing=True)
+                return {}
+        try:
+            content: Any = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise self._foreign() from error
+        if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
+            raise self._foreign()
+        return content
+
+    def _foreign(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._path} is not a session file of this store: repair it, or move it away")
+
+    def _save(self, entries: Entries) -> None:
+        now = self._clock()
+        self._write({key: entry for key, entry in entries.items() if entry["expires_at"] > now})
+
+    def _write(self, entries: Entries) -> None:
+        lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries.items())
+        path = self._path.resolve()
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
+
+
+def _put(entries: Entries, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+    # Every reader of JSON keeps integers of 53 bits.
+    version = secrets.randbits(53)
+    entries[key] = {"version": version, "expires_at": expires_at, "owner": owner, **_form_of(data)}
+    return version
+
+
+def _is_entry(value: Any) -> bool:
+    if not isinstance(value, dict) or ("data" in value) == ("base64" in value):
+        return False
+    return (
+        isinstance(value.get("version"), int)
+        and isinstance(value.get("expires_at"), int)
+        and isinstance(value.get("owner", 0), str | NoneType)
+        and isinstance(value.get("data", ""), str | dict)
+        and isinstance(value.get("base64", ""), str)
+    )
+
+
+def _form_of(data: bytes) -> dict[str, Any]:
+    """Return the member of an entry that stands for *data*."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+    with suppress(ValueError, RecursionError):
+        value = json.loads(text, parse_constant=_refuse)
+        if isinstance(value, dict) and _is_shallow(value, _MAX_DEPTH) and _compact(value) == data:
+            return {"data": value}
+    return {"data": text}
+
+
+def _data_of(entry: dict[str, Any]) -> bytes:
+    if "base64" in entry:
+        return base64.b64decode(entry["base64"], validate=True)
+    data = entry["data"]
+    return data.encode() if isinstance(data, str) else _compact(data)
+
+
+def _compact(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    children = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_shallow(child, depth - 1) for child in children)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
