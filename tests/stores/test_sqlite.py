@@ -2,18 +2,426 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+import pytest
+from support import disk
+
 from holdfast.clock import Clock
+from holdfast.errors import StoreError, StoreUnavailable
+from holdfast.record import Conflict, Gone
+from holdfast.store import Store
 from holdfast.stores.sqlite import SQLiteStore
-from holdfast.testing import StoreContract
+from holdfast.testing import FakeClock, Fault, StoreContract
+
+KEY, OTHER = "ab" * 32, "cd" * 32
+FOREVER = 2**50
 
 
 class TestSQLiteStore(StoreContract):
     """The contract, on SQLite: every client is a pool of its own on one file."""
 
     shared_between_processes = True
+    max_bytes = 300_000
+    # SQLite refuses what is longer than a limit, a gigabyte by default, which Python can lower since 3.11.
+    too_large = 400_000 if sys.version_info >= (3, 11) else None
 
     def open_store(self, place: Path, clock: Clock) -> SQLiteStore:
         """Return a store on the file of the test."""
-        return SQLiteStore(place / "sessions.db", clock=clock)
+        store = SQLiteStore(place / "kept" / "sessions.db", clock=clock, timeout=2)
+        prepare = store._connections._prepare
+
+        def prepare_small(connection: sqlite3.Connection) -> None:
+            prepare(connection)
+            if sys.version_info >= (3, 11):
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 400_000)
+
+        store._connections._prepare = prepare_small
+        return store
+
+    def disturb(self, fault: Fault, store: Store, place: Path) -> AbstractContextManager[object] | None:
+        """Take the folder away, or let another program keep the whole file to itself."""
+        if fault is Fault.DOWN:
+            return disk.taken_away(place / "kept")
+        if fault is Fault.SILENT:
+            assert isinstance(store, SQLiteStore)
+            return kept_by_another(store)
+        return None
+
+
+@contextmanager
+def kept_by_another(store: SQLiteStore) -> Iterator[None]:
+    """Let a connection outside of *store* have its file alone."""
+    store._connections.pause()
+    store._connections.resume()
+    with closing(sqlite3.connect(store._path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of the test."""
+    return FakeClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of the store."""
+    return tmp_path / "kept" / "sessions.db"
+
+
+@pytest.fixture
+def store(path: Path, clock: FakeClock) -> Iterator[SQLiteStore]:
+    """A store on its own file."""
+    with closing(SQLiteStore(path, clock=clock, timeout=0.1)) as opened:
+        yield opened
+
+
+def remove(path: Path) -> None:
+    """Delete a database and what belongs to it."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def data_at(store: SQLiteStore, key: str) -> bytes | None:
+    """Return the data of the live record under *key*."""
+    record = store.load(key)
+    return record.data if record else None
+
+
+def test_nothing_is_opened_before_the_first_use(store: SQLiteStore, tmp_path: Path) -> None:
+    """Making a store touches no file; the first load makes the database."""
+    assert list(tmp_path.iterdir()) == []
+    assert store.load(KEY) is None
+    assert (tmp_path / "kept" / "sessions.db").is_file()
+
+
+def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    """With umask 000 the folders have mode 0700, and the database and its companions 0600."""
+    path = tmp_path / "made" / "on the way" / "sessions.db"
+    with disk.umask(0), closing(SQLiteStore(path)) as store:
+        store.create(KEY, b"data", expires_at=FOREVER)
+        files = {f"made/on the way/sessions.db{suffix}": 0o600 for suffix in ("", "-shm", "-wal")}
+        assert disk.modes(tmp_path) == {"made": 0o700, "made/on the way": 0o700, **files}
+
+
+def test_an_existing_file_keeps_its_mode(path: Path, store: SQLiteStore) -> None:
+    """A database that was there, such as one shared with a group, keeps its permissions."""
+    path.parent.mkdir()
+    path.touch(0o640)
+    store.create(KEY, b"data", expires_at=FOREVER)
+    assert disk.modes(path.parent)["sessions.db"] == 0o640
+
+
+def test_a_path_that_means_memory_to_sqlite_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the name ``:memory:`` is a file, and a relative path does not follow a later change of folder."""
+    monkeypatch.chdir(tmp_path)
+    with closing(SQLiteStore(":memory:")) as store:
+        monkeypatch.chdir("/")
+        store.create(KEY, b"data", expires_at=FOREVER)
+    assert (tmp_path / ":memory:").is_file()
+
+
+def test_a_new_file_is_opened_by_many_at_once(path: Path) -> None:
+    """Stores that all make the same new database at the same moment all work."""
+    stores = [SQLiteStore(path) for _ in range(8)]
+    made: list[object] = []
+    barrier = threading.Barrier(len(stores))
+
+    def create(store: SQLiteStore, key: str) -> None:
+        barrier.wait()
+        made.append(store.create(key, b"data", expires_at=FOREVER))
+
+    threads = [threading.Thread(target=create, args=(store, f"{number:064x}")) for number, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(stores)
+    assert None not in made
+    for number, store in enumerate(stores):
+        assert data_at(stores[0], f"{number:064x}") == b"data"
+        if number:
+            store.close()
+    stores[0].close()
+
+
+def test_threads_by_turns_need_one_connection(store: SQLiteStore) -> None:
+    """Threads that work one after the other share a connection; closing closes it."""
+    for _ in range(5):
+        thread = threading.Thread(target=store.load, args=(KEY,))
+        thread.start()
+        thread.join()
+    assert len(store._connections._open) == 1
+    store.close()
+    assert store._connections._open == set()
+
+
+def test_a_closed_store_works_and_keeps_nothing_open(store: SQLiteStore) -> None:
+    """After `close` every operation still works, on a connection of its own that it closes."""
+    store.create(KEY, b"data", expires_at=FOREVER)
+    store.close()
+    assert data_at(store, KEY) == b"data"
+    assert store._connections._open == set()
+
+
+def test_a_forgotten_store_closes_its_connections(path: Path) -> None:
+    """A store that nobody refers to any more leaves no connection open."""
+    store = SQLiteStore(path)
+    store.load(KEY)
+    connections = store._connections
+    del store
+    assert connections._open == set()
+
+
+def test_a_version_of_another_kind_never_matches(store: SQLiteStore) -> None:
+    """A text or bytes version, whatever it says, is a Conflict on a live record and Gone without one."""
+    version = store.create(KEY, b"data", expires_at=FOREVER)
+    for foreign in (str(version), str(version).encode()):
+        assert isinstance(store.replace(KEY, b"x", expect=foreign, expires_at=FOREVER), Conflict)
+        assert store.replace(OTHER, b"x", expect=foreign, expires_at=FOREVER) == Gone()
+    assert data_at(store, KEY) == b"data"
+
+
+def test_an_ended_record_stays_ended_when_the_clock_is_set_back(store: SQLiteStore, clock: FakeClock) -> None:
+    """Deleting an expired record removes it, so that an earlier time does not bring it back."""
+    store.create(KEY, b"data", expires_at=clock() + 1_000)
+    clock.advance(2)
+    assert store.delete(KEY) is False
+    clock.advance(-2)
+    assert store.load(KEY) is None
+
+
+def test_purge_finds_what_was_touched_shortened_and_left(store: SQLiteStore, clock: FakeClock) -> None:
+    """A purge of many records removes all that expired, however their expiry changed, and nothing else."""
+    keys = [f"{number:064x}" for number in range(900)]
+    for number, key in enumerate(keys):
+        version = store.create(key, b"data", expires_at=clock() + 1_000)
+        assert version is not None
+        if number % 3 == 1:
+            store.touch(key, expires_at=clock() + 60_000)
+        if number % 3 == 2:
+            longer = store.replace(key, b"data", expect=version, expires_at=clock() + 60_000)
+            assert isinstance(longer, int)
+            store.replace(key, b"data", expect=longer, expires_at=clock() + 500)
+    clock.advance(2)
+    assert store.purge(clock(), limit=5_000) == 600
+    assert [key for key in keys if store.load(key)] == keys[1::3]
+    clock.advance(60)
+    assert store.purge(clock(), limit=5_000) == 300
+    assert store.purge(clock()) == 0
+
+
+def test_a_deleted_file_is_noticed_at_once(path: Path, store: SQLiteStore) -> None:
+    """When the database is deleted, the next use makes a new one that every store sees; none writes to the old one."""
+    store.create(KEY, b"data", expires_at=FOREVER)
+    with closing(SQLiteStore(path)) as other:
+        assert data_at(other, KEY) == b"data"
+        remove(path)
+        assert store.load(KEY) is None
+        store.create(KEY, b"new", expires_at=FOREVER)
+        assert data_at(other, KEY) == b"new"
+    assert disk.modes(path.parent)["sessions.db"] == 0o600
+
+
+def test_a_restored_file_is_noticed_at_once(path: Path, store: SQLiteStore) -> None:
+    """When a backup is put in the place of the database, the next use reads it."""
+    with closing(SQLiteStore(path.with_name("backup.db"))) as backup:
+        backup.create(KEY, b"restored", expires_at=FOREVER)
+    store.create(KEY, b"data", expires_at=FOREVER)
+    remove(path)
+    path.with_name("backup.db").rename(path)
+    assert data_at(store, KEY) == b"restored"
+
+
+def test_a_deleted_table_is_an_outage_and_then_made_anew(path: Path, store: SQLiteStore) -> None:
+    """When the table is dropped, the operation that finds out raises, and the next one works."""
+    store.create(KEY, b"data", expires_at=FOREVER)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE sessions")
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        store.load(KEY)
+    assert store.load(KEY) is None
+
+
+def test_an_unmounted_disk_is_no_empty_store(tmp_path: Path) -> None:
+    """When the path leads to another device on which the database is missing, that is an outage until it is back."""
+    (tmp_path / "disk").mkdir()
+    mount = tmp_path / "mount"
+    mount.symlink_to(tmp_path / "disk")
+    store = SQLiteStore(mount / "sessions.db")
+    with disk.folder_on_another_device(tmp_path) as other_device, closing(store):
+        store.create(KEY, b"data", expires_at=FOREVER)
+        mount.unlink()
+        mount.symlink_to(other_device)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="another device"):
+                store.load(KEY)
+        assert list(other_device.iterdir()) == []
+        mount.unlink()
+        mount.symlink_to(tmp_path / "disk")
+        assert data_at(store, KEY) == b"data"
+
+
+def test_a_full_disk_is_an_outage_that_changes_nothing(path: Path, store: SQLiteStore) -> None:
+    """With no room for a record, create, replace and move raise and leave what was there; then they work again."""
+    version = store.create(KEY, b"data", expires_at=FOREVER)
+    assert version is not None
+
+    def fill() -> None:
+        connection = store._connections.take()
+        connection.execute("PRAGMA max_page_count = 1")
+        store._connections.give(connection)
+
+    for write in (
+        lambda: store.create(OTHER, bytes(100_000), expires_at=FOREVER),
+        lambda: store.replace(KEY, bytes(100_000), expect=version, expires_at=FOREVER),
+        lambda: store.move(KEY, OTHER, bytes(100_000), b"", expect=version, expires_at=FOREVER, grace_until=FOREVER),
+    ):
+        fill()
+        with pytest.raises(StoreUnavailable, match="full"):
+            write()
+        assert data_at(store, KEY) == b"data"
+        assert store.load(OTHER) is None
+    assert isinstance(store.replace(KEY, bytes(100_000), expect=version, expires_at=FOREVER), int)
+
+
+def test_a_damaged_file_is_an_outage(path: Path, store: SQLiteStore) -> None:
+    """A file that is not a database raises on every operation, and is left as it is."""
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 1_000)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="not a database"):
+            store.load(KEY)
+    assert path.read_bytes() == b"not a database at all" * 1_000
+
+
+def test_a_writer_that_holds_on_stops_writers_only(path: Path, store: SQLiteStore) -> None:
+    """While another program keeps a transaction open, loads work, and saves raise when the timeout is over."""
+    version = store.create(KEY, b"data", expires_at=FOREVER)
+    assert version is not None
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert data_at(store, KEY) == b"data"
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.replace(KEY, b"new", expect=version, expires_at=FOREVER)
+    assert isinstance(store.replace(KEY, b"new", expect=version, expires_at=FOREVER), int)
+
+
+def test_no_message_shows_a_key_or_data(path: Path, store: SQLiteStore) -> None:
+    """What a fault says names the file, and neither the key nor the data."""
+    store.create(KEY, b"data", expires_at=FOREVER)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE sessions")
+    with pytest.raises(StoreError) as caught:
+        store.create(OTHER, b"secret", expires_at=FOREVER)
+    said = f"{caught.value} {caught.value.__cause__}"
+    assert str(path) in said
+    assert OTHER not in said
+    assert "secret" not in said
+
+
+def test_killed_writers_tear_and_lose_nothing(path: Path) -> None:
+    """Thirty writers killed while they save leave no torn record, and every step they confirmed."""
+    found = disk.kill_writers(f"sqlite:///{path}", kills=30, seed=1)
+    assert found.pop("confirmed") > 300
+    assert found == {"kills": 30, "torn": 0, "lost": 0}
+
+
+FORKED = """
+import os, subprocess, sys
+from holdfast.stores.sqlite import SQLiteStore
+
+path, third = sys.argv[1:3]
+key = lambda number: f"{number:064x}"
+store = SQLiteStore(path)
+version = store.create(key(0), b"0", expires_at=2**50)
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    assert store.load(key(0)).data == b"0"
+    os.write(ready[1], b"x")
+    os.read(go[0], 1)
+    for number in range(1, 301):
+        version = store.replace(key(0), b"%d" % number, expect=version, expires_at=2**50)
+        assert isinstance(version, int), version
+    os._exit(0)
+os.read(ready[0], 1)
+assert store.load(key(0)).data == b"0"
+store.close()
+# Whoever closes a database last removes its log: the third process must see that the child has it open.
+subprocess.run([sys.executable, "-c", third, path], check=True)
+os.write(go[1], b"x")
+assert os.waitpid(child, 0)[1] == 0
+print(SQLiteStore(path).load(key(0)).data.decode(), SQLiteStore(path).load(key(1)).data.decode())
+"""
+
+THIRD = """
+import sys
+from holdfast.stores.sqlite import SQLiteStore
+
+store = SQLiteStore(sys.argv[1])
+store.create(f"{1:064x}", b"third", expires_at=2**50)
+store.close()
+"""
+
+FORKED_UNDER_LOAD = """
+import os, sys, threading, warnings
+from holdfast.stores.sqlite import SQLiteStore
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of what is tried here
+store, stop, counts = SQLiteStore(sys.argv[1]), threading.Event(), {}
+
+def save(number):
+    version, counts[number] = store.create(f"{number:064x}", b"0", expires_at=2**50), 0
+    while not stop.is_set():
+        version = store.replace(f"{number:064x}", b"%d" % (counts[number] + 1), expect=version, expires_at=2**50)
+        assert isinstance(version, int), version
+        counts[number] += 1
+
+threads = [threading.Thread(target=save, args=(number,)) for number in range(3)]
+for thread in threads:
+    thread.start()
+children = []
+for number in range(100, 110):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if store.create(f"{number:064x}", b"child", expires_at=2**50) else 1)
+    children.append(pid)
+failed = sum(os.waitpid(pid, 0)[1] != 0 for pid in children)
+stop.set()
+for thread in threads:
+    thread.join()
+kept = sum(store.load(f"{number:064x}") is not None for number in range(100, 110))
+exact = all(store.load(f"{number:064x}").data == b"%d" % count for number, count in counts.items())
+print(failed, kept, exact, all(counts.values()))
+"""
+
+
+def test_a_forked_child_shares_no_connection(path: Path) -> None:
+    """What a child saves is kept, though its parent had the store open at the fork and closed it afterwards."""
+    assert disk.run(FORKED, path, THIRD).split() == ["300", "third"]
+
+
+def test_forks_while_threads_save_lose_nothing(path: Path) -> None:
+    """Children forked while threads of the parent save can save themselves, and the parent's saves go on."""
+    assert disk.run(FORKED_UNDER_LOAD, path).split() == ["0", "10", "True", "True"]
+
+
+def test_a_fork_that_python_did_not_announce_leaves_the_inherited_alone(store: SQLiteStore) -> None:
+    """A child that was not prepared for works on new connections, and does not close those of its parent."""
+    store.create(KEY, b"data", expires_at=FOREVER)
+    inherited = set(store._connections._open)
+    store._connections.restart()
+    assert data_at(store, KEY) == b"data"
+    assert inherited.isdisjoint(store._connections._open)
+    for connection in inherited:
+        connection.execute("SELECT 1")
+        connection.close()
