@@ -47,7 +47,7 @@ class Shop(Web):
 
     def who(self, browser: FlaskClient | None = None) -> str | None:
         """Return who is signed in, in a browser."""
-        name: str | None = self.see(lambda: current_user.get_id(), browser)
+        name: str | None = self.see(lambda: current_user.get_id() or None, browser)
         return name
 
     def status(self, path: str, browser: FlaskClient | None = None, **options: Any) -> int:

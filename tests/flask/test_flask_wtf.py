@@ -35,7 +35,7 @@ def test_a_form_is_accepted_with_its_token(shop: Web) -> None:
     assert post(shop, token) == 200
     assert post(shop, token) == 200
     assert post(shop, None) == 400
-    assert post(shop, token[:-1] + ("a" if token[-1] != "a" else "b")) == 400
+    assert post(shop, "x" + token) == 400
 
 
 def test_a_token_of_another_session_is_refused(shop: Web) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_a_read_then_a_login_elsewhere_then_a_late_write(web: Web) -> None:
         own()
 
     for own in (rotate, sign_in("bob"), end):
-        assert not cookies_set(web.do(lambda own=own: view(own), slow))
+        assert not cookies_set(web.do(partial(view, own), slow))
     assert web.data() == {"cart": [1]}
 
 

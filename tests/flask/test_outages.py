@@ -1,0 +1,312 @@
+"""A store that fails, and changes that cannot be merged: never a logout, never a half-kept session."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, Response, send_file
+from flask_login import LoginManager, UserMixin
+from support.web import Web, cookies_set, end, rotate, varies
+from werkzeug.routing import BaseConverter
+from werkzeug.test import TestResponse
+
+from holdfast.errors import HoldfastError, SessionConflict, StoreUnavailable
+from holdfast.flask import session
+
+
+@pytest.fixture
+def known() -> Web:
+    """Return an application whose browser has a session."""
+    web = Web(PROPAGATE_EXCEPTIONS=False)
+    web.put(cart=[1])
+    web.take_heard()
+    return web
+
+
+def assert_come_back(response: TestResponse) -> None:
+    """Assert that the answer is to come back later, and says nothing about the session."""
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert "Set-Cookie" not in response.headers
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "cookie" in varies(response.headers)
+
+
+VIEWS = {
+    "read": lambda: session["cart"],
+    "write": lambda: session.update(a=1),
+    "nested": lambda: session["cart"].append(2),
+    "rotate": rotate,
+    "login": lambda: session.bind("ada"),
+    "logout": end,
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_an_outage_at_load_is_503(known: Web, view: Any) -> None:
+    """A request that uses the session while the store is down is asked to come back, and keeps its cookie."""
+    with known.failing.outage():
+        assert_come_back(known.do(view))
+    assert known.data() == {"cart": [1]}
+
+
+@pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name != "read"], ids=list(VIEWS)[1:])
+@pytest.mark.parametrize("operations", [["replace", "move"], ["replace", "move", "load", "delete"]])
+def test_an_outage_at_save_is_503(known: Web, view: Any, operations: list[str]) -> None:
+    """When the store goes down before the session is saved, nothing of it is said to be done, and nothing is."""
+
+    def then_down() -> None:
+        view()
+        known.failing.fail(*operations, times=float("inf"))
+
+    assert_come_back(known.do(then_down))
+    known.failing.heal()
+    assert known.data() == {"cart": [1]}
+
+
+@pytest.mark.parametrize("name", ["write", "rotate", "login", "logout"])
+def test_an_outage_after_the_store_did_its_work(known: Web, name: str) -> None:
+    """When the answer to a save is lost, the truth is not known, so no cookie is sent; one session works at most."""
+
+    def then_down() -> None:
+        VIEWS[name]()
+        known.failing.fail("replace", "move", before=False)
+
+    response = known.do(then_down)
+    known.failing.heal()
+    if response.status_code == 200:
+        assert cookies_set(response)
+    else:
+        assert_come_back(response)
+    expected = {"write": {"cart": [1], "a": 1}, "logout": {}}.get(name, {"cart": [1]})
+    assert known.data() == expected
+
+
+def test_an_outage_at_a_first_write(known: Web) -> None:
+    """A new session that cannot be stored is 503, without a cookie that stands for nothing."""
+    browser = known.app.test_client()
+    with known.failing.outage():
+        assert_come_back(known.do(lambda: session.update(a=1), browser))
+    assert known.records() == 1
+
+
+def test_an_outage_at_a_touch_is_503(known: Web) -> None:
+    """A session whose life could not be extended is not said to live."""
+    known.clock.advance(10 * 24 * 3600)
+    known.failing.fail("touch")
+    assert_come_back(known.do(lambda: session["cart"]))
+    assert known.data() == {"cart": [1]}
+
+
+def test_requests_that_do_not_need_the_store_are_served(known: Web) -> None:
+    """While the store is down, a request that does not use the session, or has none, is answered as always."""
+    with known.failing.outage():
+        assert known.do(lambda: None).status_code == 200
+        assert known.do(lambda: session.get("a"), known.app.test_client()).status_code == 200
+        assert known.do(lambda: session.get("a"), known.with_token("nonsense")).status_code == 200
+
+
+def test_an_outage_is_heard_and_logged(known: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """An outage sends its signal with the error, and is logged with its cause."""
+    with known.failing.outage(), caplog.at_level(logging.ERROR):
+        known.do(lambda: session["cart"])
+    [(name, details), (rejected, reason)] = known.take_heard()
+    assert (name, rejected, reason) == ("store_unavailable", "rejected", {"reason": "store_unavailable"})
+    assert isinstance(details["error"], StoreUnavailable)
+    [record] = caplog.records
+    assert record.exc_info is not None
+
+
+def test_the_application_s_own_handler_wins() -> None:
+    """An error handler of the application's answers outages, at load and at save, before or after the extension."""
+    web = Web()
+    web.app.register_error_handler(StoreUnavailable, lambda _: ("ours", 503, {"X-Ours": "yes"}))
+    web.put(cart=[1])
+    with web.failing.outage():
+        assert web.do(lambda: session["cart"]).text == "ours"
+    web.failing.fail("replace")
+    response = web.do(lambda: session.update(a=1))
+    assert (response.text, response.headers["X-Ours"]) == ("ours", "yes")
+    assert "Set-Cookie" not in response.headers
+
+
+def test_a_handler_registered_before_the_extension_stays() -> None:
+    """Making the extension does not replace a handler that is there already."""
+    from holdfast.flask import Session
+
+    web = Web()
+    app = Flask("early")
+    app.register_error_handler(StoreUnavailable, lambda _: ("ours", 503))
+    app.config["SESSION_STORE"] = web.store
+    Session(app)
+    app.add_url_rule("/", view_func=lambda: str(session.get("a")))
+    browser = app.test_client()
+    browser.set_cookie("session", "A" * 43)
+    with web.failing.outage():
+        assert browser.get("/").text == "ours"
+
+
+def test_a_blueprint_s_handler_wins_for_its_views() -> None:
+    """A blueprint may answer outages in its own way."""
+    web = Web()
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.register_error_handler(StoreUnavailable, lambda _: ({"error": "come back"}, 503))
+    api.add_url_rule("/", view_func=lambda: str(session.get("a")))
+    web.app.register_blueprint(api)
+    web.put(a=1)
+    with web.failing.outage():
+        assert web.browser.get("/api/").json == {"error": "come back"}
+
+
+def test_an_outage_met_in_after_request_is_503() -> None:
+    """Flask-Login looks into the session after every request: an outage it meets there is answered like any other."""
+    web = Web(PROPAGATE_EXCEPTIONS=False)
+    LoginManager(web.app).user_loader(lambda _: UserMixin())
+    web.put(cart=[1])
+    with web.failing.outage():
+        assert_come_back(web.do(lambda: None))
+    assert web.data() == {"cart": [1]}
+
+
+def test_an_outage_met_in_a_url_converter_is_503() -> None:
+    """An outage met before there is a view is answered like any other."""
+
+    class Mine(BaseConverter):
+        """Accepts what is in the session."""
+
+        def to_python(self, value: str) -> Any:
+            return session["cart"][int(value)]
+
+    web = Web(PROPAGATE_EXCEPTIONS=False)
+    web.app.url_map.converters["mine"] = Mine
+    web.app.add_url_rule("/item/<mine:item>", "item", str)
+    web.put(cart=[1])
+    with web.failing.outage():
+        assert_come_back(web.browser.get("/item/0"))
+
+
+def test_a_file_that_was_to_be_sent_is_closed(known: Web) -> None:
+    """When a save fails, the response that is given up releases its file."""
+    files: list[io.BytesIO] = []
+
+    def view() -> Response:
+        session["a"] = 1
+        files.append(io.BytesIO(b"file"))
+        known.failing.fail("replace")
+        return send_file(files[0], mimetype="text/plain")
+
+    assert_come_back(known.do(view))
+    assert files[0].closed
+
+
+# --- SESSION_ON_STORE_ERROR="anonymous" ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lenient() -> Web:
+    """Return an application that goes on without its sessions when the store is down."""
+    web = Web(SESSION_ON_STORE_ERROR="anonymous")
+    web.put(cart=[1])
+    return web
+
+
+def test_anonymous_during_an_outage(lenient: Web) -> None:
+    """Everybody is a stranger while the store is down: an empty session, and no cookie."""
+    with lenient.failing.outage():
+        response = lenient.do(lambda: str(dict(session)))
+        assert (response.status_code, response.text) == (200, "{}")
+        assert not cookies_set(response)
+        assert lenient.see(lambda: session.read_only) is True
+    assert lenient.data() == {"cart": [1]}
+
+
+@pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name not in ("read", "nested")])
+def test_nothing_is_kept_of_an_outage(lenient: Web, view: Any) -> None:
+    """What is changed in such a session is dropped, and the good session is there afterwards."""
+    with lenient.failing.outage():
+        response = lenient.do(view)
+        assert response.status_code == 200
+        assert not cookies_set(response)
+    assert lenient.data() == {"cart": [1]}
+
+
+def test_an_outage_at_save_is_503_all_the_same(lenient: Web) -> None:
+    """A change that was made on the real session and could not be stored is never answered as if it were."""
+
+    def view() -> None:
+        session["a"] = 1
+        lenient.failing.fail("replace")
+
+    assert_come_back(lenient.do(view))
+    assert lenient.data() == {"cart": [1]}
+
+
+# --- SESSION_ON_CONFLICT="error" -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def strict() -> Web:
+    """Return an application that does not merge."""
+    web = Web(SESSION_ON_CONFLICT="error")
+    web.put(a=0, b=0)
+    return web
+
+
+@pytest.mark.parametrize(
+    "late", [lambda: session.update(b=2), rotate, lambda: session.bind("ada")], ids=["write", "rotate", "login"]
+)
+def test_a_conflict_is_409(strict: Web, late: Any) -> None:
+    """The later of two changes to one session is refused whole, and sends no cookie."""
+    other = strict.twin()
+
+    def view() -> None:
+        session["b"] = 1
+        strict.put(other, a=1)
+        late()
+
+    response = strict.do(view)
+    assert response.status_code == 409
+    assert "Set-Cookie" not in response.headers
+    assert strict.data() == {"a": 1, "b": 0}
+
+
+def test_a_logout_does_not_conflict(strict: Web) -> None:
+    """Ending a session that somebody else just changed ends it."""
+    other = strict.twin()
+
+    def view() -> None:
+        session.get("a")
+        strict.put(other, a=1)
+        session.clear()
+
+    assert strict.do(view).status_code == 200
+    assert strict.data(other) == {}
+
+
+def test_a_read_does_not_conflict(strict: Web) -> None:
+    """A request that changes nothing is not disturbed by one that does."""
+    other = strict.twin()
+
+    def view() -> None:
+        session.get("a")
+        strict.put(other, a=1)
+
+    assert strict.do(view).status_code == 200
+
+
+def test_the_application_answers_conflicts(strict: Web) -> None:
+    """An error handler for `SessionConflict`, or for a class above it, is the application's to give."""
+    web = Web(SESSION_ON_CONFLICT="error")
+    web.app.register_error_handler(SessionConflict, lambda _: ("again, please", 409))
+    web.app.register_error_handler(HoldfastError, lambda _: ("some error", 500))
+    web.put(a=0)
+    other = web.twin()
+
+    def view() -> None:
+        session["a"] = 1
+        web.put(other, a=2)
+
+    assert web.do(view).text == "again, please"
