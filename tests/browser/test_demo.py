@@ -33,12 +33,15 @@ class Visitor:
         self.address = address
 
     def go(self, path: str = "/") -> None:
+        """Open a page of the shop."""
         self.browser.get(self.address + path)
 
     def find(self, selector: str) -> WebElement:
+        """Return the first element that *selector* names; there must be one."""
         return self.browser.find_element(By.CSS_SELECTOR, selector)
 
     def texts(self, selector: str) -> list[str]:
+        """Return the texts of all elements that *selector* names."""
         return [element.text for element in self.browser.find_elements(By.CSS_SELECTOR, selector)]
 
     def click(self, selector: str) -> None:
@@ -48,6 +51,7 @@ class Visitor:
         WebDriverWait(self.browser, 10).until(staleness_of(page))
 
     def sign_in(self, user: str, *, password: str = PASSWORD) -> None:
+        """Fill in the form as *user* and send it."""
         self.go("/sign-in")
         self.find(f"input[value={user}]").click()
         self.find("#password").send_keys(password)
