@@ -56,7 +56,7 @@ class Web:
 
     def _view(self, number: int) -> Any:
         answer = self._actions[number]()
-        return answer if isinstance(answer, str | tuple | Response) else "done"
+        return answer if isinstance(answer, str | Response) else "done"
 
     def _listen(self, name: str) -> Callable[..., None]:
         def receiver(sender: object, **details: Any) -> None:
@@ -74,6 +74,10 @@ class Web:
     def do(self, action: Action, browser: FlaskClient | None = None, **request: Any) -> TestResponse:
         """Run *action* as the view of one request and return the response."""
         return (browser or self.browser).open(self.path(action), **request)
+
+    def send(self, cookie: str, action: Action, **request: Any) -> TestResponse:
+        """Run *action* as the view of a request whose ``Cookie`` header is *cookie*, and return the response."""
+        return self.do(action, self.app.test_client(use_cookies=False), headers={"Cookie": cookie}, **request)
 
     def see(self, action: Action, browser: FlaskClient | None = None) -> Any:
         """Return what *action* returns when it is the view of one request."""

@@ -1,0 +1,112 @@
+"""``SESSION_USE_SIGNER``: a signature beside the token."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from itsdangerous import Signer
+from support.web import Web, cookies_set
+
+from holdfast.errors import ConfigurationError
+from holdfast.flask import Session, session
+from holdfast.stores.memory import MemoryStore
+
+
+@pytest.fixture
+def signing() -> Web:
+    """Return an application that signs its tokens and whose browser has a session."""
+    web = Web(SESSION_USE_SIGNER=True, SECRET_KEY="new", SECRET_KEY_FALLBACKS=["old", "older"])
+    web.put(cart=[1])
+    return web
+
+
+def look(web: Web, cookie: str | None) -> dict[str, int]:
+    """Return the store calls of a reading request with *cookie*, and assert that it sees and sends nothing."""
+    web.store.reset()
+    browser = web.with_token(cookie)
+    response = web.do(lambda: str(dict(session)), browser)
+    assert (response.status_code, response.text) == (200, "{}")
+    assert not cookies_set(response)
+    return dict(web.store.counts)
+
+
+def signed(token: str, key: str, salt: str = "holdfast session token") -> str:
+    """Return *token* signed with *key*."""
+    return Signer(key, salt=salt, key_derivation="hmac").sign(token).decode()
+
+
+def test_a_signed_token_works(signing: Web) -> None:
+    """The cookie holds the token and its signature, and opens the session with one load."""
+    cookie = signing.token() or ""
+    token, _, signature = cookie.partition(".")
+    assert len(token) == 43
+    assert len(signature) >= 27
+    assert signing.calls(lambda: session["cart"]) == {"load": 1}
+    assert not cookies_set(signing.do(lambda: session["cart"]))
+
+
+def test_a_forged_signature_costs_no_store_call(signing: Web) -> None:
+    """Any change to the signature, and a signature by any other key or for another purpose, is refused unread."""
+    cookie = signing.token() or ""
+    token, _, signature = cookie.partition(".")
+    forged = {
+        cookie[:index] + ("A" if cookie[index] != "A" else "B") + cookie[index + 1 :]
+        for index in range(44, len(cookie))
+    }
+    forged |= {token, f"{token}.", f"{cookie}=", f"{cookie}.x", f"{token}.{signature[:-1]}", f"{token}..{signature}"}
+    forged |= {signed(token, "stranger"), signed(token, "new", "itsdangerous"), signed(token, "new", "flask-session")}
+    signing.take_heard()
+    for value in forged:
+        assert look(signing, value) == {}
+    assert set(signing.reasons()) == {"bad_signature"}
+
+
+def test_a_signature_is_bound_to_its_token(signing: Web) -> None:
+    """The signature of one session's token does not fit another's."""
+    other = signing.app.test_client()
+    signing.put(other, cart=[2])
+    token, signature = (signing.token() or "").split(".")[0], (signing.token(other) or "").split(".")[1]
+    assert look(signing, f"{token}.{signature}") == {}
+
+
+@pytest.mark.parametrize("key", ["old", "older"])
+def test_a_fallback_key_is_accepted_and_replaced(signing: Web, key: str) -> None:
+    """A token signed with an earlier key works, and is sent back signed with the present one."""
+    token = (signing.token() or "").split(".")[0]
+    browser = signing.with_token(signed(token, key))
+    assert cookies_set(signing.do(lambda: session["cart"], browser))
+    assert signing.token(browser) == signed(token, "new") == signing.token()
+    assert not cookies_set(signing.do(lambda: session["cart"], browser))
+
+
+def test_a_retired_key_is_refused(signing: Web) -> None:
+    """When a key is taken from the fallbacks, what it signed is worth nothing."""
+    token = (signing.token() or "").split(".")[0]
+    signing.app.config["SECRET_KEY_FALLBACKS"] = ["older"]
+    assert look(signing, signed(token, "old")) == {}
+    signing.app.config["SECRET_KEY_FALLBACKS"] = None
+    assert look(signing, signed(token, "older")) == {}
+
+
+def test_keys_rotate_without_a_logout(signing: Web) -> None:
+    """A new key with the old one as fallback keeps everybody signed in."""
+    signing.app.config.update(SECRET_KEY="newest", SECRET_KEY_FALLBACKS=["new"])
+    assert signing.data() == {"cart": [1]}
+    signing.app.config.update(SECRET_KEY_FALLBACKS=[])
+    assert signing.data() == {"cart": [1]}
+
+
+def test_an_unsigned_application_refuses_a_signed_token(web: Web) -> None:
+    """Without the signer, a token is a token and nothing else."""
+    web.put(cart=[1])
+    assert look(web, signed(web.token() or "", "not a secret")) == {}
+
+
+def test_a_signer_needs_a_key() -> None:
+    """Turning the signer on without a ``SECRET_KEY`` is an error that says what to do."""
+    app = Flask("shop")
+    app.config.update(SESSION_STORE=MemoryStore(), SESSION_USE_SIGNER=True, PROPAGATE_EXCEPTIONS=True)
+    Session(app)
+    app.add_url_rule("/", view_func=lambda: str(session.setdefault("a", 1)))
+    with pytest.raises(ConfigurationError, match="SESSION_USE_SIGNER is on but SECRET_KEY is not set"):
+        app.test_client().get("/")
