@@ -48,9 +48,8 @@ def test_merge(base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any
     assert merged == merge(base, mine, theirs, same=same)
 
 
-_sessions = st.dictionaries(
-    st.sampled_from("abcd"), st.one_of(st.integers(0, 3), st.lists(st.integers(0, 2), max_size=3))
-)
+_values = st.one_of(st.integers(0, 3), st.lists(st.integers(0, 2), max_size=3))
+_sessions = st.dictionaries(st.sampled_from("abcd"), _values)
 
 
 @given(_sessions, _sessions)

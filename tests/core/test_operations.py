@@ -87,6 +87,6 @@ def test_a_store_error_is_raised_inside_the_flow() -> None:
     store = FailingStore(MemoryStore())
     store.fail("load")
     assert drive(_careful(), store) == "caught"
+    store.fail("load")
     with pytest.raises(StoreUnavailable):
-        store.fail("load")
         drive(open_session(Manager(store).context, "t"), store)
