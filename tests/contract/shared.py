@@ -8,6 +8,7 @@ import dataclasses
 import fcntl
 import itertools
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,20 +16,29 @@ from typing import Any
 
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
-from holdfast.record import Record
+from holdfast.record import Record, Version
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import Fault, StoreContract, StoreWrapper
 
 LIMIT = 400_000
 
 
-class SharedStore(MemoryStore):
-    """The memory store, its records read from a file before each operation and written back after it."""
+class LimitedStore(MemoryStore):
+    """The memory store with a limit."""
+
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        if len(data) > LIMIT:
+            raise RecordTooLarge(len(data), LIMIT)
+        return super()._put(key, data, expires_at, owner)
+
+
+class SharedStore(LimitedStore):
+    """The limited store, its records read from a file before each operation and written back after it."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.file = folder / "records.json"
-        self._lock = _Turn(self)  # type: ignore[assignment]  # every operation is one `with self._lock`
+        self._lock = Turn(self)  # type: ignore[assignment]  # every operation is one `with self._lock`
 
     def read(self) -> None:
         """Take over what the file says."""
@@ -44,7 +54,7 @@ class SharedStore(MemoryStore):
 
     def write(self) -> None:
         """Put the file in place of the last one, whole."""
-        temporary = self.file.with_suffix(".tmp")
+        temporary = self.file.with_suffix(f".{os.getpid()}")
         temporary.write_text(self.state())
         temporary.replace(self.file)
 
@@ -56,13 +66,8 @@ class SharedStore(MemoryStore):
         }
         return json.dumps({"last": next(self._versions) - 1, "records": records})
 
-    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> int | str | bytes:
-        if len(data) > LIMIT:
-            raise RecordTooLarge(len(data), LIMIT)
-        return super()._put(key, data, expires_at, owner)
 
-
-class _Turn:
+class Turn:
     """One operation's turn with the file, among all threads and processes."""
 
     def __init__(self, store: SharedStore) -> None:

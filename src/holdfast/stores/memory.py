@@ -89,8 +89,9 @@ class MemoryStore:
         with self._lock:
             if refusal := self._refusal(old, expect):
                 return refusal
+            version = self._put(new, data, expires_at, owner)
             self._put(old, tombstone, grace_until, None)
-            return self._put(new, data, expires_at, owner)
+            return version
 
     def keys_of(self, owner: str, /) -> list[str]:
         """Return the keys of the live records with *owner*, in any order."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
 from holdfast.record import Conflict, Gone, Version
@@ -17,25 +20,43 @@ T = TypeVar("T")
 TOMBSTONE = b"superseded"
 
 
+@contextmanager
+def frequent_switches() -> Iterator[None]:
+    """Let threads take turns as often as the interpreter can make them, so that a gap between two steps shows."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def together(*calls: Callable[[], T]) -> list[T]:
     """Run *calls* at once, each in a thread of its own, and return what they return, in order.
 
-    The threads take turns as often as the interpreter can make them, so that a gap between two steps shows.
+    Which one is first is a matter of chance, and by how much: up to a third of a millisecond.
     """
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
         barrier.wait()
+        if random.random() < 0.7:
+            time.sleep(random.random() / 3000)
         return call()
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(len(calls)) as pool:
-            futures = [pool.submit(run, call) for call in calls]
-        return [future.result() for future in futures]
-    finally:
-        sys.setswitchinterval(interval)
+    with frequent_switches(), ThreadPoolExecutor(len(calls)) as pool:
+        futures = {index: pool.submit(run, calls[index]) for index in random.sample(range(len(calls)), len(calls))}
+    return [futures[index].result() for index in range(len(calls))]
+
+
+def during(write: Callable[[], T], look: Callable[[], object]) -> T:
+    """Run *write* in a thread, call *look* again and again until it is done, and return what *write* returned."""
+    with frequent_switches(), ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        while not written.done():
+            look()
+    look()
+    return written.result()
 
 
 def is_version(answer: Version | Conflict | Gone | None) -> TypeGuard[Version]:

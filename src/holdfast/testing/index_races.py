@@ -9,7 +9,7 @@ from functools import partial
 from holdfast.record import Conflict, Gone, Version
 from holdfast.store import Indexes, Purges, Store
 from holdfast.testing.base import ContractBase, new_key
-from holdfast.testing.concurrency import is_version, rotate, together
+from holdfast.testing.concurrency import during, is_version, rotate, together
 
 
 class IndexRaces(ContractBase):
@@ -42,18 +42,16 @@ class IndexRaces(ContractBase):
             self.watch(new, owner, move)
 
     def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
-        """Run *write*, and meanwhile ask the index as soon as the record under *key* has its *owner*."""
+        """Run *write*, and meanwhile look whether the record under *key* has its *owner* and the index lacks it."""
         reader = self.clients(2)[1]
         assert isinstance(reader, Indexes)
 
-        def read() -> None:
-            for _ in range(100):
-                record = reader.load(key)
-                if record is not None and record.owner == owner:
-                    assert key in set(reader.keys_of(owner)), "load returns the record and the index lacks it"
-                    return
+        def look() -> None:
+            record = reader.load(key)
+            if record is not None and record.owner == owner:
+                assert key in set(reader.keys_of(owner)), "load returns the record and the index lacks it"
 
-        together(write, read)
+        during(write, look)
         assert self.owned(owner) == {key}
 
     def test_race_8_ending_all_of_an_owner_catches_rotations(self) -> None:

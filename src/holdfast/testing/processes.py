@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
@@ -82,11 +84,16 @@ class ProcessRaces(ContractBase):
             return [worker.receive() for worker in workers]
 
     def kill_during(self, job: Job, **arguments: object) -> list[Any]:
-        """Kill a process that runs *job*, which never ends, and return every message it sent."""
+        """Kill a process that runs *job*, which never ends, and return every message it sent.
+
+        The kill comes at any moment between two messages.
+        """
         with closing(Worker(self)) as worker:
             worker.receive()
             worker.start(job, **arguments)
+            start = time.monotonic()
             messages = [worker.receive() for _ in range(self.rounds)]
+            time.sleep(random.uniform(0, time.monotonic() - start) / self.rounds)
             return messages + worker.kill()
 
 

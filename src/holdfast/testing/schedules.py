@@ -1,0 +1,214 @@
+"""One schedule: the flows of several actors, run step by step in one order, and how that reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from holdfast.envelope import Cutoff, Envelope, decode
+from holdfast.errors import DecodeError, StoreError
+from holdfast.operations import Create, Delete, KeysOf, Load, Move, Pause, Replace, Touch
+from holdfast.record import Conflict, Gone, Record
+
+#: A schedule longer than this does not end.
+MOST_STEPS = 500
+
+#: The owner index, as a thing that operations touch.
+_INDEX = frozenset(("index",))
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The things that an operation touches. Two operations commute if all they have in common is read or added to.
+
+    Attributes:
+        reads: Keys that are read, and the index when it is read.
+        adds: The index, when entries come or go: in which order does not matter.
+        writes: Keys that are written.
+    """
+
+    reads: frozenset[str] = frozenset()
+    adds: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+
+    def commutes_with(self, other: Footprint) -> bool:
+        """Tell whether the order of two operations with these footprints makes no difference."""
+        return (
+            self.writes.isdisjoint(other.writes | other.reads | other.adds)
+            and self.reads.isdisjoint(other.writes | other.adds)
+            and self.adds.isdisjoint(other.writes | other.reads)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A step of a test's own that calls no store: a moment that others can come before or after. Sends back None."""
+
+    name: str
+    footprint: Footprint = Footprint()
+
+    def run(self, store: object) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation that was carried out, by whom, and what it answered or raised."""
+
+    actor: str
+    operation: Any
+    answer: Any
+
+
+Actor: TypeAlias = Generator[Any, Any, Any]
+
+
+class World(Protocol):
+    """Where a schedule happens. It is built anew for each one, always the same: no randomness, no real time.
+
+    Attributes:
+        store: What the operations are run on.
+        actors: The flows, by the names of those who act. Besides the operations of `holdfast.operations` a flow may
+            yield others that have a *footprint* and a method ``run(store)``. A `Pause` takes no time.
+        names: What to call the keys in a report.
+    """
+
+    store: Any
+    actors: Mapping[str, Actor]
+    names: Mapping[str, str]
+
+    def check(self, schedule: Schedule) -> None:
+        """Raise `AssertionError` unless all is as it must be now that every actor is done."""
+
+
+class Schedule:
+    """One way through a world.
+
+    Attributes:
+        world: The world it goes through.
+        steps: What was carried out so far, in order.
+        waiting: The next operation of each actor that is not done.
+        outcomes: What the actors that are done returned.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.steps: list[Step] = []
+        self.waiting: dict[str, Any] = {}
+        self.outcomes: dict[str, Any] = {}
+        for actor in world.actors:
+            self._resume(actor, None)
+
+    def step(self, actor: str) -> None:
+        """Carry out the next operation of *actor*. What its flow raises is raised."""
+        if len(self.steps) == MOST_STEPS:
+            raise AssertionError(f"the flows do not end: after {MOST_STEPS} steps {sorted(self.waiting)} still go on")
+        operation = self.waiting.pop(actor)
+        try:
+            answer = operation.run(self.world.store)
+            if isinstance(operation, KeysOf):  # it may be a generator, and a step is over when its answer is complete
+                answer = list(answer)
+        except StoreError as error:
+            answer = error
+        self.steps.append(Step(actor, operation, answer))
+        self._resume(actor, answer)
+
+    def _resume(self, actor: str, answer: Any) -> None:
+        flow = self.world.actors[actor]
+        try:
+            operation = flow.throw(answer) if isinstance(answer, StoreError) else flow.send(answer)
+            while isinstance(operation, Pause):
+                operation = flow.send(None)
+        except StopIteration as stop:
+            self.outcomes[actor] = stop.value
+        else:
+            self.waiting[actor] = operation
+
+    def follow(self, order: Iterable[str]) -> None:
+        """Take the steps in *order*, leaving out who is done, and then let the others finish one after the other."""
+        for actor in order:
+            if actor in self.waiting:
+                self.step(actor)
+        while self.waiting:
+            self.step(next(iter(self.waiting)))
+
+    @property
+    def order(self) -> list[str]:
+        """Who took each step."""
+        return [step.actor for step in self.steps]
+
+    def __str__(self) -> str:
+        """The steps as lines of text, for people."""
+        width = max(map(len, self.world.actors))
+        lines = [
+            f"{number:3}  {step.actor:{width}}  {_described(step.operation)}{_answered(step.answer)}"
+            for number, step in enumerate(self.steps, 1)
+        ]
+        lines += [f"     {actor:{width}}  returned {outcome!r}" for actor, outcome in self.outcomes.items()]
+        names = self.world.names
+        return re.sub(r"\b[0-9a-f]{64}\b", lambda match: names.get(match[0], match[0][:8]), "\n".join(lines))
+
+
+def footprint(operation: Any) -> Footprint:
+    """Return what *operation* touches. Writing over a record may take it out of an index, whoever it is for."""
+    match operation:
+        case Load(key=key):
+            return Footprint(reads=frozenset((key,)))
+        case Touch(key=key) | Create(key=key, owner=None):
+            return Footprint(writes=frozenset((key,)))
+        case Create(key=key) | Replace(key=key) | Delete(key=key):
+            return Footprint(adds=_INDEX, writes=frozenset((key,)))
+        case Move(old=old, new=new):
+            return Footprint(adds=_INDEX, writes=frozenset((old, new)))
+        case KeysOf():
+            return Footprint(reads=_INDEX)
+        case _:
+            own: Footprint = operation.footprint
+            return own
+
+
+def _described(operation: Any) -> str:
+    match operation:
+        case Load(key=key) | Touch(key=key) | Delete(key=key):
+            details = key
+        case Create(key=key, data=data) | Replace(key=key, data=data):
+            details = f"{key} = {_body(data)}"
+        case Move(old=old, new=new, data=data, tombstone=tombstone):
+            details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
+        case KeysOf(owner=owner):
+            details = owner
+        case Mark(name=name):
+            return name
+        case _:
+            return str(operation)
+    return f"{type(operation).__name__.lower()} {details}"
+
+
+def _body(data: bytes) -> str:
+    try:
+        body = decode(data)
+    except DecodeError:
+        return f"{len(data)} bytes"
+    if isinstance(body, Envelope):
+        return str(body.codec.loads(body.payload))
+    if isinstance(body, Cutoff):
+        return f"cut-off, keep {body.keep}"
+    return f"{body.fate.name.lower()}, successor {body.successor}"
+
+
+def _answered(answer: Any) -> str:
+    match answer:
+        case None:
+            return ""
+        case Record(data=data):
+            return f" -> {_body(data)}"
+        case Conflict() | Gone():
+            return f" -> {type(answer).__name__.lower()}"
+        case list():
+            return f" -> {', '.join(answer) or 'nothing'}"
+        case bool() | StoreError():
+            return f" -> {answer!r}"
+        case _:
+            return " -> done"

@@ -1,0 +1,198 @@
+"""Stores that break a law about the index, the scan, the rotation or the purge."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from typing import Any
+
+from contract.mutants.table import breaks
+from contract.shared import LimitedStore
+
+from holdfast.clock import Clock
+from holdfast.record import Conflict, Gone, Page, Version
+
+# --- index -----------------------------------------------------------------------------------------------------------
+
+
+class LooseIndexStore(LimitedStore):
+    """Lists every key that ever had the owner: more than the living, which a store may do if it says so."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.ever: defaultdict[str, list[str]] = defaultdict(list)
+
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        if owner is not None:
+            self.ever[owner].append(key)
+        return super()._put(key, data, expires_at, owner)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        return list(self.ever[owner])
+
+
+breaks(
+    "test_law_5_an_expired_record_is_not_there",
+    "test_law_7_delete_removes_the_index_entry",
+    "test_law_11_the_index_entry_moves_with_the_owner",
+    "test_law_12_move_moves_the_index_entry",
+    "test_race_9_concurrent_logins_are_all_in_the_index",
+)(LooseIndexStore)
+
+
+@breaks("test_law_6_the_index_has_every_live_record_of_an_owner", "test_law_11_the_index_entry_moves_with_the_owner")
+class IndexesOnlyWhatIsCreated(LooseIndexStore):
+    def replace(self, key: str, data: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        before = {owner: [k for k in keys if k != key] for owner, keys in self.ever.items()}
+        answer = super().replace(key, data, **kwargs)
+        self.ever = defaultdict(list, before)
+        return answer
+
+
+@breaks("test_law_6_a_touched_record_stays_in_the_index")
+class IndexesTheFirstExpiry(LimitedStore):
+    def __init__(self, *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.deadlines: dict[str, int] = {}
+
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        self.deadlines[key] = expires_at
+        return super()._put(key, data, expires_at, owner)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        return [key for key in super().keys_of(owner) if self.deadlines[key] > self._clock()]
+
+
+@breaks("test_law_6_odd_owners_do_not_mix")
+class OwnersArePatterns(LimitedStore):
+    def keys_of(self, owner: str, /) -> list[str]:
+        return [key for name, keys in self._keys.items() if fnmatch.fnmatchcase(name, owner) for key in keys]
+
+
+@breaks("test_law_6_odd_owners_do_not_mix")
+class OwnersAreCutShort(LimitedStore):
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        return super()._put(key, data, expires_at, owner and owner.strip())
+
+
+@breaks("test_law_6_odd_owners_do_not_mix")
+class EmptyOwnerIsNone(LimitedStore):
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        return super()._put(key, data, expires_at, owner or None)
+
+
+@breaks("test_law_11_a_refused_replace_moves_no_index_entry")
+class IndexesBeforeItChecks(LooseIndexStore):
+    def replace(self, key: str, data: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        self.ever[kwargs["owner"]].append(key)
+        return super().replace(key, data, **kwargs)
+
+
+# --- scan ------------------------------------------------------------------------------------------------------------
+
+
+@breaks("test_law_9_scan_yields_every_live_record_once_through")
+class ScanLosesTheLast(LimitedStore):
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        page = super().scan(after, limit=limit)
+        return Page(page.items[:-1], page.after)
+
+
+@breaks("test_law_9_scan_yields_every_live_record_once_through")
+class ScanStartsAgain(LimitedStore):
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        return super().scan(None, limit=limit)
+
+
+@breaks("test_law_9_scan_of_nothing_ends")
+class ScanOfNothingGoesOn(LimitedStore):
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        page = super().scan(after, limit=limit)
+        return page if page.items else Page((), "0")
+
+
+@breaks("test_law_9_scan_stands_inserts_and_deletes")
+class ScanCountsPlaces(LimitedStore):
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        start = int(after or 0)
+        keys = list(self._records)[start : start + limit]
+        items = tuple((key, record) for key in keys if (record := self.load(key)))
+        return Page(items, str(start + limit) if keys else None)
+
+
+@breaks("test_law_9_scan_goes_on_after_a_deleted_record")
+class ScanNeedsItsPlace(LimitedStore):
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        return super().scan(after, limit=limit) if after is None or after in self._records else Page((), None)
+
+
+# --- move ------------------------------------------------------------------------------------------------------------
+
+
+@breaks("test_law_12_move_makes_the_new_and_supersedes_the_old")
+class MoveRemovesTheOld(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        answer = super().move(old, new, data, tombstone, **kwargs)
+        if not isinstance(answer, Conflict):
+            self.delete(old)
+        return answer
+
+
+@breaks("test_law_12_move_makes_the_new_and_supersedes_the_old", "test_law_12_move_moves_the_index_entry")
+class MoveLeavesTheOwner(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        record = self.load(old)
+        answer = super().move(old, new, data, tombstone, **kwargs)
+        if record and not isinstance(answer, Conflict):
+            self._put(old, tombstone, kwargs["grace_until"], record.owner)
+        return answer
+
+
+@breaks("test_law_12_a_refused_move_does_nothing")
+class MoveMakesTheNewFirst(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        self._put(new, data, kwargs["expires_at"], kwargs.get("owner"))
+        return super().move(old, new, data, tombstone, **kwargs)
+
+
+@breaks("test_law_12_a_move_that_is_too_large_does_nothing")
+class MoveEndsTheOldFirst(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        if refusal := self._refusal(old, kwargs["expect"]):
+            return refusal
+        self._put(old, tombstone, kwargs["grace_until"], None)
+        return self._put(new, data, kwargs["expires_at"], kwargs.get("owner"))
+
+
+# --- purge, ping, close ----------------------------------------------------------------------------------------------
+
+
+@breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
+class PurgeHasNoLimit(LimitedStore):
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        return super().purge(now)
+
+
+@breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
+class PurgeGoesByItsOwnClock(LimitedStore):
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        return super().purge(self._clock(), limit=limit)
+
+
+@breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
+class PurgeTakesTheLiving(LimitedStore):
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        purged = super().purge(now, limit=limit)
+        return purged or super().purge(2**53, limit=limit) * 0
+
+
+@breaks("test_ping_returns_while_the_store_answers")
+class PingAlwaysFails(LimitedStore):
+    def ping(self) -> None:
+        raise AssertionError("ping raised")
+
+
+@breaks("test_close_can_be_called_twice_and_ends_no_record")
+class CloseEndsEverything(LimitedStore):
+    def close(self) -> None:
+        self._records.clear()

@@ -1,0 +1,101 @@
+"""Drivers that hide an outage, and stores that do not survive one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from contract.mutants.table import breaks
+from contract.shared import UnreliableStore
+
+from holdfast.errors import StoreUnavailable
+from holdfast.record import Gone
+from holdfast.testing import OPERATIONS, Fault
+
+LAW_8 = "test_law_8_an_outage_raises"
+
+
+class Hides(UnreliableStore):
+    """Says what *lie* says when one operation fails."""
+
+    operation: ClassVar[str]
+
+    def lie(self) -> Any:
+        """Return what is said instead of an error."""
+        return [] if self.operation == "keys_of" else None
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        try:
+            return super().around(operation, call)
+        except StoreUnavailable:
+            if operation != self.operation:
+                raise
+            return self.lie()
+
+
+for name in OPERATIONS:
+    if name != "close":
+        breaks(LAW_8)(
+            type(
+                f"HidesThat{name.title()}Failed",
+                (Hides,),
+                {"operation": name},
+            )
+        )
+
+
+@breaks(LAW_8, "test_race_12_a_save_begun_before_an_outage_succeeds_after_it")
+class TakesAnOutageForALogout(Hides):
+    operation = "replace"
+
+    def lie(self) -> Gone:
+        return Gone()
+
+
+@breaks("test_race_11_a_save_whose_answer_was_lost_is_no_conflict")
+class RepeatsWhatFailed(UnreliableStore):
+    """Repeats a failed call once, whatever became of the first."""
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        try:
+            return super().around(operation, call)
+        except StoreUnavailable:
+            return super().around(operation, call)
+
+
+@breaks("test_race_11_a_save_that_never_arrived_is_no_conflict")
+class AssumesThatItArrived(UnreliableStore):
+    """Answers a failed write as if it had been applied."""
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        try:
+            return super().around(operation, call)
+        except StoreUnavailable:
+            return 4711
+
+
+@breaks("test_race_12_a_save_begun_before_an_outage_succeeds_after_it", LAW_8)
+class ForgetsInAnOutage(UnreliableStore):
+    """Drops what it has when the connection fails."""
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        if self.fault is Fault.DOWN:
+            records: Any = self.store
+            records._records.clear()
+        return super().around(operation, call)
+
+
+@breaks("test_race_12_silence_is_an_outage")
+class WaitsForAnAnswer(UnreliableStore):
+    """Gives up on silence too late."""
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        if self.fault is Fault.SILENT:
+            time.sleep(0.3)
+        return super().around(operation, call)
+
+
+@breaks("test_race_12_silence_is_an_outage")
+class TakesSilenceForNothing(Hides):
+    operation = "load"

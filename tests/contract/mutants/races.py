@@ -1,0 +1,166 @@
+"""Stores that are right for one client at a time, with a gap between two steps that should be one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from contract.mutants.table import breaks
+from contract.shared import LimitedStore
+
+from holdfast.clock import Clock
+from holdfast.record import Conflict, Gone, Version
+
+
+def gap() -> None:
+    """Let the other threads go on."""
+    time.sleep(0.001)
+
+
+@breaks("test_law_1_one_of_many_creates_wins")
+class CreateHasAGap(LimitedStore):
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        if self.load(key):
+            return None
+        gap()
+        with self._lock:
+            return self._put(key, data, expires_at, owner)
+
+
+@breaks(
+    "test_law_2_one_of_many_replaces_wins",
+    "test_race_1_writers_of_different_fields_lose_nothing",
+    "test_race_2_increments_are_exact",
+    "test_race_3_a_save_racing_a_delete_revives_nothing",
+    "test_race_5_a_save_racing_a_rotation_wins_or_loses_whole",
+)
+class ReplaceHasAGap(LimitedStore):
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        with self._lock:
+            refusal = self._refusal(key, expect)
+        if refusal:
+            return refusal
+        gap()
+        with self._lock:
+            return self._put(key, data, expires_at, owner)
+
+
+@breaks("test_race_4_a_touch_racing_a_delete_revives_nothing", "test_race_4_a_touch_racing_a_save_undoes_nothing")
+class TouchHasAGap(LimitedStore):
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        record = self.load(key)
+        if record is None:
+            return False
+        gap()
+        self._records[key] = dataclasses.replace(record, expires_at=max(expires_at, record.expires_at))
+        return True
+
+
+@breaks("test_law_10_no_reader_sees_half_a_save")
+class ReplaceWritesInTwoSteps(LimitedStore):
+    def replace(self, key: str, data: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        record = self.load(key)
+        if record is not None and record.version == kwargs["expect"]:
+            self._records[key] = dataclasses.replace(
+                record, data=data[: len(data) // 2] + record.data[len(data) // 2 :]
+            )
+            gap()
+        return super().replace(key, data, **kwargs)
+
+
+@breaks("test_law_12_no_reader_sees_half_a_move")
+class MoveEndsTheOldThenMakesTheNew(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        answer = self.replace(old, tombstone, expect=kwargs["expect"], expires_at=kwargs["grace_until"])
+        if isinstance(answer, Conflict | Gone):
+            return answer
+        gap()
+        with self._lock:
+            return self._put(new, data, kwargs["expires_at"], kwargs["owner"])
+
+
+@breaks("test_race_7_one_of_many_rotations_wins", "test_race_5_a_save_racing_a_rotation_wins_or_loses_whole")
+class MoveHasAGap(LimitedStore):
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        with self._lock:
+            refusal = self._refusal(old, kwargs["expect"])
+        if refusal:
+            return refusal
+        gap()
+        with self._lock:
+            self._put(old, tombstone, kwargs["grace_until"], None)
+            return self._put(new, data, kwargs["expires_at"], kwargs["owner"])
+
+
+@breaks(
+    "test_law_6_a_new_record_is_never_seen_without_its_index_entry",
+    "test_law_6_a_bound_record_is_never_seen_without_its_index_entry",
+    "test_law_6_a_moved_record_is_never_seen_without_its_index_entry",
+    "test_race_8_ending_all_of_an_owner_catches_rotations",
+)
+class IndexesAfterwards(LimitedStore):
+    """What is written is in the index a moment later."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.unlisted: set[str] = set()
+
+    def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
+        self.unlisted.add(key)
+        return super()._put(key, data, expires_at, owner)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        return [key for key in super().keys_of(owner) if key not in self.unlisted]
+
+    def create(self, key: str, data: bytes, /, **kwargs: Any) -> Version | None:
+        answer = super().create(key, data, **kwargs)
+        gap()
+        self.unlisted.discard(key)
+        return answer
+
+    def replace(self, key: str, data: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        answer = super().replace(key, data, **kwargs)
+        gap()
+        self.unlisted.discard(key)
+        return answer
+
+    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+        answer = super().move(old, new, data, tombstone, **kwargs)
+        gap()
+        self.unlisted -= {old, new}
+        return answer
+
+
+@breaks("test_race_9_concurrent_logins_are_all_in_the_index")
+class IndexIsOneValue(LimitedStore):
+    """The owner's keys are one value that is read, changed and written."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.lists: dict[str | None, set[str]] = {}
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        keys = self.lists.get(owner, set())
+        gap()
+        self.lists[owner] = keys | {key}
+        return super().create(key, data, expires_at=expires_at, owner=owner)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        return [key for key in super().keys_of(owner) if key in self.lists.get(owner, set())]
+
+
+@breaks(
+    "test_race_10_what_is_saved_during_a_purge_survives",
+    "test_race_10_what_is_made_anew_during_a_purge_survives",
+)
+class PurgeSelectsThenDeletes(LimitedStore):
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        keys = [key for key, record in list(self._records.items()) if record.expires_at <= now][:limit]
+        gap()
+        with self._lock:
+            for key in keys:
+                self._drop(key)
+        return len(keys)
