@@ -6,7 +6,7 @@ refuses, and what may be more than the library can vouch for, is walked in Pytho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdfast.codec.kinds import KINDS, Kind
@@ -32,33 +32,43 @@ class MsgpackCodec(StrictCodec):
     name = "msgpack"
 
     def __init__(self, packer: Packer) -> None:
-        self._packer = packer
+        self.packer = packer
         lowering = Lowering(
             native=frozenset({type(None), bool, float, bytes}), mark=self._mark, encode=packer.pack, tags=False
         )
         self._lower = lowering.lower
         self._lower_session = lowering.session
+        self._texts = {kind.type: self._text_writer(kind) for kind in KINDS if kind.is_text}
         self._hook = self._hook_with(MAX_DEPTH)
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
         """Return *data* encoded. See `holdfast.codec.Codec.dumps`."""
         if type(data) is not dict:
             data = dict(data)
-        packed = self._packer.pack_native(data, self._lower)
+        packed = self.packer.pack_native(data, self._default)
         if packed is None or (_is_doubtful(packed) and not _is_plain(data)):
-            return self._packer.pack(self._lower_session(data))
+            return self.packer.pack(self._lower_session(data))
         return packed
 
     def _parse(self, payload: bytes) -> Any:
-        return self._packer.unpack(payload, self._hook)
+        return self.packer.unpack(payload, self._hook)
 
     def _mark(self, kind: Kind, plain: Any) -> Any:
-        return self._packer.ext(kind.code, plain.encode() if kind.is_text else self._packer.pack(plain))
+        return self.packer.ext(kind.code, plain.encode() if kind.is_text else self.packer.pack(plain))
+
+    def _text_writer(self, kind: Kind) -> Callable[[Any], Any]:
+        ext, code, to_plain = self.packer.ext, kind.code, kind.to_plain
+        return lambda value: ext(code, to_plain(value).encode())
+
+    def _default(self, value: Any) -> Any:
+        """Return what stands for a value that the library hands back. Whatever this raises, lowering finds again."""
+        write = self._texts.get(type(value))
+        return self._lower(value) if write is None else write(value)
 
     def _hook_with(self, room: int) -> ExtHook:
         """Return what restores kinds, nested *room* deep at most."""
         inner = self._hook_with(room - 1) if room else None
-        unpack = self._packer.unpack
+        unpack = self.packer.unpack
 
         def restore(code: int, data: bytes) -> Any:
             kind = _BY_CODE[code]

@@ -139,6 +139,8 @@ def _read_stamp(text: str, parse: Callable[[str], _Stamp]) -> _Stamp:
 def _zone(key: str, value: datetime | time) -> tzinfo:
     """Return the zone of that name if it gives *value* the offset it was written with, else a stand-in that does."""
     offset = value.utcoffset()
+    if offset is None and isinstance(value, datetime):
+        raise ValueError("no offset")
     try:
         zone = ZoneInfo(key)
     except (ZoneInfoNotFoundError, ValueError, OSError):

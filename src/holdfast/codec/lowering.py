@@ -20,6 +20,7 @@ MAX_DEPTH = 32
 
 CONTAINERS: frozenset[type] = frozenset({list, dict, tuple, set, frozenset})
 
+_ONLY_TEXT = frozenset({str})
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _KEY_SHOWN = 60
 
@@ -126,7 +127,7 @@ class Lowering:
             error.among("a key")
             raise
         items = self._each(value, value.values(), room, lambda n: f"[{_shown(list(value)[n])}]")
-        named = dict(zip(keys, items, strict=True)) if all(type(key) is str for key in keys) else None
+        named = dict(zip(keys, items, strict=True)) if _ONLY_TEXT.issuperset(map(type, keys)) else None
         if named is None or len(named) < len(keys) or (self._tags and is_mark(named)):
             self._distinct(keys, "keys")
             return self._mark(DICT, [list(pair) for pair in zip(keys, items, strict=True)])
@@ -210,5 +211,8 @@ def _type_name(value: Any) -> str:
 
 
 def _shown(key: Any) -> str:
-    shown = repr(key)
+    try:
+        shown = repr(key)
+    except Exception:  # noqa: BLE001  # what names a value that cannot be kept must not fail on its way there
+        shown = f"<{_type_name(key)}>"
     return shown if len(shown) <= _KEY_SHOWN else f"{shown[: _KEY_SHOWN - 1]}…"
