@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -129,13 +130,14 @@ def configured_codec(app: Flask) -> Codec:
 def policy_reader(app: Flask) -> Callable[[], Policy]:
     """Return a function that returns the policy by the settings of the moment, as Flask reads its own."""
     names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES")
+    fetch = operator.itemgetter(*names)
     config = app.config
     seen: tuple[Any, ...] = ()
     policy = Policy()
 
     def read() -> Policy:
         nonlocal seen, policy
-        values = tuple(config[name] for name in names)
+        values = fetch(config)
         if values != seen:
             policy = _policy(dict(zip(names, values, strict=True)))
             seen = values

@@ -54,9 +54,7 @@ class Cookies:
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents. Anything but one canonical token is no session, and no store call."""
         name = self._interface.get_cookie_name(app)
-        header = request.environ.get("HTTP_COOKIE", "")
-        # Not request.cookies: it raises when a stranger's cookie is not UTF-8.
-        values = set(parse_cookie(header).getlist(name))
+        values = _values(request.environ.get("HTTP_COOKIE", ""), name)
         if not values or values == {""}:
             return Presented()
         if len(values) > 1:
@@ -64,9 +62,6 @@ class Cookies:
         value = values.pop()
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
-        # Werkzeug undoes quoting and escapes; we issue neither, so only the literal pair is ours.
-        if f"{name}={value}" not in map(str.strip, header.split(";")):
-            return Presented(reason="malformed")
         if self._signed:
             return self._unsign(app, value)
         return Presented(value) if is_token(value) else Presented(reason="malformed")
@@ -110,6 +105,17 @@ class Cookies:
                 raise ConfigurationError("SESSION_COOKIE_PARTITIONED needs Werkzeug 3.1 or later: upgrade, or unset it")
             attributes["partitioned"] = True
         return attributes
+
+
+def _values(header: str, name: str) -> set[str]:
+    """Return the values that a Cookie header gives *name*, as they are spelled there."""
+    prefix = f"{name}="
+    pairs = (pair.strip(" \t") for pair in header.split(";"))
+    values = {pair[len(prefix) :] for pair in pairs if pair.startswith(prefix)}
+    # Quotes may hide a semicolon, so that what looks like our cookie is part of another one's value.
+    if values and '"' in header and name not in parse_cookie(header):
+        return set()
+    return values
 
 
 def _keep_private(response: Response) -> None:

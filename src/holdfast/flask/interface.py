@@ -45,13 +45,13 @@ class HoldfastInterface(SessionInterface):
         if isinstance(failure, StoreUnavailable):  # raised where Flask asks no handler, such as in after_request
             _answer(app, failure, response)
         if session.accessed:
-            response.vary.add("Cookie")
+            _vary(response)
         if session.opened is not None and not session.closed:
             try:
                 self._save(app, session, response)
             except (StoreUnavailable, SessionConflict) as error:
                 _answer(app, error, response)
-                response.vary.add("Cookie")
+                _vary(response)
         session.closed = True
         if response.is_streamed or app.debug:
             response.call_on_close(session.report_late_change)
@@ -80,6 +80,13 @@ class HoldfastInterface(SessionInterface):
             return None
         policy = self.manager.context.policy
         return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
+
+
+def _vary(response: BaseResponse) -> None:
+    if "Vary" in response.headers:
+        response.vary.add("Cookie")
+    else:  # the same, without parsing what is not there
+        response.headers["Vary"] = "Cookie"
 
 
 def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:

@@ -56,7 +56,7 @@ class FlaskSession(ServerSession, SessionMixin):
         except StoreUnavailable:
             self.opened = Opened(read_only=True)
             raise
-        self.was_permanent = bool(opened.data.get(PERMANENT, manager.context.policy.permanent))
+        self.was_permanent = bool(opened.data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
         return opened
 
     @property
@@ -85,7 +85,7 @@ class FlaskSession(ServerSession, SessionMixin):
     @property
     def permanent(self) -> bool:
         """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
-        return bool(self.get(PERMANENT, self._interface.manager.context.policy.permanent))
+        return bool(self.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
