@@ -165,6 +165,14 @@ def test_a_missing_driver_names_its_extra(scheme: str, module: str, tmp_path: Pa
         open_store(f"{scheme}://user:{SECRET}@host", root=tmp_path)
 
 
+def test_a_python_without_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python itself lacks what a store needs, the error names that and no extra."""
+    monkeypatch.delitem(sys.modules, "holdfast.stores.sqlite", raising=False)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    with pytest.raises(ConfigurationError, match=r"'sqlite' needs sqlite3, which is not installed$"):
+        open_store("sqlite:///sessions.db", root=tmp_path)
+
+
 @pytest.mark.usefixtures("table")
 @pytest.mark.parametrize(
     "url",

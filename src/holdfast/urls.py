@@ -31,7 +31,16 @@ _STORES: dict[str, _Row] = {
     "file": _Row("holdfast.stores.files:FileStore"),
     "json": _Row("holdfast.stores.jsonfile:JSONFileStore"),
     "memory": _Row("holdfast.stores.memory:MemoryStore"),
+    "redis": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "redis+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "rediss": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "rediss+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "sqlite": _Row("holdfast.stores.sqlite:SQLiteStore"),
+    "unix": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "valkey": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "valkey+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "valkeys": _Row("holdfast.stores.redis:RedisStore", "redis"),
+    "valkeys+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
 }
 
 # What comes before "://" may be quoted in a message; a password cannot be in it.
@@ -64,11 +73,10 @@ def open_store(url: str, *, root: Path, clock: Clock = system_clock) -> Store:
         address, options = _split(url, scheme, getattr(store_class, "url_options", None))
         store: Store = store_class.from_url(address, root=root, clock=clock, **options)
     except ImportError as error:
-        if row.extra is None:
-            raise
+        fix = f": pip install 'holdfast[{row.extra}]'" if row.extra else ""
+        driver = error.name or "a driver"
         raise ConfigurationError(
-            f"the store URL's scheme {scheme!r} needs {error.name or 'a driver'}, which is not installed: "
-            f"pip install 'holdfast[{row.extra}]'"
+            f"the store URL's scheme {scheme!r} needs {driver}, which is not installed{fix}"
         ) from error
     return store
 

@@ -354,7 +354,7 @@ def test_an_unmounted_disk_is_no_empty_store(tmp_path: Path) -> None:
 def test_killed_writers_tear_and_lose_nothing(root: Path) -> None:
     """Thirty writers killed while they save leave no torn record, every confirmed step, and nothing after a purge."""
     found = disk.kill_writers(f"file:///{root}", kills=30, seed=2)
-    assert found.pop("confirmed") > 100
+    assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}
     store = FileStore(root)
     store.purge(0)

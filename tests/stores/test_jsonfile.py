@@ -309,7 +309,7 @@ def test_an_unmounted_disk_is_no_empty_store(tmp_path: Path) -> None:
 def test_killed_writers_tear_and_lose_nothing(path: Path, store: JSONFileStore) -> None:
     """Thirty writers killed while they save leave a whole file with every confirmed step, and soon nothing else."""
     found = disk.kill_writers(f"json:///{path}", kills=30, seed=3)
-    assert found.pop("confirmed") > 100
+    assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}
     store.create(KEY, b"data", expires_at=FOREVER)
     assert sorted(file.name for file in path.parent.iterdir()) == ["sessions.json", "sessions.json.lock"]

@@ -110,7 +110,7 @@ class Connections:
             if file is None:
                 file = _make_file(self._path)
             connection = sqlite3.connect(
-                self._path, self._timeout, isolation_level=None, check_same_thread=False, factory=Connection
+                self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False, factory=Connection
             )
             connection.file = file
             self._open.add(connection)
