@@ -1,0 +1,164 @@
+"""Clients of Redis: made from URLs, and looked at when they are given."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from holdfast.errors import ConfigurationError
+
+_METHODS = ("get", "register_script", "zrangebyscore", "scan", "pipeline", "ping")
+_FORMS = (
+    "redis://[user:password@]host[:port][/db], unix:///path, redis+sentinel://host[:port],.../service[/db] "
+    "or redis+cluster://host[:port],..., with special characters percent-encoded"
+)
+
+#: What may follow the question mark of a URL and is about the client.
+OPTIONS: Mapping[str, Callable[[str], Any]] = {
+    "db": int,
+    "timeout": float,
+    "connect_timeout": float,
+    "sentinel_username": str,
+    "sentinel_password": str,
+    "ssl_ca_certs": str,
+    "ssl_certfile": str,
+    "ssl_keyfile": str,
+}
+
+
+def check_client(client: Any) -> None:
+    """Refuse what cannot be used as a client, whichever class it is of.
+
+    Raises:
+        ConfigurationError: It lacks a method, it is asynchronous, or it decodes what it reads.
+    """
+    kind = f"{type(client).__module__}.{type(client).__qualname__}"
+    missing = [name for name in _METHODS if not callable(getattr(client, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"{kind} is no Redis client, it has no {' and no '.join(missing)}: "
+            "give one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
+        )
+    if inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
+        raise ConfigurationError(f"{kind} is asynchronous: give the client of the same name without asyncio")
+    encoder = getattr(client, "get_encoder", None)
+    if callable(encoder) and getattr(encoder(), "decode_responses", None) is True:
+        raise ConfigurationError(
+            f"{kind} has decode_responses=True, and records are bytes: make the client for sessions without it"
+        )
+
+
+class Later:
+    """Stands for a client that is made when it is first used: making some asks the server."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._make()
+        return getattr(self._client, name)
+
+    def close(self) -> None:
+        """Close the client, if there is one."""
+        if self._client is not None:
+            self._client.close()
+
+
+class _Place(NamedTuple):
+    kind: str
+    secure: bool
+    login: dict[str, str]
+    hosts: list[tuple[str, int]]
+    path: list[str]
+
+
+def client_from_url(url: str, options: Mapping[str, Any]) -> Later:
+    """Return a client of the server at *url*, or of the one that its Sentinels or its Cluster name at the time.
+
+    It connects when it is first used, waits only briefly, and repeats nothing by itself.
+
+    Raises:
+        ConfigurationError: The URL or an option is not valid.
+    """
+    redis: Any = importlib.import_module("redis")
+    place = _parse(url)
+    settings = _settings(place, options)
+    if place.kind == "cluster":
+        nodes = [redis.cluster.ClusterNode(host, port) for host, port in place.hosts]
+        # Without full coverage, the loss of one part of a Cluster does not take the other parts with it.
+        return Later(lambda: redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **settings))
+    if place.kind == "unix":
+        settings |= {"unix_socket_path": "/" + "/".join(place.path), "db": options.get("db", 0)}
+        return Later(lambda: redis.Redis(**settings))
+    if place.kind == "sentinel":
+        guards = {name: value for name, value in settings.items() if name not in {"username", "password"}}
+        guards |= {name.removeprefix("sentinel_"): options[name] for name in options if name.startswith("sentinel_")}
+        settings["db"] = _database(place.path[1:], options)
+        return Later(lambda: redis.Sentinel(place.hosts, sentinel_kwargs=guards).master_for(place.path[0], **settings))
+    settings |= {"host": place.hosts[0][0], "port": place.hosts[0][1], "db": _database(place.path, options)}
+    return Later(lambda: redis.Redis(**settings))
+
+
+def _settings(place: _Place, options: Mapping[str, Any]) -> dict[str, Any]:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    # A deletion whose answer was lost would answer False when it is repeated, though it was the one that deleted.
+    settings: dict[str, Any] = {**place.login, "retry": Retry(NoBackoff(), 0)}
+    settings["socket_timeout"] = options.get("timeout", 2.0)
+    if place.kind != "unix":
+        settings["socket_connect_timeout"] = options.get("connect_timeout", 1.0)
+        settings["socket_keepalive"] = True
+    certificates = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if place.secure:
+        return {**settings, "ssl": True, **certificates}
+    if certificates:
+        raise ConfigurationError(f"the option {min(certificates)} needs a URL that begins with rediss")
+    return settings
+
+
+def _parse(url: str) -> _Place:
+    scheme, _, rest = url.partition("://")
+    name, _, kind = scheme.lower().partition("+")
+    server, slash, path = rest.partition("/")
+    login, _, hosts = server.rpartition("@")
+    user, _, password = login.partition(":")
+    credentials = {"username": unquote(user), "password": unquote(password)}
+    default_port = 26379 if kind == "sentinel" else 6379
+    place = _Place(
+        "unix" if name == "unix" else kind,
+        name in {"rediss", "valkeys"},
+        {name: text for name, text in credentials.items() if text},
+        [_host(text, default_port) for text in hosts.split(",") if text],
+        [unquote(part) for part in path.split("/")] if slash and path else [],
+    )
+    parts = {"": (1, 1, 0, 1), "unix": (0, 0, 1, 99), "sentinel": (1, 99, 1, 2), "cluster": (1, 99, 0, 0)}[place.kind]
+    if not (parts[0] <= len(place.hosts) <= parts[1] and parts[2] <= len(place.path) <= parts[3]):
+        raise ConfigurationError(f"the {scheme} URL has a part too many or too few: write {_FORMS}")
+    return place
+
+
+def _host(text: str, default_port: int) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        host, port = text, str(default_port)
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ConfigurationError(f"a host or a port in the Redis URL is not valid: write {_FORMS}")
+    return host.strip("[]"), int(port)
+
+
+def _database(path: list[str], options: Mapping[str, Any]) -> int:
+    if not path:
+        return int(options.get("db", 0))
+    if not (path[0].isascii() and path[0].isdigit()) or "db" in options:
+        raise ConfigurationError("a Redis database is one number: write it after the last slash of the URL, as in /0")
+    return int(path[0])

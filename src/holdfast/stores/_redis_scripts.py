@@ -1,0 +1,177 @@
+"""What runs inside Redis: each script is one atomic step on a record, and on an index where that is in reach.
+
+A value is one string: a format byte, the version (16 characters), the expiry (16 digits), until when the index is sure
+to list the record (16 digits), the length of the owner and one (8 digits, 0 where there is none), the owner, the data.
+Padded digits compare as text. Whatever else is under a key counts as a record without a version.
+
+An index is a sorted set of keys. One promise is kept: no record outlives its score there. In a Cluster the index is
+out of a record's reach; then it is entered first, the script on the record is told the score, and refuses a longer
+life. Each entry takes a higher score, so that leaving with an older one undoes no entry made since.
+
+A write brings its new version along. Who finds that version already there repeats a call that was carried out.
+"""
+
+from __future__ import annotations
+
+#: How many milliseconds the server keeps what has expired: it is the application's clock that decides about expiry.
+MARGIN = 300_000
+
+#: What the scripts answer, besides a conflict (a list with the value) and an index to leave (score and owner).
+GONE, DONE, UNLISTED = 0, 1, 2
+
+#: How an absent owner and a missing index entry are written.
+NOBODY, NEVER = b"00000000", b"0000000000000000"
+
+_COMMON = b"""
+local NOBODY, NEVER = '00000000', '0000000000000000'
+local now = ARGV[1]
+
+local function look(key)
+  local head = redis.pcall('GETRANGE', key, 0, 56)
+  if head == '' then return nil end
+  if type(head) ~= 'string' or #head < 57 or not string.find(head, '^1................%d+$') then
+    return '', '9', NEVER, NOBODY
+  end
+  local expires, owner = string.sub(head, 18, 33), string.sub(head, 50, 57)
+  if expires <= now then return nil end
+  if owner ~= NOBODY then owner = redis.call('GETRANGE', key, 49, 55 + owner) end
+  return string.sub(head, 2, 17), expires, string.sub(head, 34, 49), owner
+end
+
+local function conflict(key, version)
+  if version == '' then return {''} end
+  return {redis.call('GET', key)}
+end
+
+local function enter(index, member, through)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', now - MARGIN)
+  local score, known = tonumber(through), redis.call('ZSCORE', index, member)
+  if known and tonumber(known) >= score then score = known + 1 end
+  redis.call('ZADD', index, string.format('%.0f', score), member)
+  local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
+  redis.call('PEXPIRE', index, string.format('%.0f', last - now + MARGIN))
+  return string.format('%016.0f', score)
+end
+
+local function put(key, head, listed, owner, data, ttl)
+  redis.call('SET', key, head .. listed .. owner .. data, 'PX', ttl)
+end
+
+local function left(score, owner)
+  if owner == NOBODY then return 1 end
+  return score .. string.sub(owner, 9)
+end
+""".replace(b"MARGIN", b"%d" % MARGIN)
+
+#: Keys: record, and its index where that is in reach. Arguments: now, head, owner, data, time to live, until when it is
+#: to be listed (or is, where the index is out of reach), member. Returns DONE, or GONE where a live record is.
+CREATE = (
+    _COMMON
+    + b"""
+local head, listed, version = ARGV[2], ARGV[6], look(KEYS[1])
+if version == string.sub(head, 2, 17) then return 1 end
+if version then return 0 end
+if KEYS[2] then listed = enter(KEYS[2], ARGV[7], listed) end
+put(KEYS[1], head, listed, ARGV[3], ARGV[4], ARGV[5])
+return 1
+"""
+)
+
+#: Keys and arguments: those of CREATE, and the version expected. Returns DONE, GONE, a conflict, an index to leave, or
+#: UNLISTED where the record would outlive its entry in an index out of reach.
+REPLACE = (
+    _COMMON
+    + b"""
+local head, owner, through = ARGV[2], ARGV[3], ARGV[6]
+local version, _, score, was = look(KEYS[1])
+if not version then return 0 end
+if version == string.sub(head, 2, 17) then return 1 end
+if version ~= ARGV[8] then return conflict(KEYS[1], version) end
+local listed = NEVER
+if owner ~= NOBODY then
+  if was == owner then listed = score end
+  if not KEYS[2] and listed < through then listed = through end
+  if listed < string.sub(head, 18, 33) then
+    if not KEYS[2] then return 2 end
+    listed = enter(KEYS[2], ARGV[7], through)
+  end
+end
+put(KEYS[1], head, listed, owner, ARGV[4], ARGV[5])
+if was == owner then return 1 end
+return left(score, was)
+"""
+)
+
+#: Keys: record. Arguments: now, expiry, time to live, until when it is listed, under which owner. Returns DONE, GONE,
+#: or the owner where the record would outlive its entry in the index.
+TOUCH = (
+    _COMMON
+    + b"""
+local expires, listed = ARGV[2], ARGV[4]
+local version, until_now, score, owner = look(KEYS[1])
+if not version then return 0 end
+if version == '' or expires <= until_now then return 1 end
+if owner ~= ARGV[5] or listed < score then listed = score end
+if owner ~= NOBODY and listed < expires then return owner end
+redis.call('SETRANGE', KEYS[1], 17, expires .. listed)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+)
+
+#: Keys: record. Arguments: now. Returns DONE, GONE, or an index to leave.
+DELETE = (
+    _COMMON
+    + b"""
+local version, _, score, owner = look(KEYS[1])
+redis.call('DEL', KEYS[1])
+if not version then return 0 end
+return left(score, owner)
+"""
+)
+
+#: Keys: old record, new record, and the new one's index. Arguments: those of CREATE about the new record, the version
+#: expected, head, data and time to live of the tombstone, the old member. Returns what REPLACE does.
+MOVE = (
+    _COMMON
+    + b"""
+local owner, listed = ARGV[3], NEVER
+local version, _, score, was = look(KEYS[1])
+if not version then return 0 end
+if version == string.sub(ARGV[9], 2, 17) then return 1 end
+if version ~= ARGV[8] then return conflict(KEYS[1], version) end
+if KEYS[3] then
+  listed = enter(KEYS[3], ARGV[7], ARGV[6])
+  if was == owner then
+    redis.call('ZREM', KEYS[3], ARGV[12])
+    was = NOBODY
+  end
+end
+put(KEYS[2], ARGV[2], listed, owner, ARGV[4], ARGV[5])
+put(KEYS[1], ARGV[9], NEVER, NOBODY, ARGV[10], ARGV[11])
+return left(score, was)
+"""
+)
+
+#: Keys: index. Arguments: now, member, until when it is to be listed. Returns until when it is.
+ENTER = _COMMON + b"return enter(KEYS[1], ARGV[2], ARGV[3])"
+
+#: Keys: index. Arguments: now, member, the score it was entered with.
+LEAVE = (
+    _COMMON
+    + b"""
+local score = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if score and tonumber(score) == tonumber(ARGV[3]) then redis.call('ZREM', KEYS[1], ARGV[2]) end
+"""
+)
+
+#: Keys: record. Writes what changes nothing, and comes after every write so far: whoever has it has those.
+MARK = b"""
+local first = redis.call('GETRANGE', KEYS[1], 0, 0)
+if first == '' then
+  redis.call('SET', KEYS[1], '')
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SETRANGE', KEYS[1], 0, first)
+end
+"""

@@ -1,0 +1,330 @@
+"""Sessions in Redis or Valkey: one server, one behind Sentinels, or a Cluster.
+
+Any client with redis-py's methods will do. What a value holds and how the index is kept is told, and done, in
+`holdfast.stores._redis_scripts`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import RecordTooLarge, StoreUnavailable
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores import _redis_scripts as scripts
+from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url
+from holdfast.stores._redis_scripts import DONE, GONE, MARGIN, NEVER, NOBODY, UNLISTED
+
+# How many bytes come before the owner and the data.
+_HEAD = 57
+# What Redis takes for one value, less what comes before the data.
+_MAX_BYTES = 512 * 1024 * 1024 - 1024
+
+
+class RedisClusterStore:
+    """Keeps records in a Redis Cluster, each under a key of its own; an owner's index is in another place of it.
+
+    Args:
+        client: Such as ``redis.RedisCluster``. Whoever made it closes it.
+        prefix: What the names of all keys begin with.
+        wait_replicas: How many replicas must have what is to be confirmed. Default: 0, none.
+        wait_timeout: How many seconds they are given.
+        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
+            that a few minutes later.
+
+    Raises:
+        ConfigurationError: The client lacks a method, is asynchronous, or decodes what it reads.
+    """
+
+    #: The options of a URL.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "prefix": str,
+        "wait_replicas": int,
+        "wait_timeout": float,
+        **OPTIONS,
+    }
+
+    # Whether a script on a record may write to an index as well.
+    _index_in_reach = False
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str = "holdfast:",
+        wait_replicas: int = 0,
+        wait_timeout: float = 0.5,
+        clock: Clock = system_clock,
+    ) -> None:
+        if not isinstance(client, Later):
+            check_client(client)
+        self._client = client
+        self._prefix = prefix.encode()
+        self._wait = wait_replicas, round(wait_timeout * 1000)
+        self._clock = clock
+        self._scripts: dict[bytes, Any] = {}
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
+        """Return the store at *url*, whatever *root* is. Nothing is connected yet.
+
+        With Sentinels and in a Cluster, one replica must confirm what is to be confirmed, unless *options* say else.
+        """
+        del root
+        kind = url.partition("://")[0].partition("+")[2].lower()
+        own = {name: options.pop(name) for name in ("prefix", "wait_replicas", "wait_timeout") if name in options}
+        own.setdefault("wait_replicas", 1 if kind else 0)
+        store_class = RedisClusterStore if kind == "cluster" else RedisStore
+        return store_class(client_from_url(url, options), clock=clock, **own)
+
+    def load(self, key: str, /) -> Record | None:
+        """Return the live record under *key*, or None. Anything else that is there counts as a record of no data."""
+        try:
+            value = self._call("get", self._name(key))
+        except StoreUnavailable as error:
+            if not str(error.__cause__).startswith("WRONGTYPE"):
+                raise
+            value = b""
+        return None if value is None else _record(value, self._clock())
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        """Make a record where no live one is, and return its version; None where one is."""
+        write = _Write(data, expires_at, owner, self._clock())
+        names, listed = self._within_reach(key, write)
+        if write.owner != NOBODY and not self._index_in_reach:
+            listed = self._enter(write.owner, key, write)
+        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key])
+        return write.version if answer == DONE else None
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        """Write over the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
+        write = _Write(data, expires_at, owner, self._clock())
+        names, listed = self._within_reach(key, write)
+        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
+        if answer == UNLISTED:
+            listed = self._enter(write.owner, key, write)
+            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
+        return self._outcome(answer, key, write)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        """Let the live record live until *expires_at* if that is later; False when there is none."""
+        write = _Write(b"", expires_at, None, self._clock())
+        owner, listed = NOBODY, NEVER
+        while True:
+            arguments = [write.now, write.expires_at, write.ttl, listed, owner]
+            answer = self._run(scripts.TOUCH, [self._name(key)], arguments)
+            if not isinstance(answer, bytes):
+                return bool(answer == DONE)
+            owner = answer
+            listed = self._enter(owner, key, write)
+
+    def delete(self, key: str, /) -> bool:
+        """Remove the record and its index entry. Return whether a live one was there."""
+        now = _digits(self._clock())
+        answer = self._run(scripts.DELETE, [self._name(key)], [now])
+        self._leave(answer, key, now)
+        return bool(answer != GONE)
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        """Return the keys in the owner's index: every live record's, and perhaps some of the lately expired."""
+        index = self._index(_owner(owner))
+        return [key.decode() for key in self._call("zrangebyscore", index, self._clock(), "+inf")]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        """Return about *limit* live records and where to go on: first the node at work and how far, then those done."""
+        at, cursor, *done = (after or "- 0").split()
+        nodes = self._nodes()
+        left = sorted(nodes.keys() - set(done))
+        if not left:
+            return Page((), None)
+        if at not in left:
+            at, cursor = left[0], "0"
+        further, names = self._scan(nodes[at], int(cursor), limit)
+        items = self._records([name for name in names if len(name) == len(self._prefix) + 64])
+        if not further:
+            left.remove(at)
+            at, done = "-", [*done, at]
+        return Page(items, " ".join([at, str(further), *done]) if left else None)
+
+    def confirm(self, key: str, /) -> bool:
+        """Return whether as many replicas as asked for have every write to *key* that was made so far."""
+        replicas, milliseconds = self._wait
+        if not replicas:
+            return True
+        name = self._name(key)
+        pipeline = self._call("pipeline", of=self._node_of(name), transaction=False)
+        pipeline.eval(scripts.MARK, 1, name)
+        pipeline.wait(replicas, milliseconds)
+        marked, count = self._call("execute", of=pipeline, raise_on_error=False)
+        return not isinstance(marked, Exception) and not isinstance(count, Exception) and count >= replicas
+
+    def ping(self) -> None:
+        """Return if the server answers; raise `StoreUnavailable` if it does not."""
+        self._call("ping")
+
+    def close(self) -> None:
+        """Close the connections, if the store made them."""
+        if isinstance(self._client, Later):
+            self._client.close()
+
+    def _name(self, key: str) -> bytes:
+        return self._prefix + key.encode()
+
+    def _index(self, owner: bytes) -> bytes:
+        return self._prefix + b"owner:" + owner[len(NOBODY) :]
+
+    def _within_reach(self, key: str, write: _Write) -> tuple[list[bytes], bytes]:
+        """Return the names that a script on the record may use, and until when it should let the index list it."""
+        names = [self._name(key)]
+        if write.owner == NOBODY or not self._index_in_reach:
+            return names, NEVER
+        return [*names, self._index(write.owner)], write.listed
+
+    def _enter(self, owner: bytes, key: str, write: _Write) -> bytes:
+        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key, write.listed])
+        return listed
+
+    def _leave(self, answer: Any, key: str, now: bytes) -> None:
+        if isinstance(answer, bytes):
+            score, owner = answer[: len(NEVER)], answer[len(NEVER) :]
+            # An entry too many does no harm; that the record was written or removed must be told.
+            with suppress(StoreUnavailable):
+                self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key, score])
+
+    def _outcome(self, answer: Any, key: str, write: _Write) -> Version | Conflict | Gone:
+        if answer == GONE:
+            return Gone()
+        if isinstance(answer, list):
+            return Conflict(_record(answer[0], write.at))
+        self._leave(answer, key, write.now)
+        return write.version
+
+    def _nodes(self) -> dict[str, dict[str, Any]]:
+        return {node.name: {"target_nodes": node} for node in self._call("get_primaries")}
+
+    def _node_of(self, name: bytes) -> Any:
+        node = self._call("get_node_from_key", name)
+        is_valkey = hasattr(self._client, "get_valkey_connection")
+        return self._call("get_valkey_connection" if is_valkey else "get_redis_connection", node)
+
+    def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
+        pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"[0-9a-f]*"
+        further, names = self._call("scan", cursor, match=pattern, count=limit, **node)
+        return next(iter(further.values())) if isinstance(further, dict) else further, names
+
+    def _records(self, names: list[bytes]) -> tuple[tuple[str, Record], ...]:
+        pipeline = self._call("pipeline", transaction=False)
+        for name in names:
+            pipeline.get(name)
+        values = self._call("execute", of=pipeline, raise_on_error=False) if names else []
+        now, items = self._clock(), []
+        for name, value in zip(names, values, strict=True):
+            record = _record(value, now) if isinstance(value, bytes) else None
+            if record is not None:
+                items.append((name[len(self._prefix) :].decode(), record))
+        return tuple(items)
+
+    def _run(self, script: bytes, names: list[bytes], arguments: list[Any]) -> Any:
+        if script not in self._scripts:
+            self._scripts[script] = self._call("register_script", script)
+        return self._call("__call__", names, arguments, of=self._scripts[script])
+
+    def _call(self, method: str, *arguments: Any, of: Any = None, **named: Any) -> Any:
+        try:
+            return getattr(self._client if of is None else of, method)(*arguments, **named)
+        except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
+            raise StoreUnavailable(f"Redis did not do what it was asked: {type(error).__name__}") from error
+
+
+class RedisStore(RedisClusterStore):
+    """Keeps records in one Redis or Valkey server, or in the one that Sentinels name, with the index beside them.
+
+    The arguments are those of `RedisClusterStore`; *client* is such as ``redis.Redis``.
+    """
+
+    _index_in_reach = True
+
+    def move(
+        self,
+        old: str,
+        new: str,
+        data: bytes,
+        tombstone: bytes,
+        /,
+        *,
+        expect: Version,
+        expires_at: int,
+        grace_until: int,
+        owner: str | None = None,
+    ) -> Version | Conflict | Gone:
+        """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
+        write = _Write(data, expires_at, owner, self._clock())
+        grave = _Write(tombstone, grace_until, None, write.at)
+        names, listed = self._within_reach(new, write)
+        arguments = [*write.arguments, listed, new, expect, grave.head, tombstone, grave.ttl, old]
+        return self._outcome(self._run(scripts.MOVE, [self._name(old), *names], arguments), old, write)
+
+    def _nodes(self) -> dict[str, dict[str, Any]]:
+        return {"server": {}}
+
+    def _node_of(self, name: bytes) -> Any:
+        del name
+        return self._client
+
+
+def store_on(client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
+    """Return a store on *client*, which tells by its methods whether it is one of a Cluster.
+
+    Raises:
+        ConfigurationError: It cannot be used; the message names its class.
+    """
+    in_cluster = callable(getattr(client, "get_primaries", None))
+    return (RedisClusterStore if in_cluster else RedisStore)(client, clock=clock)
+
+
+class _Write:
+    """What is to be written, as the scripts take it."""
+
+    def __init__(self, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
+        if len(data) > _MAX_BYTES:
+            raise RecordTooLarge(len(data), _MAX_BYTES)
+        left = max(0, expires_at - at)
+        self.at = at
+        self.now = _digits(at)
+        self.version = secrets.token_hex(8).encode()
+        self.expires_at = _digits(expires_at)
+        self.ttl = left + MARGIN
+        self.owner = _owner(owner)
+        self.head = b"1" + self.version + self.expires_at
+        # Listed a quarter longer than it lives, so that not every touch and save has to see to the index.
+        self.listed = _digits(expires_at + left // 4)
+        self.arguments = [self.now, self.head, self.owner, data, self.ttl]
+
+
+def _digits(time: int) -> bytes:
+    return b"%016d" % min(max(time, 0), 10**16 - 1)
+
+
+def _owner(owner: str | None) -> bytes:
+    if owner is None:
+        return NOBODY
+    text = owner.encode()
+    return b"%08d" % (len(text) + 1) + text
+
+
+def _record(value: bytes, now: int) -> Record | None:
+    if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
+        return Record(b"", b"", now + MARGIN)
+    expires_at, size = int(value[17:33]), int(value[49:_HEAD])
+    if expires_at <= now:
+        return None
+    start = _HEAD + max(0, size - 1)
+    owner = value[_HEAD:start].decode(errors="replace") if size else None
+    return Record(value[start:], value[1:17], expires_at, owner)
