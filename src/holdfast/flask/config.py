@@ -98,19 +98,21 @@ def build_store(app: Flask, clock: Clock) -> Store | None:
     Raises:
         ConfigurationError: The store is not one, two are named, or its files would be served as static ones.
     """
-    store, kind = app.config["SESSION_STORE"], app.config.get("SESSION_TYPE")
-    if kind is not None:
+    store, type_ = app.config["SESSION_STORE"], app.config.get("SESSION_TYPE")
+    if type_ is not None:
         if store is not None:
-            raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={kind!r} are both set: remove one of them")
+            raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={type_!r} are both set: remove one of them")
         return _refuse_served(app, flask_session.build_store(app, clock))
     if store is None or isinstance(store, str):
         root = Path(app.instance_path)
         return _refuse_served(app, open_store(store or _DEFAULT_STORE, root=root, clock=clock))
-    if not all(callable(getattr(store, name, None)) for name in ("load", "create", "replace", "touch", "delete")):
+    methods = (getattr(store, name, None) for name in ("load", "create", "replace", "touch", "delete"))
+    if isinstance(store, type) or not all(map(callable, methods)):
+        kind = f"the class {store.__name__}" if isinstance(store, type) else f"a {type(store).__name__}"
         raise ConfigurationError(
-            f"SESSION_STORE is a {type(store).__name__}: it must be a URL such as 'sqlite:///sessions.db', or a Store"
+            f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', or a Store"
         )
-    return store  # type: ignore[no-any-return]  # checked by its methods
+    return _refuse_served(app, store)
 
 
 def _refuse_served(app: Flask, store: Store | None) -> Store | None:

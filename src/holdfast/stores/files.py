@@ -61,10 +61,11 @@ class FileStore:
     def __init__(
         self, directory: str | Path, *, mode: int = 0o600, threshold: int = 500, clock: Clock = system_clock
     ) -> None:
-        self._root = Path(directory).absolute()
-        self._locks = self._root / ".locks"
-        self._owners = self._root / ".owners"
-        self._home = Home(self._root)
+        #: The folder, as an absolute path.
+        self.path = Path(directory).absolute()
+        self._locks = self.path / ".locks"
+        self._owners = self.path / ".owners"
+        self._home = Home(self.path)
         self._mode = mode
         self._threshold = threshold
         self._clock = clock
@@ -77,7 +78,7 @@ class FileStore:
 
     def load(self, key: str, /) -> Record | None:
         path = self._path(key)
-        with faults_of(self._root):
+        with faults_of(self.path):
             raw = _read(path)
             if raw is None:
                 self._prepare()
@@ -120,14 +121,14 @@ class FileStore:
             return was_live
 
     def keys_of(self, owner: str, /) -> list[str]:
-        with faults_of(self._root):
+        with faults_of(self.path):
             self._prepare()
             keys = _names(self._owner_folder(owner), _KEY)
             return [key for key in keys if (record := self._live(key)) and record.owner == owner]
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         items: list[tuple[str, Record]] = []
-        with faults_of(self._root):
+        with faults_of(self.path):
             self._prepare()
             for key in self._keys(after or ""):
                 if record := self._live(key):
@@ -138,9 +139,9 @@ class FileStore:
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0
-        with faults_of(self._root):
+        with faults_of(self.path):
             self._prepare()
-            for shard in _names(self._root, _SHARD):
+            for shard in _names(self.path, _SHARD):
                 removed += self._purge_shard(shard, now, limit - removed)
             for folder in _names(self._owners, _KEY):
                 self._sweep_index(self._owners / folder)
@@ -153,7 +154,7 @@ class FileStore:
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise ValueError("a key is 64 lower-case hex digits")
-        return self._root / key[:2] / key
+        return self.path / key[:2] / key
 
     def _owner_folder(self, owner: str) -> Path:
         return self._owners / hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()
@@ -170,7 +171,7 @@ class FileStore:
     @contextmanager
     def _holding_shard(self, shard: str) -> Iterator[None]:
         """Hold the lock of the keys that begin with *shard*, and turn file errors into `StoreUnavailable`."""
-        with faults_of(self._root):
+        with faults_of(self.path):
             self._prepare()
             with locked(self._locks / shard):
                 yield
@@ -213,23 +214,23 @@ class FileStore:
                 return
 
     def _keys(self, after: str) -> Iterator[str]:
-        for shard in _names(self._root, _SHARD):
+        for shard in _names(self.path, _SHARD):
             if shard >= after[:2]:
-                yield from (key for key in _names(self._root / shard, _KEY) if key > after)
+                yield from (key for key in _names(self.path / shard, _KEY) if key > after)
 
     def _mind_threshold(self) -> None:
         """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
         self._creates_until_count -= 1
         if self._creates_until_count > 0:
             return
-        with faults_of(self._root):
+        with faults_of(self.path):
             total = sum(1 for _ in self._keys(""))
         if total > self._threshold:
             total -= self.purge(self._clock(), limit=total)
         self._creates_until_count = max(self._threshold - total, total // 4, 1)
 
     def _purge_shard(self, shard: str, now: int, limit: int) -> int:
-        folder = self._root / shard
+        folder = self.path / shard
         temp = folder / _TEMP
         due = [key for key in _names(folder, _KEY) if _is_due(folder / key, now)][:limit]
         removed = 0

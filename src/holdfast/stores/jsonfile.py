@@ -45,8 +45,9 @@ class JSONFileStore:
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
-        self._path = Path(path).absolute()
-        self._home = Home(self._path.parent)
+        #: The file, as an absolute path.
+        self.path = Path(path).absolute()
+        self._home = Home(self.path.parent)
         self._clock = clock
 
     @classmethod
@@ -157,17 +158,17 @@ class JSONFileStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with faults_of(self._path):
+        with faults_of(self.path):
             self._home.make(missing=False)
-            path = self._path.resolve()
+            path = self.path.resolve()
             with locked(path.with_name(f"{path.name}.lock")):
                 yield
 
     def _read(self) -> Entries:
-        with faults_of(self._path):
+        with faults_of(self.path):
             self._home.make(missing=False)
             try:
-                raw = self._path.read_bytes()
+                raw = self.path.read_bytes()
             except FileNotFoundError:
                 self._home.make(missing=True)
                 return {}
@@ -180,7 +181,7 @@ class JSONFileStore:
         return content
 
     def _foreign(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._path} is not a session file of this store: repair it, or move it away")
+        return StoreUnavailable(f"{self.path} is not a session file of this store: repair it, or move it away")
 
     def _save(self, entries: Entries) -> None:
         now = self._clock()
@@ -188,7 +189,7 @@ class JSONFileStore:
 
     def _write(self, entries: Entries) -> None:
         lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries.items())
-        path = self._path.resolve()
+        path = self.path.resolve()
         text = "{\n" + ",\n".join(lines) + "\n}\n"
         write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
 

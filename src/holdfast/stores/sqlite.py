@@ -72,9 +72,10 @@ class SQLiteStore:
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"timeout": float}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock, timeout: float = 5.0) -> None:
-        self._path = Path(path).absolute()
+        #: The file, as an absolute path.
+        self.path = Path(path).absolute()
         self._clock = clock
-        self._connections = Connections(self._path, timeout, functools.partial(_prepare, timeout=timeout))
+        self._connections = Connections(self.path, timeout, functools.partial(_prepare, timeout=timeout))
         weakref.finalize(self, self._connections.close)
 
     @classmethod
@@ -164,7 +165,7 @@ class SQLiteStore:
         size = _size(arguments)
         if size > _MAX_BYTES or isinstance(error, sqlite3.DataError):
             return RecordTooLarge(size, _MAX_BYTES)
-        return StoreUnavailable(f"sessions in {self._path} cannot be used: {error}")
+        return StoreUnavailable(f"sessions in {self.path} cannot be used: {error}")
 
 
 def _one(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> Any:
