@@ -46,16 +46,21 @@ def run(kind: type[Any], test: str, place: Path) -> None:
         getattr(contract, test)()
 
 
+def run_five_times(kind: type[Any], test: str, place: Path) -> None:
+    """Run one test of the suite, each time on a place of its own."""
+    for attempt in range(5):
+        here = place / str(attempt)
+        here.mkdir()
+        run(kind, test, here)
+
+
 @pytest.mark.parametrize(
     ("kind", "test"), [pytest.param(*bite, id="-".join([bite[0].__name__, bite[1]])) for bite in BITES]
 )
 def test_a_store_that_breaks_a_law_is_caught(kind: type[Any], test: str, tmp_path: Path) -> None:
     """The test fails by an assertion: it neither passes nor skips. A race may need more than one run."""
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        for attempt in range(5):
-            place = tmp_path / str(attempt)
-            place.mkdir()
-            run(kind, test, place)
+        run_five_times(kind, test, tmp_path)
 
 
 def test_no_test_of_the_suite_is_without_a_store_that_it_catches() -> None:
