@@ -18,7 +18,7 @@ _CUTOFF_LIFETIME = HOUR
 def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str | None]:
     """End the session stored under *key*, and return the key it was ended under; None when it was over already.
 
-    A concurrent save does not save it, and a concurrent rotation does not either, unless it was another user's login.
+    A concurrent save does not save it, and a concurrent rotation does not either, unless it changed the user.
     """
     for _ in range(context.policy.attempts):
         until = context.clock() + context.policy.grace
@@ -68,31 +68,46 @@ def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
 def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[int]:
     """End every session of *owner* that began before now, except the one with the handle *keep*; return how many.
 
-    The cut-off comes first: a login that is under way finds it and gives way. Then everything listed is deleted until
-    nothing is: a rotation that is under way has indexed its new key before the old one can be found.
+    The cut-off comes first: a login that is under way finds it and gives way. Then what is listed is ended, again and
+    again, until a listing shows nothing that was alive or had moved on since the one before. A rotation that is under
+    way has indexed its new key before its old one becomes a tombstone, so after a tombstone it takes another look. A
+    rotation of the session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
     """
+    keep = yield from _present_key(keep)
     yield from _cut_off(context, owner, keep)
     ended = 0
+    over: set[str] = set()
     while True:
-        deleted = 0
-        for key in (yield KeysOf(owner)):
-            if key == keep:
-                continue
+        known = len(over)
+        listed = set((yield KeysOf(owner))) - over
+        keep = yield from _present_key(keep)
+        for key in sorted(listed - {keep}):
             record = yield Load(key)
-            if record is not None and record.owner == owner and (yield Delete(key)):
-                deleted += 1
-                context.emit(events.ended, handle=key, owner=owner, reason="revoked")
-        if not deleted:
+            if record is None:  # an index may know keys that hold nothing, or nothing yet
+                continue
+            over.add(key)
+            if record.owner == owner and (handle := (yield from kill(context, key, record.version, owner))) is not None:
+                ended += 1
+                context.emit(events.ended, handle=handle, owner=owner, reason="revoked")
+        if len(over) == known:
             return ended
-        ended += deleted
+
+
+def _present_key(handle: str | None) -> Flow[str | None]:
+    """Return the key that the session with *handle* has now."""
+    found = (yield from _follow(handle, (yield Load(handle)))) if handle is not None else None
+    return found[0] if found is not None else handle
 
 
 def _cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
     key = context.keys.cutoff_key(owner)
     while True:
-        now = context.clock()
-        data, expires_at = encode(Cutoff(now, keep)), now + _CUTOFF_LIFETIME
         record = yield Load(key)
+        before = _cutoff(record)
+        now = context.clock()
+        # Another server's clock may be ahead, and what it has ended stays ended.
+        data = encode(Cutoff(max(now, before.at) if before else now, keep))
+        expires_at = now + _CUTOFF_LIFETIME
         if record is None:
             if (yield Create(key, data, expires_at)) is not None:
                 return
@@ -100,12 +115,14 @@ def _cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
             return
 
 
+def _cutoff(record: Record | None) -> Cutoff | None:
+    body = decode(record.data) if record is not None else None
+    return body if isinstance(body, Cutoff) else None
+
+
 def ended_meanwhile(context: Context, session: ServerSession, owner: str, *keys: str) -> Flow[bool]:
     """Tell whether all of the owner's sessions were ended since the request began that logs in under *keys*."""
     if not context.indexes:
         return False
-    record = yield Load(context.keys.cutoff_key(owner))
-    if record is None:
-        return False
-    cutoff = decode(record.data)
-    return isinstance(cutoff, Cutoff) and cutoff.at >= session.started_at and cutoff.keep not in keys
+    cutoff = _cutoff((yield Load(context.keys.cutoff_key(owner))))
+    return cutoff is not None and cutoff.at >= session.started_at and cutoff.keep not in keys
