@@ -54,7 +54,9 @@ def _plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: 
     if renewal:
         tombstone = Tombstone(Fate.ALIAS, until, key, seal_successor(loaded.token, token))
     else:
-        tombstone = Tombstone(Fate.SUPERSEDED, until, key)
+        # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
+        goes_on = not wishes.wiped and not (wishes.rebind and owner is None)
+        tombstone = Tombstone(Fate.SUPERSEDED, until, key if goes_on else None)
     return Loaded(token, key, 0, context.expires_at(envelope, now), owner, envelope), tombstone
 
 
