@@ -28,6 +28,8 @@ def commit(context: Context, session: ServerSession, *, confirm: bool = False) -
     """
     if session.opened is None:
         return _NOTHING
+    # A token that is sent anew must not be one that a login has replaced since it was looked up.
+    confirm = confirm or session.opened.deliver
     outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
     session.wishes = Wishes()
     if session.opened.deliver and outcome.cookie == "keep":

@@ -78,6 +78,9 @@ def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due
         found = yield from resolve(context, loaded.token, (yield Load(loaded.key)))
         if isinstance(found, Refusal):
             return dropped(context, session)
+        if found[0].token != loaded.token:  # the token that this request knows is about to end
+            loaded, data = found
+            session.opened = Opened(loaded, data, deliver=True)
     if due:
         expires_at = context.expires_at(loaded.envelope, context.clock())
         if not (yield Touch(loaded.key, expires_at)):
