@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 STORE ?=
 ARGS ?=
+ONLY ?=
 # The interpreter that .venv is made with; the first one that works when not given.
 PYTHON ?= $(shell scripts/find-python)
 
@@ -66,9 +67,9 @@ bench: $(VENV)/.dev ## Measure (as soon as there is benchmarks/)
 	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python benchmarks $(ARGS); else echo "There are no benchmarks yet."; fi
 
 .PHONY: matrix
-matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask
+matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask (ONLY="3.10 3.13")
 	@scripts/install-test-tools
-	@scripts/matrix $(ARGS)
+	@ONLY='$(ONLY)' scripts/matrix $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what the other targets made, .venv too
