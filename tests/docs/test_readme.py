@@ -1,0 +1,42 @@
+"""The README's application does what the README shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from support.pages import blocks
+from werkzeug.test import Client
+
+
+def commands(transcript: str) -> list[tuple[str, str]]:
+    """Return each command of a console transcript with what it printed."""
+    parts = re.split(r"^\$ (.*)\n", transcript, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def curl(client: Client, command: str) -> Any:
+    """Send the request that a curl command of the transcript sends."""
+    url = re.search(r"localhost:5000(/\S*)", command)
+    assert url is not None
+    return client.open(url[1], method="POST" if "-X POST" in command else "GET")
+
+
+def test_the_transcript_is_what_the_application_answers(tmp_path: Path) -> None:
+    """Each curl command prints the body that is shown, with the headers that are shown and no others of ours."""
+    program = next(block for block in blocks("README.md", "python") if "Flask(__name__)" in block)
+    namespace: dict[str, Any] = {"__name__": "app"}
+    exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), namespace)  # noqa: S102  # the README's own program
+    jar, stolen = namespace["app"].test_client(), namespace["app"].test_client()
+    transcript = next(block for block in blocks("README.md", "console") if "curl" in block)
+    for command, printed in commands(transcript):
+        if command == "cp jar stolen":
+            stolen.set_cookie("session", jar.get_cookie("session").value)
+            continue
+        response = curl(stolen if "-b stolen" in command else jar, command)
+        head, _, body = printed.rpartition("\n\n")
+        assert response.text == body
+        if head:
+            shown = {line.partition(":")[0] for line in head.splitlines()[1:]}
+            assert shown == set(response.headers.keys()) - {"Content-Type", "Content-Length"}
