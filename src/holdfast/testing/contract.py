@@ -22,6 +22,24 @@ class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, Proc
             def open_store(self, place, clock):
                 return MyStore(place / "sessions.db", clock=clock)
 
-    The class attributes say what kind of store it is; `disturb` says how to cut it off from its records, for the
-    tests of outages. A test that does not apply to a store is skipped and says why.
+    The class attributes say what kind of store it is. A test that does not apply to it is skipped and says why.
+
+    A store on a server learns the address from a file in *place*, because other processes open it as well, and is
+    tested for outages through a `Link`::
+
+        class TestMyServerStore(StoreContract):
+            shared_between_processes = True
+
+            @pytest.fixture(autouse=True)
+            def link(self, tmp_path, my_server):
+                with closing(Link(my_server.address)) as self._link:
+                    (tmp_path / "port").write_text(str(self._link.port))
+                    yield self._link
+
+            def open_store(self, place, clock):
+                port = int((place / "port").read_text())
+                return MyServerStore("127.0.0.1", port, prefix=str(place), clock=clock)
+
+            def disturb(self, fault, store, place):
+                return self._link.disturb(fault)
     """

@@ -29,7 +29,7 @@ class RandomCalls(ContractBase):
             try:
                 history.step()
             except AssertionError as error:
-                raise AssertionError(f"call {number} of seed {seed}: {error}") from error
+                raise AssertionError(f"call {number} of seed {seed}, {history.call}: {error}") from error
 
 
 class _History:
@@ -38,6 +38,7 @@ class _History:
     def __init__(self, contract: RandomCalls, choice: random.Random) -> None:
         self.contract = contract
         self.random = choice
+        self.call = ""
         self.clients = contract.clients(2)
         self.reference = MemoryStore(clock=contract.clock)
         self.keys = [new_key() for _ in range(3)]
@@ -55,7 +56,9 @@ class _History:
 
     def step(self) -> None:
         """Make one call, then compare what can be seen."""
-        self.random.choice(self.steps)()
+        call = self.random.choice(self.steps)
+        self.call = call.__name__
+        call()
         for key in self.keys:
             self.compare(key)
         if isinstance(self.contract.store, Indexes):
