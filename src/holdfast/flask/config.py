@@ -20,6 +20,8 @@ from holdfast.policy import Policy
 from holdfast.store import Store
 from holdfast.urls import open_store
 
+_PREFIX = "SESSION_"
+
 #: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
 DEFAULTS: dict[str, Any] = {
     "SESSION_STORE": None,
@@ -171,9 +173,11 @@ def _milliseconds(name: str, value: Any) -> Any:
 
 
 def _warn_of_unknown(app: Flask) -> None:
-    known = {*DEFAULTS, *_OTHERS, *flask_session.SETTINGS}
+    known = {name.removeprefix(_PREFIX) for name in (*DEFAULTS, *_OTHERS, *flask_session.SETTINGS)}
     for name in app.config:
-        if name.startswith("SESSION_") and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f": did you mean {nearest[0]}?" if nearest else ""
-            warnings.warn(f"{name} is not a setting of Holdfast or Flask{hint}", stacklevel=4)
+        rest = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and rest not in known:
+            nearest = difflib.get_close_matches(rest, known, n=1)
+            hint = f": did you mean {_PREFIX}{nearest[0]}?" if nearest else ""
+            # Five frames up is whoever called Session(app) or init_app(app).
+            warnings.warn(f"{name} is not a setting of Holdfast or Flask{hint}", stacklevel=5)

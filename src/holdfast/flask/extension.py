@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from flask import Flask, Response, current_app, has_app_context
 
@@ -30,9 +31,9 @@ class Session:
 
     def __init__(self, app: Flask | None = None, *, clock: Clock = system_clock) -> None:
         self._clock = clock
-        self._apps: list[Flask] = []
+        self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
-            self.init_app(app)
+            self._extend(app)
 
     def init_app(self, app: Flask) -> None:
         """Give *app* its sessions. Nothing is connected to yet.
@@ -40,10 +41,13 @@ class Session:
         Raises:
             ConfigurationError: A setting is wrong or missing.
         """
+        self._extend(app)
+
+    def _extend(self, app: Flask) -> None:
         complete(app)
         store = build_store(app, self._clock)
         app.extensions["holdfast"] = self
-        self._apps.append(app)
+        self._apps.add(app)
         if store is None:
             return
         manager = Manager(
@@ -69,14 +73,16 @@ class Session:
         if has_app_context():
             app = current_app
         elif len(self._apps) == 1:
-            app = self._apps[0]
+            (app,) = self._apps
         else:
             raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
-        if not isinstance(app.session_interface, HoldfastInterface):
+        if isinstance(app.session_interface, HoldfastInterface):
+            return app.session_interface.manager
+        if "holdfast" in app.extensions:
             raise ConfigurationError(
                 "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
             )
-        return app.session_interface.manager
+        raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
 
     def of(self, user_id: object) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first."""

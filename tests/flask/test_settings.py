@@ -1,0 +1,355 @@
+"""Settings: what they may be, and what is said of one that cannot be meant."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from support.web import Web
+
+from holdfast.errors import ConfigurationError
+from holdfast.flask import Session, session
+from holdfast.flask.config import DEFAULTS
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.stores.files import FileStore
+from holdfast.stores.jsonfile import JSONFileStore
+from holdfast.stores.memory import MemoryStore
+from holdfast.stores.sqlite import SQLiteStore
+
+
+@pytest.fixture
+def made() -> Iterator[list[Any]]:
+    """Return a list of stores, which are closed after the test."""
+    stores: list[Any] = []
+    yield stores
+    for store in stores:
+        getattr(store, "close", lambda: None)()
+
+
+@pytest.fixture
+def build(tmp_path: Path, made: list[Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that makes an application with settings, its instance and static folders in a temporary one."""
+    monkeypatch.chdir(tmp_path)
+
+    def build(**config: Any) -> Flask:
+        app = Flask("shop", instance_path=str(tmp_path / "instance"), static_folder=str(tmp_path / "static"))
+        app.config.update(config)
+        Session(app)
+        app.add_url_rule("/", "put", lambda: str(session.setdefault("a", [1])))
+        app.add_url_rule("/get", "get", lambda: str(session.get("a")))
+        if isinstance(app.session_interface, HoldfastInterface):
+            made.append(app.session_interface.manager.store)
+        return app
+
+    return build
+
+
+def store_of(app: Flask) -> Any:
+    """Return the store of an application."""
+    assert isinstance(app.session_interface, HoldfastInterface)
+    return app.session_interface.manager.store
+
+
+def assert_works(app: Flask) -> None:
+    """Assert that a session is kept from one request to the next."""
+    browser = app.test_client()
+    assert browser.get("/").text == "[1]"
+    assert browser.get("/get").text == "[1]"
+
+
+# --- SESSION_STORE ---------------------------------------------------------------------------------------------------
+
+
+def test_the_default_is_sqlite_in_the_instance_folder(build: Any, tmp_path: Path) -> None:
+    """Without any setting, sessions are in a SQLite file of the instance folder that only its owner can read."""
+    app = build()
+    assert isinstance(store_of(app), SQLiteStore)
+    file = tmp_path / "instance" / "sessions.db"
+    assert not file.exists()
+    assert app.test_client().get("/get").text == "None"
+    assert not file.exists()
+    assert_works(app)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "place"),
+    [
+        ("sqlite:///x.db", SQLiteStore, "instance/x.db"),
+        ("file:///x", FileStore, "instance/x"),
+        ("json:///x.json", JSONFileStore, "instance/x.json"),
+        ("memory://", MemoryStore, None),
+    ],
+)
+def test_a_url_names_the_store(build: Any, tmp_path: Path, url: str, kind: type, place: str | None) -> None:
+    """A URL picks the store; a relative path is in the instance folder."""
+    app = build(SESSION_STORE=url)
+    assert isinstance(store_of(app), kind)
+    assert_works(app)
+    assert place is None or (tmp_path / place).exists()
+
+
+def test_an_absolute_url(build: Any, tmp_path: Path) -> None:
+    """Four slashes begin an absolute path."""
+    assert_works(build(SESSION_STORE=f"sqlite:///{tmp_path}/elsewhere/x.db"))
+    assert (tmp_path / "elsewhere" / "x.db").exists()
+
+
+def test_a_store_is_taken_as_it_is(build: Any) -> None:
+    """A store that was made by hand is used, and two applications may share it."""
+    store = MemoryStore()
+    one, two = build(SESSION_STORE=store), build(SESSION_STORE=store)
+    assert store_of(one) is store is store_of(two)
+    assert_works(one)
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        (7, "SESSION_STORE is a int: it must be a URL such as"),
+        ({"a": 1}, "SESSION_STORE is a dict: it must be a URL such as"),
+        (MemoryStore, "SESSION_STORE is the class MemoryStore: it must be a URL such as"),
+        (object(), "SESSION_STORE is a object: it must be"),
+        ("sessions.db", "the store URL has no scheme"),
+        ("nosuch:///x", "scheme 'nosuch' is not known"),
+        ("sqlit:///x", "did you mean 'sqlite'"),
+    ],
+)
+def test_what_is_no_store(build: Any, store: Any, said: str) -> None:
+    """Anything else is an error at the start that says what it must be."""
+    with pytest.raises(ConfigurationError, match=said):
+        build(SESSION_STORE=store)
+
+
+def test_two_stores_are_one_too_many(build: Any) -> None:
+    """``SESSION_STORE`` beside ``SESSION_TYPE`` is an error that says to remove one."""
+    with pytest.raises(ConfigurationError, match="SESSION_STORE and SESSION_TYPE='filesystem' are both set: remove"):
+        build(SESSION_STORE="memory://", SESSION_TYPE="filesystem")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"SESSION_STORE": "sqlite:///../static/s.db"},
+        {"SESSION_STORE": "file:///../static/deep/below"},
+        {"SESSION_STORE": "json:///../static/s.json"},
+        {"SESSION_TYPE": "file", "SESSION_FILE_PATH": "../static/s.json"},
+        {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": "static/sessions"},
+        {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": "link/sessions"},
+    ],
+)
+def test_a_path_that_would_be_served_is_refused(build: Any, tmp_path: Path, config: dict[str, str]) -> None:
+    """Sessions under the static folder, by whatever way, are an error at the start."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "static")
+    with pytest.raises(ConfigurationError, match=r"would be served with the static files: put them elsewhere"):
+        build(**config)
+    assert list((tmp_path / "static").iterdir()) == []
+
+
+def test_a_store_that_would_be_served_is_refused(build: Any, tmp_path: Path) -> None:
+    """So is a store made by hand."""
+    with pytest.raises(ConfigurationError, match="served"):
+        build(SESSION_STORE=JSONFileStore(tmp_path / "static" / "s.json"))
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("SESSION_PERMANENT", "yes", "it must be True or False"),
+        ("SESSION_SAVE_ON_ERROR", 1, "it must be True or False"),
+        ("SESSION_USE_SIGNER", "no", "it must be True or False"),
+        ("SESSION_KEY_PREFIX", b"x", "it must be text"),
+        ("SESSION_ON_CONFLICT", "retry", "it must be one of 'merge', 'error'"),
+        ("SESSION_ON_STORE_ERROR", "ignore", "it must be one of 'raise', 'anonymous'"),
+        ("SESSION_MAX_BYTES", 0, "it must be a number of bytes greater than 0"),
+        ("SESSION_MAX_BYTES", "1M", "it must be a number of bytes greater than 0"),
+        ("SESSION_ROTATION_GRACE", "soon", "it must be seconds greater than 0, or a timedelta"),
+        ("SESSION_SERIALIZATION_FORMAT", "pickle", "msgpack"),
+        ("SESSION_TYPE", "rediss", "it must be one of"),
+    ],
+)
+def test_a_wrong_value_is_an_error_at_the_start(build: Any, name: str, value: Any, fix: str) -> None:
+    """The error names the setting, the value and what to write instead."""
+    with pytest.raises(ConfigurationError) as caught:
+        build(**{name: value})
+    for part in (name, repr(value), fix):
+        assert part in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_wrong_owner_key_is_not_shown(build: Any) -> None:
+    """An error about a secret setting does not repeat it."""
+    with pytest.raises(ConfigurationError, match="SESSION_OWNER_KEY must be bytes or text") as caught:
+        build(SESSION_OWNER_KEY=271828)
+    assert "271828" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["secret", b"secret"])
+def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
+    """With ``SESSION_OWNER_KEY`` the store does not tell which user a session belongs to."""
+    keyed, plain = Web(SESSION_OWNER_KEY=key), Web()
+    owners = [(web.do(lambda: session.bind("ada")), web.see(lambda: session.owner))[1] for web in (keyed, plain)]
+    assert owners[0] != owners[1]
+    assert len(keyed.sessions.manager.of("ada")) == 1
+
+
+def test_prefixes_keep_applications_apart() -> None:
+    """A cookie of one application is nobody's in another that shares its store under another ``SESSION_KEY_PREFIX``."""
+    one = Web()
+    two = Web(SESSION_STORE=one.store, SESSION_KEY_PREFIX="other:")
+    one.put(a=1)
+    assert two.data(two.with_token(one.token())) == {}
+    three = Web(SESSION_STORE=one.store)
+    assert three.data(three.with_token(one.token())) == {"a": 1}
+
+
+def test_none_stands_for_the_default(build: Any) -> None:
+    """A setting of None is as good as none at all."""
+    assert_works(build(**dict.fromkeys(DEFAULTS)))
+
+
+def test_defaults_are_in_the_configuration(build: Any) -> None:
+    """What was not set can be looked up afterwards."""
+    app = build()
+    assert {name: app.config[name] for name in DEFAULTS} == DEFAULTS
+
+
+def test_settings_are_read_at_each_request(web: Web) -> None:
+    """Timeouts, limits and choices that change after the start hold from the next request on."""
+    web.put(a=1)
+    web.app.config["SESSION_MAX_BYTES"] = 10
+    with pytest.raises(Exception, match="exceeds the limit"):
+        web.put(b="x" * 100)
+    web.app.config.update(SESSION_MAX_BYTES=1000, SESSION_ABSOLUTE_LIFETIME=timedelta(seconds=10))
+    web.clock.advance(10)
+    assert web.data() == {}
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("SESSION_STOR", ": did you mean SESSION_STORE?"),
+        ("SESSION_COOKIE_SAME_SITE", ": did you mean SESSION_COOKIE_SAMESITE?"),
+        ("SESSION_ABSOLUTE_LIFE_TIME", ": did you mean SESSION_ABSOLUTE_LIFETIME?"),
+        ("SESSION_XYZZY", ""),
+    ],
+)
+def test_an_unknown_name_is_a_warning_with_the_nearest(build: Any, name: str, hint: str) -> None:
+    """A ``SESSION_*`` setting that nobody reads is a warning, which says what was probably meant and where."""
+    with pytest.warns(UserWarning, match="is not a setting") as heard:
+        build(**{name: "x"})
+    assert str(heard[0].message) == f"{name} is not a setting of Holdfast or Flask{hint}"
+
+
+def test_a_warning_points_to_the_application() -> None:
+    """The warning is about the line that made the extension, whichever way it was made."""
+    for make in (Session, Session().init_app):
+        app = Flask("shop")
+        app.config.update(SESSION_STORE="memory://", SESSION_XYZZY=1)
+        with pytest.warns(UserWarning, match="SESSION_XYZZY") as heard:
+            make(app)
+        assert Path(heard[0].filename).name == "test_settings.py"
+
+
+def test_known_names_are_no_warning(build: Any) -> None:
+    """Flask's own settings, Flask-Login's, Flask-Session's and ours are known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build(
+            SESSION_PROTECTION="strong", SESSION_COOKIE_PARTITIONED=False, SESSION_ID_LENGTH=32, SESSION_KEY_PREFIX="x"
+        )
+
+
+# --- Flask-Session's settings ----------------------------------------------------------------------------------------
+
+
+def test_filesystem(build: Any, tmp_path: Path) -> None:
+    """``SESSION_TYPE="filesystem"`` is a folder of files with the mode that was asked for."""
+    app = build(
+        SESSION_TYPE="filesystem",
+        SESSION_FILE_DIR=str(tmp_path / "kept"),
+        SESSION_FILE_THRESHOLD=500,
+        SESSION_FILE_MODE=0o640,
+        SESSION_KEY_PREFIX="filesystem:",
+        SESSION_USE_SIGNER=False,
+        SESSION_PERMANENT=True,
+    )
+    assert isinstance(store_of(app), FileStore)
+    assert_works(app)
+    [file] = [path for path in (tmp_path / "kept").rglob("*") if path.is_file() and len(path.name) == 64]
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_filesystem_s_default_folder(build: Any, tmp_path: Path) -> None:
+    """Without ``SESSION_FILE_DIR`` it is the folder that Flask-Session uses, with files for their owner alone."""
+    assert_works(build(SESSION_TYPE="filesystem"))
+    [file] = [path for path in (tmp_path / "flask_session").rglob("*") if path.is_file() and len(path.name) == 64]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_forty_live_sessions_outlast_a_threshold_of_twenty(build: Any) -> None:
+    """No number of sessions pushes out one that lives."""
+    app = build(SESSION_TYPE="filesystem", SESSION_FILE_THRESHOLD=20)
+    browsers = [app.test_client() for _ in range(40)]
+    for browser in browsers:
+        browser.get("/")
+    assert [browser.get("/get").text for browser in browsers] == ["[1]"] * 40
+
+
+@pytest.mark.parametrize("name", ["SESSION_FILE_PATH", "MY_SESSION_PATH"])
+@pytest.mark.parametrize("path", ["s.json", "\\s.json"])
+def test_file(build: Any, tmp_path: Path, name: str, path: str) -> None:
+    """``SESSION_TYPE="file"`` is one JSON file in the instance folder that a person can read."""
+    app = build(**{"SESSION_TYPE": "file", name: path})
+    assert_works(app)
+    text = (tmp_path / "instance" / "s.json").read_text()
+    assert '"payload":{"a":[1]' in text.replace(" ", "")
+
+
+def test_file_with_an_absolute_path(build: Any, tmp_path: Path) -> None:
+    """An absolute path is taken as it is."""
+    assert_works(build(SESSION_TYPE="file", SESSION_FILE_PATH=str(tmp_path / "kept" / "s.json")))
+    assert (tmp_path / "kept" / "s.json").exists()
+
+
+@pytest.mark.parametrize("path", [None, "", "\\", 7])
+def test_file_needs_a_path(build: Any, path: Any) -> None:
+    """Without the path of its file, ``SESSION_TYPE="file"`` is an error that names the setting."""
+    with pytest.raises(ConfigurationError, match=r"SESSION_FILE_PATH is .*: SESSION_TYPE 'file' needs the path"):
+        build(SESSION_TYPE="file", SESSION_FILE_PATH=path)
+
+
+@pytest.mark.parametrize("name", ["SESSION_FILE_MODE", "SESSION_FILE_THRESHOLD"])
+@pytest.mark.parametrize("value", ["600", -1, True, 0.5])
+def test_file_numbers(build: Any, name: str, value: Any) -> None:
+    """A mode or a threshold that is no whole number is an error that names it."""
+    with pytest.raises(ConfigurationError, match=f"{name} is {value!r}: it must be a whole number"):
+        build(SESSION_TYPE="filesystem", **{name: value})
+
+
+def test_sessions_are_permanent_as_with_flask_session(build: Any) -> None:
+    """Where ``SESSION_TYPE`` is used, sessions start permanent unless ``SESSION_PERMANENT`` says otherwise."""
+    assert build(SESSION_TYPE="filesystem").config["SESSION_PERMANENT"] is True
+    assert build(SESSION_TYPE="filesystem", SESSION_PERMANENT=False).config["SESSION_PERMANENT"] is False
+    assert build().config["SESSION_PERMANENT"] is False
+
+
+def test_null_is_flask_s_own_cookie(build: Any) -> None:
+    """``SESSION_TYPE="null"`` leaves Flask's signed cookie in place; what it cannot do, it says."""
+    app = build(SESSION_TYPE="null", SECRET_KEY="not a secret")
+    assert not isinstance(app.session_interface, HoldfastInterface)
+    assert_works(app)
+    with pytest.raises(ConfigurationError, match="SESSION_TYPE is 'null': sessions live in Flask's signed cookie"):
+        app.extensions["holdfast"].of("ada")
