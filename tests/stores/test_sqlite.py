@@ -59,7 +59,7 @@ def kept_by_another(store: SQLiteStore) -> Iterator[None]:
     """Let a connection outside of *store* have its file alone."""
     store._connections.pause()
     store._connections.resume()
-    with closing(sqlite3.connect(store._path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         yield

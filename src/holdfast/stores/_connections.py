@@ -31,8 +31,8 @@ class Connections:
 
     Args:
         path: The file. It is made when it is missing, mode 0600 whatever the umask.
-        timeout: How many seconds to wait for another writer.
-        prepare: Called with each new connection.
+        timeout: How many seconds a fork waits for the connections in use.
+        prepare: Called with each new connection, which does not wait for locks yet.
     """
 
     def __init__(self, path: Path, timeout: float, prepare: Callable[[sqlite3.Connection], object]) -> None:
@@ -110,7 +110,7 @@ class Connections:
             if file is None:
                 file = _make_file(self._path)
             connection = sqlite3.connect(
-                self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False, factory=Connection
+                self._path, timeout=0, isolation_level=None, check_same_thread=False, factory=Connection
             )
             connection.file = file
             self._open.add(connection)

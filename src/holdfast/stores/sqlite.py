@@ -230,6 +230,7 @@ def _size(values: tuple[Any, ...]) -> int:
 
 def _prepare(connection: sqlite3.Connection, *, timeout: float) -> None:
     _use_wal(connection, time.monotonic() + timeout)
+    connection.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
     connection.execute("PRAGMA synchronous = NORMAL")
     for statement in _SCHEMA:
         connection.execute(statement)
@@ -241,7 +242,7 @@ def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            # SQLite does not wait for a lock here, and another process may be at the same point of a new file.
+            # SQLite does not wait for every lock here, and another process may be at the same point of a new file.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.005)
