@@ -14,7 +14,7 @@ from holdfast.flows import Context, SessionInfo, commit, find, list_of, open_ses
 from holdfast.operations import Flow, drive
 from holdfast.policy import Policy
 from holdfast.session import Opened, Outcome, ServerSession
-from holdfast.store import Indexes, Purges, Rotates, Store
+from holdfast.store import Confirms, Indexes, Purges, Rotates, Store
 from holdfast.tokens import Keys, is_token
 
 T = TypeVar("T")
@@ -58,6 +58,7 @@ class Manager:
             sender=self if sender is None else sender,
             rotates=isinstance(store, Rotates),
             indexes=isinstance(store, Indexes),
+            confirms=isinstance(store, Confirms),
         )
 
     @property
@@ -120,7 +121,8 @@ class Manager:
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*, whatever requests are in flight.
 
-        Returns ``confirmed``, or ``absent`` when there is none.
+        Returns ``confirmed``; ``unconfirmed`` when the store cannot tell that the loss of a server would not bring the
+        session back; or ``absent`` when there is none.
         """
         return self._run(revoke(self.context, handle)) if _is_handle(handle) else "absent"
 

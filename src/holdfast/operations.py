@@ -115,13 +115,23 @@ class KeysOf:
 
 
 @dataclass(slots=True)
+class Confirm:
+    """Send back whether the writes to *key* are safe, on a store that `Confirms`."""
+
+    key: str
+
+    def run(self, store: Any) -> Any:
+        return store.confirm(self.key)
+
+
+@dataclass(slots=True)
 class Pause:
     """Wait for *ms* milliseconds before another try. Sends back None."""
 
     ms: float
 
 
-Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Pause
+Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Confirm | Pause
 Flow: TypeAlias = Generator[Operation, Any, T]
 
 
@@ -155,7 +165,7 @@ async def drive_async(flow: Flow[T], store: object) -> T:
                 operation = flow.send(None)
                 continue
             try:
-                result = await operation.run(store)  # type: ignore[misc]  # the same names, awaitable
+                result = await operation.run(store)  # the same names, awaitable
             except StoreError as error:
                 operation = flow.throw(error)
             else:

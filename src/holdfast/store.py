@@ -38,6 +38,7 @@ from holdfast.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
     "Closes",
+    "Confirms",
     "Conflict",
     "Gone",
     "Indexes",
@@ -103,8 +104,9 @@ class Rotates(Protocol):
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        """Create *new* with *data*, *expires_at* and *owner*; replace *old* by *tombstone*, ownerless, until *grace_until*.
+        """Create *new* with *data*, *expires_at* and *owner*; replace *old* by the ownerless *tombstone*.
 
+        The tombstone stays until *grace_until*.
         Happens only if the live record under *old* still has the version *expect*; returns the version of *new*.
         Returns `Conflict` (about *old*) or `Gone` with nothing written.
         """
@@ -149,6 +151,20 @@ class Pings(Protocol):
 
         Raises:
             StoreUnavailable: It does not.
+        """
+
+
+@runtime_checkable
+class Confirms(Protocol):
+    """A store that may lose what it has acknowledged, and can be asked about it. Others are taken at their word."""
+
+    def confirm(self, key: str, /) -> bool:
+        """Return whether every write to *key* so far is kept as safely as the store was told to keep it.
+
+        False means that this is not known: what was deleted may come back when a server is lost.
+
+        Raises:
+            StoreUnavailable: The store did not answer, and it is not known either.
         """
 
 

@@ -93,7 +93,7 @@ class Session:
         return self.manager.get(handle)
 
     def revoke(self, handle: str) -> events.RevokeResult:
-        """End the session with *handle*. Returns ``confirmed``, or ``absent`` when there is none."""
+        """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none."""
         return self.manager.revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:

@@ -20,7 +20,7 @@ from holdfast.tokens import Keys
 class Context:
     """One application's circumstances.
 
-    *sender* is who its signals come from. *rotates* and *indexes* tell whether its store has these capabilities.
+    *sender* is who its signals come from. *rotates*, *indexes* and *confirms* tell which capabilities its store has.
     """
 
     policy: Policy
@@ -30,6 +30,7 @@ class Context:
     sender: object
     rotates: bool
     indexes: bool
+    confirms: bool = False
 
     def emit(self, signal: Signal, **details: Any) -> None:
         """Send *signal* from the application."""

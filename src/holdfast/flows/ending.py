@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from holdfast import events
 from holdfast.envelope import Cutoff, Fate, Tombstone, decode, encode
-from holdfast.errors import DecodeError
+from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.flows.context import Context
-from holdfast.operations import Create, Delete, Flow, KeysOf, Load, Replace
+from holdfast.operations import Confirm, Create, Delete, Flow, KeysOf, Load, Replace
 from holdfast.policy import HOUR
 from holdfast.record import Conflict, Gone, Record, Version
 from holdfast.session import ServerSession
@@ -62,7 +62,16 @@ def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
     if ended is None:
         return "absent"
     context.emit(events.ended, handle=ended, owner=record.owner, reason="revoked")
-    return "confirmed"
+    return "confirmed" if (yield from _is_confirmed(context, ended)) else "unconfirmed"
+
+
+def _is_confirmed(context: Context, key: str) -> Flow[bool]:
+    if not context.confirms:
+        return True
+    try:
+        return (yield Confirm(key))  # type: ignore[no-any-return]
+    except StoreUnavailable:  # the session was ended nevertheless
+        return False
 
 
 def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[int]:

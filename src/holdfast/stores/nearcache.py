@@ -9,10 +9,17 @@ from typing import Any, cast
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.record import Conflict, Gone, Record, Version
-from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
+from holdfast.store import Closes, Confirms, Indexes, Iterates, Pings, Purges, Rotates, Store
 
 #: The capabilities that the cache has no part in.
-_PASSED_ON = {Indexes: "keys_of", Iterates: "scan", Purges: "purge", Pings: "ping", Closes: "close"}
+_PASSED_ON = {
+    Indexes: "keys_of",
+    Iterates: "scan",
+    Purges: "purge",
+    Pings: "ping",
+    Confirms: "confirm",
+    Closes: "close",
+}
 
 
 class NearCache:

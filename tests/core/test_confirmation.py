@@ -1,0 +1,54 @@
+"""What `revoke` reports on a store that can tell whether its writes are safe."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.errors import StoreUnavailable
+from holdfast.manager import Manager
+from holdfast.session import Opened, ServerSession
+from holdfast.stores.memory import MemoryStore
+
+
+class Unsure(MemoryStore):
+    """A memory store that answers *answer* when it is asked whether its writes are safe."""
+
+    def __init__(self, answer: bool | Exception) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def confirm(self, key: str, /) -> bool:
+        """Return the answer, or raise it."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Request(ServerSession):
+    """A session without a front end."""
+
+    def load(self) -> Opened:
+        """Begin with nothing."""
+        return Opened()
+
+
+@pytest.mark.parametrize(
+    ("store", "result"),
+    [
+        (MemoryStore(), "confirmed"),
+        (Unsure(True), "confirmed"),
+        (Unsure(False), "unconfirmed"),
+        (Unsure(StoreUnavailable("gone")), "unconfirmed"),
+    ],
+)
+def test_revoke_reports_no_more_than_the_store_promises(store: MemoryStore, result: str) -> None:
+    """A revoked session is over whatever the report; it is confirmed unless the store cannot say so."""
+    manager = Manager(store)
+    session = Request(keys=manager.keys, started_at=manager.clock())
+    session["user"] = "ada"
+    manager.commit(session)
+    handle = session.handle
+    assert handle is not None
+    assert manager.revoke(handle) == result
+    assert manager.get(handle) is None
+    assert manager.revoke(handle) == "absent"
