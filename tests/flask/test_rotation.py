@@ -328,6 +328,20 @@ def test_after_the_grace_period_the_old_token_is_unknown(renewing: Web) -> None:
     assert renewing.data() == {"cart": [1]}
 
 
+def test_a_login_overtakes_a_request_under_an_alias(renewing: Web) -> None:
+    """A request that was led to the renewed token, and is overtaken by a login, does not send that token."""
+    late = renewing.twin()
+    renewing.clock.advance(300)
+    renewing.do(lambda: session.get("cart"))
+
+    def view() -> None:
+        session.get("cart")
+        renewing.do(sign_in("ada"))
+        renewing.clock.advance(1)
+
+    assert not cookies_set(renewing.do(view, late))
+
+
 def test_two_renewals_at_once_are_one(renewing: Web) -> None:
     """Two requests that both find the renewal due end with the same new token and both their changes."""
     other = renewing.twin()

@@ -16,8 +16,9 @@ from holdfast.manager import Manager
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
-#: A request that took longer than this (milliseconds) may have been overtaken by a login, whose cookie must stay.
-_OVERTAKEN = 50
+#: A request that only read, and took this long (milliseconds), looks again before it sends the cookie anew: a login may
+#: have overtaken it, whose cookie must stay.
+_OVERTAKEN = 10
 
 
 class HoldfastInterface(SessionInterface):
@@ -60,8 +61,9 @@ class HoldfastInterface(SessionInterface):
         if response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]:
             session.abandon()
         was_permanent = session.was_permanent
-        refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
-        overtaken = self.manager.clock() - session.loaded_at > _OVERTAKEN
+        due = session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        refresh = due or session.stale_cookie or (session.opened is not None and session.opened.deliver)
+        overtaken = self.manager.clock() - session.loaded_at >= _OVERTAKEN
         session.settled = False
         try:
             outcome = self.manager.commit(session, confirm=refresh and overtaken)

@@ -1,0 +1,132 @@
+"""Real WSGI servers, in processes of their own, and a client that sends exactly what it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+_TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response."""
+
+    status: int
+    headers: Message
+    body: str
+
+    @property
+    def cookie(self) -> str | None:
+        """What the response sets our cookie to, or None when it does not."""
+        for header in self.headers.get_all("Set-Cookie", []):
+            name, _, rest = header.partition("=")
+            if name == "session":
+                return rest.partition(";")[0]
+        return None
+
+
+class Client:
+    """One connection to a server, for one thread; it sends *cookie* as the session's."""
+
+    def __init__(self, port: int, cookie: str | None = None) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.cookie = cookie
+
+    def get(self, path: str) -> Answer:
+        """Send a GET request and return the answer. The cookie stays as it is."""
+        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
+        self._connection.request("GET", path, headers=headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, response.msg, response.read().decode())
+
+    def visit(self, path: str) -> Answer:
+        """Do the same, and keep the cookie as a browser does."""
+        answer = self.get(path)
+        if answer.cookie is not None:
+            self.cookie = answer.cookie or None
+        return answer
+
+    def data(self) -> dict[str, Any]:
+        """Return the data of the session."""
+        found: dict[str, Any] = json.loads(self.get("/data").body)["data"]
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+    pid: int
+
+    @contextmanager
+    def client(self, cookie: str | None = None) -> Iterator[Client]:
+        """Open a connection."""
+        client = Client(self.port, cookie)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def raw(self, request: bytes) -> bytes:
+        """Send *request* as it is on a connection of its own, and return all that comes back."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            received = bytearray()
+            try:
+                while piece := connection.recv(65536):
+                    received += piece
+            except ConnectionResetError:  # a server that does not read a bad request to its end
+                pass
+            return bytes(received)
+
+    def together(self, jobs: Sequence[Callable[[Client], Any]], cookie: str | None) -> list[Any]:
+        """Run *jobs* at once, each in a thread and on a connection of its own, and return what they return."""
+
+        def run(job: Callable[[Client], Any]) -> Any:
+            with self.client(cookie) as client:
+                return job(client)
+
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            return list(pool.map(run, jobs))
+
+
+@contextmanager
+def served(store: str, *, workers: int = 2, threads: int = 8, **config: Any) -> Iterator[Server]:
+    """Serve `support.shop` by gunicorn with *workers* processes, on the store at a URL, while the block runs."""
+    settings = {"SESSION_STORE": store, **config}
+    command = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *command, "support.shop:create_app()"],
+            env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": str(_TESTS)},
+            pass_fds=[listener.fileno()],
+        )
+        port = listener.getsockname()[1]
+    try:
+        yield Server(port, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
