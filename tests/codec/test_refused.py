@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Iterator
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
@@ -102,6 +102,7 @@ REFUSED = [
     (Markup("\udfff"), "", "surrogate"),
     (datetime(2026, 1, 1, tzinfo=Nowhere()), "", "offset"),
     (Stamp(2026, 1, 1, tzinfo=Nowhere()), "", "offset"),
+    (time(3, tzinfo=timezone(timedelta(microseconds=-1))), "", "less than a second"),
     (datetime(2026, 1, 1, tzinfo=Unfinished()), "", "NotImplementedError"),
     (time(3, tzinfo=Nowhere()), "", "offset"),
     (cycle(), "[1]", "contains itself"),

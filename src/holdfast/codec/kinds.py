@@ -95,6 +95,7 @@ _ZONE = r"[A-Za-z0-9][A-Za-z0-9_+./-]{0,63}"
 _ZONE_KEY = re.compile(_ZONE)
 # The ISO text, "~" for the second of two equal clock times, then [Zone/Name] or (name of a fixed offset).
 _STAMP = re.compile(rf"([^~\[(]+)(~?)(?:\[({_ZONE})\]|\((.*)\))?", re.DOTALL)
+_SECOND = timedelta(seconds=1)
 _Stamp = TypeVar("_Stamp", datetime, time)
 
 
@@ -109,10 +110,11 @@ def _write_stamp(value: datetime | time, text: str) -> str:
         text += "~"
     if zone is None or zone is timezone.utc:
         return text
-    key = _zone_key(zone)
+    key, offset = _zone_key(zone), value.utcoffset()
+    if offset and abs(offset) < _SECOND:
+        raise Unkept("has a time zone less than a second from UTC, which Python does not read again: use another zone")
     if key is not None:
         return f"{text}[{key}]"
-    offset = value.utcoffset()
     if offset is None:
         raise Unkept("has a time zone that gives it no offset: use a zoneinfo.ZoneInfo or a datetime.timezone")
     name = zone.tzname(None) if type(zone) is timezone else None
