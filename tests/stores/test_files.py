@@ -371,6 +371,26 @@ def test_a_lock_held_too_long_is_an_outage(tmp_path: Path) -> None:
         pass
 
 
+def test_one_who_locks_again_and_again_lets_others_in(tmp_path: Path) -> None:
+    """A thread that releases a lock only to take it again is not alone with it."""
+    path, others, enough = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def hog() -> None:
+        while not enough.is_set():
+            with locked(path):
+                others.wait(0.02)
+
+    hogs = [threading.Thread(target=hog) for _ in range(2)]
+    for thread in hogs:
+        thread.start()
+    for _ in range(10):
+        with locked(path, timeout=2):
+            pass
+    enough.set()
+    for thread in hogs:
+        thread.join()
+
+
 def test_a_deleted_lock_file_lets_nobody_in_beside_the_next(tmp_path: Path) -> None:
     """Whoever waits for a lock whose file is deleted takes the lock of the new file, like everybody else."""
     path = tmp_path / "lock"

@@ -20,6 +20,7 @@ from holdfast.testing import FakeClock, Fault, StoreContract
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 FOREVER = 2**50
+FILES = ["sessions.json", "sessions.json.lock", "sessions.json.lock.queue"]
 
 
 class TestJSONFileStore(StoreContract):
@@ -71,13 +72,14 @@ def test_nothing_is_made_before_the_first_use(store: JSONFileStore, tmp_path: Pa
 
 
 def test_files_are_private_whatever_the_umask(path: Path, store: JSONFileStore, tmp_path: Path) -> None:
-    """With umask 000 the folder has mode 0700, the file and its lock 0600, and nothing else is left there."""
+    """With umask 000 the folder has mode 0700, the file and its locks 0600, and nothing else is left there."""
     with disk.umask(0):
         store.create(KEY, b"data", expires_at=FOREVER)
     assert disk.modes(tmp_path) == {
         "kept": 0o700,
         "kept/sessions.json": 0o600,
         "kept/sessions.json.lock": 0o600,
+        "kept/sessions.json.lock.queue": 0o600,
     }
 
 
@@ -268,7 +270,7 @@ def test_a_full_disk_is_an_outage_that_changes_nothing(path: Path, store: JSONFi
         with pytest.raises(StoreUnavailable, match="too large"):
             store.create(OTHER, b"x" * 5_000, expires_at=FOREVER)
     assert path.read_bytes() == before
-    assert sorted(file.name for file in path.parent.iterdir()) == ["sessions.json", "sessions.json.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == FILES
     assert isinstance(store.replace(KEY, b"x" * 5_000, expect=version, expires_at=FOREVER), int)
 
 
@@ -312,4 +314,4 @@ def test_killed_writers_tear_and_lose_nothing(path: Path, store: JSONFileStore) 
     assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}
     store.create(KEY, b"data", expires_at=FOREVER)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["sessions.json", "sessions.json.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == FILES

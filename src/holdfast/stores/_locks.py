@@ -20,7 +20,7 @@ except ImportError as error:
 
 @contextmanager
 def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
-    """Hold the lock that the file at *path* stands for. The file is made when missing, and stays.
+    """Hold the lock that the file at *path* stands for. Two files, *path* and ``<path>.queue``, are made and stay.
 
     Not reentrant. The system releases the lock of a process that dies.
 
@@ -30,19 +30,23 @@ def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
 
     Raises:
         StoreUnavailable: Others held the lock all that time.
-        OSError: The file cannot be made.
+        OSError: A file cannot be made.
     """
-    descriptor = _acquire(path, time.monotonic() + timeout)
+    deadline = time.monotonic() + timeout
+    # Whoever waits next in line holds the queue, so that one who locks again and again cannot pass the others by.
+    queue = _acquire(path.with_name(f"{path.name}.queue"), deadline, pause=0.01)
+    try:
+        descriptor = _acquire(path, deadline, pause=0.001)
+    finally:
+        _release(queue)
     try:
         yield
     finally:
-        # A child forked meanwhile has the descriptor too, so that closing it would not be enough.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        _release(descriptor)
 
 
-def _acquire(path: Path, deadline: float) -> int:
-    pause = 0.0005
+def _acquire(path: Path, deadline: float, *, pause: float) -> int:
+    wait = 0.0005
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -54,8 +58,14 @@ def _acquire(path: Path, deadline: float) -> int:
         os.close(descriptor)
         if time.monotonic() > deadline:
             raise StoreUnavailable(f"sessions in {path.parent} cannot be used: others hold the lock")
-        time.sleep(pause)
-        pause = min(pause * 2, 0.01)
+        time.sleep(wait)
+        wait = min(wait * 2, pause)
+
+
+def _release(descriptor: int) -> None:
+    # A child forked meanwhile has the descriptor too, so that closing it would not be enough.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _is_ours(descriptor: int, path: Path) -> bool:
