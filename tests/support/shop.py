@@ -5,19 +5,40 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request, stream_with_context
 
 from holdfast.flask import Session, session
+from holdfast.record import Conflict, Gone, Version
+from holdfast.stores.sqlite import SQLiteStore
+
+
+class CarelessStore(SQLiteStore):
+    """A store that writes over whatever is there, as most session libraries do."""
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        """Write whatever the version is."""
+        record = self.load(key)
+        if record is None:
+            return Gone()
+        return super().replace(key, data, expect=record.version, expires_at=expires_at, owner=owner)
 
 
 def create_app() -> Flask:
-    """Return the application."""
+    """Return the application. A ``careless:`` URL is a SQLite file, used carelessly."""
     app = Flask("shop", static_folder=None)
     app.config.update(SECRET_KEY="not a secret", **json.loads(os.environ["HOLDFAST_SHOP"]))
+    scheme, _, path = app.config["SESSION_STORE"].partition(":")
+    if scheme == "careless":
+        app.config["SESSION_STORE"] = CarelessStore(Path(path))
     Session(app)
-    for view in (noop, data, put, hit, append, login, logout, rotate, slow, fail, stream):
+    views: list[Callable[[], Any]] = [noop, data, put, hit, append, login, logout, rotate, slow, fail, stream]
+    for view in views:
         app.add_url_rule(f"/{view.__name__}", view_func=view, methods=["GET", "POST"])
     return app
 

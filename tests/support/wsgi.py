@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _TESTS = Path(__file__).parents[1]
+_APP = "support.shop:create_app()"
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,10 @@ class Server:
 def served(store: str, *, workers: int = 2, threads: int = 8, **config: Any) -> Iterator[Server]:
     """Serve `support.shop` by gunicorn with *workers* processes, on the store at a URL, while the block runs."""
     settings = {"SESSION_STORE": store, **config}
-    command = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
+    options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *command, "support.shop:create_app()"],
+            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, _APP],
             env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": str(_TESTS)},
             pass_fds=[listener.fileno()],
         )
