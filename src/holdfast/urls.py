@@ -30,12 +30,14 @@ class _Row(NamedTuple):
 _STORES: dict[str, _Row] = {
     "file": _Row("holdfast.stores.files:FileStore"),
     "json": _Row("holdfast.stores.jsonfile:JSONFileStore"),
+    "memcached": _Row("holdfast.stores.memcached:MemcachedStore", "memcached"),
     "memory": _Row("holdfast.stores.memory:MemoryStore"),
     "redis": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "redis+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "rediss": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "rediss+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "sqlite": _Row("holdfast.stores.sqlite:SQLiteStore"),
+    **dict.fromkeys(("mariadb+*", "mysql+*", "postgresql+*", "sqlite+*"), _Row("holdfast.stores.sql:SQLStore", "sql")),
     "unix": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "valkey": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "valkey+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
@@ -47,14 +49,14 @@ _STORES: dict[str, _Row] = {
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
 
 
-def open_store(url: str, *, root: Path, clock: Clock = system_clock) -> Store:
+def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock) -> Store:
     """Return the store that *url* names. Nothing is opened before its first use.
 
     Args:
         url: Such as ``sqlite:///sessions.db``. In ``sqlite``, ``file`` and ``json`` URLs three slashes begin a path
             relative to *root*, and four an absolute one. Percent-escapes are decoded. Options follow a question mark,
             as in ``sqlite:///sessions.db?timeout=2``.
-        root: The folder that relative paths start from, the application's instance folder.
+        root: The folder that relative paths start from: an application's instance folder. Default: the current one.
         clock: Tells the time in milliseconds since the epoch.
 
     Raises:
@@ -71,8 +73,8 @@ def open_store(url: str, *, root: Path, clock: Clock = system_clock) -> Store:
         module, _, name = row.target.partition(":")
         store_class = getattr(importlib.import_module(module), name)
         address, options = _split(url, scheme, getattr(store_class, "url_options", None))
-        store: Store = store_class.from_url(address, root=root, clock=clock, **options)
-    except ImportError as error:
+        store: Store = store_class.from_url(address, root=Path(root), clock=clock, **options)
+    except ModuleNotFoundError as error:
         fix = f": pip install 'holdfast[{row.extra}]'" if row.extra else ""
         driver = error.name or "a driver"
         raise ConfigurationError(
