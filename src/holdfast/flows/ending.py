@@ -88,10 +88,10 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
     over: set[str] = set()
     while True:
         known = len(over)
-        listed = set((yield KeysOf(owner))) - over
+        listed = [key for key in (yield KeysOf(owner)) if key not in over]
         keep = yield from _present_key(keep)
-        for key in sorted(listed - {keep}):
-            record = yield Load(key)
+        for key in listed:
+            record = (yield Load(key)) if key != keep else None
             if record is None:  # an index may know keys that hold nothing, or nothing yet
                 continue
             over.add(key)
