@@ -61,8 +61,7 @@ class HoldfastInterface(SessionInterface):
         if response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]:
             session.abandon()
         was_permanent = session.was_permanent
-        due = session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
-        refresh = due or session.stale_cookie or (session.opened is not None and session.opened.deliver)
+        refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
         overtaken = self.manager.clock() - session.loaded_at >= _OVERTAKEN
         session.settled = False
         try:

@@ -11,7 +11,7 @@ from holdfast.envelope import Fate, Tombstone, encode
 from holdfast.errors import StoreUnavailable
 from holdfast.flows.context import Context
 from holdfast.flows.ending import ended_meanwhile
-from holdfast.flows.saving import dropped, pause, reconcile, save, still_contested
+from holdfast.flows.saving import dropped, reconcile, save, still_contested
 from holdfast.operations import Create, Delete, Flow, Load, Move, Replace
 from holdfast.record import Conflict, Gone, Version
 from holdfast.session import Loaded, Opened, Outcome, ServerSession
@@ -28,13 +28,12 @@ def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Out
         if not isinstance(answer, Conflict | Gone):
             moved.version = answer
             return (yield from _moved(context, session, loaded, moved))
-        theirs = yield from reconcile(context, session, loaded, answer)
+        theirs = yield from reconcile(context, session, loaded, answer, attempt)
         if theirs is None:
             return dropped(context, session)
         if renewal and theirs.key != loaded.key:
             return (yield from save(context, session, theirs))
         loaded = theirs
-        yield pause(attempt)
     raise still_contested()
 
 

@@ -33,14 +33,13 @@ def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: b
         answer = yield from _write(context, session, loaded, payload)
         if not isinstance(answer, Conflict | Gone):
             return Outcome("merged" if attempt else "saved", answer.cookie)
-        theirs = yield from reconcile(context, session, loaded, answer)
+        theirs = yield from reconcile(context, session, loaded, answer, attempt)
         if theirs is None:
             return dropped(context, session)
         loaded = theirs
         payload = context.codec.dumps(session.data)
         if _unchanged(context, session, loaded, payload):
             return Outcome("merged", "keep")
-        yield pause(attempt)
     raise still_contested()
 
 
@@ -89,17 +88,24 @@ def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due
     return Outcome("unchanged", "keep")
 
 
-def reconcile(context: Context, session: ServerSession, loaded: Loaded, answer: Conflict | Gone) -> Flow[Loaded | None]:
+def reconcile(
+    context: Context, session: ServerSession, loaded: Loaded, answer: Conflict | Gone, attempt: int
+) -> Flow[Loaded | None]:
     """Merge into the session what another request stored first, and return that as what to build on.
 
     Returns None when the session is over. A renewal is followed to the new token; a rotation is the end of the old id.
+    From the second *attempt* on it waits first, to let the others pass.
 
     Raises:
         SessionConflict: The policy is not to merge.
     """
     if isinstance(answer, Gone):
         return None
-    found = yield from resolve(context, loaded.token, answer.current or (yield Load(loaded.key)))
+    current = answer.current
+    if attempt:
+        yield _pause(attempt)
+        current = None  # what the conflict brought along is old by now
+    found = yield from resolve(context, loaded.token, current or (yield Load(loaded.key)))
     if isinstance(found, Refusal):
         if found.reason == "superseded":
             context.emit(events.superseded, handle=loaded.key)
@@ -129,7 +135,7 @@ def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: di
     return merged
 
 
-def pause(attempt: int) -> Pause:
+def _pause(attempt: int) -> Pause:
     """Return how long to wait before the next try: longer each time, at most 50 ms, never twice the same."""
     return Pause(random.uniform(0, min(2**attempt, 50)))  # noqa: S311  # jitter, not a secret
 
