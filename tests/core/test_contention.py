@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from holdfast.flows import commit
 from holdfast.manager import Manager
-from holdfast.operations import Move, Pause, Replace
-from holdfast.session import Opened, ServerSession
+from holdfast.operations import Flow, Move, Pause, Replace
+from holdfast.session import Opened, Outcome, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
@@ -23,6 +25,26 @@ class Request(ServerSession):
     def load(self) -> Opened:
         """Look the token up."""
         return self._manager.open(self._token)
+
+
+def carried_out(flow: Flow[Outcome], manager: Manager, disturb: Callable[[], None]) -> tuple[int, int]:
+    """Carry *flow* out, disturbed before its first two tries and in every wait; return how many of each there were."""
+    tries, waits, result = 0, 0, None
+    while True:
+        try:
+            operation = flow.send(result)
+        except StopIteration:
+            return tries, waits
+        if isinstance(operation, Pause):
+            waits += 1
+            disturb()
+            result = None
+            continue
+        if isinstance(operation, Replace | Move):
+            tries += 1
+            if tries <= 2:
+                disturb()
+        result = operation.run(manager.store)
 
 
 @pytest.mark.parametrize("rotates", [False, True], ids=["save", "rotate"])
@@ -44,19 +66,5 @@ def test_a_write_by_others_during_every_wait_does_not_starve_a_save(rotates: boo
     session.apply("mine", lambda count: count + 1)
     if rotates:
         session.rotate()
-    flow, tries, waits = commit(manager.context, session), 0, 0
-    operation = next(flow)
-    with pytest.raises(StopIteration):
-        while True:
-            if isinstance(operation, Pause):
-                waits += 1
-                others_write()
-                operation = flow.send(None)
-                continue
-            if isinstance(operation, Replace | Move):
-                tries += 1
-                if tries <= 2:
-                    others_write()
-            operation = flow.send(operation.run(manager.store))
-    assert (tries, waits) == (3, 1)
+    assert carried_out(commit(manager.context, session), manager, others_write) == (3, 1)
     assert session.data == {"mine": 1, "theirs": 3}
