@@ -1,27 +1,34 @@
-"""The Redis store: the contract on a real server, and what it alone promises."""
+"""The Redis store on one server: the contract, and what it alone promises."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.servers import Server
+import redis
+import valkey
+from support.keyspace import counted, prefix_of
+from support.servers import Server, start_redis
+from support.web import Web
 
 from holdfast.clock import Clock
+from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.flask import session
+from holdfast.record import Conflict, Gone
 from holdfast.store import Store
-from holdfast.stores.redis import RedisClusterStore
-from holdfast.testing import Fault, Link, StoreContract
+from holdfast.stores.redis import RedisStore, store_on
+from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.urls import open_store
 
 pytestmark = pytest.mark.redis
 
-
-def prefix_of(place: Path) -> str:
-    """Return a prefix that no other test has."""
-    return f"test-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}:"
+SENTINEL: Any = redis.Sentinel
+VALKEY: Any = valkey.Valkey
+KEY, OTHER = "ab" * 32, "cd" * 32
+HOUR = 3_600_000
 
 
 class TestRedisStore(StoreContract):
@@ -47,3 +54,357 @@ class TestRedisStore(StoreContract):
     def disturb(self, fault: Fault, store: Store, place: Path) -> AbstractContextManager[object]:
         """Disturb the link."""
         return self.link.disturb(fault)
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> str:
+    """Return the prefix of this test's keys."""
+    return prefix_of(tmp_path)
+
+
+@pytest.fixture
+def client(redis_server: Server) -> Iterator[Any]:
+    """Return a client on the socket of the server."""
+    with closing(redis.Redis.from_url(redis_server.url)) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return the clock of the store."""
+    return FakeClock()
+
+
+@pytest.fixture
+def store(client: Any, prefix: str, clock: FakeClock) -> RedisStore:
+    """Return a store on the client."""
+    return RedisStore(client, prefix=prefix, clock=clock)
+
+
+@pytest.fixture
+def web(store: RedisStore) -> Web:
+    """Return an application on the store whose browser has a session."""
+    web = Web(SESSION_STORE=store)
+    web.put(cart=[1])
+    return web
+
+
+def test_a_request_costs_what_it_must(web: Web, client: Any) -> None:
+    """The server counts no command for an untouched session, one for a read, two for a write, one for a first write."""
+
+    def cost(action: Any, **request: Any) -> dict[str, int]:
+        with counted(client) as counts:
+            web.do(action, **request)
+        return counts
+
+    def first() -> None:
+        session["cart"] = [1]
+
+    inside = {"getrange": 1, "set": 1}
+    assert cost(lambda: None) == {}
+    assert cost(lambda: session.get("cart")) == {"get": 1}
+    assert cost(lambda: session["cart"].append(2)) == {"get": 1, "evalsha": 1, **inside}
+    assert cost(first, browser=web.app.test_client()) == {"evalsha": 1, **inside}
+
+
+def test_a_login_and_a_rotation_are_one_script(store: RedisStore, client: Any, clock: FakeClock) -> None:
+    """Making a record that has an owner is one command, index entry and all, and so is giving it a new key."""
+    costs: list[dict[str, int]] = []
+    for owner in ("eve", "ada"):  # the first time, the server does not know the scripts yet
+        expires_at = clock() + HOUR
+        with counted(client) as cost:
+            version = store.create(KEY, b"data", expires_at=expires_at, owner=owner)
+        costs.append(cost)
+        assert version is not None
+        with counted(client) as cost:
+            store.move(KEY, OTHER, b"", b"", expect=version, expires_at=expires_at, grace_until=expires_at, owner=owner)
+        costs.append(cost)
+        assert store.keys_of(owner) == [OTHER]
+        store.delete(KEY)
+        store.delete(OTHER)
+    entry = {"zadd": 1, "zscore": 1, "zrange": 1, "zremrangebyscore": 1, "pexpire": 1}
+    assert costs[-2:] == [
+        {"evalsha": 1, "getrange": 1, "set": 1, **entry},
+        {"evalsha": 1, "getrange": 2, "set": 2, "zrem": 1, **entry},
+    ]
+
+
+def test_saves_and_touches_leave_the_index_alone(store: RedisStore, client: Any, clock: FakeClock) -> None:
+    """The index is written anew only when a record comes to live a quarter longer than it was listed for."""
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    assert version is not None
+    with counted(client) as counts:
+        answer = store.replace(KEY, b"data", expect=version, expires_at=clock() + HOUR, owner="ada")
+        assert not isinstance(answer, Conflict | Gone)
+        assert store.touch(KEY, expires_at=clock() + HOUR + HOUR // 4) is True
+    assert "zadd" not in counts
+    with counted(client) as counts:
+        assert store.touch(KEY, expires_at=clock() + 2 * HOUR) is True
+    assert counts["zadd"] == 1
+
+
+def test_the_server_forgets_after_the_application(
+    store: RedisStore, client: Any, prefix: str, clock: FakeClock
+) -> None:
+    """Records and indexes expire by themselves, some minutes after the last record in them does, or was touched to."""
+    store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    store.touch(KEY, expires_at=clock() + 2 * HOUR)
+    assert 2 * HOUR < client.pttl(prefix + KEY) < 2 * HOUR + 600_000
+    assert 2 * HOUR < client.pttl(f"{prefix}owner:ada") < 3 * HOUR
+    store.delete(KEY)
+    assert list(client.scan_iter(prefix + "*")) == []
+
+
+def test_a_record_that_lost_its_expiry_still_expires(
+    store: RedisStore, client: Any, prefix: str, clock: FakeClock
+) -> None:
+    """The application's clock decides: without a time to live at the server, a record is over when it should be."""
+    store.create(KEY, b"data", expires_at=clock() + HOUR)
+    client.persist(prefix + KEY)
+    clock.advance_ms(HOUR)
+    assert store.load(KEY) is None
+    assert store.create(KEY, b"new", expires_at=clock() + HOUR) is not None
+
+
+def test_an_index_sheds_what_has_long_expired(store: RedisStore, client: Any, prefix: str, clock: FakeClock) -> None:
+    """A new entry takes the expired ones along, and not those of records that were touched."""
+    keys = [f"{number:064x}" for number in range(4)]
+    for key in keys[:3]:
+        store.create(key, b"data", expires_at=clock() + HOUR, owner="ada")
+    store.touch(keys[0], expires_at=clock() + 9 * HOUR)
+    clock.advance_ms(2 * HOUR)
+    store.create(keys[3], b"data", expires_at=clock() + HOUR, owner="ada")
+    assert client.zrange(f"{prefix}owner:ada", 0, -1) == [keys[3].encode(), keys[0].encode()]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"1", b"garbage", b"{}", b"1" + b"x" * 16 + b"y" * 100])
+def test_what_is_no_record_counts_as_a_damaged_one(
+    store: RedisStore, client: Any, prefix: str, clock: FakeClock, garbage: bytes
+) -> None:
+    """Bytes that Holdfast did not write load as a record of no data, which can be replaced, deleted, not created."""
+    client.set(prefix + KEY, garbage)
+    record = store.load(KEY)
+    assert record is not None
+    assert (record.data, record.owner) == (b"", None)
+    if garbage:
+        assert store.create(KEY, b"data", expires_at=clock() + HOUR) is None
+        assert isinstance(store.replace(KEY, b"data", expect=b"0" * 16, expires_at=clock() + HOUR), Conflict)
+        assert store.touch(KEY, expires_at=clock() + HOUR) is True
+        assert not isinstance(
+            store.replace(KEY, b"data", expect=record.version, expires_at=clock() + HOUR), Conflict | Gone
+        )
+        assert store.delete(KEY) is True
+
+
+@pytest.mark.parametrize("kind", ["list", "hash", "set", "zset"])
+def test_a_value_of_another_type_is_no_fault(web: Web, client: Any, prefix: str, kind: str) -> None:
+    """Under a key with a list, a hash or a set the request is anonymous, is told why, and can begin a new session."""
+    (name,) = client.scan_iter(prefix + "*")
+    client.delete(name)
+    {
+        "list": lambda: client.rpush(name, "a"),
+        "hash": lambda: client.hset(name, "a", "b"),
+        "set": lambda: client.sadd(name, "a"),
+        "zset": lambda: client.zadd(name, {"a": 1}),
+    }[kind]()
+    seen: list[Any] = []
+    assert web.do(lambda: seen.append(dict(session))).status_code == 200
+    assert seen == [{}]
+    assert ("rejected", {"reason": "corrupt"}) in web.heard
+    web.put(cart=[2])
+    assert web.do(lambda: seen.append(dict(session))).status_code == 200
+    assert seen[-1] == {"cart": [2]}
+
+
+def test_scripts_are_loaded_again_when_the_server_forgot_them(store: RedisStore, client: Any, clock: FakeClock) -> None:
+    """After a restart or SCRIPT FLUSH the next save works."""
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR)
+    assert version is not None
+    client.script_flush()
+    assert not isinstance(store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR), Conflict | Gone)
+
+
+def test_a_repeated_write_is_recognised(store: RedisStore, client: Any, clock: FakeClock) -> None:
+    """A client that sends a write again, because its answer was lost, is told that it succeeded, not that it lost."""
+    seen = []
+    script_of = client.register_script
+
+    class Twice:
+        def __init__(self, code: bytes) -> None:
+            self.script = script_of(code)
+
+        def __call__(self, names: list[bytes], arguments: list[Any]) -> Any:
+            seen.append(self.script(names, arguments))
+            return self.script(names, arguments)
+
+    client.register_script = Twice
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    assert version is not None
+    newer = store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR, owner="ada")
+    assert not isinstance(newer, Conflict | Gone)
+    times = {"expires_at": clock() + HOUR, "grace_until": clock() + HOUR}
+    moved = store.move(KEY, OTHER, b"moved", b"dead", expect=newer, owner="ada", **times)
+    record = store.load(OTHER)
+    assert record is not None
+    assert record.version == moved
+    assert len(seen) == 3
+
+
+def test_leaving_an_index_undoes_no_later_entry(store: RedisStore, prefix: str, client: Any, clock: FakeClock) -> None:
+    """An owner changed away and back is listed, though whoever changed it away cleans up last."""
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    other = RedisStore(client, prefix=prefix, clock=clock)
+    leave = store._leave
+
+    def late(answer: Any, key: str, now: bytes) -> None:
+        record = other.load(KEY)
+        assert record is not None
+        other.replace(KEY, b"data", expect=record.version, expires_at=clock() + HOUR, owner="ada")
+        leave(answer, key, now)
+
+    store._leave = late  # type: ignore[method-assign]
+    assert version is not None
+    store.replace(KEY, b"data", expect=version, expires_at=clock() + HOUR, owner="bob")
+    assert store.keys_of("ada") == [KEY]
+    assert store.keys_of("bob") == []
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """Return a server whose settings this test alone may change."""
+    server = start_redis()
+    yield server
+    server.stop()
+
+
+def test_a_full_server_refuses_saves_and_lets_sessions_end(own_server: Server, clock: FakeClock) -> None:
+    """Out of memory, a write is StoreUnavailable; sessions can still be read and ended."""
+    with closing(redis.Redis.from_url(own_server.url)) as client:
+        store = RedisStore(client, clock=clock)
+        version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+        assert version is not None
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreUnavailable, match="OutOfMemoryError"):
+            store.create(OTHER, b"data", expires_at=clock() + HOUR)
+        with pytest.raises(StoreUnavailable, match="OutOfMemoryError"):
+            store.replace(KEY, b"more", expect=version, expires_at=clock() + HOUR)
+        record = store.load(KEY)
+        assert record is not None
+        assert record.version == version
+        assert store.keys_of("ada") == [KEY]
+        assert store.delete(KEY) is True
+        assert store.keys_of("ada") == []
+
+
+def test_a_wrong_password_is_unavailable_and_not_told(own_server: Server) -> None:
+    """Without the right password the server is StoreUnavailable, and no password is in the message."""
+    with closing(redis.Redis.from_url(own_server.url)) as client:
+        client.config_set("requirepass", "opensesame")
+    host = f"127.0.0.1:{own_server.address[1]}"
+    for login in ("", ":wrongword@", "ada:wrongword@"):
+        with closing(from_url(f"redis://{login}{host}")) as store:
+            with pytest.raises(StoreUnavailable) as caught:
+                store.load(KEY)
+            assert "word@" not in f"{caught.value} {caught.value.__cause__!r}"
+            assert "wrong" not in str(caught.value)
+    for login in (":opensesame@", "default:opensesame@"):
+        with closing(from_url(f"redis://{login}{host}/1")) as store:
+            assert store.load(KEY) is None
+
+
+def from_url(url: str) -> Any:
+    """Return the store at *url*."""
+    return open_store(url, root=Path())
+
+
+def test_a_replica_takes_no_saves(own_server: Server, redis_server: Server, clock: FakeClock) -> None:
+    """A server that became a replica answers a save with StoreUnavailable, not with a word about the session."""
+    with closing(redis.Redis.from_url(own_server.url)) as client:
+        store = RedisStore(client, clock=clock)
+        version = store.create(KEY, b"data", expires_at=clock() + HOUR)
+        assert version is not None
+        client.replicaof("127.0.0.1", "1")
+        with pytest.raises(StoreUnavailable, match="ReadOnlyError"):
+            store.replace(KEY, b"more", expect=version, expires_at=clock() + HOUR)
+        with pytest.raises(StoreUnavailable, match="ReadOnlyError"):
+            store.delete(KEY)
+        client.replicaof("NO", "ONE")
+        assert store.delete(KEY) is True
+
+
+class Wrapped:
+    """A client that adds something of its own to another, as tracing libraries do."""
+
+    def __init__(self, client: Any) -> None:
+        self._wrapped = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+@pytest.mark.parametrize("kind", ["redis", "resp2", "valkey", "wrapped"])
+def test_any_client_with_the_methods_will_do(redis_server: Server, prefix: str, kind: str, clock: FakeClock) -> None:
+    """Clients of redis-py and valkey-py, in both protocols, and wrapped ones work alike."""
+    library = VALKEY if kind == "valkey" else redis.Redis
+    client = library.from_url(redis_server.url, protocol=2 if kind == "resp2" else 3)
+    if kind == "wrapped":
+        client = Wrapped(client)
+    store = RedisStore(client, prefix=prefix, clock=clock)
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    assert version is not None
+    assert isinstance(store.replace(KEY, b"new", expect=b"other", expires_at=clock() + HOUR), Conflict)
+    newer = store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR, owner="ada")
+    record = store.load(KEY)
+    assert record is not None
+    assert (record.data, record.version, record.owner) == (b"new", newer, "ada")
+    assert store.keys_of("ada") == [KEY]
+    assert store.scan().items == ((KEY, record),)
+    assert store.touch(KEY, expires_at=clock() + 9 * HOUR) is True
+    assert store.confirm(KEY) is True
+    assert store.delete(KEY) is True
+    store.ping()
+    store.close()
+    assert client.ping(), "a client that was given is not closed"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("client", "problem"),
+    [
+        (object(), r"builtins.object is no Redis client, it has no get and no register_script"),
+        ("redis://127.0.0.1", r"builtins.str is no Redis client"),
+        (SENTINEL([("127.0.0.1", 1)]), r"redis.sentinel.Sentinel is no Redis client"),
+        (redis.asyncio.Redis(), r"redis.asyncio.client.Redis is asynchronous"),
+        (redis.Redis(decode_responses=True), r"redis.client.Redis has decode_responses=True"),
+        (VALKEY(decode_responses=True), r"valkey.client.Valkey has decode_responses=True"),
+    ],
+    ids=["object", "text", "sentinel", "asyncio", "decoding", "decoding valkey"],
+)
+def test_what_is_no_client_is_refused_by_its_class(client: Any, problem: str) -> None:
+    """A client that cannot do the work is an error at start-up that names its class; nothing else is used instead."""
+    with pytest.raises(ConfigurationError, match=problem):
+        store_on(client)
+
+
+def test_the_setting_of_flask_session_is_a_client(client: Any) -> None:
+    """`SESSION_TYPE` redis with a client in `SESSION_REDIS` keeps sessions there."""
+    web = Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS=client, SESSION_KEY_PREFIX="redis:")
+    with counted(client) as counts:
+        web.put(cart=[1])
+    assert counts["evalsha"] == 1
+    assert web.data() == {"cart": [1]}
+    web.do(session.clear)
+
+
+def test_without_a_client_the_default_of_flask_session_is_used() -> None:
+    """`SESSION_TYPE` redis alone means the server on 127.0.0.1:6379, asked with short timeouts."""
+    store: Any = Web(SESSION_STORE=None, SESSION_TYPE="redis").app.extensions["holdfast"].manager.store
+    settings = store._client.connection_pool.connection_kwargs
+    assert (settings["host"], settings["port"], settings["db"]) == ("127.0.0.1", 6379, 0)
+    assert (settings["socket_connect_timeout"], settings["socket_timeout"]) == (1, 2)
+
+
+def test_the_setting_is_named_when_it_is_no_client() -> None:
+    """What is in `SESSION_REDIS` and cannot be used is an error at start-up, never replaced by the default."""
+    with pytest.raises(ConfigurationError, match=r"SESSION_REDIS: builtins.dict is no Redis client"):
+        Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS={})

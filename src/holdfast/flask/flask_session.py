@@ -11,6 +11,7 @@ from flask import Flask
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.store import Store
+from holdfast.urls import open_store
 
 #: The settings that are translated here, or that have nothing left to say: tokens are always 32 bytes, and expired
 #: records are removed without ``SESSION_CLEANUP_N_REQUESTS``.
@@ -22,6 +23,7 @@ SETTINGS = {
     "SESSION_FILE_MODE",
     "SESSION_FILE_PATH",
     "SESSION_FILE_THRESHOLD",
+    "SESSION_REDIS",
 }
 
 
@@ -77,6 +79,18 @@ def _json_file(app: Flask, clock: Clock) -> Store:
     return JSONFileStore(Path(app.instance_path, path), clock=clock)
 
 
+def _redis(app: Flask, clock: Clock) -> Store:
+    client = app.config.get("SESSION_REDIS")
+    if client is None:
+        return open_store("redis://127.0.0.1:6379", root=Path(app.instance_path), clock=clock)
+    from holdfast.stores.redis import store_on
+
+    try:
+        return store_on(client, clock=clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_REDIS: {error}") from None
+
+
 def _number(app: Flask, name: str, default: int) -> int:
     value = app.config.get(name)
     if value is None:
@@ -90,4 +104,5 @@ _BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
     "null": _null,
     "filesystem": _filesystem,
     "file": _json_file,
+    "redis": _redis,
 }

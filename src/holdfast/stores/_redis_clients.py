@@ -114,9 +114,11 @@ def _settings(place: _Place, options: Mapping[str, Any]) -> dict[str, Any]:
 
     # A deletion whose answer was lost would answer False when it is repeated, though it was the one that deleted.
     settings: dict[str, Any] = {**place.login, "retry": Retry(NoBackoff(), 0)}
-    settings["socket_timeout"] = options.get("timeout", 2.0)
+    # A call that fails in a Cluster goes on to ask every node for the new layout, and waits for each.
+    patience = 0.5 if place.kind == "cluster" else 1.0
+    settings["socket_timeout"] = options.get("timeout", 2 * patience)
     if place.kind != "unix":
-        settings["socket_connect_timeout"] = options.get("connect_timeout", 1.0)
+        settings["socket_connect_timeout"] = options.get("connect_timeout", patience)
         settings["socket_keepalive"] = True
     certificates = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if place.secure:

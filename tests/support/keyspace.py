@@ -1,0 +1,30 @@
+"""A corner of a Redis server for each test, and what the server counted there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def prefix_of(place: Path) -> str:
+    """Return the prefix of the test that has the folder *place*, which no other test has."""
+    return f"test-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}:"
+
+
+@contextmanager
+def counted(client: Any) -> Iterator[dict[str, int]]:
+    """Count the commands that the server carries out inside the block, with those inside of scripts, by name."""
+    before, counts = _calls(client), dict[str, int]()
+    yield counts
+    for name, calls in _calls(client).items():
+        if calls != before.get(name, 0):
+            counts[name] = calls - before.get(name, 0)
+    counts.pop("info")
+
+
+def _calls(client: Any) -> dict[str, int]:
+    stats = client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
