@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
 from codec.samples import every_codec
 from markupsafe import Markup
+from werkzeug.local import LocalProxy
 
 from holdfast.codec import MAX_DEPTH, Codec
 from holdfast.errors import EncodeError
@@ -93,6 +96,7 @@ REFUSED = [
     (NoArray(), "", ".tolist()"),
     (numbers(), "", "list()"),
     (iter([1]), "", "list()"),
+    (itertools.chain([1]), "", "list()"),
     (bytearray(b"a"), "", "bytes()"),
     (memoryview(b"a"), "", "bytes()"),
     (1 + 2j, "", "complex"),
@@ -131,6 +135,15 @@ def test_what_cannot_be_kept_is_named(codec: Codec, value: Any, path: str, probl
     assert caught.value.path == "session['bad']" + path
     assert str(caught.value).startswith(caught.value.path + " ")
     assert problem in str(caught.value)
+
+
+@every_codec
+def test_a_proxy_is_not_looked_through(codec: Codec) -> None:
+    """A proxy such as Flask-Login's ``current_user`` is refused as the object it is, even when it stands for text."""
+    with pytest.raises(EncodeError, match=r"LocalProxy, which a session cannot keep: keep an id"):
+        codec.dumps({"user": LocalProxy(lambda: "text")})
+    with pytest.raises(EncodeError, match=r"LocalProxy and fails when it is read, with RuntimeError"):
+        codec.dumps({"user": LocalProxy(ContextVar("user"))})
 
 
 @every_codec

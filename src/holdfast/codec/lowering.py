@@ -198,7 +198,7 @@ def _advice(value: Any) -> str:
         return "keep dataclasses.asdict() of it"
     if module == "numpy":
         return "keep its .item() or its .tolist()"
-    if isinstance(value, Iterator):
+    if isinstance(value, Iterator) and module in {"builtins", "itertools"}:
         return "keep list() of it"
     if isinstance(value, (bytearray, memoryview)):
         return "keep bytes() of it"
