@@ -1,0 +1,290 @@
+"""Clients of memcached behind four calls: connections of our own, and clients that are given.
+
+Which client was given is told by its methods. Each kind is used by any number of threads, and in a forked process
+it connects anew: on a connection that two use at once, one gets the other's answers.
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+import importlib
+import inspect
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+
+
+class Cells(abc.ABC):
+    """What the store asks of memcached, in the words of pymemcache.
+
+    Whatever is raised means that the server cannot be reached, or refused. A False may also mean that an earlier
+    attempt was applied and its answer lost, where the client repeats calls by itself.
+    """
+
+    def gets(self, key: str) -> tuple[Any, Any] | None:
+        """Return the value and what `cas` needs to replace just that one; None when there is none."""
+        return _found(self._use(key, "gets"))
+
+    def add(self, key: str, value: bytes, expire: int) -> bool:
+        """Store the value where there is none. *expire* is as memcached takes it."""
+        return bool(self._use(key, "add", value, expire, noreply=False))
+
+    def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
+        """Store the value if there is one, and it is still the one that `gets` returned with *unique*."""
+        return bool(self._use(key, "cas", value, unique, expire, noreply=False))
+
+    def delete(self, key: str) -> bool:
+        """Remove the value; return whether there was one."""
+        return bool(self._use(key, "delete", noreply=False))
+
+    @abc.abstractmethod
+    def ping(self) -> None:
+        """Return if every server answers."""
+
+    def close(self) -> None:  # noqa: B027 (only connections of our own have something to close)
+        """Close what was opened here. A given client is left to whoever made it."""
+
+    @abc.abstractmethod
+    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+        """Return what the client's *method* returns for *key*."""
+
+
+class OwnConnections(Cells):
+    """Connections to *servers*, each ``host:port`` or the path of a socket, one for each thread that works at once."""
+
+    def __init__(self, servers: Iterable[str], timeout: float) -> None:
+        self._driver: Any = importlib.import_module("pymemcache")
+        self._servers = tuple(dict.fromkeys(servers))
+        self._timeout = timeout
+        # By process and server: what a parent has open is not for its children.
+        self._idle: dict[tuple[int, str], deque[Any]] = {}
+
+    def ping(self) -> None:
+        for server in self._servers:
+            self._at(server, "version")
+
+    def close(self) -> None:
+        for (process, _), idle in list(self._idle.items()):
+            if process == os.getpid():
+                _drain(idle)
+
+    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+        return self._at(_home(self._servers, key), method, key, *arguments, **named)
+
+    def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
+        idle = self._idle.setdefault((os.getpid(), server), deque())
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = self._connect(server)
+        try:
+            answer = getattr(connection, method)(*arguments, **named)
+        except BaseException:
+            # An answer that is still to come must not be the next caller's, and what is idle is as old as this one.
+            connection.close()
+            _drain(idle)
+            raise
+        idle.append(connection)
+        return answer
+
+    def _connect(self, server: str) -> Any:
+        return self._driver.Client(server, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True)
+
+
+class GivenPymemcache(Cells):
+    """A client with pymemcache's methods. One that is no pool is used by one thread at a time.
+
+    Of a ``HashClient`` only the clients for each server are used: it answers for one that fails as if nothing were
+    there, and later asks another.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._clients: dict[str, Any] = getattr(client, "clients", None) or {"": client}
+        self._pooled = all(hasattr(client, "client_pool") for client in self._clients.values())
+        self._connected_in = {os.getpid()}
+        self._turns: dict[int, threading.Lock] = {}
+
+    def ping(self) -> None:
+        for server in self._clients:
+            self._at(server, "version")
+
+    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+        return self._at(_home(self._clients, key), method, key, *arguments, **named)
+
+    def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
+        process = os.getpid()
+        turn = self._turns.setdefault(process, threading.Lock())
+        if process not in self._connected_in:
+            with turn:
+                if process not in self._connected_in:
+                    self._disconnect()
+                    self._connected_in.add(process)
+        with nullcontext() if self._pooled else turn:
+            try:
+                return getattr(self._clients[server], method)(*arguments, **named)
+            except BaseException:
+                if not self._pooled:
+                    self._disconnect()
+                raise
+
+    def _disconnect(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+
+class GivenPythonMemcached(Cells):
+    """A client with python-memcached's methods, which has connections of its own in each thread.
+
+    It tells an outage only by marking servers as dead. Then it would ask no one, or another server, for half a minute.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._mine = threading.local()
+
+    def gets(self, key: str) -> tuple[Any, Any] | None:
+        # The client keeps the unique ids of cas to itself, under its own names of the keys.
+        with self._cas_ids({}) as ids:
+            value = self._use(key, "gets")
+        return (value, ids) if ids else None
+
+    def add(self, key: str, value: bytes, expire: int) -> bool:
+        return bool(self._use(key, "add", value, expire))
+
+    def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
+        with self._cas_ids(unique):
+            return bool(self._use(key, "cas", value, expire))
+
+    def delete(self, key: str) -> bool:
+        return bool(self._use(key, "delete"))
+
+    def ping(self) -> None:
+        self._call("get_stats")
+
+    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+        return self._call(method, key, *arguments, **named)
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        client = self._client
+        if getattr(self._mine, "process", None) != os.getpid():
+            client.disconnect_all()
+            self._mine.process = os.getpid()
+        client.forget_dead_hosts()
+        try:
+            answer = getattr(client, method)(*arguments, **named)
+        except BaseException:
+            client.disconnect_all()
+            raise
+        if any(server.deaduntil for server in client.servers):
+            raise ConnectionError("a memcached server does not answer")
+        return answer
+
+    @contextmanager
+    def _cas_ids(self, ids: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        client = self._client
+        kept = client.cache_cas, client.cas_ids
+        client.cache_cas, client.cas_ids = True, ids
+        try:
+            yield ids
+        finally:
+            client.cache_cas, client.cas_ids = kept
+
+
+class GivenPylibmc(Cells):
+    """A client with pylibmc's methods. Each thread uses a clone of it, until a call fails.
+
+    A failed connection may look as if there were no value; the call after that one is refused.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._mine = threading.local()
+
+    def gets(self, key: str) -> tuple[Any, Any] | None:
+        while True:
+            found = _found(self._use(key, "gets"))
+            if found or self._use(key, "get") is None:
+                return found
+
+    def add(self, key: str, value: bytes, expire: int) -> bool:
+        return bool(self._use(key, "add", value, expire))
+
+    def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
+        try:
+            return bool(self._use(key, "cas", value, unique, expire))
+        except Exception as error:
+            if type(error).__name__ == "NotFound":
+                return False
+            raise
+
+    def delete(self, key: str) -> bool:
+        return bool(self._use(key, "delete"))
+
+    def ping(self) -> None:
+        self._call("get_stats")
+
+    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+        # Of a text, pylibmc 1.6.3's `gets` frees the bytes too early, and may ask for the key of another thread.
+        return self._call(method, key.encode(), *arguments, **named)
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        process, clone = getattr(self._mine, "clone", (0, None))
+        if process != os.getpid():
+            _inherited.append(clone)
+            clone = self._client.clone()
+            clone.behaviors = {"cas": True, "tcp_nodelay": True, "auto_eject": False}
+            self._mine.clone = os.getpid(), clone
+        try:
+            return getattr(clone, method)(*arguments, **named)
+        except BaseException:
+            self._mine.clone = 0, None
+            raise
+
+
+# A clone says goodbye to its server when it is disposed of, and a parent still uses the connection.
+_inherited: list[Any] = []
+
+
+def cells_of(client: Any) -> Cells:
+    """Return *client* behind the four calls.
+
+    Raises:
+        ConfigurationError: It lacks a method, is asynchronous, or hides outages. The message names its class.
+    """
+    kind = f"{type(client).__module__}.{type(client).__qualname__}"
+    missing = [name for name in ("gets", "add", "cas", "delete") if not callable(getattr(client, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"{kind} is no memcached client, it has no {' and no '.join(missing)}: give a client of pymemcache, "
+            "pylibmc or python-memcached, or a URL such as memcached://127.0.0.1:11211"
+        )
+    if inspect.iscoroutinefunction(client.gets):
+        raise ConfigurationError(f"{kind} is asynchronous: give a client that is not")
+    if getattr(client, "ignore_exc", False):
+        raise ConfigurationError(
+            f"{kind} has ignore_exc=True, with which an outage would end every session: make the client without it"
+        )
+    if callable(getattr(client, "forget_dead_hosts", None)):
+        return GivenPythonMemcached(client)
+    return GivenPylibmc(client) if callable(getattr(client, "clone", None)) else GivenPymemcache(client)
+
+
+def _home(servers: Iterable[str], key: str) -> str:
+    """Return the one of *servers* where *key* is: most keys keep theirs when a server is added or taken away."""
+    return max(servers, key=lambda server: hashlib.blake2b(f"{server} {key}".encode(), digest_size=8).digest())
+
+
+def _found(answer: tuple[Any, Any]) -> tuple[Any, Any] | None:
+    return None if answer[1] is None else answer
+
+
+def _drain(idle: deque[Any]) -> None:
+    with suppress(IndexError):
+        while True:
+            idle.pop().close()

@@ -1,0 +1,234 @@
+"""Sessions in memcached: fast, shared, and only as lasting as its memory.
+
+A value is a format byte, the version, the expiry, the length of the owner and one (0 without an owner), the end of the
+key, the owner, the data. The version is the store's own: memcached's changes with every touch, and is not told to
+whoever stores a value. It is only used to make a step atomic.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
+from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.stores._memcached_clients import OwnConnections, cells_of
+
+_HEAD = struct.Struct(">BQqI8s")
+_FORMAT = 1
+# How many milliseconds what has expired is kept, so that no clock but the application's decides about expiry.
+_MARGIN = 300_000
+# Beyond this many seconds memcached takes an expiry as a time since the epoch, of which it knows 31 bits.
+_LONGEST_SPAN = 30 * 86_400
+_LAST_SECOND = 2**31 - 1
+# How often a step is tried that others keep coming in between.
+_ATTEMPTS = 100
+# A call that fails sooner, in seconds, met a closed connection; a later one waited for an answer.
+_AT_ONCE = 0.1
+
+
+class MemcachedStore:
+    """Keeps records in one memcached server or in several, each record in one of them.
+
+    There is no index by owner and no scan: memcached cannot list what it holds. It forgets everything when it is
+    restarted, and the least recently used when its memory is full.
+
+    Args:
+        client: Such as ``pymemcache.PooledClient``, ``pylibmc.Client`` or python-memcached's ``memcache.Client``.
+            Whoever made it closes it.
+        max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, is for the
+            data and some 120 bytes more. Default: 1,000,000.
+        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
+            that a few minutes later.
+
+    Raises:
+        ConfigurationError: The client lacks a method, is asynchronous, or hides outages.
+    """
+
+    #: The options of a URL.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"timeout": float, "max_bytes": int}
+
+    def __init__(self, client: Any, *, max_bytes: int = 1_000_000, clock: Clock = system_clock) -> None:
+        self._cells = client if isinstance(client, OwnConnections) else cells_of(client)
+        self._max_bytes = max_bytes
+        self._clock = clock
+        # What this thread read last, so that a save or a touch after a load is one step. `cas` tells if it is outdated.
+        self._seen = threading.local()
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 2.0, max_bytes: int = 1_000_000
+    ) -> MemcachedStore:
+        """Return the store at *url*, whatever *root* is. Nothing is connected yet.
+
+        *timeout* is how many seconds the server is given for each answer.
+        """
+        del root
+        return cls(OwnConnections(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
+
+    def load(self, key: str, /) -> Record | None:
+        found = self._look(key)
+        return found.record if found else None
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        record = Record(data, secrets.randbits(64), expires_at, owner)
+        for _ in range(_ATTEMPTS):
+            if self._write("add", key, record):
+                return record.version
+            found = self._look(key, expired=True)
+            if found is None:
+                continue
+            if found.record.version == record.version:
+                return record.version
+            if found.record.expires_at > self._clock():
+                return None
+            if self._write("cas", key, record, found.unique):
+                return record.version
+        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        record = Record(data, secrets.randbits(64), expires_at, owner)
+        found = self._remembered(key)
+        if found is None or found.record.version != expect:
+            found = self._look(key, expired=True)
+        for _ in range(_ATTEMPTS):
+            # The first attempt may have been applied, and its answer lost.
+            if found is not None and found.record.version == record.version:
+                return record.version
+            if found is None or found.record.expires_at <= self._clock():
+                return Gone()
+            if found.record.version != expect:
+                return Conflict(found.record)
+            if self._write("cas", key, record, found.unique):
+                return record.version
+            found = self._look(key, expired=True)
+        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        found = self._remembered(key)
+        if found is None or expires_at <= found.record.expires_at:
+            found = self._look(key)
+        for _ in range(_ATTEMPTS):
+            if found is None or expires_at <= found.record.expires_at:
+                return found is not None
+            old = found.record
+            if self._write("cas", key, Record(old.data, old.version, expires_at, old.owner), found.unique):
+                return True
+            found = self._look(key)
+        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+
+    def delete(self, key: str, /) -> bool:
+        found = self._look(key, expired=True)
+        deleted = found is not None and self._ask("delete", key)
+        return found is not None and deleted and found.record.expires_at > self._clock()
+
+    def ping(self) -> None:
+        """Return if every server answers; raise `StoreUnavailable` if one does not."""
+        self._ask("ping")
+
+    def close(self) -> None:
+        self._cells.close()
+
+    def _look(self, key: str, *, expired: bool = False) -> _Found | None:
+        """Return the record under *key* if it is live, or also if it is *expired*, and remember it."""
+        answer = self._ask("gets", key)
+        found = None if answer is None else _Found(_record(key, answer[0], self._clock()), answer[1])
+        self._seen.last = key, found
+        return found if found and (expired or found.record.expires_at > self._clock()) else None
+
+    def _remembered(self, key: str) -> _Found | None:
+        """Return the live record that this thread read last, once, if it was under *key*."""
+        seen: tuple[str, _Found | None] = getattr(self._seen, "last", ("", None))
+        self._seen.last = "", None
+        found = seen[1] if seen[0] == key else None
+        return found if found and found.record.expires_at > self._clock() else None
+
+    def _write(self, method: str, key: str, record: Record, *unique: Any) -> bool:
+        size = len(record.data)
+        if size > self._max_bytes:
+            raise RecordTooLarge(size, self._max_bytes)
+        stored: bool = self._ask(method, key, _value(key, record), self._expire(record.expires_at), *unique, size=size)
+        return stored
+
+    def _expire(self, expires_at: int) -> int:
+        """Return *expires_at*, and the margin, as memcached takes it. It is never 0, which would mean for ever."""
+        seconds = -(-(max(0, expires_at - self._clock()) + _MARGIN) // 1000)
+        # A time since the epoch is compared with the server's clock, whatever ours says.
+        return seconds if seconds <= _LONGEST_SPAN else min(int(time.time()) + seconds, _LAST_SECOND)
+
+    def _ask(self, method: str, *arguments: Any, size: int = 0) -> Any:
+        """Return what the client answers. What met a closed connection is asked again, where that does no harm."""
+        for is_last in (method == "delete", True):
+            start = time.monotonic()
+            try:
+                return getattr(self._cells, method)(*arguments)
+            except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
+                if type(error).__name__ == "TooBig" or "too large" in str(error):
+                    # The server does not tell its limit.
+                    raise RecordTooLarge(size, size - 1) from error
+                if is_last or time.monotonic() - start > _AT_ONCE:
+                    raise StoreUnavailable(f"memcached did not do what it was asked: {type(error).__name__}") from error
+        raise AssertionError  # the last attempt returns or raises
+
+
+class _Found(NamedTuple):
+    """A record, and what memcached needs to replace just that one."""
+
+    record: Record
+    unique: Any
+
+
+def store_on(client: Any, *, clock: Clock = system_clock) -> MemcachedStore:
+    """Return a store on *client*.
+
+    Raises:
+        ConfigurationError: It cannot be used; the message names its class.
+    """
+    return MemcachedStore(client, clock=clock)
+
+
+def _value(key: str, record: Record) -> bytes:
+    owner = b"" if record.owner is None else record.owner.encode()
+    size = 0 if record.owner is None else len(owner) + 1
+    head = _HEAD.pack(_FORMAT, record.version, record.expires_at, size, bytes.fromhex(key[-16:]))
+    return b"".join((head, owner, record.data))
+
+
+def _record(key: str, value: Any, now: int) -> Record:
+    if not isinstance(value, bytes) or len(value) < _HEAD.size or value[0] != _FORMAT:
+        return Record(b"", b"", now + _MARGIN)
+    _, version, expires_at, size, end_of_key = _HEAD.unpack_from(value)
+    if end_of_key != bytes.fromhex(key[-16:]):
+        raise StoreUnavailable(
+            "the memcached client answered with the value of another key: is it used by two at once?"
+        )
+    start = _HEAD.size + max(0, size - 1)
+    owner = value[_HEAD.size : start].decode(errors="replace") if size else None
+    return Record(value[start:], version, expires_at, owner)
+
+
+def _servers(url: str) -> list[str]:
+    hosts = url.partition("://")[2]
+    if hosts.startswith("/"):
+        return [unquote(hosts)]
+    servers = [_server(text) for text in hosts.removesuffix("/").split(",")]
+    if None in servers:
+        raise ConfigurationError(
+            "the memcached URL is not valid: write memcached://host[:port],host[:port] or memcached:///path/of/a/socket"
+        )
+    return [server for server in servers if server]
+
+
+def _server(text: str) -> str | None:
+    match = re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(?::(\d{1,5}))?", text, re.ASCII)
+    return f"{match[1]}:{match[2] or 11211}".lower() if match else None
