@@ -23,6 +23,7 @@ SETTINGS = {
     "SESSION_FILE_MODE",
     "SESSION_FILE_PATH",
     "SESSION_FILE_THRESHOLD",
+    "SESSION_MEMCACHED",
     "SESSION_REDIS",
 }
 
@@ -91,6 +92,18 @@ def _redis(app: Flask, clock: Clock) -> Store:
         raise ConfigurationError(f"SESSION_REDIS: {error}") from None
 
 
+def _memcached(app: Flask, clock: Clock) -> Store:
+    client = app.config.get("SESSION_MEMCACHED")
+    if client is None:
+        return open_store("memcached://127.0.0.1:11211", root=Path(app.instance_path), clock=clock)
+    from holdfast.stores.memcached import store_on
+
+    try:
+        return store_on(client, clock=clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_MEMCACHED: {error}") from None
+
+
 def _number(app: Flask, name: str, default: int) -> int:
     value = app.config.get(name)
     if value is None:
@@ -105,4 +118,5 @@ _BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
     "filesystem": _filesystem,
     "file": _json_file,
     "redis": _redis,
+    "memcached": _memcached,
 }
