@@ -17,11 +17,28 @@ _FORMS = (
     "or redis+cluster://host[:port],..., with special characters percent-encoded"
 )
 
+
+def seconds(text: str) -> float:
+    """Return the number of seconds that *text* says."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("it must be seconds greater than 0")
+    return value
+
+
+def number(text: str) -> int:
+    """Return the number that *text* says."""
+    value = int(text)
+    if value < 0:
+        raise ValueError("it must be a whole number, 0 or greater")
+    return value
+
+
 #: What may follow the question mark of a URL and is about the client.
 OPTIONS: Mapping[str, Callable[[str], Any]] = {
-    "db": int,
-    "timeout": float,
-    "connect_timeout": float,
+    "db": number,
+    "timeout": seconds,
+    "connect_timeout": seconds,
     "sentinel_username": str,
     "sentinel_password": str,
     "ssl_ca_certs": str,
@@ -71,6 +88,15 @@ class Later:
         """Close the client, if there is one."""
         if self._client is not None:
             self._client.close()
+
+
+# How many hosts there may be in the URL, and how many parts in its path.
+_PARTS: Mapping[str, tuple[range, range]] = {
+    "": (range(1, 2), range(2)),
+    "unix": (range(1), range(1, 100)),
+    "sentinel": (range(1, 100), range(1, 3)),
+    "cluster": (range(1, 1000), range(1)),
+}
 
 
 class _Place(NamedTuple):
@@ -143,8 +169,8 @@ def _parse(url: str) -> _Place:
         [_host(text, default_port) for text in hosts.split(",") if text],
         [unquote(part) for part in path.split("/")] if slash and path else [],
     )
-    parts = {"": (1, 1, 0, 1), "unix": (0, 0, 1, 99), "sentinel": (1, 99, 1, 2), "cluster": (1, 99, 0, 0)}[place.kind]
-    if not (parts[0] <= len(place.hosts) <= parts[1] and parts[2] <= len(place.path) <= parts[3]):
+    hosts_allowed, parts_allowed = _PARTS.get(place.kind, ((), ()))
+    if len(place.hosts) not in hosts_allowed or len(place.path) not in parts_allowed:
         raise ConfigurationError(f"the {scheme} URL has a part too many or too few: write {_FORMS}")
     return place
 

@@ -17,7 +17,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores import _redis_scripts as scripts
-from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url
+from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url, number, seconds
 from holdfast.stores._redis_scripts import DONE, GONE, MARGIN, NEVER, NOBODY, UNLISTED
 
 # How many bytes come before the owner and the data.
@@ -44,8 +44,8 @@ class RedisClusterStore:
     #: The options of a URL.
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "prefix": str,
-        "wait_replicas": int,
-        "wait_timeout": float,
+        "wait_replicas": number,
+        "wait_timeout": seconds,
         **OPTIONS,
     }
 
