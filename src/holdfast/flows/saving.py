@@ -126,7 +126,7 @@ def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: di
     dumps = context.codec.dumps
 
     def same(a: Any, b: Any) -> bool:
-        encoded: bool = dumps({0: a}) == dumps({0: b})
+        encoded: bool = dumps({"": a}) == dumps({"": b})
         return encoded
 
     base = loaded.envelope.codec.loads(loaded.envelope.payload)
