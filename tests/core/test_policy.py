@@ -89,4 +89,4 @@ def test_renewal_is_due_by_the_age_of_the_token() -> None:
 def test_a_span_must_be_positive(name: str) -> None:
     """Zero and less are refused by name."""
     with pytest.raises(ConfigurationError, match=name):
-        Policy(**{name: 0})
+        Policy(**{name: 0})  # type: ignore[arg-type]  # the name is any of them

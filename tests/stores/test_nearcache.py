@@ -173,7 +173,7 @@ def test_it_has_the_capabilities_of_the_store() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"staleness": 0}, {"size": 0}])
-def test_its_bounds_must_be_positive(wrong: dict[str, int]) -> None:
+def test_its_bounds_must_be_positive(wrong: dict[str, Any]) -> None:
     """Zero is refused."""
     with pytest.raises(ConfigurationError):
         NearCache(MemoryStore(), **wrong)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from holdfast.clock import Clock, system_clock
@@ -46,6 +48,7 @@ class NearCache:
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, tuple[Record, int]] = OrderedDict()
         self._loading: dict[str, set[object]] = {}
+        self._written: Counter[str] = Counter()
         for capability, method in _PASSED_ON.items():
             if isinstance(store, capability):
                 setattr(self, method, getattr(store, method))
@@ -59,7 +62,8 @@ class NearCache:
             if record is not None and now < min(read_at + self._staleness, record.expires_at):
                 self._cached.move_to_end(key)
                 return record
-            self._loading.setdefault(key, set()).add(ticket)
+            if key not in self._written:
+                self._loading.setdefault(key, set()).add(ticket)
         record = None
         try:
             record = self._store.load(key)
@@ -84,41 +88,44 @@ class NearCache:
         if len(self._cached) > self._size:
             self._cached.popitem(last=False)
 
-    def _forget(self, key: str) -> None:
+    @contextmanager
+    def _writing(self, *keys: str) -> Iterator[None]:
+        """Keep *keys* out of the cache while one is written, and lookups that began before from filling it."""
         with self._lock:
+            self._written.update(keys)
+            self._forget(keys)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._written.subtract(keys)
+                self._written += Counter()  # drops the zeros
+                self._forget(keys)
+
+    def _forget(self, keys: tuple[str, ...]) -> None:
+        for key in keys:
             self._cached.pop(key, None)
             self._loading.pop(key, None)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        try:
+        with self._writing(key):
             return self._store.create(key, data, expires_at=expires_at, owner=owner)
-        finally:
-            self._forget(key)
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        try:
+        with self._writing(key):
             return self._store.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
-        finally:
-            self._forget(key)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        try:
+        with self._writing(key):
             return self._store.touch(key, expires_at=expires_at)
-        finally:
-            self._forget(key)
 
     def delete(self, key: str, /) -> bool:
-        try:
+        with self._writing(key):
             return self._store.delete(key)
-        finally:
-            self._forget(key)
 
     def _move(self, old: str, new: str, *args: Any, **kwargs: Any) -> Version | Conflict | Gone:
         store = cast(Rotates, self._store)
-        try:
+        with self._writing(old, new):
             return store.move(old, new, *args, **kwargs)
-        finally:
-            self._forget(old)
-            self._forget(new)
