@@ -9,24 +9,21 @@ from typing import Any
 
 import pytest
 import redis
-import valkey
 from support.keyspace import counted, prefix_of
 from support.servers import Server, start_redis
 from support.web import Web
 
 from holdfast.clock import Clock
-from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.record import Conflict, Gone
 from holdfast.store import Store
-from holdfast.stores.redis import RedisStore, store_on
+from holdfast.stores.redis import RedisStore
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.urls import open_store
 
 pytestmark = pytest.mark.redis
 
-SENTINEL: Any = redis.Sentinel
-VALKEY: Any = valkey.Valkey
 KEY, OTHER = "ab" * 32, "cd" * 32
 HOUR = 3_600_000
 
@@ -330,81 +327,3 @@ def test_a_replica_takes_no_saves(own_server: Server, redis_server: Server, cloc
             store.delete(KEY)
         client.replicaof("NO", "ONE")
         assert store.delete(KEY) is True
-
-
-class Wrapped:
-    """A client that adds something of its own to another, as tracing libraries do."""
-
-    def __init__(self, client: Any) -> None:
-        self._wrapped = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wrapped, name)
-
-
-@pytest.mark.parametrize("kind", ["redis", "resp2", "valkey", "wrapped"])
-def test_any_client_with_the_methods_will_do(redis_server: Server, prefix: str, kind: str, clock: FakeClock) -> None:
-    """Clients of redis-py and valkey-py, in both protocols, and wrapped ones work alike."""
-    library = VALKEY if kind == "valkey" else redis.Redis
-    client = library.from_url(redis_server.url, protocol=2 if kind == "resp2" else 3)
-    if kind == "wrapped":
-        client = Wrapped(client)
-    store = RedisStore(client, prefix=prefix, clock=clock)
-    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
-    assert version is not None
-    assert isinstance(store.replace(KEY, b"new", expect=b"other", expires_at=clock() + HOUR), Conflict)
-    newer = store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR, owner="ada")
-    record = store.load(KEY)
-    assert record is not None
-    assert (record.data, record.version, record.owner) == (b"new", newer, "ada")
-    assert store.keys_of("ada") == [KEY]
-    assert store.scan().items == ((KEY, record),)
-    assert store.touch(KEY, expires_at=clock() + 9 * HOUR) is True
-    assert store.confirm(KEY) is True
-    assert store.delete(KEY) is True
-    store.ping()
-    store.close()
-    assert client.ping(), "a client that was given is not closed"
-    client.close()
-
-
-@pytest.mark.parametrize(
-    ("client", "problem"),
-    [
-        (object(), r"builtins.object is no Redis client, it has no get and no register_script"),
-        ("redis://127.0.0.1", r"builtins.str is no Redis client"),
-        (SENTINEL([("127.0.0.1", 1)]), r"redis.sentinel.Sentinel is no Redis client"),
-        (redis.asyncio.Redis(), r"redis.asyncio.client.Redis is asynchronous"),
-        (redis.Redis(decode_responses=True), r"redis.client.Redis has decode_responses=True"),
-        (VALKEY(decode_responses=True), r"valkey.client.Valkey has decode_responses=True"),
-    ],
-    ids=["object", "text", "sentinel", "asyncio", "decoding", "decoding valkey"],
-)
-def test_what_is_no_client_is_refused_by_its_class(client: Any, problem: str) -> None:
-    """A client that cannot do the work is an error at start-up that names its class; nothing else is used instead."""
-    with pytest.raises(ConfigurationError, match=problem):
-        store_on(client)
-
-
-def test_the_setting_of_flask_session_is_a_client(client: Any) -> None:
-    """`SESSION_TYPE` redis with a client in `SESSION_REDIS` keeps sessions there."""
-    web = Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS=client, SESSION_KEY_PREFIX="redis:")
-    with counted(client) as counts:
-        web.put(cart=[1])
-    assert counts["evalsha"] == 1
-    assert web.data() == {"cart": [1]}
-    web.do(session.clear)
-
-
-def test_without_a_client_the_default_of_flask_session_is_used() -> None:
-    """`SESSION_TYPE` redis alone means the server on 127.0.0.1:6379, asked with short timeouts."""
-    store: Any = Web(SESSION_STORE=None, SESSION_TYPE="redis").app.extensions["holdfast"].manager.store
-    settings = store._client.connection_pool.connection_kwargs
-    assert (settings["host"], settings["port"], settings["db"]) == ("127.0.0.1", 6379, 0)
-    assert (settings["socket_connect_timeout"], settings["socket_timeout"]) == (1, 2)
-
-
-def test_the_setting_is_named_when_it_is_no_client() -> None:
-    """What is in `SESSION_REDIS` and cannot be used is an error at start-up, never replaced by the default."""
-    with pytest.raises(ConfigurationError, match=r"SESSION_REDIS: builtins.dict is no Redis client"):
-        Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS={})

@@ -15,7 +15,7 @@ import redis
 import valkey.cluster
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from support.keyspace import counted, prefix_of
+from support.keyspace import Wrapped, counted, prefix_of
 from support.servers import Group
 from support.web import Web
 
@@ -211,13 +211,3 @@ def test_any_client_of_a_cluster_will_do(
         assert sorted(seen) == keys
         assert {record.data for record in seen.values()} == {b"new"}
         store.ping()
-
-
-class Wrapped:
-    """A client that adds something of its own to another, as tracing libraries do."""
-
-    def __init__(self, client: Any) -> None:
-        self._wrapped = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wrapped, name)

@@ -28,3 +28,13 @@ def counted(client: Any) -> Iterator[dict[str, int]]:
 def _calls(client: Any) -> dict[str, int]:
     stats = client.info("commandstats")
     return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+
+
+class Wrapped:
+    """A client that adds something of its own to another, as tracing libraries do."""
+
+    def __init__(self, client: Any) -> None:
+        self._wrapped = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)

@@ -51,7 +51,7 @@ def check_client(client: Any) -> None:
     """Refuse what cannot be used as a client, whichever class it is of.
 
     Raises:
-        ConfigurationError: It lacks a method, it is asynchronous, or it decodes what it reads.
+        ConfigurationError: It lacks a method, is asynchronous, reads from replicas, or decodes what it reads.
     """
     kind = f"{type(client).__module__}.{type(client).__qualname__}"
     missing = [name for name in _METHODS if not callable(getattr(client, name, None))]
@@ -62,6 +62,8 @@ def check_client(client: Any) -> None:
         )
     if inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
         raise ConfigurationError(f"{kind} is asynchronous: give the client of the same name without asyncio")
+    if any(getattr(client, name, None) for name in ("read_from_replicas", "load_balancing_strategy")):
+        raise ConfigurationError(f"{kind} reads from replicas, where a session that was ended may still be: let it not")
     encoder = getattr(client, "get_encoder", None)
     if callable(encoder) and getattr(encoder(), "decode_responses", None) is True:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What runs inside Redis: each script is one atomic step on a record, and on an index where that is in reach.
+"""What Redis keeps, and the scripts that change it: each is one atomic step on a record, and on an index in reach.
 
 A value is one string: a format byte, the version (16 characters), the expiry (16 digits), until when the index is sure
 to list the record (16 digits), the length of the owner and one (8 digits, 0 where there is none), the owner, the data.
@@ -13,11 +13,21 @@ A write brings its new version along. Who finds that version already there repea
 
 from __future__ import annotations
 
+import secrets
+
+from holdfast.errors import RecordTooLarge
+from holdfast.record import Record
+
 #: How many milliseconds the server keeps what has expired: it is the application's clock that decides about expiry.
 MARGIN = 300_000
 
 #: What the scripts answer, besides a conflict (a list with the value) and an index to leave (score and owner).
 GONE, DONE, UNLISTED = 0, 1, 2
+
+# How many bytes come before the owner and the data.
+_HEAD = 57
+# What Redis takes for one value, less what comes before the data.
+_MAX_BYTES = 512 * 1024 * 1024 - 1024
 
 #: How an absent owner and a missing index entry are written.
 NOBODY, NEVER = b"00000000", b"0000000000000000"
@@ -175,3 +185,51 @@ else
   redis.call('SETRANGE', KEYS[1], 0, first)
 end
 """
+
+
+class Write:
+    """What is to be written, as the scripts take it.
+
+    Raises:
+        RecordTooLarge: Redis does not take so much for one value.
+    """
+
+    def __init__(self, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
+        if len(data) > _MAX_BYTES:
+            raise RecordTooLarge(len(data), _MAX_BYTES)
+        left = max(0, expires_at - at)
+        self.at = at
+        self.now = digits(at)
+        self.version = secrets.token_hex(8).encode()
+        self.expires_at = digits(expires_at)
+        self.ttl = left + MARGIN
+        self.owner = owner_field(owner)
+        self.head = b"1" + self.version + self.expires_at
+        # Listed a quarter longer than it lives, so that not every touch and save has to see to the index.
+        self.listed = digits(expires_at + left // 4)
+        self.arguments = [self.now, self.head, self.owner, data, self.ttl]
+
+
+def digits(time: int) -> bytes:
+    """Return *time* as the scripts compare it."""
+    return b"%016d" % min(max(time, 0), 10**16 - 1)
+
+
+def owner_field(owner: str | None) -> bytes:
+    """Return *owner* as it is in a value, its length first."""
+    if owner is None:
+        return NOBODY
+    text = owner.encode()
+    return b"%08d" % (len(text) + 1) + text
+
+
+def record_in(value: bytes, now: int) -> Record | None:
+    """Return the record in *value*, or None when it has expired; what is none of ours is one of no data."""
+    if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
+        return Record(b"", b"", now + MARGIN)
+    expires_at, size = int(value[17:33]), int(value[49:_HEAD])
+    if expires_at <= now:
+        return None
+    start = _HEAD + max(0, size - 1)
+    owner = value[_HEAD:start].decode(errors="replace") if size else None
+    return Record(value[start:], value[1:17], expires_at, owner)

@@ -7,23 +7,27 @@ Any client with redis-py's methods will do. What a value holds and how the index
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import RecordTooLarge, StoreUnavailable
+from holdfast.errors import StoreUnavailable
 from holdfast.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url, number, seconds
-from holdfast.stores._redis_scripts import DONE, GONE, MARGIN, NEVER, NOBODY, UNLISTED
-
-# How many bytes come before the owner and the data.
-_HEAD = 57
-# What Redis takes for one value, less what comes before the data.
-_MAX_BYTES = 512 * 1024 * 1024 - 1024
+from holdfast.stores._redis_scripts import (
+    DONE,
+    GONE,
+    NEVER,
+    NOBODY,
+    UNLISTED,
+    Write,
+    digits,
+    owner_field,
+    record_in,
+)
 
 
 class RedisClusterStore:
@@ -38,7 +42,7 @@ class RedisClusterStore:
             that a few minutes later.
 
     Raises:
-        ConfigurationError: The client lacks a method, is asynchronous, or decodes what it reads.
+        ConfigurationError: The client lacks a method, is asynchronous, reads from replicas, or decodes what it reads.
     """
 
     #: The options of a URL.
@@ -87,14 +91,14 @@ class RedisClusterStore:
         try:
             value = self._call("get", self._name(key))
         except StoreUnavailable as error:
-            if not str(error.__cause__).startswith("WRONGTYPE"):
+            if not _is_of_another_type(error.__cause__):
                 raise
             value = b""
-        return None if value is None else _record(value, self._clock())
+        return None if value is None else record_in(value, self._clock())
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         """Make a record where no live one is, and return its version; None where one is."""
-        write = _Write(data, expires_at, owner, self._clock())
+        write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         if write.owner != NOBODY and not self._index_in_reach:
             listed = self._enter(write.owner, key, write)
@@ -105,7 +109,7 @@ class RedisClusterStore:
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         """Write over the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
-        write = _Write(data, expires_at, owner, self._clock())
+        write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
         if answer == UNLISTED:
@@ -115,7 +119,7 @@ class RedisClusterStore:
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         """Let the live record live until *expires_at* if that is later; False when there is none."""
-        write = _Write(b"", expires_at, None, self._clock())
+        write = Write(b"", expires_at, None, self._clock())
         owner, listed = NOBODY, NEVER
         while True:
             arguments = [write.now, write.expires_at, write.ttl, listed, owner]
@@ -127,14 +131,14 @@ class RedisClusterStore:
 
     def delete(self, key: str, /) -> bool:
         """Remove the record and its index entry. Return whether a live one was there."""
-        now = _digits(self._clock())
+        now = digits(self._clock())
         answer = self._run(scripts.DELETE, [self._name(key)], [now])
         self._leave(answer, key, now)
         return bool(answer != GONE)
 
     def keys_of(self, owner: str, /) -> list[str]:
         """Return the keys in the owner's index: every live record's, and perhaps some of the lately expired."""
-        index = self._index(_owner(owner))
+        index = self._index(owner_field(owner))
         return [key.decode() for key in self._call("zrangebyscore", index, self._clock(), "+inf")]
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
@@ -166,8 +170,9 @@ class RedisClusterStore:
         return not isinstance(marked, Exception) and not isinstance(count, Exception) and count >= replicas
 
     def ping(self) -> None:
-        """Return if the server answers; raise `StoreUnavailable` if it does not."""
-        self._call("ping")
+        """Return if every primary answers; raise `StoreUnavailable` if one does not."""
+        for node in self._nodes().values():
+            self._call("ping", **node)
 
     def close(self) -> None:
         """Close the connections, if the store made them."""
@@ -180,14 +185,14 @@ class RedisClusterStore:
     def _index(self, owner: bytes) -> bytes:
         return self._prefix + b"owner:" + owner[len(NOBODY) :]
 
-    def _within_reach(self, key: str, write: _Write) -> tuple[list[bytes], bytes]:
+    def _within_reach(self, key: str, write: Write) -> tuple[list[bytes], bytes]:
         """Return the names that a script on the record may use, and until when it should let the index list it."""
         names = [self._name(key)]
         if write.owner == NOBODY or not self._index_in_reach:
             return names, NEVER
         return [*names, self._index(write.owner)], write.listed
 
-    def _enter(self, owner: bytes, key: str, write: _Write) -> bytes:
+    def _enter(self, owner: bytes, key: str, write: Write) -> bytes:
         listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key, write.listed])
         return listed
 
@@ -198,11 +203,11 @@ class RedisClusterStore:
             with suppress(StoreUnavailable):
                 self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key, score])
 
-    def _outcome(self, answer: Any, key: str, write: _Write) -> Version | Conflict | Gone:
+    def _outcome(self, answer: Any, key: str, write: Write) -> Version | Conflict | Gone:
         if answer == GONE:
             return Gone()
         if isinstance(answer, list):
-            return Conflict(_record(answer[0], write.at))
+            return Conflict(record_in(answer[0], write.at))
         self._leave(answer, key, write.now)
         return write.version
 
@@ -226,7 +231,9 @@ class RedisClusterStore:
         values = self._call("execute", of=pipeline, raise_on_error=False) if names else []
         now, items = self._clock(), []
         for name, value in zip(names, values, strict=True):
-            record = _record(value, now) if isinstance(value, bytes) else None
+            if isinstance(value, Exception) and not _is_of_another_type(value):
+                raise _unavailable(value) from value
+            record = None if value is None else record_in(value if isinstance(value, bytes) else b"", now)
             if record is not None:
                 items.append((name[len(self._prefix) :].decode(), record))
         return tuple(items)
@@ -240,7 +247,7 @@ class RedisClusterStore:
         try:
             return getattr(self._client if of is None else of, method)(*arguments, **named)
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
-            raise StoreUnavailable(f"Redis did not do what it was asked: {type(error).__name__}") from error
+            raise _unavailable(error) from error
 
 
 class RedisStore(RedisClusterStore):
@@ -265,8 +272,8 @@ class RedisStore(RedisClusterStore):
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
         """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
-        write = _Write(data, expires_at, owner, self._clock())
-        grave = _Write(tombstone, grace_until, None, write.at)
+        write = Write(data, expires_at, owner, self._clock())
+        grave = Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)
         arguments = [*write.arguments, listed, new, expect, grave.head, tombstone, grave.ttl, old]
         return self._outcome(self._run(scripts.MOVE, [self._name(old), *names], arguments), old, write)
@@ -289,42 +296,9 @@ def store_on(client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
     return (RedisClusterStore if in_cluster else RedisStore)(client, clock=clock)
 
 
-class _Write:
-    """What is to be written, as the scripts take it."""
-
-    def __init__(self, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
-        if len(data) > _MAX_BYTES:
-            raise RecordTooLarge(len(data), _MAX_BYTES)
-        left = max(0, expires_at - at)
-        self.at = at
-        self.now = _digits(at)
-        self.version = secrets.token_hex(8).encode()
-        self.expires_at = _digits(expires_at)
-        self.ttl = left + MARGIN
-        self.owner = _owner(owner)
-        self.head = b"1" + self.version + self.expires_at
-        # Listed a quarter longer than it lives, so that not every touch and save has to see to the index.
-        self.listed = _digits(expires_at + left // 4)
-        self.arguments = [self.now, self.head, self.owner, data, self.ttl]
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis did not do what it was asked: {type(error).__name__}")
 
 
-def _digits(time: int) -> bytes:
-    return b"%016d" % min(max(time, 0), 10**16 - 1)
-
-
-def _owner(owner: str | None) -> bytes:
-    if owner is None:
-        return NOBODY
-    text = owner.encode()
-    return b"%08d" % (len(text) + 1) + text
-
-
-def _record(value: bytes, now: int) -> Record | None:
-    if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
-        return Record(b"", b"", now + MARGIN)
-    expires_at, size = int(value[17:33]), int(value[49:_HEAD])
-    if expires_at <= now:
-        return None
-    start = _HEAD + max(0, size - 1)
-    owner = value[_HEAD:start].decode(errors="replace") if size else None
-    return Record(value[start:], value[1:17], expires_at, owner)
+def _is_of_another_type(error: BaseException | None) -> bool:
+    return str(error).startswith("WRONGTYPE")

@@ -1,0 +1,104 @@
+"""The clients that the Redis store takes, whoever made them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+import valkey
+from support.keyspace import Wrapped, counted, prefix_of
+from support.servers import Server
+from support.web import Web, end
+
+from holdfast.errors import ConfigurationError
+from holdfast.record import Conflict
+from holdfast.stores.redis import RedisStore, store_on
+from holdfast.testing import FakeClock
+
+pytestmark = pytest.mark.redis
+
+SENTINEL: Any = redis.Sentinel
+VALKEY: Any = valkey.Valkey
+KEY = "ab" * 32
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize("kind", ["redis", "resp2", "valkey", "wrapped"])
+def test_any_client_with_the_methods_will_do(redis_server: Server, tmp_path: Path, kind: str) -> None:
+    """Clients of redis-py and valkey-py, in both protocols, and wrapped ones work alike."""
+    library = VALKEY if kind == "valkey" else redis.Redis
+    client = library.from_url(redis_server.url, protocol=2 if kind == "resp2" else 3)
+    if kind == "wrapped":
+        client = Wrapped(client)
+    clock = FakeClock()
+    store = RedisStore(client, prefix=prefix_of(tmp_path), clock=clock)
+    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+    assert version is not None
+    assert isinstance(store.replace(KEY, b"new", expect=b"other", expires_at=clock() + HOUR), Conflict)
+    newer = store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR, owner="ada")
+    record = store.load(KEY)
+    assert record is not None
+    assert (record.data, record.version, record.owner) == (b"new", newer, "ada")
+    assert store.keys_of("ada") == [KEY]
+    assert store.scan().items == ((KEY, record),)
+    assert store.touch(KEY, expires_at=clock() + 9 * HOUR) is True
+    assert store.confirm(KEY) is True
+    assert store.delete(KEY) is True
+    store.ping()
+    store.close()
+    assert client.ping(), "a client that was given is not closed"
+    client.close()
+
+
+class ReadingReplicas(redis.Redis):
+    """A client that says what a client of a Cluster says when it reads from replicas."""
+
+    read_from_replicas = True
+
+
+@pytest.mark.parametrize(
+    ("client", "problem"),
+    [
+        (object(), r"builtins.object is no Redis client, it has no get and no register_script"),
+        ("redis://127.0.0.1", r"builtins.str is no Redis client"),
+        (SENTINEL([("127.0.0.1", 1)]), r"redis.sentinel.Sentinel is no Redis client"),
+        (ReadingReplicas(), r"test_redis_clients.ReadingReplicas reads from replicas"),
+        (redis.asyncio.Redis(), r"redis.asyncio.client.Redis is asynchronous"),
+        (redis.Redis(decode_responses=True), r"redis.client.Redis has decode_responses=True"),
+        (VALKEY(decode_responses=True), r"valkey.client.Valkey has decode_responses=True"),
+    ],
+    ids=["object", "text", "sentinel", "replicas", "asyncio", "decoding", "decoding valkey"],
+)
+def test_what_is_no_client_is_refused_by_its_class(client: Any, problem: str) -> None:
+    """A client that cannot do the work is an error at start-up that names its class; nothing else is used instead."""
+    with pytest.raises(ConfigurationError, match=problem):
+        store_on(client)
+
+
+def test_the_setting_of_flask_session_is_a_client(redis_server: Server) -> None:
+    """`SESSION_TYPE` redis with a client in `SESSION_REDIS` keeps sessions there."""
+    with closing(redis.Redis.from_url(redis_server.url)) as client:
+        web = Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS=client, SESSION_KEY_PREFIX="redis:")
+        web.put(cart=[1])
+        with counted(client) as counts:
+            assert web.data() == {"cart": [1]}
+        assert counts == {"get": 1}
+        web.do(end)
+
+
+def test_without_a_client_the_default_of_flask_session_is_used() -> None:
+    """`SESSION_TYPE` redis alone means the server on 127.0.0.1:6379, asked with short timeouts."""
+    store: Any = Web(SESSION_STORE=None, SESSION_TYPE="redis").app.extensions["holdfast"].manager.store
+    settings = store._client.connection_pool.connection_kwargs
+    assert (settings["host"], settings["port"], settings["db"]) == ("127.0.0.1", 6379, 0)
+    assert (settings["socket_connect_timeout"], settings["socket_timeout"]) == (1, 2)
+
+
+def test_the_setting_is_named_when_it_is_no_client() -> None:
+    """What is in `SESSION_REDIS` and cannot be used is an error at start-up, never replaced by the default."""
+    with pytest.raises(ConfigurationError, match=r"SESSION_REDIS: builtins.dict is no Redis client"):
+        Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS={})
