@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any, Literal, TypeAlias
+from weakref import ReferenceType
 
 from blinker import Namespace, Signal
 
@@ -54,9 +55,14 @@ _logger = logging.getLogger("holdfast")
 
 
 def emit(signal: Signal, sender: object, **details: Any) -> None:
-    """Tell every receiver; one that raises is logged and the others are still told."""
+    """Tell every receiver; one that raises is logged and the others are still told.
+
+    *sender* may be a weak reference to the sender.
+    """
     if not signal.receivers:
         return
+    if isinstance(sender, ReferenceType):
+        sender = sender()
     for receiver in signal.receivers_for(sender):
         try:
             receiver(sender, **details)

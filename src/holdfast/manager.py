@@ -32,7 +32,7 @@ class Manager:
         keys: The namespace. Default: that of ``SESSION_KEY_PREFIX``'s default, ``session:``.
         codec: How payloads are encoded from now on. Stored ones are read by what they say they are.
         clock: The time.
-        sender: Who the signals come from. Default: the manager.
+        sender: Who the signals come from, or a weak reference to it. Default: the manager.
     """
 
     def __init__(

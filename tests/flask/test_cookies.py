@@ -173,6 +173,19 @@ def test_a_session_cookie_is_sent_once(web: Web) -> None:
     assert not cookies_set(web.put(a=2))
 
 
+def test_marking_a_session_as_modified_sends_its_cookie(web: Web) -> None:
+    """A key set to the value it has, or `session.modified` set to True, sends the cookie anew, as Flask does."""
+
+    def mark() -> None:
+        session.modified = bool(session)
+
+    web.put(a=1)
+    web.app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    for change in (lambda: session.update(a=1), mark):
+        [header] = cookies_set(web.do(change))
+        assert attributes(header) == {"path": "/", "httponly": None, "samesite": "Lax"}
+
+
 def test_becoming_permanent_sends_the_cookie(web: Web) -> None:
     """Turning `session.permanent` on, or off again, tells the browser."""
     web.put(a=1)

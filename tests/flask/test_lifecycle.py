@@ -46,6 +46,16 @@ def test_modified_tells_whether_the_session_differs(web: Web) -> None:
     assert web.see(marked) is True
 
 
+def test_modified_stays_after_the_session_was_saved(web: Web) -> None:
+    """Whoever looks at the session of a request that is over sees whether it was changed."""
+    with web.browser:
+        web.put(a=1)
+        assert session.modified is True
+    with web.browser:
+        web.do(lambda: session["a"])
+        assert session.modified is False
+
+
 def test_modified_does_not_look_anything_up(web: Web) -> None:
     """Asking an unused session whether it was modified, as extensions do, makes no store call."""
     web.put(a=1)

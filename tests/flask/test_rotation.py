@@ -167,6 +167,18 @@ def test_a_reading_request_in_flight_never_disturbs_the_new_cookie(web: Web, cha
     assert not cookies_set(web.do(view, slow))
 
 
+@pytest.mark.parametrize("change", [rotate, sign_in("ada"), end], ids=["rotate", "bind", "end"])
+def test_a_request_that_sets_what_is_there_never_disturbs_the_new_cookie(web: Web, change: Callable[[], None]) -> None:
+    """A request that set a key to the value it has, however quickly, sends no cookie once it was overtaken."""
+    web.put(cart=[1])
+
+    def view() -> None:
+        session["cart"] = [1]
+        web.do(change)
+
+    assert not cookies_set(web.do(view, web.twin()))
+
+
 def test_a_read_then_a_login_elsewhere_then_a_late_write(web: Web) -> None:
     """A request that was overtaken and then asks for a rotation or a login of its own leaves the new session alone."""
     web.put(cart=[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from flask import Flask, Response, current_app, has_app_context
 
@@ -56,7 +56,7 @@ class Session:
             keys=Keys(app.config["SESSION_KEY_PREFIX"], owner_secret=app.config["SESSION_OWNER_KEY"]),
             codec=configured_codec(app),
             clock=self._clock,
-            sender=app,
+            sender=ref(app),  # an application is freed as soon as nobody holds it, as without an extension
         )
         app.session_interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
         for error, handler in ((StoreUnavailable, _unavailable), (SessionConflict, _conflict)):

@@ -60,18 +60,22 @@ class HoldfastInterface(SessionInterface):
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
         if response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]:
             session.abandon()
-        was_permanent = session.was_permanent
+        was_permanent, marked = session.was_permanent, session.marked
         refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
         overtaken = self.manager.clock() - session.loaded_at >= _OVERTAKEN
         session.settled = False
         try:
-            outcome = self.manager.commit(session, confirm=refresh and overtaken)
+            outcome = self.manager.commit(session, confirm=marked or (refresh and overtaken))
         finally:
             session.closed = True
         session.settled = outcome.result != "gone"
+        stored = outcome.result in {"saved", "merged"}
+        if stored:
+            session.modified = True
         if outcome.cookie == "delete":
             self.cookies.delete(app, response)
-        renewed = refresh or session.permanent != was_permanent or (session.permanent and outcome.result != "unchanged")
+        # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
+        renewed = refresh or session.permanent != was_permanent or (session.permanent if stored else marked)
         if session.loaded and (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)):
             self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(session))
 

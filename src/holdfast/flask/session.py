@@ -78,6 +78,11 @@ class FlaskSession(ServerSession, SessionMixin):
         self._marked = value
 
     @property
+    def marked(self) -> bool:
+        """Whether a key was set or removed, or `modified` set to True, be it a change or not."""
+        return self._marked or bool(self.wishes.assigned)
+
+    @property
     def new(self) -> bool:  # type: ignore[override]  # Flask declares an attribute
         """Whether there is no stored session yet."""
         return self.loaded is None

@@ -1,0 +1,34 @@
+"""A pytest plugin: every Flask application of a test suite keeps its sessions by Holdfast.
+
+The suites were written for Flask's signed cookie, so sessions need a ``SECRET_KEY`` here too: tokens are signed with
+it, and an application without one has Flask's null session. Applications that bring their own interface keep it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Request
+from flask.sessions import SecureCookieSessionInterface
+
+from holdfast.flask import Session
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
+
+_make = Flask.__init__
+_open = HoldfastInterface.open_session
+
+
+def _make_with_holdfast(self: Flask, *args: Any, **kwargs: Any) -> None:
+    _make(self, *args, **kwargs)
+    if type(self.session_interface) is SecureCookieSessionInterface:
+        self.config.update(SESSION_STORE="memory://", SESSION_USE_SIGNER=True)
+        Session(self)
+
+
+def _open_with_a_key(self: HoldfastInterface, app: Flask, request: Request) -> FlaskSession | None:
+    return _open(self, app, request) if app.secret_key else None
+
+
+Flask.__init__ = _make_with_holdfast  # type: ignore[method-assign]
+HoldfastInterface.open_session = _open_with_a_key  # type: ignore[assignment, method-assign]
