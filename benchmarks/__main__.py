@@ -1,0 +1,109 @@
+"""Measure what a request pays for its session.
+
+One application is sent the same requests with Holdfast's sessions in each store, with the bare client calls that the
+store needs instead, with Flask's sessions in a signed cookie, with Flask-Session's on the same server, and with none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from benchmarks.apps import DATA, with_calls, with_cookie, with_flask_session, with_holdfast, without_sessions
+from benchmarks.backends import BACKENDS, Backend, temp_folder
+from benchmarks.bare import BARE
+from benchmarks.machine import machine, versions
+from benchmarks.measure import BASE, BLOCK, measured, overheads, whole
+from benchmarks.report import Result, as_json, legend, table
+from holdfast.errors import ConfigurationError
+
+SEED = 20_240_611
+DISTRIBUTIONS = (
+    *("Flask", "Werkzeug", "Flask-Session", "ormsgpack"),
+    *("redis", "pymemcache", "pymongo", "SQLAlchemy", "PyMySQL", "psycopg"),
+)
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    names = [backend.name.lower() for backend in BACKENDS]
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("backends", nargs="*", help=f"any of {', '.join(names)}; all by default")
+    parser.add_argument("--samples", type=int, default=600, help="requests of each kind (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="for the order of the blocks (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="where to write everything that was found")
+    asked = parser.parse_args()
+    asked.backends = [name.lower() for name in asked.backends] or names
+    if unknown := set(asked.backends) - set(names):
+        parser.error(f"no such backend: {', '.join(sorted(unknown))}")
+    if asked.samples < 2 * BLOCK:
+        parser.error(f"--samples must be {2 * BLOCK} or more")
+    return asked
+
+
+def variants(backend: Backend, url: str, folder: Path) -> dict[str, Flask]:
+    """Return the applications to compare on one backend.
+
+    Raises:
+        ConfigurationError: Holdfast has no such store, or its driver is not installed.
+    """
+    apps = {BASE[0]: without_sessions(), "cookie": with_cookie(), "holdfast": with_holdfast(url, folder)}
+    if backend.name in BARE:
+        apps["bare"] = with_calls(BARE[backend.name](url, DATA))
+    rival = backend.rival
+    if rival is not None:
+        try:
+            apps["flask-session"] = with_flask_session(lambda app: rival(app, url))
+        except ImportError as error:
+            print(f"{backend.name}: without Flask-Session, since {error.name} is not installed", file=sys.stderr)
+    return apps
+
+
+def result_on(backend: Backend, *, samples: int, rng: random.Random) -> Result:
+    """Return what is found on one backend.
+
+    Raises:
+        FileNotFoundError, ConfigurationError, ImportError: Something that it needs is not here.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(temp_folder())
+        url = stack.enter_context(backend.running(folder))
+        found = measured(variants(backend, url, folder), samples=samples, rng=rng)
+    return Result(backend.name, backend.waits, whole(found[BASE]), overheads(found))
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    asked = arguments()
+    rng = random.Random(asked.seed)
+    about: dict[str, Any] = {
+        **machine(),
+        "versions": versions(DISTRIBUTIONS),
+        "seed": asked.seed,
+        "samples": asked.samples,
+    }
+    results: list[Result] = []
+    skipped: dict[str, str] = {}
+    for backend in BACKENDS:
+        if backend.name.lower() in asked.backends:
+            print(f"{backend.name}…", file=sys.stderr)
+            try:
+                results.append(result_on(backend, samples=asked.samples, rng=rng))
+            except (FileNotFoundError, ConfigurationError, ImportError) as error:
+                skipped[backend.name] = str(error)
+    print(f"{legend(about)}\n\n{table(results)}")
+    for name, reason in skipped.items():
+        print(f"{name} is skipped: {reason}")
+    if asked.json:
+        asked.json.write_text(json.dumps(as_json(about, results, skipped), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The same application, with sessions of every sort and without any."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Request, session
+from flask.sessions import SessionInterface
+from werkzeug.http import parse_cookie
+from werkzeug.test import EnvironBuilder
+
+from benchmarks.bare import Calls
+from holdfast.codec import MSGPACK
+from holdfast.flask import Session
+
+#: What a request does to its session, in the order it is shown.
+PATHS = ("untouched", "read", "write", "first")
+
+#: The session of a user who is signed in and has put two things into the cart.
+USER = "alice"
+SESSION: dict[str, Any] = {
+    "user": USER,
+    "fresh": True,
+    "csrf_token": "f3a9c1d27b8e40516f3a9c1d27b8e40516f3a9c1",
+    "locale": "en",
+    "visits": 1,
+    "cart": [{"sku": "SKU-004711", "quantity": 2, "price": 12.5}, {"sku": "SKU-000815", "quantity": 1, "price": 3.0}],
+    "seen": [1, 2, 3, 5, 8, 13, 21, 34],
+}
+#: What a store keeps of it, give or take a few bytes.
+DATA = bytes(29) + MSGPACK.dumps(SESSION)
+
+#: How many sessions take turns.
+SESSIONS = 20
+
+Environ = dict[str, Any]
+Requests = dict[str, Iterator[Environ]]
+
+
+class _NoSessions(SessionInterface):
+    def open_session(self, app: Flask, request: Request) -> Any:  # noqa: ARG002  # Flask calls it by position
+        return self.make_null_session(app)
+
+
+def _bare_app() -> Flask:
+    app = Flask("bench", static_folder=None)
+    app.secret_key = "k" * 43
+    return app
+
+
+def without_sessions() -> Flask:
+    """Return the application without sessions: what every overhead is over."""
+    app = _bare_app()
+    app.session_interface = _NoSessions()
+    for path in PATHS:
+        app.add_url_rule(f"/{path}", path, lambda: USER)
+    return app
+
+
+def with_calls(calls: Calls) -> Flask:
+    """Return the application without sessions whose views make the bare client calls instead."""
+    app = _bare_app()
+    app.session_interface = _NoSessions()
+    keys = [secrets.token_hex(32) for _ in range(SESSIONS)]
+    for key in keys:
+        calls.first(key)
+    turns = itertools.cycle(keys)
+
+    def first() -> object:
+        return calls.first(secrets.token_hex(32))
+
+    works: dict[str, Callable[[], object]] = {
+        "read": lambda: calls.read(next(turns)),
+        "write": lambda: calls.write(next(turns)),
+        "first": first,
+    }
+    for path, work in works.items():
+        app.add_url_rule(f"/{path}", path, _answering(work))
+    return app
+
+
+def _answering(work: Callable[[], object]) -> Callable[[], str]:
+    def view() -> str:
+        work()
+        return USER
+
+    return view
+
+
+def with_cookie() -> Flask:
+    """Return the application with Flask's own sessions, in a signed cookie."""
+    return _with_views(_bare_app())
+
+
+def with_holdfast(url: str, folder: Path) -> Flask:
+    """Return the application with Holdfast's sessions in the store at *url*."""
+    app = _with_views(_bare_app())
+    app.instance_path = str(folder)
+    app.config["SESSION_STORE"] = url
+    if url.startswith("json:"):
+        app.config["SESSION_SERIALIZATION_FORMAT"] = "json"
+    Session(app)
+    return app
+
+
+def with_flask_session(settings: Callable[[Flask], dict[str, Any]]) -> Flask:
+    """Return the application with Flask-Session's sessions, by its own defaults but for *settings*."""
+    import flask_session
+
+    app = _with_views(_bare_app())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of its own settings
+        app.config.update(settings(app))
+        flask_session.Session(app)
+    return app
+
+
+def _with_views(app: Flask) -> Flask:
+    @app.get("/untouched")
+    def untouched() -> str:
+        return USER
+
+    @app.get("/read")
+    def read() -> str:
+        user: str = session["user"]
+        return user
+
+    @app.get("/write")
+    def write() -> str:
+        session["visits"] = session["visits"] + 1
+        return USER
+
+    @app.get("/first")
+    def first() -> str:
+        session.update(SESSION)
+        return USER
+
+    return app
+
+
+def requests(app: Flask) -> Requests:
+    """Make some sessions in *app*; return, by path, the requests it is sent without end, the sessions taking turns."""
+    cookies = [_cookie_of(app) for _ in range(SESSIONS)] if "first" in app.view_functions else []
+    streams: Requests = {}
+    for path in app.view_functions:
+        headers = [[("Cookie", f"theme=dark; session={cookie}")] for cookie in cookies if cookie and path != "first"]
+        environs = [EnvironBuilder(path=f"/{path}", headers=one).get_environ() for one in headers or [[]]]
+        streams[path] = itertools.cycle(environs)
+    return streams
+
+
+def _cookie_of(app: Flask) -> str | None:
+    response = app.test_client().get("/first")
+    assert response.text == USER, f"{response.status}: {response.text}"
+    return parse_cookie(response.headers.get("Set-Cookie", "")).get("session")

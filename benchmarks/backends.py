@@ -1,0 +1,123 @@
+"""The places that sessions can be kept in: how each is started, and what Flask-Session is told to use it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from flask import Flask
+from support.databases import start_mariadb, start_mongod, start_postgres
+from support.servers import start_memcached, start_redis
+
+Settings = dict[str, Any]
+
+
+class _Server(Protocol):
+    url: str
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One place.
+
+    Attributes:
+        name: Its name on the command line and in the table.
+        url: The URL of an embedded store; ``{folder}`` is a temp folder.
+        start: Starts the server, for a store on one.
+        rival: Returns Flask-Session's settings for the place at a URL; None where it has no such place.
+        waits: Whether a request waits for a server or a disk, so that the clock on the wall is the measure. Otherwise
+            processor time is, which other work on the machine disturbs less.
+    """
+
+    name: str
+    url: str = ""
+    start: Callable[[], _Server] | None = None
+    rival: Callable[[Flask, str], Settings] | None = None
+    waits: bool = True
+
+    @contextmanager
+    def running(self, folder: Path) -> Iterator[str]:
+        """Keep the place ready while the block runs, and give its URL.
+
+        Raises:
+            FileNotFoundError: The server is not installed.
+        """
+        if self.start is None:
+            yield self.url.format(folder=folder)
+            return
+        server = self.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+
+
+@contextmanager
+def temp_folder() -> Iterator[Path]:
+    """Give a folder that is removed after the block."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _redis(_app: Flask, url: str) -> Settings:
+    import redis
+
+    return {"SESSION_TYPE": "redis", "SESSION_REDIS": redis.Redis.from_url(url)}
+
+
+def _memcached(_app: Flask, url: str) -> Settings:
+    import pymemcache
+
+    return {"SESSION_TYPE": "memcached", "SESSION_MEMCACHED": pymemcache.Client(url.partition("://")[2], no_delay=True)}
+
+
+def _mongodb(_app: Flask, url: str) -> Settings:
+    import pymongo
+
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(url)
+    return {"SESSION_TYPE": "mongodb", "SESSION_MONGODB": client}
+
+
+def _sql(app: Flask, url: str) -> Settings:
+    from flask_sqlalchemy import SQLAlchemy
+
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    return {
+        "SESSION_TYPE": "sqlalchemy",
+        "SESSION_SQLALCHEMY": SQLAlchemy(app),
+        "SESSION_SQLALCHEMY_TABLE": "flask_session",
+    }
+
+
+def _sqlite(app: Flask, url: str) -> Settings:
+    return _sql(app, url.replace("sessions.db", "flask-session.db"))
+
+
+def _files(_app: Flask, url: str) -> Settings:
+    from cachelib.file import FileSystemCache
+
+    folder = url.partition("//")[2].replace("sessions", "flask-session")
+    return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": FileSystemCache(folder, threshold=100_000)}
+
+
+BACKENDS = (
+    Backend("memory", "memory://", waits=False),
+    Backend("SQLite", "sqlite:///{folder}/sessions.db", rival=_sqlite, waits=False),
+    Backend("files", "file:///{folder}/sessions", rival=_files),
+    Backend("JSON", "json:///{folder}/sessions.json"),
+    Backend("Redis", start=start_redis, rival=_redis),
+    Backend("memcached", start=start_memcached, rival=_memcached),
+    Backend("MongoDB", start=start_mongod, rival=_mongodb),
+    Backend("MariaDB", start=start_mariadb, rival=_sql),
+    Backend("PostgreSQL", start=start_postgres, rival=_sql),
+)

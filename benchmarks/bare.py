@@ -1,0 +1,171 @@
+"""The calls that a path needs of a client, and nothing else: what no session library can go below.
+
+A read is one trip that fetches the data. A write fetches it and stores it again, without comparing versions where
+the client can. A first write stores it where nothing is. No key is hashed, nothing is encoded, no clock is read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+_LIFETIME = 31 * 86_400
+
+
+class Calls(Protocol):
+    """The bare calls of one client, on data of the size that Holdfast stores."""
+
+    def read(self, key: str, /) -> object:
+        """Fetch what is under *key*."""
+
+    def write(self, key: str, /) -> object:
+        """Fetch what is under *key* and store something else."""
+
+    def first(self, key: str, /) -> object:
+        """Store something under *key*, where nothing is."""
+
+
+class _Redis:
+    def __init__(self, url: str, data: bytes) -> None:
+        import redis
+
+        self._client: Any = redis.Redis.from_url(url)
+        self._data = data
+        self.read = self._client.get
+
+    def write(self, key: str, /) -> object:
+        self._client.get(key)
+        return self._client.set(key, self._data, ex=_LIFETIME)
+
+    def first(self, key: str, /) -> object:
+        return self._client.set(key, self._data, ex=_LIFETIME, nx=True)
+
+
+class _Memcached:
+    def __init__(self, url: str, data: bytes) -> None:
+        import pymemcache
+
+        self._client = pymemcache.Client(url.partition("://")[2], no_delay=True, default_noreply=False)
+        self._data = data
+        self.read = self._client.gets
+
+    def write(self, key: str, /) -> object:
+        _, unique = self._client.gets(key)
+        return self._client.cas(key, self._data, unique, expire=_LIFETIME - 86_400)
+
+    def first(self, key: str, /) -> object:
+        return self._client.add(key, self._data, expire=_LIFETIME - 86_400)
+
+
+class _MongoDB:
+    def __init__(self, url: str, data: bytes) -> None:
+        import pymongo
+        from pymongo.write_concern import WriteConcern
+
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(url)
+        collection = client.get_database("bare").get_collection("bare", write_concern=WriteConcern(w="majority"))
+        self._collection = collection
+        self._data = data
+
+    def read(self, key: str, /) -> object:
+        return self._collection.find_one({"_id": key})
+
+    def write(self, key: str, /) -> object:
+        self._collection.find_one({"_id": key})
+        return self._collection.update_one({"_id": key}, {"$set": {"data": self._data, "version": 2}})
+
+    def first(self, key: str, /) -> object:
+        return self._collection.insert_one({"_id": key, "data": self._data, "version": 1})
+
+
+class _SQL:
+    """A connection that commits each statement. *mark* is how its driver writes a parameter."""
+
+    def __init__(self, connection: Any, data: bytes, *, mark: str, blob: str) -> None:
+        self._connection = connection
+        self._data = data
+        self._select = f"SELECT data, version FROM bare WHERE id = {mark}"  # noqa: S608  # the marks are ours
+        self._update = f"UPDATE bare SET data = {mark}, version = version + 1 WHERE id = {mark}"  # noqa: S608
+        self._insert = f"INSERT INTO bare (id, version, data) VALUES ({mark}, 1, {mark})"  # noqa: S608
+        connection.cursor().execute(
+            f"CREATE TABLE bare (id CHAR(64) PRIMARY KEY, version BIGINT NOT NULL, data {blob} NOT NULL)"
+        )
+
+    def read(self, key: str, /) -> object:
+        cursor = self._connection.cursor()
+        cursor.execute(self._select, (key,))
+        return cursor.fetchone()
+
+    def write(self, key: str, /) -> object:
+        self.read(key)
+        return self._connection.cursor().execute(self._update, (self._data, key))
+
+    def first(self, key: str, /) -> object:
+        return self._connection.cursor().execute(self._insert, (key, self._data))
+
+
+class _Files:
+    def __init__(self, folder: Path, data: bytes) -> None:
+        self._folder = folder
+        self._data = data
+        folder.mkdir()
+
+    def read(self, key: str, /) -> object:
+        return (self._folder / key).read_bytes()
+
+    def write(self, key: str, /) -> object:
+        self.read(key)
+        return self.first(key)
+
+    def first(self, key: str, /) -> object:
+        temp = self._folder / secrets.token_hex(8)
+        with temp.open("wb") as file:
+            file.write(self._data)
+            file.flush()
+            os.fsync(file.fileno())
+        return temp.replace(self._folder / key)
+
+
+def _sqlite(url: str, data: bytes) -> Calls:
+    path = Path(url.partition("///")[2])
+    connection = sqlite3.connect(path.with_name("bare.db"), isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return _SQL(connection, data, mark="?", blob="BLOB")
+
+
+def _server(url: str, data: bytes, *, blob: str) -> Calls:
+    import sqlalchemy
+
+    # SQLAlchemy only reads the URL here. What is kept is the driver's own connection, out of its pool's hands.
+    fairy = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT").connect().connection
+    fairy.detach()
+    return _SQL(fairy.dbapi_connection, data, mark="%s", blob=blob)
+
+
+def _mariadb(url: str, data: bytes) -> Calls:
+    return _server(url, data, blob="LONGBLOB")
+
+
+def _postgresql(url: str, data: bytes) -> Calls:
+    return _server(url, data, blob="BYTEA")
+
+
+def _files(url: str, data: bytes) -> Calls:
+    return _Files(Path(url.partition("///")[2]).with_name("bare"), data)
+
+
+#: Returns the bare calls on what a URL names, by the backend's name. Memory needs none.
+BARE: dict[str, Callable[[str, bytes], Calls]] = {
+    "SQLite": _sqlite,
+    "files": _files,
+    "Redis": _Redis,
+    "memcached": _Memcached,
+    "MongoDB": _MongoDB,
+    "MariaDB": _mariadb,
+    "PostgreSQL": _postgresql,
+}
