@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from holdfast.envelope import Cutoff, Envelope, decode
 from holdfast.errors import DecodeError, StoreError
-from holdfast.operations import Create, Delete, KeysOf, Load, Move, Pause, Replace, Touch
+from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Touch
 from holdfast.record import Conflict, Gone, Record
 
 #: A schedule longer than this does not end.
@@ -154,7 +154,7 @@ class Schedule:
 def footprint(operation: Any) -> Footprint:
     """Return what *operation* touches. Writing over a record may take it out of an index, whoever it is for."""
     match operation:
-        case Load(key=key):
+        case Load(key=key) | Confirm(key=key):
             return Footprint(reads=frozenset((key,)))
         case Touch(key=key) | Create(key=key, owner=None):
             return Footprint(writes=frozenset((key,)))
@@ -171,7 +171,7 @@ def footprint(operation: Any) -> Footprint:
 
 def _described(operation: Any) -> str:
     match operation:
-        case Load(key=key) | Touch(key=key) | Delete(key=key):
+        case Load(key=key) | Touch(key=key) | Delete(key=key) | Confirm(key=key):
             details = key
         case Create(key=key, data=data) | Replace(key=key, data=data):
             details = f"{key} = {_body(data)}"

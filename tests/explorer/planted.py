@@ -1,0 +1,212 @@
+"""Ways to get sessions wrong: the real flows with one thing changed in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from explorer.world import ALICE, KEYS
+
+from holdfast.envelope import Cutoff, Envelope, Tombstone, decode, encode
+from holdfast.flows import rotating, saving
+from holdfast.flows.context import Context
+from holdfast.operations import Create, Delete, Flow, KeysOf, Load, Move, Replace, Touch
+from holdfast.policy import HOUR
+from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.session import Loaded, Outcome, ServerSession
+from holdfast.testing.explorer import Actor, Footprint
+
+_CUTOFF = KEYS.cutoff_key(ALICE)
+_Move = Flow[Version | Conflict | Gone]
+
+
+def tombstone_before_the_new_record(step: Move) -> _Move:
+    """Rotate in steps, the two main ones swapped."""
+    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    if isinstance(answer, Conflict | Gone):
+        return answer
+    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    return version
+
+
+def index_after_the_tombstone(step: Move) -> _Move:
+    """Rotate in steps, and make the new record known to the index last, as is usual."""
+    version = yield Create(step.new, step.data, step.expires_at)
+    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    if isinstance(answer, Conflict | Gone):
+        yield Delete(step.new)
+        return answer
+    indexed: Version = yield Replace(step.new, step.data, version, step.expires_at, step.owner)
+    return indexed
+
+
+def no_undo(step: Move) -> _Move:
+    """Rotate in steps, and leave the new record when the old one was changed by another."""
+    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    return answer if isinstance(answer, Conflict | Gone) else version
+
+
+def both_ids_live(step: Move) -> _Move:
+    """Rotate without a tombstone."""
+    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    return version
+
+
+def delete_only(context: Context, key: str, version: Version, owner: str | None) -> Flow[str | None]:
+    """End a session by deleting the record that was loaded, wherever the session has gone."""
+    return key if (yield Delete(key)) else None
+
+
+def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
+    """Stop at a tombstone, so that whoever ends a session does not find where it was renewed to."""
+    yield from ()
+    lives = record is not None and isinstance(decode(record.data), Envelope)
+    return (key, record) if record is not None and lives else None
+
+
+def mine(
+    base: Mapping[Any, Any], mine: Mapping[Any, Any], theirs: Mapping[Any, Any], *, same: object
+) -> dict[Any, Any]:
+    """Merge by dropping what the other one saved."""
+    return dict(mine)
+
+
+def theirs(
+    base: Mapping[Any, Any], mine: Mapping[Any, Any], theirs: Mapping[Any, Any], *, same: object
+) -> dict[Any, Any]:
+    """Merge by dropping what this one saves."""
+    return dict(theirs)
+
+
+def apply_once(wishes: object, data: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Do not apply the functions again to what another request left."""
+    return {}
+
+
+_plan = rotating._plan
+_save = saving.save
+
+
+def lead_on(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+    """Let every tombstone lead to the new record, even where another session begins."""
+    moved, tombstone = _plan(context, session, loaded, renewal=renewal)
+    return moved, replace(tombstone, successor=moved.key)
+
+
+def save_unconfirmed(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool) -> Flow[Outcome]:
+    """Send a cookie without another look at whether its session lives."""
+    return _save(context, session, loaded)
+
+
+def the_last_clock(context: Context, owner: str, keep: str | None) -> Flow[None]:
+    """Write over a cut-off without a look at what it says."""
+    key, now = context.keys.cutoff_key(owner), context.clock()
+    record = yield Load(key)
+    data = encode(Cutoff(now, keep))
+    yield Create(key, data, now + HOUR) if record is None else Replace(key, data, record.version, now + HOUR)
+
+
+def no_cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
+    """End all of a user's sessions without a word to the logins that are under way."""
+    yield from ()
+
+
+def keep_the_handle(handle: str | None) -> Flow[str | None]:
+    """Keep the session that has *handle*, but not where it moves."""
+    yield from ()
+    return handle
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """A save that does not look at what is there, nor at whether anything is."""
+
+    save: Replace
+
+    @property
+    def footprint(self) -> Footprint:
+        """Return what it touches."""
+        return Footprint(adds=frozenset(("index",)), writes=frozenset((self.save.key,)))
+
+    def run(self, store: Any) -> Any:
+        """Write over the record, or make one."""
+        store.delete(self.save.key)
+        return store.create(self.save.key, self.save.data, expires_at=self.save.expires_at, owner=self.save.owner)
+
+
+def _overwriting(flow: Actor, kind: type) -> Actor:
+    answer = None
+    while True:
+        try:
+            operation = flow.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        blind = isinstance(operation, Replace) and isinstance(decode(operation.data), kind)
+        answer = yield Overwrite(operation) if blind else operation
+
+
+def overwrite_sessions(flow: Actor) -> Actor:
+    """Save without a version to expect."""
+    return _overwriting(flow, Envelope)
+
+
+def overwrite_with_tombstones(flow: Actor) -> Actor:
+    """Leave a tombstone without a version to expect."""
+    return _overwriting(flow, Tombstone)
+
+
+def reviving_touch(flow: Actor) -> Actor:
+    """Keep a session alive by writing back what was loaded."""
+    answer: Any = None
+    seen: dict[str, Record] = {}
+    while True:
+        try:
+            operation = flow.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        if isinstance(operation, Touch):
+            record = seen[operation.key]
+            operation = Overwrite(Replace(operation.key, record.data, 0, operation.expires_at, record.owner))
+        answer = yield operation
+        if isinstance(operation, Load):
+            seen[operation.key] = answer
+
+
+def save_what_is_gone(flow: Actor) -> Actor:
+    """Make the record again that was deleted before it could be saved."""
+    answer = None
+    while True:
+        try:
+            operation = flow.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        answer = yield operation
+        if isinstance(operation, Replace) and isinstance(answer, Gone) and isinstance(decode(operation.data), Envelope):
+            answer = yield Create(operation.key, operation.data, operation.expires_at, operation.owner)
+
+
+def cut_off_not_read(flow: Actor) -> Actor:
+    """Log in without a look at the cut-off."""
+    answer, logs_in = None, False
+    while True:
+        try:
+            operation = flow.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        logs_in = logs_in or (isinstance(operation, Create | Move | Replace) and operation.owner is not None)
+        answer = None if logs_in and operation == Load(_CUTOFF) else (yield operation)
+
+
+def list_once(flow: Actor) -> Actor:
+    """End all of a user's sessions that the first listing shows."""
+    answer, listed = None, False
+    while True:
+        try:
+            operation = flow.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        again = listed and isinstance(operation, KeysOf)
+        listed = listed or isinstance(operation, KeysOf)
+        answer = [] if again else (yield operation)

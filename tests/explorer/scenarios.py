@@ -1,0 +1,46 @@
+"""Who meets whom, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations_with_replacement
+
+from explorer.invariants import judge
+from explorer.roles import LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES, TAKE_LAST
+from explorer.stores import BACKENDS, Backend, Backwards
+from explorer.world import FULL, Role, World, untouched
+
+from holdfast.testing.explorer import Actor, Tally, explore
+
+USERS = ("alice", None)
+
+#: They go through the index, so that its order matters.
+LISTERS = {LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS}
+
+
+def run(
+    roles: Sequence[Role],
+    backend: Backend,
+    user: str | None,
+    *,
+    tamper: Callable[[Actor], Actor] = untouched,
+    reduce: bool = True,
+) -> Tally:
+    """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
+    # Taking the last thing out ends a session only if nothing else is in it.
+    data = {"last": 1} if TAKE_LAST in roles else FULL
+    return explore(lambda: World(roles, backend, user, judge, data, tamper), reduce=reduce)
+
+
+def groups(size: int, first: Role | None = None) -> Iterator[tuple[Role, ...]]:
+    """Yield every group of so many roles, each once; with *first*, those in which it is the first of `ROLES`."""
+    for group in combinations_with_replacement(ROLES, size):
+        if first is None or group[0] is first:
+            yield group
+
+
+def backends_for(roles: Sequence[Role]) -> Iterator[Backend]:
+    """Yield the stores on which *roles* can differ."""
+    for backend in BACKENDS:
+        if backend is not Backwards or LISTERS.intersection(roles):
+            yield backend

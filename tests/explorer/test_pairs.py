@@ -1,0 +1,33 @@
+"""Every pair of actors, in every order of their store calls, on every kind of store."""
+
+from __future__ import annotations
+
+import pytest
+from explorer.roles import LOGIN, LOGIN_SLOWLY, REVOKE_ALL_TWICE, ROLES
+from explorer.scenarios import USERS, backends_for, groups, run
+from explorer.stores import BACKENDS, Backend
+from explorer.world import Role
+
+# Each test runs hundreds of pairs.
+pytestmark = pytest.mark.timeout(180)
+
+
+def _names(value: object) -> str | None:
+    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("role", ROLES, ids=_names)
+def test_pairs(role: Role, user: str | None) -> None:
+    """Whatever the order, no update is lost, no end is undone, one id lives, and nobody else's cookie is disturbed."""
+    for pair in groups(2, first=role):
+        for backend in backends_for(pair):
+            run(pair, backend, user)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+def test_a_server_whose_clock_is_behind_does_not_take_back_the_end_of_all_sessions(backend: Backend) -> None:
+    """A login that began before all sessions were ended gives way, even if they are ended again by a slow clock."""
+    for login in (LOGIN, LOGIN_SLOWLY):
+        for user in USERS:
+            run((login, REVOKE_ALL_TWICE), backend, user)

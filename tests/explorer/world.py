@@ -1,0 +1,275 @@
+"""The world that requests meet in: one store, two browsers, and what each request was told."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+from blinker import Signal
+from explorer.stores import Backend, enlisting
+
+from holdfast.codec import MSGPACK
+from holdfast.envelope import Envelope, decode
+from holdfast.flows import Context, commit, open_session
+from holdfast.operations import drive
+from holdfast.policy import Policy
+from holdfast.session import PERMANENT, Opened, ServerSession
+from holdfast.testing.clock import FakeClock
+from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule
+from holdfast.tokens import Keys
+
+KEYS = Keys("session:")
+ALICE = KEYS.owner_of("alice")
+BOB = KEYS.owner_of("bob")
+
+_ENDS = frozenset(("ends",))
+
+#: The moment a view is done, and the moment a request that ended or replaced an id is answered. Which comes first
+#: decides what the other may still send.
+VIEW_DONE = Mark("view done", Footprint(reads=_ENDS))
+ANSWERED = Mark("answered", Footprint(adds=_ENDS))
+
+
+class Mint:
+    """Stands in for `secrets`: an actor's first token is the same in every run, whatever the others did before."""
+
+    turn: ClassVar[str] = ""
+    made: ClassVar[dict[str, int]] = {}
+    names: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def reset(cls) -> dict[str, str]:
+        """Begin a new world, and return what its keys will be called."""
+        cls.turn, cls.made = "", {}
+        cls.names = {ALICE: "alice", BOB: "bob"}
+        cls.names |= {KEYS.cutoff_key(ALICE): "<cut-off of alice>", KEYS.cutoff_key(BOB): "<cut-off of bob>"}
+        return cls.names
+
+    @classmethod
+    def token_urlsafe(cls, size: int) -> str:
+        """Return the next token of the actor whose turn it is."""
+        number = cls.made[cls.turn] = cls.made.get(cls.turn, 0) + 1
+        token, key = _token(cls.turn, number, size)
+        cls.names[key] = f"<{cls.turn}>" if number == 1 else f"<{cls.turn}, {number}>"
+        return token
+
+
+@cache
+def _token(turn: str, number: int, size: int) -> tuple[str, str]:
+    secret = hashlib.sha256(f"{turn} {number}".encode()).digest()[:size]
+    token = base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+    return token, KEYS.key_of(token)
+
+
+class Visit(ServerSession):
+    """The session of one request."""
+
+    def load(self) -> Opened:
+        """Fail: the request opens its session first."""
+        raise AssertionError("the session was not opened")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What an actor does: a request with a *view*, or an *errand* without a session.
+
+    Attributes:
+        name: What it is called in reports.
+        view: What the request does to its session; it is given the actor's name, too.
+        errand: Makes the flow of an actor that is not a request.
+        browser: Whose cookie the request carries; None: it has none.
+        marks: What the invariants must know of it; see `explorer.roles`.
+        idle: How long the session was not used before, in milliseconds.
+        renewal: Whether its token has been in use for the renewal interval.
+        confirm: Whether the browser's cookie is refreshed.
+        began: How long ago the request began, in milliseconds.
+    """
+
+    name: str
+    view: Callable[[ServerSession, str], object] | None = None
+    errand: Callable[[World], Actor] | None = None
+    browser: str | None = "here"
+    marks: frozenset[str] = frozenset()
+    idle: int = 1000
+    renewal: bool = False
+    confirm: bool = False
+    began: int = 0
+
+
+@dataclass
+class Answer:
+    """What a request was told.
+
+    Attributes:
+        role: Whose it is.
+        found: The handle of the session that its token opened, or None.
+        read_only: Whether it was told that its id is superseded.
+        after: Who was answered, before its view was done, that a session or an id is over.
+        result: As in `holdfast.session.Outcome`; empty while there is none.
+        cookie: As in `holdfast.session.Outcome`.
+        token: The token that its cookie carries.
+    """
+
+    role: Role
+    found: str | None
+    read_only: bool
+    after: tuple[str, ...] = ()
+    result: str = ""
+    cookie: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live session in the store."""
+
+    key: str
+    owner: str | None
+    data: dict[str, Any]
+
+
+class Listening(Context):
+    """A context that tells its world of every signal."""
+
+    def emit(self, signal: Signal, **details: Any) -> None:
+        """Note *signal* down."""
+        self.sender.signals.append((signal.name, details))  # type: ignore[attr-defined]  # the sender is the world
+
+
+#: What the session in ``here`` holds when the race begins.
+FULL: Mapping[str, Any] = {"last": 1, "list": [], "hits": 0, "shared": ""}
+
+
+def untouched(flow: Actor) -> Actor:
+    """Return *flow* as it is."""
+    return flow
+
+
+@dataclass
+class World:
+    """A fresh store for *roles* to meet on, made by *backend*.
+
+    *user* is signed in, or nobody is, in the browser ``here``, whose session holds *data*. Alice is signed in
+    ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do.
+
+    Attributes:
+        tokens: What the two browsers have in the beginning.
+        handles: The handles of their sessions.
+        answers: What each request was told.
+        results: What each errand returned.
+        answered: Who was told that a session or an id is over, in order.
+        signals: Every signal that was sent, with its details.
+    """
+
+    roles: Sequence[Role]
+    backend: Backend
+    user: str | None
+    judge: Callable[[World], None]
+    data: Mapping[str, Any] = field(default_factory=lambda: FULL)
+    tamper: Callable[[Actor], Actor] = untouched
+
+    def __post_init__(self) -> None:
+        self.names: Mapping[str, str] = Mint.reset()
+        self.clock = FakeClock()
+        self.store: Any = self.backend(clock=self.clock)
+        self.rotates = hasattr(self.store, "move")
+        self.answers: dict[str, Answer] = {}
+        self.results: dict[str, Any] = {}
+        self.answered: list[str] = []
+        self.signals: list[tuple[str, dict[str, Any]]] = []
+        here, there = self._sign_in("here", self.user), self._sign_in("there", "alice")
+        self.tokens, self.handles = {"here": here[0], "there": there[0]}, {"here": here[1], "there": there[1]}
+        self.signals.clear()
+        self.clock.advance_ms(max(role.idle for role in self.roles))
+        self.actors: Mapping[str, Actor] = self._cast()
+
+    def _cast(self) -> dict[str, Actor]:
+        """Return the flows of all roles; who has a namesake gets a number."""
+        actors: dict[str, Actor] = {}
+        for at, role in enumerate(self.roles):
+            number = self.roles[:at].count(role) + 1
+            name = role.name if number == 1 else f"{role.name} {number}"
+            flow = role.errand(self) if role.errand else self._request(name, role)
+            actors[name] = self._act(name, enlisting(self.tamper(flow), self.store))
+        return actors
+
+    def context(self, *, renewal: bool = False, behind: int = 0) -> Context:
+        """Return what a server works with whose clock is *behind* by so many milliseconds."""
+        return Listening(
+            policy=Policy(renewal=1 if renewal else None),
+            keys=KEYS,
+            codec=MSGPACK,
+            clock=(lambda: self.clock() - behind) if behind else self.clock,
+            sender=self,
+            rotates=self.rotates,
+            indexes=True,
+        )
+
+    def _sign_in(self, browser: str, user: str | None) -> tuple[str, str]:
+        Mint.turn = browser
+        session = Visit(keys=KEYS, started_at=self.clock())
+        session.opened = Opened(data={PERMANENT: browser, **self.data})
+        if user is not None:
+            session["_user_id"] = user
+        drive(enlisting(commit(self.context(), session), self.store), self.store)
+        assert session.loaded is not None
+        return session.loaded.token, session.loaded.key
+
+    def _act(self, name: str, flow: Actor) -> Actor:
+        """Let the mint know whose turn it is, and note what becomes of an errand."""
+        answer = None
+        while True:
+            Mint.turn = name
+            try:
+                operation = flow.send(answer)
+            except StopIteration as stop:
+                self.results[name] = stop.value
+                return stop.value
+            answer = yield operation
+
+    def _request(self, name: str, role: Role) -> Actor:
+        context = self.context(renewal=role.renewal)
+        session = Visit(keys=KEYS, started_at=self.clock() - role.began)
+        session.opened = (yield from open_session(context, self.tokens[role.browser])) if role.browser else Opened()
+        answer = self.answers[name] = Answer(role, session.handle, session.read_only)
+        assert role.view is not None
+        role.view(session, name)
+        yield VIEW_DONE
+        answer.after = tuple(self.answered)
+        outcome = yield from commit(context, session, confirm=role.confirm)
+        answer.result, answer.cookie = outcome.result, outcome.cookie
+        if session.loaded is not None and outcome.cookie in ("send", "keep"):
+            answer.token = session.loaded.token
+        if outcome.cookie == "delete" or (outcome.result == "saved" and answer.found not in (None, session.handle)):
+            yield from self.announce(name)
+        return f"{outcome.result}, cookie {outcome.cookie}"
+
+    def announce(self, name: str) -> Generator[Mark, None, None]:
+        """Let everyone know that a session or an id is over: whoever comes later must not bring it back."""
+        yield ANSWERED
+        self.answered.append(name)
+
+    def check(self, schedule: Schedule) -> None:
+        """Check that all is as it must be."""
+        del schedule
+        self.judge(self)
+
+    def probe(self, browser: str) -> Opened:
+        """Return what the token opens now that *browser* had in the beginning."""
+        return drive(open_session(self.context(), self.tokens[browser]), self.store)
+
+    @cached_property
+    def sessions(self) -> list[Live]:
+        """Every live session in the store. Asked for only when the race is over."""
+        bodies = ((key, record.owner, decode(record.data)) for key, record in self.store.scan(limit=100).items)
+        found = ((key, owner, body) for key, owner, body in bodies if isinstance(body, Envelope))
+        return [Live(key, owner, MSGPACK.loads(body.payload)) for key, owner, body in found]
+
+    @cached_property
+    def survivors(self) -> list[Live]:
+        """Those of them that hold what the session in the browser ``here`` held, under whatever id."""
+        return [session for session in self.sessions if session.data.get(PERMANENT) == "here"]
