@@ -32,6 +32,8 @@ _STORES: dict[str, _Row] = {
     "json": _Row("holdfast.stores.jsonfile:JSONFileStore"),
     "memcached": _Row("holdfast.stores.memcached:MemcachedStore", "memcached"),
     "memory": _Row("holdfast.stores.memory:MemoryStore"),
+    "mongodb": _Row("holdfast.stores.mongodb:MongoDBStore", "mongodb"),
+    "mongodb+srv": _Row("holdfast.stores.mongodb:MongoDBStore", "mongodb"),
     "redis": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "redis+*": _Row("holdfast.stores.redis:RedisStore", "redis"),
     "rediss": _Row("holdfast.stores.redis:RedisStore", "redis"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 
@@ -24,6 +25,9 @@ SETTINGS = {
     "SESSION_FILE_PATH",
     "SESSION_FILE_THRESHOLD",
     "SESSION_MEMCACHED",
+    "SESSION_MONGODB",
+    "SESSION_MONGODB_COLLECT",
+    "SESSION_MONGODB_DB",
     "SESSION_REDIS",
 }
 
@@ -104,6 +108,28 @@ def _memcached(app: Flask, clock: Clock) -> Store:
         raise ConfigurationError(f"SESSION_MEMCACHED: {error}") from None
 
 
+def _mongodb(app: Flask, clock: Clock) -> Store:
+    client = app.config.get("SESSION_MONGODB")
+    database = _text(app, "SESSION_MONGODB_DB", "flask_session")
+    collection = _text(app, "SESSION_MONGODB_COLLECT", "sessions")
+    if client is None:
+        url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
+        return open_store(url, root=Path(app.instance_path), clock=clock)
+    from holdfast.stores.mongodb import store_on
+
+    try:
+        return store_on(client, database=database, collection=collection, clock=clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_MONGODB: {error}") from None
+
+
+def _text(app: Flask, name: str, default: str) -> str:
+    value = app.config.get(name) or default
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is {value!r}: it must be text")
+    return value
+
+
 def _number(app: Flask, name: str, default: int) -> int:
     value = app.config.get(name)
     if value is None:
@@ -119,4 +145,5 @@ _BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
     "file": _json_file,
     "redis": _redis,
     "memcached": _memcached,
+    "mongodb": _mongodb,
 }

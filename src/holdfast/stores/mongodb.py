@@ -1,0 +1,279 @@
+"""Sessions in MongoDB: one document for each record, under its key.
+
+Writes are acknowledged by a majority and read from the primary with read concern ``local``: a new primary has every
+acknowledged write, while what it knows to be on a majority may lag behind for a moment, and a session that was just
+saved would be missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import pymongo
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
+from pymongo.errors import DuplicateKeyError, InvalidName, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import parse_uri
+from pymongo.write_concern import WriteConcern
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
+from holdfast.record import Conflict, Gone, Page, Record, Version
+
+T = TypeVar("T")
+Document: TypeAlias = dict[str, Any]
+Collection: TypeAlias = "pymongo.collection.Collection[Document]"
+
+# A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
+_MAX_BYTES = 16 * 1024 * 1024 - 1024
+# How many seconds what has expired is kept, so that no clock but the application's decides about expiry.
+_MARGIN = 300
+# How many seconds to wait before the indexes are tried again.
+_INDEX_AGAIN = 60.0
+_INDEXES = [
+    pymongo.IndexModel("owner", sparse=True),
+    pymongo.IndexModel("expires_at", expireAfterSeconds=_MARGIN),
+]
+
+_logger = logging.getLogger("holdfast")
+
+
+class MongoDBStore:
+    """Keeps records in a collection of a MongoDB server, a replica set or a sharded cluster.
+
+    The indexes, by owner and by expiry, are made in the background after the first operation that succeeds. Without
+    them everything works, but finding a user's sessions takes longer, and expired records stay.
+
+    Args:
+        client: A ``pymongo.MongoClient``, or the URL for one of the store's own, which each process makes when it
+            first needs it.
+        database: The name of the database.
+        collection: The name of the collection.
+        timeout: How many seconds an operation may take, with any client, before `StoreUnavailable`.
+        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
+            that some minutes later.
+
+    Raises:
+        ConfigurationError: The client is none or is asynchronous, or a name is not valid.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        database: str = "holdfast",
+        collection: str = "sessions",
+        timeout: float = 2.0,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._url = client if isinstance(client, str) else None
+        self._names = database, collection
+        self._timeout = timeout
+        self._clock = clock
+        # By process: a client does not survive a fork.
+        self._own: dict[int, Collection] = {}
+        self._given = None if self._url else self._collection_of(_checked(client))
+        self._index_at = 0.0
+        self._indexing: threading.Thread | None = None
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MongoDBStore:
+        """Return the store at ``mongodb://host/database.collection``, whatever *root* is. Nothing is connected yet.
+
+        The URL is pymongo's; its ``timeoutMS`` is the store's *timeout*.
+        """
+        del root
+        parts = _parse(url)
+        return cls(
+            url,
+            database=parts["database"] or "holdfast",
+            collection=parts["collection"] or "sessions",
+            timeout=parts["options"].get("timeoutms") or 2.0,
+            clock=clock,
+        )
+
+    def load(self, key: str, /) -> Record | None:
+        found = self._run(lambda sessions: sessions.find_one(self._live(key)))
+        return _record(found) if found else None
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        version = secrets.randbits(62)
+        document = {"_id": key, "version": version, **_fields(data, expires_at, owner)}
+        expired = {"_id": key, "expires_at": {"$lte": DatetimeMS(self._clock())}}
+
+        def write(sessions: Collection) -> Version | None:
+            try:
+                sessions.replace_one(expired, document, upsert=True)
+            except DuplicateKeyError:  # a live record is there
+                return None
+            return version
+
+        return self._run(write)
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        update: Document = {"$set": _fields(data, expires_at, owner), "$inc": {"version": 1}}
+        if owner is None:
+            update["$unset"] = {"owner": ""}
+        live = self._live(key)
+
+        def write(sessions: Collection) -> Version | Conflict | Gone:
+            written = sessions.find_one_and_update({**live, "version": expect}, update, {"version": 1})
+            if written is not None:
+                return int(written["version"]) + 1
+            found = sessions.find_one(live)
+            return Gone() if found is None else Conflict(_record(found))
+
+        return self._run(write)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        update = {"$max": {"expires_at": DatetimeMS(expires_at)}}
+        return self._run(lambda sessions: sessions.update_one(self._live(key), update).matched_count > 0)
+
+    def delete(self, key: str, /) -> bool:
+        now = self._clock()
+        found = self._run(lambda sessions: sessions.find_one_and_delete({"_id": key}, {"expires_at": 1}))
+        return found is not None and int(found["expires_at"]) > now
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        owned = {"owner": owner, "expires_at": {"$gt": DatetimeMS(self._clock())}}
+        return self._run(lambda sessions: [found["_id"] for found in sessions.find(owned, {"_id": 1})])
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        rest = {"_id": {"$gt": after or ""}, "expires_at": {"$gt": DatetimeMS(self._clock())}}
+        found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
+        items = tuple((document["_id"], _record(document)) for document in found)
+        return Page(items, after=items[-1][0] if len(items) == limit else None)
+
+    def ping(self) -> None:
+        self._run(lambda sessions: sessions.database.command("ping"))
+
+    def close(self) -> None:
+        if self._indexing is not None:
+            self._indexing.join(self._timeout)
+        sessions = self._own.pop(os.getpid(), None)
+        if sessions is not None:
+            with pymongo.timeout(self._timeout):
+                sessions.database.client.close()
+
+    def _live(self, key: str) -> Document:
+        return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
+
+    def _run(self, work: Callable[[Collection], T]) -> T:
+        """Return what *work* returns, given the collection."""
+        try:
+            sessions = self._given if self._given is not None else self._own_collection()
+            with pymongo.timeout(self._timeout):
+                result = work(sessions)
+        except (PyMongoError, OverflowError) as error:
+            raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error
+        if time.monotonic() >= self._index_at:
+            self._index_at = time.monotonic() + _INDEX_AGAIN
+            self._indexing = threading.Thread(target=self._index, args=(sessions,), daemon=True)
+            self._indexing.start()
+        return result
+
+    def _own_collection(self) -> Collection:
+        process = os.getpid()
+        if process not in self._own:
+            # Of two threads that come here at once, one's client is used, and the other's is never connected.
+            made = self._collection_of(pymongo.MongoClient(self._url, connect=False))
+            return self._own.setdefault(process, made)
+        return self._own[process]
+
+    def _collection_of(self, client: Any) -> Collection:
+        database, collection = self._names
+        try:
+            sessions: Collection = client.get_database(database).get_collection(
+                collection,
+                codec_options=CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS),
+                read_preference=pymongo.ReadPreference.PRIMARY,
+                write_concern=WriteConcern("majority"),
+                read_concern=ReadConcern("local"),
+            )
+        except (InvalidName, TypeError) as error:
+            raise ConfigurationError(
+                f"{database!r} and {collection!r} are not names of a MongoDB database and a collection: {error}"
+            ) from error
+        return sessions
+
+    def _index(self, sessions: Collection) -> None:
+        try:
+            sessions.create_indexes(_INDEXES)
+        except PyMongoError as error:
+            _logger.warning(
+                "The indexes on %s cannot be made, so expired sessions stay: %s",
+                sessions.full_name,
+                type(error).__name__,
+            )
+        else:
+            self._index_at = float("inf")
+
+
+def store_on(
+    client: Any, *, database: str = "holdfast", collection: str = "sessions", clock: Clock = system_clock
+) -> MongoDBStore:
+    """Return a store on *client*.
+
+    Raises:
+        ConfigurationError: It cannot be used; the message names its class. Or a name is not valid.
+    """
+    return MongoDBStore(_checked(client), database=database, collection=collection, clock=clock)
+
+
+def _checked(client: Any) -> Any:
+    kind = type(client)
+    # On an instance every attribute is there: it is the database of that name.
+    if not callable(getattr(kind, "get_database", None)):
+        raise ConfigurationError(
+            f"{kind.__module__}.{kind.__qualname__} is no MongoDB client, it has no get_database: "
+            "give a pymongo.MongoClient, or a URL such as mongodb://127.0.0.1:27017"
+        )
+    if hasattr(kind, "get_io_loop") or inspect.iscoroutinefunction(getattr(kind, "close", None)):
+        raise ConfigurationError(f"{kind.__module__}.{kind.__qualname__} is asynchronous: give a pymongo.MongoClient")
+    return client
+
+
+def _parse(url: str) -> Mapping[str, Any]:
+    # Who looks up mongodb+srv asks a name server, and starting must not need one.
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() == "mongodb+srv":
+        rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
+    try:
+        parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
+    except InvalidURI:  # its message may quote a password
+        raise ConfigurationError(
+            "the MongoDB URL is not valid: write mongodb://[user:password@]host[:port],.../database.collection, "
+            "with special characters percent-encoded"
+        ) from None
+    except (PyMongoError, ValueError) as error:
+        raise ConfigurationError(f"the MongoDB URL is not valid: {error}") from None
+    return parts
+
+
+def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:
+    if len(data) > _MAX_BYTES:
+        raise RecordTooLarge(len(data), _MAX_BYTES)
+    fields = {"data": data, "expires_at": DatetimeMS(expires_at)}
+    return fields if owner is None else {**fields, "owner": owner}
+
+
+def _record(document: Document) -> Record:
+    data, version = document.get("data"), document.get("version")
+    return Record(
+        data if isinstance(data, bytes) else b"",
+        int(version) if isinstance(version, int) else b"",
+        int(document["expires_at"]),
+        document.get("owner"),
+    )
