@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 import valkey
 from support.keyspace import Wrapped, counted, prefix_of
+from support.pages import blocks
 from support.servers import Server
 from support.web import Web, end
 
@@ -102,3 +103,16 @@ def test_the_setting_is_named_when_it_is_no_client() -> None:
     """What is in `SESSION_REDIS` and cannot be used is an error at start-up, never replaced by the default."""
     with pytest.raises(ConfigurationError, match=r"SESSION_REDIS: builtins.dict is no Redis client"):
         Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS={})
+
+
+def test_the_example_in_the_docs_works(redis_server: Server, tmp_path: Path) -> None:
+    """The program of the page about Redis signs in, and ends all sessions of the user."""
+    program = next(block for block in blocks("docs/backends/redis.md", "python") if "Flask(__name__)" in block)
+    url = f"{redis_server.url}?prefix={prefix_of(tmp_path)}"
+    assert "redis://127.0.0.1:6379/0" in program
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(program.replace("redis://127.0.0.1:6379/0", url), namespace)  # noqa: S102  # the page's own program
+    browsers = [namespace["app"].test_client() for _ in range(2)]
+    assert [browser.post("/login").text for browser in browsers] == ["welcome", "welcome"]
+    assert browsers[0].post("/end-all").text == "2"
+    assert browsers[1].post("/end-all").text == "0"
