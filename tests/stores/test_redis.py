@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 import redis
 from support.keyspace import counted, prefix_of
-from support.servers import Server, start_redis
+from support.servers import Server, free_port, start_redis
 from support.web import Web
 
-from holdfast.clock import Clock
+from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.record import Conflict, Gone
+from holdfast.record import Conflict, Gone, Record
 from holdfast.store import Store
 from holdfast.stores.redis import RedisStore
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
@@ -327,3 +328,39 @@ def test_a_replica_takes_no_saves(own_server: Server, redis_server: Server, cloc
             store.delete(KEY)
         client.replicaof("NO", "ONE")
         assert store.delete(KEY) is True
+
+
+def test_what_redis_wrote_to_disk_survives_a_kill() -> None:
+    """With every write on disk, a killed server is an outage, and then everything goes on where it was."""
+    server = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    try:
+        with closing(from_url(server.url)) as store:
+            expires_at = system_clock() + HOUR
+            version = store.create(KEY, b"data", expires_at=expires_at, owner="ada")
+            server.kill()
+            with pytest.raises(StoreUnavailable, match="ConnectionError"):
+                store.load(KEY)
+            server.restart()
+            assert store.load(KEY) == Record(b"data", version, expires_at, "ada")
+            assert store.keys_of("ada") == [KEY]
+            assert not isinstance(store.replace(KEY, b"new", expect=version, expires_at=expires_at), Conflict | Gone)
+    finally:
+        server.stop()
+
+
+def test_a_certificate_is_checked(tmp_path: Path, require: Callable[[str], str]) -> None:
+    """Over `rediss` a server is trusted by its certificate, and is StoreUnavailable without a good one."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = [require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_port()
+    options = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-auth-clients", "no"]
+    server = start_redis("--tls-port", str(port), *options)
+    try:
+        with closing(from_url(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")) as store:
+            assert store.load(KEY) is None
+        with closing(from_url(f"rediss://127.0.0.1:{port}")) as store, pytest.raises(StoreUnavailable):
+            store.load(KEY)
+    finally:
+        server.stop()

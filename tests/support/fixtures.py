@@ -31,6 +31,7 @@ class Given(Server):
         """Leave the server alone."""
 
     kill = restart = pause = resume = _skip
+    nodes = helpers = property(_skip)
 
 
 def _shared(name: str, start: Callable[[], Server | Group]) -> Any:

@@ -211,8 +211,8 @@ class Write:
 
 
 def digits(time: int) -> bytes:
-    """Return *time* as the scripts compare it."""
-    return b"%016d" % min(max(time, 0), 10**16 - 1)
+    """Return *time* as the scripts compare it: within what a score, which is a float, can tell apart."""
+    return b"%016d" % min(max(time, 0), 9 * 10**15)
 
 
 def owner_field(owner: str | None) -> bytes:

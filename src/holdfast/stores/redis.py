@@ -36,7 +36,8 @@ class RedisClusterStore:
     Args:
         client: Such as ``redis.RedisCluster``. Whoever made it closes it.
         prefix: What the names of all keys begin with.
-        wait_replicas: How many replicas must have what is to be confirmed. Default: 0, none.
+        wait_replicas: How many replicas must have what is to be confirmed. Default: 1 in a Cluster and with a client
+            that Sentinels made, otherwise 0.
         wait_timeout: How many seconds they are given.
         clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
             that a few minutes later.
@@ -61,7 +62,7 @@ class RedisClusterStore:
         client: Any,
         *,
         prefix: str = "holdfast:",
-        wait_replicas: int = 0,
+        wait_replicas: int | None = None,
         wait_timeout: float = 0.5,
         clock: Clock = system_clock,
     ) -> None:
@@ -69,21 +70,19 @@ class RedisClusterStore:
             check_client(client)
         self._client = client
         self._prefix = prefix.encode()
+        if wait_replicas is None:
+            wait_replicas = 1 if self._is_replicated() else 0
         self._wait = wait_replicas, round(wait_timeout * 1000)
         self._clock = clock
         self._scripts: dict[bytes, Any] = {}
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
-        """Return the store at *url*, whatever *root* is. Nothing is connected yet.
-
-        With Sentinels and in a Cluster, one replica must confirm what is to be confirmed, unless *options* say else.
-        """
+        """Return the store at *url*, whatever *root* is. Nothing is connected yet."""
         del root
-        kind = url.partition("://")[0].partition("+")[2].lower()
         own = {name: options.pop(name) for name in ("prefix", "wait_replicas", "wait_timeout") if name in options}
-        own.setdefault("wait_replicas", 1 if kind else 0)
-        store_class = RedisClusterStore if kind == "cluster" else RedisStore
+        in_cluster = url.partition("://")[0].lower().endswith("+cluster")
+        store_class = RedisClusterStore if in_cluster else RedisStore
         return store_class(client_from_url(url, options), clock=clock, **own)
 
     def load(self, key: str, /) -> Record | None:
@@ -211,6 +210,9 @@ class RedisClusterStore:
         self._leave(answer, key, write.now)
         return write.version
 
+    def _is_replicated(self) -> bool:
+        return True
+
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {node.name: {"target_nodes": node} for node in self._call("get_primaries")}
 
@@ -280,6 +282,9 @@ class RedisStore(RedisClusterStore):
 
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {"server": {}}
+
+    def _is_replicated(self) -> bool:
+        return hasattr(getattr(self._client, "connection_pool", None), "sentinel_manager")
 
     def _node_of(self, name: bytes) -> Any:
         del name
