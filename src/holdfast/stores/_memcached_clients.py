@@ -19,6 +19,11 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
+# memcached has no smaller limit than this, in bytes, and counts so many bytes with each value: for the
+# item, its unique id, one of our keys, and the end of a line.
+_SMALLEST_LIMIT = 1024
+_OVERHEAD = 48 + 8 + 65 + 2
+
 
 class Cells(abc.ABC):
     """What the store asks of memcached, in the words of pymemcache.
@@ -155,17 +160,25 @@ class GivenPythonMemcached(Cells):
         return (value, ids) if ids else None
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
-        return bool(self._use(key, "add", value, expire))
+        return bool(self._use(key, "add", value, expire)) or self._refused(value)
 
     def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
         with self._cas_ids(unique):
-            return bool(self._use(key, "cas", value, expire))
+            return bool(self._use(key, "cas", value, expire)) or self._refused(value)
 
     def delete(self, key: str) -> bool:
         return bool(self._use(key, "delete"))
 
     def ping(self) -> None:
         self._call("get_stats")
+
+    def _refused(self, value: bytes) -> bool:
+        """Return False, after making sure that *value* was not refused for its size, which the client does not say."""
+        if len(value) >= _SMALLEST_LIMIT:
+            limits = [settings["item_size_max"] for _, settings in self._call("get_stats", "settings")]
+            if any(len(value) + _OVERHEAD > int(limit) for limit in limits):
+                raise ValueError("object too large for cache")
+        return False
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
         return self._call(method, key, *arguments, **named)
@@ -262,7 +275,7 @@ def cells_of(client: Any) -> Cells:
     if missing:
         raise ConfigurationError(
             f"{kind} is no memcached client, it has no {' and no '.join(missing)}: give a client of pymemcache, "
-            "pylibmc or python-memcached, or a URL such as memcached://127.0.0.1:11211"
+            "pylibmc or python-memcached"
         )
     if inspect.iscoroutinefunction(client.gets):
         raise ConfigurationError(f"{kind} is asynchronous: give a client that is not")

@@ -45,7 +45,7 @@ class MemcachedStore:
         client: Such as ``pymemcache.PooledClient``, ``pylibmc.Client`` or python-memcached's ``memcache.Client``.
             Whoever made it closes it.
         max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, is for the
-            data and some 120 bytes more. Default: 1,000,000.
+            data and some 220 bytes more. Default: 1,000,000.
         clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
             that a few minutes later.
 

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import DuplicateKeyError, InvalidName, InvalidURI, PyMongoError
+from pymongo.errors import DuplicateKeyError, InvalidName, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
@@ -238,7 +238,7 @@ def _checked(client: Any) -> Any:
     if not callable(getattr(kind, "get_database", None)):
         raise ConfigurationError(
             f"{kind.__module__}.{kind.__qualname__} is no MongoDB client, it has no get_database: "
-            "give a pymongo.MongoClient, or a URL such as mongodb://127.0.0.1:27017"
+            "give a pymongo.MongoClient"
         )
     if hasattr(kind, "get_io_loop") or inspect.iscoroutinefunction(getattr(kind, "close", None)):
         raise ConfigurationError(f"{kind.__module__}.{kind.__qualname__} is asynchronous: give a pymongo.MongoClient")
@@ -252,13 +252,13 @@ def _parse(url: str) -> Mapping[str, Any]:
         rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
     try:
         parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
-    except InvalidURI:  # its message may quote a password
+    except (PyMongoError, ValueError) as error:
+        # Where "@" is quoted, something of a password may be.
+        problem = "" if "@" in str(error) else f" ({error})"
         raise ConfigurationError(
-            "the MongoDB URL is not valid: write mongodb://[user:password@]host[:port],.../database.collection, "
+            f"the MongoDB URL is not valid{problem}: write mongodb://[user:password@]host[:port],.../db.collection, "
             "with special characters percent-encoded"
         ) from None
-    except (PyMongoError, ValueError) as error:
-        raise ConfigurationError(f"the MongoDB URL is not valid: {error}") from None
     return parts
 
 
