@@ -60,6 +60,27 @@ def test_a_login_that_raises_does_not_happen(handled: Web) -> None:
     assert handled.sessions.manager.of("ada") == []
 
 
+def test_a_view_that_raises_is_not_heard(handled: Web) -> None:
+    """A failed request of somebody who is signed in sends no signal: nothing happened to the session."""
+    handled.do(lambda: session.bind("ada"))
+    handled.take_heard()
+    handled.do(failing(lambda: session.update(a=1)))
+    assert handled.names() == []
+
+
+def test_the_session_can_be_looked_at_after_a_failure() -> None:
+    """Whoever writes the log of a failed request still sees the session as the view left it."""
+    web, seen = Web(PROPAGATE_EXCEPTIONS=False), []
+
+    @web.app.teardown_request
+    def write_log(error: BaseException | None) -> None:
+        seen.append(dict(session))
+
+    web.put(a=1)
+    web.do(failing(lambda: session.update(b=2)))
+    assert seen == [{"a": 1}, {"a": 1, "b": 2}]
+
+
 @pytest.mark.parametrize(
     "sign_out",
     [pytest.param(end, id="destroy"), pytest.param(lambda: session.pop("_user_id"), id="as Flask-Login does")],

@@ -32,15 +32,15 @@ class Web:
         app: The application. Its exceptions reach the test, unless ``PROPAGATE_EXCEPTIONS`` is False.
         browser: A client that keeps cookies.
         clock: The time.
-        memory: Where the records are.
+        memory: Where the records are, unless *inner* makes another store, which is given the clock.
         failing: Around it, a store that fails when told to.
         store: Around that, one that counts the calls: what the application is given.
         heard: The signals sent, each with its name and details.
     """
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, inner: Callable[[FakeClock], Any] | None = None, **config: Any) -> None:
         self.clock = FakeClock()
-        self.memory = MemoryStore(clock=self.clock)
+        self.memory: Any = inner(self.clock) if inner else MemoryStore(clock=self.clock)
         self.failing = FailingStore(self.memory)
         self.store = CountingStore(self.failing)
         self.app = Flask("shop", static_folder=None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import inspect
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
@@ -26,12 +28,11 @@ _LARGEST = 4096
 _PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What a request's cookie amounts to.
 
     Attributes:
-        token: A well-formed token, or None.
+        token: What may be a token, or None.
         reason: Why there is none although there is a cookie.
         stale: The token was signed with a fallback key, so the cookie is due to be sent again.
     """
@@ -52,19 +53,17 @@ class Cookies:
         self._signed = signed
 
     def read(self, app: Flask, request: Request) -> Presented:
-        """Return what the request presents. Anything but one canonical token is no session, and no store call."""
+        """Return what the request presents: at most one value that is short enough and well signed."""
         name = self._interface.get_cookie_name(app)
         values = _values(request.environ.get("HTTP_COOKIE", ""), name)
-        if not values or values == {""}:
-            return Presented()
         if len(values) > 1:
             return Presented(reason="ambiguous_cookie")
-        value = values.pop()
+        value = values.pop() if values else ""
+        if not value:
+            return Presented()
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
-        if self._signed:
-            return self._unsign(app, value)
-        return Presented(value) if is_token(value) else Presented(reason="malformed")
+        return self._unsign(app, value) if self._signed else Presented(value)
 
     def _unsign(self, app: Flask, value: str) -> Presented:
         token = value.partition(".")[0]
@@ -109,18 +108,22 @@ class Cookies:
 
 def _values(header: str, name: str) -> set[str]:
     """Return the values that a Cookie header gives *name*, as they are spelled there."""
-    prefix = f"{name}="
-    pairs = (pair.strip(" \t") for pair in header.split(";"))
-    values = {pair[len(prefix) :] for pair in pairs if pair.startswith(prefix)}
+    values = set(_finder(name)(header))
     # Quotes may hide a semicolon, so that what looks like our cookie is part of another one's value.
     if values and '"' in header and name not in parse_cookie(header):
         return set()
     return values
 
 
+@functools.lru_cache
+def _finder(name: str) -> Callable[[str], list[str]]:
+    """Return what finds the values of *name* in a Cookie header, without the space around them."""
+    return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}=([^;]*[^; \t]|)").findall
+
+
 def _keep_private(response: Response) -> None:
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "private"
+    if not response.headers.getlist("Cache-Control"):
+        response.headers.add("Cache-Control", "private")
 
 
 def _signers(app: Flask) -> list[Signer]:

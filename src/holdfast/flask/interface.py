@@ -48,6 +48,7 @@ class HoldfastInterface(SessionInterface):
         if session.accessed:
             _vary(response)
         if session.opened is not None and not session.closed:
+            session.closed = True
             try:
                 self._save(app, session, response)
             except (StoreUnavailable, SessionConflict) as error:
@@ -58,16 +59,14 @@ class HoldfastInterface(SessionInterface):
             response.call_on_close(session.report_late_change)
 
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
-        if response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]:
-            session.abandon()
+        session.settled = False
+        failed = response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]
+        if failed and not session.keep_only_a_logout():
+            return
         was_permanent, marked = session.was_permanent, session.marked
         refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
         overtaken = self.manager.clock() - session.loaded_at >= _OVERTAKEN
-        session.settled = False
-        try:
-            outcome = self.manager.commit(session, confirm=marked or (refresh and overtaken))
-        finally:
-            session.closed = True
+        outcome = self.manager.commit(session, confirm=marked or (refresh and overtaken))
         session.settled = outcome.result != "gone"
         stored = outcome.result in {"saved", "merged"}
         if stored:
@@ -88,10 +87,10 @@ class HoldfastInterface(SessionInterface):
 
 
 def _vary(response: BaseResponse) -> None:
-    if "Vary" in response.headers:
+    if response.headers.getlist("Vary"):
         response.vary.add("Cookie")
     else:  # the same, without parsing what is not there
-        response.headers["Vary"] = "Cookie"
+        response.headers.add("Vary", "Cookie")
 
 
 def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:

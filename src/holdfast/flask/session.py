@@ -96,16 +96,16 @@ class FlaskSession(ServerSession, SessionMixin):
     def permanent(self, value: bool) -> None:
         self[PERMANENT] = bool(value)
 
-    def abandon(self) -> None:
-        """Drop what the request changed, but end the session if that was asked for: a failed logout is still one."""
-        opened = self._open()
-        if self.wishes.rebind and (self.wishes.wiped or self.wishes.owner is None):
-            opened.data.clear()
-            self.wishes = Wishes(wiped=True, rebind=True)
-        else:
-            opened.read_only = True
-            opened.data.clear()
-            self.wishes = Wishes()
+    def keep_only_a_logout(self) -> bool:
+        """Drop what a failed request asked for, except that the session ends; return whether it does.
+
+        A logout that failed halfway must not leave the session open.
+        """
+        if not (self.wishes.rebind and (self.wishes.wiped or self.wishes.owner is None)):
+            return False
+        self.data.clear()
+        self.wishes = Wishes(wiped=True, rebind=True)
+        return True
 
     def report_late_change(self) -> None:
         """Tell of a nested change made while the response was streamed, which nothing else would notice."""
