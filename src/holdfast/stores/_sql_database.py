@@ -1,0 +1,136 @@
+"""Runs the statements of `holdfast.stores.sql`, and says what became of those that failed."""
+
+from __future__ import annotations
+
+import operator
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.stores._sql_engines import engine_beside
+from holdfast.stores._sql_table import see_to
+
+# PostgreSQL and SQLite keep a little more in a row. MySQL and MariaDB end at the size of a statement.
+_MAX_BYTES = 1_000_000_000
+# What a statement takes besides the data, and which bytes of the data take two.
+_STATEMENT = 4096
+_ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
+
+# MySQL's and MariaDB's numbers, and the standard's. What ran into another statement was undone whole.
+_RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
+_TOO_LARGE = {1118, 1153, 1406, "54000"}
+
+_REPEATS = 5
+# Within how many seconds a connection fails that was closed while it was idle.
+_AT_ONCE = 0.5
+
+
+class Database:
+    """A database with the table of sessions, connected to when it is first used.
+
+    Args:
+        find_engine: Returns an engine that knows how to connect to it.
+        table: The table.
+        create: Whether to make the table where it is missing.
+    """
+
+    def __init__(self, find_engine: Callable[[], sa.Engine], table: sa.Table, *, create: bool) -> None:
+        self._find_engine = find_engine
+        self._table = table
+        self._create = create
+        self._engine: sa.Engine | None = None
+        self._has_table = False
+        self._max_bytes = _MAX_BYTES
+        self._inherited: list[sa.Pool] = []
+        self._start()
+
+    def rows(self, statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
+        """Return the rows that *statement* finds."""
+        rows: Sequence[sa.Row[Any]] = self._run(operator.methodcaller("all"), statement, values)
+        return rows
+
+    def count(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> int:
+        """Return how many rows *statement* changes. Without *repeat* it is not made again when its answer is lost."""
+        count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
+        return count
+
+    def insert(self, statement: sa.Executable, **values: Any) -> bool:
+        """Return whether *statement* inserts its row; False where the key is taken."""
+        try:
+            self.count(statement, **values)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, sa.exc.IntegrityError):
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _run(
+        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any], *, repeat: bool = True
+    ) -> Any:
+        start, failures = time.monotonic(), 0
+        while True:
+            try:
+                engine = self._ready()
+                self._refuse_too_large(values.get("new_data", b""))
+                with engine.connect() as connection:
+                    return take(connection.execute(statement, values))
+            except sa.exc.DBAPIError as error:
+                failures += 1
+                was_idle = error.connection_invalidated and time.monotonic() < start + _AT_ONCE
+                again = (repeat and was_idle) or _codes(error) & _RAN_INTO_ANOTHER
+                if not again or failures > _REPEATS:
+                    raise self._fault(error, values) from error
+            except (sa.exc.SQLAlchemyError, OSError) as error:
+                raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+
+    def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
+        if error.statement is not None and not isinstance(error, sa.exc.IntegrityError):
+            self._has_table = False  # somebody may have dropped it
+        if "new_data" in values and _codes(error) & _TOO_LARGE:
+            size = len(values["new_data"])
+            return RecordTooLarge(size, size - 1)
+        return StoreUnavailable(f"the database did not do what it was asked: {type(error.orig).__name__}")
+
+    def _refuse_too_large(self, data: bytes) -> None:
+        limit = self._max_bytes
+        if 2 * len(data) > limit and (size := len(data) + sum(map(data.count, _ESCAPED))) > limit:
+            raise RecordTooLarge(size, limit)
+
+    def _ready(self) -> sa.Engine:
+        if self._pid != os.getpid():
+            self._start()
+        engine = self._engine
+        if engine is None:
+            with self._lock:
+                engine = self._engine = self._engine or engine_beside(self._find_engine())
+        if not self._has_table:
+            with engine.connect() as connection:
+                see_to(self._table, connection, create=self._create)
+                if engine.dialect.name in {"mysql", "mariadb"}:
+                    packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
+                    self._max_bytes = min(_MAX_BYTES, packet - _STATEMENT)
+            self._has_table = True
+        return engine
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        if self._engine is not None:
+            # A forked child must neither speak on its parent's connections nor close them.
+            self._inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+        self._pid = os.getpid()
+
+
+def _codes(error: sa.exc.DBAPIError) -> set[Any]:
+    names = ("sqlstate", "pgcode", "errno")
+    return {getattr(error.orig, name, None) for name in names} | set(getattr(error.orig, "args", ())[:1])

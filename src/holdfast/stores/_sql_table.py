@@ -1,0 +1,87 @@
+"""The table of `holdfast.stores.sql`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, oracle
+
+from holdfast.errors import ConfigurationError
+
+# Compared byte by byte, whatever the database's collation.
+_KEY = (
+    sa.String(64)
+    .with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+    .with_variant(sa.String(64, collation="C"), "postgresql")
+)
+_OWNER = (
+    sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb").with_variant(oracle.RAW(255), "oracle")
+)
+_DATA = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
+def sessions_table(
+    name: str = "holdfast_sessions", *, schema: str | None = None, metadata: sa.MetaData | None = None
+) -> sa.Table:
+    """Return the table that sessions are kept in, for migrations. *metadata*: where it is noted; default: its own."""
+    return sa.Table(
+        name,
+        sa.MetaData() if metadata is None else metadata,
+        sa.Column("key", _KEY, primary_key=True),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        # Never later than expires_at, and only `purge` moves it on: an index on expires_at would be written to by
+        # every save.
+        sa.Column("purge_at", sa.BigInteger, nullable=False),
+        sa.Column("owner", _OWNER),
+        sa.Column("data", _DATA, nullable=False),
+        sa.Index(f"{name}_owner", "owner"),
+        sa.Index(f"{name}_purge_at", "purge_at"),
+        schema=schema,
+        mysql_engine="InnoDB",
+        mariadb_engine="InnoDB",
+    )
+
+
+def statements_for(table: sa.Table, dialect: sa.Dialect) -> str:
+    """Return the statements that make *table*, as *dialect* writes them."""
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    statements: list[sa.schema.ExecutableDDLElement] = [
+        sa.schema.CreateTable(table),
+        *map(sa.schema.CreateIndex, indexes),
+    ]
+    return "\n".join(f"{str(statement.compile(dialect=dialect)).strip()};" for statement in statements)
+
+
+def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
+    """Make sure that *table* is there, and make it if it is missing and *create* says so.
+
+    Raises:
+        ConfigurationError: It is missing and not to be made, or a table of that name is not ours.
+    """
+    if not _exists(table, connection):
+        _make(table, connection, create=create)
+    found = {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
+    missing = [column.name for column in table.columns if column.name not in found]
+    if missing:
+        raise ConfigurationError(
+            f"the table {table.name!r} is not one of Holdfast's, it has no column {' and no '.join(missing)}: "
+            "it is left as it is; choose another name for the table of sessions"
+        )
+
+
+def _exists(table: sa.Table, connection: sa.Connection) -> bool:
+    return sa.inspect(connection).has_table(table.name, schema=table.schema)
+
+
+def _make(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
+    if not create:
+        raise ConfigurationError(
+            f"there is no table {table.name!r}, and it is not to be made at the first use: make it with the statements "
+            "that `python -m holdfast ddl URL` prints, or by a migration"
+        )
+    try:
+        table.create(connection)
+    except sa.exc.DBAPIError:
+        # Another process was faster.
+        if not _exists(table, connection):
+            raise

@@ -1,0 +1,206 @@
+"""Sessions in an SQL database by SQLAlchemy: MariaDB, MySQL, PostgreSQL, SQLite and others."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores._sql_database import Database
+from holdfast.stores._sql_engines import database_url, engine_at
+from holdfast.stores._sql_table import sessions_table, statements_for
+
+__all__ = ["SQLStore", "sessions_table", "store_on"]
+
+_BATCH = 100
+_TRIES = 5
+_OPTIONS = ("table", "schema", "create_table")
+
+
+class SQLStore:
+    """Keeps records in one table. A call is one statement, rarely two, and each commits by itself.
+
+    The store has connections of its own and takes no part in the application's sessions and transactions. It has no
+    `move`: the core's way is two statements, and a transaction around them would be four.
+
+    Args:
+        engine: A `sqlalchemy.Engine` that knows how to connect, or a function that returns it at the first use.
+        table: The table's name.
+        schema: The table's schema. Default: the connection's.
+        create_table: Whether the first use makes the table where it is missing.
+        clock: Tells the time in milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine | Callable[[], sa.Engine],
+        *,
+        table: str = "holdfast_sessions",
+        schema: str | None = None,
+        create_table: bool = True,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._find_engine = engine if callable(engine) else lambda: engine
+        self._table = sessions_table(table, schema=schema)
+        self._database = Database(self._find_engine, self._table, create=create_table)
+        self._clock = clock
+        self._prepare_statements()
+
+    @classmethod
+    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> SQLStore:
+        """Return the store at an SQLAlchemy URL. ``table``, ``schema`` and ``create_table`` (0 or 1) are the store's.
+
+        What else is in the query is the driver's. The path of a SQLite file is relative to *root*.
+        """
+        address = database_url(url)
+        options: dict[str, Any] = {name: address.query[name] for name in _OPTIONS if name in address.query}
+        flag = options.get("create_table", "1")
+        if flag not in {"0", "1"}:
+            raise ConfigurationError(f"the store URL's option create_table is {flag!r}: it must be 0 or 1")
+        options["create_table"] = flag == "1"
+        return cls(engine_at(address.difference_update_query(_OPTIONS), root=root), clock=clock, **options)
+
+    def _prepare_statements(self) -> None:
+        t, table = self._table.c, self._table
+        key = sa.bindparam("at", type_=t.key.type)
+        now, until = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("now", "until"))
+        live, expired = sa.and_(t.key == key, t.expires_at > now), sa.and_(t.key == key, t.expires_at <= now)
+        record = (t.data, t.version, t.expires_at, t.owner)
+        fields = {
+            t.expires_at: until,
+            **{column: sa.bindparam(f"new_{column.name}") for column in (t.version, t.owner, t.data)},
+        }
+        earlier = sa.case((t.purge_at > until, until), else_=t.purge_at)
+        later = sa.case((t.expires_at < until, until), else_=t.expires_at)
+        self._load = sa.select(*record).where(live)
+        self._insert = table.insert().values({t.key: key, t.purge_at: until, **fields})
+        self._take_over = table.update().where(expired).values({t.purge_at: until, **fields})
+        self._replace = (
+            table.update().where(live, t.version == sa.bindparam("expect")).values({t.purge_at: earlier, **fields})
+        )
+        self._touch = table.update().where(live).values({t.expires_at: later})
+        self._delete_live = table.delete().where(live)
+        self._delete = table.delete().where(t.key == key)
+        self._keys_of = sa.select(t.key).where(t.owner == sa.bindparam("owner"), t.expires_at > now)
+        number = sa.bindparam("number", type_=sa.Integer())
+        self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
+        self._due = sa.select(t.key).where(t.purge_at <= now).order_by(t.purge_at).limit(number)
+        among = t.key.in_(sa.bindparam("keys", expanding=True))
+        self._defer = table.update().where(among, t.expires_at > now).values({t.purge_at: t.expires_at})
+        self._purge = table.delete().where(among, t.expires_at <= now)
+
+    def load(self, key: str, /) -> Record | None:
+        rows = self._database.rows(self._load, at=key, now=self._clock())
+        return _record(rows[0]) if rows else None
+
+    def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
+        database, version = self._database, _new_version()
+        values = _values(key, data, expires_at, owner, version)
+        for _ in range(_TRIES):
+            if database.insert(self._insert, **values):
+                return version
+            if database.count(self._take_over, now=self._clock(), **values):
+                return version
+            record = self.load(key)
+            if record is not None:
+                # It is ours where the answer to the first insertion was lost.
+                return version if record.version == version else None
+        raise StoreUnavailable("the record that was in the way was gone each time it was looked at")
+
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        version = _new_version()
+        values = _values(key, data, expires_at, owner, version)
+        if isinstance(expect, int) and self._database.count(self._replace, now=self._clock(), expect=expect, **values):
+            return version
+        record = self.load(key)
+        if record is None:
+            return Gone()
+        # It is ours where the answer to the first update was lost.
+        return version if record.version == version else Conflict(record)
+
+    def touch(self, key: str, /, *, expires_at: int) -> bool:
+        return self._database.count(self._touch, at=key, now=self._clock(), until=expires_at) > 0
+
+    def delete(self, key: str, /) -> bool:
+        # A second deletion would answer that there was nothing to delete.
+        if self._database.count(self._delete_live, repeat=False, at=key, now=self._clock()):
+            return True
+        # An expired record goes too: if the clock is set back, it must not return.
+        self._database.count(self._delete, at=key)
+        return False
+
+    def keys_of(self, owner: str, /) -> list[str]:
+        rows = self._database.rows(self._keys_of, owner=_encoded(owner), now=self._clock())
+        return [row.key for row in rows]
+
+    def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        rows = self._database.rows(self._scan, at=after or "", now=self._clock(), number=limit)
+        items = tuple((row.key, _record(row)) for row in rows)
+        return Page(items, after=items[-1][0] if len(items) == limit else None)
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        removed = 0
+        while removed < limit:
+            due = self._database.rows(self._due, now=now, number=min(_BATCH, limit - removed))
+            if not due:
+                break
+            # All in one order, so that processes that purge at once do not wait for each other in a circle.
+            keys = sorted(row.key for row in due)
+            self._database.count(self._defer, keys=keys, now=now)
+            removed += self._database.count(self._purge, keys=keys, now=now)
+        return removed
+
+    def ping(self) -> None:
+        self._database.rows(sa.select(1))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def ddl(self) -> str:
+        """Return the statements that make the table, as the database writes them. Nothing is connected to."""
+        return statements_for(self._table, self._find_engine().dialect)
+
+
+def store_on(
+    engine: Any,
+    *,
+    table: str = "holdfast_sessions",
+    schema: str | None = None,
+    create_table: bool = True,
+    clock: Clock = system_clock,
+) -> SQLStore:
+    """Return a store on *engine*, whose connections it does not use.
+
+    Raises:
+        ConfigurationError: It is no `sqlalchemy.Engine`; the message names its class.
+    """
+    if not isinstance(engine, sa.Engine):
+        kind = f"{type(engine).__module__}.{type(engine).__qualname__}"
+        raise ConfigurationError(f"{kind} is no engine: give what sqlalchemy.create_engine returns")
+    return SQLStore(engine, table=table, schema=schema, create_table=create_table, clock=clock)
+
+
+def _new_version() -> int:
+    # By chance, and not the next number: it shows whose write it was, and is never used twice.
+    return secrets.randbits(62)
+
+
+def _values(key: str, data: bytes, expires_at: int, owner: str | None, version: int) -> dict[str, Any]:
+    return {"at": key, "new_data": data, "until": expires_at, "new_owner": _encoded(owner), "new_version": version}
+
+
+def _encoded(owner: str | None) -> bytes | None:
+    return None if owner is None else owner.encode()
+
+
+def _record(row: Any) -> Record:
+    owner = None if row.owner is None else bytes(row.owner).decode()
+    return Record(bytes(row.data), row.version, row.expires_at, owner)
