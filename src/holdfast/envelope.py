@@ -37,7 +37,7 @@ _TEXT_HEADER = re.compile(
 _NONE = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """A session as it is stored.
 

@@ -64,7 +64,7 @@ class Policy:
 
     def idle_deadline(self, envelope: Envelope, expires_at: int) -> int:
         """Return when the session is over for want of use, by the idle timeout that holds today."""
-        return min(self.last_used_at(envelope, expires_at) + self.idle, expires_at - RETENTION)
+        return expires_at - RETENTION - max(0, envelope.idle - self.idle)
 
     def verdict(self, envelope: Envelope, expires_at: int, now: int) -> RejectReason | None:
         """Return why a stored session does not count any more, or None when it is good."""

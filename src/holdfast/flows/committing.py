@@ -43,7 +43,7 @@ def _carry_out(context: Context, session: ServerSession, opened: Opened, *, conf
         return _NOTHING if session.is_empty else dropped(context, session)
     if loaded is None:
         return _NOTHING if session.is_empty else (yield from _create(context, session))
-    if session.is_empty and (wishes.wiped or wishes.rebind):
+    if (wishes.wiped or wishes.rebind) and session.is_empty:
         return (yield from _end(context, session, loaded))
     renewal_due = context.policy.renewal_due(loaded.envelope.issued_at, context.clock())
     if wishes.rotate or wishes.wiped or wishes.rebind or renewal_due:

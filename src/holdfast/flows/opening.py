@@ -33,7 +33,7 @@ def open_session(context: Context, token: str) -> Flow[Opened]:
     """
     key = context.keys.key_of(token)
     record = yield Load(key)
-    found = yield from resolve(context, token, record)
+    found = yield from resolve(context, token, key, record)
     if isinstance(found, Refusal):
         _report(context, key, found)
         return Opened(read_only=found.reason == "superseded")
@@ -41,20 +41,19 @@ def open_session(context: Context, token: str) -> Flow[Opened]:
     return Opened(loaded, data, deliver=loaded.token != token)
 
 
-def resolve(context: Context, token: str, record: Record | None) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
-    """Return the live session that *record*, stored for *token*, holds or leads to, with its data."""
+def resolve(
+    context: Context, token: str, key: str, record: Record | None
+) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
+    """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data."""
     for _ in range(_HOPS):
         if record is None:
             break
-        key = context.keys.key_of(token)
         try:
             body = decode(record.data)
+            if isinstance(body, Envelope):
+                return _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, body))
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.unknown_format))
-        if isinstance(body, Envelope):
-            return (
-                yield from _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, body))
-            )
         if not isinstance(body, Tombstone):
             return Refusal("corrupt")
         if body.until <= context.clock():
@@ -64,18 +63,15 @@ def resolve(context: Context, token: str, record: Record | None) -> Flow[tuple[L
         if body.sealed is None:
             break
         token = open_successor(token, body.sealed)
-        record = yield Load(context.keys.key_of(token))
+        key = context.keys.key_of(token)
+        record = yield Load(key)
     return Refusal("unknown_id")
 
 
-def _examine(context: Context, loaded: Loaded) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
-    reason = context.policy.verdict(loaded.envelope, loaded.expires_at, context.clock())
-    if reason is not None:
-        return Refusal(reason)
-    try:
-        return loaded, loaded.envelope.codec.loads(loaded.envelope.payload)
-    except DecodeError:
-        return (yield from _set_aside(loaded.key, foreign=False))
+def _examine(context: Context, loaded: Loaded) -> tuple[Loaded, dict[Any, Any]] | Refusal:
+    envelope = loaded.envelope
+    reason = context.policy.verdict(envelope, loaded.expires_at, context.clock())
+    return (loaded, envelope.codec.loads(envelope.payload)) if reason is None else Refusal(reason)
 
 
 def _set_aside(key: str, *, foreign: bool) -> Flow[Refusal]:

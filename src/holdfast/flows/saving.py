@@ -15,6 +15,8 @@ from holdfast.operations import Delete, Flow, Load, Pause, Replace, Touch
 from holdfast.record import Conflict, Gone
 from holdfast.session import Loaded, Opened, Outcome, ServerSession
 
+_KEPT = Outcome("unchanged", "keep")
+
 
 def dropped(context: Context, session: ServerSession) -> Outcome:
     """Tell that the session was over before its change could be stored. No cookie goes out: gone is gone."""
@@ -28,7 +30,7 @@ def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: b
     payload = context.codec.dumps(session.data)
     restamp = due and loaded.envelope.idle != context.policy.idle
     if not restamp and _unchanged(context, session, loaded, payload):
-        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm))
+        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm)) if due or confirm else _KEPT
     for attempt in range(context.policy.attempts):
         answer = yield from _write(context, session, loaded, payload)
         if not isinstance(answer, Conflict | Gone):
@@ -74,7 +76,7 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
 
 def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due: bool, confirm: bool) -> Flow[Outcome]:
     if confirm:
-        found = yield from resolve(context, loaded.token, (yield Load(loaded.key)))
+        found = yield from resolve(context, loaded.token, loaded.key, (yield Load(loaded.key)))
         if isinstance(found, Refusal):
             return dropped(context, session)
         if found[0].token != loaded.token:  # the token that this request knows is about to end
@@ -85,7 +87,7 @@ def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due
         if not (yield Touch(loaded.key, expires_at)):
             return dropped(context, session)
         loaded.expires_at = expires_at
-    return Outcome("unchanged", "keep")
+    return _KEPT
 
 
 def reconcile(
@@ -105,7 +107,7 @@ def reconcile(
     if attempt:
         yield _pause(attempt)
         current = None  # what the conflict brought along is old by now
-    found = yield from resolve(context, loaded.token, current or (yield Load(loaded.key)))
+    found = yield from resolve(context, loaded.token, loaded.key, current or (yield Load(loaded.key)))
     if isinstance(found, Refusal):
         if found.reason == "superseded":
             context.emit(events.superseded, handle=loaded.key)
