@@ -26,6 +26,8 @@ _HEAD = struct.Struct(">BQqI8s")
 _FORMAT = 1
 # How many milliseconds what has expired is kept, so that no clock but the application's decides about expiry.
 _MARGIN = 300_000
+# When what is no record of ours expires, as far as can be told.
+_NEVER = 2**53
 # Beyond this many seconds memcached takes an expiry as a time since the epoch, of which it knows 31 bits.
 _LONGEST_SPAN = 30 * 86_400
 _LAST_SECOND = 2**31 - 1
@@ -142,7 +144,7 @@ class MemcachedStore:
     def _look(self, key: str, *, expired: bool = False) -> _Found | None:
         """Return the record under *key* if it is live, or also if it is *expired*, and remember it."""
         answer = self._ask("gets", key)
-        found = None if answer is None else _Found(_record(key, answer[0], self._clock()), answer[1])
+        found = None if answer is None else _Found(_record(key, answer[0]), answer[1])
         self._seen.last = key, found
         return found if found and (expired or found.record.expires_at > self._clock()) else None
 
@@ -204,9 +206,9 @@ def _value(key: str, record: Record) -> bytes:
     return b"".join((head, owner, record.data))
 
 
-def _record(key: str, value: Any, now: int) -> Record:
+def _record(key: str, value: Any) -> Record:
     if not isinstance(value, bytes) or len(value) < _HEAD.size or value[0] != _FORMAT:
-        return Record(b"", b"", now + _MARGIN)
+        return Record(b"", b"", _NEVER)
     _, version, expires_at, size, end_of_key = _HEAD.unpack_from(value)
     if end_of_key != bytes.fromhex(key[-16:]):
         raise StoreUnavailable(
