@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError
 
-_METHODS = ("get", "register_script", "zrangebyscore", "scan", "pipeline", "ping")
+_METHODS = ("get", "evalsha", "eval", "zrangebyscore", "scan", "pipeline", "ping")
 _FORMS = (
     "redis://[user:password@]host[:port][/db], unix:///path, redis+sentinel://host[:port],.../service[/db] "
     "or redis+cluster://host[:port],..., with special characters percent-encoded"

@@ -13,6 +13,7 @@ A write brings its new version along. Who finds that version already there repea
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
 from holdfast.errors import RecordTooLarge
@@ -31,6 +32,15 @@ _MAX_BYTES = 512 * 1024 * 1024 - 1024
 
 #: How an absent owner and a missing index entry are written.
 NOBODY, NEVER = b"00000000", b"0000000000000000"
+
+
+class Script:
+    """A script, and the name that the server knows it by once it ran it."""
+
+    def __init__(self, code: bytes) -> None:
+        self.code = _COMMON + code
+        self.sha = hashlib.sha1(self.code, usedforsecurity=False).hexdigest()
+
 
 _COMMON = b"""
 local NOBODY, NEVER = '00000000', '0000000000000000'
@@ -75,9 +85,8 @@ end
 
 #: Keys: record, and its index where that is in reach. Arguments: now, head, owner, data, time to live, until when it is
 #: to be listed (or is, where the index is out of reach), member. Returns DONE, or GONE where a live record is.
-CREATE = (
-    _COMMON
-    + b"""
+CREATE = Script(
+    b"""
 local head, listed, version = ARGV[2], ARGV[6], look(KEYS[1])
 if version == string.sub(head, 2, 17) then return 1 end
 if version then return 0 end
@@ -89,9 +98,8 @@ return 1
 
 #: Keys and arguments: those of CREATE, and the version expected. Returns DONE, GONE, a conflict, an index to leave, or
 #: UNLISTED where the record would outlive its entry in an index out of reach.
-REPLACE = (
-    _COMMON
-    + b"""
+REPLACE = Script(
+    b"""
 local head, owner, through = ARGV[2], ARGV[3], ARGV[6]
 local version, _, score, was = look(KEYS[1])
 if not version then return 0 end
@@ -114,9 +122,8 @@ return left(score, was)
 
 #: Keys: record. Arguments: now, expiry, time to live, until when it is listed, under which owner. Returns DONE, GONE,
 #: or the owner where the record would outlive its entry in the index.
-TOUCH = (
-    _COMMON
-    + b"""
+TOUCH = Script(
+    b"""
 local expires, listed = ARGV[2], ARGV[4]
 local version, until_now, score, owner = look(KEYS[1])
 if not version then return 0 end
@@ -130,9 +137,8 @@ return 1
 )
 
 #: Keys: record. Arguments: now. Returns DONE, GONE, or an index to leave.
-DELETE = (
-    _COMMON
-    + b"""
+DELETE = Script(
+    b"""
 local version, _, score, owner = look(KEYS[1])
 redis.call('DEL', KEYS[1])
 if not version then return 0 end
@@ -142,9 +148,8 @@ return left(score, owner)
 
 #: Keys: old record, new record, and the new one's index. Arguments: those of CREATE about the new record, the version
 #: expected, head, data and time to live of the tombstone, the old member. Returns what REPLACE does.
-MOVE = (
-    _COMMON
-    + b"""
+MOVE = Script(
+    b"""
 local owner, listed = ARGV[3], NEVER
 local version, _, score, was = look(KEYS[1])
 if not version then return 0 end
@@ -164,12 +169,11 @@ return left(score, was)
 )
 
 #: Keys: index. Arguments: now, member, until when it is to be listed. Returns until when it is.
-ENTER = _COMMON + b"return enter(KEYS[1], ARGV[2], ARGV[3])"
+ENTER = Script(b"return enter(KEYS[1], ARGV[2], ARGV[3])")
 
 #: Keys: index. Arguments: now, member, the score it was entered with.
-LEAVE = (
-    _COMMON
-    + b"""
+LEAVE = Script(
+    b"""
 local score = redis.call('ZSCORE', KEYS[1], ARGV[2])
 if score and tonumber(score) == tonumber(ARGV[3]) then redis.call('ZREM', KEYS[1], ARGV[2]) end
 """

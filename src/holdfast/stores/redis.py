@@ -23,6 +23,7 @@ from holdfast.stores._redis_scripts import (
     NEVER,
     NOBODY,
     UNLISTED,
+    Script,
     Write,
     digits,
     owner_field,
@@ -74,7 +75,6 @@ class RedisClusterStore:
             wait_replicas = 1 if self._is_replicated() else 0
         self._wait = wait_replicas, round(wait_timeout * 1000)
         self._clock = clock
-        self._scripts: dict[bytes, Any] = {}
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
@@ -240,10 +240,13 @@ class RedisClusterStore:
                 items.append((name[len(self._prefix) :].decode(), record))
         return tuple(items)
 
-    def _run(self, script: bytes, names: list[bytes], arguments: list[Any]) -> Any:
-        if script not in self._scripts:
-            self._scripts[script] = self._call("register_script", script)
-        return self._call("__call__", names, arguments, of=self._scripts[script])
+    def _run(self, script: Script, names: list[bytes], arguments: list[Any]) -> Any:
+        try:
+            return self._call("evalsha", script.sha, len(names), *names, *arguments)
+        except StoreUnavailable as error:
+            if type(error.__cause__).__name__ != "NoScriptError":
+                raise
+        return self._call("eval", script.code, len(names), *names, *arguments)
 
     def _call(self, method: str, *arguments: Any, of: Any = None, **named: Any) -> Any:
         try:
