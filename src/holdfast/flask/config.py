@@ -12,10 +12,12 @@ from typing import Any
 
 from flask import Flask
 
+from holdfast.clients import store_of
 from holdfast.clock import Clock
 from holdfast.codec import Codec, codec_named
 from holdfast.errors import ConfigurationError
 from holdfast.flask import flask_session
+from holdfast.flask.databases import has_engines, store_on_db
 from holdfast.policy import Policy
 from holdfast.store import Store
 from holdfast.urls import open_store
@@ -108,11 +110,16 @@ def build_store(app: Flask, clock: Clock) -> Store | None:
     if store is None or isinstance(store, str):
         root = Path(app.instance_path)
         return _refuse_served(app, open_store(store or _DEFAULT_STORE, root=root, clock=clock))
+    if has_engines(store):
+        return store_on_db(app, store, clock=clock)
+    if not isinstance(store, type) and (made := store_of(store, clock=clock)) is not None:
+        return made
     methods = (getattr(store, name, None) for name in ("load", "create", "replace", "touch", "delete"))
     if isinstance(store, type) or not all(map(callable, methods)):
         kind = f"the class {store.__name__}" if isinstance(store, type) else f"a {type(store).__name__}"
         raise ConfigurationError(
-            f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', or a Store"
+            f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as "
+            "redis.Redis"
         )
     return _refuse_served(app, store)
 

@@ -11,11 +11,12 @@ from flask import Flask
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
+from holdfast.flask.databases import has_engines, store_at_uri, store_on_db
 from holdfast.store import Store
 from holdfast.urls import open_store
 
 #: The settings that are translated here, or that have nothing left to say: tokens are always 32 bytes, and expired
-#: records are removed without ``SESSION_CLEANUP_N_REQUESTS``.
+#: records are removed without ``SESSION_CLEANUP_N_REQUESTS``, and no row takes a number from a sequence.
 SETTINGS = {
     "SESSION_TYPE",
     "SESSION_ID_LENGTH",
@@ -29,6 +30,11 @@ SETTINGS = {
     "SESSION_MONGODB_COLLECT",
     "SESSION_MONGODB_DB",
     "SESSION_REDIS",
+    "SESSION_SQLALCHEMY",
+    "SESSION_SQLALCHEMY_BIND_KEY",
+    "SESSION_SQLALCHEMY_SCHEMA",
+    "SESSION_SQLALCHEMY_SEQUENCE",
+    "SESSION_SQLALCHEMY_TABLE",
 }
 
 
@@ -130,6 +136,33 @@ def _text(app: Flask, name: str, default: str) -> str:
     return value
 
 
+def _sqlalchemy(app: Flask, clock: Clock) -> Store:
+    client = app.config.get("SESSION_SQLALCHEMY")
+    options: dict[str, Any] = {
+        "table": _name(app, "SESSION_SQLALCHEMY_TABLE") or "sessions",
+        "schema": _name(app, "SESSION_SQLALCHEMY_SCHEMA"),
+        "clock": clock,
+    }
+    bind_key = _name(app, "SESSION_SQLALCHEMY_BIND_KEY")
+    if client is None:
+        return store_at_uri(app, bind_key=bind_key, **options)
+    if has_engines(client):
+        return store_on_db(app, client, bind_key=bind_key, **options)
+    from holdfast.stores.sql import store_on
+
+    try:
+        return store_on(client, **options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_SQLALCHEMY: {error}; or Flask-SQLAlchemy's db") from None
+
+
+def _name(app: Flask, setting: str) -> str | None:
+    value = app.config.get(setting)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigurationError(f"{setting} is {value!r}: it must be a name")
+    return value
+
+
 def _number(app: Flask, name: str, default: int) -> int:
     value = app.config.get(name)
     if value is None:
@@ -144,6 +177,7 @@ _BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
     "filesystem": _filesystem,
     "file": _json_file,
     "redis": _redis,
+    "sqlalchemy": _sqlalchemy,
     "memcached": _memcached,
     "mongodb": _mongodb,
 }

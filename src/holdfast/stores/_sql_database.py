@@ -86,7 +86,7 @@ class Database:
                     return take(connection.execute(statement, values))
             except sa.exc.DBAPIError as error:
                 failures += 1
-                was_idle = error.connection_invalidated and time.monotonic() < start + _AT_ONCE
+                was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
                 again = (repeat and was_idle) or _codes(error) & _RAN_INTO_ANOTHER
                 if not again or failures > _REPEATS:
                     raise self._fault(error, values) from error
@@ -129,6 +129,10 @@ class Database:
             self._inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
         self._pid = os.getpid()
+
+
+def _is_lost(error: sa.exc.DBAPIError) -> bool:
+    return error.connection_invalidated and error.statement is not None
 
 
 def _codes(error: sa.exc.DBAPIError) -> set[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, oracle
+from sqlalchemy.dialects import mysql
 
 from holdfast.errors import ConfigurationError
 
@@ -13,9 +13,7 @@ _KEY = (
     .with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
     .with_variant(sa.String(64, collation="C"), "postgresql")
 )
-_OWNER = (
-    sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb").with_variant(oracle.RAW(255), "oracle")
-)
+_OWNER = sa.LargeBinary(255).with_variant(sa.VARBINARY(255), "mysql", "mariadb", "mssql")
 _DATA = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +53,27 @@ class SQLStore:
         self._prepare_statements()
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> SQLStore:
-        """Return the store at an SQLAlchemy URL. ``table``, ``schema`` and ``create_table`` (0 or 1) are the store's.
+    def from_url(
+        cls,
+        url: str | sa.URL,
+        *,
+        root: Path,
+        engine_options: Mapping[str, Any] | None = None,
+        clock: Clock = system_clock,
+        **options: Any,
+    ) -> SQLStore:
+        """Return the store at an SQLAlchemy URL, with short time limits where the driver has such.
 
-        What else is in the query is the driver's. The path of a SQLite file is relative to *root*.
+        ``table``, ``schema`` and ``create_table`` (0 or 1) in its query are the store's, as they are among *options*;
+        the rest is the driver's. *engine_options* are for `sqlalchemy.create_engine`. The path of a SQLite file is
+        relative to *root*.
+
+        Raises:
+            ConfigurationError: The URL or an option is not valid, or the driver is missing or asynchronous.
         """
         address = database_url(url)
-        options: dict[str, Any] = {name: address.query[name] for name in _OPTIONS if name in address.query}
-        flag = options.get("create_table", "1")
-        if flag not in {"0", "1"}:
-            raise ConfigurationError(f"the store URL's option create_table is {flag!r}: it must be 0 or 1")
-        options["create_table"] = flag == "1"
-        return cls(engine_at(address.difference_update_query(_OPTIONS), root=root), clock=clock, **options)
+        engine = engine_at(address.difference_update_query(_OPTIONS), root=root, options=engine_options)
+        return cls(engine, clock=clock, **_options_of(address), **options)
 
     def _prepare_statements(self) -> None:
         t, table = self._table.c, self._table
@@ -186,6 +195,17 @@ def store_on(
         kind = f"{type(engine).__module__}.{type(engine).__qualname__}"
         raise ConfigurationError(f"{kind} is no engine: give what sqlalchemy.create_engine returns")
     return SQLStore(engine, table=table, schema=schema, create_table=create_table, clock=clock)
+
+
+def _options_of(url: sa.URL) -> dict[str, Any]:
+    options: dict[str, Any] = {name: url.query[name] for name in _OPTIONS if name in url.query}
+    for name, value in options.items():
+        if isinstance(value, tuple):
+            raise ConfigurationError(f"the store URL has the option {name} more than once")
+    flag = options.get("create_table", "1")
+    if flag not in {"0", "1"}:
+        raise ConfigurationError(f"the store URL's option create_table is {flag!r}: it must be 0 or 1")
+    return {**options, "create_table": flag == "1"}
 
 
 def _new_version() -> int:
