@@ -89,9 +89,13 @@ def rotate() -> str:
 
 
 def slow() -> Any:
-    """Load the session, take ``ms`` milliseconds, and do what ``then`` says."""
+    """Load the session, make the file ``loaded``, wait for the file ``go``, and do what ``then`` says."""
     session.get("items")
-    time.sleep(float(request.args["ms"]) / 1000)
+    time.sleep(0.02)
+    Path(request.args["loaded"]).touch()
+    deadline = time.monotonic() + 15
+    while not Path(request.args["go"]).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
     return {"read": noop, "put": put, "hit": hit, "rotate": rotate, "login": login}[request.args["then"]]()
 
 
