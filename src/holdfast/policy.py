@@ -84,9 +84,9 @@ class Policy:
         throttle = self.idle // 10
         if self.idle <= HOUR:
             throttle = min(throttle, MINUTE)
-        if envelope.idle != self.idle:
-            return now - self.last_used_at(envelope, expires_at) >= throttle
-        return self.expires_at(envelope.created_at, now) - expires_at >= throttle
+        if now - self.last_used_at(envelope, expires_at) < throttle:
+            return False
+        return envelope.idle != self.idle or self.expires_at(envelope.created_at, now) - expires_at >= throttle
 
     def renewal_due(self, issued_at: int, now: int) -> bool:
         """Tell whether the token has been in use for the renewal interval."""

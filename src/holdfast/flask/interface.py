@@ -63,10 +63,10 @@ class HoldfastInterface(SessionInterface):
         failed = response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]
         if failed and not session.keep_only_a_logout():
             return
-        was_permanent, marked = session.was_permanent, session.marked
-        refresh = session.stale_cookie or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
-        overtaken = self.manager.clock() - session.loaded_at >= _OVERTAKEN
-        outcome = self.manager.commit(session, confirm=marked or (refresh and overtaken))
+        permanent, marked = session.permanent, session.marked
+        refresh = session.stale_cookie or (permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+        overtaken = refresh and self.manager.clock() - session.loaded_at >= _OVERTAKEN
+        outcome = self.manager.commit(session, confirm=marked or overtaken)
         session.settled = outcome.result != "gone"
         stored = outcome.result in {"saved", "merged"}
         if stored:
@@ -74,8 +74,8 @@ class HoldfastInterface(SessionInterface):
         if outcome.cookie == "delete":
             self.cookies.delete(app, response)
         # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
-        renewed = refresh or session.permanent != was_permanent or (session.permanent if stored else marked)
-        if session.loaded and (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)):
+        renewed = refresh or permanent != session.was_permanent or (permanent if stored else marked)
+        if (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)) and session.loaded:
             self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(session))
 
     def _lifetime(self, session: FlaskSession) -> int | None:
