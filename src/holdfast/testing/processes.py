@@ -55,22 +55,30 @@ class ProcessRaces(ContractBase):
         self.needs_processes()
         key, _ = self.make(numbered(0))
         confirmed = self.kill_during(save_on, key=key)
-        record = self.loaded(key)
-        number = int(record.data[:8])
-        assert record.data == numbered(number)
-        assert confirmed[-1] <= number <= confirmed[-1] + 1
-        assert is_version(self.store.replace(key, b"next", expect=record.version, expires_at=self.later()))
+        saved: list[bool] = []
+        while not any(saved):
+            record = self.loaded(key)
+            number = int(record.data[:8])
+            assert record.data == numbered(number)
+            assert confirmed[-1] <= number <= confirmed[-1] + 1
+            assert len(saved) < 2, "nobody else can save"
+            # What the killed process sent last may arrive only now; then this is a Conflict, once.
+            saved.append(is_version(self.store.replace(key, b"next", expect=record.version, expires_at=self.later())))
 
     def test_law_12_a_killed_rotation_leaves_a_key_that_works(self) -> None:
         """After a kill during a rotation the old key has its record or the new one has, and the index has that key."""
         self.needs_processes()
         first, _ = self.make(b"first", owner="ada")
         keys = [first, *self.kill_during(rotate_on, key=first)]
-        live = [key for key in keys if (record := self.store.load(key)) and record.data != TOMBSTONE]
-        assert live
-        assert set(live) <= set(keys[-2:])
-        if isinstance(self.store, Indexes):
-            assert set(live) <= self.owned("ada")
+        unlisted: set[str] = set()
+        for _ in range(2):  # what the killed process sent last may arrive between two looks, once
+            live = {key for key in keys if (record := self.store.load(key)) and record.data != TOMBSTONE}
+            assert live
+            assert live <= set(keys[-2:])
+            unlisted = live - self.owned("ada") if isinstance(self.store, Indexes) else set()
+            if not unlisted:
+                break
+        assert unlisted == set()
 
     def in_processes(self, count: int, job: Job, **arguments: object) -> list[Any]:
         """Run *job* in *count* processes at once, or skip the test. Return what each returned."""
