@@ -9,13 +9,17 @@ from typing import NoReturn
 import pytest
 from support.fixtures import (  # noqa: F401 (pytest finds the fixtures here)
     mariadb_server,
+    mariadb_url,
     memcached_server,
     mongodb_replica_set_server,
     mongodb_server,
     postgresql_server,
+    postgresql_url,
     redis_cluster_server,
     redis_sentinel_server,
     redis_server,
+    sql_url,
+    sqlite_url,
 )
 from support.servers import find_program
 

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from support.servers import Server
+from support.sql import url_of
 
 from holdfast.clock import Clock
 from holdfast.store import Store
@@ -43,23 +44,20 @@ class OnAServer(StoreContract):
     __test__ = False
     shared_between_processes = True
     rounds = 8
-    template: ClassVar[str]
 
     @pytest.fixture(autouse=True)
     def _linked(self, server: Server, tmp_path: Path, _on_a_place_of_its_own: None) -> Iterator[None]:
         self.link = Link(server.address)
-        (tmp_path / "port").write_text(str(self.link.port))
+        (tmp_path / "url").write_text(f"{url_of(server, port=self.link.port)}?table={table_of(tmp_path)}")
         yield
         self.link.close()
-        table = sessions_table(table_of(tmp_path))
-        engine = sa.create_engine(self.template.format(port=server.address[1]))
-        table.drop(engine, checkfirst=True)
+        engine = sa.create_engine(url_of(server))
+        sessions_table(table_of(tmp_path)).drop(engine, checkfirst=True)
         engine.dispose()
 
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store that goes through the link."""
-        url = self.template.format(port=(place / "port").read_text())
-        return open_store(f"{url}?table={table_of(place)}", root=place, clock=clock)
+        return open_store((place / "url").read_text(), root=place, clock=clock)
 
     def disturb(self, fault: Fault, store: Any, place: Path) -> AbstractContextManager[object]:
         """Disturb the link."""
@@ -71,7 +69,6 @@ class TestSQLStoreOnMariaDB(OnAServer):
     """The contract on MariaDB."""
 
     __test__ = True
-    template = "mariadb+pymysql://root@127.0.0.1:{port}/holdfast"
     too_large = 16 * 1024 * 1024
 
     @pytest.fixture
@@ -85,7 +82,6 @@ class TestSQLStoreOnPostgreSQL(OnAServer):
     """The contract on PostgreSQL."""
 
     __test__ = True
-    template = "postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
 
     @pytest.fixture
     def server(self, postgresql_server: Server) -> Server:

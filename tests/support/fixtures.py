@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -57,3 +58,40 @@ mariadb_server = _shared("mariadb_server", start_mariadb)
 postgresql_server = _shared("postgresql_server", start_postgres)
 mongodb_server = _shared("mongodb_server", start_mongod)
 mongodb_replica_set_server = _shared("mongodb_replica_set_server", start_mongo_replica_set)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database that is not there yet."""
+    return f"sqlite+pysqlite:///{tmp_path}/app.db"
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: Server) -> Iterator[str]:
+    """The URL of an empty MariaDB database."""
+    from support.sql import fresh_database
+
+    with fresh_database(mariadb_server) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Server) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    from support.sql import fresh_database
+
+    with fresh_database(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+    ]
+)
+def sql_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database: of SQLite, MariaDB and PostgreSQL by turns."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
