@@ -129,7 +129,7 @@ def test_a_value_that_cannot_be_kept(web: Web) -> None:
     start = time.perf_counter()
     with pytest.raises(EncodeError):
         web.put(value=object())
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 1
     assert web.data() == {"cart": [1]}
 
 
@@ -138,7 +138,7 @@ def test_an_outage(web: Web) -> None:
     with web.failing.outage():
         start = time.perf_counter()
         assert web.do(lambda: session["cart"]).status_code == 503
-        assert time.perf_counter() - start < 0.5
+        assert time.perf_counter() - start < 1
     assert web.data() == {"cart": [1]}
 
 
