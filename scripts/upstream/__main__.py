@@ -35,7 +35,9 @@ def prepare(releases: list[str]) -> None:
     """Make the environment, with Holdfast as it is here and the *releases* asked for."""
     if not PYTHON.exists():
         venv.create(PYTHON.parents[1], with_pip=True)
-    subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "--editable", ROOT, *TOOLS, *releases], check=True)
+    subprocess.run(
+        [PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "--editable", ROOT, *TOOLS, *releases], check=True
+    )
 
 
 def fetch(suite: str) -> Path:
