@@ -213,7 +213,7 @@ class MongoDBStore:
             sessions.create_indexes(_INDEXES)
         except PyMongoError as error:
             _logger.warning(
-                "The indexes on %s cannot be made, so expired sessions stay: %s",
+                "The indexes on %s cannot be made yet, so expired sessions stay: %s",
                 sessions.full_name,
                 type(error).__name__,
             )

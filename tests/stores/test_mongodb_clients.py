@@ -1,0 +1,150 @@
+"""Clients of MongoDB: the store's own, one for each process, and those that an application brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+from flask import Flask
+from support import disk
+from support.servers import Server
+
+from holdfast.errors import ConfigurationError
+from holdfast.flask import Session
+from holdfast.stores.mongodb import MongoDBStore, store_on
+from holdfast.urls import open_store
+
+pytestmark = pytest.mark.mongodb
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from holdfast.urls import open_store
+
+store = open_store(sys.argv[1], root=Path())
+keys = [os.urandom(32).hex() for _ in range(2)]
+for key in keys:
+    assert store.create(key, key.encode(), expires_at=2**50)
+child = os.fork()
+mine = keys[child == 0]
+for number in range(60):
+    record = store.load(mine)
+    assert record.data == mine.encode(), "the other process's answer"
+    assert isinstance(store.replace(mine, mine.encode(), expect=record.version, expires_at=2**50), int)
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert store.load(keys[0]).data == keys[0].encode()
+store.close()
+print("apart")
+"""
+
+
+def test_a_forked_child_shares_no_connection(mongodb_server: Server) -> None:
+    """Parent and child work on the store at once after a fork, each with a client of its own."""
+    assert disk.run(FORKED, mongodb_server.url) == "apart\n"
+
+
+class Asynchronous:
+    """A client whose methods are coroutines."""
+
+    def get_database(self, name: str) -> None:
+        """Never be called."""
+
+    async def close(self) -> None:
+        """Never be called."""
+
+
+@pytest.mark.parametrize(
+    ("client", "problem"),
+    [
+        ("mongodb://127.0.0.1", r"builtins\.str is no MongoDB client"),
+        ({}, r"builtins\.dict is no MongoDB client, it has no get_database"),
+        (pymongo.MongoClient, r"builtins\.type is no MongoDB client"),
+        (Asynchronous(), r"Asynchronous is asynchronous"),
+    ],
+)
+def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> None:
+    """A wrong client is an error at start-up that names its class, also in ``SESSION_MONGODB``."""
+    with pytest.raises(ConfigurationError, match=problem):
+        store_on(client)
+    app = Flask("shop")
+    app.config.update(SESSION_TYPE="mongodb", SESSION_MONGODB=client)
+    with pytest.raises(ConfigurationError, match=f"SESSION_MONGODB: .*{problem}"):
+        Session(app)
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ({"SESSION_MONGODB_DB": "a b"}, "'a b'"),
+        ({"SESSION_MONGODB_COLLECT": "a..b"}, r"'a\.\.b'"),
+        ({"SESSION_MONGODB_DB": 5}, "SESSION_MONGODB_DB is 5"),
+    ],
+)
+def test_a_name_that_is_not_valid_is_named(names: dict[str, object], problem: str) -> None:
+    """A database or a collection that MongoDB cannot have is an error at start-up."""
+    with pymongo.MongoClient(connect=False) as client:  # type: ignore[var-annotated]
+        app = Flask("shop")
+        app.config.update(SESSION_TYPE="mongodb", SESSION_MONGODB=client, **names)
+        with pytest.raises(ConfigurationError, match=problem):
+            Session(app)
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({}, ("flask_session", "sessions")),
+        ({"SESSION_MONGODB_DB": "blog", "SESSION_MONGODB_COLLECT": "app.session"}, ("blog", "app.session")),
+    ],
+)
+def test_the_defaults_are_flask_session_s(config: dict[str, str], names: tuple[str, str]) -> None:
+    """``SESSION_TYPE = "mongodb"`` alone means localhost and Flask-Session's names, and nothing is connected to."""
+    app = Flask("shop")
+    app.config.update(SESSION_TYPE="mongodb", **config)
+    store = Session(app).manager.store
+    assert isinstance(store, MongoDBStore)
+    assert store._names == names
+    assert store._url is not None
+    assert store._url.startswith("mongodb://localhost:27017/")
+
+
+@pytest.mark.parametrize(
+    ("url", "names", "timeout"),
+    [
+        ("mongodb://a", ("holdfast", "sessions"), 2.0),
+        ("mongodb://u:p%40@a:1,b/shop?replicaSet=x", ("shop", "sessions"), 2.0),
+        ("mongodb://a/shop.kept?timeoutMS=500", ("shop", "kept"), 0.5),
+        ("mongodb+srv://u:p@a.example.com/shop?srvServiceName=x&timeoutMS=3000", ("shop", "sessions"), 3.0),
+        ("mongodb+srv://a.example.com/?srvMaxHosts=2", ("holdfast", "sessions"), 2.0),
+    ],
+)
+def test_a_url_names_the_collection(url: str, names: tuple[str, str], timeout: float) -> None:
+    """The database and the collection are in the URL or have defaults, and no name server is asked at the start."""
+    store = open_store(url, root=Path())
+    assert isinstance(store, MongoDBStore)
+    assert (store._names, store._timeout) == (names, timeout)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://",
+        "mongodb://a:b",
+        "mongodb://u:secret@secret@a",
+        "mongodb://u:se/cret@a/db",
+        "mongodb://u:se?cret@a/db",
+        "mongodb+srv://u:secret@a/d b",
+        "mongodb://a/?unheardOf=1",
+    ],
+)
+def test_a_url_that_is_not_valid_is_refused(url: str) -> None:
+    """The message says how to write one, and quotes nothing of a password."""
+    with pytest.raises(ConfigurationError, match=r"write mongodb://\[user:password@\]host") as caught:
+        open_store(url, root=Path())
+    assert "cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    if "unheardOf" in url:
+        assert "unheardOf" in str(caught.value).replace("unheardof", "unheardOf")
