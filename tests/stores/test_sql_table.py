@@ -1,0 +1,152 @@
+"""The table of the SQL store: who makes it, when, and what is left alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support.sql import statements
+
+from holdfast.errors import ConfigurationError
+from holdfast.stores.sql import SQLStore, sessions_table, store_on
+from holdfast.urls import open_store
+
+KEY = "0" * 64
+FAR = 4_000_000_000_000
+
+
+def use_first(url: str, barrier: Any, answers: Any) -> None:
+    """Use the store for the first time, together with others. Runs in a process of its own."""
+    with closing(SQLStore.from_url(url, root=Path.cwd())) as store:
+        barrier.wait(20)
+        try:
+            answers.put(store.create(KEY, b"data", expires_at=FAR) is not None)
+        except Exception as error:  # noqa: BLE001 (whatever it was, the test reports it)
+            answers.put(repr(error))
+
+
+def test_processes_that_come_at_once_make_the_table_once(sql_url: str) -> None:
+    """When several processes use a new database at once, all of them work, and one of them makes the record."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(4), spawn.Queue()
+    processes = [spawn.Process(target=use_first, args=(sql_url, barrier, answers)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sorted(answers.get(timeout=25) for _ in processes) == [False, False, False, True]
+    for process in processes:
+        process.join()
+    engine = sa.create_engine(sql_url)
+    indexes = {index["name"] for index in sa.inspect(engine).get_indexes("holdfast_sessions")}
+    assert indexes == {"holdfast_sessions_owner", "holdfast_sessions_purge_at"}
+    engine.dispose()
+
+
+def test_a_table_that_is_not_to_be_made_is_not_made(sql_url: str) -> None:
+    """With ``create_table=0`` a missing table is an error that names it, and the command that prints how to make it."""
+    with closing(open_store(f"{sql_url}?create_table=0", root=Path.cwd())) as store:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"no table 'holdfast_sessions'.*python -m holdfast ddl"):
+                store.load(KEY)
+    engine = sa.create_engine(sql_url)
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+def test_the_printed_statements_make_the_table(sql_url: str) -> None:
+    """A table made by the statements of `ddl` is one that the store uses, without making anything."""
+    engine = sa.create_engine(sql_url)
+    with closing(SQLStore(engine, table="visits", create_table=False)) as store, engine.begin() as connection:
+        for statement in store.ddl().split(";"):
+            if statement:
+                connection.execute(sa.text(statement))
+        connection.commit()
+        assert store.create(KEY, bytes(range(256)), expires_at=FAR, owner="ada") is not None
+        assert list(store.keys_of("ada")) == [KEY]
+    engine.dispose()
+
+
+def test_another_s_table_is_refused_and_left_alone(sql_url: str) -> None:
+    """A table of Flask-Session's is an error that asks for another name; its columns and rows stay as they are."""
+    engine = sa.create_engine(sql_url)
+    metadata = sa.MetaData()
+    theirs = sa.Table(
+        "sessions",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("session_id", sa.String(255), unique=True),
+        sa.Column("data", sa.LargeBinary),
+        sa.Column("expiry", sa.DateTime),
+    )
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(theirs.insert().values(id=1, session_id="session:1", data=b"theirs"))
+    with closing(store_on(engine, table="sessions")) as store:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"'sessions' is not one of Holdfast's.*choose another name"):
+                store.create(KEY, b"ours", expires_at=FAR)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(theirs)).all() == [(1, "session:1", b"theirs", None)]
+    assert [column["name"] for column in sa.inspect(engine).get_columns("sessions")] == [*theirs.columns.keys()]
+    engine.dispose()
+
+
+def test_a_dropped_table_is_made_again(sql_url: str) -> None:
+    """When the table is dropped under a running store, one call fails at most, and the next finds an empty table."""
+    engine = sa.create_engine(sql_url)
+    with closing(store_on(engine)) as store:
+        store.create(KEY, b"data", expires_at=FAR)
+        sessions_table().drop(engine)
+        with pytest.raises(Exception, match="the database did not do what it was asked"):
+            store.load(KEY)
+        assert store.load(KEY) is None
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+    engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_a_schema_is_kept_to(postgresql_url: str) -> None:
+    """With a schema the table is made and used there, and a table of the same name elsewhere is not touched."""
+    engine = sa.create_engine(postgresql_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA web"))
+        connection.execute(sa.text("CREATE TABLE holdfast_sessions (id integer)"))
+    with closing(open_store(f"{postgresql_url}?schema=web", root=Path.cwd())) as store:
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+        assert store.load(KEY) is not None
+    assert sa.inspect(engine).get_table_names("web") == ["holdfast_sessions"]
+    engine.dispose()
+
+
+def test_later_uses_look_at_the_table_no_more(sql_url: str) -> None:
+    """After the first use, load, save and touch are one statement each, a new record too, and a deletion."""
+    with closing(open_store(sql_url, root=Path.cwd())) as store:
+        store.load(KEY)
+        with statements() as heard:
+            version = store.create(KEY, b"data", expires_at=FAR)
+            assert version is not None
+            store.load(KEY)
+            store.replace(KEY, b"more", expect=version, expires_at=FAR)
+            store.touch(KEY, expires_at=FAR + 1)
+            store.delete(KEY)
+    assert [statement.split()[0] for statement in heard] == ["INSERT", "SELECT", "UPDATE", "UPDATE", "DELETE"]
+
+
+MIGRATION = """
+from holdfast.stores.sql import sessions_table
+from alembic import op
+
+revision = "1"
+down_revision = None
+
+
+def upgrade():
+    sessions_table("visits").create(op.get_bind())
+
+
+def downgrade():
+    sessions_table("visits").drop(op.get_bind())
+"""
