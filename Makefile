@@ -71,6 +71,10 @@ matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Fl
 	@scripts/install-test-tools
 	@ONLY='$(ONLY)' scripts/matrix $(ARGS)
 
+.PHONY: upstream
+upstream: $(VENV)/.dev ## Run the suites of Flask, Flask-Login and Flask-WTF on Holdfast (ARGS="flask==2.3.3")
+	@$(BIN)/python scripts/upstream $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the other targets made, .venv too
 	rm -rf $(VENV) .venv-matrix build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
