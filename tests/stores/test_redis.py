@@ -19,6 +19,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.record import Conflict, Gone, Record
 from holdfast.store import Store
+from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores.redis import RedisStore
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.urls import open_store
@@ -98,6 +99,8 @@ def test_a_request_costs_what_it_must(web: Web, client: Any) -> None:
     def first() -> None:
         session["cart"] = [1]
 
+    for script in (scripts.CREATE, scripts.REPLACE):
+        client.script_load(script.code)
     inside = {"getrange": 1, "set": 1}
     assert cost(lambda: None) == {}
     assert cost(lambda: session.get("cart")) == {"get": 1}

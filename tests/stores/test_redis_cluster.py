@@ -15,14 +15,14 @@ import redis
 import valkey.cluster
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from support.keyspace import Wrapped, counted, prefix_of
+from support.keyspace import Wrapped, counted, prefix_of, scanned
 from support.servers import Group
 from support.web import Web
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.record import Conflict, Gone, Record
+from holdfast.record import Conflict, Gone
 from holdfast.store import Store
 from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores._redis_scripts import Script
@@ -221,11 +221,7 @@ def test_any_client_of_a_cluster_will_do(
             assert store.confirm(key) is True
         assert sorted(store.keys_of("bob")) == keys
         assert store.keys_of("ada") == []
-        page, seen = store.scan(limit=2), dict[str, Record]()
-        while page.after is not None:
-            seen.update(page.items)
-            page = store.scan(page.after, limit=2)
-        seen.update(page.items)
+        seen = scanned(store, limit=2)
         assert sorted(seen) == keys
         assert {record.data for record in seen.values()} == {b"new"}
         store.ping()

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from holdfast.record import Record
+from holdfast.store import Iterates
+
 
 def prefix_of(place: Path) -> str:
     """Return the prefix of the test that has the folder *place*, which no other test has."""
@@ -28,6 +31,16 @@ def counted(client: Any) -> Iterator[dict[str, int]]:
 def _calls(client: Any) -> dict[str, int]:
     stats = client.info("commandstats")
     return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+
+
+def scanned(store: Iterates, *, limit: int = 100) -> dict[str, Record]:
+    """Return every record that a scan from end to end yields."""
+    page = store.scan(limit=limit)
+    records = dict(page.items)
+    while page.after is not None:
+        page = store.scan(page.after, limit=limit)
+        records.update(page.items)
+    return records
 
 
 class Wrapped:
