@@ -63,7 +63,8 @@ class TestMongoDBStore(StoreContract):
     def disturb(self, fault: Fault, store: Store, place: Path) -> Iterator[None]:
         """Disturb the link, and do not wait long."""
         assert isinstance(store, MongoDBStore)
-        patience, store._timeout = store._timeout, 0.3
+        patience = store._timeout
+        store._timeout = 0.15 if fault in {Fault.DOWN, Fault.SILENT} else 1.0
         try:
             with self.link.disturb(fault):
                 yield

@@ -178,7 +178,7 @@ class MongoDBStore:
                 result = work(sessions)
         except (PyMongoError, OverflowError) as error:
             raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error
-        if time.monotonic() >= self._index_at:
+        if time.monotonic() >= self._index_at and not (self._indexing and self._indexing.is_alive()):
             self._index_at = time.monotonic() + _INDEX_AGAIN
             self._indexing = threading.Thread(target=self._index, args=(sessions,), daemon=True)
             self._indexing.start()
