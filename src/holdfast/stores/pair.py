@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from holdfast.record import Conflict, Gone, Page, Record, Version
-from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Store
+from holdfast.store import Closes, Confirms, Indexes, Iterates, Pings, Purges, Store
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
@@ -33,6 +33,8 @@ class PairStore:
             self.scan = self._scan
         if any(isinstance(store, Purges) for store in both):
             self.purge = self._purge
+        if isinstance(new, Confirms):
+            self.confirm = new.confirm
 
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
