@@ -23,6 +23,9 @@ IDENTITY = "_user_id"
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
 PERMANENT = "_permanent"
 
+#: A value of one of these types is what it is: whoever was given it has not changed the session by that.
+_UNCHANGEABLE = frozenset({type(None), bool, int, float, str, bytes})
+
 _logger = logging.getLogger("holdfast")
 
 
@@ -112,6 +115,7 @@ class ServerSession(MutableMapping[str, Any]):
         self.opened: Opened | None = None
         self.wishes = Wishes()
         self.closed = False
+        self._lent = False
 
     def load(self) -> Opened:
         """Return what the request's cookie stands for. Called once, at the first touch."""
@@ -138,6 +142,7 @@ class ServerSession(MutableMapping[str, Any]):
     @property
     def data(self) -> dict[Any, Any]:
         """The session's data as it is now."""
+        self._lent = True
         return self._open().data
 
     @property
@@ -145,8 +150,16 @@ class ServerSession(MutableMapping[str, Any]):
         """The stored session this one was loaded from, or None."""
         return self._open().loaded
 
+    @property
+    def may_differ(self) -> bool:
+        """Whether the data can differ from what was loaded: it was changed, or a part that can change was given out."""
+        return self._lent or bool(self.wishes.assigned or self.wishes.applied)
+
     def __getitem__(self, key: str) -> Any:
-        return self._open().data[key]
+        value = self._open().data[key]
+        if type(value) not in _UNCHANGEABLE:
+            self._lent = True
+        return value
 
     def __contains__(self, key: object) -> bool:
         return key in self._open().data
@@ -159,7 +172,10 @@ class ServerSession(MutableMapping[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, or *default*."""
-        return self._open().data.get(key, default)
+        value = self._open().data.get(key, default)
+        if type(value) not in _UNCHANGEABLE:
+            self._lent = True
+        return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         data = self._change()

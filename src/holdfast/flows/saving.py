@@ -27,10 +27,12 @@ def dropped(context: Context, session: ServerSession) -> Outcome:
 def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool = False) -> Flow[Outcome]:
     """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
     due = context.policy.touch_due(loaded.envelope, loaded.expires_at, context.clock())
+    if not (due or confirm or session.may_differ):
+        return _KEPT
     payload = context.codec.dumps(session.data)
     restamp = due and loaded.envelope.idle != context.policy.idle
     if not restamp and _unchanged(context, session, loaded, payload):
-        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm)) if due or confirm else _KEPT
+        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm))
     for attempt in range(context.policy.attempts):
         answer = yield from _write(context, session, loaded, payload)
         if not isinstance(answer, Conflict | Gone):

@@ -1,0 +1,107 @@
+"""Changes are found wherever they are made, and looked for only where there can be one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from holdfast.codec import MSGPACK
+from holdfast.manager import Manager
+from holdfast.session import Opened, ServerSession
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing import FakeClock
+
+
+class CountingCodec:
+    """A codec that counts how often it writes, besides for the check of what it reads."""
+
+    name = MSGPACK.name
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def dumps(self, data: Mapping[Any, Any]) -> bytes:
+        """Count, and write."""
+        self.written += 1
+        return MSGPACK.dumps(data)
+
+    def loads(self, payload: bytes) -> dict[Any, Any]:
+        """Read."""
+        return MSGPACK.loads(payload)
+
+
+class Request(ServerSession):
+    """One request's session, under a token that is given."""
+
+    def __init__(self, manager: Manager, token: str | None) -> None:
+        super().__init__(keys=manager.keys, started_at=manager.clock())
+        self._manager = manager
+        self._token = token
+
+    def load(self) -> Opened:
+        """Look the token up."""
+        return self._manager.open(self._token)
+
+
+@pytest.fixture
+def codec() -> CountingCodec:
+    return CountingCodec()
+
+
+@pytest.fixture
+def manager(codec: CountingCodec) -> Manager:
+    clock = FakeClock()
+    return Manager(MemoryStore(clock=clock), codec=codec, clock=clock)
+
+
+def token_of(manager: Manager) -> str:
+    """Return the token of a new session with a name and a cart."""
+    session = Request(manager, None)
+    session.update(name="alice", cart=[1])
+    manager.commit(session)
+    assert session.loaded is not None
+    return session.loaded.token
+
+
+WAYS: dict[str, Callable[[ServerSession], list[int]]] = {
+    "item": lambda session: session["cart"],
+    "get": lambda session: session.get("cart"),
+    "setdefault": lambda session: session.setdefault("cart", []),
+    "values": lambda session: next(value for value in session.values() if isinstance(value, list)),
+    "items": lambda session: dict(session.items())["cart"],
+    "dict": lambda session: dict(session)["cart"],
+    "data": lambda session: session.data["cart"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_nested_change_is_found_by_whatever_way_it_was_made(manager: Manager, way: str) -> None:
+    """A list that was reached in any way and then extended is saved."""
+    token = token_of(manager)
+    session = Request(manager, token)
+    WAYS[way](session).append(2)
+    assert manager.commit(session).result == "saved"
+    assert manager.open(token).data["cart"] == [1, 2]
+
+
+def test_a_value_that_cannot_change_is_not_written_to_be_compared(manager: Manager, codec: CountingCodec) -> None:
+    """After a request that read nothing but a text, the data is not encoded."""
+    token = token_of(manager)
+    before = codec.written
+    session = Request(manager, token)
+    assert (session["name"], session.get("name"), "cart" in session, len(session)) == ("alice", "alice", True, 2)
+    assert manager.commit(session).result == "unchanged"
+    assert codec.written == before
+
+
+def test_a_change_after_a_first_save_is_found(manager: Manager) -> None:
+    """What was given out before one save can still be changed before the next one."""
+    token = token_of(manager)
+    session = Request(manager, token)
+    cart = session["cart"]
+    assert manager.commit(session).result == "unchanged"
+    cart.append(2)
+    assert manager.commit(session).result == "saved"
+    assert manager.open(token).data["cart"] == [1, 2]
