@@ -57,7 +57,7 @@ def _may_be_lost(world: World) -> bool:
     """
     binds = any(answer.found for answer in _answers(world, "binds").values())
     moves = sum(name == "rotated" for name, _ in world.signals)
-    kept = _named(world, "revoke others") and ((moves > 0 and not world.rotates) or (moves > 0 and binds))
+    kept = _named(world, "revoke others") and ((moves > 0 and not world.store.rotates) or (moves > 0 and binds))
     return bool(binds and _marked(world, "revokes")) or kept
 
 
@@ -113,7 +113,7 @@ def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
 
 def r5_the_old_id_is_dead(world: World) -> str | None:
     """After a rotation the old id opens nothing and is read-only; without one, it opens the session."""
-    found = world.probe("here")
+    found = world.probe(world.tokens["here"])
     superseded = _kept(world, "supersedes")
     if superseded and found.loaded is not None:
         return "the old id opens a session"
@@ -200,8 +200,7 @@ def nobody_is_mistaken_for_another(world: World) -> str | None:
 
 def every_session_has_a_browser(world: World) -> str | None:
     """Every live session can be opened: a browser has its token, or is sent it."""
-    tokens = [*world.tokens.values(), *(answer.token for answer in world.answers.values() if answer.token)]
-    known = {KEYS.key_of(token) for token in tokens}
+    known = {KEYS.key_of(token) for token in world.known_tokens}
     orphans = [session for session in world.sessions if session.key not in known]
     return f"nobody can open {orphans[0]}" if orphans else None
 

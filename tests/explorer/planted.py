@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from explorer.relay import relay
 from explorer.world import ALICE, KEYS
 
 from holdfast.envelope import Cutoff, Envelope, Tombstone, decode, encode
@@ -137,14 +138,11 @@ class Overwrite:
 
 
 def _overwriting(flow: Actor, kind: type) -> Actor:
-    answer = None
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
+    def around(operation: Any) -> Actor:
         blind = isinstance(operation, Replace) and isinstance(decode(operation.data), kind)
-        answer = yield Overwrite(operation) if blind else operation
+        return (yield Overwrite(operation) if blind else operation)
+
+    return relay(flow, around)
 
 
 def overwrite_sessions(flow: Actor) -> Actor:
@@ -159,54 +157,51 @@ def overwrite_with_tombstones(flow: Actor) -> Actor:
 
 def reviving_touch(flow: Actor) -> Actor:
     """Keep a session alive by writing back what was loaded."""
-    answer: Any = None
     seen: dict[str, Record] = {}
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
+
+    def around(operation: Any) -> Actor:
         if isinstance(operation, Touch):
             record = seen[operation.key]
-            operation = Overwrite(Replace(operation.key, record.data, 0, operation.expires_at, record.owner))
+            return (yield Overwrite(Replace(operation.key, record.data, 0, operation.expires_at, record.owner)))
         answer = yield operation
         if isinstance(operation, Load):
             seen[operation.key] = answer
+        return answer
+
+    return relay(flow, around)
 
 
 def save_what_is_gone(flow: Actor) -> Actor:
     """Make the record again that was deleted before it could be saved."""
-    answer = None
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
+
+    def around(operation: Any) -> Actor:
         answer = yield operation
         if isinstance(operation, Replace) and isinstance(answer, Gone) and isinstance(decode(operation.data), Envelope):
-            answer = yield Create(operation.key, operation.data, operation.expires_at, operation.owner)
+            return (yield Create(operation.key, operation.data, operation.expires_at, operation.owner))
+        return answer
+
+    return relay(flow, around)
 
 
 def cut_off_not_read(flow: Actor) -> Actor:
     """Log in without a look at the cut-off."""
-    answer, logs_in = None, False
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
+    logs_in = False
+
+    def around(operation: Any) -> Actor:
+        nonlocal logs_in
         logs_in = logs_in or (isinstance(operation, Create | Move | Replace) and operation.owner is not None)
-        answer = None if logs_in and operation == Load(_CUTOFF) else (yield operation)
+        return None if logs_in and operation == Load(_CUTOFF) else (yield operation)
+
+    return relay(flow, around)
 
 
 def list_once(flow: Actor) -> Actor:
     """End all of a user's sessions that the first listing shows."""
-    answer, listed = None, False
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        again = listed and isinstance(operation, KeysOf)
-        listed = listed or isinstance(operation, KeysOf)
-        answer = [] if again else (yield operation)
+    listed = False
+
+    def around(operation: Any) -> Actor:
+        nonlocal listed
+        again, listed = listed, listed or isinstance(operation, KeysOf)
+        return [] if again and isinstance(operation, KeysOf) else (yield operation)
+
+    return relay(flow, around)

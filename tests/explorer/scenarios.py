@@ -7,8 +7,8 @@ from itertools import combinations_with_replacement
 
 from explorer.invariants import judge
 from explorer.roles import LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES, TAKE_LAST
-from explorer.stores import BACKENDS, Backend, Backwards
-from explorer.world import FULL, Role, World, untouched
+from explorer.stores import BACKENDS, Atomic, Backwards
+from explorer.world import Role, World, untouched
 
 from holdfast.testing.explorer import Actor, Tally, explore
 
@@ -20,7 +20,7 @@ LISTERS = {LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS}
 
 def run(
     roles: Sequence[Role],
-    backend: Backend,
+    backend: type[Atomic],
     user: str | None,
     *,
     tamper: Callable[[Actor], Actor] = untouched,
@@ -28,8 +28,8 @@ def run(
 ) -> Tally:
     """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
     # Taking the last thing out ends a session only if nothing else is in it.
-    data = {"last": 1} if TAKE_LAST in roles else FULL
-    return explore(lambda: World(roles, backend, user, judge, data, tamper), reduce=reduce)
+    bare = TAKE_LAST in roles
+    return explore(lambda: World(roles, backend, user, judge, bare=bare, tamper=tamper), reduce=reduce)
 
 
 def groups(size: int, first: Role | None = None) -> Iterator[tuple[Role, ...]]:
@@ -39,7 +39,7 @@ def groups(size: int, first: Role | None = None) -> Iterator[tuple[Role, ...]]:
             yield group
 
 
-def backends_for(roles: Sequence[Role]) -> Iterator[Backend]:
+def backends_for(roles: Sequence[Role]) -> Iterator[type[Atomic]]:
     """Yield the stores on which *roles* can differ."""
     for backend in BACKENDS:
         if backend is not Backwards or LISTERS.intersection(roles):

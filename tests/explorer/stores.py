@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from explorer.relay import relay
+
+from holdfast.clock import Clock
 from holdfast.operations import Create
-from holdfast.store import Store
+from holdfast.record import Record
 from holdfast.stores.memory import MemoryStore
-from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint
-from holdfast.testing.wrappers import StoreWrapper
 
 
 class Atomic(MemoryStore):
     """It rotates in one step, as SQL and a single Redis do. The index is listed in a fixed order."""
 
+    #: Whether the core may use `move`.
+    rotates = True
+    #: The order of the index.
     backwards = False
 
     def keys_of(self, owner: str, /) -> list[str]:
         """Return the keys of the live records with *owner*."""
         return sorted(super().keys_of(owner), reverse=self.backwards)
+
+    def seat(self, key: str, record: Record) -> None:
+        """Begin with *record*."""
+        self.create(key, record.data, expires_at=record.expires_at, owner=record.owner)
 
 
 class Backwards(Atomic):
@@ -30,18 +37,16 @@ class Backwards(Atomic):
     backwards = True
 
 
-class Stepwise(StoreWrapper):
-    """It has no `move`, so that the core rotates in steps."""
+class Stepwise(Atomic):
+    """It cannot `move`, so that the core rotates in steps."""
 
-    def __init__(self, *, clock: FakeClock) -> None:
-        super().__init__(Atomic(clock=clock))
-        del self.move  # type: ignore[attr-defined]  # the instance has what the store inside has
+    rotates = False
 
 
 class Scattered(Stepwise):
     """Its index is elsewhere, as in a Redis Cluster: written one step before the record, and never rid of a key."""
 
-    def __init__(self, *, clock: FakeClock) -> None:
+    def __init__(self, *, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.index: dict[str, list[str]] = {}
 
@@ -49,9 +54,14 @@ class Scattered(Stepwise):
         """Return every key that ever had *owner*, or is about to."""
         return sorted(self.index.get(owner, ()))
 
+    def seat(self, key: str, record: Record) -> None:
+        """Begin with *record* and its entry in the index."""
+        if record.owner is not None:
+            self.index.setdefault(record.owner, []).append(key)
+        super().seat(key, record)
 
-Backend = Callable[..., Store]
-BACKENDS: tuple[type[Atomic | Stepwise], ...] = (Atomic, Backwards, Stepwise, Scattered)
+
+BACKENDS = (Atomic, Backwards, Stepwise, Scattered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +84,10 @@ class Enlist:
 
 def enlisting(flow: Actor, store: object) -> Actor:
     """Return *flow* with the extra steps that *store* takes."""
-    return _enlisting(flow) if isinstance(store, Scattered) else flow
+    return relay(flow, _enlist_first) if isinstance(store, Scattered) else flow
 
 
-def _enlisting(flow: Actor) -> Actor:
-    answer = None
-    while True:
-        try:
-            operation = flow.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        if isinstance(operation, Create) and operation.owner is not None:
-            yield Enlist(operation.owner, operation.key)
-        answer = yield operation
+def _enlist_first(operation: Any) -> Actor:
+    if isinstance(operation, Create) and operation.owner is not None:
+        yield Enlist(operation.owner, operation.key)
+    return (yield operation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from explorer.roles import LOGIN, LOGIN_SLOWLY, REVOKE_ALL_TWICE, ROLES
 from explorer.scenarios import USERS, backends_for, groups, run
-from explorer.stores import BACKENDS, Backend
+from explorer.stores import BACKENDS, Atomic
 from explorer.world import Role
 
 # Each test runs hundreds of pairs.
@@ -26,7 +26,7 @@ def test_pairs(role: Role, user: str | None) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=_names)
-def test_a_server_whose_clock_is_behind_does_not_take_back_the_end_of_all_sessions(backend: Backend) -> None:
+def test_a_server_whose_clock_is_behind_does_not_take_back_the_end_of_all_sessions(backend: type[Atomic]) -> None:
     """A login that began before all sessions were ended gives way, even if they are ended again by a slow clock."""
     for login in (LOGIN, LOGIN_SLOWLY):
         for user in USERS:

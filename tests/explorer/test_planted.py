@@ -9,7 +9,7 @@ import pytest
 from explorer import planted as p
 from explorer import roles as r
 from explorer.scenarios import run
-from explorer.stores import Atomic, Backend, Scattered, Stepwise
+from explorer.stores import Atomic, Scattered, Stepwise
 from explorer.world import Role, untouched
 
 from holdfast.flows import committing, ending, rotating, saving
@@ -26,7 +26,7 @@ class Bug:
 
     wrong: Any
     roles: tuple[Role, ...]
-    backend: Backend
+    backend: type[Atomic]
     invariant: str
     place: object = None
     name: str = ""
@@ -36,7 +36,7 @@ class Bug:
         return "-".join([self.wrong.__name__, *(role.name.replace(" ", "-") for role in self.roles)])
 
 
-def _in_steps(wrong: object, roles: tuple[Role, ...], backend: Backend, invariant: str) -> Bug:
+def _in_steps(wrong: object, roles: tuple[Role, ...], backend: type[Atomic], invariant: str) -> Bug:
     return Bug(wrong, roles, backend, invariant, rotating, "_move_in_steps")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from explorer import roles as r
 from explorer.scenarios import run
-from explorer.stores import Atomic, Backend, Scattered
+from explorer.stores import Atomic, Scattered
 from explorer.world import Role
 
 # The longest takes seconds on an idle machine.
@@ -80,13 +80,13 @@ def _names(value: object) -> str | None:
 
 @pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
 @pytest.mark.parametrize("triple", SIGNED_IN, ids=_names)
-def test_three_meet_under_the_session_of_a_user(triple: tuple[Role, ...], backend: Backend) -> None:
+def test_three_meet_under_the_session_of_a_user(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
     """What holds for two holds for three."""
     run(triple, backend, "alice")
 
 
 @pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
 @pytest.mark.parametrize("triple", ANONYMOUS, ids=_names)
-def test_three_meet_under_the_session_of_a_visitor(triple: tuple[Role, ...], backend: Backend) -> None:
+def test_three_meet_under_the_session_of_a_visitor(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
     """What holds for two holds for three."""
     run(triple, backend, None)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from blinker import Signal
-from explorer.stores import Backend, enlisting
+from explorer.relay import relay
+from explorer.stores import Atomic, enlisting
 
 from holdfast.codec import MSGPACK
 from holdfast.envelope import Envelope, decode
+from holdfast.errors import StoreUnavailable
 from holdfast.flows import Context, commit, open_session
 from holdfast.operations import drive
 from holdfast.policy import Policy
+from holdfast.record import Record
 from holdfast.session import PERMANENT, Opened, ServerSession
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule
@@ -73,6 +76,11 @@ class Visit(ServerSession):
         raise AssertionError("the session was not opened")
 
 
+def untouched(flow: Actor) -> Actor:
+    """Return *flow* as it is."""
+    return flow
+
+
 @dataclass(frozen=True)
 class Role:
     """What an actor does: a request with a *view*, or an *errand* without a session.
@@ -87,6 +95,7 @@ class Role:
         renewal: Whether its token has been in use for the renewal interval.
         confirm: Whether the browser's cookie is refreshed.
         began: How long ago the request began, in milliseconds.
+        fault: What goes wrong while it acts.
     """
 
     name: str
@@ -98,6 +107,7 @@ class Role:
     renewal: bool = False
     confirm: bool = False
     began: int = 0
+    fault: Callable[[Actor], Actor] = untouched
 
 
 @dataclass
@@ -140,21 +150,44 @@ class Listening(Context):
         self.sender.signals.append((signal.name, details))  # type: ignore[attr-defined]  # the sender is the world
 
 
-#: What the session in ``here`` holds when the race begins.
-FULL: Mapping[str, Any] = {"last": 1, "list": [], "hits": 0, "shared": ""}
+@dataclass(frozen=True)
+class Seat:
+    """A browser and its session when the race begins."""
+
+    token: str
+    key: str
+    record: Record
 
 
-def untouched(flow: Actor) -> Actor:
-    """Return *flow* as it is."""
-    return flow
+@cache
+def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
+    """Return the browsers ``here``, where *user* is signed in or nobody is, and ``there``, where Alice is."""
+    Mint.reset()
+    clock = FakeClock()
+    store = Atomic(clock=clock)
+    context = Context(Policy(), KEYS, MSGPACK, clock, None, rotates=True, indexes=True)
+    seats = {}
+    for browser, who in (("here", user), ("there", "alice")):
+        Mint.turn = browser
+        session = Visit(keys=KEYS, started_at=clock())
+        session.opened = Opened(data={PERMANENT: browser, "last": 1})
+        session.update({} if bare else {"list": [], "hits": 0, "shared": ""})
+        session.update({} if who is None else {"_user_id": who})
+        drive(commit(context, session), store)
+        loaded = session.loaded
+        record = store.load(loaded.key) if loaded else None
+        assert loaded is not None
+        assert record is not None
+        seats[browser] = Seat(loaded.token, loaded.key, record)
+    return seats
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A fresh store for *roles* to meet on, made by *backend*.
 
-    *user* is signed in, or nobody is, in the browser ``here``, whose session holds *data*. Alice is signed in
-    ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do.
+    *user* is signed in, or nobody is, in the browser ``here``; with *bare*, its session holds one thing only. Alice is
+    signed in ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do.
 
     Attributes:
         tokens: What the two browsers have in the beginning.
@@ -166,24 +199,26 @@ class World:
     """
 
     roles: Sequence[Role]
-    backend: Backend
+    backend: type[Atomic]
     user: str | None
     judge: Callable[[World], None]
-    data: Mapping[str, Any] = field(default_factory=lambda: FULL)
+    bare: bool = False
     tamper: Callable[[Actor], Actor] = untouched
 
     def __post_init__(self) -> None:
+        seats = _seats(self.user, bare=self.bare)
         self.names: Mapping[str, str] = Mint.reset()
         self.clock = FakeClock()
-        self.store: Any = self.backend(clock=self.clock)
-        self.rotates = hasattr(self.store, "move")
+        self.store = self.backend(clock=self.clock)
+        for browser, seat in seats.items():
+            Mint.names[seat.key] = f"<{browser}>"
+            self.store.seat(seat.key, seat.record)
+        self.tokens = {browser: seat.token for browser, seat in seats.items()}
+        self.handles = {browser: seat.key for browser, seat in seats.items()}
         self.answers: dict[str, Answer] = {}
         self.results: dict[str, Any] = {}
         self.answered: list[str] = []
         self.signals: list[tuple[str, dict[str, Any]]] = []
-        here, there = self._sign_in("here", self.user), self._sign_in("there", "alice")
-        self.tokens, self.handles = {"here": here[0], "there": there[0]}, {"here": here[1], "there": there[1]}
-        self.signals.clear()
         self.clock.advance_ms(max(role.idle for role in self.roles))
         self.actors: Mapping[str, Actor] = self._cast()
 
@@ -194,7 +229,7 @@ class World:
             number = self.roles[:at].count(role) + 1
             name = role.name if number == 1 else f"{role.name} {number}"
             flow = role.errand(self) if role.errand else self._request(name, role)
-            actors[name] = self._act(name, enlisting(self.tamper(flow), self.store))
+            actors[name] = self._act(name, enlisting(role.fault(self.tamper(flow)), self.store))
         return actors
 
     def context(self, *, renewal: bool = False, behind: int = 0) -> Context:
@@ -205,31 +240,25 @@ class World:
             codec=MSGPACK,
             clock=(lambda: self.clock() - behind) if behind else self.clock,
             sender=self,
-            rotates=self.rotates,
+            rotates=self.store.rotates,
             indexes=True,
         )
 
-    def _sign_in(self, browser: str, user: str | None) -> tuple[str, str]:
-        Mint.turn = browser
-        session = Visit(keys=KEYS, started_at=self.clock())
-        session.opened = Opened(data={PERMANENT: browser, **self.data})
-        if user is not None:
-            session["_user_id"] = user
-        drive(enlisting(commit(self.context(), session), self.store), self.store)
-        assert session.loaded is not None
-        return session.loaded.token, session.loaded.key
-
     def _act(self, name: str, flow: Actor) -> Actor:
         """Let the mint know whose turn it is, and note what becomes of an errand."""
-        answer = None
-        while True:
-            Mint.turn = name
+
+        def in_turn(operation: Any) -> Actor:
             try:
-                operation = flow.send(answer)
-            except StopIteration as stop:
-                self.results[name] = stop.value
-                return stop.value
-            answer = yield operation
+                return (yield operation)
+            finally:
+                Mint.turn = name
+
+        Mint.turn = name
+        try:
+            self.results[name] = yield from relay(flow, in_turn)
+        except StoreUnavailable:
+            self.results[name] = "unavailable"
+        return self.results[name]
 
     def _request(self, name: str, role: Role) -> Actor:
         context = self.context(renewal=role.renewal)
@@ -258,9 +287,14 @@ class World:
         del schedule
         self.judge(self)
 
-    def probe(self, browser: str) -> Opened:
-        """Return what the token opens now that *browser* had in the beginning."""
-        return drive(open_session(self.context(), self.tokens[browser]), self.store)
+    def probe(self, token: str) -> Opened:
+        """Return what *token* opens now."""
+        return drive(open_session(self.context(), token), self.store)
+
+    @property
+    def known_tokens(self) -> list[str]:
+        """The tokens that some browser had in the beginning, or was sent."""
+        return [*self.tokens.values(), *(answer.token for answer in self.answers.values() if answer.token)]
 
     @cached_property
     def sessions(self) -> list[Live]:

@@ -143,7 +143,7 @@ class Schedule:
         """The steps as lines of text, for people."""
         width = max(map(len, self.world.actors))
         lines = [
-            f"{number:3}  {step.actor:{width}}  {_described(step.operation)}{_answered(step.answer)}"
+            f"{number:3}  {step.actor:{width}}  {describe(step.operation)}{_answered(step.answer)}"
             for number, step in enumerate(self.steps, 1)
         ]
         lines += [f"     {actor:{width}}  returned {outcome!r}" for actor, outcome in self.outcomes.items()]
@@ -169,7 +169,8 @@ def footprint(operation: Any) -> Footprint:
             return own
 
 
-def _described(operation: Any) -> str:
+def describe(operation: Any) -> str:
+    """Return what *operation* does, for people."""
     match operation:
         case Load(key=key) | Touch(key=key) | Delete(key=key) | Confirm(key=key):
             details = key
