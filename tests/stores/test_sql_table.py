@@ -19,9 +19,16 @@ KEY = "0" * 64
 FAR = 4_000_000_000_000
 
 
+def opened(url: str) -> SQLStore:
+    """Return the store at *url*."""
+    store = open_store(url, root=Path.cwd())
+    assert isinstance(store, SQLStore)
+    return store
+
+
 def use_first(url: str, barrier: Any, answers: Any) -> None:
     """Use the store for the first time, together with others. Runs in a process of its own."""
-    with closing(SQLStore.from_url(url, root=Path.cwd())) as store:
+    with closing(opened(url)) as store:
         barrier.wait(20)
         try:
             answers.put(store.create(KEY, b"data", expires_at=FAR) is not None)
@@ -47,7 +54,7 @@ def test_processes_that_come_at_once_make_the_table_once(sql_url: str) -> None:
 
 def test_a_table_that_is_not_to_be_made_is_not_made(sql_url: str) -> None:
     """With ``create_table=0`` a missing table is an error that names it, and the command that prints how to make it."""
-    with closing(open_store(f"{sql_url}?create_table=0", root=Path.cwd())) as store:
+    with closing(opened(f"{sql_url}?create_table=0")) as store:
         for _ in range(2):
             with pytest.raises(ConfigurationError, match=r"no table 'holdfast_sessions'.*python -m holdfast ddl"):
                 store.load(KEY)
@@ -114,7 +121,7 @@ def test_a_schema_is_kept_to(postgresql_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE SCHEMA web"))
         connection.execute(sa.text("CREATE TABLE holdfast_sessions (id integer)"))
-    with closing(open_store(f"{postgresql_url}?schema=web", root=Path.cwd())) as store:
+    with closing(opened(f"{postgresql_url}?schema=web")) as store:
         assert store.create(KEY, b"data", expires_at=FAR) is not None
         assert store.load(KEY) is not None
     assert sa.inspect(engine).get_table_names("web") == ["holdfast_sessions"]
@@ -123,7 +130,7 @@ def test_a_schema_is_kept_to(postgresql_url: str) -> None:
 
 def test_later_uses_look_at_the_table_no_more(sql_url: str) -> None:
     """After the first use, load, save and touch are one statement each, a new record too, and a deletion."""
-    with closing(open_store(sql_url, root=Path.cwd())) as store:
+    with closing(opened(sql_url)) as store:
         store.load(KEY)
         with statements() as heard:
             version = store.create(KEY, b"data", expires_at=FAR)

@@ -86,10 +86,10 @@ class _Saver(threading.Thread):
         assert (name, record.owner) == (key, self._owner), "another record was served"
         figures.lost += max(0, number[0] - int(count))
         figures.unsafe += max(0, number[1] - int(count))
-        number[0] = int(count) + 1
-        data = f"{key} {number[0]}".encode()
+        data = f"{key} {int(count) + 1}".encode()
         answer = self._store.replace(key, data, expect=record.version, expires_at=self._expires_at, owner=self._owner)
         assert not isinstance(answer, Conflict | Gone), f"{answer} though nobody else saves"
+        number[0] = int(count) + 1
         figures.saved += 1
         now = time.monotonic()
         figures.outage = max(figures.outage, now - self.saved_at[key])

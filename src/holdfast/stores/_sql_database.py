@@ -86,6 +86,8 @@ class Database:
                     return take(connection.execute(statement, values))
             except sa.exc.DBAPIError as error:
                 failures += 1
+                # Somebody may have dropped the table, or started the server anew with another limit.
+                self._has_table = self._has_table and isinstance(error, sa.exc.IntegrityError)
                 was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
                 again = (repeat and was_idle) or _codes(error) & _RAN_INTO_ANOTHER
                 if not again or failures > _REPEATS:
@@ -94,8 +96,6 @@ class Database:
                 raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
     def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
-        if error.statement is not None and not isinstance(error, sa.exc.IntegrityError):
-            self._has_table = False  # somebody may have dropped it
         if "new_data" in values and _codes(error) & _TOO_LARGE:
             size = len(values["new_data"])
             return RecordTooLarge(size, size - 1)

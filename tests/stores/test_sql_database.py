@@ -1,0 +1,320 @@
+"""What the SQL store says to a server, and what it makes of a server that fails, ends, or is in the way."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support import disk
+from support.servers import Server
+from support.sql import fresh_database, url_of
+
+from holdfast.clock import system_clock
+from holdfast.errors import RecordTooLarge, StoreUnavailable
+from holdfast.stores.sql import SQLStore, sessions_table, store_on
+from holdfast.testing import Fault, Link
+
+KEY = "0" * 64
+FAR = 4_000_000_000_000
+
+SERVERS = [
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+    pytest.param("postgresql", marks=pytest.mark.postgresql),
+]
+
+
+@pytest.fixture
+def store(sql_url: str) -> Iterator[SQLStore]:
+    """Return a store on an empty database, by turns on each kind."""
+    with closing(SQLStore.from_url(sql_url, root=Path.cwd())) as store:
+        yield store
+
+
+@pytest.fixture(params=SERVERS)
+def linked(request: pytest.FixtureRequest) -> Iterator[tuple[Link, SQLStore]]:
+    """Return a store on a server, and the link it goes through."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    with fresh_database(server) as url, closing(Link(server.address)) as link:
+        through = sa.make_url(url).set(port=link.port).render_as_string(hide_password=False)
+        with closing(SQLStore.from_url(through, root=Path.cwd())) as store:
+            yield link, store
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.mariadb
+def test_a_call_is_one_command_at_the_server(mariadb_server: Server, mariadb_url: str) -> None:
+    """Whether the connection is the store's by a URL or by the application's engine, nothing is sent but statements."""
+    watch = sa.create_engine(url_of(mariadb_server))
+
+    def commands() -> int:
+        with watch.connect() as connection:
+            return int(connection.execute(sa.text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
+
+    engine = sa.create_engine(mariadb_url)
+    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as own, closing(store_on(engine)) as lent:
+        for store in (own, lent):
+            store.delete(KEY)
+            version = store.create(KEY, b"data", expires_at=FAR)
+            assert version is not None
+            calls: list[Callable[[], object]] = [
+                partial(store.load, KEY),
+                partial(store.touch, KEY, expires_at=FAR + 1),
+                partial(store.replace, KEY, b"more", expect=version, expires_at=FAR),
+                partial(store.keys_of, "ada"),
+                partial(store.delete, KEY),
+                partial(store.create, KEY, b"data", expires_at=FAR),
+            ]
+            alone = -commands() + commands()
+            for call in calls:
+                before = commands()
+                call()
+                assert commands() - before - alone == 1
+    engine.dispose()
+    watch.dispose()
+
+
+# --- whose connections -----------------------------------------------------------------------------------------------
+
+
+def test_an_application_that_uses_all_its_connections_does_not_stop_its_sessions(sql_url: str) -> None:
+    """The store connects as the application does, on connections of its own, and closes no other."""
+    engine = sa.create_engine(sql_url, pool_size=1, max_overflow=0, pool_timeout=0.1, poolclass=sa.QueuePool)
+    made: list[object] = []
+    sa.event.listen(engine, "connect", lambda connection, _: made.append(connection))
+    with engine.connect() as held, closing(store_on(engine)) as store:
+        held.execute(sa.text("SELECT 1"))
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+        assert held.connection.dbapi_connection is made[0]
+        assert len(made) == 2
+        store.close()
+        held.execute(sa.text("SELECT 1"))
+    engine.dispose()
+
+
+def test_memory_is_shared_between_threads() -> None:
+    """On a SQLite database in memory, which is in one connection, threads see the same records."""
+    with closing(SQLStore.from_url("sqlite+pysqlite://", root=Path.cwd())) as store, ThreadPoolExecutor(4) as pool:
+        keys = [f"{number:064x}" for number in range(40)]
+        made = list(pool.map(lambda key: store.create(key, b"data", expires_at=FAR), keys))
+        assert None not in made
+        assert all(pool.map(store.load, keys))
+
+
+FORKED = """
+import os, sys, warnings
+from pathlib import Path
+from holdfast.stores.sql import SQLStore
+
+store = SQLStore.from_url(sys.argv[1], root=Path.cwd())
+version = store.create("0" * 64, b"0", expires_at=2**42)
+children = []
+for number in range(1, 4):
+    pid = os.fork()
+    if pid == 0:
+        made = store.create(f"{number:064x}", b"child", expires_at=2**42)
+        for _ in range(20):
+            assert store.load("0" * 64).version
+        os._exit(0 if made else 1)
+    children.append(pid)
+for number in range(100):
+    version = store.replace("0" * 64, b"%d" % number, expect=version, expires_at=2**42)
+    assert isinstance(version, int), version
+print(*(os.waitpid(pid, 0)[1] for pid in children), store.load("0" * 64).data.decode())
+print(*(store.load(f"{number:064x}").data.decode() for number in range(1, 4)))
+store.close()
+"""
+
+
+def test_a_forked_child_shares_no_connection(sql_url: str) -> None:
+    """Children forked from a process that uses the store work, and neither disturb it nor end its connections."""
+    assert disk.run(FORKED, sql_url).split() == ["0", "0", "0", "99", "child", "child", "child"]
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["load", "create", "replace", "touch", "keys_of", "scan", "purge", "ping"])
+def test_connections_that_ended_while_idle_cost_no_error(linked: tuple[Link, SQLStore], call: str) -> None:
+    """When the server closed the connections while nothing was asked, the next call connects anew and succeeds."""
+    link, store = linked
+    version = store.create(KEY, b"data", expires_at=FAR)
+    assert version is not None
+    pings: Callable[[], object] = store.ping
+    calls: dict[str, Callable[[], object]] = {
+        "load": lambda: store.load(KEY) is not None,
+        "create": lambda: store.create("1" * 64, b"data", expires_at=FAR) is not None,
+        "replace": lambda: isinstance(store.replace(KEY, b"more", expect=version, expires_at=FAR), int),
+        "touch": lambda: store.touch(KEY, expires_at=FAR + 1),
+        "keys_of": lambda: store.keys_of("ada") == [],
+        "scan": lambda: len(store.scan().items) == 1,
+        "purge": lambda: store.purge(system_clock()) == 0,
+        "ping": lambda: pings() is None,
+    }
+    with link.disturb(Fault.DOWN):
+        pass
+    assert calls[call]() is True
+
+
+def test_a_lost_answer_is_found_out(linked: tuple[Link, SQLStore]) -> None:
+    """When the answer to a new record or a save is lost, the store asks again and tells the truth: it was written."""
+    link, store = linked
+    store.load(KEY)
+    with link.disturb(Fault.REPLY_LOST):
+        version = store.create(KEY, b"data", expires_at=FAR)
+    assert version is not None
+    with link.disturb(Fault.REPLY_LOST):
+        saved = store.replace(KEY, b"more", expect=version, expires_at=FAR)
+    record = store.load(KEY)
+    assert record is not None
+    assert (record.data, record.version) == (b"more", saved)
+
+
+def test_a_deletion_whose_answer_is_lost_is_an_error(linked: tuple[Link, SQLStore]) -> None:
+    """Asking again would answer that there was nothing to delete, so the store says that it does not know."""
+    link, store = linked
+    store.create(KEY, b"data", expires_at=FAR)
+    with link.disturb(Fault.REPLY_LOST), pytest.raises(StoreUnavailable):
+        store.delete(KEY)
+    assert store.load(KEY) is None
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_an_error_shows_no_session(kind: str, request: pytest.FixtureRequest) -> None:
+    """What is logged of an error, down to the driver's own, has neither the key in it nor the data."""
+    url: str = request.getfixturevalue(f"{kind}_url")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        sessions_table().create(connection)
+        connection.execute(sa.text("ALTER TABLE holdfast_sessions ADD COLUMN extra INTEGER NOT NULL"))
+        if kind == "mariadb":
+            connection.execute(sa.text("ALTER TABLE holdfast_sessions ALTER COLUMN extra DROP DEFAULT"))
+    key, data = "5ec2e7" * 10 + "abcd", b"a secret that is kept"
+    with closing(store_on(engine)) as store, pytest.raises(StoreUnavailable) as caught:
+        store.create(key, data, expires_at=FAR)
+    logged = "".join(traceback.format_exception(caught.value))
+    assert key not in logged
+    assert "secret" not in logged
+    engine.dispose()
+
+
+@pytest.mark.mariadb
+def test_a_server_whose_limit_is_lowered_refuses_whole(mariadb_server: Server, mariadb_url: str) -> None:
+    """Where the server takes less than when it was asked, a larger record is RecordTooLarge, and the old one stays."""
+    admin = sa.create_engine(url_of(mariadb_server), isolation_level="AUTOCOMMIT")
+    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as store, admin.connect() as connection:
+        version = store.create(KEY, b"data", expires_at=FAR)
+        assert version is not None
+        limit = connection.execute(sa.text("SELECT @@global.max_allowed_packet")).scalar_one()
+        try:
+            connection.execute(sa.text("SET GLOBAL max_allowed_packet = 1048576"))
+            store.close()
+            with pytest.raises(RecordTooLarge):
+                store.replace(KEY, bytes(2_000_000), expect=version, expires_at=FAR)
+            with pytest.raises(RecordTooLarge):
+                store.create("1" * 64, b"a" * 1_048_000, expires_at=FAR)
+        finally:
+            connection.execute(sa.text(f"SET GLOBAL max_allowed_packet = {limit}"))
+        record = store.load(KEY)
+        assert record is not None
+        assert (record.data, record.version) == (b"data", version)
+        assert store.load("1" * 64) is None
+    admin.dispose()
+
+
+def test_no_call_waits_long_however_many_there_are(linked: tuple[Link, SQLStore]) -> None:
+    """While the server is silent, more threads than there are connections all hear of it within seconds."""
+    link, store = linked
+    store.load(KEY)
+
+    def wait(_: int) -> float:
+        start = time.monotonic()
+        with suppress(StoreUnavailable):
+            store.load(KEY)
+        return time.monotonic() - start
+
+    with link.disturb(Fault.SILENT), ThreadPoolExecutor(14) as pool:
+        waits = list(pool.map(wait, range(14)))
+    assert max(waits) < 8
+    assert store.load(KEY) is None
+
+
+# --- the purge -------------------------------------------------------------------------------------------------------
+
+
+def fill(url: str, count: int) -> None:
+    """Put *count* expired records into the table at *url*."""
+    engine = sa.create_engine(url)
+    rows = [
+        {"key": f"{number * 7919 % count:063x}0", "version": 1, "expires_at": 1, "purge_at": 1, "data": b"d" * 200}
+        for number in range(count)
+    ]
+    with engine.begin() as connection:
+        connection.execute(sessions_table().insert(), rows)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_purge_does_not_hold_up_traffic(kind: str, request: pytest.FixtureRequest) -> None:
+    """While thousands of records are removed by two at once, new records, saves and ends go on; each goes once."""
+    url: str = request.getfixturevalue(f"{kind}_url")
+    store = SQLStore.from_url(url, root=Path.cwd())
+    store.ping()
+    fill(url, 3000)
+    waits: list[float] = []
+    stop = threading.Event()
+
+    def timed(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        start = time.monotonic()
+        answer = call(*arguments, **named)
+        waits.append(time.monotonic() - start)
+        assert isinstance(answer, int)
+        return answer
+
+    def work(last: str) -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            key = f"{number:063x}{last}"
+            version = timed(store.create, key, b"data", expires_at=FAR)
+            timed(store.replace, key, b"more", expect=version, expires_at=FAR)
+            timed(store.delete, key)
+
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(work, last) for last in ("7", "f")]
+        try:
+            removed = sum(pool.map(lambda _: store.purge(system_clock(), limit=3000), range(2)))
+        finally:
+            stop.set()
+        for worker in busy:
+            worker.result()
+    sys.stdout.write(f"{kind}: {len(waits)} calls during the purge, the longest took {max(waits) * 1000:.0f} ms\n")
+    assert removed == 3000
+    assert store.purge(system_clock()) == 0
+    assert waits
+    assert max(waits) < 2
+    store.close()
+
+
+def test_a_purge_that_comes_upon_the_living_looks_later(store: SQLStore) -> None:
+    """A record that was saved since it was made costs the purge one look, and none again before it expires."""
+    now = system_clock()
+    version = store.create(KEY, b"data", expires_at=now + 1000)
+    assert version is not None
+    store.replace(KEY, b"more", expect=version, expires_at=now + 60_000)
+    assert store.purge(now + 2000) == 0
+    assert store.purge(now + 59_999) == 0
+    assert store.load(KEY) is not None
+    assert store.purge(now + 60_000) == 1
