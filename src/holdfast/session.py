@@ -22,6 +22,7 @@ IDENTITY = "_user_id"
 
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
 PERMANENT = "_permanent"
+_HARDLY_ANY = frozenset({PERMANENT})
 
 #: A value of one of these types is what it is: whoever was given it has not changed the session by that.
 _UNCHANGEABLE = frozenset({type(None), bool, int, float, str, bytes})
@@ -282,4 +283,4 @@ class ServerSession(MutableMapping[str, Any]):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing worth storing: no data, and no user."""
-        return not self._open().data.keys() - {PERMANENT} and self.owner is None
+        return self._open().data.keys() <= _HARDLY_ANY and self.owner is None

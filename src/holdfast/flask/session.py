@@ -90,7 +90,7 @@ class FlaskSession(ServerSession, SessionMixin):
     @property
     def permanent(self) -> bool:
         """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
-        return bool(self.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
+        return bool(self._open().data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
