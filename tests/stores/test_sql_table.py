@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import alembic.command
+import alembic.config
 import pytest
 import sqlalchemy as sa
+from support.pages import blocks
 from support.sql import statements
 
 from holdfast.errors import ConfigurationError
@@ -142,18 +147,51 @@ def test_later_uses_look_at_the_table_no_more(sql_url: str) -> None:
     assert [statement.split()[0] for statement in heard] == ["INSERT", "SELECT", "UPDATE", "UPDATE", "DELETE"]
 
 
-MIGRATION = """
-from holdfast.stores.sql import sessions_table
+ENVIRONMENT = """
+from alembic import context
+
+config = context.config
+with config.attributes["engine"].connect() as connection:
+    context.configure(connection=connection, target_metadata=config.attributes["metadata"])
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+TEMPLATE = """
 from alembic import op
-
-revision = "1"
-down_revision = None
-
+import sqlalchemy as sa
+${imports if imports else ""}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
 
 def upgrade():
-    sessions_table("visits").create(op.get_bind())
-
+    ${upgrades}
 
 def downgrade():
-    sessions_table("visits").drop(op.get_bind())
+    ${downgrades}
 """
+
+
+@pytest.mark.parametrize("own_metadata", [False, True])
+def test_migrations_find_the_table(sql_url: str, tmp_path: Path, own_metadata: bool) -> None:
+    """Alembic makes the table by a migration that it wrote itself, finds no difference afterwards, and drops it."""
+    orders = sa.Table("orders", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
+    [recipe] = [block for block in blocks("docs/backends/sql.md", "python") if "metadata=db.metadata" in block]
+    target: Any = [orders.metadata, sessions_table().metadata]
+    if not own_metadata:
+        exec(recipe, {"db": SimpleNamespace(metadata=orders.metadata)})  # noqa: S102 (the recipe of the docs)
+        target = orders.metadata
+    (tmp_path / "migrations" / "versions").mkdir(parents=True)
+    (tmp_path / "migrations" / "env.py").write_text(ENVIRONMENT)
+    (tmp_path / "migrations" / "script.py.mako").write_text(TEMPLATE)
+    engine = sa.create_engine(sql_url, poolclass=sa.NullPool)
+    config = alembic.config.Config(attributes={"engine": engine, "metadata": target}, stdout=io.StringIO())
+    config.set_main_option("script_location", str(tmp_path / "migrations"))
+    config.set_main_option("path_separator", "os")
+    alembic.command.revision(config, "sessions", autogenerate=True)
+    alembic.command.upgrade(config, "head")
+    with closing(SQLStore(engine, create_table=False)) as store:
+        assert store.create(KEY, bytes(range(256)), expires_at=FAR, owner="ada") is not None
+        assert list(store.keys_of("ada")) == [KEY]
+    alembic.command.check(config)
+    alembic.command.downgrade(config, "base")
+    assert sa.inspect(engine).get_table_names() == ["alembic_version"]

@@ -41,7 +41,7 @@ def database_url(url: str | sa.URL) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-        dialect = parsed.get_dialect()
+        parsed.get_dialect()
     except sa.exc.NoSuchModuleError as error:
         raise ConfigurationError(f"SQLAlchemy has no such driver: {error}") from error
     except (sa.exc.ArgumentError, ValueError):
@@ -50,11 +50,20 @@ def database_url(url: str | sa.URL) -> sa.URL:
             "the database URL cannot be parsed: write it like mysql+pymysql://user:password@host:3306/name, "
             "with special characters percent-encoded"
         ) from None
-    if dialect.is_async:
-        raise ConfigurationError(
-            f"{parsed.drivername} is asynchronous: name another driver, such as mysql+pymysql or postgresql+psycopg"
-        )
+    refuse_asynchronous(parsed)
     return parsed
+
+
+def refuse_asynchronous(url: sa.URL) -> None:
+    """Return if the driver that *url* names is one for ordinary functions.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if url.get_dialect().is_async:
+        raise ConfigurationError(
+            f"{url.drivername} is asynchronous: name another driver, such as mysql+pymysql or postgresql+psycopg"
+        )
 
 
 def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = None) -> sa.Engine:

@@ -13,7 +13,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores._sql_database import Database
-from holdfast.stores._sql_engines import database_url, engine_at
+from holdfast.stores._sql_engines import database_url, engine_at, refuse_asynchronous
 from holdfast.stores._sql_table import sessions_table, statements_for
 
 __all__ = ["SQLStore", "sessions_table", "store_on"]
@@ -189,11 +189,12 @@ def store_on(
     """Return a store on *engine*, whose connections it does not use.
 
     Raises:
-        ConfigurationError: It is no `sqlalchemy.Engine`; the message names its class.
+        ConfigurationError: It is no `sqlalchemy.Engine`, or its driver is asynchronous.
     """
     if not isinstance(engine, sa.Engine):
         kind = f"{type(engine).__module__}.{type(engine).__qualname__}"
         raise ConfigurationError(f"{kind} is no engine: give what sqlalchemy.create_engine returns")
+    refuse_asynchronous(engine.url)
     return SQLStore(engine, table=table, schema=schema, create_table=create_table, clock=clock)
 
 

@@ -1,0 +1,123 @@
+"""The URLs of the SQL store, and the engines that are made of them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from holdfast.clients import store_of
+from holdfast.errors import ConfigurationError
+from holdfast.stores.sql import SQLStore, store_on
+from holdfast.urls import open_store
+
+KEY = "0" * 64
+FAR = 4_000_000_000_000
+
+
+class Refused(Exception):
+    """Raised in place of a connection."""
+
+
+def arguments_of(url: str, **engine_options: Any) -> dict[str, Any]:
+    """Return what the driver is given to connect to *url*."""
+    given: dict[str, Any] = {}
+
+    def refuse(_dialect: object, _record: object, _arguments: object, named: dict[str, Any]) -> None:
+        given.update(named)
+        raise Refused
+
+    sa.event.listen(sa.Engine, "do_connect", refuse)
+    try:
+        store = SQLStore.from_url(url, root=Path.cwd(), engine_options=engine_options)
+        with pytest.raises(Refused):
+            store.load(KEY)
+    finally:
+        sa.event.remove(sa.Engine, "do_connect", refuse)
+    return given
+
+
+def test_a_path_is_relative_to_the_root_and_nothing_is_made_before_use(tmp_path: Path) -> None:
+    """Three slashes are relative and four absolute; opening makes no file, and the first use makes the folders."""
+    with closing(SQLStore.from_url("sqlite+pysqlite:///deep/sql.db", root=tmp_path / "root")) as store:
+        assert list(tmp_path.iterdir()) == []
+        store.create(KEY, b"data", expires_at=FAR)
+    with closing(SQLStore.from_url(f"sqlite+pysqlite:///{tmp_path}/root/deep/sql.db", root=Path("/nowhere"))) as store:
+        assert store.load(KEY) is not None
+
+
+@pytest.mark.parametrize("scheme", ["mysql+pymysql", "mariadb+pymysql"])
+def test_connections_to_mysql_have_short_limits(scheme: str) -> None:
+    """A driver of MySQL is told to wait seconds, unless the URL or the engine's options say how long."""
+    assert (
+        arguments_of(f"{scheme}://u@h/d").items()
+        >= {
+            "connect_timeout": 2,
+            "read_timeout": 3,
+            "write_timeout": 3,
+        }.items()
+    )
+    assert (
+        arguments_of(f"{scheme}://u@h/d?read_timeout=9&charset=utf8mb4").items()
+        >= {
+            "connect_timeout": 2,
+            "read_timeout": 9,
+            "charset": "utf8mb4",
+        }.items()
+    )
+    assert arguments_of(f"{scheme}://u@h/d", connect_args={"read_timeout": 8})["read_timeout"] == 8
+
+
+def test_connections_to_postgresql_have_short_limits() -> None:
+    """A driver of PostgreSQL is told to wait seconds, and nothing that a connection pooler would refuse."""
+    given = arguments_of("postgresql+psycopg://u@h/d")
+    assert given.items() >= {"connect_timeout": 2, "tcp_user_timeout": 3000}.items()
+    assert "options" not in given
+    assert arguments_of("postgresql+psycopg://u@h/d?connect_timeout=9")["connect_timeout"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql+pymysql://u:hunter2@h/d?create_table=no", "create_table is 'no': it must be 0 or 1"),
+        ("mysql+pymysql://u:hunter2@h/d?table=a&table=b", "the option table more than once"),
+        ("mysql+pymysql://u:hunter2@h:x:y/d", "cannot be parsed: write it like"),
+        ("mysql+pymysql://u:hunt@er2:hunter2/d", "cannot be parsed: write it like"),
+        ("mysql+nothing://u:hunter2@h/d", r"no such driver: .*mysql\.nothing"),
+        ("postgresql+asyncpg://u:hunter2@h/d", r"postgresql\+asyncpg is asynchronous: name another driver"),
+        ("mssql+pymssql://u:hunter2@h/d", r"mssql\+pymssql needs the module pymssql, which is not installed"),
+    ],
+)
+def test_a_url_that_cannot_be_meant(url: str, message: str) -> None:
+    """A URL or option that is not valid is an error at once, which names it and shows no password."""
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        open_store(url, root=Path.cwd())
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("client", "kind"),
+    [
+        (7, "builtins.int"),
+        (sa.Engine, "builtins.type"),
+        (object(), "builtins.object"),
+    ],
+)
+def test_what_is_no_engine_is_refused(client: object, kind: str) -> None:
+    """Anything but an engine is an error that names its class."""
+    with pytest.raises(ConfigurationError, match=f"{kind} is no engine"):
+        store_on(client)
+
+
+def test_an_engine_is_a_ready_client(sqlite_url: str) -> None:
+    """`store_of` makes an SQL store of an engine, which it leaves as it is."""
+    engine = sa.create_engine(sqlite_url)
+    store = store_of(engine)
+    assert isinstance(store, SQLStore)
+    with closing(store):
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+    assert engine.pool.status() == sa.create_engine(sqlite_url).pool.status()
+    engine.dispose()
