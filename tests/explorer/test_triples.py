@@ -45,7 +45,6 @@ SIGNED_IN = (
     (r.CLEAR_AND_WRITE, r.RENEW, r.REVOKE),
     # Everything ends.
     (r.REVOKE_ALL, r.ROTATE, r.SAVE),
-    (r.REVOKE_ALL, r.ROTATE, r.ROTATE),
     (r.REVOKE_ALL, r.RENEW, r.COUNT),
     (r.REVOKE_ALL, r.LOGIN_AFRESH, r.ROTATE),
     (r.REVOKE_ALL, r.LOGIN_AFRESH, r.LOGIN_AFRESH),

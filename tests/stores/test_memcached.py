@@ -53,7 +53,7 @@ class TestMemcachedStore(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store that goes through the link."""
         port = (place / "port").read_text()
-        return open_store(f"memcached://127.0.0.1:{port}?timeout=0.5", root=place, clock=clock)
+        return open_store(f"memcached://127.0.0.1:{port}?timeout=0.3", root=place, clock=clock)
 
 
 class TestPythonMemcached(OnMemcached):
@@ -65,7 +65,7 @@ class TestPythonMemcached(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = (place / "port").read_text()
-        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=0.5), clock=clock)
+        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=0.3), clock=clock)
 
 
 class TestPylibmc(OnMemcached):
@@ -78,7 +78,7 @@ class TestPylibmc(OnMemcached):
         """Return a store on a client that goes through the link."""
         pylibmc: Any = pytest.importorskip("pylibmc")
         port = (place / "port").read_text()
-        quick = {"receive_timeout": 500_000, "send_timeout": 500_000, "connect_timeout": 500, "_poll_timeout": 500}
+        quick = {"receive_timeout": 300_000, "send_timeout": 300_000, "connect_timeout": 300, "_poll_timeout": 300}
         return MemcachedStore(pylibmc.Client([f"127.0.0.1:{port}"], behaviors=quick), clock=clock)
 
 
@@ -91,7 +91,7 @@ class TestPymemcache(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = int((place / "port").read_text())
-        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=0.5, timeout=0.5), clock=clock)
+        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=0.3, timeout=0.3), clock=clock)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ class TestMongoDBStore(StoreContract):
     shared_between_processes = True
     max_bytes = 16 * 1024 * 1024 - 1024
     too_large = 16 * 1024 * 1024 - 1023
+    rounds = 10
 
     @pytest.fixture(autouse=True)
     def _on_a_place_of_its_own(self, mongodb_server: Server, tmp_path: Path) -> Iterator[None]:

@@ -29,7 +29,7 @@ for key in keys:
     assert store.create(key, key.encode(), expires_at=2**50)
 child = os.fork()
 mine = keys[child == 0]
-for number in range(60):
+for _ in range(60):
     record = store.load(mine)
     assert record.data == mine.encode(), "the other process's answer"
     assert isinstance(store.replace(mine, mine.encode(), expect=record.version, expires_at=2**50), int)

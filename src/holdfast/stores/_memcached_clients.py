@@ -13,7 +13,7 @@ import inspect
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -288,8 +288,10 @@ def cells_of(client: Any) -> Cells:
     return GivenPylibmc(client) if callable(getattr(client, "clone", None)) else GivenPymemcache(client)
 
 
-def _home(servers: Iterable[str], key: str) -> str:
+def _home(servers: Collection[str], key: str) -> str:
     """Return the one of *servers* where *key* is: most keys keep theirs when a server is added or taken away."""
+    if len(servers) == 1:
+        return next(iter(servers))
     return max(servers, key=lambda server: hashlib.blake2b(f"{server} {key}".encode(), digest_size=8).digest())
 
 
