@@ -23,6 +23,7 @@ from holdfast.record import Conflict, Gone
 from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
+from holdfast.testing.base import new_key
 from holdfast.urls import open_store
 
 pytestmark = pytest.mark.memcached
@@ -54,6 +55,25 @@ class TestMemcachedStore(OnMemcached):
         """Return a store that goes through the link."""
         port = (place / "port").read_text()
         return open_store(f"memcached://127.0.0.1:{port}?timeout=0.3", root=place, clock=clock)
+
+    @pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REPLY_LOST])
+    def test_a_lost_step_is_repeated_once(self, fault: Fault) -> None:
+        """A connection that breaks under the one step of a save, a touch or a creation costs the caller nothing."""
+        key, version = self.make(b"old", seconds=60)
+        for data in (b"new", b"newer"):
+            self.loaded(key)
+            with self.disturbed(fault):
+                answer = self.store.replace(key, data, expect=version, expires_at=self.later(60))
+            assert not isinstance(answer, Conflict | Gone)
+            version = answer
+            assert (self.loaded(key).data, self.loaded(key).version) == (data, version)
+        with self.disturbed(fault):
+            assert self.store.touch(key, expires_at=self.later(600)) is True
+        assert self.loaded(key).expires_at == self.later(600)
+        other = new_key()
+        with self.disturbed(fault):
+            made = self.store.create(other, b"data", expires_at=self.later(60))
+        assert made == self.loaded(other).version
 
 
 class TestPythonMemcached(OnMemcached):

@@ -33,6 +33,7 @@ _LONGEST_SPAN = 30 * 86_400
 _LAST_SECOND = 2**31 - 1
 # How often a step is tried that others keep coming in between.
 _ATTEMPTS = 100
+_REFUSED = "memcached does not store a record, though nothing is in its way: is its memory full?"
 # A call that fails sooner, in seconds, met a closed connection; a later one waited for an answer.
 _AT_ONCE = 0.1
 
@@ -94,7 +95,7 @@ class MemcachedStore:
                 return None
             if self._write("cas", key, record, found.unique):
                 return record.version
-        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+        raise StoreUnavailable(_REFUSED)
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
@@ -114,7 +115,7 @@ class MemcachedStore:
             if self._write("cas", key, record, found.unique):
                 return record.version
             found = self._look(key, expired=True)
-        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+        raise StoreUnavailable(_REFUSED)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         found = self._remembered(key)
@@ -127,7 +128,7 @@ class MemcachedStore:
             if self._write("cas", key, Record(old.data, old.version, expires_at, old.owner), found.unique):
                 return True
             found = self._look(key)
-        raise StoreUnavailable("memcached did not store a record, though nothing was in its way")
+        raise StoreUnavailable(_REFUSED)
 
     def delete(self, key: str, /) -> bool:
         found = self._look(key, expired=True)
