@@ -135,7 +135,6 @@ def test_a_url_names_the_collection(url: str, names: tuple[str, str], timeout: f
         "mongodb://a:b",
         "mongodb://u:secret@secret@a",
         "mongodb://u:se/cret@a/db",
-        "mongodb://u:se?cret@a/db",
         "mongodb+srv://u:secret@a/d b",
         "mongodb://a/?unheardOf=1",
     ],
