@@ -302,12 +302,15 @@ def test_a_database_in_memory(make: Make) -> None:
     assert browser.get("/read").text == "bread"
 
 
-def test_no_log_shows_a_session(make: Make, sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("echo", [True, "debug"])
+def test_no_log_shows_a_session(
+    make: Make, sqlite_url: str, caplog: pytest.LogCaptureFixture, echo: bool | str
+) -> None:
     """With SQLALCHEMY_ECHO the statements are logged, without keys and without what is in the sessions."""
-    app = make(SQLALCHEMY_DATABASE_URI=sqlite_url, SQLALCHEMY_ECHO=True)
+    caplog.set_level("DEBUG" if echo == "debug" else "INFO")
+    app = make(SQLALCHEMY_DATABASE_URI=sqlite_url, SQLALCHEMY_ECHO=echo)
     app.config["SESSION_SQLALCHEMY"] = SQLAlchemy(app)
     Session(app)
-    caplog.set_level("INFO", "sqlalchemy.engine")
     assert keeps(app)
     assert "INSERT INTO sessions" in caplog.text
     assert "bread" not in caplog.text

@@ -251,9 +251,6 @@ def test_no_call_waits_long_however_many_there_are(linked: tuple[Link, SQLStore]
     assert store.load(KEY) is None
 
 
-# --- the purge -------------------------------------------------------------------------------------------------------
-
-
 def fill(url: str, count: int) -> None:
     """Put *count* expired records into the table at *url*."""
     engine = sa.create_engine(url)
@@ -264,6 +261,41 @@ def fill(url: str, count: int) -> None:
     with engine.begin() as connection:
         connection.execute(sessions_table().insert(), rows)
     engine.dispose()
+
+
+WAITING = {
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_statement_that_the_server_gave_up_for_another_is_repeated(kind: str, request: pytest.FixtureRequest) -> None:
+    """A call that the server ends because it and another wait for each other is made again, and succeeds."""
+    url: str = request.getfixturevalue(f"{kind}_url")
+    engine, watch, t = sa.create_engine(url), sa.create_engine(url, isolation_level="AUTOCOMMIT"), sessions_table()
+    lock = t.update().values(version=2)
+    with closing(store_on(engine)) as store, engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        store.ping()
+        fill(url, 2)
+        # The server gives up the one that has written less.
+        heavy = [
+            {"key": f"f{n:063x}", "version": 1, "expires_at": FAR, "purge_at": FAR, "data": b""} for n in range(50)
+        ]
+        other.execute(t.insert(), heavy)
+        other.execute(lock.where(t.c.key == f"{1:063x}0"))
+        purging = pool.submit(store.purge, system_clock())
+        with watch.connect() as connection:
+            while not connection.execute(sa.text(WAITING[kind])).scalar_one():
+                assert not purging.done()
+        other.execute(lock.where(t.c.key == f"{0:063x}0"))
+        other.commit()
+        assert purging.result() == 2
+    watch.dispose()
+    engine.dispose()
+
+
+# --- the purge -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -30,7 +31,12 @@ _PATIENCE: dict[str, dict[str, Any]] = {
 
 # Every statement is a transaction of its own, nothing is said to the server besides, and no message or log shows a
 # key or a session.
-_ALONE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "hide_parameters": True}
+_ALONE: dict[str, Any] = {
+    "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True,
+    "hide_parameters": True,
+    "logging_name": "holdfast",
+}
 
 
 def database_url(url: str | sa.URL) -> sa.URL:
@@ -109,8 +115,18 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     if isinstance(engine.pool, sa.StaticPool | sa.pool.SingletonThreadPool):
         # A database in memory is in its one connection, which the application's transactions are on.
         queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _QUEUE}
-        return sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
-    return sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
+        ours = sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
+    else:
+        ours = sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
+    logger: Any = ours.logger
+    # With `echo` it stands before the logger of that name.
+    getattr(logger, "logger", logger).addFilter(_shows_no_row)
+    return ours
+
+
+def _shows_no_row(record: logging.LogRecord) -> bool:
+    # SQLAlchemy logs the rows it reads as DEBUG.
+    return record.levelno > logging.DEBUG
 
 
 def _file_of(url: sa.URL) -> str | None:
