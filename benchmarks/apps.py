@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import secrets
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,15 +22,21 @@ from holdfast.flask import Session
 #: What a request does to its session, in the order it is shown.
 PATHS = ("untouched", "read", "write", "first")
 
-#: The session of a user who is signed in and has put two things into the cart.
+#: The session of a user who is signed in, as Flask-Login and Flask-WTF fill it, and has put three things into the cart.
 USER = "alice"
+_RANDOM = random.Random(1)
 SESSION: dict[str, Any] = {
     "user": USER,
     "fresh": True,
-    "csrf_token": "f3a9c1d27b8e40516f3a9c1d27b8e40516f3a9c1",
+    "identifier": _RANDOM.randbytes(64).hex(),
+    "csrf_token": _RANDOM.randbytes(20).hex(),
     "locale": "en",
     "visits": 1,
-    "cart": [{"sku": "SKU-004711", "quantity": 2, "price": 12.5}, {"sku": "SKU-000815", "quantity": 1, "price": 3.0}],
+    "cart": [
+        {"sku": "SKU-004711", "quantity": 2, "price": 12.5, "options": ["red", "XL"]},
+        {"sku": "SKU-000815", "quantity": 1, "price": 3.0, "options": ["blue"]},
+        {"sku": "SKU-001024", "quantity": 4, "price": 0.75, "options": []},
+    ],
     "seen": [1, 2, 3, 5, 8, 13, 21, 34],
 }
 #: What a store keeps of it, give or take a few bytes.

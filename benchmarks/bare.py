@@ -1,7 +1,7 @@
 """The calls that a path needs of a client, and nothing else: what no session library can go below.
 
-A read is one trip that fetches the data. A write fetches it and stores it again, without comparing versions where
-the client can. A first write stores it where nothing is. No key is hashed, nothing is encoded, no clock is read.
+A read fetches the data. A write fetches it, and stores other data if the version is still the one that was fetched;
+on files it does not look. A first write stores data where nothing is. No key is hashed, nothing is encoded.
 """
 
 from __future__ import annotations
@@ -23,26 +23,32 @@ class Calls(Protocol):
         """Fetch what is under *key*."""
 
     def write(self, key: str, /) -> object:
-        """Fetch what is under *key* and store something else."""
+        """Fetch what is under *key*, and store something else if that is still there."""
 
     def first(self, key: str, /) -> object:
         """Store something under *key*, where nothing is."""
 
 
 class _Redis:
+    _SAVE = """
+        if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+        redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+        return 1"""
+
     def __init__(self, url: str, data: bytes) -> None:
         import redis
 
         self._client: Any = redis.Redis.from_url(url)
+        self._save = self._client.register_script(self._SAVE)
         self._data = data
         self.read = self._client.get
 
     def write(self, key: str, /) -> object:
-        self._client.get(key)
-        return self._client.set(key, self._data, ex=_LIFETIME)
+        version = self._client.get(key)[:8]
+        return self._save([key], [version, secrets.token_bytes(8) + self._data, _LIFETIME])
 
     def first(self, key: str, /) -> object:
-        return self._client.set(key, self._data, ex=_LIFETIME, nx=True)
+        return self._client.set(key, bytes(8) + self._data, ex=_LIFETIME, nx=True)
 
 
 class _Memcached:
@@ -75,8 +81,10 @@ class _MongoDB:
         return self._collection.find_one({"_id": key})
 
     def write(self, key: str, /) -> object:
-        self._collection.find_one({"_id": key})
-        return self._collection.update_one({"_id": key}, {"$set": {"data": self._data, "version": 2}})
+        version = (self._collection.find_one({"_id": key}) or {})["version"]
+        return self._collection.update_one(
+            {"_id": key, "version": version}, {"$set": {"data": self._data, "version": version + 1}}
+        )
 
     def first(self, key: str, /) -> object:
         return self._collection.insert_one({"_id": key, "data": self._data, "version": 1})
@@ -89,20 +97,20 @@ class _SQL:
         self._connection = connection
         self._data = data
         self._select = f"SELECT data, version FROM bare WHERE id = {mark}"  # noqa: S608  # the marks are ours
-        self._update = f"UPDATE bare SET data = {mark}, version = version + 1 WHERE id = {mark}"  # noqa: S608
+        self._update = f"UPDATE bare SET data = {mark}, version = version + 1 WHERE id = {mark} AND version = {mark}"  # noqa: S608
         self._insert = f"INSERT INTO bare (id, version, data) VALUES ({mark}, 1, {mark})"  # noqa: S608
         connection.cursor().execute(
             f"CREATE TABLE bare (id CHAR(64) PRIMARY KEY, version BIGINT NOT NULL, data {blob} NOT NULL)"
         )
 
-    def read(self, key: str, /) -> object:
+    def read(self, key: str, /) -> Any:
         cursor = self._connection.cursor()
         cursor.execute(self._select, (key,))
         return cursor.fetchone()
 
     def write(self, key: str, /) -> object:
-        self.read(key)
-        return self._connection.cursor().execute(self._update, (self._data, key))
+        _, version = self.read(key)
+        return self._connection.cursor().execute(self._update, (self._data, key, version))
 
     def first(self, key: str, /) -> object:
         return self._connection.cursor().execute(self._insert, (key, self._data))
