@@ -193,6 +193,13 @@ def test_a_wrong_owner_key_is_not_shown(build: Any) -> None:
     assert "271828" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["", b""])
+def test_an_empty_owner_key_is_refused(build: Any, key: Any) -> None:
+    """An empty secret, as an unset variable of the environment gives, is not taken for one."""
+    with pytest.raises(ConfigurationError, match="SESSION_OWNER_KEY is empty"):
+        build(SESSION_OWNER_KEY=key)
+
+
 @pytest.mark.parametrize("key", ["secret", b"secret"])
 def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
     """With ``SESSION_OWNER_KEY`` the store does not tell which user a session belongs to."""

@@ -88,6 +88,10 @@ def complete(app: Flask) -> None:
     if not isinstance(app.config["SESSION_KEY_PREFIX"], str):
         raise ConfigurationError(f"SESSION_KEY_PREFIX is {app.config['SESSION_KEY_PREFIX']!r}: it must be text")
     owner_key = app.config["SESSION_OWNER_KEY"]
+    if owner_key in ("", b""):
+        raise ConfigurationError(
+            "SESSION_OWNER_KEY is empty and would hide nothing: give it 32 random bytes, or unset it"
+        )
     if isinstance(owner_key, str):
         app.config["SESSION_OWNER_KEY"] = owner_key.encode()
     elif owner_key is not None and not isinstance(owner_key, bytes):
