@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -48,7 +49,8 @@ class Visitor:
         """Click something that leads to a page, and wait for the page."""
         page = self.find("html")
         self.find(selector).click()
-        WebDriverWait(self.browser, 10).until(staleness_of(page))
+        # While a page is being replaced, the driver may answer with a fault of its own: ask again.
+        WebDriverWait(self.browser, 10, ignored_exceptions=[WebDriverException]).until(staleness_of(page))
 
     def sign_in(self, user: str, *, password: str = PASSWORD) -> None:
         """Fill in the form as *user* and send it."""
