@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     names = [backend.name.lower() for backend in BACKENDS]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("backends", nargs="*", help=f"any of {', '.join(names)}; all by default")
-    parser.add_argument("--samples", type=int, default=600, help="requests of each kind (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=500, help="requests of each kind (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="for the order of the blocks (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="where to write everything that was found")
     asked = parser.parse_args()
@@ -75,8 +75,9 @@ def result_on(backend: Backend, *, samples: int, rng: random.Random) -> Result:
     with ExitStack() as stack:
         folder = stack.enter_context(temp_folder())
         url = stack.enter_context(backend.running(folder))
+        samples = min(samples, backend.most or samples)
         found = measured(variants(backend, url, folder), samples=samples, rng=rng)
-    return Result(backend.name, backend.waits, whole(found[BASE]), overheads(found))
+    return Result(backend.name, backend.waits, samples, whole(found[BASE]), overheads(found))
 
 
 def main() -> None:
@@ -95,10 +96,10 @@ def main() -> None:
         if backend.name.lower() in asked.backends:
             print(f"{backend.name}…", file=sys.stderr)
             try:
-                results.append(result_on(backend, samples=asked.samples, rng=rng))
+                results.append(result_on(backend, samples=samples, rng=rng))
             except (FileNotFoundError, ConfigurationError, ImportError) as error:
                 skipped[backend.name] = str(error)
-    print(f"{legend(about)}\n\n{table(results)}")
+    print(f"{legend(about, results)}\n\n{table(results)}")
     for name, reason in skipped.items():
         print(f"{name} is skipped: {reason}")
     if asked.json:

@@ -34,6 +34,7 @@ class Backend:
         rival: Returns Flask-Session's settings for the place at a URL; None where it has no such place.
         waits: Whether a request waits for a server or a disk, so that the clock on the wall is the measure. Otherwise
             processor time is, which other work on the machine disturbs less.
+        most: How many requests of each kind it is sent at most, where every first write slows all that follow.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Backend:
     start: Callable[[], _Server] | None = None
     rival: Callable[[Flask, str], Settings] | None = None
     waits: bool = True
+    most: int | None = None
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[str]:
@@ -114,7 +116,7 @@ BACKENDS = (
     Backend("memory", "memory://", waits=False),
     Backend("SQLite", "sqlite:///{folder}/sessions.db", rival=_sqlite, waits=False),
     Backend("files", "file:///{folder}/sessions", rival=_files),
-    Backend("JSON", "json:///{folder}/sessions.json"),
+    Backend("JSON", "json:///{folder}/sessions.json", most=100),
     Backend("Redis", start=start_redis, rival=_redis),
     Backend("memcached", start=start_memcached, rival=_memcached),
     Backend("MongoDB", start=start_mongod, rival=_mongodb),

@@ -15,10 +15,11 @@ _TO = {"bare": "bare", "cookie": "cookie", "flask-session": "F-S"}
 
 @dataclass(frozen=True)
 class Result:
-    """What was found on one backend: *base* is a whole request without sessions, the others are overheads over it."""
+    """What was found on one backend by so many *samples*: *base* is a whole request without sessions."""
 
     backend: str
     waits: bool
+    samples: int
     base: Figures
     overheads: dict[Case, Figures]
 
@@ -30,13 +31,15 @@ class Result:
         return ours.by(waits=self.waits) / theirs.by(waits=self.waits)
 
 
-def legend(about: dict[str, Any]) -> str:
+def legend(about: dict[str, Any], results: list[Result]) -> str:
     """Return what must be known to read the table."""
+    fewer = [f"{result.samples} on {result.backend}" for result in results if result.samples < about["samples"]]
+    samples = ", ".join([f"{about['samples']} requests of each kind", *fewer])
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return f"""\
 {about["processor"]}; {about["system"]}; load {about["load"]}
 {versions}
-seed {about["seed"]}; {about["samples"]} requests of each kind, in turns by blocks of {BLOCK}
+seed {about["seed"]}; {samples}, in turns by blocks of {BLOCK}
 {SESSIONS} sessions of {len(DATA)} bytes
 
 Overhead: microseconds that a request takes more than one of the same application without sessions.
@@ -86,6 +89,7 @@ def _found(result: Result) -> dict[str, Any]:
     for (name, path), figures in result.overheads.items():
         overheads.setdefault(name, {})[path] = dataclasses.asdict(figures)
     return {
+        "samples": result.samples,
         "base": dataclasses.asdict(result.base),
         "overhead": overheads,
         "ratio_of": "p50" if result.waits else "cpu",
