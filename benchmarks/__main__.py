@@ -84,11 +84,12 @@ def main() -> None:
     """Measure, and print the table."""
     asked = arguments()
     rng = random.Random(asked.seed)
+    samples = asked.samples // BLOCK * BLOCK
     about: dict[str, Any] = {
         **machine(),
         "versions": versions(DISTRIBUTIONS),
         "seed": asked.seed,
-        "samples": asked.samples,
+        "samples": samples,
     }
     results: list[Result] = []
     skipped: dict[str, str] = {}
