@@ -111,12 +111,12 @@ def test_a_store_is_taken_as_it_is(build: Any) -> None:
 @pytest.mark.parametrize(
     ("store", "said"),
     [
-        (7, "SESSION_STORE is a int: it must be a URL such as"),
-        ({"a": 1}, "SESSION_STORE is a dict: it must be a URL such as"),
+        (7, "SESSION_STORE is of the type int: it must be a URL such as"),
+        ({"a": 1}, "SESSION_STORE is of the type dict: it must be a URL such as"),
         (MemoryStore, "SESSION_STORE is the class MemoryStore: it must be a URL such as"),
-        (object(), "SESSION_STORE is a object: it must be"),
-        ("sessions.db", "the store URL has no scheme"),
-        ("nosuch:///x", "scheme 'nosuch' is not known"),
+        (object(), "SESSION_STORE is of the type object: it must be"),
+        ("sessions.db", "SESSION_STORE: the store URL has no scheme"),
+        ("nosuch:///x", "SESSION_STORE: the store URL's scheme 'nosuch' is not known"),
         ("sqlit:///x", "did you mean 'sqlite'"),
     ],
 )
@@ -360,3 +360,20 @@ def test_null_is_flask_s_own_cookie(build: Any) -> None:
     assert_works(app)
     with pytest.raises(ConfigurationError, match="SESSION_TYPE is 'null': sessions live in Flask's signed cookie"):
         app.extensions["holdfast"].of("ada")
+
+
+@pytest.mark.parametrize(("name", "value"), [("SESSION_FILE_DIR", "/tmp/x"), ("SESSION_REDIS", object())])  # noqa: S108  # never made
+def test_a_setting_of_flask_session_without_its_type_is_a_warning(build: Any, name: str, value: object) -> None:
+    """Who forgets SESSION_TYPE is told that the rest has no effect."""
+    with pytest.warns(UserWarning, match=f"{name} has no effect without SESSION_TYPE"):
+        build(**{name: value})
+
+
+def test_an_owner_key_without_an_index_is_a_warning(build: Any) -> None:
+    """A store that keeps no index has nothing to key."""
+
+    class Bare:
+        load = create = replace = touch = delete = lambda self: None
+
+    with pytest.warns(UserWarning, match="SESSION_OWNER_KEY is set, but Bare keeps no index"):
+        build(SESSION_STORE=Bare(), SESSION_OWNER_KEY=b"k" * 32)

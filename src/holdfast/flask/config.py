@@ -7,20 +7,14 @@ import operator
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
-from holdfast.clients import store_of
-from holdfast.clock import Clock
 from holdfast.codec import Codec, codec_named
 from holdfast.errors import ConfigurationError
 from holdfast.flask import flask_session
-from holdfast.flask.databases import has_engines, store_on_db
 from holdfast.policy import Policy
-from holdfast.store import Store
-from holdfast.urls import open_store
 
 _PREFIX = "SESSION_"
 
@@ -56,8 +50,6 @@ _OTHERS = {
 
 #: The longest span, in seconds.
 _LONGEST = timedelta.max.total_seconds()
-
-_DEFAULT_STORE = "sqlite:///sessions.db"
 
 #: The settings a policy is made of, with the attribute each becomes.
 _SPANS = {
@@ -98,43 +90,6 @@ def complete(app: Flask) -> None:
         raise ConfigurationError("SESSION_OWNER_KEY must be bytes or text: 32 random bytes do")
     policy_reader(app)()
     configured_codec(app)
-
-
-def build_store(app: Flask, clock: Clock) -> Store | None:
-    """Return the store that the settings name, or None where sessions stay in Flask's signed cookie.
-
-    Raises:
-        ConfigurationError: The store is not one, two are named, or its files would be served as static ones.
-    """
-    store, type_ = app.config["SESSION_STORE"], app.config.get("SESSION_TYPE")
-    if type_ is not None:
-        if store is not None:
-            raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={type_!r} are both set: remove one of them")
-        return _refuse_served(app, flask_session.build_store(app, clock))
-    if store is None or isinstance(store, str):
-        root = Path(app.instance_path)
-        return _refuse_served(app, open_store(store or _DEFAULT_STORE, root=root, clock=clock))
-    if has_engines(store):
-        return store_on_db(app, store, clock=clock)
-    if not isinstance(store, type) and (made := store_of(store, clock=clock)) is not None:
-        return made
-    methods = (getattr(store, name, None) for name in ("load", "create", "replace", "touch", "delete"))
-    if isinstance(store, type) or not all(map(callable, methods)):
-        kind = f"the class {store.__name__}" if isinstance(store, type) else f"a {type(store).__name__}"
-        raise ConfigurationError(
-            f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as "
-            "redis.Redis"
-        )
-    return _refuse_served(app, store)
-
-
-def _refuse_served(app: Flask, store: Store | None) -> Store | None:
-    path = getattr(store, "path", None)
-    if path is not None and app.static_folder is not None:
-        place, static = Path(path).resolve(), Path(app.static_folder).resolve()
-        if place.is_relative_to(static):
-            raise ConfigurationError(f"sessions in {path} would be served with the static files: put them elsewhere")
-    return store
 
 
 def configured_codec(app: Flask) -> Codec:
@@ -185,8 +140,11 @@ def _milliseconds(name: str, value: Any) -> Any:
 
 def _warn_of_unknown(app: Flask) -> None:
     known = {name.removeprefix(_PREFIX) for name in (*DEFAULTS, *_OTHERS, *flask_session.SETTINGS)}
-    for name in app.config:
+    typeless = app.config.get("SESSION_TYPE") is None
+    for name, value in app.config.items():
         rest = name.removeprefix(_PREFIX)
+        if typeless and name in flask_session.STORE_SETTINGS and value is not None:
+            warnings.warn(f"{name} has no effect without SESSION_TYPE", stacklevel=5)
         if name.startswith(_PREFIX) and rest not in known:
             nearest = difflib.get_close_matches(rest, known, n=1)
             hint = f": did you mean {_PREFIX}{nearest[0]}?" if nearest else ""

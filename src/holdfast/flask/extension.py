@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakSet, ref
 
@@ -10,13 +12,17 @@ from flask import Flask, Response, current_app, has_app_context
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailable
-from holdfast.flask.config import build_store, complete, configured_codec, policy_reader
+from holdfast.flask.config import complete, configured_codec, policy_reader
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.stores import build_store
 from holdfast.manager import Manager
 from holdfast.tokens import Keys
 
 if TYPE_CHECKING:
     from holdfast.flows import SessionInfo
+    from holdfast.store import Store
+
+_logger = logging.getLogger("holdfast")
 
 #: What ``Retry-After`` says when the store is down, in seconds.
 _RETRY_AFTER = 5
@@ -58,6 +64,8 @@ class Session:
             clock=self._clock,
             sender=ref(app),  # an application is freed as soon as nobody holds it, as without an extension
         )
+        if not manager.context.indexes:
+            _tell_of_no_index(app, store)
         app.session_interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
         for error, handler in ((StoreUnavailable, _unavailable), (SessionConflict, _conflict)):
             if error not in app.error_handler_spec[None][None]:
@@ -103,6 +111,13 @@ class Session:
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""
         return self.manager.purge()
+
+
+def _tell_of_no_index(app: Flask, store: Store) -> None:
+    kind = type(store).__name__
+    _logger.info("%s keeps no index by owner: a user's sessions can be neither listed nor ended together", kind)
+    if app.config["SESSION_OWNER_KEY"] is not None:
+        warnings.warn(f"SESSION_OWNER_KEY is set, but {kind} keeps no index by owner: it has no effect", stacklevel=5)
 
 
 def _unavailable(error: StoreUnavailable) -> Response:

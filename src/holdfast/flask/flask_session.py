@@ -37,6 +37,9 @@ SETTINGS = {
     "SESSION_SQLALCHEMY_TABLE",
 }
 
+#: Those of them that mean nothing without ``SESSION_TYPE``.
+STORE_SETTINGS = SETTINGS - {"SESSION_TYPE", "SESSION_ID_LENGTH", "SESSION_CLEANUP_N_REQUESTS"}
+
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults that differ where ``SESSION_TYPE`` is used, as Flask-Session's users are used to."""

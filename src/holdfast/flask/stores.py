@@ -1,0 +1,65 @@
+"""Which store an application's settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from holdfast.clients import store_of
+from holdfast.clock import Clock
+from holdfast.errors import ConfigurationError
+from holdfast.flask import flask_session
+from holdfast.flask.databases import has_engines, store_on_db
+from holdfast.store import Store
+from holdfast.urls import open_store
+
+_DEFAULT = "sqlite:///sessions.db"
+
+
+def build_store(app: Flask, clock: Clock) -> Store | None:
+    """Return the store that the settings name, or None where sessions stay in Flask's signed cookie.
+
+    Raises:
+        ConfigurationError: The store is not one, two are named, or its files would be served as static ones.
+    """
+    given, type_ = app.config["SESSION_STORE"], app.config.get("SESSION_TYPE")
+    if type_ is not None and given is not None:
+        raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={type_!r} are both set: remove one of them")
+    try:
+        store = _named(app, given, clock) if type_ is None else flask_session.build_store(app, clock)
+    except ConfigurationError as error:
+        if "SESSION_" in str(error):
+            raise
+        setting = "SESSION_STORE" if type_ is None else f"SESSION_TYPE={type_!r}"
+        raise ConfigurationError(f"{setting}: {error}") from error
+    if store is not None:
+        _refuse_served(app, store)
+    return store
+
+
+def _named(app: Flask, given: Any, clock: Clock) -> Store:
+    if given is None or isinstance(given, str):
+        return open_store(given or _DEFAULT, root=app.instance_path, clock=clock)
+    if has_engines(given):
+        return store_on_db(app, given, clock=clock)
+    if not isinstance(given, type):
+        made = store_of(given, clock=clock)
+        if made is not None:
+            return made
+        if all(callable(getattr(given, name, None)) for name in ("load", "create", "replace", "touch", "delete")):
+            return given  # type: ignore[no-any-return]  # told by its methods
+    kind = f"the class {given.__name__}" if isinstance(given, type) else f"of the type {type(given).__name__}"
+    raise ConfigurationError(
+        f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as "
+        "redis.Redis"
+    )
+
+
+def _refuse_served(app: Flask, store: Store) -> None:
+    path = getattr(store, "path", None)
+    if path is None or app.static_folder is None:
+        return
+    if Path(path).resolve().is_relative_to(Path(app.static_folder).resolve()):
+        raise ConfigurationError(f"sessions in {path} would be served with the static files: put them elsewhere")
