@@ -10,12 +10,14 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from holdfast.envelope import Envelope
 from holdfast.events import SaveResult
 from holdfast.record import Version
 from holdfast.tokens import Keys
+
+T = TypeVar("T")
 
 #: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
 IDENTITY = "_user_id"
@@ -241,7 +243,7 @@ class ServerSession(MutableMapping[str, Any]):
             self.wishes.rebind = True
             self.wishes.owner = owner
 
-    def apply(self, key: str, fn: Callable[[Any], Any], default: Any = None) -> Any:
+    def apply(self, key: str, fn: Callable[[Any], T], default: Any = None) -> T:
         """Set *key* to ``fn(value)``, exactly once whatever other requests do, and return the new value.
 
         *fn* gets the present value, or a copy of *default* where there is none, and returns the new one. If another

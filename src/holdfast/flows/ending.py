@@ -125,7 +125,10 @@ def _cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
 
 
 def _cutoff(record: Record | None) -> Cutoff | None:
-    body = decode(record.data) if record is not None else None
+    try:
+        body = decode(record.data) if record is not None else None
+    except DecodeError:  # a damaged one says nothing, and must not keep its owner out
+        return None
     return body if isinstance(body, Cutoff) else None
 
 
