@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -28,8 +28,9 @@ def table_of(place: Path) -> str:
 class TestSQLStoreOnSQLite(StoreContract):
     """The contract on a file, through SQLAlchemy."""
 
-    shared_between_processes = True
-    rounds = 8
+    # Processes are tried on the servers, and on a file in test_sql_table.py: each takes a second to start.
+    rounds = 6
+    random_calls = 120
 
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a file of its own, which the disk is not waited for."""
@@ -43,12 +44,15 @@ class OnAServer(StoreContract):
 
     __test__ = False
     shared_between_processes = True
-    rounds = 8
+    rounds = 6
+    random_calls = 120
+    options: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
     def _linked(self, server: Server, tmp_path: Path, _on_a_place_of_its_own: None) -> Iterator[None]:
         self.link = Link(server.address)
-        (tmp_path / "url").write_text(f"{url_of(server, port=self.link.port)}?table={table_of(tmp_path)}")
+        url = f"{url_of(server, port=self.link.port)}?table={table_of(tmp_path)}{self.options}"
+        (tmp_path / "url").write_text(url)
         yield
         self.link.close()
         engine = sa.create_engine(url_of(server))
@@ -70,6 +74,7 @@ class TestSQLStoreOnMariaDB(OnAServer):
 
     __test__ = True
     too_large = 16 * 1024 * 1024
+    options = "&read_timeout=1&write_timeout=1"
 
     @pytest.fixture
     def server(self, mariadb_server: Server) -> Server:

@@ -234,6 +234,7 @@ def test_a_server_whose_limit_is_lowered_refuses_whole(mariadb_server: Server, m
     admin.dispose()
 
 
+@pytest.mark.parametrize("linked", SERVERS[:1], indirect=True)
 def test_no_call_waits_long_however_many_there_are(linked: tuple[Link, SQLStore]) -> None:
     """While the server is silent, more threads than there are connections all hear of it within seconds."""
     link, store = linked
