@@ -13,6 +13,10 @@ from benchmarks.measure import BLOCK, Case, Figures
 _TO = {"bare": "bare", "cookie": "cookie", "flask-session": "F-S"}
 
 
+#: With fewer samples, p99 is the luck of the slowest few, and is not shown.
+_ENOUGH = 500
+
+
 @dataclass(frozen=True)
 class Result:
     """What was found on one backend by so many *samples*: *base* is a whole request without sessions."""
@@ -69,9 +73,10 @@ def _rows(result: Result) -> list[list[str]]:
         ratios = [_number(result.ratio(path, to), 2) for to in _TO]
         others = [result.overheads.get((to, path)) for to in _TO]
         compared = [_number(other.by(waits=result.waits) if other else None) for other in others]
+        p99 = ours.p99 if result.samples >= _ENOUGH else None
         name = result.backend if path == PATHS[0] else ""
         measure = "wall" if result.waits else "CPU"
-        rows.append([name, path, *ratios, _number(ours.p50), _number(ours.p99), _number(ours.cpu), *compared, measure])
+        rows.append([name, path, *ratios, _number(ours.p50), _number(p99), _number(ours.cpu), *compared, measure])
     return rows
 
 
