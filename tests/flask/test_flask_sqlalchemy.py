@@ -132,7 +132,7 @@ def test_no_transaction_is_open_during_a_view(make: Make, kind: str, request: py
 
     def transactions() -> int:
         with engine.connect() as connection:
-            found = connection.execute(sa.text(TRANSACTIONS[engine.dialect.name])).scalar_one()
+            found = connection.execute(sa.text(TRANSACTIONS[kind])).scalar_one()
             return int(found)
 
     def view() -> str:
