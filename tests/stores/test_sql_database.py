@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import sys
 import threading
 import time
@@ -111,6 +112,19 @@ def test_memory_is_shared_between_threads() -> None:
         made = list(pool.map(lambda key: store.create(key, b"data", expires_at=FAR), keys))
         assert None not in made
         assert all(pool.map(store.load, keys))
+
+
+def test_a_file_that_the_url_does_not_name_is_kept_to(tmp_path: Path) -> None:
+    """An engine that connects by a function of the application's is asked, and its file holds the sessions."""
+    path = tmp_path / "sealed.db"
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(path, check_same_thread=False))
+    with (
+        closing(store_on(engine)) as store,
+        closing(SQLStore.from_url(f"sqlite+pysqlite:///{path}", root=tmp_path)) as file,
+    ):
+        store.create(KEY, b"data", expires_at=FAR)
+        assert file.load(KEY) is not None
+    engine.dispose()
 
 
 FORKED = """

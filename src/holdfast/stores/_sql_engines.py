@@ -112,16 +112,24 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
 
     So the application's transactions and its wait for a free connection are its own affair, and ours are ours.
     """
-    if isinstance(engine.pool, sa.StaticPool | sa.pool.SingletonThreadPool):
-        # A database in memory is in its one connection, which the application's transactions are on.
+    ours = sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
+    if isinstance(engine.pool, sa.StaticPool | sa.pool.SingletonThreadPool) and _is_in_memory(ours):
+        # Such a database is in its one connection: the application's transactions are on that, so ours is another.
         queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _QUEUE}
         ours = sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
-    else:
-        ours = sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
     logger: Any = ours.logger
     # With `echo` it stands before the logger of that name.
     getattr(logger, "logger", logger).addFilter(_shows_no_row)
     return ours
+
+
+def _is_in_memory(engine: sa.Engine) -> bool:
+    if engine.dialect.name != "sqlite":
+        return False
+    with engine.connect() as connection:
+        in_memory: bool = not connection.exec_driver_sql("PRAGMA database_list").one()[2]
+    engine.dispose()
+    return in_memory
 
 
 def _shows_no_row(record: logging.LogRecord) -> bool:
