@@ -66,6 +66,10 @@ docs: $(VENV)/.dev ## Check links and code blocks in the docs
 bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redis sqlite --samples 2000")
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: explore
+explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (half an hour; ARGS=pairs is short)
+	@PYTHONPATH=tests $(BIN)/python -m explorer $(ARGS)
+
 .PHONY: matrix
 matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask (ONLY="3.10 3.13")
 	@scripts/install-test-tools
