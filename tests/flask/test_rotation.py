@@ -366,3 +366,35 @@ def test_two_renewals_at_once_are_one(renewing: Web) -> None:
     assert cookies_set(renewing.do(view))
     assert renewing.token() == renewing.token(other)
     assert renewing.data() == {"cart": [1], "a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a first visit", "a visitor"])
+@pytest.mark.parametrize("order", ["login first", "login last"])
+def test_signing_in_and_ending_all_others_in_one_request(web: Web, known: bool, order: str) -> None:
+    """The other sessions end, and the login that ended them stands."""
+    other = web.app.test_client()
+    web.do(sign_in("ada"), other)
+    if known:
+        web.put(cart=[1])
+    steps: list[Callable[[], Any]] = [sign_in("ada"), lambda: web.sessions.revoke_all("ada", keep=session.handle)]
+
+    def reset_password() -> None:
+        for step in steps if order == "login first" else reversed(steps):
+            step()
+
+    web.do(reset_password)
+    assert user_of(web, other) is None
+    assert user_of(web) == web.sessions.manager.keys.owner_of("ada")
+
+
+def test_a_login_on_its_way_is_ended_by_another_request(web: Web) -> None:
+    """Only the request's own call spares its login."""
+    with web.app.app_context():
+        manager = web.sessions.manager
+
+    def slow_login() -> None:
+        session.bind("ada")
+        manager.revoke_all("ada")
+
+    web.do(slow_login)
+    assert user_of(web) is None

@@ -7,13 +7,14 @@ import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakSet, ref
 
-from flask import Flask, Response, current_app, has_app_context
+from flask import Flask, Response, current_app, has_app_context, has_request_context, session
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailable
 from holdfast.flask.config import complete, configured_codec, policy_reader
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
 from holdfast.flask.stores import build_store
 from holdfast.manager import Manager
 from holdfast.tokens import Keys
@@ -105,8 +106,15 @@ class Session:
         return self.manager.revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
-        """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended."""
-        return self.manager.revoke_all(user_id, keep=keep)
+        """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended.
+
+        A login by the request that calls this, before or after the call, is not among them.
+        """
+        manager = self.manager
+        ended = manager.revoke_all(user_id, keep=keep)
+        if has_request_context() and isinstance(session, FlaskSession):
+            session.started_at = manager.clock() + 1  # what logs in now begins after what was just ended
+        return ended
 
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""
