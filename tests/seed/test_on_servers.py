@@ -1,4 +1,4 @@
-"""The small programs of long ago that use memcached and MongoDB run on the real servers."""
+"""The small programs of long ago that use Redis, memcached and MongoDB run on the real servers."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
 
     yield start
     for client in clients:
-        (client.close if "MongoClient" in type(client).__name__ else client.disconnect_all)()
+        (client.disconnect_all if type(client).__module__ == "memcache" else client.close)()
 
 
-def outlives_the_server(start: Callable[[], Flask]) -> None:
+def outlives_the_server(start: Callable[[], Flask], *, lifetime: int = 2678400) -> None:
     """Check that what a browser put into its session is there when the program is started anew, and for it alone."""
     browser = start().test_client()
     assert browser.get("/k1").text == "nothing"
     response = browser.get("/index")
     assert response.text == "xx"
-    assert "Max-Age=2678400" in response.headers["Set-Cookie"]
+    assert f"Max-Age={lifetime};" in response.headers["Set-Cookie"]
     cookie = browser.get_cookie("session")
     assert cookie is not None
     again = start()
@@ -50,6 +50,21 @@ def outlives_the_server(start: Callable[[], Flask]) -> None:
     returning.set_cookie("session", cookie.value)
     assert returning.get("/k1").text == "v1"
     assert stranger.get("/k1").text == "nothing"
+
+
+@pytest.mark.redis
+def test_the_redis_program_runs(
+    start: Callable[[str], Any], redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one import changed, sessions outlive the program in the database it names, and their tokens are signed."""
+    monkeypatch.setenv("REDIS", str(redis_server.address[1]))
+    client = start("redis").app.config["SESSION_REDIS"]
+    before = client.dbsize()
+    outlives_the_server(lambda: start("redis").app, lifetime=7200)
+    assert client.dbsize() == before + 1
+    browser = start("redis").app.test_client()
+    browser.get("/index")
+    assert "." in browser.get_cookie("session").value
 
 
 @pytest.mark.memcached
