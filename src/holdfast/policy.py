@@ -30,7 +30,7 @@ class Policy:
         idle: A session that is not used for this long is over. Default: 31 days, Flask's own.
         absolute: A session is over this long after it began, used or not. Default: 400 days.
         renewal: A session in use gets a new token this often; None, the default, never.
-        grace: How long a tombstone stands after a rotation, and an alias leads on after a renewal. Default: 1 minute.
+        grace: How long a tombstone stands after a rotation, and an alias leads on after a renewal. Default: 30 seconds.
         permanent: Whether a new session outlives the browser. Default: False, Flask's own.
         on_conflict: ``"merge"``, the default, or ``"error"``.
         on_store_error: ``"raise"``, the default, or ``"anonymous"``: an empty read-only session.
@@ -41,7 +41,7 @@ class Policy:
     idle: int = 31 * DAY
     absolute: int = 400 * DAY
     renewal: int | None = None
-    grace: int = MINUTE
+    grace: int = 30 * SECOND
     permanent: bool = False
     on_conflict: Literal["merge", "error"] = "merge"
     on_store_error: Literal["raise", "anonymous"] = "raise"

@@ -18,18 +18,20 @@ from holdfast.policy import Policy
 
 _PREFIX = "SESSION_"
 
+_BY_DEFAULT = Policy()
+
 #: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
 DEFAULTS: dict[str, Any] = {
     "SESSION_STORE": None,
     "SESSION_KEY_PREFIX": "session:",
-    "SESSION_PERMANENT": False,
-    "SESSION_ABSOLUTE_LIFETIME": timedelta(days=400),
-    "SESSION_RENEWAL_INTERVAL": None,
-    "SESSION_ROTATION_GRACE": timedelta(seconds=30),
-    "SESSION_ON_CONFLICT": "merge",
-    "SESSION_ON_STORE_ERROR": "raise",
+    "SESSION_PERMANENT": _BY_DEFAULT.permanent,
+    "SESSION_ABSOLUTE_LIFETIME": timedelta(milliseconds=_BY_DEFAULT.absolute),
+    "SESSION_RENEWAL_INTERVAL": _BY_DEFAULT.renewal,
+    "SESSION_ROTATION_GRACE": timedelta(milliseconds=_BY_DEFAULT.grace),
+    "SESSION_ON_CONFLICT": _BY_DEFAULT.on_conflict,
+    "SESSION_ON_STORE_ERROR": _BY_DEFAULT.on_store_error,
     "SESSION_SAVE_ON_ERROR": False,
-    "SESSION_MAX_BYTES": 1024 * 1024,
+    "SESSION_MAX_BYTES": _BY_DEFAULT.max_bytes,
     "SESSION_SERIALIZATION_FORMAT": "msgpack",
     "SESSION_OWNER_KEY": None,
     "SESSION_USE_SIGNER": False,
