@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -97,24 +98,14 @@ def _redis(app: Flask, clock: Clock) -> Store:
     client = app.config.get("SESSION_REDIS")
     if client is None:
         return open_store("redis://127.0.0.1:6379", root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.redis import store_on
-
-    try:
-        return store_on(client, clock=clock)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_REDIS: {error}") from None
+    return _on_client("SESSION_REDIS", client, "redis", clock=clock)
 
 
 def _memcached(app: Flask, clock: Clock) -> Store:
     client = app.config.get("SESSION_MEMCACHED")
     if client is None:
         return open_store("memcached://127.0.0.1:11211", root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.memcached import store_on
-
-    try:
-        return store_on(client, clock=clock)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_MEMCACHED: {error}") from None
+    return _on_client("SESSION_MEMCACHED", client, "memcached", clock=clock)
 
 
 def _mongodb(app: Flask, clock: Clock) -> Store:
@@ -124,12 +115,15 @@ def _mongodb(app: Flask, clock: Clock) -> Store:
     if client is None:
         url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
         return open_store(url, root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.mongodb import store_on
+    return _on_client("SESSION_MONGODB", client, "mongodb", database=database, collection=collection, clock=clock)
 
+
+def _on_client(setting: str, client: Any, module: str, *, alternative: str = "", **options: Any) -> Store:
     try:
-        return store_on(client, database=database, collection=collection, clock=clock)
+        store: Store = importlib.import_module(f"holdfast.stores.{module}").store_on(client, **options)
     except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_MONGODB: {error}") from None
+        raise ConfigurationError(f"{setting}: {error}{alternative}") from None
+    return store
 
 
 def _text(app: Flask, name: str, default: str) -> str:
@@ -151,12 +145,7 @@ def _sqlalchemy(app: Flask, clock: Clock) -> Store:
         return store_at_uri(app, bind_key=bind_key, **options)
     if has_engines(client):
         return store_on_db(app, client, bind_key=bind_key, **options)
-    from holdfast.stores.sql import store_on
-
-    try:
-        return store_on(client, **options)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_SQLALCHEMY: {error}; or Flask-SQLAlchemy's db") from None
+    return _on_client("SESSION_SQLALCHEMY", client, "sql", alternative="; or Flask-SQLAlchemy's db", **options)
 
 
 def _name(app: Flask, setting: str) -> str | None:
