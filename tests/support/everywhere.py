@@ -1,0 +1,43 @@
+"""Every kind of store by name, each with an empty place of its own on its real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.keyspace import prefix_of
+
+#: The kinds of stores, with the markers of the servers that they need.
+KINDS = {
+    "memory": [],
+    "sqlite": [],
+    "files": [],
+    "json": [],
+    "redis": [pytest.mark.redis],
+    "memcached": [pytest.mark.memcached],
+    "mongodb": [pytest.mark.mongodb],
+    "mariadb": [pytest.mark.mariadb],
+    "postgresql": [pytest.mark.postgresql],
+}
+
+#: The kinds that keep an index by owner.
+INDEXED = [kind for kind in KINDS if kind != "memcached"]
+
+_FILES = {"sqlite": "sqlite:///{}/sessions.db", "files": "file:///{}/sessions", "json": "json:///{}/sessions.json"}
+
+
+def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
+    """Return the URL of an empty store of *kind* that belongs to the folder *place*."""
+    if kind == "memory":
+        return "memory://"
+    if kind in _FILES:
+        return _FILES[kind].format(place)
+    if kind in {"mariadb", "postgresql"}:
+        return str(request.getfixturevalue(f"{kind}_url"))
+    server = request.getfixturevalue(f"{kind}_server")
+    if kind == "redis":
+        return f"{server.url}?prefix={prefix_of(place)}"
+    if kind == "mongodb":
+        address = "{}:{}".format(*server.address)
+        return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}"
+    return str(server.url)
