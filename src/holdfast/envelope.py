@@ -5,6 +5,7 @@
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
 ``0x02``     a tombstone: what a rotation leaves under the old key
 ``0x03``     a cut-off: when all of an owner's sessions were ended
+``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.sealing`)
 ===========  =====================================================================================
 
 Times are milliseconds since the epoch, spans are milliseconds.
@@ -27,14 +28,18 @@ _SESSION = 0x01
 _TEXT = ord("{")
 _TOMBSTONE = 0x02
 _CUTOFF = 0x03
+_SEALED = 0x04
 
 _HEADER = struct.Struct(">BQQQI")
 _GRAVE = struct.Struct(">BBQ32s32s")
 _CUT = struct.Struct(">BQ32s")
+_SEALED_HEADER = struct.Struct(">BBB8sQQQ")
+_SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
     rb'\{"created_at":(\d{1,20}),"issued_at":(\d{1,20}),"idle":(\d{1,20}),"meta":(\{.*?\}),"payload":', re.DOTALL
 )
 _NONE = bytes(32)
+_CODECS = (MSGPACK, JSON)
 
 
 @dataclass(slots=True)
@@ -92,13 +97,42 @@ class Cutoff:
     keep: str | None = None
 
 
-Body: TypeAlias = Envelope | Tombstone | Cutoff
+@dataclass(slots=True)
+class Sealed:
+    """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and vouched for.
+
+    Attributes:
+        scheme: How it is sealed: see `holdfast.sealing`.
+        key_id: Which of the application's keys it is sealed with: 8 bytes.
+        created_at, issued_at, idle, codec: As in `Envelope`.
+        meta: The sealed metadata.
+        payload: The sealed payload.
+    """
+
+    scheme: int
+    key_id: bytes
+    created_at: int
+    issued_at: int
+    idle: int
+    codec: Codec
+    meta: bytes
+    payload: bytes
+
+    def header(self) -> bytes:
+        """Return what is readable, as it is stored: it begins the record."""
+        codec = _CODECS.index(self.codec)
+        return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, self.created_at, self.issued_at, self.idle)
+
+
+Body: TypeAlias = Envelope | Sealed | Tombstone | Cutoff
 
 
 def encode(body: Body) -> bytes:
     """Return the bytes to store for *body*."""
+    if isinstance(body, Sealed):
+        return body.header() + _SIZE.pack(len(body.meta)) + body.meta + body.payload
     if isinstance(body, Envelope):
-        meta = json.dumps(body.meta, ensure_ascii=False, separators=(",", ":")).encode() if body.meta else b""
+        meta = encode_meta(body.meta)
         if body.codec is JSON:
             head = b'{"created_at":%d,"issued_at":%d,"idle":%d,"meta":%s,"payload":'
             return head % (body.created_at, body.issued_at, body.idle, meta or b"{}") + body.payload + b"}"
@@ -117,7 +151,7 @@ def decode(data: bytes) -> Body:
     """
     decoder = _DECODERS.get(data[0]) if data else None
     if decoder is None:
-        raise DecodeError("the record has a format byte that is not known here", unknown_format=True)
+        raise DecodeError("the record has a format byte that is not known here", foreign=True)
     try:
         return decoder(data)
     except (struct.error, ValueError, RecursionError) as error:
@@ -129,7 +163,7 @@ def _session(data: bytes) -> Envelope:
     start = _HEADER.size + size
     if start > len(data):
         raise ValueError("cut short")
-    meta = _metadata(data[_HEADER.size : start]) if size else {}
+    meta = decode_meta(data[_HEADER.size : start])
     return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta)
 
 
@@ -138,7 +172,18 @@ def _text(data: bytes) -> Envelope:
     if head is None or not data.endswith(b"}"):
         raise ValueError("not a session as text")
     created_at, issued_at, idle = (int(head[n]) for n in (1, 2, 3))
-    return Envelope(created_at, issued_at, idle, data[head.end() : -1], JSON, _metadata(head[4]))
+    return Envelope(created_at, issued_at, idle, data[head.end() : -1], JSON, decode_meta(head[4]))
+
+
+def _sealed(data: bytes) -> Sealed:
+    _, scheme, codec, key_id, created_at, issued_at, idle = _SEALED_HEADER.unpack_from(data)
+    (size,) = _SIZE.unpack_from(data, _SEALED_HEADER.size)
+    meta_at = _SEALED_HEADER.size + _SIZE.size
+    payload_at = meta_at + size
+    if payload_at > len(data) or codec >= len(_CODECS):
+        raise ValueError("not a sealed session")
+    meta, payload = data[meta_at:payload_at], data[payload_at:]
+    return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload)
 
 
 def _tombstone(data: bytes) -> Tombstone:
@@ -156,11 +201,22 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
     _TEXT: _text,
     _TOMBSTONE: _tombstone,
     _CUTOFF: _cutoff,
+    _SEALED: _sealed,
 }
 
 
-def _metadata(text: bytes) -> dict[str, str]:
-    meta = json.loads(text)
+def encode_meta(meta: dict[str, str]) -> bytes:
+    """Return the bytes of device metadata: none for none."""
+    return json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode() if meta else b""
+
+
+def decode_meta(text: bytes) -> dict[str, str]:
+    """Return what `encode_meta` was given.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    meta = json.loads(text) if text else {}
     if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
         raise ValueError("not metadata")
     return meta

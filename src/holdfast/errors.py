@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)      a setting is wrong or missing
     ├── EncodeError (TypeError)              a session value cannot be kept
     ├── DecodeError                          stored bytes are not a record of ours
+    │   └── UnknownKey                       it is not sealed with a key that is given
     ├── SessionConflict                      another request changed the session first
     └── StoreError                           the store could not do its work
         ├── StoreUnavailable                 it did not answer, or answered with a fault
@@ -35,15 +36,21 @@ class EncodeError(HoldfastError, TypeError):
 
 
 class DecodeError(HoldfastError):
-    """Stored bytes are not a record this version can read: damaged, foreign or newer.
+    """Stored bytes are not a record that can be read here: damaged, foreign or newer.
 
-    *unknown_format* is True when the format byte itself is not one of ours, which a newer
-    release writing to the same store also causes.
+    *foreign* is True when they may be good to somebody else, such as a newer release that writes to the same store.
     """
 
-    def __init__(self, message: str, *, unknown_format: bool = False) -> None:
+    def __init__(self, message: str, *, foreign: bool = False) -> None:
         super().__init__(message)
-        self.unknown_format = unknown_format
+        self.foreign = foreign
+
+
+class UnknownKey(DecodeError):
+    """A record is sealed with none of the keys given here, or not sealed the way it must be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, foreign=True)
 
 
 class SessionConflict(HoldfastError):

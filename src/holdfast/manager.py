@@ -13,6 +13,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flows import Context, SessionInfo, commit, find, list_of, open_session, revoke, revoke_all
 from holdfast.operations import Flow, drive
 from holdfast.policy import Policy
+from holdfast.sealing import Sealer, Unsealed
 from holdfast.session import Opened, Outcome, ServerSession
 from holdfast.store import Confirms, Indexes, Purges, Rotates, Store
 from holdfast.tokens import Keys, is_token
@@ -32,6 +33,7 @@ class Manager:
         keys: The namespace. Default: that of ``SESSION_KEY_PREFIX``'s default, ``session:``.
         codec: How payloads are encoded from now on. Stored ones are read by what they say they are.
         clock: The time.
+        sealer: Seals the records. Default: they are stored as they are.
         sender: Who the signals come from, or a weak reference to it. Default: the manager.
     """
 
@@ -43,6 +45,7 @@ class Manager:
         keys: Keys | None = None,
         codec: Codec = MSGPACK,
         clock: Clock = system_clock,
+        sealer: Sealer | None = None,
         sender: object = None,
     ) -> None:
         self.store = store
@@ -55,6 +58,7 @@ class Manager:
             keys=self.keys,
             codec=codec,
             clock=clock,
+            sealer=sealer or Unsealed(),
             sender=self if sender is None else sender,
             rotates=isinstance(store, Rotates),
             indexes=isinstance(store, Indexes),

@@ -32,7 +32,8 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def _labelled(*parts: bytes) -> bytes:
+def labelled(*parts: bytes) -> bytes:
+    """Return *parts* as one, each after its length: no two lists of parts give the same bytes."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
@@ -45,9 +46,9 @@ class Keys:
     def __init__(self, namespace: str, *, owner_secret: bytes | None = None) -> None:
         self.namespace = namespace
         name = namespace.encode()
-        self._session = hashlib.sha256(_labelled(b"session", name))
-        self._cutoff = hashlib.sha256(_labelled(b"cutoff", name))
-        self._owner_label = _labelled(b"owner", name)
+        self._session = hashlib.sha256(labelled(b"session", name))
+        self._cutoff = hashlib.sha256(labelled(b"cutoff", name))
+        self._owner_label = labelled(b"owner", name)
         self._owner_secret = owner_secret or b""
 
     def key_of(self, token: str) -> str:

@@ -57,7 +57,7 @@ def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
     token = new_token()
     key = context.keys.key_of(token)
     expires_at = context.expires_at(envelope, now)
-    version = yield Create(key, context.seal(envelope), expires_at, owner)
+    version = yield Create(key, context.seal(envelope, token=token, key=key, owner=owner), expires_at, owner)
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from _create(context, session))
     if owner is not None and (yield from ended_meanwhile(context, session, owner, key)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from blinker import Signal
@@ -10,9 +10,10 @@ from blinker import Signal
 from holdfast import events
 from holdfast.clock import Clock
 from holdfast.codec import Codec
-from holdfast.envelope import Envelope, encode
+from holdfast.envelope import Envelope
 from holdfast.errors import RecordTooLarge
 from holdfast.policy import Policy
+from holdfast.sealing import Sealer, Unsealed
 from holdfast.tokens import Keys
 
 
@@ -20,7 +21,8 @@ from holdfast.tokens import Keys
 class Context:
     """One application's circumstances.
 
-    *sender* is who its signals come from. *rotates*, *indexes* and *confirms* tell which capabilities its store has.
+    *sender* is who its signals come from, *sealer* seals its records. *rotates*, *indexes* and *confirms* tell which
+    capabilities its store has.
     """
 
     policy: Policy
@@ -31,6 +33,7 @@ class Context:
     rotates: bool
     indexes: bool
     confirms: bool = False
+    sealer: Sealer | Unsealed = field(default_factory=Unsealed)
 
     def emit(self, signal: Signal, **details: Any) -> None:
         """Send *signal* from the application."""
@@ -56,6 +59,6 @@ class Context:
         """Return until when the store keeps *envelope*, used *now*."""
         return self.policy.expires_at(envelope.created_at, now)
 
-    def seal(self, envelope: Envelope) -> bytes:
-        """Return the bytes to store for *envelope*."""
-        return encode(envelope)
+    def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:
+        """Return the bytes to store for *envelope* under *key*, with *owner*, for the holder of *token*."""
+        return self.sealer.seal(envelope, token=token, key=key, owner=owner)

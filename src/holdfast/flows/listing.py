@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.envelope import Envelope, decode
+from holdfast.envelope import Envelope, Sealed, decode
 from holdfast.errors import DecodeError
 from holdfast.flows.context import Context
 from holdfast.operations import Flow, KeysOf, Load
@@ -54,6 +54,8 @@ def _info(context: Context, key: str, record: Record | None) -> SessionInfo | No
         return None
     try:
         body = decode(record.data)
+        if isinstance(body, Envelope | Sealed):
+            body = context.sealer.look(body, key=key, owner=record.owner)
     except DecodeError:
         return None
     policy = context.policy

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast import events
-from holdfast.envelope import Envelope, Fate, Tombstone, decode
-from holdfast.errors import DecodeError
+from holdfast.envelope import Envelope, Fate, Sealed, Tombstone, decode
+from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flows.context import Context
 from holdfast.operations import Delete, Flow, Load
 from holdfast.record import Record
@@ -50,10 +50,13 @@ def resolve(
             break
         try:
             body = decode(record.data)
-            if isinstance(body, Envelope):
-                return _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, body))
+            if isinstance(body, Envelope | Sealed):
+                envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
+                return _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, envelope))
+        except UnknownKey:  # another server may have the key
+            return Refusal("unknown_key")
         except DecodeError as error:
-            return (yield from _set_aside(key, foreign=error.unknown_format))
+            return (yield from _set_aside(key, foreign=error.foreign))
         if not isinstance(body, Tombstone):
             return Refusal("corrupt")
         if body.until <= context.clock():

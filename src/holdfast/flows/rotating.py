@@ -64,7 +64,7 @@ def _move(context: Context, loaded: Loaded, moved: Loaded, tombstone: Tombstone)
     step = Move(
         loaded.key,
         moved.key,
-        context.seal(moved.envelope),
+        context.seal(moved.envelope, token=moved.token, key=moved.key, owner=moved.owner),
         grave,
         expect=loaded.version,
         expires_at=moved.expires_at,

@@ -68,7 +68,8 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
         return Outcome("saved", "delete")
     envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=old.meta)
     expires_at = context.expires_at(envelope, now)
-    answer = yield Replace(loaded.key, context.seal(envelope), loaded.version, expires_at, loaded.owner)
+    data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
+    answer = yield Replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
     if isinstance(answer, Conflict | Gone):
         return answer
     stored = Loaded(loaded.token, loaded.key, answer, expires_at, loaded.owner, envelope)

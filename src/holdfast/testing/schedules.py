@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from holdfast.envelope import Cutoff, Envelope, decode
+from holdfast.envelope import Cutoff, Envelope, Sealed, decode
 from holdfast.errors import DecodeError, StoreError
 from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Touch
 from holdfast.record import Conflict, Gone, Record
@@ -196,6 +196,8 @@ def _body(data: bytes) -> str:
         return str(body.codec.loads(body.payload))
     if isinstance(body, Cutoff):
         return f"cut-off, keep {body.keep}"
+    if isinstance(body, Sealed):
+        return f"sealed, {len(data)} bytes"
     return f"{body.fate.name.lower()}, successor {body.successor}"
 
 
