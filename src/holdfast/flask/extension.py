@@ -12,6 +12,7 @@ from flask import Flask, Response, current_app, has_app_context, has_request_con
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailable
+from holdfast.flask.commands import sessions as commands
 from holdfast.flask.config import complete, configured_codec, policy_reader
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
@@ -55,6 +56,7 @@ class Session:
         store = build_store(app, self._clock)
         app.extensions["holdfast"] = self
         self._apps.add(app)
+        app.cli.add_command(commands)
         if store is None:
             return
         manager = Manager(

@@ -1,0 +1,34 @@
+"""``flask sessions``: the commands of `holdfast.cli` on the sessions of an application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from holdfast.cli import COMMANDS, Commands, Place
+
+if TYPE_CHECKING:
+    from holdfast.flask.extension import Session
+    from holdfast.manager import Manager
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+@with_appcontext
+def sessions(context: click.Context) -> None:
+    """Look at, end and keep the application's sessions."""
+    # Every command runs inside the application's context.
+    context.obj = Place(_manager, Path(current_app.instance_path))
+
+
+for _command in COMMANDS:
+    sessions.add_command(_command)
+
+
+def _manager() -> Manager:
+    extension = cast("Session", current_app.extensions["holdfast"])
+    return extension.manager
