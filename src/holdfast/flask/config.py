@@ -13,7 +13,7 @@ from flask import Flask
 
 from holdfast.codec import Codec, codec_named
 from holdfast.errors import ConfigurationError
-from holdfast.flask import flask_session
+from holdfast.flask import cookie_rules, flask_session, profiles
 from holdfast.policy import Policy
 
 _PREFIX = "SESSION_"
@@ -23,6 +23,8 @@ _BY_DEFAULT = Policy()
 #: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
 DEFAULTS: dict[str, Any] = {
     "SESSION_STORE": None,
+    "SESSION_PROFILE": None,
+    "SESSION_PROFILE_EXCEPT": (),
     "SESSION_KEY_PREFIX": "session:",
     "SESSION_PERMANENT": _BY_DEFAULT.permanent,
     "SESSION_ABSOLUTE_LIFETIME": timedelta(milliseconds=_BY_DEFAULT.absolute),
@@ -35,6 +37,9 @@ DEFAULTS: dict[str, Any] = {
     "SESSION_SERIALIZATION_FORMAT": "msgpack",
     "SESSION_OWNER_KEY": None,
     "SESSION_USE_SIGNER": False,
+    "SESSION_SEAL": None,
+    "SESSION_SEAL_KEYS": None,
+    "SESSION_SEAL_MIGRATE_UNTIL": None,
 }
 
 #: Settings of Flask, and one of Flask-Login, that begin alike.
@@ -73,6 +78,7 @@ def complete(app: Flask) -> None:
         ConfigurationError: A value is of the wrong kind. The message names the setting, the value and the fix.
     """
     _warn_of_unknown(app)
+    profiles.apply(app.config)
     for name, value in {**DEFAULTS, **flask_session.defaults(app.config)}.items():
         if app.config.get(name) is None:
             app.config[name] = value
@@ -91,6 +97,7 @@ def complete(app: Flask) -> None:
     elif owner_key is not None and not isinstance(owner_key, bytes):
         raise ConfigurationError("SESSION_OWNER_KEY must be bytes or text: 32 random bytes do")
     policy_reader(app)()
+    cookie_rules.check(app.config)
     configured_codec(app)
 
 

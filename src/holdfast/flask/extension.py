@@ -15,6 +15,7 @@ from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailabl
 from holdfast.flask.commands import sessions as commands
 from holdfast.flask.config import complete, configured_codec, policy_reader
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.sealers import build_sealer
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.stores import build_store
 from holdfast.manager import Manager
@@ -65,11 +66,15 @@ class Session:
             keys=Keys(app.config["SESSION_KEY_PREFIX"], owner_secret=app.config["SESSION_OWNER_KEY"]),
             codec=configured_codec(app),
             clock=self._clock,
+            sealer=build_sealer(app, self._clock),
             sender=ref(app),  # an application is freed as soon as nobody holds it, as without an extension
         )
         if not manager.context.indexes:
             _tell_of_no_index(app, store)
-        app.session_interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
+        interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
+        if app.config["SESSION_USE_SIGNER"] and app.config.get("SECRET_KEY"):
+            interface.cookies.check_keys(app)
+        app.session_interface = interface
         for error, handler in ((StoreUnavailable, _unavailable), (SessionConflict, _conflict)):
             if error not in app.error_handler_spec[None][None]:
                 app.register_error_handler(error, handler)
