@@ -1,0 +1,164 @@
+"""Settings that standards ask for, by name: ``SESSION_PROFILE``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from flask import Flask
+
+from holdfast.errors import ConfigurationError
+
+#: The settings of Flask that a profile may set, with Flask's own values: an app that has one of these has not chosen.
+_OF_FLASK = Flask.default_config
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one level of one standard asks of sessions.
+
+    Attributes:
+        standard: ``"asvs"`` or ``"nist"``.
+        level: 1, 2 or 3.
+        title: The standard and the level in words.
+        idle: The longest idle timeout.
+        absolute: The longest absolute timeout.
+        settings: What the profile sets, by name.
+    """
+
+    standard: Literal["asvs", "nist"]
+    level: int
+    title: str
+    idle: timedelta
+    absolute: timedelta
+    settings: Mapping[str, Any]
+
+    @property
+    def seals(self) -> bool:
+        """Whether this level demands that stored sessions are encrypted."""
+        return self.level == 3
+
+
+#: What every profile sets. A browser sends such a cookie to the one host that set it, over HTTPS alone.
+_ALWAYS = {
+    "SESSION_COOKIE_NAME": "__Host-id",
+    "SESSION_COOKIE_SECURE": True,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    "SESSION_COOKIE_PATH": "/",
+    "SESSION_PERMANENT": False,
+    "SESSION_REQUIRE_HTTPS": True,
+    "SESSION_CACHE_CONTROL": "no-store",
+}
+
+_OF_LEVEL: dict[int, dict[str, Any]] = {
+    1: {},
+    2: {"SESSION_MAX_BYTES": 64 * 1024},
+    3: {
+        "SESSION_MAX_BYTES": 64 * 1024,
+        "SESSION_CLEAR_SITE_DATA": True,
+        "SESSION_RENEWAL_INTERVAL": timedelta(hours=1),
+        "SESSION_SEAL": "cookie",
+    },
+}
+
+#: ASVS asks that the number of a user's sessions is limited on purpose; NIST does not.
+_OF_ASVS: dict[int, dict[str, Any]] = {
+    1: {},
+    2: {"SESSION_MAX_PER_USER": 10},
+    3: {"SESSION_MAX_PER_USER": 3},
+}
+
+
+def _profile(
+    standard: Literal["asvs", "nist"], level: int, title: str, *, idle: timedelta, absolute: timedelta
+) -> Profile:
+    settings = {
+        "PERMANENT_SESSION_LIFETIME": idle,
+        "SESSION_ABSOLUTE_LIFETIME": absolute,
+        **_ALWAYS,
+        **_OF_LEVEL[level],
+        **(_OF_ASVS[level] if standard == "asvs" else {}),
+    }
+    return Profile(standard, level, title, idle, absolute, settings)
+
+
+_MONTH, _DAY, _HALF_DAY = timedelta(days=30), timedelta(hours=24), timedelta(hours=12)
+
+#: Every profile by its name.
+PROFILES: dict[str, Profile] = {
+    "asvs-l1": _profile("asvs", 1, "OWASP ASVS, level 1", idle=_MONTH, absolute=_MONTH),
+    "asvs-l2": _profile("asvs", 2, "OWASP ASVS, level 2", idle=timedelta(minutes=30), absolute=_HALF_DAY),
+    "asvs-l3": _profile("asvs", 3, "OWASP ASVS, level 3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
+    "nist-aal1": _profile("nist", 1, "NIST SP 800-63B-4, AAL1", idle=_MONTH, absolute=_MONTH),
+    "nist-aal2": _profile("nist", 2, "NIST SP 800-63B-4, AAL2", idle=timedelta(hours=1), absolute=_DAY),
+    "nist-aal3": _profile("nist", 3, "NIST SP 800-63B-4, AAL3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
+}
+
+
+def profile_named(name: object) -> Profile:
+    """Return the profile *name*.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if not isinstance(name, str) or name not in PROFILES:
+        raise ConfigurationError(f"SESSION_PROFILE is {name!r}: it must be one of {', '.join(map(repr, PROFILES))}")
+    return PROFILES[name]
+
+
+def apply(config: dict[str, Any]) -> None:
+    """Fill in what ``SESSION_PROFILE`` asks for, where *config* says nothing else.
+
+    A setting is the application's own when it is there and is not Flask's default; one that
+    ``SESSION_PROFILE_EXCEPT`` names is the application's own whatever it is.
+
+    Raises:
+        ConfigurationError: There is no such profile; an exception is none of its settings; the application keeps no
+            sessions on the server; or the profile seals sessions and there are no keys.
+    """
+    name = config.get("SESSION_PROFILE")
+    exceptions = _exceptions(config)
+    if name is None:
+        if exceptions:
+            raise ConfigurationError(
+                f"SESSION_PROFILE_EXCEPT is {exceptions!r}, but there is no SESSION_PROFILE to except it from: unset it"
+            )
+        return
+    profile = profile_named(name)
+    if config.get("SESSION_TYPE") == "null":
+        raise ConfigurationError(
+            f"SESSION_PROFILE is {name!r}, but with SESSION_TYPE 'null' sessions live in Flask's signed cookie, which "
+            "no logout ends: choose another SESSION_TYPE, or set SESSION_STORE instead"
+        )
+    unknown = [exception for exception in exceptions if exception not in profile.settings]
+    if unknown:
+        raise ConfigurationError(
+            f"SESSION_PROFILE_EXCEPT names {unknown[0]!r}, which {name!r} does not set: it sets "
+            f"{', '.join(sorted(profile.settings))}"
+        )
+    filled = {setting for setting in profile.settings.keys() - set(exceptions) if not is_chosen(config, setting)}
+    if "SESSION_SEAL" in filled and not config.get("SESSION_SEAL_KEYS"):
+        raise ConfigurationError(
+            f"SESSION_PROFILE is {name!r}, which seals stored sessions, and SESSION_SEAL_KEYS is not set: give it a "
+            "list of one key, which `python -m holdfast new-key` prints. To leave sessions unsealed, set "
+            "SESSION_PROFILE_EXCEPT to ['SESSION_SEAL']"
+        )
+    config.update({setting: profile.settings[setting] for setting in filled})
+
+
+def is_chosen(config: Mapping[str, Any], setting: str) -> bool:
+    """Tell whether *config* has a value for *setting* that is neither None nor Flask's default."""
+    value = config.get(setting)
+    return value is not None and not (setting in _OF_FLASK and value == _OF_FLASK[setting])
+
+
+def _exceptions(config: Mapping[str, Any]) -> list[str]:
+    exceptions = config.get("SESSION_PROFILE_EXCEPT") or ()
+    if isinstance(exceptions, str) or not all(isinstance(exception, str) for exception in exceptions):
+        raise ConfigurationError(
+            f"SESSION_PROFILE_EXCEPT is {exceptions!r}: it must be a list of the names of settings"
+        )
+    return list(exceptions)
