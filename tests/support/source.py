@@ -1,0 +1,52 @@
+"""The text of Holdfast's own modules, for rules about what may be written there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import holdfast
+
+_ROOT = Path(holdfast.__file__).parent
+
+
+def read(path: Path) -> str:
+    """Return the text of a module."""
+    return path.read_text("utf-8")
+
+
+def modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of every module, by its path below ``holdfast``, such as ``flows/saving.py``."""
+    return {str(path.relative_to(_ROOT)): ast.parse(read(path)) for path in sorted(_ROOT.rglob("*.py"))}
+
+
+def rewriting(module: str, old: str, new: str) -> Callable[[Path], str]:
+    """Return a stand-in for `read` that shows *module* with *new* in the place of *old*, which must be there."""
+
+    def shown(path: Path) -> str:
+        text = path.read_text("utf-8")
+        if path == _ROOT / module:
+            assert old in text, f"{module} no longer holds what was to be replaced"
+            text = text.replace(old, new)
+        return text
+
+    return shown
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Return the full names of what a module imports: ``random``, ``os.path``, ``secrets.token_bytes``."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def called(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of everything that is called: ``hmac.digest``, ``open``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
