@@ -1,7 +1,8 @@
 """A pytest plugin: every Flask application of a test suite keeps its sessions by Holdfast.
 
 The suites were written for Flask's signed cookie, so sessions need a ``SECRET_KEY`` here too: tokens are signed with
-it, and an application without one has Flask's null session. Applications that bring their own interface keep it.
+it, however weak it is, and an application without one has Flask's null session. Applications that bring their own
+interface keep it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from flask import Flask, Request
 from flask.sessions import SecureCookieSessionInterface
 
-from holdfast.flask import Session
+from holdfast.flask import Session, secret_keys
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 
@@ -31,4 +32,5 @@ def _open_with_a_key(self: HoldfastInterface, app: Flask, request: Request) -> F
 
 
 Flask.__init__ = _make_with_holdfast  # type: ignore[method-assign]
+secret_keys.weakness_of = lambda _: None
 HoldfastInterface.open_session = _open_with_a_key  # type: ignore[assignment, method-assign]

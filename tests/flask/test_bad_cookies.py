@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from itsdangerous import Signer
 from support.target import Target
-from support.web import STRANGER, Web, cookies_set
+from support.web import SECRET_KEY, STRANGER, Web, cookies_set
 
 from holdfast.flask import session
 from holdfast.tokens import Keys, is_token, new_token
@@ -127,14 +127,14 @@ def test_c4_unused_bits(target: Target) -> None:
 def test_c5_cookies_of_other_makers(target: Target, signing: Target) -> None:
     """Flask's own session, Flask-Session's and Django's ids, and other keys' signatures open nothing."""
     flask_app = Flask("other")
-    flask_app.secret_key = "not a secret"
+    flask_app.secret_key = SECRET_KEY
     serializer = SecureCookieSessionInterface().get_signing_serializer(flask_app)
     assert serializer is not None
     foreign = [
         serializer.dumps({"user": "victim"}),
         "0123456789abcdef0123456789abcdef",
         "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-        Signer("not a secret", salt="flask-session", key_derivation="hmac").sign(target.token).decode(),
+        Signer(SECRET_KEY, salt="flask-session", key_derivation="hmac").sign(target.token).decode(),
         Signer("other key", salt="holdfast session token", key_derivation="hmac").sign(target.token).decode(),
     ]
     for value in foreign:

@@ -355,7 +355,7 @@ def test_sessions_are_permanent_as_with_flask_session(build: Any) -> None:
 
 def test_null_is_flask_s_own_cookie(build: Any) -> None:
     """``SESSION_TYPE="null"`` leaves Flask's signed cookie in place; what it cannot do, it says."""
-    app = build(SESSION_TYPE="null", SECRET_KEY="not a secret")
+    app = build(SESSION_TYPE="null", SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk")
     assert not isinstance(app.session_interface, HoldfastInterface)
     assert_works(app)
     with pytest.raises(ConfigurationError, match="SESSION_TYPE is 'null': sessions live in Flask's signed cookie"):

@@ -32,7 +32,7 @@ class CarelessStore(SQLiteStore):
 def create_app() -> Flask:
     """Return the application. A ``careless:`` URL is a SQLite file, used carelessly."""
     app = Flask("shop", static_folder=None)
-    app.config.update(SECRET_KEY="not a secret", **json.loads(os.environ["HOLDFAST_SHOP"]))
+    app.config.update(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", **json.loads(os.environ["HOLDFAST_SHOP"]))
     scheme, _, path = app.config["SESSION_STORE"].partition(":")
     if scheme == "careless":
         app.config["SESSION_STORE"] = CarelessStore(Path(path))

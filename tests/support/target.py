@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
+from support.web import SECRET_KEY
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from holdfast.flask import Session, session
@@ -19,7 +20,7 @@ class Target:
         self.memory = MemoryStore()
         self.store = CountingStore(self.memory)
         self.app = Flask("target", static_folder=None)
-        self.app.config.update(SECRET_KEY="not a secret", SESSION_STORE=self.store, PROPAGATE_EXCEPTIONS=True, **config)
+        self.app.config.update(SECRET_KEY=SECRET_KEY, SESSION_STORE=self.store, PROPAGATE_EXCEPTIONS=True, **config)
         Session(self.app)
         self.app.add_url_rule("/me", "me", lambda: str(session.get("user")))
         self.app.add_url_rule("/set", "set", self._set)

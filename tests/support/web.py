@@ -19,6 +19,9 @@ from holdfast.testing import CountingStore, FailingStore, FakeClock
 
 SIGNALS = ("created", "rotated", "bound", "ended", "gone", "rejected", "superseded", "store_unavailable")
 
+#: A key that nothing speaks against.
+SECRET_KEY = "made up for tests: B7u-q2Xn_fLw90Rk"
+
 #: A token of the right form that nobody was given.
 STRANGER = "A" * 43
 
@@ -44,7 +47,7 @@ class Web:
         self.failing = FailingStore(self.memory)
         self.store = CountingStore(self.failing)
         self.app = Flask("shop", static_folder=None)
-        self.app.config.update(SECRET_KEY="not a secret", PROPAGATE_EXCEPTIONS=True, SESSION_STORE=self.store)
+        self.app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, SESSION_STORE=self.store)
         self.app.config.update(config)
         self.sessions = Session(self.app, clock=self.clock)
         self.app.add_url_rule("/do/<int:number>", view_func=self._view, methods=["GET", "POST"])

@@ -17,6 +17,7 @@ from werkzeug.sansio.http import parse_cookie
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
+from holdfast.flask.secret_keys import check, signing_keys
 from holdfast.tokens import is_token
 
 #: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
@@ -51,6 +52,7 @@ class Cookies:
     def __init__(self, interface: SessionInterface, *, signed: bool) -> None:
         self._interface = interface
         self._signed = signed
+        self._checked: list[str | bytes] = []
 
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents: at most one value that is short enough and well signed."""
@@ -69,7 +71,7 @@ class Cookies:
         token = value.partition(".")[0]
         if not is_token(token):
             return Presented(reason="malformed")
-        for age, signer in enumerate(_signers(app)):
+        for age, signer in enumerate(self._signers(app)):
             # Signing again and comparing whole admits one spelling of a signature, where decoding admits several.
             if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):
                 return Presented(token, stale=age > 0)
@@ -77,7 +79,7 @@ class Cookies:
 
     def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
         """Give *response* the cookie with *token*, for *lifetime* seconds or, when None, until the browser closes."""
-        value = _sign(_signers(app)[0], token) if self._signed else token
+        value = _sign(self._signers(app)[0], token) if self._signed else token
         expiry: dict[str, Any] = {}
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
@@ -89,6 +91,21 @@ class Cookies:
         """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
         response.delete_cookie(self._interface.get_cookie_name(app), **self._attributes(app))
         _keep_private(response)
+
+    def check_keys(self, app: Flask) -> None:
+        """Refuse signing keys that can be guessed, once for each set of keys.
+
+        Raises:
+            ConfigurationError: One can be, or there is none.
+        """
+        self._signers(app)
+
+    def _signers(self, app: Flask) -> list[Signer]:
+        keys = signing_keys(app.config)
+        if keys != self._checked and not app.debug:
+            check(app, keys)
+            self._checked = keys
+        return [Signer(key, salt="holdfast session token", key_derivation="hmac") for key in keys]
 
     def _attributes(self, app: Flask) -> dict[str, Any]:
         interface = self._interface
@@ -124,13 +141,6 @@ def _finder(name: str) -> Callable[[str], list[str]]:
 def _keep_private(response: Response) -> None:
     if not response.headers.getlist("Cache-Control"):
         response.headers.add("Cache-Control", "private")
-
-
-def _signers(app: Flask) -> list[Signer]:
-    keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
-    if not keys[0]:
-        raise ConfigurationError("SESSION_USE_SIGNER is on but SECRET_KEY is not set: set it, or turn the signer off")
-    return [Signer(key, salt="holdfast session token", key_derivation="hmac") for key in keys if key]
 
 
 def _sign(signer: Signer, token: str) -> str:

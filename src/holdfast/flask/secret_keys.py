@@ -1,0 +1,131 @@
+"""Keys that anybody can guess, and what is done about them: a signature is worth what its key is worth."""
+
+from __future__ import annotations
+
+import logging
+from itertools import pairwise
+from typing import Any
+
+from flask import Flask
+
+from holdfast.errors import ConfigurationError
+
+#: As long as what the signature's hash makes of it can be strong: 32 random bytes, or their text, which is longer.
+_SHORTEST = 32
+
+#: A random key of the shortest length has more than this many different bytes, and steps from one byte to the next,
+#: even where it is written in hexadecimal digits.
+_FEWEST = 8
+
+#: A key that repeats a part of fewer bytes than this is as strong as the part.
+_SHORTEST_PART = 16
+
+#: Keys from documentation, tutorials, templates and the defaults of products, which are the first that an attacker
+#: tries. In lower case, as the letters of a guess cost nothing.
+_PUBLISHED = frozenset(
+    key.lower()
+    for key in (
+        # Flask's documentation
+        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+        '_5#y2L"F4Q8z\n\xec]/',
+        "A0Zr98j/3yX R~XHH!jmN]LWX/,?RT",
+        "a super secret key",
+        "dev",
+        "development key",
+        # Flask-Security's and Flask-WTF's
+        "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw",
+        "secret-xyzzy",
+        "super-secret",
+        # Superset, Airflow and Redash
+        "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",
+        "\\2\\1thisismyscretkey\\1\\2\\e\\y\\y\\h",
+        "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+        "TEST_NON_DEV_SECRET",
+        "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY",
+        "thisISaSECRET_1234",
+        "temporary_key",
+        "c292a0a3aa32397cdb050e233733900f",
+        # much-copied tutorials
+        "5791628bb0b13ce0c676dfde280ba245",
+        "hard to guess string",
+        "you-will-never-guess",
+        # words
+        "changeme",
+        "default",
+        "key",
+        "mysecret",
+        "mysecretkey",
+        "not a secret",
+        "password",
+        "secret",
+        "secret key",
+        "secret-key",
+        "secret_key",
+        "secretkey",
+        "supersecret",
+        "supersecretkey",
+        "test",
+    )
+)
+
+#: What stands in a place that was to be filled in.
+_PLACEHOLDERS = ("changeme", "changethis", "replaceme", "secretkey", "supersecret", "password", "yourkey", "yoursecret")
+
+_FIX = "`flask sessions new-key` prints one that is not"
+
+_logger = logging.getLogger("holdfast")
+
+
+def weakness_of(key: str | bytes) -> str | None:
+    """Return why *key* can be guessed, in words that do not give it away, or None where nothing speaks against it."""
+    text = key if isinstance(key, str) else key.decode("latin-1")
+    raw = key.encode() if isinstance(key, str) else key
+    if text.lower() in _PUBLISHED:
+        return "it is published"
+    if len(raw) < _SHORTEST:
+        return f"it is shorter than {_SHORTEST} bytes"
+    letters = "".join(filter(str.isalnum, text)).lower()
+    if any(placeholder in letters for placeholder in _PLACEHOLDERS):
+        return "it is a placeholder that was to be replaced"
+    steps = {after - before for before, after in pairwise(raw)}
+    if len(set(raw)) < _FEWEST or len(steps) < _FEWEST:
+        return "it is made of few characters, or of a row of them"
+    if any(raw[size:] == raw[:-size] for size in range(1, _SHORTEST_PART)):
+        return "it repeats a short part"
+    return None
+
+
+def signing_keys(config: Any) -> list[str | bytes]:
+    """Return the keys to check signatures with, the newest first; it is the one to sign with.
+
+    Raises:
+        ConfigurationError: There is none, or one is neither text nor bytes.
+    """
+    newest, others = config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()
+    if not newest:
+        raise ConfigurationError("SESSION_USE_SIGNER is on but SECRET_KEY is not set: set it, or turn the signer off")
+    if isinstance(others, str | bytes) or not all(isinstance(key, str | bytes) for key in (newest, *others)):
+        raise ConfigurationError("SECRET_KEY must be text or bytes, and SECRET_KEY_FALLBACKS a list of such keys")
+    return [key for key in (newest, *others) if key]
+
+
+def check(app: Flask, keys: list[str | bytes]) -> None:
+    """Refuse signing keys that can be guessed. In debug mode any will do.
+
+    Where Flask-Session's ``SESSION_TYPE`` is used, a program that ran until today must run tomorrow: it is told in the
+    log.
+
+    Raises:
+        ConfigurationError: A key is weak. The message says which one and why, and not what it is.
+    """
+    if app.debug:
+        return
+    for at, key in enumerate(keys):
+        reason = weakness_of(key)
+        if reason is None:
+            continue
+        name = f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY"
+        problem = f"{name} can be guessed, and so can the signatures of SESSION_USE_SIGNER: {reason}. {_FIX}"
+        if app.config.get("SESSION_TYPE") is None:
+            raise ConfigurationError(problem)
+        _logger.warning("%s", problem)
