@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ from holdfast.clock import Clock, system_clock
 from holdfast.codec import MSGPACK, Codec
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flows import Context, SessionInfo, commit, find, list_of, open_session, revoke, revoke_all
-from holdfast.operations import Flow, drive
+from holdfast.observing import Observer, Observers, gather
+from holdfast.operations import Flow, Purge, drive, step
 from holdfast.policy import Policy
 from holdfast.sealing import Sealer, Unsealed
 from holdfast.session import Opened, Outcome, ServerSession
@@ -35,6 +37,7 @@ class Manager:
         clock: The time.
         sealer: Seals the records. Default: they are stored as they are.
         sender: Who the signals come from, or a weak reference to it. Default: the manager.
+        observer: Who counts and times what happens: one or several. Default: nobody, at no cost.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Manager:
         clock: Clock = system_clock,
         sealer: Sealer | None = None,
         sender: object = None,
+        observer: Observer | Observers | Iterable[Observer] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -63,6 +67,7 @@ class Manager:
             rotates=isinstance(store, Rotates),
             indexes=isinstance(store, Indexes),
             confirms=isinstance(store, Confirms),
+            observers=gather(observer),
         )
 
     @property
@@ -74,7 +79,16 @@ class Manager:
                 self._context = replace(self._context, policy=policy)
         return self._context
 
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who counts and times what happens."""
+        observers = self._context.observers
+        return observers.members if observers is not None else ()
+
     def _run(self, flow: Flow[T]) -> T:
+        observers = self._context.observers
+        if observers is not None:
+            flow = observers.watch(flow)
         try:
             return drive(flow, self.store)
         except StoreUnavailable as error:
@@ -87,6 +101,7 @@ class Manager:
         Raises:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
         """
+        self._context.count("opens")
         if token is None:
             return Opened()
         context = self.context
@@ -107,7 +122,7 @@ class Manager:
         if outcome.cookie == "send":
             self._issued += 1
             if self._issued % _SWEEP_EVERY == 0 and isinstance(self.store, Purges):
-                self._sweep(self.store)
+                self._sweep()
         return outcome
 
     def of(self, user_id: object) -> list[SessionInfo]:
@@ -144,17 +159,16 @@ class Manager:
         """Remove every expired record from a store that does not do so by itself; return how many."""
         removed = 0
         while isinstance(self.store, Purges):
-            count = self.store.purge(self.clock(), limit=batch)
+            count = self._run(step(Purge(self.clock(), batch)))
             removed += count
             if count < batch:
                 break
         return removed
 
-    def _sweep(self, store: Purges) -> None:
-        try:
-            store.purge(self.clock(), limit=_SWEPT)
-        except StoreUnavailable as error:  # the session that was just saved is none the worse for it
-            self._context.emit(events.store_unavailable, error=error)
+    def _sweep(self) -> None:
+        # The session that was just saved is none the worse for a store that fails now.
+        with suppress(StoreUnavailable):
+            self._run(step(Purge(self.clock(), _SWEPT)))
 
     def _indexed(self) -> Context:
         if not self._context.indexes:

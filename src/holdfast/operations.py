@@ -1,7 +1,8 @@
 """The steps a flow is made of, and the driver that carries them out.
 
 A flow (`holdfast.flows`) is a generator: it yields operations, is sent their results and returns its outcome.
-Each operation names what is sent back; ``run`` returns what the store's method does, an awaitable on an async store.
+Each operation names what is sent back; ``run`` returns what the store's method does, an awaitable on an async store,
+and ``name`` is that method's name.
 It does no I/O of its own, so the same flow runs under `drive`, under `drive_async`, and under a test that
 interleaves several flows at every operation.
 """
@@ -12,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from holdfast.errors import StoreError
 from holdfast.record import Version
@@ -24,6 +25,7 @@ T = TypeVar("T")
 class Load:
     """Send back the record under *key*, or None."""
 
+    name: ClassVar[str] = "load"
     key: str
 
     def run(self, store: Any) -> Any:
@@ -34,6 +36,7 @@ class Load:
 class Create:
     """Send back the version of the record made, or None where a live one is."""
 
+    name: ClassVar[str] = "create"
     key: str
     data: bytes
     expires_at: int
@@ -47,6 +50,7 @@ class Create:
 class Replace:
     """Send back the new version, `Conflict` or `Gone`."""
 
+    name: ClassVar[str] = "replace"
     key: str
     data: bytes
     expect: Version
@@ -61,6 +65,7 @@ class Replace:
 class Touch:
     """Send back whether the record lives."""
 
+    name: ClassVar[str] = "touch"
     key: str
     expires_at: int
 
@@ -72,6 +77,7 @@ class Touch:
 class Delete:
     """Send back whether a live record was there."""
 
+    name: ClassVar[str] = "delete"
     key: str
 
     def run(self, store: Any) -> Any:
@@ -82,6 +88,7 @@ class Delete:
 class Move:
     """Rotate in one step, on a store that `Rotates`. Send back the new version, `Conflict` or `Gone`."""
 
+    name: ClassVar[str] = "move"
     old: str
     new: str
     data: bytes
@@ -108,6 +115,7 @@ class Move:
 class KeysOf:
     """Send back the keys in the owner's index, on a store that `Indexes`."""
 
+    name: ClassVar[str] = "keys_of"
     owner: str
 
     def run(self, store: Any) -> Any:
@@ -118,10 +126,23 @@ class KeysOf:
 class Confirm:
     """Send back whether the writes to *key* are safe, on a store that `Confirms`."""
 
+    name: ClassVar[str] = "confirm"
     key: str
 
     def run(self, store: Any) -> Any:
         return store.confirm(self.key)
+
+
+@dataclass(slots=True)
+class Purge:
+    """Send back how many expired records were removed, at most *limit*, on a store that `Purges`."""
+
+    name: ClassVar[str] = "purge"
+    now: int
+    limit: int
+
+    def run(self, store: Any) -> Any:
+        return store.purge(self.now, limit=self.limit)
 
 
 @dataclass(slots=True)
@@ -131,8 +152,13 @@ class Pause:
     ms: float
 
 
-Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Confirm | Pause
+Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Confirm | Purge | Pause
 Flow: TypeAlias = Generator[Operation, Any, T]
+
+
+def step(operation: Operation) -> Flow[Any]:
+    """Return the flow that is *operation* alone, and its answer."""
+    return (yield operation)
 
 
 def drive(flow: Flow[T], store: object) -> T:

@@ -19,10 +19,14 @@ from holdfast.flask.sealers import build_sealer
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.stores import build_store
 from holdfast.manager import Manager
+from holdfast.observing import gather
 from holdfast.tokens import Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from holdfast.flows import SessionInfo
+    from holdfast.observing import Observer, Observers
     from holdfast.store import Store
 
 _logger = logging.getLogger("holdfast")
@@ -35,11 +39,27 @@ class Session:
     """Keeps the sessions of Flask applications on the server.
 
     ``Session(app)``, or ``Session()`` and `init_app` for each application. The settings are in the documentation.
-    *clock* is for tests. The methods work on the current application, or outside of one on the only one given.
+    The methods work on the current application, or outside of one on the only one given.
+
+    Args:
+        app: The application.
+        clock: The time, for tests.
+        observer: Who counts and times what happens, for each of the applications: one `holdfast.observing.Observer`
+            or several. Default: nobody, at no cost.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing, or *observer* is no observer.
     """
 
-    def __init__(self, app: Flask | None = None, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        clock: Clock = system_clock,
+        observer: Observer | Observers | Iterable[Observer] | None = None,
+    ) -> None:
         self._clock = clock
+        self._observers = gather(observer)
         self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
             self._extend(app)
@@ -59,6 +79,8 @@ class Session:
         self._apps.add(app)
         app.cli.add_command(commands)
         if store is None:
+            if self._observers is not None:
+                warnings.warn("an observer has no effect: the sessions live in the cookie", stacklevel=3)
             return
         manager = Manager(
             store,
@@ -67,6 +89,7 @@ class Session:
             codec=configured_codec(app),
             clock=self._clock,
             sealer=build_sealer(app, self._clock),
+            observer=self._observers,
             sender=ref(app),  # an application is freed as soon as nobody holds it, as without an extension
         )
         if not manager.context.indexes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast import events
+from holdfast.errors import SessionConflict
 from holdfast.flows.context import Context
 from holdfast.flows.ending import ended_meanwhile, kill
 from holdfast.flows.rotating import rotate
@@ -30,7 +31,12 @@ def commit(context: Context, session: ServerSession, *, confirm: bool = False) -
         return _NOTHING
     # A token that is sent anew must not be one that a login has replaced since it was looked up.
     confirm = confirm or session.opened.deliver
-    outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
+    try:
+        outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
+    except SessionConflict:
+        context.count("saves", outcome="conflict")
+        raise
+    context.count("saves", outcome=outcome.result)
     session.wishes = Wishes()
     if session.opened.deliver and outcome.cookie == "keep":
         return replace(outcome, cookie="send")

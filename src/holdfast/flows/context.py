@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from blinker import Signal
+from blinker import NamedSignal
 
 from holdfast import events
 from holdfast.clock import Clock
 from holdfast.codec import Codec
 from holdfast.envelope import Envelope
 from holdfast.errors import RecordTooLarge
+from holdfast.observing import Observers
 from holdfast.policy import Policy
 from holdfast.sealing import Sealer, Unsealed
 from holdfast.tokens import Keys
@@ -22,7 +23,7 @@ class Context:
     """One application's circumstances.
 
     *sender* is who its signals come from, *sealer* seals its records. *rotates*, *indexes* and *confirms* tell which
-    capabilities its store has.
+    capabilities its store has. *observers* are told what happens.
     """
 
     policy: Policy
@@ -34,10 +35,18 @@ class Context:
     indexes: bool
     confirms: bool = False
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
+    observers: Observers | None = None
 
-    def emit(self, signal: Signal, **details: Any) -> None:
-        """Send *signal* from the application."""
+    def emit(self, signal: NamedSignal, **details: Any) -> None:
+        """Send *signal* from the application, and count it."""
+        if self.observers is not None:
+            self.observers.heard(signal.name, details)
         events.emit(signal, self.sender, **details)
+
+    def count(self, event: str, **labels: str) -> None:
+        """Count an event that is no signal: see `holdfast.observing.EVENTS`."""
+        if self.observers is not None:
+            self.observers.count(event, **labels)
 
     def reject(self, reason: events.RejectReason) -> None:
         """Tell that a cookie was not accepted."""

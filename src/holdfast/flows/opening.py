@@ -37,6 +37,7 @@ def open_session(context: Context, token: str) -> Flow[Opened]:
     if isinstance(found, Refusal):
         _report(context, key, found)
         return Opened(read_only=found.reason == "superseded")
+    context.count("loads")
     loaded, data = found
     return Opened(loaded, data, deliver=loaded.token != token)
 

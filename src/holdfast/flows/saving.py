@@ -106,6 +106,7 @@ def reconcile(
     """
     if isinstance(answer, Gone):
         return None
+    context.count("conflicts")
     current = answer.current
     if attempt:
         yield _pause(attempt)
@@ -135,6 +136,7 @@ def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: di
         return encoded
 
     base = loaded.envelope.codec.loads(loaded.envelope.payload)
+    context.count("merges")
     merged = merge(base, session.data, theirs, same=same)
     merged.update(session.wishes.reapplied(theirs))
     return merged

@@ -1,0 +1,1 @@
+"""Observers that are ready to use: a tally in the process, Prometheus, OpenTelemetry."""

@@ -1,0 +1,59 @@
+"""Metrics through the OpenTelemetry API (extra ``holdfast[opentelemetry]``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError
+from holdfast.observing import BOUNDS, EVENTS
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+
+
+class OpenTelemetryObserver:
+    """Counts every event as ``holdfast.<event>`` and times the store as the histogram ``holdfast.store.duration``.
+
+    The attributes are ``holdfast.outcome``, ``holdfast.reason`` and ``holdfast.operation``; ``error.type`` is there
+    when an operation failed, as the semantic conventions have it.
+
+    The histogram is not called ``db.client.operation.duration``. That is what an instrumentation of the driver
+    measures, in the driver's words, and both in one metric would count each call twice; and a folder is no database.
+
+    Args:
+        meter_provider: Where the meter comes from. Default: the provider that is set globally, now or later.
+
+    Raises:
+        ConfigurationError: ``opentelemetry-api`` is not installed.
+    """
+
+    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+        try:
+            from opentelemetry.metrics import get_meter
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "OpenTelemetryObserver needs opentelemetry-api, which is not installed: "
+                "pip install 'holdfast[opentelemetry]'"
+            ) from error
+        meter = get_meter("holdfast", meter_provider=meter_provider)
+        self._counters = {
+            name: meter.create_counter(f"holdfast.{name}", unit="1", description=f"{event.meaning}.")
+            for name, event in EVENTS.items()
+        }
+        self._seconds = meter.create_histogram(
+            "holdfast.store.duration",
+            unit="s",
+            description="Time that the session store took for one operation.",
+            explicit_bucket_boundaries_advisory=BOUNDS,
+        )
+
+    def count(self, event: str, /, **labels: str) -> None:
+        """Add one to the event's counter."""
+        self._counters[event].add(1, {f"holdfast.{name}": value for name, value in labels.items()})
+
+    def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
+        """Add one call to the histogram."""
+        attributes = {"holdfast.operation": operation}
+        if outcome != "ok":
+            attributes["error.type"] = outcome
+        self._seconds.record(seconds, attributes)

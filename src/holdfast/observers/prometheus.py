@@ -1,0 +1,61 @@
+"""Metrics for Prometheus, with ``prometheus-client`` (extra ``holdfast[prometheus]``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError
+from holdfast.observing import BOUNDS, EVENTS, series_of
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter
+
+
+class PrometheusObserver:
+    """Counts every event as ``holdfast_<event>_total`` and times the store as the histogram ``holdfast_store_seconds``.
+
+    Every counter is there from the start, at 0, so that an alert on its rate sees the first event too.
+
+    Args:
+        registry: Where the metrics are registered. Default: the client's own ``REGISTRY``. A registry takes one
+            observer; give the same one to each application.
+
+    Raises:
+        ConfigurationError: ``prometheus-client`` is not installed, or the registry has these metrics already.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        try:
+            from prometheus_client import REGISTRY, Counter, Histogram
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "PrometheusObserver needs prometheus-client, which is not installed: pip install 'holdfast[prometheus]'"
+            ) from error
+        registry = registry or REGISTRY
+        self._counters: dict[tuple[str, ...], Counter] = {}
+        try:
+            for name, event in EVENTS.items():
+                labels = [event.label] if event.label else []
+                counter = Counter(f"holdfast_{name}", f"{event.meaning}.", labels, registry=registry)
+                for series in event.series(name):
+                    self._counters[series] = counter.labels(*series[1:]) if event.label else counter
+            self._seconds = Histogram(
+                "holdfast_store_seconds",
+                "Time that the session store took for one operation.",
+                ["operation", "outcome"],
+                buckets=BOUNDS,
+                registry=registry,
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                "the registry has Holdfast's metrics already: make one PrometheusObserver and give it to every "
+                "application, or give each a registry of its own"
+            ) from error
+
+    def count(self, event: str, /, **labels: str) -> None:
+        """Add one to the event's counter."""
+        self._counters[series_of(event, labels)].inc()
+
+    def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
+        """Add one call to the histogram."""
+        self._seconds.labels(operation, outcome).observe(seconds)
