@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from security.rows import Mutant, mutants_of
+from support.application import Site
 from support.everywhere import KINDS, url_of_kind
 from support.web import Web
 
 from holdfast.store import Closes
+from holdfast.testing import FakeClock
 from holdfast.urls import open_store
 
 #: What a test fails by when it notices something.
@@ -57,11 +59,14 @@ def place(request: pytest.FixtureRequest, planted: Mutant | None, tmp_path: Path
 
 @pytest.fixture
 def web_on(planted: Mutant | None) -> Iterator[Callable[..., Web]]:
-    """Return a function that makes an application on the store at a URL, with settings. It closes them in the end."""
+    """Return a function that makes an application with settings, and closes it in the end.
+
+    Its store is the one at a URL, or what a function makes that is given the clock.
+    """
     made: list[Web] = []
 
-    def make(place: str, **config: Any) -> Web:
-        web = Web(lambda clock: open_store(place, clock=clock), **config)
+    def make(place: str | Callable[[FakeClock], Any], **config: Any) -> Web:
+        web = Web(place if callable(place) else lambda clock: open_store(place, clock=clock), **config)
         made.append(web)
         return web
 
@@ -69,6 +74,21 @@ def web_on(planted: Mutant | None) -> Iterator[Callable[..., Web]]:
     for web in made:
         if isinstance(web.memory, Closes):
             web.memory.close()
+
+
+@pytest.fixture
+def site_on(planted: Mutant | None) -> Iterator[Callable[..., Site]]:
+    """Return a function that serves the test application on the store at a URL, with settings."""
+    made: list[Site] = []
+
+    def make(place: str, **config: Any) -> Site:
+        site = Site(place, **config)
+        made.append(site)
+        return site
+
+    yield make
+    for site in made:
+        site.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,116 @@
+"""Bugs that several tests plant: each puts one mistake into the code that is tested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flows import committing, rotating
+from holdfast.flows.context import Context
+from holdfast.operations import Create, Flow, Load, Move
+from holdfast.policy import Policy
+from holdfast.record import Version
+from holdfast.session import ServerSession
+from holdfast.tokens import Keys
+
+
+def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are stored under the token itself, which is then their handle too."""
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+
+
+def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The namespace is no part of what a token is hashed with."""
+    derive = Keys.__init__
+
+    def derive_all_alike(self: Keys, namespace: str, **options: Any) -> None:
+        derive(self, "", **options)
+
+    monkeypatch.setattr(Keys, "__init__", derive_all_alike)
+
+
+def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that finds a session goes on under its id."""
+
+    def rebind(self: ServerSession, owner: str | None) -> None:
+        if self._open().loaded is None:
+            self.wishes.rebind, self.wishes.owner = True, owner
+
+    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+
+
+def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation leaves the old record as it was."""
+    move = rotating._move
+
+    def copy(*args: Any) -> Flow[Version]:
+        flow = move(*args)
+        step = next(flow)
+        if isinstance(step, Move):
+            step = Create(step.new, step.data, step.expires_at, step.owner)
+        version: Version = yield step
+        return version
+
+    monkeypatch.setattr(rotating, "_move", copy)
+
+
+def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logout deletes the cookie and leaves the record."""
+
+    def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str]:
+        yield Load(key)
+        return key
+
+    monkeypatch.setattr(committing, "kill", kill)
+
+
+def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The idle timeout is left to the cookie and to the store."""
+    verdict = Policy.verdict
+
+    def lenient(self: Policy, *args: Any) -> Any:
+        found = verdict(self, *args)
+        return None if found == "expired_idle" else found
+
+    monkeypatch.setattr(Policy, "verdict", lenient)
+
+
+def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The absolute timeout is left to the cookie, and a touch moves it on."""
+    verdict = Policy.verdict
+
+    def lenient(self: Policy, *args: Any) -> Any:
+        found = verdict(self, *args)
+        return None if found == "expired_absolute" else found
+
+    monkeypatch.setattr(Policy, "verdict", lenient)
+    monkeypatch.setattr(Policy, "expires_at", lambda self, created_at, now: now + 2 * self.idle)
+
+
+def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write, and each rotation, begins the absolute timeout anew."""
+    make = Context.envelope
+
+    def newborn(self: Context, payload: bytes, **times: Any) -> Any:
+        return make(self, payload, **{**times, "created_at": self.clock()})
+
+    monkeypatch.setattr(Context, "envelope", newborn)
+
+
+def records_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visitor who did nothing gets a record and a cookie."""
+    monkeypatch.setattr(ServerSession, "is_empty", property(lambda self: False))
+
+
+def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is taken from the query, the form or a header where there is no cookie."""
+    read = Cookies.read
+
+    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
+        name = app.config["SESSION_COOKIE_NAME"]
+        found = read(self, app, request)
+        return found if found.token else Presented(request.values.get(name) or request.headers.get("X-Session"))
+
+    monkeypatch.setattr(Cookies, "read", lenient)

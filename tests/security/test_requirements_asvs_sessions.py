@@ -1,0 +1,446 @@
+"""ASVS 5.0, chapter V7, session management, with the rows of other standards that ask for the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from security import bugs
+from security.rows import requirement
+from support.application import Jar, Site, values_set
+from support.everywhere import INDEXED
+
+from holdfast import manager as managing
+from holdfast.flows import committing, ending, list_of, revoke_all, rotating
+from holdfast.flows.context import Context
+from holdfast.operations import Flow, Load
+from holdfast.tokens import Keys, new_token
+
+SiteOn = Callable[..., Site]
+
+SHORT = {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_ABSOLUTE_LIFETIME": 600}
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def letters_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upper and lower case of a token lead to the same session."""
+    key_of = Keys.key_of
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token.lower()))
+
+
+def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first 40 characters of a token lead to its session."""
+    key_of = Keys.key_of
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:40]))
+    monkeypatch.setattr(managing, "is_token", lambda text: len(text) >= 40)
+
+
+@requirement(
+    "ASVS 7.2.1",
+    "NIST 5.1 secret presented directly",
+    says="The server checks the token, and possession of it continues the session.",
+    mutants=[letters_are_alike, the_beginning_will_do],
+)
+def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn) -> None:
+    """The token leads to its user; without it, and with any edited one, the visitor is nobody."""
+    site = site_on(place)
+    [jar] = site.jars("ada", 1)
+    token = jar.token or ""
+    letter = next(at for at, character in enumerate(token) if character.isalpha())
+    edited = [
+        token[:letter] + token[letter].swapcase() + token[letter + 1 :],
+        token[:42],
+        token[:-1] + ("A" if token[-1] != "A" else "E"),
+        token + "A",
+        token[::-1],
+        f" {token[:20]}",
+        f'"{token}"x',
+    ]
+    assert [site.jar(value).me() for value in (None, *edited)] == [None] * (1 + len(edited))
+    assert jar.me() == "ada"
+
+
+def tokens_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens come from a generator that starts at the same point with each process."""
+    drawn = random.Random()
+    start = managing.Manager.__init__
+
+    def restart(self: managing.Manager, *args: Any, **options: Any) -> None:
+        drawn.seed(7)
+        start(self, *args, **options)
+
+    def draw() -> str:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(secrets, "token_bytes", drawn.randbytes)
+            return new_token()
+
+    monkeypatch.setattr(managing.Manager, "__init__", restart)
+    for module in (committing, rotating):
+        monkeypatch.setattr(module, "new_token", draw)
+
+
+@requirement(
+    "ASVS 7.2.2",
+    "ASVS 4.0 3.5.2",
+    says="A token is made for each session; none is a constant or chosen by configuration.",
+    mutants=[tokens_from_a_seed],
+)
+def test_each_session_has_its_own_token(place: str, site_on: SiteOn) -> None:
+    """Two logins of one user, and one more after a restart, have three different tokens."""
+    site = site_on(place)
+    tokens = [jar.token for jar in site.jars("ada", 2)]
+    restarted = site_on(place)
+    tokens += [jar.token for jar in restarted.jars("ada", 2)]
+    assert len(set(tokens)) == 4
+
+
+@requirement(
+    "ASVS 7.2.4",
+    "ASVS 4.0 3.2.1",
+    "NIST 5.1 generated at authentication",
+    "OWASP different names before and after login",
+    says="A login gives the session a new token, and the one from before it reaches nothing.",
+    mutants=[bugs.login_keeps_the_id, bugs.both_ids_live],
+)
+@pytest.mark.parametrize("how", ["bind", "key"])
+def test_a_login_changes_the_token(place: str, site_on: SiteOn, how: str) -> None:
+    """Each login gives a new token, even where the application only sets its identity key. The old ones are dead.
+
+    There is one cookie, under one name: it is the token that tells before from after.
+    """
+    site = site_on(place)
+    jar = site.jar()
+    jar.post("/set", k="cart", v="apple")
+    stages = [jar.copy()]
+    for user in ("ada", "ada"):
+        jar.login(user, how=how)
+        stages.append(jar.copy())
+    assert len({stage.token for stage in stages}) == 3
+    for old in stages[:-1]:
+        assert old.me() is None
+        assert "cart" not in json.loads(old.copy().post("/set", k="a", v="b").data)["data"]
+    assert jar.me() == "ada"
+    assert json.loads(jar.post("/set", k="a", v="b").data)["data"]["cart"] == "apple"
+
+
+@requirement(
+    "OWASP renewal on privilege change",
+    says="A rise or a fall in privilege gives a new token, and the old one is dead.",
+    mutants=[bugs.login_keeps_the_id, bugs.both_ids_live, bugs.logout_in_the_browser_only],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_a_change_of_privilege_changes_the_token(place: str, site_on: SiteOn) -> None:
+    """Proving oneself again, a change of role and a logout all leave the old token worthless."""
+    site = site_on(place)
+    for change in ("/sudo", "/rotate", "/alone", "/logout"):
+        site.clock.advance(1)
+        [jar] = site.jars("ada", 1)
+        old = jar.copy()
+        jar.post(change)
+        assert jar.token != old.token
+        assert (old.me(), jar.me()) == (None, None if change == "/logout" else "ada")
+
+
+# --- timeouts --------------------------------------------------------------------------------------------------------
+
+
+@requirement(
+    "ASVS 7.3.1",
+    "ASVS 4.0 3.3.1",
+    "NIST 5.1 (5) times out",
+    "OWASP timeouts",
+    says="A session that is not used for the idle timeout is over, on the server.",
+    mutants=[bugs.never_idle],
+)
+def test_an_unused_session_is_over(place: str, site_on: SiteOn) -> None:
+    """Use within the timeout keeps a session; a second too late it is over, whatever the browser still sends."""
+    site = site_on(place, **SHORT)
+    [jar] = site.jars("ada", 1)
+    for _ in range(3):
+        site.clock.advance(59)
+        assert jar.me() == "ada"
+    thief = jar.copy()
+    site.clock.advance(61)
+    assert (jar.me(), thief.me(), thief.me()) == (None, None, None)
+
+
+@requirement(
+    "ASVS 7.3.2",
+    "ASVS 4.0 3.3.1",
+    "NIST 5.1 (5) times out",
+    "OWASP timeouts",
+    says="A session is over at the absolute timeout, however much it is used and rotated.",
+    mutants=[bugs.never_too_old, bugs.born_again_at_each_write],
+)
+def test_no_use_and_no_rotation_goes_beyond_the_absolute_timeout(place: str, site_on: SiteOn) -> None:
+    """A session in steady use lives at 599 seconds and is over at 601, and so is one that was rotated halfway."""
+    site = site_on(place, **SHORT)
+    jars = used, rotated = site.jars("ada", 2)
+    for second in range(50, 600, 50):
+        site.clock.advance(50)
+        assert [jar.me() for jar in jars] == ["ada", "ada"]
+        used.post("/set", k="second", v=str(second))
+        if second == 300:
+            rotated.post("/rotate")
+    site.clock.advance(49)
+    assert [jar.me() for jar in jars] == ["ada", "ada"]
+    site.clock.advance(2)
+    assert [jar.me() for jar in jars] == [None, None]
+
+
+def a_login_resets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that its user proved anew ends when the first one would have."""
+    plan = rotating._plan
+
+    def keep(context: Context, session: Any, loaded: Any, *, renewal: bool) -> Any:
+        moved, tombstone = plan(context, session, loaded, renewal=renewal)
+        moved.envelope.created_at = loaded.envelope.created_at
+        return moved, tombstone
+
+    monkeypatch.setattr(rotating, "_plan", keep)
+
+
+@requirement(
+    "NIST 5.2 two timeouts",
+    says="Activity restarts the idle timeout alone, re-authentication both; either ends the session.",
+    mutants=[bugs.never_too_old, bugs.never_idle, bugs.born_again_at_each_write, a_login_resets_nothing],
+)
+def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: SiteOn) -> None:
+    """With a new proof at 590 seconds a session lives at 1180, without one it is over at 601, and idle at any time."""
+    site = site_on(place, **SHORT)
+    proved, used, idle = site.jars("ada", 3)
+
+    def use_until(second: int, *jars: Jar) -> None:
+        while second - (now := (site.clock() - start) // 1000):
+            site.clock.advance(min(59, second - now))
+            for jar in jars:
+                jar.inc()
+
+    start = site.clock()
+    use_until(118, proved, used)
+    assert idle.me() is None
+    use_until(590, proved, used)
+    proved.post("/sudo")
+    use_until(599, proved, used)
+    assert used.me() == "ada"
+    use_until(601, proved, used)
+    assert used.me() is None
+    use_until(1180, proved)
+    assert proved.me() == "ada"
+    site.clock.advance(60)
+    assert proved.me() is None
+
+
+def purges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expired records stay for ever."""
+    monkeypatch.setattr(managing.Manager, "purge", lambda self, **_: 0)
+
+
+@requirement(
+    "OWASP expiry acts on both sides",
+    says="When a session expires, its record goes and its cookie is worth nothing.",
+    mutants=[purges_nothing, bugs.never_idle],
+)
+@pytest.mark.kinds("memory", "sqlite", "files", "json", "mariadb", "postgresql")
+def test_an_expired_session_leaves_nothing(place: str, site_on: SiteOn) -> None:
+    """The record is swept, in the stores that do not do so by themselves. No deletion cookie is sent.
+
+    A deletion could arrive after the cookie of a login and undo it.
+    """
+    site = site_on(place, **SHORT)
+    [jar] = site.jars("ada", 1)
+    site.clock.advance(61)
+    response = jar.get("/me")
+    assert json.loads(response.data)["user"] is None
+    assert not values_set(response, site.cookie_name)
+    site.clock.advance(60)
+    with site.app.app_context():
+        assert site.sessions.purge() == 1
+        assert site.sessions.purge() == 0
+    assert site.count() == 0
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@requirement(
+    "ASVS 7.4.1",
+    "ASVS 4.0 3.3.1",
+    "OWASP logout",
+    "NIST 5.1 (3) erased at logout",
+    says="After a logout no copy of the cookie is worth anything, in any process.",
+    mutants=[bugs.logout_in_the_browser_only],
+)
+def test_nothing_is_left_of_a_session_after_its_logout(place: str, site_on: SiteOn) -> None:
+    """A copied cookie is refused by the process that logged out and by another, and the store holds no session."""
+    site = site_on(place)
+    worker = site.worker()
+    [jar] = site.jars("ada", 1)
+    copy = jar.copy()
+    assert copy.at(worker).me() == "ada"
+    jar.post("/logout")
+    assert jar.token is None
+    assert [copy.me(), copy.at(worker).me(), site.count()] == [None, None, 0]
+
+
+def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a user's sessions the first that is found is ended."""
+    kill = ending.kill
+    ended: list[str] = []
+
+    def once(context: Context, key: str, *args: Any) -> Flow[str | None]:
+        if ended:
+            yield Load(key)
+            return None
+        ended.append(key)
+        return (yield from kill(context, key, *args))
+
+    monkeypatch.setattr(ending, "kill", once)
+
+
+def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that began before all of a user's sessions were ended is let in after it."""
+
+    def never(context: Context, *args: Any) -> Flow[bool]:
+        yield from ()
+        return False
+
+    for module in (committing, rotating):
+        monkeypatch.setattr(module, "ended_meanwhile", never)
+
+
+@requirement(
+    "ASVS 7.4.2",
+    "ASVS 7.4.5",
+    says="An administrator, or the end of an account, ends all of a user's sessions at once.",
+    mutants=[ends_only_the_first, no_cut_off],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None:
+    """The next request of each browser, in each process, is nobody's; nor is a login that was under way let in."""
+    site = site_on(place)
+    jars = [jar.at(site.worker()) for jar in site.jars("ada", 3)]
+    [other] = site.jars("bob", 1)
+    late = site.jar()
+    ended: list[int] = []
+
+    def end_all() -> None:
+        site.clock.advance(1)
+        ended.append(json.loads(other.post("/users/ada/revoke-all").data))
+
+    site.meanwhile = end_all
+    late.login("ada", slow="yes")
+    assert ended == [3]
+    assert [jar.me() for jar in (*jars, late)] == [None] * 4
+    assert other.me() == "bob"
+    site.clock.advance(1)
+    assert site.jars("ada", 1)[0].me() == "ada"
+
+
+def keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session that is to be kept is ended with the others."""
+
+    def end_all(context: Context, owner: str, **_: Any) -> Flow[int]:
+        return (yield from revoke_all(context, owner))
+
+    monkeypatch.setattr(managing, "revoke_all", end_all)
+
+
+def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one session is to be kept, none is ended."""
+
+    def none(context: Context, owner: str, **_: Any) -> Flow[int]:
+        yield from ()
+        return 0
+
+    monkeypatch.setattr(managing, "revoke_all", none)
+
+
+@requirement(
+    "ASVS 7.4.3",
+    "ASVS 4.0 3.3.3",
+    says="A user who changed a factor can end all other sessions.",
+    mutants=[keeps_none, keeps_all, bugs.both_ids_live],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
+    """The browser that asked goes on, under a new token; the user's others are over."""
+    site = site_on(place)
+    jars = site.jars("ada", 3)
+    old = jars[0].copy()
+    jars[0].post("/alone")
+    assert jars[0].token != old.token
+    assert [jar.me() for jar in (old, *jars)] == [None, "ada", None, None]
+
+
+def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user is shown the sessions of all users as their own."""
+
+    def everybodys(context: Context, owner: str) -> Flow[Any]:
+        mine = yield from list_of(context, owner)
+        other = yield from list_of(context, context.keys.owner_of("bob"))
+        return [*mine, *other]
+
+    monkeypatch.setattr(managing, "list_of", everybodys)
+
+
+def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending a session by its handle is acknowledged and not done."""
+    monkeypatch.setattr(managing.Manager, "revoke", lambda self, handle: "confirmed")
+
+
+@requirement(
+    "ASVS 7.5.2",
+    "ASVS 4.0 3.3.4",
+    "OWASP simultaneous logons",
+    says="Users can list their sessions and end any of them, and nobody else's.",
+    mutants=[bugs.keys_are_tokens, lists_everybodys, revokes_nothing],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_users_list_and_end_their_own_sessions(place: str, site_on: SiteOn) -> None:
+    """A handle opens nothing, ends a session of one's own, and is not found where it is another user's."""
+    site = site_on(place)
+    mine, lost = site.jars("ada", 2)
+    [other] = site.jars("bob", 1)
+    handles = mine.sessions()
+    assert len(handles) == 2
+    assert not {mine.token, lost.token} & set(handles)
+    assert [site.jar(handle).me() for handle in handles] == [None, None]
+    assert mine.post(f"/sessions/{other.sessions()[0]}/revoke").status_code == 404
+    assert mine.post(f"/sessions/{json.loads(lost.get('/me').data)['handle']}/revoke").json == "confirmed"
+    assert [jar.me() for jar in (mine, lost, other)] == ["ada", None, "bob"]
+
+
+# --- no session without a reason -------------------------------------------------------------------------------------
+
+
+@requirement(
+    "ASVS 7.6.2",
+    says="A session begins with something that the user did.",
+    mutants=[bugs.records_for_everybody],
+)
+def test_visitors_who_do_nothing_have_no_session(place: str, site_on: SiteOn) -> None:
+    """Crawlers, prefetches, checks, missing pages and a logout out of nothing leave no record and get no cookie."""
+    site = site_on(place)
+    visits: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/me", {}),
+        ("GET", "/peek", {"headers": {"Sec-Purpose": "prefetch"}}),
+        ("GET", "/noop", {}),
+        ("HEAD", "/me", {}),
+        ("OPTIONS", "/login", {}),
+        ("GET", "/nowhere", {}),
+        ("GET", "/stream", {}),
+        ("POST", "/logout", {}),
+        ("POST", "/rotate", {}),
+    ]
+    for _ in range(10):
+        for method, path, options in visits:
+            response = site.jar().open(method, path, **options)
+            assert not response.headers.getlist("Set-Cookie")
+    assert site.records() == {}
