@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask.databases import has_engines, store_at_uri, store_on_db
 from holdfast.store import Store
 from holdfast.urls import open_store
+
+_logger = logging.getLogger("holdfast")
 
 #: The settings that are translated here, or that have nothing left to say: tokens are always 32 bytes, and expired
 #: records are removed without ``SESSION_CLEANUP_N_REQUESTS``, and no row takes a number from a sequence.
@@ -68,7 +71,10 @@ def build_store(app: Flask, clock: Clock) -> Store | None:
 
 
 def _null(_app: Flask, _clock: Clock) -> None:
-    return None
+    _logger.warning(
+        "SESSION_TYPE is 'null': sessions live in Flask's signed cookie, and a logout does not end the copies of one."
+        " Set SESSION_STORE to keep sessions where they can be ended."
+    )
 
 
 def _filesystem(app: Flask, clock: Clock) -> Store:

@@ -1,0 +1,126 @@
+"""What several security tests do, and a store that lets something else happen in the middle of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import flash
+from flask.testing import FlaskClient
+from support.web import Web, end, rotate
+
+from holdfast.flask import session
+from holdfast.session import IDENTITY
+from holdfast.store import Store
+from holdfast.testing import FakeClock, StoreWrapper
+from holdfast.urls import open_store
+
+#: A function that makes applications: the fixture `web_on`.
+WebOn = Callable[..., Web]
+
+
+def _start_over() -> None:
+    session.clear()
+    session["b"] = 1
+
+
+def _destroy() -> None:
+    session.destroy()
+
+
+def _empty() -> None:
+    for key in list(session):
+        del session[key]
+
+
+#: What a request can do to a session it has loaded, by the way it is saved.
+WRITES: dict[str, Callable[[], Any]] = {
+    "set": lambda: session.update(a=1),
+    "nested": lambda: session["cart"].append(2),
+    "apply": lambda: session.apply("hits", lambda hits: hits + 1, default=0),
+    "flash": lambda: flash("hello"),
+    "rotate": rotate,
+    "bind": lambda: session.bind("ada"),
+    "start over": _start_over,
+    "read": lambda: session.get("cart"),
+}
+
+#: The ways to log out that a view has.
+LOGOUTS: dict[str, Callable[[], Any]] = {"clear": end, "destroy": _destroy, "empty": _empty}
+
+
+def sign_in(user: str, **data: Any) -> Callable[[], None]:
+    """Return a view that signs *user* in as Flask-Login does, which binds the session, and puts *data* in."""
+
+    def view() -> None:
+        session[IDENTITY] = user
+        session.update(data)
+
+    return view
+
+
+def signed_in(web: Web, user: str = "ada", **data: Any) -> FlaskClient:
+    """Return a new browser in which *user* has signed in."""
+    browser = web.app.test_client()
+    web.do(sign_in(user, who=user, **data), browser)
+    return browser
+
+
+def who(web: Web, browser: FlaskClient) -> Any:
+    """Return who a browser's session says is signed in: None is nobody."""
+    return web.see(lambda: session.get("who") or session.owner, browser)
+
+
+class Meddler(StoreWrapper):
+    """Knows every key that was written, and lets something else happen right before or after a chosen call."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._keys: set[str] = set()
+        self._moments = 0
+        self._action: Callable[[], object] | None = None
+
+    def at(self, moment: int, action: Callable[[], object]) -> None:
+        """Call *action* once, at the *moment*-th of the moments to come. Each call of the store is between two."""
+        self._moments, self._action = moment, action
+
+    def was_reached(self) -> bool:
+        """Tell whether the moment came, and forget about it when it did not."""
+        reached, self._action = self._action is None, None
+        return reached
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Let the moment before the call and the one after it come."""
+        if operation in {"create", "replace", "move"}:
+            self._keys.update(call.args[: 2 if operation == "move" else 1])  # type: ignore[attr-defined]
+        self._pass()
+        answer = call()
+        self._pass()
+        return answer
+
+    def _pass(self) -> None:
+        self._moments -= 1
+        if self._moments == 0 and self._action is not None:
+            action, self._action = self._action, None
+            action()
+
+    def alive(self) -> set[str]:
+        """Return the keys under which there is a live record, of all that were ever written."""
+        return {key for key in self._keys if self.store.load(key) is not None}
+
+
+def meddling(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:
+    """Return an application, and the meddler around its store."""
+    web = web_on(lambda clock: Meddler(open_store(place, clock=clock)), **config)
+    return web, web.memory
+
+
+def another(web: Web, web_on: WebOn, place: str, **config: Any) -> Web:
+    """Return another process's application on the same store as *web*. Its clock stands at the same time."""
+
+    def inner(clock: FakeClock) -> Any:
+        if place != "memory://":
+            return open_store(place, clock=clock)
+        return web.memory.store if isinstance(web.memory, Meddler) else web.memory
+
+    return web_on(inner, **config)

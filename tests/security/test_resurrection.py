@@ -1,0 +1,232 @@
+"""A session that has ended stays ended, whatever is still running."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from security.rows import advisory
+from security.steps import WRITES, WebOn, meddling, signed_in, who
+from support.web import STRANGER, Web, cookies_set, end
+
+from holdfast import events
+from holdfast.flask import session
+from holdfast.manager import Manager
+from holdfast.operations import Load, Move, Replace, Touch
+from holdfast.record import Conflict, Gone
+from holdfast.session import Outcome, ServerSession
+
+DAY = 24 * 3600
+
+
+def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save writes the record whatever is there, and makes it where none is."""
+
+    def run(step: Replace, store: Any) -> Any:
+        store.delete(step.key)
+        return store.create(step.key, step.data, expires_at=step.expires_at, owner=step.owner)
+
+    monkeypatch.setattr(Replace, "run", run)
+
+
+def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save whose record was deleted meanwhile makes it again."""
+    sound = Replace.run
+
+    def run(step: Replace, store: Any) -> Any:
+        answer = sound(step, store)
+        if isinstance(answer, Gone):
+            return store.create(step.key, step.data, expires_at=step.expires_at, owner=step.owner)
+        return answer
+
+    monkeypatch.setattr(Replace, "run", run)
+
+
+def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation makes its new record whether the old one is still there or not."""
+    sound = Move.run
+
+    def run(step: Move, store: Any) -> Any:
+        answer = sound(step, store)
+        if isinstance(answer, Gone | Conflict):
+            return store.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
+        return answer
+
+    monkeypatch.setattr(Move, "run", run)
+
+
+def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving the idle timeout on writes back what was loaded."""
+    load, touch = Load.run, Touch.run
+    seen: dict[str, Any] = {}
+
+    def remember(step: Load, store: Any) -> Any:
+        record = load(step, store)
+        seen[step.key] = record or seen.get(step.key)
+        return record
+
+    def run(step: Touch, store: Any) -> Any:
+        record = seen[step.key]
+        return touch(step, store) or store.create(step.key, record.data, expires_at=step.expires_at, owner=record.owner)
+
+    monkeypatch.setattr(Load, "run", remember)
+    monkeypatch.setattr(Touch, "run", run)
+
+
+def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose session ended meanwhile sends the session's cookie all the same."""
+    sound = Manager.commit
+
+    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
+        outcome = sound(manager, session, **options)
+        return Outcome("saved", "send") if outcome.result == "gone" else outcome
+
+    monkeypatch.setattr(Manager, "commit", commit)
+
+
+def drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change that is dropped because the session ended is not reported."""
+    monkeypatch.setattr(events.gone, "receivers_for", lambda sender: ())
+
+
+def begins_anew_when_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose session ended meanwhile puts its data into a new session."""
+    sound = Manager.commit
+
+    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
+        outcome = sound(manager, session, **options)
+        if outcome.result != "gone" or session.opened is None:
+            return outcome
+        session.opened.loaded = None
+        return sound(manager, session, **options)
+
+    monkeypatch.setattr(Manager, "commit", commit)
+
+
+def _collect(responses: list[Any], web: Web, browser: FlaskClient) -> None:
+    responses.append(web.do(end, browser))
+
+
+def _load_and(write: Callable[[], Any]) -> None:
+    session.get("who")
+    write()
+
+
+@advisory(
+    "CVE-2025-46336",
+    "CVE-2025-32441",
+    product="rack-session, rack",
+    cause="A request that was under way during a logout wrote its session back at its end.",
+    mutants=[
+        saves_blindly,
+        saves_what_is_gone,
+        rotates_what_is_gone,
+        revives_by_touching,
+        answers_with_the_old_cookie,
+    ],
+)
+def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None:
+    """Wherever between two steps of a request a logout comes, nothing is left, and the request's answer is mute."""
+    web, store = meddling(web_on, place)
+    for way, write in WRITES.items():
+        accepted = 0
+        for moment in itertools.count(2):  # the first is before the request has loaded its session
+            browser = signed_in(web, cart=[1])
+            web.clock.advance(4 * DAY)  # so that reading moves the idle timeout on
+            logout: list[Any] = []
+            store.at(moment, partial(_collect, logout, web, web.with_token(web.token(browser))))
+            response = web.do(partial(_load_and, write), browser)
+            if not store.was_reached():
+                web.do(end, browser)
+                break
+            if not cookies_set(logout[0]):  # it came after a rotation, under an id that was worth nothing any more
+                web.do(end, browser)
+                continue
+            accepted += 1
+            assert store.alive() == set(), way
+            assert not cookies_set(response), way
+            assert who(web, browser) is None, way
+        assert accepted, way
+
+
+@advisory(
+    "CVE-2025-46336",
+    product="rack-session",
+    cause="The application was not told that what a request changed was lost.",
+    mutants=[drops_in_silence],
+)
+def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
+    """The signal `gone` tells of a change that was dropped because the session ended meanwhile."""
+    web = web_on("memory://")
+    browser = signed_in(web)
+    web.take_heard()
+
+    def view() -> None:
+        session["a"] = 1
+        web.do(end, web.with_token(web.token(browser)))
+
+    web.do(view, browser)
+    assert "gone" in web.names()
+
+
+def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up an id that nobody knows makes a record for it."""
+    sound = Load.run
+
+    def run(step: Load, store: Any) -> Any:
+        record = sound(step, store)
+        if record is None:
+            store.create(step.key, b"", expires_at=4_000_000_000_000)
+        return record
+
+    monkeypatch.setattr(Load, "run", run)
+
+
+@advisory(
+    "CVE-2013-10075",
+    product="Apache::Session",
+    cause="Opening a session that did not exist made it.",
+    mutants=[creates_on_load],
+)
+def test_looking_up_an_unknown_id_makes_nothing(place: str, web_on: WebOn) -> None:
+    """After requests with ids that nobody was given, the store holds what it held before."""
+    web, store = meddling(web_on, place)
+    signed_in(web)
+    before = store.alive()
+    for number in range(5):
+        stranger = web.with_token(STRANGER[:-2] + f"{number}A")
+        assert web.calls(lambda: session.get("who"), stranger) == {"load": 1}
+        assert web.data(stranger) == {}
+    assert store.alive() == before
+
+
+@advisory(
+    "CVE-2021-41247",
+    product="JupyterHub",
+    cause="Another tab that was open during the logout gave the browser its credentials back.",
+    mutants=[begins_anew_when_gone, answers_with_the_old_cookie, saves_what_is_gone],
+)
+def test_the_other_tabs_do_not_undo_a_logout(place: str, web_on: WebOn) -> None:
+    """Of twenty requests around a logout, all with one jar of cookies, none leaves the browser signed in."""
+    web, store = meddling(web_on, place)
+    browser = signed_in(web, cart=[1])
+    token = web.token(browser)
+    ways = [*WRITES.values()] * 3
+
+    def tab(number: int) -> Any:
+        def view() -> None:
+            session.get("who")
+            follow = tab(number + 1) if number < 20 else end
+            web.do(follow, web.with_token(token) if number < 20 else browser)
+            ways[number]()
+
+        return view
+
+    responses = web.do(tab(0), web.with_token(token))
+    assert not cookies_set(responses)
+    assert who(web, browser) is None
+    assert store.alive() == set()
