@@ -36,20 +36,21 @@ class SessionInfo:
 
 def find(context: Context, handle: str) -> Flow[SessionInfo | None]:
     """Return what may be shown of the live session with *handle*, or None."""
-    return _info(context, handle, (yield Load(handle)))
+    return info_of(context, handle, (yield Load(handle)))
 
 
 def list_of(context: Context, owner: str) -> Flow[list[SessionInfo]]:
     """Return the owner's live sessions, the last used first."""
     listed = []
     for key in (yield KeysOf(owner)):
-        found = _info(context, key, (yield Load(key)))
+        found = info_of(context, key, (yield Load(key)))
         if found is not None and found.owner == owner:
             listed.append(found)
     return sorted(listed, key=lambda session: session.last_used_at, reverse=True)
 
 
-def _info(context: Context, key: str, record: Record | None) -> SessionInfo | None:
+def info_of(context: Context, key: str, record: Record | None) -> SessionInfo | None:
+    """Return what may be shown of the live session that *record*, stored under *key*, holds, or None."""
     if record is None:
         return None
     try:
