@@ -22,15 +22,17 @@ TimedOutcome: TypeAlias = Literal["ok", "unavailable", "too_large"]
 
 
 class Event(NamedTuple):
-    """What is counted under one name. *label*, where there is one, has one of *values*."""
+    """What is counted under one name, and apart by *label*, where there is one.
+
+    Attributes:
+        meaning: What it says, as a phrase.
+        label: The name of the label, or nothing.
+        values: What the label can be; the empty text where there is none.
+    """
 
     meaning: str
-    label: str | None = None
-    values: tuple[str, ...] = ()
-
-    def series(self, name: str) -> list[tuple[str, ...]]:
-        """Return what is counted apart under *name*: the name with each value of the label, or by itself."""
-        return [(name, value) for value in self.values] if self.label else [(name,)]
+    label: str = ""
+    values: tuple[str, ...] = ("",)
 
 
 #: Every event by its name. Each signal of `holdfast.events` is one, under its own name; the first five are no signals.
@@ -66,8 +68,8 @@ _logger = logging.getLogger("holdfast")
 class Observer(Protocol):
     """Is told what happens to sessions while a request waits: both methods must be quick, and safe among threads."""
 
-    def count(self, event: str, /, **labels: str) -> None:
-        """Count one *event*, a key of `EVENTS`, with the label that it has there, if any."""
+    def count(self, event: str, label: str, /) -> None:
+        """Count one *event*, a key of `EVENTS`, with one of the values of its label; the empty text if it has none."""
 
     def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
         """Take note that a store operation, one of `OPERATIONS`, took *seconds*, and of its outcome in `OUTCOMES`."""
@@ -94,11 +96,11 @@ class Observers:
                     "such as holdfast.observers.tally.Tally()"
                 )
 
-    def count(self, event: str, /, **labels: str) -> None:
+    def count(self, event: str, label: str = "", /) -> None:
         """Tell every observer of one *event*."""
         for member in self.members:
             try:
-                member.count(event, **labels)
+                member.count(event, label)
             except Exception:  # the one boundary to observers, whose failure must not undo a logout
                 _logger.exception("an observer failed to count %r", event)
 
@@ -114,7 +116,7 @@ class Observers:
         """Count a signal by its name. Of *details* only the label that the event has is passed on."""
         event = EVENTS.get(signal)
         if event is not None:
-            self.count(signal, **({event.label: details[event.label]} if event.label else {}))
+            self.count(signal, details[event.label] if event.label else "")
 
     def watch(self, flow: Flow[T]) -> Flow[T]:
         """Return *flow* with each of its store operations timed, from the yield to the answer."""
@@ -138,11 +140,6 @@ class Observers:
         except StopIteration as stop:
             outcome: T = stop.value
             return outcome
-
-
-def series_of(event: str, labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which of `Event.series` an observer is told of."""
-    return (event, *labels.values())
 
 
 def gather(observer: Observer | Observers | Iterable[Observer] | None) -> Observers | None:

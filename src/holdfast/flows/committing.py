@@ -8,6 +8,7 @@ from holdfast import events
 from holdfast.errors import SessionConflict
 from holdfast.flows.context import Context
 from holdfast.flows.ending import ended_meanwhile, kill
+from holdfast.flows.limiting import check_room, make_room
 from holdfast.flows.rotating import rotate
 from holdfast.flows.saving import dropped, save
 from holdfast.operations import Create, Delete, Flow
@@ -34,9 +35,9 @@ def commit(context: Context, session: ServerSession, *, confirm: bool = False) -
     try:
         outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
     except SessionConflict:
-        context.count("saves", outcome="conflict")
+        context.count("saves", "conflict")
         raise
-    context.count("saves", outcome=outcome.result)
+    context.count("saves", outcome.result)
     session.wishes = Wishes()
     if session.opened.deliver and outcome.cookie == "keep":
         return replace(outcome, cookie="send")
@@ -47,6 +48,8 @@ def _carry_out(context: Context, session: ServerSession, opened: Opened, *, conf
     wishes, loaded = session.wishes, opened.loaded
     if opened.read_only:
         return _NOTHING if session.is_empty else dropped(context, session)
+    if wishes.rebind and wishes.owner is not None:
+        yield from check_room(context, wishes.owner, loaded)
     if loaded is None:
         return _NOTHING if session.is_empty else (yield from _create(context, session))
     if (wishes.wiped or wishes.rebind) and session.is_empty:
@@ -59,7 +62,8 @@ def _carry_out(context: Context, session: ServerSession, opened: Opened, *, conf
 
 def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
     now, owner = context.clock(), session.owner
-    envelope = context.envelope(context.codec.dumps(session.data), created_at=now, issued_at=now)
+    meta = session.meta_upon({}, permanent=context.policy.permanent)
+    envelope = context.envelope(context.codec.dumps(session.data), created_at=now, issued_at=now, meta=meta)
     token = new_token()
     key = context.keys.key_of(token)
     expires_at = context.expires_at(envelope, now)
@@ -69,7 +73,10 @@ def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
     if owner is not None and (yield from ended_meanwhile(context, session, owner, key)):
         yield Delete(key)
         return dropped(context, session)
-    session.opened = Opened(Loaded(token, key, version, expires_at, owner, envelope), session.data)
+    stored = Loaded(token, key, version, expires_at, owner, envelope)
+    if owner is not None and not (yield from make_room(context, stored, owner)):
+        return dropped(context, session)
+    session.opened = Opened(stored, session.data)
     context.emit(events.created, handle=key, owner=owner)
     if owner is not None:
         context.emit(events.bound, handle=key, owner=owner)

@@ -43,10 +43,10 @@ class Context:
             self.observers.heard(signal.name, details)
         events.emit(signal, self.sender, **details)
 
-    def count(self, event: str, **labels: str) -> None:
+    def count(self, event: str, label: str = "") -> None:
         """Count an event that is no signal: see `holdfast.observing.EVENTS`."""
         if self.observers is not None:
-            self.observers.count(event, **labels)
+            self.observers.count(event, label)
 
     def reject(self, reason: events.RejectReason) -> None:
         """Tell that a cookie was not accepted."""

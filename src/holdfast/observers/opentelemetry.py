@@ -47,9 +47,9 @@ class OpenTelemetryObserver:
             explicit_bucket_boundaries_advisory=BOUNDS,
         )
 
-    def count(self, event: str, /, **labels: str) -> None:
+    def count(self, event: str, label: str = "", /) -> None:
         """Add one to the event's counter."""
-        self._counters[event].add(1, {f"holdfast.{name}": value for name, value in labels.items()})
+        self._counters[event].add(1, {f"holdfast.{EVENTS[event].label}": label} if label else None)
 
     def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
         """Add one call to the histogram."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
-from holdfast.observing import BOUNDS, EVENTS, series_of
+from holdfast.observing import BOUNDS, EVENTS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter
@@ -32,13 +32,13 @@ class PrometheusObserver:
                 "PrometheusObserver needs prometheus-client, which is not installed: pip install 'holdfast[prometheus]'"
             ) from error
         registry = registry or REGISTRY
-        self._counters: dict[tuple[str, ...], Counter] = {}
+        self._counters: dict[tuple[str, str], Counter] = {}
         try:
             for name, event in EVENTS.items():
                 labels = [event.label] if event.label else []
                 counter = Counter(f"holdfast_{name}", f"{event.meaning}.", labels, registry=registry)
-                for series in event.series(name):
-                    self._counters[series] = counter.labels(*series[1:]) if event.label else counter
+                for value in event.values:
+                    self._counters[name, value] = counter.labels(value) if event.label else counter
             self._seconds = Histogram(
                 "holdfast_store_seconds",
                 "Time that the session store took for one operation.",
@@ -52,9 +52,9 @@ class PrometheusObserver:
                 "application, or give each a registry of its own"
             ) from error
 
-    def count(self, event: str, /, **labels: str) -> None:
+    def count(self, event: str, label: str = "", /) -> None:
         """Add one to the event's counter."""
-        self._counters[series_of(event, labels)].inc()
+        self._counters[event, label].inc()
 
     def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
         """Add one call to the histogram."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TypedDict
 
 from holdfast.clock import Clock, system_clock
-from holdfast.observing import BOUNDS, EVENTS, OPERATIONS, series_of
+from holdfast.observing import BOUNDS, EVENTS, OPERATIONS
 
 _MINUTE = 60_000
 _NANOSECONDS = 1_000_000_000
@@ -61,11 +61,11 @@ class Snapshot(TypedDict):
 
 
 #: Where each count is in a row of numbers: by event and label, and by the name it has in a snapshot.
-_CELLS = {
-    series: cell
-    for cell, series in enumerate(series for name, event in EVENTS.items() for series in event.series(name))
-}
-_NAMES = {".".join(series): cell for series, cell in _CELLS.items()}
+_CELLS: dict[tuple[str, str], int] = {}
+for _name, _event in EVENTS.items():
+    for _label in _event.values:
+        _CELLS[_name, _label] = len(_CELLS)
+_NAMES = {f"{name}.{label}" if label else name: cell for (name, label), cell in _CELLS.items()}
 
 #: Behind them each operation has its errors, its nanoseconds and its buckets, from here on.
 _BUCKETS = len(BOUNDS) + 1
@@ -118,11 +118,13 @@ class Tally:
         self._total = [0] * _WIDTH
         self._rows = deque([[0] * _WIDTH for _ in range(minutes)], maxlen=minutes)
 
-    def count(self, event: str, /, **labels: str) -> None:
+    def count(self, event: str, label: str = "", /) -> None:
         """Count one *event*."""
-        cell = _CELLS[series_of(event, labels)]
+        cell = _CELLS[event, label]
+        minute = self._clock() // _MINUTE
         with self._lock:
-            self._turn(self._clock())
+            if minute > self._minute:
+                self._turn(minute)
             self._total[cell] += 1
             self._rows[-1][cell] += 1
 
@@ -131,8 +133,10 @@ class Tally:
         start = _STARTS[operation]
         bucket = start + 2 + bisect_left(BOUNDS, seconds)
         nanoseconds = round(seconds * _NANOSECONDS)
+        minute = self._clock() // _MINUTE
         with self._lock:
-            self._turn(self._clock())
+            if minute > self._minute:
+                self._turn(minute)
             for row in (self._total, self._rows[-1]):
                 row[start] += outcome != "ok"
                 row[start + 1] += nanoseconds
@@ -142,7 +146,7 @@ class Tally:
         """Return all numbers of one moment. The class says what they are."""
         with self._lock:
             now = self._clock()
-            self._turn(now)
+            self._turn(now // _MINUTE)
             first = (self._minute - len(self._rows) + 1) * _MINUTE
             total = self._total.copy()
             rows = [row.copy() for row in self._rows]
@@ -159,13 +163,11 @@ class Tally:
             },
         }
 
-    def _turn(self, now: int) -> None:
+    def _turn(self, minute: int) -> None:
         """Begin a new row for each minute that has passed. A clock that was set back goes on in the present row."""
-        minute = now // _MINUTE
-        if minute > self._minute:
-            for _ in range(min(minute - self._minute, len(self._rows))):
-                self._rows.append([0] * _WIDTH)
-            self._minute = minute
+        for _ in range(min(minute - self._minute, len(self._rows))):
+            self._rows.append([0] * _WIDTH)
+        self._minute = max(minute, self._minute)
 
 
 def tally_among(observers: Iterable[object]) -> Tally | None:
