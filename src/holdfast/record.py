@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 #: The compare-and-set token of a record, chosen by the store and opaque to everyone else. A version is
@@ -51,3 +51,20 @@ class Page:
 
     items: tuple[tuple[str, Record], ...]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a store found out about the place where it keeps records.
+
+    Attributes:
+        name: What was looked at, in a word or two, such as ``"eviction"``.
+        found: What was found, in a sentence.
+        fix: What to change, as exactly as can be told. Default: empty, nothing.
+        ok: Whether it is as it should be; None where that could not be found out, or is for people to decide.
+    """
+
+    name: str
+    found: str
+    fix: str = ""
+    ok: bool | None = field(kw_only=True)

@@ -31,15 +31,17 @@ The laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 
 __all__ = [
     "Closes",
     "Confirms",
     "Conflict",
+    "Examines",
+    "Finding",
     "Gone",
     "Indexes",
     "Iterates",
@@ -151,6 +153,18 @@ class Pings(Protocol):
 
         Raises:
             StoreUnavailable: It does not.
+        """
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """A store that can look at how the place where it keeps records is set up."""
+
+    def examine(self) -> Sequence[Finding]:
+        """Return what was found, one `Finding` for each thing looked at. Writes nothing that another call would not.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
         """
 
 

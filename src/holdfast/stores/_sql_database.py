@@ -7,13 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.stores._sql_engines import engine_beside
 from holdfast.stores._sql_table import see_to
+
+T = TypeVar("T")
 
 # PostgreSQL and SQLite keep a little more in a row. MySQL and MariaDB end at the size of a statement.
 _MAX_BYTES = 1_000_000_000
@@ -68,6 +70,14 @@ class Database:
                 return False
             raise
         return True
+
+    def ask(self, question: Callable[[sa.Connection], T]) -> T:
+        """Return what *question* returns, given a connection."""
+        try:
+            with self._ready().connect() as connection:
+                return question(connection)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connections that are not in use."""

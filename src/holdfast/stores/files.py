@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._disk import Home, faults_of, make_folder, path_from_url, write_file
+from holdfast.stores._findings import about_modes
 from holdfast.stores._locks import locked
 
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -31,6 +33,8 @@ _EXPIRY = struct.Struct(">qI")
 _EXPIRY_AT = 16
 _MAGIC = b"HFR1"
 _NO_OWNER = -1
+# How many files are looked at when the store is examined.
+_SAMPLE = 20
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # What opening says of a symbolic link, and of a socket.
@@ -150,6 +154,11 @@ class FileStore:
     def ping(self) -> None:
         with self._holding_shard("00"):
             pass
+
+    def examine(self) -> list[Finding]:
+        with faults_of(self.path):
+            self._prepare()
+            return [about_modes(self.path, map(self._path, itertools.islice(self._keys(""), _SAMPLE)))]
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

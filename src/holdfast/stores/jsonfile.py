@@ -13,8 +13,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._disk import Home, faults_of, path_from_url, write_file
+from holdfast.stores._findings import about_modes
 from holdfast.stores._locks import locked
 
 Entries: TypeAlias = dict[str, dict[str, Any]]
@@ -139,6 +140,10 @@ class JSONFileStore:
 
     def ping(self) -> None:
         self._read()
+
+    def examine(self) -> list[Finding]:
+        self._read()
+        return [about_modes(None, [self.path])]
 
     def _live(self, entries: Entries, key: str) -> Record | None:
         entry = entries.get(key)

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Record, Version
 from holdfast.stores._memcached_clients import OwnConnections, cells_of
 
 _HEAD = struct.Struct(">BQqI8s")
@@ -138,6 +138,11 @@ class MemcachedStore:
     def ping(self) -> None:
         """Return if every server answers; raise `StoreUnavailable` if one does not."""
         self._ask("ping")
+
+    def examine(self) -> list[Finding]:
+        """Return what is so of every memcached."""
+        lost = "a full server drops the least recently used sessions, and a restart all of them"
+        return [Finding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)]
 
     def close(self) -> None:
         self._cells.close()

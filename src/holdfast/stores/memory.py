@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 
 
 class MemoryStore:
@@ -116,6 +116,15 @@ class MemoryStore:
 
     def ping(self) -> None:
         """Return: memory always answers."""
+
+    def examine(self) -> list[Finding]:
+        """Return what is so of every memory."""
+        alone = "each process has sessions of its own, and they end with it"
+        return [
+            Finding(
+                "durability", alone, 'SESSION_STORE = "sqlite:///sessions.db", unless there is one process', ok=None
+            )
+        ]
 
     def close(self) -> None:
         """Return: nothing was opened. The records stay as long as the store does."""

@@ -28,7 +28,8 @@ from pymongo.write_concern import WriteConcern
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.stores._findings import about_clock, about_indexes
 
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
@@ -159,6 +160,12 @@ class MongoDBStore:
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))
 
+    def examine(self) -> list[Finding]:
+        self.ping()  # the first operation makes the indexes
+        if self._indexing is not None:
+            self._indexing.join(self._timeout)
+        return self._run(lambda sessions: _findings(sessions, self._clock))
+
     def close(self) -> None:
         if self._indexing is not None:
             self._indexing.join(self._timeout)
@@ -219,6 +226,22 @@ class MongoDBStore:
             )
         else:
             self._index_at = float("inf")
+
+
+def _findings(sessions: Collection, clock: Clock) -> list[Finding]:
+    indexes = {next(iter(index["key"])): index for index in sessions.list_indexes()}
+    expiring = "expireAfterSeconds" in indexes.get("expires_at", {})
+    missing = [name for name in ("owner", "expires_at") if name not in indexes]
+    hello = sessions.database.command("hello", codec_options=sessions.codec_options)
+    concern = sessions.write_concern.document.get("w")
+    make = f"db.{sessions.name}.createIndex({{expires_at: 1}}, {{expireAfterSeconds: {_MARGIN}}})"
+    expiry = Finding("expiry", f"there is {'a' if expiring else 'no'} TTL index", "" if expiring else make, ok=expiring)
+    return [
+        about_indexes(missing, "let the application's user create indexes: the role readWrite"),
+        expiry,
+        Finding("durability", f"write concern {concern!r}", ok=concern == "majority"),
+        about_clock(int(hello["localTime"]), clock()),
+    ]
 
 
 def store_on(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 
-from holdfast.record import Conflict, Gone, Page, Record, Version
-from holdfast.store import Closes, Confirms, Indexes, Iterates, Pings, Purges, Store
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Purges, Store
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
@@ -101,6 +102,14 @@ class PairStore:
         for store in (self._new, self._old):
             if isinstance(store, Pings):
                 store.ping()
+
+    def examine(self) -> list[Finding]:
+        return [
+            replace(finding, name=f"{finding.name}, {which} store")
+            for which, store in (("new", self._new), ("old", self._old))
+            if isinstance(store, Examines)
+            for finding in store.examine()
+        ]
 
     def close(self) -> None:
         with contextlib.ExitStack() as stack:

@@ -6,6 +6,7 @@ Any client with redis-py's methods will do. What a value holds and how the index
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url, number, seconds
 from holdfast.stores._redis_scripts import (
@@ -29,6 +30,7 @@ from holdfast.stores._redis_scripts import (
     owner_field,
     record_in,
 )
+from holdfast.stores._redis_server import SAMPLE, about_expiry, about_server, worst_of
 
 
 class RedisClusterStore:
@@ -172,6 +174,15 @@ class RedisClusterStore:
         """Return if every primary answers; raise `StoreUnavailable` if one does not."""
         for node in self._nodes().values():
             self._call("ping", **node)
+
+    def examine(self) -> list[Finding]:
+        """Return what the primaries say about eviction, durability, expiry and their clocks: the worst of each."""
+        found: list[Finding] = []
+        for node in self._nodes().values():
+            found += about_server(functools.partial(self._call, **node), self._clock)
+            _, names = self._scan(node, 0, SAMPLE)
+            found.append(about_expiry(self._call("pttl", name) for name in names))
+        return worst_of(found)
 
     def close(self) -> None:
         """Close the connections, if the store made them."""

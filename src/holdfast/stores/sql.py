@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._sql_database import Database
 from holdfast.stores._sql_engines import database_url, engine_at, refuse_asynchronous
+from holdfast.stores._sql_examination import examined
 from holdfast.stores._sql_table import sessions_table, statements_for
 
 __all__ = ["SQLStore", "sessions_table", "store_on"]
@@ -169,6 +170,9 @@ class SQLStore:
 
     def ping(self) -> None:
         self._database.rows(sa.select(1))
+
+    def examine(self) -> list[Finding]:
+        return self._database.ask(lambda connection: examined(self._table, connection, self._clock))
 
     def close(self) -> None:
         self._database.close()

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._connections import Connections
 from holdfast.stores._disk import path_from_url
+from holdfast.stores._findings import about_indexes, about_modes
 
 T = TypeVar("T")
 
@@ -143,6 +144,12 @@ class SQLiteStore:
 
     def ping(self) -> None:
         self._run(_one, "SELECT 1 FROM sessions", ())
+
+    def examine(self) -> list[Finding]:
+        names = {row[1] for row in self._run(_all, "PRAGMA index_list (sessions)", ())}
+        missing = [column for column in ("owner", "purge_at") if f"sessions_{column}" not in names]
+        files = [self.path.with_name(f"{self.path.name}{ending}") for ending in ("", "-wal", "-shm")]
+        return [about_indexes(missing, "restart the application: it makes them"), about_modes(None, files)]
 
     def close(self) -> None:
         self._connections.close()

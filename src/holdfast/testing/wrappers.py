@@ -31,7 +31,7 @@ else:
     _StoreMethods = object
 
 #: Every method that a store or one of its capabilities has.
-OPERATIONS = ("load", "create", "replace", "touch", "delete", "move", "keys_of", "scan", "purge", "ping", "close")
+OPERATIONS = tuple("load create replace touch delete move keys_of scan purge ping examine close".split())
 
 
 class StoreWrapper(_StoreMethods):

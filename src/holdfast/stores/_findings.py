@@ -1,0 +1,54 @@
+"""What several stores look at when they are examined."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from holdfast.record import Finding
+
+# Two machines whose clocks are kept by NTP are closer than this, in milliseconds.
+_TOLERATED = 5000
+
+
+def about_clock(theirs: int, ours: int) -> Finding:
+    """Compare two clocks, in milliseconds since the epoch."""
+    seconds = (theirs - ours) / 1000
+    if abs(theirs - ours) <= _TOLERATED:
+        return Finding("clock", f"the server's clock differs by {abs(seconds):.1f} s", ok=True)
+    direction = "ahead of" if seconds > 0 else "behind"
+    return Finding(
+        "clock",
+        f"the server's clock is {abs(seconds):.0f} s {direction} this machine's",
+        "set both clocks by NTP: timedatectl set-ntp true",
+        ok=False,
+    )
+
+
+def about_modes(folder: Path | None, files: Iterable[Path]) -> Finding:
+    """Tell whether *folder*, and those of *files* that are there, are for the owner alone."""
+    open_to_others = []
+    for path, mode in [(folder, 0o700), *((file, 0o600) for file in files)]:
+        found = _mode_of(path)
+        if found is not None and found & 0o077:
+            open_to_others.append((path, found, mode))
+    if not open_to_others:
+        return Finding("permissions", "no other user of the machine can read the sessions", ok=True)
+    path, found, mode = open_to_others[0]
+    return Finding("permissions", f"{path} has the mode {found:04o}", f"chmod {mode:o} {path}", ok=False)
+
+
+def about_indexes(missing: Iterable[str], fix: str) -> Finding:
+    """Tell whether the indexes that a search needs are there, given the columns of those that are *missing*."""
+    columns = " and ".join(missing)
+    if not columns:
+        return Finding("indexes", "by owner and by expiry", ok=True)
+    return Finding("indexes", f"there is none on {columns}", fix, ok=False)
+
+
+def _mode_of(path: Path | None) -> int | None:
+    try:
+        return None if path is None else stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
