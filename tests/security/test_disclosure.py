@@ -1,0 +1,354 @@
+"""Tokens are in the cookie and nowhere else: not in a store, a log, an answer, a list of sessions or an address."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import logging
+import re
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import redirect, request, url_for
+from security.rows import advisory, requirement
+from support.dumps import dump
+from support.lives import EVENTFUL, Lives
+from support.servers import Server
+from support.web import Web, cookies_set
+
+from holdfast import events
+from holdfast.errors import StoreUnavailable
+from holdfast.flask import session
+from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flows import SessionInfo, rotating
+from holdfast.flows.context import Context
+from holdfast.manager import Manager
+from holdfast.tokens import Keys
+
+WebOn = Callable[..., Web]
+CANARY = "canary-b2a7c1"
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is stored under the token itself."""
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+
+
+def keys_begin_with_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is the token with something added, instead of a hash."""
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: f"{self.namespace}{token}")
+
+
+def an_alias_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a renewal leaves under the old key holds the new token as it is."""
+    monkeypatch.setattr(rotating, "seal_successor", lambda old, new: base64.urlsafe_b64decode(new + "="))
+
+
+def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record holds the token that opens it, for convenience."""
+    seal = Context.seal
+
+    def careless(self: Context, envelope: Any, **named: Any) -> bytes:
+        return seal(self, dataclasses.replace(envelope, meta={"token": named["token"]}), **named)
+
+    monkeypatch.setattr(Context, "seal", careless)
+
+
+def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lookup is logged with the token."""
+    look_up = Manager.open
+
+    def talkative(self: Manager, token: str | None) -> Any:
+        logging.getLogger("holdfast").debug("looking up %s", token)
+        return look_up(self, token)
+
+    monkeypatch.setattr(Manager, "open", talkative)
+
+
+def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that was to help with debugging prints each token to the console."""
+    look_up = Manager.open
+
+    def talkative(self: Manager, token: str | None) -> Any:
+        print("opening", token)  # noqa: T201
+        return look_up(self, token)
+
+    monkeypatch.setattr(Manager, "open", talkative)
+
+
+def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of an outage names what was looked for."""
+    look_up = Manager.open
+
+    def talkative(self: Manager, token: str | None) -> Any:
+        try:
+            return look_up(self, token)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"the session {token} could not be loaded") from error
+
+    monkeypatch.setattr(Manager, "open", talkative)
+
+
+def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal of a rotation tells the new token in place of the handle."""
+    moved = rotating._moved
+
+    def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
+        context.emit(events.rotated, handle=to.token, previous=loaded.key)
+        return moved(context, session, loaded, to)
+
+    monkeypatch.setattr(rotating, "_moved", telling)
+
+
+def a_header_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses carry the token in a header of its own, for scripts."""
+    save = HoldfastInterface.save_session
+
+    def talkative(self: HoldfastInterface, app: Any, session: Any, response: Any) -> None:
+        save(self, app, session, response)
+        if session.loaded:
+            response.headers["X-Session"] = session.loaded.token
+
+    monkeypatch.setattr(HoldfastInterface, "save_session", talkative)
+
+
+def tokens_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is taken from the address, a form or a header where the cookie is missing."""
+    read = Cookies.read
+
+    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
+        sent = request.values.get("session") or request.headers.get("X-Session") or (request.view_args or {}).get("id")
+        return Presented(sent) if sent else read(self, app, request)
+
+    monkeypatch.setattr(Cookies, "read", lenient)
+
+
+def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of sessions shows what is stored of each."""
+    of = Manager.of
+
+    def talkative(self: Manager, user_id: object) -> list[SessionInfo]:
+        return [
+            dataclasses.replace(info, meta={"data": repr(self.store.load(info.handle))}) for info in of(self, user_id)
+        ]
+
+    monkeypatch.setattr(Manager, "of", talkative)
+
+
+def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told of ids that are not known."""
+    reject = Context.reject
+
+    def quiet(self: Context, reason: events.RejectReason, *args: Any, **named: Any) -> None:
+        if reason != "unknown_id":
+            reject(self, reason, *args, **named)
+
+    monkeypatch.setattr(Context, "reject", quiet)
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+@advisory(
+    "CVE-2019-16782",
+    "CVE-2019-25025",
+    product="rack, activerecord-session_store",
+    cause="Records were looked up by the id itself, so that the time of a lookup told how much of a guess was right.",
+    mutants=[keys_are_tokens, keys_begin_with_tokens],
+)
+@advisory(
+    "CVE-2020-26228",
+    "CVE-2021-21339",
+    "CVE-2026-53603",
+    product="TYPO3, nebula-mesh",
+    cause="Ids were stored in clear text, so that whoever could read the store could use every session.",
+    mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
+)
+@requirement(
+    "OWASP protection of the repository",
+    says="A copy of the store holds no usable id.",
+    mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
+)
+def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
+    """After all that can happen to sessions, no token that was handed out is in any store, in any spelling."""
+    web = web_on(place, **EVENTFUL)
+    lives = Lives(web, CANARY)
+    lives.lead()
+    stolen = dump(web, place)
+    assert not list(lives.leaks_in(stolen))
+    assert len(lives.issued) >= 6
+    assert web.see(lambda: session.handle).encode() in stolen, "this is not the store"
+    assert CANARY.encode() in stolen, "this is not the store"
+
+
+@advisory(
+    "CVE-2019-16782",
+    product="rack",
+    cause="Records were looked up by the id itself.",
+    mutants=[keys_begin_with_tokens],
+)
+@pytest.mark.kinds("redis")
+def test_what_redis_is_told_holds_no_token(place: str, redis_server: Server, web_on: WebOn) -> None:
+    """All that is said to a Redis server names records by 64 hex digits, and holds no token."""
+    with socket.create_connection(redis_server.address, timeout=5) as monitor:
+        monitor.sendall(b"MONITOR\r\n")
+        assert monitor.recv(5) == b"+OK\r\n"
+        web = web_on(place, **EVENTFUL)
+        lives = Lives(web, CANARY)
+        lives.lead()
+        said = _until(monitor, _mark(redis_server))
+    assert not list(lives.leaks_in(said))
+    prefix = re.escape(place.partition("?prefix=")[2].encode())
+    names = re.findall(rb'"' + prefix + rb'([^"]*)"', said)
+    assert len(names) > 20
+    assert all(re.fullmatch(rb"(owner:)?[0-9a-f]{64}", name) for name in names)
+
+
+def _mark(server: Server) -> bytes:
+    mark = f"the-end-{time.monotonic_ns()}".encode()
+    with socket.create_connection(server.address, timeout=5) as connection:
+        connection.sendall(b"ECHO " + mark + b"\r\n")
+        connection.recv(100)
+    return mark
+
+
+def _until(connection: socket.socket, mark: bytes) -> bytes:
+    said = b""
+    while mark not in said:
+        said += connection.recv(65536)
+    return said
+
+
+#: What logs by itself at DEBUG, with what it sends, where the store uses it.
+_TALKATIVE = {"mongodb": "pymongo.command", "mariadb": "sqlalchemy.engine", "postgresql": "sqlalchemy.engine"}
+
+
+@advisory(
+    "CVE-2023-20866",
+    product="Spring Session 3.0.0",
+    cause="Session ids were written to the standard output.",
+    mutants=[logs_the_token, prints_the_token, an_outage_names_the_token, signals_carry_tokens],
+)
+@requirement(
+    "ASVS 16.2.5",
+    "ASVS 4.0 7.1.1",
+    "ASVS 3.3.4",
+    says="No log, and nothing but the cookie, holds a token.",
+    mutants=[
+        logs_the_token,
+        prints_the_token,
+        an_outage_names_the_token,
+        signals_carry_tokens,
+        a_header_with_the_token,
+    ],
+)
+def test_no_log_and_no_answer_holds_a_token(
+    place: str,
+    web_on: WebOn,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """With every library's logs at DEBUG, neither they nor the console, signals, bodies and headers hold a token."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "sqlalchemy.engine")
+    web = web_on(place, **EVENTFUL)
+    lives = Lives(web, CANARY)
+    lives.lead()
+    kind = place.partition("+")[0].partition(":")[0]
+    if kind in _TALKATIVE:
+        assert any(record.name.startswith(_TALKATIVE[kind]) for record in caplog.records), "nothing was logged"
+    logged = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    told = repr([details for _, details in web.take_heard()])
+    for text in (caplog.text, logged, *capfd.readouterr(), told, *lives.bodies):
+        assert not list(lives.leaks_in(text.encode()))
+    assert CANARY not in told
+
+
+@advisory(
+    "CVE-2020-5224",
+    product="django-user-sessions",
+    cause="The page that lists a user's sessions named each by the key that opens it.",
+    mutants=[keys_are_tokens],
+)
+@advisory(
+    "CVE-2026-39381",
+    product="Parse Server",
+    cause="The list of sessions gave out fields that were meant for the server alone.",
+    mutants=[lists_the_data],
+)
+@pytest.mark.kinds("memory", "sqlite", "redis")
+def test_a_list_of_sessions_shows_what_may_be_shown(place: str, web_on: WebOn) -> None:
+    """Of a session one is shown its handle, owner, times and device: no data, and nothing that works as a cookie."""
+    web = web_on(place)
+    web.do(lambda: session.bind("ada"))
+    web.put(note=CANARY)
+    [listed] = web.sessions.of("ada")
+    shown = dataclasses.asdict(listed)
+    assert CANARY not in repr(shown)
+    assert not {"payload", "data", "token", "version", "sealed"} & shown.keys()
+    for value in [text for text in map(str, shown.values()) if text]:
+        for cookie in {value, value[:43], f"session:{value}"}:
+            assert web.data(web.with_token(cookie)) == {}, "what is listed opens the session"
+    assert listed == web.sessions.get(listed.handle)
+
+
+@advisory(
+    "CVE-2020-7932",
+    product="OMERO.web",
+    cause="The session key was part of an address.",
+    mutants=[tokens_from_anywhere],
+)
+@requirement(
+    "ASVS 14.2.1",
+    "ASVS 4.0 3.1.1",
+    "OWASP used vs. accepted",
+    says="A token is taken from the cookie alone.",
+    mutants=[tokens_from_anywhere],
+)
+@pytest.mark.kinds("memory")
+def test_a_token_counts_in_the_cookie_alone(place: str, web_on: WebOn) -> None:
+    """In the query, the path, a form or a header a token opens nothing, and no address that is built holds one."""
+    web = web_on(place)
+    web.app.add_url_rule("/by/<id>", "by", lambda id: str(dict(session)))  # noqa: A006
+    web.app.add_url_rule("/away", "away", lambda: (session.update(b=2), redirect(url_for("by", id="x")))[1])
+    web.put(a=1)
+    token = web.token() or ""
+    stranger = web.app.test_client()
+    asked = [
+        stranger.get(f"/by/x?session={token}"),
+        stranger.get(f"/by/{token}"),
+        stranger.get(f"/by/x;session={token}"),
+        stranger.get("/by/x", headers={"X-Session": token, "Authorization": f"Bearer {token}"}),
+        stranger.get("/by/x", data={"session": token}),
+    ]
+    assert [answer.text for answer in asked] == ["{}"] * 5
+    assert web.see(lambda: dict(session), web.app.test_client()) == {}
+    assert web.browser.get("/away").headers["Location"] == "/by/x"
+    assert web.see(lambda: request.full_path + url_for("by", id="x")).count(token) == 0
+
+
+@advisory(
+    "CVE-2024-52801",
+    product="SFTPGo",
+    cause="The cookies of its sessions could be found by trying, and nobody would notice.",
+    mutants=[guesses_pass_unnoticed],
+)
+@pytest.mark.kinds("memory")
+def test_guesses_are_told_of(place: str, web_on: WebOn) -> None:
+    """Each of 100 guessed tokens opens nothing, writes nothing, and is told of by a signal."""
+    web = web_on(place)
+    web.put(a=1)
+    web.take_heard()
+    for number in range(100):
+        response = web.do(lambda: str(dict(session)), web.with_token(f"{number:042}A"))
+        assert response.text == "{}"
+        assert not cookies_set(response)
+    assert web.reasons() == ["unknown_id"] * 100
+    assert web.records() == 1
