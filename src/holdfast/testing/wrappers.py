@@ -31,7 +31,20 @@ else:
     _StoreMethods = object
 
 #: Every method that a store or one of its capabilities has.
-OPERATIONS = tuple("load create replace touch delete move keys_of scan purge ping examine close".split())
+OPERATIONS = (
+    "load",
+    "create",
+    "replace",
+    "touch",
+    "delete",
+    "move",
+    "keys_of",
+    "scan",
+    "purge",
+    "ping",
+    "examine",
+    "close",
+)
 
 
 class StoreWrapper(_StoreMethods):
