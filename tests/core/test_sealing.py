@@ -148,7 +148,7 @@ def test_another_way_of_sealing_is_read_until_the_window_closes(how: How, before
     data = source.seal(envelope(), token=TOKEN, **HERE)
     migrating = Sealer(how, [NEW], migrate_until=clock() + 1000, clock=clock)
     assert migrating.open(decode(data), token=TOKEN, **HERE) == envelope()  # type: ignore[arg-type]
-    clock.advance(1000)
+    clock.advance_ms(1000)
     for sealer in (migrating, Sealer(how, [NEW])):
         if before == how:
             assert opens(sealer, data) == envelope()

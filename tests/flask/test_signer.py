@@ -145,5 +145,5 @@ def test_a_signer_needs_a_key() -> None:
     app.config.update(SESSION_STORE=MemoryStore(), SESSION_USE_SIGNER=True, PROPAGATE_EXCEPTIONS=True)
     Session(app)
     app.add_url_rule("/", view_func=lambda: str(session.setdefault("a", 1)))
-    with pytest.raises(ConfigurationError, match="SESSION_USE_SIGNER is on but SECRET_KEY is not set"):
+    with pytest.raises(ConfigurationError, match="SESSION_USE_SIGNER=True needs SECRET_KEY, which is not set"):
         app.test_client().get("/")

@@ -31,25 +31,34 @@ Action = Callable[[], Any]
 class Web:
     """One application with one browser.
 
+    *observer* is told what happens, if there is one.
+
     Attributes:
         app: The application. Its exceptions reach the test, unless ``PROPAGATE_EXCEPTIONS`` is False.
         browser: A client that keeps cookies.
         clock: The time.
         memory: Where the records are, unless *inner* makes another store, which is given the clock.
         failing: Around it, a store that fails when told to.
-        store: Around that, one that counts the calls: what the application is given.
+        store: Around that, one that counts the calls: what the application is given as *setting*.
         heard: The signals sent, each with its name and details.
     """
 
-    def __init__(self, inner: Callable[[FakeClock], Any] | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        inner: Callable[[FakeClock], Any] | None = None,
+        *,
+        setting: str = "SESSION_STORE",
+        observer: Any = None,
+        **config: Any,
+    ) -> None:
         self.clock = FakeClock()
         self.memory: Any = inner(self.clock) if inner else MemoryStore(clock=self.clock)
         self.failing = FailingStore(self.memory)
         self.store = CountingStore(self.failing)
         self.app = Flask("shop", static_folder=None)
-        self.app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, SESSION_STORE=self.store)
+        self.app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, **{setting: self.store})
         self.app.config.update(config)
-        self.sessions = Session(self.app, clock=self.clock)
+        self.sessions = Session(self.app, clock=self.clock, observer=observer)
         self.app.add_url_rule("/do/<int:number>", view_func=self._view, methods=["GET", "POST"])
         self.browser = self.app.test_client()
         self.heard: list[tuple[str, dict[str, Any]]] = []

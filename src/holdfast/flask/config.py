@@ -23,6 +23,7 @@ _BY_DEFAULT = Policy()
 #: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
 DEFAULTS: dict[str, Any] = {
     "SESSION_STORE": None,
+    "SESSION_REVOCATION_STORE": None,
     "SESSION_PROFILE": None,
     "SESSION_PROFILE_EXCEPT": (),
     "SESSION_KEY_PREFIX": "session:",
@@ -37,6 +38,10 @@ DEFAULTS: dict[str, Any] = {
     "SESSION_SERIALIZATION_FORMAT": "msgpack",
     "SESSION_OWNER_KEY": None,
     "SESSION_USE_SIGNER": False,
+    "SESSION_KEEP_DEVICE": True,
+    "SESSION_KEEP_ADDRESS": False,
+    "SESSION_MAX_PER_USER": _BY_DEFAULT.max_per_user,
+    "SESSION_ON_MAX_PER_USER": _BY_DEFAULT.on_max_per_user,
     "SESSION_SEAL": None,
     "SESSION_SEAL_KEYS": None,
     "SESSION_SEAL_MIGRATE_UNTIL": None,
@@ -65,9 +70,18 @@ _SPANS = {
     "SESSION_RENEWAL_INTERVAL": "renewal",
     "SESSION_ROTATION_GRACE": "grace",
 }
+#: The settings that are True or False.
+_SWITCHES = (
+    "SESSION_KEEP_ADDRESS",
+    "SESSION_KEEP_DEVICE",
+    "SESSION_PERMANENT",
+    "SESSION_SAVE_ON_ERROR",
+    "SESSION_USE_SIGNER",
+)
 _CHOICES = {
     "SESSION_ON_CONFLICT": ("on_conflict", ("merge", "error")),
     "SESSION_ON_STORE_ERROR": ("on_store_error", ("raise", "anonymous")),
+    "SESSION_ON_MAX_PER_USER": ("on_max_per_user", ("evict-oldest", "refuse")),
 }
 
 
@@ -82,7 +96,7 @@ def complete(app: Flask) -> None:
     for name, value in {**DEFAULTS, **flask_session.defaults(app.config)}.items():
         if app.config.get(name) is None:
             app.config[name] = value
-    for name in ("SESSION_PERMANENT", "SESSION_SAVE_ON_ERROR", "SESSION_USE_SIGNER"):
+    for name in _SWITCHES:
         if not isinstance(app.config[name], bool):
             raise ConfigurationError(f"{name} is {app.config[name]!r}: it must be True or False")
     if not isinstance(app.config["SESSION_KEY_PREFIX"], str):
@@ -108,7 +122,7 @@ def configured_codec(app: Flask) -> Codec:
 
 def policy_reader(app: Flask) -> Callable[[], Policy]:
     """Return a function that returns the policy by the settings of the moment, as Flask reads its own."""
-    names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES")
+    names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES", "SESSION_MAX_PER_USER")
     fetch = operator.itemgetter(*names)
     config = app.config
     seen: tuple[Any, ...] = ()
@@ -134,7 +148,10 @@ def _policy(config: dict[str, Any]) -> Policy:
     size = config["SESSION_MAX_BYTES"]
     if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
         raise ConfigurationError(f"SESSION_MAX_BYTES is {size!r}: it must be a number of bytes greater than 0")
-    return Policy(permanent=config["SESSION_PERMANENT"], max_bytes=size, **values)
+    limit = config["SESSION_MAX_PER_USER"]
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0):
+        raise ConfigurationError(f"SESSION_MAX_PER_USER is {limit!r}: it must be a number greater than 0, or None")
+    return Policy(permanent=config["SESSION_PERMANENT"], max_bytes=size, max_per_user=limit, **values)
 
 
 def _milliseconds(name: str, value: Any) -> Any:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from typing import TYPE_CHECKING
-from weakref import WeakSet, ref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from flask import Flask, Response, current_app, has_app_context, has_request_context, session
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, SessionConflict, StoreUnavailable
+from holdfast.errors import ConfigurationError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.commands import sessions as commands
-from holdfast.flask.config import complete, configured_codec, policy_reader
+from holdfast.flask.config import complete
+from holdfast.flask.freshness import not_fresh
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.sealers import build_sealer
+from holdfast.flask.managers import build_manager
 from holdfast.flask.session import FlaskSession
-from holdfast.flask.stores import build_store
 from holdfast.manager import Manager
 from holdfast.observing import gather
-from holdfast.tokens import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.flows import SessionInfo
+    from holdfast.flows import SessionInfo, SessionPage
     from holdfast.observing import Observer, Observers
-    from holdfast.store import Store
-
-_logger = logging.getLogger("holdfast")
+    from holdfast.session import ServerSession
 
 #: What ``Retry-After`` says when the store is down, in seconds.
 _RETRY_AFTER = 5
@@ -74,31 +70,17 @@ class Session:
 
     def _extend(self, app: Flask) -> None:
         complete(app)
-        store = build_store(app, self._clock)
         app.extensions["holdfast"] = self
         self._apps.add(app)
         app.cli.add_command(commands)
-        if store is None:
-            if self._observers is not None:
-                warnings.warn("an observer has no effect: the sessions live in the cookie", stacklevel=3)
+        manager = build_manager(app, self._clock, self._observers)
+        if manager is None:
             return
-        manager = Manager(
-            store,
-            policy=policy_reader(app),
-            keys=Keys(app.config["SESSION_KEY_PREFIX"], owner_secret=app.config["SESSION_OWNER_KEY"]),
-            codec=configured_codec(app),
-            clock=self._clock,
-            sealer=build_sealer(app, self._clock),
-            observer=self._observers,
-            sender=ref(app),  # an application is freed as soon as nobody holds it, as without an extension
-        )
-        if not manager.context.indexes:
-            _tell_of_no_index(app, store)
         interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
         if app.config["SESSION_USE_SIGNER"] and app.config.get("SECRET_KEY"):
             interface.cookies.check_keys(app)
         app.session_interface = interface
-        for error, handler in ((StoreUnavailable, _unavailable), (SessionConflict, _conflict)):
+        for error, handler in _ANSWERS.items():
             if error not in app.error_handler_spec[None][None]:
                 app.register_error_handler(error, handler)
 
@@ -109,14 +91,19 @@ class Session:
         Raises:
             ConfigurationError: The application keeps its sessions in Flask's signed cookie, or there is none.
         """
+        return self._interface(self._app()).manager
+
+    def _app(self) -> Flask:
         if has_app_context():
-            app = current_app
-        elif len(self._apps) == 1:
+            return current_app
+        if len(self._apps) == 1:
             (app,) = self._apps
-        else:
-            raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
+            return app
+        raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
+
+    def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
-            return app.session_interface.manager
+            return app.session_interface
         if "holdfast" in app.extensions:
             raise ConfigurationError(
                 "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
@@ -124,12 +111,31 @@ class Session:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
 
     def of(self, user_id: object) -> list[SessionInfo]:
-        """Return the live sessions that are bound to *user_id*, the last used first."""
-        return self.manager.of(user_id)
+        """Return the live sessions that are bound to *user_id*, the last used first.
+
+        In a request, the request's own session is marked as `current`; so it is in the other methods.
+        """
+        return self.manager.of(user_id, current=_current())
 
     def get(self, handle: str) -> SessionInfo | None:
         """Return what may be shown of the live session with *handle*, or None."""
-        return self.manager.get(handle)
+        return self.manager.get(handle, current=_current())
+
+    def scan(self, after: str | None = None, limit: int = 100) -> SessionPage:
+        """Return about *limit* of all live sessions, in ``items``, and in ``after`` where to go on, None at the end.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over, as memcached.
+        """
+        return self.manager.scan(after, limit=limit, current=_current())
+
+    def count(self) -> int:
+        """Return how many live sessions there are. Every record is read: on a large store this is for reports.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over, as memcached.
+        """
+        return self.manager.count()
 
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none."""
@@ -146,16 +152,39 @@ class Session:
             session.started_at = manager.clock() + 1  # what logs in now begins after what was just ended
         return ended
 
+    def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
+        """End every session of every user that was stored before now. Returns how many were ended.
+
+        *progress* is told now and then how many were ended so far. See `holdfast.manager.Manager.revoke_everyone`.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over, as memcached.
+        """
+        return self.manager.revoke_everyone(progress=progress)
+
+    def still_valid(self, token_or_session: str | ServerSession) -> bool:
+        """Tell whether a session still lives and is its user's, for handlers that outlast a request.
+
+        Takes a session, or the value of a session cookie. Nothing is written or touched. See ``docs/long-lived.md``.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
+        if not isinstance(token_or_session, str):
+            return self.manager.still_valid(token_or_session)
+        app = self._app()
+        interface = self._interface(app)
+        token = interface.cookies.token_in(app, token_or_session)
+        return token is not None and interface.manager.still_valid(token)
+
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""
         return self.manager.purge()
 
 
-def _tell_of_no_index(app: Flask, store: Store) -> None:
-    kind = type(store).__name__
-    _logger.info("%s keeps no index by owner: a user's sessions can be neither listed nor ended together", kind)
-    if app.config["SESSION_OWNER_KEY"] is not None:
-        warnings.warn(f"SESSION_OWNER_KEY is set, but {kind} keeps no index by owner: it has no effect", stacklevel=5)
+def _current() -> str | None:
+    """Return the handle of the running request's session, which is looked up for that, or None."""
+    return session.handle if has_request_context() and isinstance(session, FlaskSession) else None
 
 
 def _unavailable(error: StoreUnavailable) -> Response:
@@ -168,3 +197,16 @@ def _unavailable(error: StoreUnavailable) -> Response:
 
 def _conflict(_: SessionConflict) -> Response:
     return Response("Another request came first. Please try again.\n", 409, mimetype="text/plain")
+
+
+def _too_many(_: TooManySessions) -> Response:
+    return Response("You are signed in too often. Sign out somewhere else first.\n", 409, mimetype="text/plain")
+
+
+#: What is answered to an error unless the application has an answer of its own.
+_ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
+    StoreUnavailable: _unavailable,
+    SessionConflict: _conflict,
+    TooManySessions: _too_many,
+    NotFresh: not_fresh,
+}

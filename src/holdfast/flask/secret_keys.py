@@ -95,22 +95,22 @@ def weakness_of(key: str | bytes) -> str | None:
     return None
 
 
-def signing_keys(config: Any) -> list[str | bytes]:
-    """Return the keys to check signatures with, the newest first; it is the one to sign with.
+def signing_keys(config: Any, *, needed_by: str = "SESSION_USE_SIGNER=True") -> list[str | bytes]:
+    """Return ``SECRET_KEY`` and its fallbacks: any may have been used, and the first is the one to use now.
 
     Raises:
         ConfigurationError: There is none, or one is neither text nor bytes.
     """
     newest, others = config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()
     if not newest:
-        raise ConfigurationError("SESSION_USE_SIGNER is on but SECRET_KEY is not set: set it, or turn the signer off")
+        raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: `flask sessions new-key` prints one")
     if isinstance(others, str | bytes) or not all(isinstance(key, str | bytes) for key in (newest, *others)):
         raise ConfigurationError("SECRET_KEY must be text or bytes, and SECRET_KEY_FALLBACKS a list of such keys")
     return [key for key in (newest, *others) if key]
 
 
-def check(app: Flask, keys: list[str | bytes]) -> None:
-    """Refuse signing keys that can be guessed. In debug mode any will do.
+def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures of SESSION_USE_SIGNER") -> None:
+    """Refuse keys that can be guessed, and with them what is *guarded*. In debug mode any will do.
 
     Where Flask-Session's ``SESSION_TYPE`` is used, a program that ran until today must run tomorrow: it is told in the
     log.
@@ -125,7 +125,7 @@ def check(app: Flask, keys: list[str | bytes]) -> None:
         if reason is None:
             continue
         name = f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY"
-        problem = f"{name} can be guessed, and so can the signatures of SESSION_USE_SIGNER: {reason}. {_FIX}"
+        problem = f"{name} can be guessed, and so can {guarded}: {reason}. {_FIX}"
         if app.config.get("SESSION_TYPE") is None:
             raise ConfigurationError(problem)
         _logger.warning("%s", problem)

@@ -28,20 +28,35 @@ def build_store(app: Flask, clock: Clock) -> Store | None:
     if type_ is not None and given is not None:
         raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={type_!r} are both set: remove one of them")
     try:
-        store = _named(app, given, clock) if type_ is None else flask_session.build_store(app, clock)
+        if type_ is None:
+            return store_from(app, "SESSION_STORE", given or _DEFAULT, clock)
+        store = flask_session.build_store(app, clock)
     except ConfigurationError as error:
         if "SESSION_" in str(error):
             raise
-        setting = "SESSION_STORE" if type_ is None else f"SESSION_TYPE={type_!r}"
-        raise ConfigurationError(f"{setting}: {error}") from error
+        raise ConfigurationError(f"SESSION_TYPE={type_!r}: {error}") from error
     if store is not None:
         _refuse_served(app, store)
     return store
 
 
+def store_from(app: Flask, setting: str, given: Any, clock: Clock) -> Store:
+    """Return the store that the value *given* for *setting* names or is.
+
+    Raises:
+        ConfigurationError: It is none, or its files would be served as static ones.
+    """
+    try:
+        store = _named(app, given, clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{setting}: {error}") from error
+    _refuse_served(app, store)
+    return store
+
+
 def _named(app: Flask, given: Any, clock: Clock) -> Store:
-    if given is None or isinstance(given, str):
-        return open_store(given or _DEFAULT, root=app.instance_path, clock=clock)
+    if isinstance(given, str):
+        return open_store(given, root=app.instance_path, clock=clock)
     if has_engines(given):
         return store_on_db(app, given, clock=clock)
     if not isinstance(given, type):
@@ -52,8 +67,7 @@ def _named(app: Flask, given: Any, clock: Clock) -> Store:
             return given  # type: ignore[no-any-return]  # told by its methods
     kind = f"the class {given.__name__}" if isinstance(given, type) else f"of the type {type(given).__name__}"
     raise ConfigurationError(
-        f"SESSION_STORE is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as "
-        "redis.Redis"
+        f"it is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as redis.Redis"
     )
 
 

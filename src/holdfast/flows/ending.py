@@ -28,7 +28,7 @@ def kill(context: Context, key: str, version: Version, owner: str | None) -> Flo
         if not isinstance(answer, Conflict):
             yield Delete(key)
             return key
-        found = yield from _follow(key, answer.current or (yield Load(key)))
+        found = yield from follow(key, answer.current or (yield Load(key)))
         if found is None or found[1].owner != owner:
             return None
         key, version = found[0], found[1].version
@@ -36,7 +36,7 @@ def kill(context: Context, key: str, version: Version, owner: str | None) -> Flo
     return key
 
 
-def _follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
+def follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
     """Return the record under *key*, or the one that its tombstone leads to, with its key."""
     while record is not None:
         try:
@@ -54,7 +54,7 @@ def _follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
 
 def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
     """End the session with *handle*, or the one it was rotated to within the grace period."""
-    found = yield from _follow(handle, (yield Load(handle)))
+    found = yield from follow(handle, (yield Load(handle)))
     if found is None:
         return "absent"
     key, record = found
@@ -83,7 +83,7 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
     rotation of the session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
     """
     keep = yield from _present_key(keep)
-    yield from _cut_off(context, owner, keep)
+    yield from cut_off(context, owner, keep)
     ended = 0
     over: set[str] = set()
     while True:
@@ -104,19 +104,23 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
 
 def _present_key(handle: str | None) -> Flow[str | None]:
     """Return the key that the session with *handle* has now."""
-    found = (yield from _follow(handle, (yield Load(handle)))) if handle is not None else None
+    found = (yield from follow(handle, (yield Load(handle)))) if handle is not None else None
     return found[0] if found is not None else handle
 
 
-def _cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
+def cut_off(context: Context, owner: str, keep: str | None, *, lifetime: int = _CUTOFF_LIFETIME) -> Flow[None]:
+    """End every session of *owner* that began before now, but for *keep*, as far as it asks for the cut-off.
+
+    The cut-off is kept for *lifetime* milliseconds.
+    """
     key = context.keys.cutoff_key(owner)
     while True:
         record = yield Load(key)
-        before = _cutoff(record)
+        before = read_cutoff(record)
         now = context.clock()
         # Another server's clock may be ahead, and what it has ended stays ended.
         data = encode(Cutoff(max(now, before.at) if before else now, keep))
-        expires_at = now + _CUTOFF_LIFETIME
+        expires_at = now + lifetime
         if record is None:
             if (yield Create(key, data, expires_at)) is not None:
                 return
@@ -124,7 +128,8 @@ def _cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
             return
 
 
-def _cutoff(record: Record | None) -> Cutoff | None:
+def read_cutoff(record: Record | None) -> Cutoff | None:
+    """Return the cut-off in *record*, or None where there is none that can be read."""
     try:
         body = decode(record.data) if record is not None else None
     except DecodeError:  # a damaged one says nothing, and must not keep its owner out
@@ -136,5 +141,5 @@ def ended_meanwhile(context: Context, session: ServerSession, owner: str, *keys:
     """Tell whether all of the owner's sessions were ended since the request began that logs in under *keys*."""
     if not context.indexes:
         return False
-    cutoff = _cutoff((yield Load(context.keys.cutoff_key(owner))))
+    cutoff = read_cutoff((yield Load(context.keys.cutoff_key(owner))))
     return cutoff is not None and cutoff.at >= session.started_at and cutoff.keep not in keys

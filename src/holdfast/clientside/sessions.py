@@ -1,0 +1,266 @@
+"""The manager of sessions that live in cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, cast
+
+from holdfast import events
+from holdfast.clientside.cookie import Kept, SealedCookie
+from holdfast.clock import Clock, system_clock
+from holdfast.codec import MSGPACK, Codec
+from holdfast.envelope import Envelope, Fate, Tombstone, decode, encode
+from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
+from holdfast.flows import SessionInfo
+from holdfast.flows.ending import cut_off, read_cutoff
+from holdfast.flows.opening import Refusal
+from holdfast.flows.saving import dropped
+from holdfast.manager import Manager
+from holdfast.observing import Observer, Observers
+from holdfast.operations import Create, Flow, Load
+from holdfast.policy import RETENTION, Policy
+from holdfast.sealing import Keyring
+from holdfast.session import Opened, Outcome, ServerSession, Wishes
+from holdfast.store import Store
+from holdfast.tokens import Keys, new_token
+
+_NOTHING = Outcome("unchanged", "none")
+
+
+class ClientSide(Manager):
+    """Opens and saves the sessions that one application keeps in its cookies.
+
+    Args:
+        keyring: The keys that cookies are encrypted with.
+        name: The cookie's name, which a value is bound to.
+        store: Where revocations are kept, or None: then nothing can be revoked, and a logout ends the session in the
+            browser only.
+        policy, keys, codec, clock, observer, sender: As in `Manager`.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        name: str,
+        store: Store | None = None,
+        policy: Policy | Callable[[], Policy] | None = None,
+        keys: Keys | None = None,
+        codec: Codec = MSGPACK,
+        clock: Clock = system_clock,
+        observer: Observer | Observers | Iterable[Observer] | None = None,
+        sender: object = None,
+    ) -> None:
+        super().__init__(
+            store or cast("Store", _Nowhere()),
+            policy=policy,
+            keys=keys,
+            codec=codec,
+            clock=clock,
+            observer=observer,
+            sender=sender,
+        )
+        self.revokes = store is not None
+        self._cookie = SealedCookie(keyring, name=name, keys=self.keys)
+
+    def open(self, token: str | None) -> Opened:
+        """Return the session that a cookie's value holds; None and anything that is not one hold nothing.
+
+        Raises:
+            StoreUnavailable: Revocations cannot be looked up, and the policy is not to go on without.
+        """
+        if token is None:
+            return Opened()
+        context = self.context
+        try:
+            found = self._run(self._resolve(token))
+        except StoreUnavailable:
+            context.reject("store_unavailable")
+            if context.policy.on_store_error == "anonymous":
+                return Opened(read_only=True)
+            raise
+        if isinstance(found, Refusal):
+            context.reject(found.reason)
+            return Opened(read_only=found.reason == "superseded")
+        kept, data = found
+        return Opened(kept, data, deliver=kept.stale)
+
+    def _resolve(self, value: str) -> Flow[tuple[Kept, dict[Any, Any]] | Refusal]:
+        try:
+            kept = self._cookie.unseal(value)
+        except UnknownKey:
+            return Refusal("unknown_key")
+        except DecodeError:
+            return Refusal("bad_signature")
+        if kept is None:
+            return Refusal("malformed")
+        reason = self.context.policy.verdict(kept.envelope, kept.expires_at, self.clock())
+        reason = reason or (yield from self._revoked(kept))
+        if reason is not None:
+            return Refusal(reason)
+        try:
+            return kept, kept.envelope.codec.loads(kept.envelope.payload)
+        except DecodeError:
+            return Refusal("corrupt")
+
+    def _revoked(self, kept: Kept) -> Flow[events.RejectReason | None]:
+        if not self.revokes:
+            return None
+        record = yield Load(kept.key)
+        if record is not None:
+            body = decode(record.data)
+            replaced = isinstance(body, Tombstone) and body.fate is Fate.SUPERSEDED and body.until > self.clock()
+            return "superseded" if replaced else "unknown_id"
+        if kept.owner is None:
+            return None
+        cutoff = read_cutoff((yield Load(self.keys.cutoff_key(kept.owner))))
+        over = cutoff is not None and cutoff.at >= kept.since and cutoff.keep != kept.key
+        return "unknown_id" if over else None
+
+    def commit(self, session: ServerSession, *, confirm: bool = False) -> Outcome:  # noqa: ARG002  # nothing to look up
+        """Carry out what the request asked of *session*, and make the cookie's new value.
+
+        Raises:
+            EncodeError: A value cannot be kept.
+            RecordTooLarge: No browser would take a cookie that large. The one it has is intact.
+            StoreUnavailable: A revocation could not be stored.
+        """
+        if session.opened is None:
+            return _NOTHING
+        outcome = self._run(self._carry_out(session, session.opened))
+        session.wishes = Wishes()
+        return outcome
+
+    def _carry_out(self, session: ServerSession, opened: Opened) -> Flow[Outcome]:
+        kept = opened.loaded
+        if opened.read_only:
+            return _NOTHING if session.is_empty else dropped(self.context, session)
+        if kept is None:
+            return _NOTHING if session.is_empty else self._create(session)
+        return (yield from self._change(session, cast("Kept", kept)))
+
+    def _change(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+        wishes = session.wishes
+        if session.is_empty:
+            return (yield from self._end(session, kept))
+        policy, now = self.context.policy, self.clock()
+        due = policy.renewal_due(kept.envelope.issued_at, now)
+        if wishes.rotate or wishes.wiped or wishes.rebind or due:
+            return (yield from self._rotate(session, kept))
+        payload = self.context.codec.dumps(session.data)
+        if payload != kept.envelope.payload or kept.stale or policy.touch_due(kept.envelope, kept.expires_at, now):
+            if (yield from self._revoked(kept)) is not None:
+                return dropped(self.context, session)
+            session.opened = Opened(self._issue(session, kept.envelope, kept.id), session.data)
+            return Outcome("saved", "send")
+        return Outcome("unchanged", "keep")
+
+    def _create(self, session: ServerSession) -> Outcome:
+        issued = self._issue(session, None, None)
+        session.opened = Opened(issued, session.data)
+        self.context.emit(events.created, handle=issued.key, owner=issued.owner)
+        if issued.owner is not None:
+            self.context.emit(events.bound, handle=issued.key, owner=issued.owner)
+        return Outcome("saved", "send")
+
+    def _rotate(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+        context, wishes = self.context, session.wishes
+        issued = self._issue(session, kept.envelope, None)
+        if not (yield from self._bury(kept, Tombstone(Fate.SUPERSEDED, self.clock() + context.policy.grace))):
+            return dropped(context, session)
+        session.opened = Opened(issued, session.data)
+        context.emit(events.rotated, handle=issued.key, previous=kept.key)
+        if wishes.wiped:
+            context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="replaced")
+        elif wishes.rebind and issued.owner is None:
+            context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="logout")
+        if wishes.rebind and issued.owner is not None:
+            context.emit(events.bound, handle=issued.key, owner=issued.owner)
+        return Outcome("saved", "send")
+
+    def _issue(self, session: ServerSession, old: Envelope | None, id_: str | None) -> Kept:
+        """Return the session with the cookie value that holds it now, under the id that it has, or a new one."""
+        context, wishes, owner, now = self.context, session.wishes, session.owner, self.clock()
+        reborn = old is None or wishes.wiped or (wishes.rebind and owner is not None)
+        envelope = context.envelope(
+            context.codec.dumps(session.data),
+            created_at=now if old is None or reborn else old.created_at,
+            issued_at=now if old is None or id_ is None else old.issued_at,
+            meta=old.meta if old else None,
+        )
+        id_ = id_ or new_token()
+        key, expires_at = self.keys.key_of(id_), context.expires_at(envelope, now)
+        issued = Kept("", key, 0, expires_at, owner, envelope, id_, since=session.started_at)
+        issued.token = self._cookie.seal(issued)
+        return issued
+
+    def _end(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+        if not (yield from self._bury(kept, Tombstone(Fate.ENDED, self.clock()))):
+            return dropped(self.context, session)
+        session.opened = Opened()
+        self.context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="logout")
+        return Outcome("saved", "delete")
+
+    def _bury(self, kept: Kept, tombstone: Tombstone) -> Flow[bool]:
+        """Make the session's id worthless, where that can be stored; return whether it was worth something."""
+        if not self.revokes:
+            return True
+        if (yield from self._revoked(kept)) is not None:
+            return False
+        until = kept.envelope.created_at + self.context.policy.absolute + RETENTION
+        return (yield Create(kept.key, encode(tombstone), until)) is not None
+
+    def revoke(self, handle: str) -> events.RevokeResult:
+        """End the session with *handle*, whether or not there is one: nobody but its browser can tell.
+
+        Raises:
+            ConfigurationError: There is no store for revocations.
+        """
+        self._refuse_unless_revocable()
+        if len(handle) != 64 or handle.strip("0123456789abcdef"):
+            return "absent"
+        until = self.clock() + self.context.policy.absolute + RETENTION
+        version = self._run(_once(Create(handle, encode(Tombstone(Fate.ENDED, self.clock())), until)))
+        if version is None:
+            return "absent"
+        self.context.emit(events.ended, handle=handle, owner=None, reason="revoked")
+        return "confirmed"
+
+    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+        """End every session of *user_id* that began before now, except the one with the handle *keep*.
+
+        Returns 0: nobody knows how many there are.
+
+        Raises:
+            ConfigurationError: There is no store for revocations.
+        """
+        self._refuse_unless_revocable()
+        lifetime = self.context.policy.absolute + RETENTION
+        self._run(cut_off(self.context, self.keys.owner_of(user_id), keep, lifetime=lifetime))
+        return 0
+
+    def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:  # noqa: ARG002  # see Manager
+        """Refuse: see `ClientSide`."""
+        _refuse_listing(user_id)
+
+    def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:  # noqa: ARG002
+        """Refuse: see `ClientSide`."""
+        _refuse_listing(handle)
+
+    def _refuse_unless_revocable(self) -> None:
+        if not self.revokes:
+            raise ConfigurationError(
+                "sessions live in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
+            )
+
+
+def _refuse_listing(_: object) -> NoReturn:
+    raise ConfigurationError("sessions live in the browsers' cookies and cannot be listed: keep them in a store")
+
+
+def _once(operation: Create) -> Flow[Any]:
+    return (yield operation)
+
+
+class _Nowhere:
+    """Stands where a store would be, and holds nothing. Nothing is asked of it."""
