@@ -111,10 +111,10 @@ def test_a_store_is_taken_as_it_is(build: Any) -> None:
 @pytest.mark.parametrize(
     ("store", "said"),
     [
-        (7, "SESSION_STORE is of the type int: it must be a URL such as"),
-        ({"a": 1}, "SESSION_STORE is of the type dict: it must be a URL such as"),
-        (MemoryStore, "SESSION_STORE is the class MemoryStore: it must be a URL such as"),
-        (object(), "SESSION_STORE is of the type object: it must be"),
+        (7, "SESSION_STORE: it is of the type int: it must be a URL such as"),
+        ({"a": 1}, "SESSION_STORE: it is of the type dict: it must be a URL such as"),
+        (MemoryStore, "SESSION_STORE: it is the class MemoryStore: it must be a URL such as"),
+        (object(), "SESSION_STORE: it is of the type object: it must be"),
         ("sessions.db", "SESSION_STORE: the store URL has no scheme"),
         ("nosuch:///x", "SESSION_STORE: the store URL's scheme 'nosuch' is not known"),
         ("sqlit:///x", "did you mean 'sqlite'"),
