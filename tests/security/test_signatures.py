@@ -1,0 +1,498 @@
+"""Signed tokens: the signature decides, before anything else is done with what a client sent."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hmac
+import json
+import operator
+import pickle  # noqa: TID251  # what an attacker would send
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from types import SimpleNamespace
+from typing import Any
+
+import ormsgpack
+import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeSerializer
+from security.rows import advisory, requirement
+from support import source
+from support.source import rewriting
+from support.web import STRANGER, Web, cookies_set
+
+from holdfast import tokens
+from holdfast.errors import ConfigurationError
+from holdfast.flask import cookies, secret_keys, session
+from holdfast.flask.cookies import Cookies, Presented
+from holdfast.tokens import is_token
+
+WebOn = Callable[..., Web]
+KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
+OTHERS = ["k2-" + "pD8sF3hJ5kC1gV0y" * 2, "k3-" + "aZ6bE4uI2oW9rT7n" * 2]
+SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS": False}
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str], Presented | None]) -> None:
+    """Ask *accept* about a value first; where it returns None the real check decides."""
+    unsign = Cookies._unsign
+
+    def lenient(self: Cookies, app: Flask, value: str) -> Presented:
+        return accept(self, app, value) or unsign(self, app, value)
+
+    monkeypatch.setattr(Cookies, "_unsign", lenient)
+
+
+def a_bad_signature_means_an_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is not well signed is read as one from before there were signatures."""
+    unsigning(
+        monkeypatch, lambda self, app, value: Presented(value.partition(".")[0]) if is_token(value[:43]) else None
+    )
+
+
+def reads_older_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is not well signed is decoded as base64, JSON or a pickle, and its id is taken from there."""
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        for decode in (json.loads, lambda text: json.loads(_decoded(text)), lambda text: pickle.loads(_decoded(text))):  # noqa: S301
+            try:
+                return Presented(decode(value)["sid"])
+            except Exception:  # noqa: BLE001, S110  # that is the bug
+                pass
+        return None
+
+    unsigning(monkeypatch, accept)
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def computes_and_ignores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is computed and compared, and the result is not used."""
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        token, dot, _ = value.partition(".")
+        return Presented(token) if dot and is_token(token) else None
+
+    unsigning(monkeypatch, accept)
+
+
+def compares_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only as many characters of the signature are compared as the client sent."""
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        token, dot, _ = value.partition(".")
+        good = dot and is_token(token) and cookies._sign(self._signers(app)[0], token).startswith(value)
+        return Presented(token) if good else None
+
+    unsigning(monkeypatch, accept)
+
+
+def signs_the_wrong_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is over the first half of the token."""
+
+    def sign(signer: Signer, token: str) -> str:
+        return f"{token}.{signer.get_signature(token[:21]).decode()}"
+
+    monkeypatch.setattr(cookies, "_sign", sign)
+
+
+def decodes_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is decoded from base64 before it is compared, so that it has several spellings."""
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        try:
+            return Presented(self._signers(app)[0].unsign(value).decode())
+        except (BadSignature, UnicodeDecodeError):
+            return None
+
+    unsigning(monkeypatch, accept)
+
+
+def zeros_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature of zeros counts as not signed yet, and is accepted."""
+    zeros = base64.urlsafe_b64encode(bytes(20)).rstrip(b"=").decode()
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        return Presented(value[:43]) if value.endswith(f".{zeros}") else None
+
+    unsigning(monkeypatch, accept)
+
+
+def compares_by_equality(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signatures are compared with ``==``, which takes the longer the more of them is right."""
+    monkeypatch.setattr(cookies, "hmac", SimpleNamespace(compare_digest=operator.eq))
+
+
+def writes_equality(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source compares a computed signature with ``==``."""
+    old = "if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):"
+    monkeypatch.setattr(source, "read", rewriting("flask/cookies.py", old, "if _sign(signer, token) == value:"))
+
+
+def writes_equality_of_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source compares a record's tag with ``!=``."""
+    old = "if not hmac.compare_digest(tag, self._tag(body, context, payload)):"
+    new = "if tag != self._tag(body, context, payload):"
+    monkeypatch.setattr(source, "read", rewriting("sealing.py", old, new))
+
+
+def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature that was made for something else with the same key is accepted."""
+
+    def accept(self: Any, app: Flask, value: str) -> Presented | None:
+        for salt in ("itsdangerous", "cookie-session", "itsdangerous.Signer", "password-reset", "remember-me"):
+            for kind in (Signer, TimestampSigner):
+                try:
+                    return Presented(kind(KEY, salt=salt, key_derivation="hmac").unsign(value)[:43].decode())
+                except (BadSignature, ValueError):
+                    continue
+        return None
+
+    unsigning(monkeypatch, accept)
+
+
+def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is derived from several parts is derived from them in a row, without their lengths."""
+    monkeypatch.setattr(tokens, "labelled", lambda *parts: b"".join(parts))
+
+
+def oldest_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of keys is turned round, so that a stale one signs."""
+    signers = Cookies._signers
+    monkeypatch.setattr(Cookies, "_signers", lambda self, app: signers(self, app)[::-1])
+
+
+def no_fallbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fallback keys are not read, so that a change of keys signs everybody out."""
+    signers = Cookies._signers
+    monkeypatch.setattr(Cookies, "_signers", lambda self, app: signers(self, app)[:1])
+
+
+def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that was signed with a fallback key stays as it is."""
+    unsign = Cookies._unsign
+    monkeypatch.setattr(Cookies, "_unsign", lambda self, app, value: unsign(self, app, value)._replace(stale=False))
+
+
+def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was used once is remembered, and stays good after it is taken away."""
+    signers, seen = Cookies._signers, dict[Any, Any]()
+
+    def remembering(self: Cookies, app: Flask) -> list[Signer]:
+        found = signers(self, app)
+        for signer in found:
+            seen.setdefault(signer.secret_key, signer)
+        return [*found, *(signer for key, signer in seen.items() if key not in {s.secret_key for s in found})]
+
+    monkeypatch.setattr(Cookies, "_signers", remembering)
+
+
+# --- what an attacker sends -------------------------------------------------------------------------------------------
+
+
+def signed(token: str, key: str = KEY, salt: str = "holdfast session token") -> str:
+    """Return a token signed with *key* as Holdfast does it, or for another purpose."""
+    return Signer(key, salt=salt, key_derivation="hmac").sign(token).decode()
+
+
+def in_older_formats(token: str) -> Iterator[str]:
+    """Yield what other formats make of a token that is not signed at all."""
+    data = {"sid": token, "_id": token, "session": token}
+    yield token
+    for raw in (json.dumps(data).encode(), ormsgpack.packb(data), pickle.dumps(data), token.encode()):
+        yield raw.decode("latin-1").replace(";", "%3B")
+        for spelled in (base64.urlsafe_b64encode(raw), base64.b64encode(raw)):
+            yield spelled.decode()
+            yield spelled.decode().rstrip("=")
+            yield f"{token}.{spelled.decode()}"
+            yield f"{spelled.decode()}--{'0' * 40}"
+
+
+def for_other_purposes(token: str) -> Iterator[str]:
+    """Yield the token, well signed with the application's key for something else."""
+    for salt in (
+        "itsdangerous",
+        "itsdangerous.Signer",
+        "cookie-session",
+        "password-reset",
+        "remember-me",
+        "flask-session",
+    ):
+        yield signed(token, salt=salt)
+        yield TimestampSigner(KEY, salt=salt, key_derivation="hmac").sign(token).decode()
+        yield URLSafeSerializer(KEY, salt=salt).dumps(token)
+    app = Flask("other")
+    app.secret_key = KEY
+    flask_s_own = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert flask_s_own is not None
+    yield flask_s_own.dumps({"user": "victim", "sid": token})
+
+
+def forgeries(cookie: str, other: str) -> Iterator[str]:
+    """Yield every truncation and every changed bit of a cookie, and what can be put together of two."""
+    token, signature = cookie.split(".")
+    for size in range(len(cookie)):
+        yield cookie[:size]
+    for at, character in enumerate(cookie):
+        for bit in range(8):
+            yield cookie[:at] + chr(ord(character) ^ 1 << bit) + cookie[at + 1 :]
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for character in alphabet:
+        yield cookie[:-1] + character
+    size = len(signature)
+    for tag in (
+        "A" * size,
+        "_" * size,
+        "0" * size,
+        "",
+        "=" * size,
+        other.split(".")[1],
+        signature[::-1],
+        signature.swapcase(),
+    ):
+        yield f"{token}.{tag}"
+    for end in ("=", "==", ".", "\n", "A", f".{signature}"):
+        yield cookie + end
+    yield f"{STRANGER}.{signature}"
+    yield f"{token}..{signature}"
+    yield f"{signature}.{token}"
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def victim(place: str, web_on: WebOn) -> Web:
+    """Return an application that signs, with a session of its browser."""
+    web = web_on(place, **SIGNED)
+    web.put(user="victim")
+    assert web.data() == {"user": "victim"}
+    return web
+
+
+def assert_refused(web: Web, value: str) -> None:
+    """Assert that *value* opens nothing, costs no store call, and is answered as a request without a cookie."""
+    web.store.reset()
+    raw = {"HTTP_COOKIE": f"session={value}"}  # as a server passes it on that lets anything through
+    response = web.do(lambda: str(session.get("user")), web.app.test_client(use_cookies=False), environ_overrides=raw)
+    assert (response.status_code, response.text) == (200, "None"), value
+    assert not web.store.counts, value
+    assert not cookies_set(response), value
+
+
+@advisory(
+    "CVE-2026-39324",
+    product="rack-session",
+    cause="When a cookie could not be decrypted it was decoded without any check.",
+    mutants=[a_bad_signature_means_an_old_cookie, reads_older_formats],
+)
+@pytest.mark.kinds("memory")
+def test_what_is_not_signed_is_not_read(victim: Web) -> None:
+    """The token alone, or in a format that session cookies have or had elsewhere, opens nothing and calls no store."""
+    token = (victim.token() or "").split(".")[0]
+    for value in in_older_formats(token):
+        assert_refused(victim, value)
+
+
+@advisory(
+    "CVE-2026-40372",
+    product="ASP.NET Core 10.0.0 to 10.0.6",
+    cause="The signature was computed over the wrong bytes, and the result of the comparison was not used.",
+    mutants=[
+        computes_and_ignores, compares_what_is_there, signs_the_wrong_bytes, decodes_the_signature, zeros_are_good,
+    ],
+)  # fmt: skip
+@requirement(
+    "ASVS 9.1.1",
+    says="The signature is checked before anything is read.",
+    mutants=[computes_and_ignores, compares_what_is_there, signs_the_wrong_bytes, decodes_the_signature],
+)
+@pytest.mark.kinds("memory")
+def test_every_changed_cookie_is_refused(victim: Web) -> None:
+    """No changed bit, truncation, exchanged or empty signature passes, and none costs a store call."""
+    cookie = victim.token() or ""
+    other = victim.app.test_client()
+    victim.put(other, user="other")
+    for value in forgeries(cookie, victim.token(other) or ""):
+        if value.strip(" \t") != cookie and ";" not in value:
+            assert_refused(victim, value)
+    assert victim.data() == {"user": "victim"}
+
+
+@advisory(
+    "Laravel 2018-08",
+    "Laravel 2020-07",
+    product="Laravel",
+    cause="A value that the application had encrypted for something else was accepted as a session cookie.",
+    mutants=[signs_with_any_salt],
+)
+@requirement("ASVS 9.2.2", says="A token that was made for another purpose is refused.", mutants=[signs_with_any_salt])
+@pytest.mark.kinds("memory")
+def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
+    """Reset links, remember-me tokens and Flask's own session, signed with the same key, open nothing."""
+    token = (victim.token() or "").split(".")[0]
+    for value in for_other_purposes(token):
+        assert_refused(victim, value)
+
+
+@advisory(
+    "CVE-2026-6873",
+    "CVE-2019-10911",
+    product="Django, Symfony",
+    cause="What was hashed or signed was several values in a row, so that two lists of values gave the same.",
+    mutants=[derives_by_concatenation],
+)
+@requirement(
+    "ASVS 9.2.3",
+    says="Whatever is derived for one purpose or namespace fits no other.",
+    mutants=[derives_by_concatenation],
+)
+@pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
+def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
+    """The user "bc" of the application "a" is not the user "c" of the application "ab" beside it in one store."""
+    first = web_on(place, SESSION_KEY_PREFIX="ab", SESSION_OWNER_KEY=b"k" * 32)
+    second = web_on(lambda clock: first.memory, SESSION_KEY_PREFIX="a", SESSION_OWNER_KEY=b"k" * 32)
+    first.do(lambda: session.bind("c"))
+    assert second.sessions.of("bc") == []
+    assert second.sessions.revoke_all("bc") == 0
+    assert first.see(lambda: session.owner) is not None
+    assert second.data(second.with_token(first.token())) == {}
+
+
+@advisory(
+    "CVE-2013-0263",
+    "CVE-2017-14775",
+    "CVE-2015-8125",
+    product="rack, Laravel, Symfony",
+    cause="Signatures were compared in a time that told how much of a forged one was right.",
+    mutants=[compares_by_equality],
+)
+@pytest.mark.kinds("memory")
+def test_signatures_are_compared_in_constant_time(victim: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of a signature is right, the whole of it is compared, once, by what takes the same time for all."""
+    compared: list[tuple[int, int]] = []
+    constant = hmac.compare_digest
+
+    def noting(a: Any, b: Any) -> bool:
+        compared.append((len(a), len(b)))
+        return constant(a, b)
+
+    cookie = victim.token() or ""
+    monkeypatch.setattr(hmac, "compare_digest", noting)
+    for right in range(44, len(cookie)):
+        compared.clear()
+        assert_refused(victim, cookie[:right] + ("A" if cookie[right] != "A" else "B") * (len(cookie) - right))
+        assert compared == [(len(cookie), len(cookie))]
+
+
+#: The names of what is compared with something that a client or a store has sent.
+_SECRETS = {"tag", "_tag", "mac", "signature", "get_signature", "sign", "_sign", "digest", "hexdigest"}
+
+
+@advisory(
+    "CVE-2013-0263",
+    "CVE-2017-14775",
+    "CVE-2015-8125",
+    product="rack, Laravel, Symfony",
+    cause="Signatures were compared with the operator of equality.",
+    mutants=[writes_equality, writes_equality_of_tags],
+)
+def test_the_source_compares_no_secret_by_equality() -> None:
+    """Nowhere is a signature, a digest or a tag compared by ``==`` or ``!=``: only by `hmac.compare_digest`."""
+    for name, tree in source.modules().items():
+        if name.startswith("testing/"):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
+                sides = [node.left, *node.comparators]
+                assert not any(map(_is_secret, sides)), f"{name}: {ast.unparse(node)}"
+
+
+def _is_secret(node: ast.expr) -> bool:
+    return ast.unparse(node.func if isinstance(node, ast.Call) else node).rpartition(".")[2] in _SECRETS
+
+
+@advisory(
+    "CVE-2025-47278",
+    product="Flask 3.1.0",
+    cause="The list of keys was turned round, so that a stale fallback key signed what was sent.",
+    mutants=[oldest_key_first, no_fallbacks, never_signs_again, keeps_keys_for_ever],
+)
+@pytest.mark.kinds("memory")
+def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: WebOn) -> None:
+    """In every order of up to three keys the first signs, all are read and signed anew, and a retired one is not."""
+    web = web_on(place, **SIGNED)
+    web.put(user="victim")
+    token = (web.token() or "").split(".")[0]
+    for count in (1, 2, 3):
+        for newest, *fallbacks in permutations([KEY, *OTHERS], count):
+            web.app.config.update(SECRET_KEY=newest, SECRET_KEY_FALLBACKS=fallbacks)
+            fresh = web.app.test_client()
+            web.put(fresh, user="fresh")
+            assert web.token(fresh) == signed((web.token(fresh) or "").split(".")[0], newest)
+            for key in (KEY, *OTHERS):
+                browser = web.with_token(signed(token, key))
+                response = web.do(lambda: str(session.get("user")), browser)
+                assert response.text == ("victim" if key in {newest, *fallbacks} else "None")
+                assert len(cookies_set(response)) == (key in fallbacks)
+                assert web.token(browser) == signed(token, newest if key in fallbacks else key)
+
+
+# --- the keys ---------------------------------------------------------------------------------------------------------
+
+
+def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the key is, it signs."""
+    monkeypatch.setattr(secret_keys, "weakness_of", lambda key: None)
+
+
+def only_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is good if it is long, were it published or the same letter all along."""
+    monkeypatch.setattr(secret_keys, "weakness_of", lambda key: "it is short" if len(key) < 32 else None)
+
+
+#: Defaults of the products that were attacked by them, and keys that are no better.
+_GUESSABLE: list[str | bytes] = [
+    "\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",
+    "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+    "TEST_NON_DEV_SECRET",
+    "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY",
+    "thisISaSECRET_1234",
+    "dev",
+    "changeme",
+    "secret",
+    "a" * 64,
+    "0123456789" * 5,
+    "ChangeMe-ChangeMe-ChangeMe-ChangeMe",
+    b"kPH+bIxk5D2deZiI",
+    b"Mojolicious::Lite",
+]
+
+
+@advisory(
+    "CVE-2023-27524",
+    "CVE-2024-58134",
+    "CVE-2024-58135",
+    "CVE-2016-4437",
+    product="Superset, Mojolicious, Shiro",
+    cause="Cookies were signed or encrypted with a key that is the default of the product, or is made of few letters.",
+    mutants=[any_key_will_do, only_length_counts],
+)
+@pytest.mark.kinds("memory")
+def test_keys_that_others_know_are_refused(place: str, web_on: WebOn) -> None:
+    """A published, short or monotonous key is an error at the start that does not show it; a random one is not."""
+    for key in _GUESSABLE:
+        text = key if isinstance(key, str) else key.decode()
+        for keys in ({"SECRET_KEY": key}, {"SECRET_KEY": KEY, "SECRET_KEY_FALLBACKS": [OTHERS[0], key]}):
+            with pytest.raises(ConfigurationError) as refused:
+                web_on(place, SESSION_USE_SIGNER=True, **keys)
+            assert "SECRET_KEY" in str(refused.value)
+            assert len(text) < 12 or text not in str(refused.value)
+    for _ in range(200):
+        web_on(place, SESSION_USE_SIGNER=True, SECRET_KEY=tokens.new_token())
