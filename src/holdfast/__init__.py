@@ -9,10 +9,12 @@ from holdfast.errors import (
     DecodeError,
     EncodeError,
     HoldfastError,
+    NotFresh,
     RecordTooLarge,
     SessionConflict,
     StoreError,
     StoreUnavailable,
+    TooManySessions,
 )
 from holdfast.manager import Manager
 from holdfast.policy import Policy
@@ -27,6 +29,7 @@ __all__ = [
     "Gone",
     "HoldfastError",
     "Manager",
+    "NotFresh",
     "Page",
     "Policy",
     "Record",
@@ -34,6 +37,7 @@ __all__ = [
     "SessionConflict",
     "StoreError",
     "StoreUnavailable",
+    "TooManySessions",
     "open_store",
 ]
 

@@ -8,6 +8,8 @@
     ├── DecodeError                          stored bytes are not a record of ours
     │   └── UnknownKey                       it is not sealed with a key that is given
     ├── SessionConflict                      another request changed the session first
+    ├── NotFresh                             the user must prove who they are again first
+    ├── TooManySessions                      the user has as many sessions as one may have
     └── StoreError                           the store could not do its work
         ├── StoreUnavailable                 it did not answer, or answered with a fault
         └── RecordTooLarge                   the record exceeds what it can hold
@@ -59,6 +61,28 @@ class SessionConflict(HoldfastError):
     Raised on the first conflict with ``SESSION_ON_CONFLICT="error"``, and otherwise when the bounded
     retries are used up. The stored session is the other request's, whole; nothing of this one is in it.
     """
+
+
+class TooManySessions(HoldfastError):
+    """A login was refused because the user has as many sessions as one may have. No session of it is stored.
+
+    *limit* is how many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the user has {limit} sessions, and SESSION_MAX_PER_USER allows no more: end one first")
+        self.limit = limit
+
+
+class NotFresh(HoldfastError):
+    """The user must prove who they are again first: it is unknown, or too long ago, or was made use of.
+
+    *seconds* is how recently they must have done so.
+    """
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class StoreError(HoldfastError):

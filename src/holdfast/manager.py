@@ -11,13 +11,29 @@ from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.codec import MSGPACK, Codec
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.flows import Context, SessionInfo, commit, find, list_of, open_session, revoke, revoke_all
+from holdfast.flows import (
+    Context,
+    SessionInfo,
+    SessionPage,
+    commit,
+    count,
+    find,
+    list_of,
+    live_token,
+    open_session,
+    page_of,
+    revoke,
+    revoke_all,
+    revoke_everyone,
+    spend,
+    take,
+)
 from holdfast.observing import Observer, Observers, gather
 from holdfast.operations import Flow, Purge, drive, step
 from holdfast.policy import Policy
 from holdfast.sealing import Sealer, Unsealed
 from holdfast.session import Opened, Outcome, ServerSession
-from holdfast.store import Confirms, Indexes, Purges, Rotates, Store
+from holdfast.store import Confirms, Indexes, Iterates, Purges, Rotates, Store
 from holdfast.tokens import Keys, is_token
 
 T = TypeVar("T")
@@ -48,7 +64,7 @@ class Manager:
         keys: Keys | None = None,
         codec: Codec = MSGPACK,
         clock: Clock = system_clock,
-        sealer: Sealer | None = None,
+        sealer: Sealer | Unsealed | None = None,
         sender: object = None,
         observer: Observer | Observers | Iterable[Observer] | None = None,
     ) -> None:
@@ -125,17 +141,45 @@ class Manager:
                 self._sweep()
         return outcome
 
-    def of(self, user_id: object) -> list[SessionInfo]:
+    def take(self, session: ServerSession, key: str) -> bool:
+        """Remove *key* from the stored session at once: see `holdfast.flows.take`."""
+        return self._run(take(self.context, session, key))
+
+    def spend(self, session: ServerSession) -> bool:
+        """Make use of the authentication of the session's user: see `holdfast.flows.spend`."""
+        return self._run(spend(self.context, session))
+
+    def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first.
+
+        It takes one call for the index and one for each session. The one with the handle *current* is marked.
 
         Raises:
             ConfigurationError: The store keeps no index by owner.
         """
-        return self._run(list_of(self._indexed(), self.keys.owner_of(user_id)))
+        return self._run(list_of(self._indexed(), self.keys.owner_of(user_id), current=current))
 
-    def get(self, handle: str) -> SessionInfo | None:
-        """Return what may be shown of the live session with *handle*, or None."""
-        return self._run(find(self.context, handle)) if _is_handle(handle) else None
+    def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
+        """Return what may be shown of the live session with *handle*, or None. It is marked if it is *current*."""
+        return self._run(find(self.context, handle, current=current)) if _is_handle(handle) else None
+
+    def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
+        """Return about *limit* of all live sessions, and where to go on, which is the next *after*.
+
+        It takes one store call. A session that lives through the whole walk is shown at least once.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over.
+        """
+        return self._run(page_of(self._iterated(), after, limit, current=current))
+
+    def count(self) -> int:
+        """Return how many live sessions there are. Every record is read, so it takes as long as there are many.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over.
+        """
+        return self._run(count(self._iterated()))
 
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*, whatever requests are in flight.
@@ -155,6 +199,50 @@ class Manager:
         """
         return self._run(revoke_all(self._indexed(), self.keys.owner_of(user_id), keep=keep))
 
+    def revoke_others(self, session: ServerSession) -> int:
+        """End every other session of the user of *session*, as `revoke_all` does, and rotate it.
+
+        Raises:
+            ValueError: The session is bound to nobody.
+            ConfigurationError: The store keeps no index by owner.
+        """
+        if session.owner is None:
+            raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
+        ended = self._run(revoke_all(self._indexed(), session.owner, keep=session.handle))
+        session.started_at = self.clock() + 1  # a login by this very request begins after what was just ended
+        session.rotate()
+        return ended
+
+    def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
+        """End every session of every user that was stored before now, and return how many were ended.
+
+        Holds against saves and rotations in flight. A login in flight may stand, as if it had come just after; and one
+        that comes while this is at work may be ended. *progress* is told now and then how many were ended so far.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over.
+        """
+        return self._run(revoke_everyone(self._iterated(), progress=progress))
+
+    def still_valid(self, session: ServerSession | str) -> bool:
+        """Tell whether a session, or the one of a token, still lives and is its user's. Nothing is written or touched.
+
+        A session object is asked for as it was stored. After a renewal it is followed, for as long as it is asked about
+        once within each grace period; a token that a renewal replaced is good for the grace period alone.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
+        if isinstance(session, str):
+            return is_token(session) and self._run(live_token(self.context, session)) is not None
+        if session.loaded is None:
+            return False
+        stored = session.loaded.token
+        token = self._run(live_token(self.context, session.followed.get(stored, stored)))
+        if token is not None:
+            session.followed = {stored: token}
+        return token is not None
+
     def purge(self, *, batch: int = 1000) -> int:
         """Remove every expired record from a store that does not do so by itself; return how many."""
         removed = 0
@@ -169,6 +257,12 @@ class Manager:
         # The session that was just saved is none the worse for a store that fails now.
         with suppress(StoreUnavailable):
             self._run(step(Purge(self.clock(), _SWEPT)))
+
+    def _iterated(self) -> Context:
+        if not isinstance(self.store, Iterates):
+            kind = type(self.store).__name__
+            raise ConfigurationError(f"{kind} cannot list what it holds: use a store that can be walked over")
+        return self.context
 
     def _indexed(self) -> Context:
         if not self._context.indexes:

@@ -123,6 +123,18 @@ class KeysOf:
 
 
 @dataclass(slots=True)
+class Scan:
+    """Send back a page of about *limit* records from *after* on, on a store that `Iterates`."""
+
+    name: ClassVar[str] = "scan"
+    after: str | None
+    limit: int
+
+    def run(self, store: Any) -> Any:
+        return store.scan(self.after, limit=self.limit)
+
+
+@dataclass(slots=True)
 class Confirm:
     """Send back whether the writes to *key* are safe, on a store that `Confirms`."""
 
@@ -152,7 +164,7 @@ class Pause:
     ms: float
 
 
-Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Confirm | Purge | Pause
+Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Scan | Confirm | Purge | Pause
 Flow: TypeAlias = Generator[Operation, Any, T]
 
 

@@ -36,6 +36,9 @@ class Policy:
         on_store_error: ``"raise"``, the default, or ``"anonymous"``: an empty read-only session.
         max_bytes: The largest payload, in bytes. Default: 1 MiB.
         attempts: How often a save is tried while others keep changing the session. Default: 100.
+        max_per_user: How many sessions a user may have at once; None, the default, any number.
+        on_max_per_user: What a login does that would be one more: ``"evict-oldest"``, the default, ends the session
+            of that user that was not used for longest; ``"refuse"`` fails.
     """
 
     idle: int = 31 * DAY
@@ -47,9 +50,11 @@ class Policy:
     on_store_error: Literal["raise", "anonymous"] = "raise"
     max_bytes: int = 1024 * 1024
     attempts: int = 100
+    max_per_user: int | None = None
+    on_max_per_user: Literal["evict-oldest", "refuse"] = "evict-oldest"
 
     def __post_init__(self) -> None:
-        for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts"):
+        for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "max_per_user"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} is {value}: it must be greater than 0")
@@ -68,6 +73,8 @@ class Policy:
 
     def verdict(self, envelope: Envelope, expires_at: int, now: int) -> RejectReason | None:
         """Return why a stored session does not count any more, or None when it is good."""
+        if not isinstance(expires_at, int):  # others may write to the database, and some databases take any value
+            return "corrupt"
         if envelope.created_at > now + SKEW or envelope.issued_at > now + SKEW:
             return "not_yet_valid"
         if now >= envelope.created_at + self.absolute:

@@ -67,6 +67,10 @@ class Cookies:
             return Presented(reason="too_long")
         return self._unsign(app, value) if self._signed else Presented(value)
 
+    def token_in(self, app: Flask, value: str) -> str | None:
+        """Return the token in the *value* of a cookie, or None when it is not well signed."""
+        return self._unsign(app, value).token if self._signed else value
+
     def _unsign(self, app: Flask, value: str) -> Presented:
         token = value.partition(".")[0]
         if not is_token(token):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.errors import SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.session import FlaskSession
 from holdfast.manager import Manager
@@ -38,8 +38,8 @@ class HoldfastInterface(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
 
-        A store that fails, and a conflict that is not merged, turn the response into the application's answer
-        to `StoreUnavailable` or `SessionConflict`: by default 503 and 409.
+        A store that fails, a conflict that is not merged, and a login that is one too many turn the response into the
+        application's answer to `StoreUnavailable`, `SessionConflict` or `TooManySessions`: by default 503, 409 and 409.
         """
         session = cast(FlaskSession, session)
         failure = sys.exc_info()[1]
@@ -51,7 +51,7 @@ class HoldfastInterface(SessionInterface):
             session.closed = True
             try:
                 self._save(app, session, response)
-            except (StoreUnavailable, SessionConflict) as error:
+            except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
                 _vary(response)
         session.closed = True

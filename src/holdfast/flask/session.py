@@ -8,10 +8,15 @@ from flask import Flask, Request
 from flask.sessions import SessionMixin
 
 from holdfast.errors import EncodeError, StoreUnavailable
+from holdfast.flask.devices import device_of
+from holdfast.metadata import ADDRESS, Device, fit
 from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
 
 if TYPE_CHECKING:
     from holdfast.flask.interface import HoldfastInterface
+
+#: An IPv6 address with a zone is at most about this long.
+_LONGEST_ADDRESS = 64
 
 
 class FlaskSession(ServerSession, SessionMixin):
@@ -59,6 +64,44 @@ class FlaskSession(ServerSession, SessionMixin):
         self.was_permanent = bool(opened.data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
         return opened
 
+    def take(self, key: str) -> bool:
+        """Remove *key* from the stored session at once."""
+        return self._interface.manager.take(self, key)
+
+    def spend(self) -> bool:
+        """Make use of the user's authentication."""
+        return self._interface.manager.spend(self)
+
+    def describe(self) -> dict[str, str | None]:
+        """Return what the request tells of its device and address, as far as the settings let it be kept."""
+        config, request = self._app.config, self._request
+        device = device_of(request.headers.get("User-Agent", "")) if config["SESSION_KEEP_DEVICE"] else Device()
+        address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if config["SESSION_KEEP_ADDRESS"] else None
+        return {**device.as_meta(), ADDRESS: address}
+
+    def revoke_others(self) -> int:
+        """End every other session of this session's user, and rotate this one: for a changed password.
+
+        Store the new password first. Holds against saves, rotations and logins in flight, as ``sessions.revoke_all``
+        does. Returns how many were ended.
+
+        Raises:
+            ValueError: The session is bound to nobody.
+            ConfigurationError: The store keeps no index by owner.
+        """
+        return self._interface.manager.revoke_others(self)
+
+    def still_valid(self) -> bool:
+        """Look again whether the session that the request found still lives, and is still its user's.
+
+        For handlers that outlast a request. Nothing is written, and the session's data stay as they were loaded. False,
+        too, where the request came without a session.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
+        return self._interface.manager.still_valid(self)
+
     @property
     def accessed(self) -> bool:
         """Whether the request used the session in any way, so that its response varies by cookie."""
@@ -71,7 +114,7 @@ class FlaskSession(ServerSession, SessionMixin):
     @property
     def modified(self) -> bool:
         """Whether the session differs from what was loaded. Setting it is not needed: nested changes are found too."""
-        return self._marked or (self.opened is not None and self._differs())
+        return self._marked or bool(self.wishes.meta) or (self.opened is not None and self._differs())
 
     @modified.setter
     def modified(self, value: bool) -> None:

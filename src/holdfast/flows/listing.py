@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holdfast import freshness
 from holdfast.envelope import Envelope, Sealed, decode
 from holdfast.errors import DecodeError
 from holdfast.flows.context import Context
+from holdfast.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
 from holdfast.operations import Flow, KeysOf, Load
 from holdfast.record import Record
 
@@ -22,7 +24,13 @@ class SessionInfo:
         last_used_at: When it was last written or touched: up to a tenth of the idle timeout before its last use.
         idle_deadline: When it is over unless it is used.
         absolute_deadline: When it is over in any case.
-        meta: Device metadata.
+        meta: Everything that is kept about it, apart from its data.
+        permanent: Whether its cookie outlives the browser.
+        device: What the browser that signed in said it is, or None where that is not known or not kept.
+        address: Where it signed in from, or None where addresses are not kept.
+        label: The application's own name for it, or None.
+        authenticated_at: When its user last proved who they are, or None where that is not kept.
+        current: Whether it is the session of the running request.
     """
 
     handle: str
@@ -32,35 +40,46 @@ class SessionInfo:
     idle_deadline: int
     absolute_deadline: int
     meta: dict[str, str]
+    permanent: bool = False
+    device: Device | None = None
+    address: str | None = None
+    label: str | None = None
+    authenticated_at: int | None = None
+    current: bool = False
 
 
-def find(context: Context, handle: str) -> Flow[SessionInfo | None]:
-    """Return what may be shown of the live session with *handle*, or None."""
-    return info_of(context, handle, (yield Load(handle)))
+def find(context: Context, handle: str, *, current: str | None = None) -> Flow[SessionInfo | None]:
+    """Return what may be shown of the live session with *handle*, or None. *current* is the handle of the request's."""
+    return info_of(context, handle, (yield Load(handle)), current=current)
 
 
-def list_of(context: Context, owner: str) -> Flow[list[SessionInfo]]:
-    """Return the owner's live sessions, the last used first."""
+def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow[list[SessionInfo]]:
+    """Return the owner's live sessions, the last used first. *current* is the handle of the request's."""
     listed = []
     for key in (yield KeysOf(owner)):
-        found = info_of(context, key, (yield Load(key)))
+        found = info_of(context, key, (yield Load(key)), current=current)
         if found is not None and found.owner == owner:
             listed.append(found)
     return sorted(listed, key=lambda session: session.last_used_at, reverse=True)
 
 
-def info_of(context: Context, key: str, record: Record | None) -> SessionInfo | None:
-    """Return what may be shown of the live session that *record*, stored under *key*, holds, or None."""
-    if record is None:
-        return None
+def look(context: Context, key: str, record: Record) -> Envelope | None:
+    """Return the session that *record* holds, without its data; None when it holds none, or another application's."""
     try:
         body = decode(record.data)
         if isinstance(body, Envelope | Sealed):
             body = context.sealer.look(body, key=key, owner=record.owner)
     except DecodeError:
         return None
+    ours = isinstance(body, Envelope) and body.meta.get(NAMESPACE) == mark_of(context.keys.namespace)
+    return body if ours else None
+
+
+def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:
+    """Return what may be shown of the live session that *record*, stored under *key*, holds, or None."""
+    body = look(context, key, record) if record is not None else None
     policy = context.policy
-    if not isinstance(body, Envelope) or policy.verdict(body, record.expires_at, context.clock()) is not None:
+    if record is None or body is None or policy.verdict(body, record.expires_at, context.clock()) is not None:
         return None
     return SessionInfo(
         handle=key,
@@ -70,4 +89,10 @@ def info_of(context: Context, key: str, record: Record | None) -> SessionInfo | 
         idle_deadline=policy.idle_deadline(body, record.expires_at),
         absolute_deadline=body.created_at + policy.absolute,
         meta=body.meta,
+        permanent=PERMANENT in body.meta,
+        device=device_in(body.meta),
+        address=body.meta.get(ADDRESS),
+        label=body.meta.get(LABEL),
+        authenticated_at=freshness.authenticated_at(body.meta),
+        current=key == current,
     )

@@ -15,7 +15,7 @@ from holdfast.session import Loaded, Opened
 from holdfast.tokens import open_successor
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
-_HOPS = 4
+HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def resolve(
     context: Context, token: str, key: str, record: Record | None
 ) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
     """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data."""
-    for _ in range(_HOPS):
+    for _ in range(HOPS):
         if record is None:
             break
         try:

@@ -11,6 +11,7 @@ from holdfast.envelope import Fate, Tombstone, encode
 from holdfast.errors import StoreUnavailable
 from holdfast.flows.context import Context
 from holdfast.flows.ending import ended_meanwhile
+from holdfast.flows.limiting import make_room
 from holdfast.flows.saving import dropped, reconcile, save, still_contested
 from holdfast.operations import Create, Delete, Flow, Load, Move, Replace
 from holdfast.record import Conflict, Gone, Version
@@ -45,7 +46,7 @@ def _plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: 
         context.codec.dumps(session.data),
         created_at=now if reborn else loaded.envelope.created_at,
         issued_at=now,
-        meta=loaded.envelope.meta,
+        meta=session.meta_upon(loaded.envelope.meta, permanent=context.policy.permanent),
     )
     token = new_token()
     key = context.keys.key_of(token)
@@ -103,6 +104,8 @@ def _moved(context: Context, session: ServerSession, loaded: Loaded, moved: Load
     owner = moved.owner if wishes.rebind else None
     if owner is not None and (yield from ended_meanwhile(context, session, owner, loaded.key, moved.key)):
         yield Delete(moved.key)
+        return dropped(context, session)
+    if owner is not None and not (yield from make_room(context, moved, owner)):
         return dropped(context, session)
     session.opened = Opened(moved, session.data)
     context.emit(events.rotated, handle=moved.key, previous=loaded.key)

@@ -6,13 +6,13 @@ import random
 from typing import Any
 
 from holdfast import events
-from holdfast.envelope import Fate, Tombstone, encode
+from holdfast.envelope import Envelope, Fate, Tombstone, encode
 from holdfast.errors import SessionConflict
 from holdfast.flows.context import Context
 from holdfast.flows.opening import Refusal, resolve
 from holdfast.merge import merge
 from holdfast.operations import Delete, Flow, Load, Pause, Replace, Touch
-from holdfast.record import Conflict, Gone
+from holdfast.record import Conflict, Gone, Version
 from holdfast.session import Loaded, Opened, Outcome, ServerSession
 
 _KEPT = Outcome("unchanged", "keep")
@@ -48,10 +48,12 @@ def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: b
 
 
 def _unchanged(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> bool:
+    if session.is_empty:  # what was left in it was taken out at once: it is over
+        return False
     stored = loaded.envelope
     if stored.codec is not context.codec:
         payload = stored.codec.dumps(session.data)
-    return payload == stored.payload
+    return payload == stored.payload and session.agrees_with(stored.meta)
 
 
 def _write(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> Flow[Outcome | Conflict | Gone]:
@@ -66,15 +68,21 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
         session.opened = Opened()
         context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
         return Outcome("saved", "delete")
-    envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=old.meta)
+    meta = session.meta_upon(old.meta, permanent=context.policy.permanent)
+    envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=meta)
     expires_at = context.expires_at(envelope, now)
     data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
     answer = yield Replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
     if isinstance(answer, Conflict | Gone):
         return answer
-    stored = Loaded(loaded.token, loaded.key, answer, expires_at, loaded.owner, envelope)
-    session.opened = Opened(stored, session.data, deliver=_deliver(session))
+    adopt(session, loaded, envelope, answer, expires_at)
     return Outcome("saved", "keep")
+
+
+def adopt(session: ServerSession, loaded: Loaded, envelope: Envelope, version: Version, expires_at: int) -> None:
+    """Make *envelope*, just written over *loaded*, what the session builds on. Its data stay as they are."""
+    stored = Loaded(loaded.token, loaded.key, version, expires_at, loaded.owner, envelope)
+    session.opened = Opened(stored, session.data, deliver=_deliver(session))
 
 
 def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due: bool, confirm: bool) -> Flow[Outcome]:

@@ -1,0 +1,63 @@
+"""Views that ask for a user who has just proved who they are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Response, current_app, session
+
+from holdfast.errors import ConfigurationError, NotFresh
+from holdfast.flask.session import FlaskSession
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: How long an authentication that is good for one request waits for it, in seconds.
+_PATIENCE = 300
+
+
+def require_fresh(seconds: float, *, once: bool = False) -> Callable[[F], F]:
+    """Return a decorator: the view runs only if the user proved who they are at most *seconds* ago.
+
+    With *once*, an authentication is good for one request only: of several, even at the same moment, exactly one runs
+    the view. ``require_fresh(0)`` is that, within five minutes.
+
+    The decorator stands below the route. Where the user is not known or the authentication is too old, it raises
+    `NotFresh`, which is answered with 401 unless the application has an error handler for it.
+
+    Raises:
+        ValueError: *seconds* is negative.
+    """
+    if seconds < 0:
+        raise ValueError(f"require_fresh({seconds!r}): the seconds must be 0 or more")
+    once = once or seconds == 0
+    limit = seconds or _PATIENCE
+
+    def decorate(view: F) -> F:
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            present = _present_session()
+            if not (present.fresh_once(limit) if once else present.fresh_for(limit)):
+                raise NotFresh("the user must sign in again to do this", seconds=limit)
+            return current_app.ensure_sync(view)(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # it takes and returns what the view does
+
+    return decorate
+
+
+def _present_session() -> FlaskSession:
+    present = session._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # the proxy's documented way
+    if not isinstance(present, FlaskSession):
+        raise ConfigurationError(
+            "require_fresh needs sessions that are kept on the server: call Session(app), without SESSION_TYPE 'null'"
+        )
+    return present
+
+
+def not_fresh(_: NotFresh) -> Response:
+    """Return the default answer to `NotFresh`."""
+    answer = Response("Please sign in again.\n", 401, mimetype="text/plain")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,83 @@
+"""What exactly one of several requests may have: it is taken out of the stored session at once, not at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from holdfast import freshness
+from holdfast.envelope import Envelope
+from holdfast.flows.context import Context
+from holdfast.flows.saving import adopt, reconcile, still_contested
+from holdfast.operations import Flow, Replace
+from holdfast.record import Conflict, Gone
+from holdfast.session import ServerSession
+
+#: Returns a stored session without what is to be taken, or None: it is not in there.
+_Without: TypeAlias = Callable[[Envelope], Envelope | None]
+
+
+def take(context: Context, session: ServerSession, key: str) -> Flow[bool]:
+    """Remove *key* from the stored session, and tell whether it was this request that removed it.
+
+    What this request has changed so far is not stored yet; what others have stored meanwhile is merged into it, so the
+    value that was removed is in ``session.data`` afterwards. False, with nothing stored, where another request was
+    first, or the session is over, or had no such key when it was looked up.
+
+    Raises:
+        SessionConflict: Another request changed the session, and the policy is not to merge.
+        StoreUnavailable: The store failed. Whether the key was removed is unknown.
+    """
+
+    def without(stored: Envelope) -> Envelope | None:
+        data = stored.codec.loads(stored.payload)
+        if key not in data:
+            return None
+        del data[key]
+        return _rewritten(context, stored, context.codec.dumps(data), stored.meta)
+
+    return (yield from _take(context, session, without))
+
+
+def spend(context: Context, session: ServerSession) -> Flow[bool]:
+    """Make use of the authentication of the session's user; tell whether this request is the first to do so.
+
+    Raises:
+        SessionConflict, StoreUnavailable: As in `take`.
+    """
+
+    def without(stored: Envelope) -> Envelope | None:
+        meta = freshness.spend(stored.meta)
+        if meta is None:
+            return None
+        payload = stored.payload
+        if stored.codec is not context.codec:
+            payload = context.codec.dumps(stored.codec.loads(payload))
+        return _rewritten(context, stored, payload, meta)
+
+    return (yield from _take(context, session, without))
+
+
+def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
+    return context.envelope(payload, created_at=stored.created_at, issued_at=stored.issued_at, meta=meta)
+
+
+def _take(context: Context, session: ServerSession, without: _Without) -> Flow[bool]:
+    loaded = session.loaded
+    if loaded is None:
+        return False
+    for attempt in range(context.policy.attempts):
+        envelope = without(loaded.envelope)
+        if envelope is None:
+            return False
+        expires_at = context.expires_at(envelope, context.clock())
+        data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
+        answer = yield Replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
+        if not isinstance(answer, Conflict | Gone):
+            adopt(session, loaded, envelope, answer, expires_at)
+            return True
+        theirs = yield from reconcile(context, session, loaded, answer, attempt)
+        if theirs is None:
+            return False
+        loaded = theirs
+    raise still_contested()
