@@ -1,0 +1,268 @@
+"""Time ends sessions, on the server, whatever the browser and the record say."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sqlite3
+import struct
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import pytest
+from security.rows import advisory
+from security.steps import WebOn, meddling, signed_in, who
+from support.web import Web, attributes, cookies_set
+
+from holdfast import envelope
+from holdfast.codec import JSON
+from holdfast.envelope import Envelope
+from holdfast.errors import ConfigurationError
+from holdfast.flask import config, session
+from holdfast.operations import Load
+from holdfast.policy import Policy
+
+DAY = 24 * 3600
+FAR = 4_000_000_000_000
+
+
+def recomputes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The idle timeout is counted from the request that asks, as if a lookup were a use."""
+    monkeypatch.setattr(Policy, "idle_deadline", lambda policy, envelope, expires_at: FAR)
+
+
+def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is told to keep a session longer before its deadline is looked at."""
+    sound = Load.run
+
+    def run(step: Load, store: Any) -> Any:
+        if (record := sound(step, store)) is not None:
+            store.touch(step.key, expires_at=record.expires_at + 31 * DAY * 1000)
+        return sound(step, store)
+
+    monkeypatch.setattr(Load, "run", run)
+
+
+@advisory(
+    "CVE-2024-35220",
+    product="@fastify/session",
+    cause="Loading a session computed its expiry anew, so that an expired one looked alive.",
+    mutants=[recomputes_the_deadline, touches_before_it_looks],
+)
+def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: WebOn) -> None:
+    """A session past its idle timeout is nobody's although its cookie slides, and no request moves its end."""
+    web, store = meddling(web_on, place, SESSION_PERMANENT=True, SESSION_REFRESH_EACH_REQUEST=True)
+    browser = signed_in(web)
+    handle = web.see(lambda: session.handle, browser)
+    web.clock.advance(31 * DAY - 1)
+    before = store.store.load(handle)
+    web.clock.advance(1)
+    for _ in range(3):  # the store still has the record, for a minute
+        response = web.do(lambda: session.get("who"), web.with_token(web.token(browser)))
+        assert not cookies_set(response)
+        assert who(web, browser) is None
+    web.clock.advance(-1)
+    assert store.store.load(handle) == before
+
+
+def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the cookie has an end; the server takes a session for good as long as it is sent."""
+    monkeypatch.setattr(Policy, "verdict", lambda policy, envelope, expires_at, now: None)
+    monkeypatch.setattr(Policy, "expires_at", lambda policy, created_at, now: FAR)
+
+
+def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use moves the end of a session on and on."""
+    sound = Policy.__post_init__
+
+    def init(policy: Policy) -> None:
+        object.__setattr__(policy, "absolute", FAR)
+        sound(policy)
+
+    monkeypatch.setattr(Policy, "__post_init__", init)
+
+
+@advisory(
+    "CVE-2018-1000814",
+    product="aiohttp-session",
+    cause="The server did not look at the age of a session, so a cookie that was kept worked for ever.",
+    mutants=[trusts_the_browser],
+)
+def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn) -> None:
+    """A cookie that is sent after its time opens nothing, however long after."""
+    web = web_on(place, SESSION_PERMANENT=True)
+    browser = signed_in(web)
+    (header,) = cookies_set(web.put(browser, a=1))
+    assert attributes(header)["max-age"] == str(31 * DAY)
+    token = web.token(browser)
+    web.clock.advance(31 * DAY)
+    for _ in range(3):
+        assert who(web, web.with_token(token)) is None
+        web.clock.advance(61)
+
+
+@advisory(
+    "CVE-2022-2888",
+    product="OctoPrint",
+    cause="A session that was used never ended, so a stolen cookie was good for the life of the account.",
+    mutants=[forgets_the_absolute_timeout, trusts_the_browser],
+)
+@advisory(
+    "CVE-2018-1000814",
+    product="aiohttp-session",
+    cause="Sending a cookie again and again kept its session alive for ever.",
+    mutants=[forgets_the_absolute_timeout],
+)
+def test_use_does_not_keep_a_session_for_ever(place: str, web_on: WebOn) -> None:
+    """With the default settings a session in daily use ends 400 days after the login."""
+    web = web_on(place)
+    browser = signed_in(web)
+    for _ in range(399 // 21):
+        web.clock.advance(21 * DAY)
+        assert who(web, browser) == "ada"
+    web.clock.advance(400 * DAY - 399 // 21 * 21 * DAY)
+    assert who(web, browser) is None
+
+
+# --- times that are none ---------------------------------------------------------------------------------------------
+
+
+def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record whose times are null, empty or missing never expires."""
+    sound = Policy.verdict
+
+    def text(data: bytes) -> Envelope:
+        fields = json.loads(re.sub(rb"NaN|-?Infinity", b"null", data))
+        created_at = fields.get("created_at") or 0
+        return Envelope(created_at, 0, 0, JSON.dumps(fields.get("payload")), JSON)
+
+    def verdict(policy: Policy, envelope: Envelope, expires_at: int, now: int) -> Any:
+        return sound(policy, envelope, expires_at, now) if envelope.created_at else None
+
+    monkeypatch.setitem(envelope._DECODERS, ord("{"), text)
+    monkeypatch.setattr(Policy, "verdict", verdict)
+
+
+def _texts() -> list[bytes]:
+    good = b'{"created_at":1800000000000,"issued_at":1800000000000,"idle":2678400000,"meta":{},"payload":{"who":"eve"}}'
+    texts = [good.replace(b'"created_at":1800000000000,', b"")]
+    for value in (b"null", b"0", b'""', b"NaN", b"-1", b'"1800000000000"', b"1e30", b"true", b"[]"):
+        texts.append(good.replace(b"1800000000000", value, 1))
+        texts.append(good.replace(b"1800000000000", value))
+    return texts
+
+
+def _binaries() -> list[bytes]:
+    payload = b"\x81\xa3who\xa3eve"
+    times = (0, 1, 2**63 - 1, 2**63, 2**64 - 1)
+    whole = [struct.pack(">BQQQI", 1, at, at, 31 * DAY * 1000, 0) + payload for at in times]
+    return [*whole, struct.pack(">BQ", 1, 1_800_000_000_000)]
+
+
+null_expiry = partial(
+    advisory,
+    "CVE-2026-34574",
+    product="Parse Server",
+    cause="A session whose expiry was null passed a check for truth and never expired.",
+)
+
+
+@null_expiry(mutants=[takes_no_time_for_never])
+def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
+    """A record whose times are null, zero, empty, missing, negative, text or absurd opens nothing."""
+    web = web_on(place)
+    for data in (*_texts(), *_binaries()):
+        browser = signed_in(web)
+        handle = web.see(lambda: session.handle, browser)
+        record = web.memory.load(handle)
+        web.memory.replace(handle, data, expect=record.version, expires_at=record.expires_at)
+        assert web.data(browser) == {}, data
+
+
+def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no time counts as one that has not come yet."""
+    sound = Policy.verdict
+
+    def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int) -> Any:
+        return sound(policy, envelope, expires_at if isinstance(expires_at, int) else FAR, now)
+
+    monkeypatch.setattr(Policy, "verdict", verdict)
+
+
+def _edit_sqlite(web: Web, handle: str, value: Any) -> None:
+    update = "UPDATE sessions SET expires_at = ? WHERE key = ?"
+    with closing(sqlite3.connect(web.memory.path)) as database, database:
+        try:
+            database.execute(update, (value, handle))
+        except sqlite3.Error:  # the table takes no such value
+            database.execute(update, (0, handle))
+
+
+def _edit_json(web: Web, handle: str, value: Any) -> None:
+    entries = json.loads(web.memory.path.read_text())
+    entries = {handle: {**entries[handle], "expires_at": value}}
+    web.memory.path.write_text(json.dumps(entries))
+
+
+def _edit_mongodb(web: Web, handle: str, value: Any) -> None:
+    web.memory._run(lambda sessions: sessions.update_one({"_id": handle}, {"$set": {"expires_at": value}}))
+
+
+def _edit_redis(web: Web, handle: str, value: Any) -> None:
+    name = web.memory._name(handle)
+    stored = web.memory._client.get(name)
+    web.memory._client.set(name, stored[:17] + repr(value).encode().rjust(16)[:16] + stored[33:])
+
+
+_EDITS: dict[str, Callable[[Web, str, Any], None]] = {
+    "SQLiteStore": _edit_sqlite,
+    "JSONFileStore": _edit_json,
+    "MongoDBStore": _edit_mongodb,
+    "RedisStore": _edit_redis,
+}
+
+
+@null_expiry(mutants=[takes_anything_for_a_time])
+@pytest.mark.kinds("sqlite", "json", "mongodb", "redis")
+def test_an_expiry_that_is_no_time_is_no_life(place: str, web_on: WebOn) -> None:
+    """A record whose own expiry was made null, zero, empty, negative, text or not a number opens nothing."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    edit = _EDITS[type(web.memory).__name__]
+    values: list[Any] = [None, 0, "", -1, "never", math.nan, math.inf, True, [], 1e30]
+    for value in values:
+        browser = signed_in(web)
+        edit(web, web.see(lambda: session.handle, browser), value)
+        seen: list[Any] = []
+        response = web.do(partial(_look, seen), browser)
+        # One file that is damaged is out of service until somebody has looked at it.
+        assert (response.status_code, seen) in ((200, [None]), (503, [])), value
+        if response.status_code == 503:
+            web.memory.path.unlink()
+
+
+def _look(seen: list[Any]) -> None:
+    seen.append(session.get("who"))
+
+
+def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout that is zero or empty is a timeout that never comes."""
+    sound = config._milliseconds
+    monkeypatch.setattr(config, "_milliseconds", lambda name, value: sound(name, value) if value else FAR)
+
+
+@null_expiry(mutants=[takes_nothing_for_never])
+def test_no_timeout_is_never_switched_off(web_on: WebOn) -> None:
+    """A timeout of zero, nothing, less than nothing or no number is refused, and None is the default."""
+    for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
+        for value in (0, "", -1, math.nan, math.inf, "never"):
+            with pytest.raises(ConfigurationError, match=name):
+                web_on("memory://", **{name: value})
+    web = web_on("memory://", SESSION_ABSOLUTE_LIFETIME=None, PERMANENT_SESSION_LIFETIME=400 * DAY)
+    browser = signed_in(web)
+    web.clock.advance(399 * DAY)
+    assert who(web, browser) == "ada"
+    web.clock.advance(DAY)
+    assert who(web, browser) is None
