@@ -17,7 +17,7 @@ PYTHON ?= $(shell scripts/find-python)
 .PHONY: help
 help: ## List the targets
 	@echo "usage: make <target> [PYTHON=python3.12] [ARGS=...]"
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-15s %s\n", $$1, $$2 }'
 
 .PHONY: setup
 setup: $(VENV)/.dev ## Make .venv with Holdfast, its tests and its checks
@@ -65,6 +65,10 @@ docs: $(VENV)/.dev ## Check links and code blocks in the docs
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redis sqlite --samples 2000")
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-observers
+bench-observers: $(VENV)/.dev ## Measure what it costs to be watched
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.observers
 
 .PHONY: explore
 explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (half an hour; ARGS=pairs is short)

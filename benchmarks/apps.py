@@ -18,6 +18,7 @@ from werkzeug.test import EnvironBuilder
 from benchmarks.bare import Calls
 from holdfast.codec import MSGPACK
 from holdfast.flask import Session
+from holdfast.observing import Observer
 
 #: What a request does to its session, in the order it is shown.
 PATHS = ("untouched", "read", "write", "first")
@@ -104,14 +105,14 @@ def with_cookie() -> Flask:
     return _with_views(_bare_app())
 
 
-def with_holdfast(url: str, folder: Path) -> Flask:
-    """Return the application with Holdfast's sessions in the store at *url*."""
+def with_holdfast(url: str, folder: Path, *, observer: Observer | None = None) -> Flask:
+    """Return the application with Holdfast's sessions in the store at *url*, told to *observer*."""
     app = _with_views(_bare_app())
     app.instance_path = str(folder)
     app.config["SESSION_STORE"] = url
     if url.startswith("json:"):
         app.config["SESSION_SERIALIZATION_FORMAT"] = "json"
-    Session(app)
+    Session(app, observer=observer)
     return app
 
 

@@ -10,6 +10,7 @@ from support.pages import blocks
 
 PAGES = [
     "docs/composition.md",
+    "docs/observability.md",
     "docs/backends/sqlite.md",
     "docs/backends/files.md",
     "docs/backends/json.md",
