@@ -1,0 +1,46 @@
+"""Ways to read cookies and records that a forger gets through, to show that the count would tell."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Any
+
+import pytest
+from itsdangerous import BadSignature
+from itsdangerous.encoding import want_bytes
+
+from holdfast.box import Box
+from holdfast.clientside import cookie
+from holdfast.flask.cookies import Cookies, Presented
+
+
+def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
+    """A signature is decoded before it is compared, and base64 has several spellings for some bytes."""
+
+    def unsign(self: Any, app: Any, value: str) -> Presented:
+        for signer in self._signers(app):
+            try:
+                return Presented(want_bytes(signer.unsign(value)).decode())
+            except BadSignature:
+                continue
+        return Presented(reason="bad_signature")
+
+    patch.setattr(Cookies, "_unsign", unsign)
+
+
+def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
+    """An encrypted cookie is decoded however it is spelled."""
+    patch.setattr(cookie, "_raw", lambda text: base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
+
+
+def no_context(patch: pytest.MonkeyPatch) -> None:
+    """What is readable of a record is not vouched for."""
+    sealing, opening = Box.seal, Box.open
+    patch.setattr(Box, "seal", lambda self, plain, _: sealing(self, plain, b""))
+    patch.setattr(Box, "open", lambda self, sealed, _: opening(self, sealed, b""))
+
+
+def any_tag(patch: pytest.MonkeyPatch) -> None:
+    """A MAC is made and its comparison ignored."""
+    patch.setattr(hmac, "compare_digest", lambda *_: True)
