@@ -31,7 +31,14 @@ def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
 
 def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
     """An encrypted cookie is decoded however it is spelled."""
-    patch.setattr(cookie, "_raw", lambda text: base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
+
+    def decode(text: str) -> bytes | None:
+        try:
+            return base64.urlsafe_b64decode(text.encode() + b"===")
+        except ValueError:
+            return None
+
+    patch.setattr(cookie, "_raw", decode)
 
 
 def no_context(patch: pytest.MonkeyPatch) -> None:
