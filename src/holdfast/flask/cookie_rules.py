@@ -13,6 +13,9 @@ from holdfast.errors import ConfigurationError
 #: RFC 6265bis §4.1.1: what a cookie's name is made of.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
+#: RFC 6265bis §5.6: a cookie whose name and value exceed this many bytes is ignored.
+LARGEST = 4096
+
 #: RFC 6265bis §5.6: an attribute whose value is longer than this many bytes is ignored.
 _LONGEST_VALUE = 1024
 

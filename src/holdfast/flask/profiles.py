@@ -140,6 +140,8 @@ def apply(config: dict[str, Any]) -> None:
             f"{', '.join(sorted(profile.settings))}"
         )
     filled = {setting for setting in profile.settings.keys() - set(exceptions) if not is_chosen(config, setting)}
+    if config.get("SESSION_STORE") == "cookie://":
+        filled -= {"SESSION_SEAL"}  # a session in its cookie is always encrypted
     if "SESSION_SEAL" in filled and not config.get("SESSION_SEAL_KEYS"):
         raise ConfigurationError(
             f"SESSION_PROFILE is {name!r}, which seals stored sessions, and SESSION_SEAL_KEYS is not set: give it a "

@@ -122,7 +122,7 @@ class MemoryStore:
         alone = "each process has sessions of its own, and they end with it"
         return [
             Finding(
-                "durability", alone, 'SESSION_STORE = "sqlite:///sessions.db", unless there is one process', ok=None
+                "durability", alone, 'SESSION_STORE = "sqlite:///sessions.db"  # unless there is one process', ok=None
             )
         ]
 

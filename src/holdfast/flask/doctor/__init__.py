@@ -1,0 +1,14 @@
+"""What an application's configuration meets of ASVS, NIST SP 800-63B, OWASP's cheat sheet and RFC 6265bis.
+
+`examine` returns a `Report`. ``flask sessions doctor`` prints it.
+"""
+
+from __future__ import annotations
+
+# Each module adds its checks, in the order of the report.
+from holdfast.flask.doctor import cookie, transport, lifetimes, tokens, users, store  # isort: skip
+from holdfast.flask.doctor.checks import Report, Row, Status, examine
+
+__all__ = ["Report", "Row", "Status", "examine"]
+
+del cookie, transport, lifetimes, tokens, users, store

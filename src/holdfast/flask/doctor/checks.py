@@ -1,0 +1,216 @@
+"""A check, what it is given, and the report that all checks make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from flask import Flask
+
+from holdfast.errors import ConfigurationError
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.managers import CLIENT_SIDE
+from holdfast.flask.profiles import Profile, profile_named
+from holdfast.store import Store
+
+#: Whether a requirement is met. ``"yours"``: the application decides, or does it.
+Status: TypeAlias = Literal["met", "not met", "yours", "not applicable"]
+
+STATUSES: tuple[Status, ...] = ("met", "not met", "yours", "not applicable")
+
+#: The profile of an application that has none.
+_LEAST = "asvs-l1"
+
+
+class Verdict(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        status: Whether the requirement is met.
+        found: The value that decided about it.
+        change: The line to change, or what there is to do; empty where there is nothing.
+    """
+
+    status: Status
+    found: str
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the report.
+
+    Attributes:
+        area: What it is about, such as ``"Cookie"``.
+        requirements: The ids of the requirements, such as ``"ASVS 5.0 3.3.1"``.
+        asks: What they ask for.
+        status: Whether it is met.
+        found: The value that decided about it.
+        change: The line to change, or what there is to do; empty where there is nothing.
+    """
+
+    area: str
+    requirements: tuple[str, ...]
+    asks: str
+    status: Status
+    found: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an application was found to meet.
+
+    Attributes:
+        profile: The name of the profile it was judged by.
+        title: The standard and the level in words.
+        rows: What was judged.
+        advice: What would change several rows at once; empty where there is nothing.
+    """
+
+    profile: str
+    title: str
+    rows: tuple[Row, ...]
+    advice: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether there is nothing that is required and not met."""
+        return not self.with_status("not met")
+
+    def with_status(self, status: Status) -> list[Row]:
+        """Return the rows with *status*."""
+        return [row for row in self.rows if row.status == status]
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the report as what JSON can say."""
+        return {
+            "profile": self.profile,
+            "title": self.title,
+            "passes": self.passes,
+            "counts": {status: len(self.with_status(status)) for status in STATUSES},
+            "advice": self.advice,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a check is given.
+
+    Attributes:
+        app: The application.
+        profile: What it is judged by.
+        store: Where its records are; None where sessions live in the cookie.
+    """
+
+    app: Flask
+    profile: Profile
+    store: Store | None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+        return self.app.config
+
+    def line(self, setting: str) -> str:
+        """Return the line that sets *setting* to what the profile asks for."""
+        return line(setting, self.profile.settings[setting])
+
+    def wants(self, setting: str) -> Verdict:
+        """Judge a setting that must have the profile's value."""
+        value = self.config.get(setting)
+        return unless(value == self.profile.settings[setting], f"{setting} is {value!r}", self.line(setting))
+
+
+#: Judges one requirement. Its docstring says what it asks for.
+Judge: TypeAlias = Callable[[Case], Verdict]
+
+#: Judges any number, and yields of each the ids, what it asks for, and the verdict.
+Judges: TypeAlias = Callable[[Case], Iterator[tuple[tuple[str, ...], str, Verdict]]]
+
+
+class _Check(NamedTuple):
+    area: str
+    levels: Mapping[str, int]
+    judge: Judges
+
+
+_CHECKS: list[_Check] = []
+
+
+def check(area: str, *requirements: str, asvs: int | None = 1, nist: int | None = 1) -> Callable[[Judge], Judge]:
+    """Add a check to the report, from the level *asvs* or *nist* on; None: never under that standard."""
+
+    def add(judge: Judge) -> Judge:
+        asks = " ".join((judge.__doc__ or "").split())
+        levels = {name: level for name, level in (("asvs", asvs), ("nist", nist)) if level is not None}
+        _CHECKS.append(_Check(area, levels, lambda case: iter([(requirements, asks, judge(case))])))
+        return judge
+
+    return add
+
+
+def checks(area: str) -> Callable[[Judges], Judges]:
+    """Add a check that makes any number of rows, at every level."""
+
+    def add(judge: Judges) -> Judges:
+        _CHECKS.append(_Check(area, {"asvs": 1, "nist": 1}, judge))
+        return judge
+
+    return add
+
+
+def examine(app: Flask, *, profile: str | None = None) -> Report:
+    """Judge *app* by *profile*: by default its own, or the first level of ASVS.
+
+    Its settings are read as they are now, and its store is asked.
+
+    Raises:
+        ConfigurationError: There is no profile of that name, or the application's sessions are not Holdfast's.
+    """
+    if "holdfast" not in app.extensions:
+        raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
+    name = profile or app.config["SESSION_PROFILE"] or _LEAST
+    case = Case(app, profile_named(name), _store_of(app))
+    rows = tuple(
+        Row(each.area, requirements, asks, *verdict)
+        for each in _CHECKS
+        if each.levels.get(case.profile.standard, 4) <= case.profile.level
+        for requirements, asks, verdict in each.judge(case)
+    )
+    report = Report(name, case.profile.title, rows)
+    if report.passes or app.config["SESSION_PROFILE"] == name:
+        return report
+    return replace(report, advice=f'SESSION_PROFILE = "{name}" changes every setting above that is still Flask\'s.')
+
+
+def _store_of(app: Flask) -> Store | None:
+    interface = app.session_interface
+    if not isinstance(interface, HoldfastInterface) or app.config["SESSION_STORE"] == CLIENT_SIDE:
+        return None
+    return interface.manager.store
+
+
+def unless(good: object, found: str, change: str) -> Verdict:
+    """Return that the requirement is met if what was *found* is *good*, else that it is not, with what to change."""
+    return Verdict("met", found) if good else Verdict("not met", found, change)
+
+
+def line(setting: str, value: Any) -> str:
+    """Return the line of a configuration file in Python that sets *setting* to *value*."""
+    if isinstance(value, timedelta):
+        return f"{setting} = {round(value.total_seconds())}  # {in_words(value)}"
+    return f'{setting} = "{value}"' if isinstance(value, str) else f"{setting} = {value!r}"
+
+
+def in_words(span: timedelta) -> str:
+    """Return a span as people say it."""
+    seconds = span.total_seconds()
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or seconds == size:
+            number = seconds / size
+            return f"{number:g} {unit}" if number == 1 else f"{number:g} {unit}s"
+    return f"{seconds:g} seconds"

@@ -1,0 +1,36 @@
+"""``flask sessions doctor``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from flask import current_app
+
+from holdfast.flask.doctor.checks import examine
+from holdfast.flask.doctor.printing import print_report
+from holdfast.flask.profiles import PROFILES
+
+
+@click.command()
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    help="What to judge by. Default: the application's own profile, or asvs-l1.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def doctor(context: click.Context, profile: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes it by name
+    """Judge the configuration and the store by a security standard.
+
+    Each row says what is asked and by which requirements, whether it is met, what was found, and what to change. The
+    exit code is 1 when something is required and not met.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # Flask's own name for it
+    report = examine(app, profile=profile)
+    if as_json:
+        click.echo(json.dumps(report.as_data(), indent=2))
+    else:
+        print_report(report)
+    if not report.passes:
+        context.exit(1)

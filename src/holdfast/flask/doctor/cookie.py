@@ -1,0 +1,101 @@
+"""What is asked of the session cookie."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from holdfast.flask import cookie_rules
+from holdfast.flask.doctor.checks import Case, Verdict, check, unless
+
+#: A token, and a signature with what joins them.
+_TOKEN, _SIGNATURE = 43, 28
+
+#: What tells the framework, in a cookie's name.
+_TELLING = ("flask", "holdfast", "werkzeug", "python")
+
+
+@check("Cookie", "ASVS 5.0 3.3.1", "ASVS 4.0.3 3.4.1", "NIST 5.1.1")
+def secure(case: Case) -> Verdict:
+    """The browser sends the cookie over HTTPS alone."""
+    return case.wants("SESSION_COOKIE_SECURE")
+
+
+@check("Cookie", "ASVS 5.0 3.3.1", "ASVS 5.0 3.3.3", "ASVS 4.0.3 3.4.4", "NIST 5.1.1")
+def prefix(case: Case) -> Verdict:
+    """The name begins with __Host-, or with __Secure- where hosts share the cookie, so that no other can set it."""
+    name, domain = case.config["SESSION_COOKIE_NAME"], case.config["SESSION_COOKIE_DOMAIN"]
+    found = f"SESSION_COOKIE_NAME is {name!r}"
+    if domain:
+        shared = cookie_rules.prefix_of(name) in {"__secure-", "__http-"}
+        return unless(shared, found, 'SESSION_COOKIE_NAME = "__Secure-id"')
+    return unless(cookie_rules.prefix_of(name).startswith("__host-"), found, case.line("SESSION_COOKIE_NAME"))
+
+
+@check("Cookie", "ASVS 5.0 3.3.4", "ASVS 4.0.3 3.4.2", "NIST 5.1.1")
+def http_only(case: Case) -> Verdict:
+    """Scripts cannot read the cookie."""
+    return case.wants("SESSION_COOKIE_HTTPONLY")
+
+
+@check("Cookie", "ASVS 5.0 3.3.2", "ASVS 4.0.3 3.4.3", "NIST 5.1.1")
+def same_site(case: Case) -> Verdict:
+    """SameSite is chosen on purpose: Lax or Strict, unless other sites embed the application."""
+    site = case.config["SESSION_COOKIE_SAMESITE"]
+    found = f"SESSION_COOKIE_SAMESITE is {site!r}"
+    if str(site).title() == "None" and site is not None:
+        return Verdict("yours", found, "say which sites embed the application, and guard it against CSRF")
+    return unless(site, found, case.line("SESSION_COOKIE_SAMESITE"))
+
+
+@check("Cookie", "ASVS 4.0.3 3.4.5", "NIST 5.1.1", "RFC 6265bis 4.1.2")
+def scope(case: Case) -> Verdict:
+    """As few hosts and paths as possible are sent the cookie."""
+    domain, path = case.config["SESSION_COOKIE_DOMAIN"], cookie_rules.path_of(case.config)
+    if domain:
+        found = f"SESSION_COOKIE_DOMAIN is {domain!r}: all its subdomains are sent the cookie"
+        return Verdict("yours", found, "SESSION_COOKIE_DOMAIN = None  # unless they share the session")
+    return Verdict("met", f"no Domain: this host alone; the path is {path!r}")
+
+
+@check("Cookie", "OWASP name fingerprinting")
+def neutral_name(case: Case) -> Verdict:
+    """The cookie's name does not tell the framework."""
+    name = case.config["SESSION_COOKIE_NAME"]
+    told = name == "session" or any(word in name.lower() for word in _TELLING)
+    return unless(not told, f"SESSION_COOKIE_NAME is {name!r}", case.line("SESSION_COOKIE_NAME"))
+
+
+@check("Cookie", "ASVS 5.0 3.3.5", "RFC 6265bis 5.6")
+def size(case: Case) -> Verdict:
+    """Name and value fit into 4096 bytes."""
+    if case.store is None:
+        return Verdict("yours", "the session's data is in the cookie", "keep it small, or set SESSION_STORE")
+    signature = _SIGNATURE if case.config.get("SESSION_USE_SIGNER") else 0
+    length = len(case.config["SESSION_COOKIE_NAME"]) + _TOKEN + signature
+    return unless(length <= cookie_rules.LARGEST, f"{length} bytes", case.line("SESSION_COOKIE_NAME"))
+
+
+@check("Cookie", "NIST 5.1", "OWASP Expires and Max-Age")
+def not_persistent(case: Case) -> Verdict:
+    """The browser forgets the cookie when it is closed."""
+    value = case.config.get("SESSION_PERMANENT", False)
+    return unless(value is False, f"SESSION_PERMANENT is {value!r}", case.line("SESSION_PERMANENT"))
+
+
+@check("Cookie", "RFC 6265bis 5.5")
+def life(case: Case) -> Verdict:
+    """No session is meant to last longer than browsers keep a cookie: 400 days."""
+    idle = case.app.permanent_session_lifetime
+    return unless(
+        idle <= timedelta(days=400), f"PERMANENT_SESSION_LIFETIME is {idle}", case.line("PERMANENT_SESSION_LIFETIME")
+    )
+
+
+@check("Cookie", "RFC 6265bis 4.1.3", "RFC 6265bis 5.7", "CHIPS")
+def kept(case: Case) -> Verdict:
+    """Name and attributes agree, so that browsers keep the cookie."""
+    contradiction = next(cookie_rules.contradictions(case.config), None)
+    if contradiction is None:
+        return Verdict("met", "they agree")
+    found, _, change = contradiction.partition(": ")
+    return Verdict("not met", found, change)
