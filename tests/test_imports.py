@@ -13,7 +13,7 @@ import pytest
 import holdfast
 
 FRAMEWORKS = ["flask", "werkzeug", "click", "jinja2"]
-DRIVERS = ["redis", "pymemcache", "pymongo", "sqlalchemy", "cryptography"]
+DRIVERS = ["redis", "pymemcache", "pymongo", "sqlalchemy", "cryptography", "prometheus_client", "opentelemetry"]
 
 
 def modules() -> list[str]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,51 +10,19 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 from flask_login import LoginManager, UserMixin, login_user, logout_user
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from support.everywhere import KINDS, url_of_kind
+from support.observers import Broken, Ledger
 from support.web import STRANGER, Web, end, rotate
 
 from holdfast.envelope import decode, encode
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.observers.opentelemetry import OpenTelemetryObserver
-from holdfast.observers.prometheus import PrometheusObserver
 from holdfast.observers.tally import Tally
-from holdfast.observing import BOUNDS, EVENTS, OPERATIONS, OUTCOMES, Observers
+from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observers
 from holdfast.store import Closes
 from holdfast.urls import open_store
 
 DAY = 24 * 3600
-
-
-class Ledger:
-    """An observer that counts, and gives out what it has counted since the last time."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-        self.heard: set[tuple[str, str]] = set()
-        self.seconds: list[float] = []
-        self._lock = threading.Lock()
-
-    def count(self, event: str, label: str, /) -> None:
-        with self._lock:
-            self.counts[f"{event}.{label}" if label else event] += 1
-            self.heard.add((event, label))
-
-    def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
-        with self._lock:
-            self.calls[operation if outcome == "ok" else f"{operation}.{outcome}"] += 1
-            self.seconds.append(seconds)
-
-    def take(self) -> dict[str, int]:
-        """Return the counts since the last time."""
-        self.calls.clear()
-        counts, self.counts = self.counts, Counter()
-        return dict(counts)
 
 
 @pytest.fixture
@@ -377,16 +341,6 @@ def test_no_label_names_anybody(ledger: Ledger) -> None:
 # --- the extension ---------------------------------------------------------------------------------------------------
 
 
-class Broken:
-    """An observer that always raises."""
-
-    def count(self, event: str, label: str, /) -> None:
-        raise RuntimeError("no room")
-
-    def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
-        raise RuntimeError("no room")
-
-
 def test_a_broken_observer_does_not_undo_a_logout(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     """Requests are answered and sessions end whatever an observer does, and the next observer is told."""
     web = Web(observer=[Broken(), ledger])
@@ -426,137 +380,3 @@ def test_an_observer_without_effect_is_told() -> None:
     with pytest.warns(UserWarning, match="an observer has no effect") as caught:
         Session(app, observer=Tally())
     assert caught[0].filename == __file__
-
-
-# --- the tally -------------------------------------------------------------------------------------------------------
-
-
-def test_a_tally_in_an_application() -> None:
-    """A page or a command finds the hour in one snapshot."""
-    tally = Tally()
-    web = Web(observer=tally)
-    web.put(a=1)
-    web.data()
-    web.send(f"session={STRANGER}", lambda: session.get("a"))
-    snapshot = json.loads(json.dumps(tally.snapshot()))
-    counts = {name: count for name, count in snapshot["counts"].items() if count}
-    assert counts == {
-        "opens": 3,
-        "loads": 1,
-        "created": 1,
-        "saves.saved": 1,
-        "saves.unchanged": 2,
-        "rejected.unknown_id": 1,
-    }
-    assert {name: timing["calls"] for name, timing in snapshot["store"].items() if timing["calls"]} == {
-        "create": 1,
-        "load": 2,
-    }
-    assert sum(snapshot["minutes"]["counts"]["opens"]) == 3
-
-
-# --- Prometheus ------------------------------------------------------------------------------------------------------
-
-
-def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
-    """Return what a scrape of *registry* says: the value of each sample, by its name and the values of its labels."""
-    text = generate_latest(registry).decode()
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if not sample.name.endswith("_created") or sample.name == "holdfast_created_total"
-    }
-
-
-def test_prometheus() -> None:
-    """A scrape shows every counter under its name, those at 0 too, and the store's times."""
-    registry = CollectorRegistry()
-    web = Web(observer=Observers([PrometheusObserver(registry)], timer=itertools.count(0.0, 0.25).__next__))
-    web.put(a=1)
-    web.data()
-    web.send(f"session={STRANGER}", lambda: session.get("a"))
-    with_an_outage(web)
-    found = samples(registry)
-    assert found["holdfast_opens_total",] == 4
-    assert found["holdfast_created_total",] == 1
-    assert found["holdfast_saves_total", "saved"] == 1
-    assert found["holdfast_rejected_total", "unknown_id"] == 1
-    assert found["holdfast_rejected_total", "store_unavailable"] == 1
-    assert found["holdfast_store_unavailable_total",] == 1
-    assert {name[0] for name in found} > {f"holdfast_{event}_total" for event in EVENTS}
-    assert found["holdfast_conflicts_total",] == found["holdfast_ended_total", "evicted"] == 0
-    assert found["holdfast_store_seconds_count", "load", "ok"] == 2
-    assert found["holdfast_store_seconds_sum", "load", "ok"] == 0.5
-    assert found["holdfast_store_seconds_count", "load", "unavailable"] == 1
-    text = generate_latest(registry).decode()
-    assert "# HELP holdfast_rejected_total Cookies not accepted.\n# TYPE holdfast_rejected_total counter\n" in text
-    assert 'holdfast_store_seconds_bucket{le="0.1",operation="load",outcome="ok"} 0.0\n' in text
-    assert 'holdfast_store_seconds_bucket{le="0.25",operation="load",outcome="ok"} 2.0\n' in text
-
-
-def test_prometheus_default_registry() -> None:
-    """Without a registry the metrics are where the client's own exposition finds them; a second observer is refused."""
-    observer = PrometheusObserver()
-    try:
-        observer.count("opens")
-        assert REGISTRY.get_sample_value("holdfast_opens_total") == 1
-        with pytest.raises(ConfigurationError, match="make one PrometheusObserver and give it to every application"):
-            PrometheusObserver()
-    finally:
-        for collector in {REGISTRY._names_to_collectors[name] for name in list(REGISTRY._names_to_collectors)}:
-            if any(metric.name.startswith("holdfast_") for metric in collector.collect()):
-                REGISTRY.unregister(collector)
-
-
-# --- OpenTelemetry ---------------------------------------------------------------------------------------------------
-
-
-def points(reader: InMemoryMetricReader) -> dict[tuple[str, ...], NumberDataPoint | HistogramDataPoint]:
-    """Return what *reader* collects: each point, by the metric's name and its attributes as text."""
-    data: Any = reader.get_metrics_data()
-    return {
-        (metric.name, *(f"{name}={value}" for name, value in point.attributes.items())): point
-        for resource in data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        for point in metric.data.data_points
-    }
-
-
-def test_opentelemetry() -> None:
-    """A reader collects the counters and the store's times, in buckets that fit them."""
-    reader = InMemoryMetricReader()
-    provider = MeterProvider([reader])
-    timer = itertools.count(0.0, 0.25).__next__
-    web = Web(observer=Observers([OpenTelemetryObserver(provider)], timer=timer))
-    web.put(a=1)
-    web.data()
-    web.send(f"session={STRANGER}", lambda: session.get("a"))
-    with_an_outage(web)
-    found: Any = points(reader)
-    provider.shutdown()
-    assert found["holdfast.opens",].value == 4
-    assert found["holdfast.created",].value == 1
-    assert found["holdfast.saves", "holdfast.outcome=saved"].value == 1
-    assert found["holdfast.rejected", "holdfast.reason=unknown_id"].value == 1
-    load = found["holdfast.store.duration", "holdfast.operation=load"]
-    assert (load.count, load.sum, tuple(load.explicit_bounds)) == (2, 0.5, BOUNDS)
-    failed = found["holdfast.store.duration", "holdfast.operation=load", "error.type=unavailable"]
-    assert failed.count == 1
-
-
-@pytest.mark.parametrize(
-    ("package", "make", "extra"),
-    [
-        ("prometheus_client", PrometheusObserver, "prometheus"),
-        ("opentelemetry.metrics", OpenTelemetryObserver, "opentelemetry"),
-    ],
-)
-def test_a_missing_package_is_named(
-    package: str, make: Callable[[], object], extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without its package an observer says what to install."""
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigurationError, match=rf"pip install 'holdfast\[{extra}\]'"):
-        make()
