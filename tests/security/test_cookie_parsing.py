@@ -1,0 +1,309 @@
+"""The Cookie header: only the exact name is ours, only the exact spelling a token, and no header takes long to read."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from security.rows import advisory, requirement
+from support.web import Web, cookies_set
+
+from holdfast import manager
+from holdfast.flask import cookies, session
+from holdfast.tokens import Keys, is_token
+
+WebOn = Callable[..., Web]
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def reading(monkeypatch: pytest.MonkeyPatch, normalize: Callable[[str], str]) -> None:
+    """Read what *normalize* makes of the Cookie header."""
+    values = cookies._values
+    monkeypatch.setattr(cookies, "_values", lambda header, name: values(normalize(header), name))
+
+
+def decodes_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of cookies are percent-decoded."""
+    reading(monkeypatch, lambda header: re.sub(r"[^=;]+(?==)", lambda name: unquote(name[0]), header))
+
+
+def ignores_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of cookies are compared without regard to case."""
+    reading(monkeypatch, lambda header: re.sub(r"__host-s(?==)", "__Host-s", header, flags=re.IGNORECASE))
+
+
+def mangles_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dots, spaces and brackets in the names of cookies become underscores."""
+    reading(
+        monkeypatch, lambda header: re.sub(r"[^=;]+(?==)", lambda name: re.sub(r"(?<=\S)[. \[]", "_", name[0]), header)
+    )
+
+
+def reads_nameless_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie without a name, whose value looks like name and value, is read as the cookie of that name."""
+    reading(monkeypatch, lambda header: re.sub(r"(^|;)\s*=", r"\1 ", header))
+
+
+def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The space around names, of whatever kind, and control characters in them are dropped."""
+    reading(
+        monkeypatch,
+        lambda header: re.sub(r"[^=;]+(?==)", lambda n: "".join(c for c in n[0] if c > " " and c != "\xa0"), header),
+    )
+
+
+def reads_inside_of_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A semicolon inside of a quoted value ends the value, so that a cookie may begin there."""
+    monkeypatch.setattr(cookies, "_values", lambda header, name: set(cookies._finder(name)(header)))
+
+
+def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several cookies of the same name the first is read."""
+    monkeypatch.setattr(cookies, "_values", lambda header, name: set(cookies._finder(name)(header)[:1]))
+
+
+def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escapes in a header are undone one at a time, with a search of all the rest before each."""
+
+    def unquote_slowly(header: str) -> str:
+        done, at = [], 0
+        while at < len(header):
+            octal, quoted = re.compile(r"\\[0-3][0-7][0-7]").search(header, at), re.compile(r"\\.").search(header, at)
+            if not octal and not quoted:
+                break
+            at = min(match.end() for match in (octal, quoted) if match)
+            done.append(header[at - 1])
+        return "".join(done) + header[at:]
+
+    values = cookies._values
+    monkeypatch.setattr(cookies, "_values", lambda header, name: (unquote_slowly(header), values(header, name))[1])
+
+
+def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pattern that finds our cookie skips space in a way that is tried again from every character."""
+    slow = re.compile(r"\s+session\s*=\s*([^;]*)")
+    values = cookies._values
+    monkeypatch.setattr(cookies, "_values", lambda header, name: (slow.findall(header), values(header, name))[1])
+
+
+def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client sends is normalized, so that letters that look alike become the same."""
+
+    def folded(self: Any, app: Any, request: Any) -> Any:
+        found = read(self, app, request)
+        return found._replace(token=found.token and _ascii(found.token))
+
+    read = cookies.Cookies.read
+    monkeypatch.setattr(cookies.Cookies, "read", folded)
+
+
+def _ascii(text: str) -> str:
+    return unicodedata.normalize("NFKD", text.encode("latin-1").decode("utf-8", "replace"))
+
+
+def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that differ in case alone lead to the same record."""
+    key_of = Keys.key_of
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token.lower()))
+
+
+def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding, dots and space at the end of a token are dropped."""
+    read = cookies.Cookies.read
+
+    def lenient(self: Any, app: Any, request: Any) -> Any:
+        found = read(self, app, request)
+        return found._replace(token=found.token and unquote(found.token).strip(" .=\t\n\x0b\xa0"))
+
+    monkeypatch.setattr(cookies.Cookies, "read", lenient)
+
+
+def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is made of the first letters of the token, so that different tokens share one."""
+    key_of = Keys.key_of
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:8]))
+
+
+def any_shape_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spare bits at the end of a token are not looked at."""
+    monkeypatch.setattr(manager, "is_token", lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
+    key_of = Keys.key_of
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:-1] + last[last.index(token[-1]) & ~3]))
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+def seen(web: Web, header: bytes) -> str:
+    """Return whom a request with the Cookie *header*, as it is, is taken for. It must not fail and not set a cookie."""
+    raw = {"HTTP_COOKIE": header.decode("latin-1")}
+    response = web.do(lambda: str(session.get("user")), web.app.test_client(use_cookies=False), environ_overrides=raw)
+    assert response.status_code == 200
+    assert not cookies_set(response, web.app.config["SESSION_COOKIE_NAME"])
+    return response.text
+
+
+@pytest.fixture
+def victim(place: str, web_on: WebOn) -> Web:
+    """Return an application with a ``__Host-`` cookie, and a session of its browser."""
+    web = web_on(place, SESSION_COOKIE_NAME="__Host-s", SESSION_COOKIE_SECURE=True, PROPAGATE_EXCEPTIONS=False)
+    web.do(lambda: session.update(user="victim"), base_url="https://localhost")
+    return web
+
+
+def token_of(web: Web) -> str:
+    """Return the token of the browser's session."""
+    cookie = web.browser.get_cookie(web.app.config["SESSION_COOKIE_NAME"])
+    assert cookie is not None
+    return cookie.value
+
+
+#: What a browser lets a script or a sibling site set, and some servers took for the name ``__Host-s``.
+_LOOK_ALIKES = [
+    "%5F%5FHost-s", "_%5FHost-s", "__Host%2Ds", "__Host-%73", "%5f_Host-s", "__host-s", "__HOST-S", "__Host-S",
+    "=__Host-s", "; =__Host-s", "==__Host-s", "..Host-s", "._Host-s", " _Host-s", "_ Host-s", "[_Host-s",
+    "__Host-s ", "__Host-s\t", "__Host-s\x00", "\x00__Host-s", "\xa0__Host-s", "__Host-s\xa0", "__Host-\x01s",
+    "__Host-s[]", "__Host-s.x", "x__Host-s", '"__Host-s"', "$__Host-s", "__Host-s;", "__Host_s",
+]  # fmt: skip
+
+
+@advisory(
+    "CVE-2020-8184",
+    "CVE-2021-41819",
+    "CVE-2020-7070",
+    "CVE-2022-36032",
+    product="rack, Ruby's cgi, PHP, ReactPHP",
+    cause="The names of cookies were percent-decoded, so that a cookie of another site could pose as a prefixed one.",
+    mutants=[decodes_names, ignores_case],
+)
+@advisory(
+    "CVE-2022-31629",
+    product="PHP",
+    cause="Dots, spaces and brackets in a name became underscores, of which the prefixes are made.",
+    mutants=[mangles_names],
+)
+@advisory(
+    "CVE-2023-23934",
+    product="Werkzeug",
+    cause="A cookie without a name was read as the one whose name and value were its value.",
+    mutants=[reads_nameless_cookies, strips_names],
+)
+@requirement(
+    "RFC 6265bis 4.1.3",
+    says="Only the exact name of a prefixed cookie is ours.",
+    mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
+)
+@pytest.mark.kinds("memory")
+def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
+    """The victim's token under any name that can be taken for a prefixed one opens nothing; under its own it does."""
+    token = token_of(victim).encode()
+    for name in _LOOK_ALIKES:
+        assert seen(victim, name.encode("latin-1") + b"=" + token) == "None", name
+    assert seen(victim, b"__Host-s=" + token) == "victim"
+
+
+@advisory(
+    "CVE-2023-26049",
+    product="Jetty",
+    cause="A quoted value reached over the cookies behind it, so that they could be hidden, or read from inside of it.",
+    mutants=[reads_inside_of_quotes, takes_the_first],
+)
+@pytest.mark.kinds("memory")
+def test_a_cookie_is_not_read_from_inside_of_another(victim: Web) -> None:
+    """What stands in another cookie's quotes is not ours, and of two values beside each other none is."""
+    token = token_of(victim).encode()
+    ours = b"__Host-s=" + token
+    for header in (b'x="; %b; y"', b'x="\\"; %b"', b'x="a;%b;"'):
+        assert seen(victim, header % ours) == "None", header
+    for header in (b"%b; __Host-s=" + b"A" * 43, b"__Host-s=x; %b", b'__Host-s="x; %b', b'__Host-s="; %b"'):
+        assert seen(victim, header % ours) == "None", header
+    for header in (b'x="a b"; %b', b'x="a; %b', b"x=a; %b; y=b", b"%b", b'%b; x="y"', b'"; %b; "'):
+        assert seen(victim, header % ours) == "victim", header
+
+
+def _headers(size: int) -> dict[str, str]:
+    return {
+        "backslashes in quotes": 'x="' + "\\" * size,
+        "escapes in quotes": 'x="' + '\\"' * (size // 2),
+        "octal escapes": 'x="' + "\\101" * (size // 4),
+        "spaces": "x=y;" + " " * size + "=z",
+        "tabs before the name": "\t" * size + "session",
+        "semicolons": ";" * size,
+        "our name": "session=; " * (size // 10),
+        "equals signs": "=" * size,
+        "quotes": '"' * size,
+    }
+
+
+@advisory(
+    "CVE-2024-7592",
+    "CVE-2024-52804",
+    "CVE-2025-27219",
+    product="CPython, Tornado, Ruby's cgi",
+    cause="The time to read a header grew with the square of its length.",
+    mutants=[unquotes_step_by_step, backtracks],
+)
+@pytest.mark.kinds("memory")
+def test_no_header_takes_long_to_read(place: str, web_on: WebOn) -> None:
+    """A header of 32 KiB that is made to be slow takes no more than a hundred times what an ordinary one takes."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    for shape, header in _headers(32 << 10).items():
+        start = time.process_time()
+        seen(web, header.encode())
+        assert time.process_time() - start < 0.3, shape
+
+
+#: Other spellings of a token, some of which mean the same to what decodes or normalizes them.
+_SPELLINGS: dict[str, Callable[[str], str | bytes]] = {
+    "padded": lambda t: t + "=",
+    "padding escaped": lambda t: t + "%3D",
+    "a dot behind": lambda t: t + ".",
+    "a no-break space behind": lambda t: t.encode() + b"\xa0",
+    "a line behind": lambda t: t + "\x0b",
+    "the first letter escaped": lambda t: f"%{ord(t[0]):02X}{t[1:]}",
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "the other case": str.swapcase,
+    "full width": lambda t: "".join(chr(ord(c) + 0xFEE0) for c in t).encode(),
+    "a Kelvin sign for each K": lambda t: t.replace("K", "\u212a").replace("k", "\u212a").encode(),
+    "a long s for each s": lambda t: t.replace("s", "\u017f").encode(),
+    "superscript digits": lambda t: t.translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")).encode(),
+    "an accent behind": lambda t: t.encode() + "\u0301".encode(),
+    "another end": lambda t: t[:-1] + ("A" if t[-1] != "A" else "E"),
+    "the first half": lambda t: t[:22] + "A" * 21,
+    "spare bits": lambda t: t[:-1] + chr(ord(t[-1]) + 1),
+    "quoted": lambda t: f'"{t}"',
+    "octal escapes": lambda t: '"' + "".join(f"\\{ord(c):03o}" for c in t) + '"',
+}
+
+
+@advisory(
+    "CVE-2026-25480",
+    product="Litestar",
+    cause="Names were normalized before they became file names, so that different keys led to the same file.",
+    mutants=[folds_spellings, ignores_the_case_of_tokens, strips_tokens],
+)
+@advisory(
+    "CVE-2024-55885",
+    product="beego",
+    cause="Names were made by a hash in which collisions can be made.",
+    mutants=[short_keys, any_shape_will_do],
+)
+def test_a_token_has_one_spelling(place: str, web_on: WebOn) -> None:
+    """On no store does anything open a session that is not, letter by letter, its token."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    token = web.token() or ""
+    for name, spell in _SPELLINGS.items():
+        spelled = spell(token)
+        raw = spelled if isinstance(spelled, bytes) else spelled.encode()
+        assert raw == token.encode() or seen(web, b"session=" + raw) == "None", name
+    assert is_token(token)
+    assert seen(web, b"session=" + token.encode()) == "victim"
