@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from flask import redirect
+from flask_login import LoginManager, UserMixin, current_user, login_user
+from security.bugs import both_ids_live, login_keeps_the_id, token_from_anywhere
 from security.rows import advisory, requirement
-from support.web import STRANGER, Web, cookies_set
+from security.steps import WebOn, signed_in
+from support.everywhere import INDEXED
+from support.web import STRANGER, Web, cookies_set, rotate
+from werkzeug.wrappers import Response as BaseResponse
 
+from holdfast.envelope import Tombstone
 from holdfast.flask import session
-from holdfast.flows import committing
+from holdfast.flows import committing, rotating
+from holdfast.flows.context import Context
+from holdfast.session import IDENTITY, Loaded, ServerSession
+from holdfast.tokens import new_token
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,12 +29,25 @@ def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committing, "new_token", lambda: STRANGER)
 
 
+def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first session that a process makes has an id of its own."""
+    tokens = iter((new_token(),))
+    monkeypatch.setattr(committing, "new_token", lambda: next(tokens, STRANGER))
+
+
 @advisory(
     "CVE-2024-38513",
     "CVE-2018-1000519",
-    product="Fiber, aiohttp-session",
+    "CVE-2018-12071",
+    product="Fiber, aiohttp-session, CodeIgniter",
     cause="An id that the client made up became the id of its session.",
     mutants=[adopts_the_id],
+)
+@advisory(
+    "CVE-2007-6077",
+    product="Rails",
+    cause="The setting that kept chosen ids out was looked at for the first request of a process only.",
+    mutants=[adopts_from_the_second_request_on],
 )
 @requirement(
     "OWASP strict session management", says="An id that was not issued is never adopted.", mutants=[adopts_the_id]
@@ -35,3 +59,210 @@ def test_a_chosen_id_is_never_adopted(place: str, web_on: Callable[..., Web]) ->
         response: Any = web.send(f"session={STRANGER}", lambda: session.update(a=1))
         assert STRANGER not in "".join(cookies_set(response))
         assert web.calls(lambda: session.get("a"), web.with_token(STRANGER)) == {"load": 1}
+
+
+def _look(seen: list[Any]) -> None:
+    seen.append(session.get("who"))
+
+
+@advisory(
+    "CVE-2007-5380",
+    "CVE-2007-6077",
+    product="Rails",
+    cause="A link could bring the id of a session along, so that the victim used the attacker's.",
+    mutants=[token_from_anywhere],
+)
+def test_an_id_outside_of_the_cookie_is_no_id(place: str, web_on: WebOn) -> None:
+    """The id of a live session in a query, a form, a header or a path opens nothing."""
+    web = web_on(place)
+    token = web.token(signed_in(web))
+    requests: list[dict[str, Any]] = [
+        {"query_string": {"session": token}},
+        {"method": "POST", "data": {"session": token}},
+        {"headers": {"Session": str(token), "X-Session": str(token), "Authorization": f"Bearer {token}"}},
+    ]
+    for request in requests:
+        seen: list[Any] = []
+        web.do(partial(_look, seen), web.app.test_client(), **request)
+        assert seen == [None], request
+
+
+# --- logins ----------------------------------------------------------------------------------------------------------
+
+
+def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login gives out a new id, and the old one leads to the same session."""
+    sound = rotating._plan
+
+    def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+        return sound(context, session, loaded, renewal=True)
+
+    monkeypatch.setattr(rotating, "_plan", plan)
+
+
+def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login by anything but `bind` does not rotate."""
+    sound = ServerSession.__setitem__
+
+    def set_item(session: ServerSession, key: str, value: Any) -> None:
+        sound(session, key, value)
+        if key == IDENTITY:
+            session.wishes.rebind = False
+
+    monkeypatch.setattr(ServerSession, "__setitem__", set_item)
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A user whose id is their name."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+def _current_user() -> Any:
+    return current_user.get_id()
+
+
+def _set_key() -> None:
+    session[IDENTITY] = "ada"
+
+
+def _clear_and_set_key() -> None:
+    session.clear()
+    _set_key()
+
+
+def _callback() -> BaseResponse:
+    session["state"] = "used"
+    session.bind("ada")
+    return redirect("/")
+
+
+#: The ways in which a session gets more rights.
+_LOGINS: dict[str, Callable[[], Any]] = {
+    "bind": lambda: session.bind("ada"),
+    "Flask-Login's key": _set_key,
+    "Flask-Login": lambda: str(login_user(User("ada"))),
+    "a callback that redirects": _callback,
+    "a change of password": rotate,
+    "Flask-Login's key in a cleared session": _clear_and_set_key,
+}
+
+
+@advisory(
+    "CVE-2022-25896",
+    "CVE-2023-29019",
+    "CVE-2022-38054",
+    "CVE-2022-3269",
+    "CVE-2015-8124",
+    "CVE-2018-11385",
+    "CVE-2023-46733",
+    "CVE-2019-12203",
+    "CVE-2017-12868",
+    product="passport, @fastify/passport, Airflow, rdiffweb, Symfony, SilverStripe, SimpleSAMLphp",
+    cause="The login kept the id that the session had before, which somebody else could know.",
+    mutants=[login_keeps_the_id, both_ids_live, leaves_the_old_id_alive, rotates_when_told_only],
+)
+def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
+    """After each kind of login the id from before it opens nothing and changes nothing, though the data went along."""
+    web = web_on(place)
+    LoginManager(web.app).user_loader(User)
+    for way, login in _LOGINS.items():
+        browser = web.app.test_client()
+        web.put(browser, cart=[1])
+        attacker = web.with_token(web.token(browser))
+        web.do(login, browser)
+        assert web.token(browser) != web.token(attacker), way
+        assert web.data(attacker) == {}, way
+        assert not cookies_set(web.put(attacker, cart=["planted"])), way
+        assert web.data(browser).get("cart") in ([1], None), way
+        web.clock.advance(31)
+        assert web.data(attacker) == {}, way
+
+
+@advisory(
+    "CVE-2023-46733",
+    "CVE-2022-3269",
+    product="Symfony, rdiffweb",
+    cause="A login by way of a remembered user kept the id that the session had before.",
+    mutants=[login_keeps_the_id, rotates_when_told_only],
+)
+def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn) -> None:
+    """A remembered user who comes with an id that an attacker planted gets another one."""
+    web = web_on(place)
+    LoginManager(web.app).user_loader(User)
+    browser = web.app.test_client()
+    web.do(lambda: str(login_user(User("ada"), remember=True)), browser)
+    browser.delete_cookie("session")
+    attacker = web.app.test_client()
+    web.put(attacker, planted=True)
+    browser.set_cookie("session", str(web.token(attacker)))
+    assert web.see(_current_user, browser) == "ada"
+    assert web.token(browser) != web.token(attacker)
+    assert web.data(attacker) == {}
+
+
+# --- another user ----------------------------------------------------------------------------------------------------
+
+
+def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login over another user's session takes its data over."""
+
+    def rebind(session: ServerSession, owner: str | None) -> None:
+        session.wishes.rebind, session.wishes.owner = True, owner
+
+    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+
+
+def binds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session belongs to the user it was first bound to, whoever signs in later."""
+    sound = ServerSession._rebind
+
+    def rebind(session: ServerSession, owner: str | None) -> None:
+        if session.owner is None:
+            sound(session, owner)
+
+    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+
+
+@advisory(
+    "CVE-2014-0482",
+    product="Django",
+    cause="Another user who was signed in by the front-end server got the session of the one before.",
+    mutants=[keeps_the_other_user_s_data, binds_once],
+)
+@advisory(
+    "CVE-2026-33946",
+    product="MCP Ruby SDK",
+    cause="An id was not bound to a user, so that whoever had it went on with the session.",
+    mutants=[binds_once],
+)
+def test_another_user_gets_another_session(place: str, web_on: WebOn) -> None:
+    """Bob's login over Ada's session starts from nothing, under another id that belongs to him; hers is over."""
+    web = web_on(place)
+    for login in (lambda: session.bind("bob"), lambda: session.update({IDENTITY: "bob"})):
+        browser = signed_in(web, secret="ada's")
+        hers = web.with_token(web.token(browser))
+        owner = web.see(lambda: session.owner, browser)
+        web.do(login, browser)
+        assert "secret" not in web.data(browser)
+        assert web.token(browser) != web.token(hers)
+        assert web.see(lambda: session.owner, browser) not in (owner, None)
+        assert web.data(hers) == {}
+
+
+@advisory(
+    "CVE-2026-33946",
+    product="MCP Ruby SDK",
+    cause="An id was not bound to a user, so that whoever had it went on with the session.",
+    mutants=[binds_once],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_a_session_is_listed_for_its_user_alone(place: str, web_on: WebOn) -> None:
+    """After Bob's login over Ada's session it is among his sessions and not among hers."""
+    web = web_on(place)
+    browser = signed_in(web)
+    assert len(web.sessions.of("ada")) == 1
+    web.do(lambda: session.bind("bob"), browser)
+    assert web.sessions.of("ada") == []
+    assert len(web.sessions.of("bob")) == 1
