@@ -1,0 +1,128 @@
+"""What one request may have, one request gets, in every order of the store calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from explorer import roles as r
+from explorer.stores import BACKENDS, Atomic
+from explorer.world import KEYS, Role, Visit, World
+
+from holdfast.flows import commit, open_session, spend, take, taking
+from holdfast.operations import Flow
+from holdfast.session import ServerSession
+from holdfast.testing.explorer import Actor, Violation, explore
+
+#: The key in the session ``here`` that is to be taken out.
+KEY = "last"
+
+#: Takes something out of a session at once, and tells whether it was this request that did.
+Taker = Callable[[Any, ServerSession], Flow[bool]]
+
+
+def _pop(context: Any, session: ServerSession) -> Flow[bool]:
+    """Do what `ServerSession.pop_once` does, with the store calls of each step in the open."""
+    if KEY not in session:
+        return False
+    won = yield from take(context, session, KEY)
+    session.data.pop(KEY, None)
+    return won
+
+
+def _taking(taker: Taker, *, changes: bool) -> Callable[[World], Actor]:
+    def errand(world: World) -> Actor:
+        context = world.context()
+        session = Visit(keys=KEYS, started_at=world.clock())
+        session.opened = yield from open_session(context, world.tokens["here"])
+        if changes:
+            session["changed"] = True
+        won = yield from taker(context, session)
+        outcome = yield from commit(context, session)
+        return won, outcome.result
+
+    return errand
+
+
+#: Someone who takes something, who does so again, and who meanwhile changes something else.
+POP = Role("pop", errand=_taking(_pop, changes=False))
+POP_AND_CHANGE = Role("pop and change", errand=_taking(_pop, changes=True))
+SPEND = Role("spend", errand=_taking(spend, changes=False))
+
+#: Whom they meet.
+OTHERS = (r.SAVE, r.COUNT, r.TOUCH, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE_ALL, POP_AND_CHANGE)
+
+
+@dataclass
+class Judge:
+    """Checks that one at most has won, and that nobody has only where it is still there, or the session is over."""
+
+    left: Callable[[World], int]
+
+    def __call__(self, world: World) -> None:
+        """Check the end of one schedule."""
+        results = [result for name, result in world.results.items() if name.startswith(("pop", "spend"))]
+        won = sum(taken for taken, _ in results)
+        assert won <= 1, f"{won} requests were given it"
+        left = self.left(world)
+        assert won + left <= 1, "it was given out, and is there again"
+        assert won + left == 1 or not world.survivors, "it is lost"
+
+
+def _codes(world: World) -> int:
+    return sum(KEY in session.data for session in world.survivors)
+
+
+def _one_pop(role: Role, other: Role, backend: type[Atomic]) -> None:
+    explore(lambda: World((role, role, other), backend, "alice", Judge(_codes)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("other", OTHERS, ids=lambda role: role.name.replace(" ", "-"))
+def test_a_value_is_given_out_once(other: Role, backend: type[Atomic]) -> None:
+    """Of two requests that pop the value beside a third, one gets it, or it is left, or the session is over."""
+    _one_pop(POP, other, backend)
+
+
+def _unspent(world: World) -> int:
+    found = (world.store.load(session.key) for session in world.survivors)
+    return sum(record is not None and b'"unspent"' in record.data for record in found)
+
+
+@pytest.mark.parametrize("other", [r.SAVE, r.ROTATE, r.RENEW], ids=lambda role: role.name)
+def test_a_login_is_made_use_of_once(other: Role) -> None:
+    """The same holds for a login that is good for one request."""
+    explore(lambda: World((SPEND, SPEND, other), Atomic, "alice", Judge(_unspent)))
+
+
+def _whatever_is_there(context: Any, session: ServerSession, key: str) -> Flow[bool]:
+    """Remove the key as an ordinary change at the end, as reading and deleting it would."""
+    yield from ()
+    return key in session
+
+
+def _not_looked_again(context: Any, session: ServerSession, without: Any) -> Flow[bool]:
+    """Answer by what was there when the session was looked up, whoever was first."""
+    there = session.loaded is not None and without(session.loaded.envelope) is not None
+    yield from _take(context, session, without)
+    return there
+
+
+_take = taking._take
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "wrong"),
+    [(sys.modules[__name__], "take", _whatever_is_there), (taking, "_take", _not_looked_again)],
+    ids=["deleted-at-the-end", "not-looked-at-again"],
+)
+def test_a_value_that_is_given_out_twice_is_found(
+    place: Any, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is alive: it finds a schedule in which both get the value where it is not taken out at once."""
+    monkeypatch.setattr(place, name, wrong)
+    with pytest.raises(Violation, match="2 requests were given it"):
+        _one_pop(POP, r.SAVE, Atomic)
