@@ -1,0 +1,260 @@
+"""The Set-Cookie header: nothing slips into it, every kind of response carries it, and it keeps its attributes."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, Response, redirect, send_file, stream_with_context
+from security.rows import advisory
+from support.web import Web, attributes, cookies_set, end, rotate, varies
+
+from holdfast.errors import ConfigurationError
+from holdfast.flask import config as configuration
+from holdfast.flask import cookie_rules, interface, session
+from holdfast.flask.cookies import Cookies
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.sealing import new_key
+
+WebOn = Callable[..., Web]
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the cookie go into the header as they are."""
+    monkeypatch.setattr(cookie_rules, "contradictions", lambda config: iter(()))
+
+
+def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the settings of the cookie only carriage returns and line feeds are refused."""
+
+    def contradictions(config: Any) -> Iterator[str]:
+        for name in ("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"):
+            if set(str(config[name])) & set("\r\n"):
+                yield name
+
+    monkeypatch.setattr(cookie_rules, "contradictions", contradictions)
+
+
+def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that is streamed, or is a file, is sent before the session gets to it."""
+    save = HoldfastInterface.save_session
+
+    def save_unless_streamed(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
+        if not (response.is_streamed or response.direct_passthrough):
+            save(self, app, session, response)
+
+    monkeypatch.setattr(HoldfastInterface, "save_session", save_unless_streamed)
+
+
+def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's cookie takes the place of those that the application sets."""
+    send = Cookies.send
+
+    def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
+        response.headers.remove("Set-Cookie")
+        send(self, app, response, token, **named)
+
+    monkeypatch.setattr(Cookies, "send", send_alone)
+
+
+def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the application says that its response varies by is written over."""
+
+    def vary(response: Response) -> None:
+        response.headers["Vary"] = "Cookie"
+
+    monkeypatch.setattr(interface, "_vary", vary)
+
+
+def a_plain_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cookie is deleted without the attributes that it was set with."""
+    monkeypatch.setattr(
+        Cookies, "delete", lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
+    )
+
+
+def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a bug: the cookie is set without *attribute*."""
+
+    def mutant(monkeypatch: pytest.MonkeyPatch) -> None:
+        names = Cookies._attributes
+        monkeypatch.setattr(Cookies, "_attributes", lambda self, app: {**names(self, app), attribute: None})
+
+    mutant.__name__ = f"forgets_{attribute}"
+    mutant.__doc__ = f"The cookie is set without {attribute}, whatever the settings say."
+    return mutant
+
+
+def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifetime is taken for a number of seconds without a look at it."""
+    monkeypatch.setattr(configuration, "_milliseconds", lambda name, value: value and int(_seconds(value) * 1000))
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def lifetimes_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The life of the cookie is computed for any lifetime, beyond the years that a date can have."""
+    monkeypatch.setattr("holdfast.flask.cookies._LONGEST", 10**18)
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+_BREAKERS = ["\r\nX-Evil: 1", "\nSet-Cookie: a=b", "\r", "; Domain=evil.example", ";", "\x00", "\x0b", "\x7f", "\x01"]
+
+
+@advisory(
+    "CVE-2024-47764",
+    "CVE-2026-0672",
+    "CVE-2026-3644",
+    "CVE-2016-9964",
+    "CVE-2012-2374",
+    product="cookie for Node.js, CPython's http.cookies, Bottle, Tornado",
+    cause="Line breaks and semicolons in a name, path or domain went into the header, and began headers or attributes.",
+    mutants=[any_setting_will_do, only_line_breaks_matter],
+)
+@pytest.mark.kinds("memory")
+@pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"])
+def test_no_setting_of_the_cookie_can_break_its_header(place: str, web_on: WebOn, setting: str) -> None:
+    """A semicolon or control character in the cookie's name, domain or path is an error at the start that names it."""
+    good = {"SESSION_COOKIE_NAME": "s", "SESSION_COOKIE_DOMAIN": "example.org", "SESSION_COOKIE_PATH": "/x"}[setting]
+    for breaker in _BREAKERS:
+        for value in (good + breaker, good + breaker + "x", good[0] + breaker + good[1:]):
+            with pytest.raises(ConfigurationError, match=setting):
+                web_on(place, **{setting: value})
+
+
+def _listed() -> Response:
+    return Response("text", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Vary", "Accept, Origin")])
+
+
+#: Ways to answer, on each of which a header takes another path, with the cookies and the ``Vary`` that are their own.
+_WAYS: list[tuple[Callable[[], Any], list[str], set[str]]] = [
+    (lambda: "text", [], set()),
+    (lambda: Response(stream_with_context(iter("text"))), [], set()),
+    (lambda: send_file(io.BytesIO(b"text"), mimetype="text/plain"), [], set()),
+    (lambda: Response(status=304), [], set()),
+    (lambda: redirect("/"), [], set()),
+    (_listed, ["a=1", "b=2"], {"accept", "origin"}),
+    (lambda: Response("text", headers={"Vary": "*", "Set-Cookie": "a=1"}), ["a=1"], {"*"}),
+]
+
+
+@advisory(
+    "CVE-2025-7339",
+    product="on-headers, under express-session",
+    cause="Headers that were given as a list were lost or mixed up when the session added its own.",
+    mutants=[streams_go_without, replaces_other_cookies, rewrites_vary],
+)
+@pytest.mark.kinds("memory")
+def test_every_kind_of_response_carries_the_cookie(place: str, web_on: WebOn) -> None:
+    """Text, streams, files and lists of headers come with one cookie of ours, ``Vary``, and all that they had."""
+    web = web_on(place)
+
+    def view(answer: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: (session.update(a=1), answer())[1]
+
+    for answer, others, vary in _WAYS:
+        browser = web.app.test_client()
+        response = web.do(view(answer), browser)
+        headers = response.headers.getlist("Set-Cookie")
+        assert len(cookies_set(response)) == 1
+        assert [header for header in headers if not header.startswith("session=")] == others
+        assert set(varies(response.headers)) == {"cookie", *vary}
+        assert web.data(browser) == {"a": 1}
+        response.close()
+
+
+_HARDENED = {
+    "SESSION_COOKIE_SECURE": True,
+    "SESSION_COOKIE_SAMESITE": "Strict",
+    "SESSION_COOKIE_DOMAIN": "example.org",
+    "SESSION_COOKIE_PATH": "/",
+}
+
+
+@advisory(
+    "CVE-2022-3174",
+    "CVE-2022-3250",
+    "CVE-2022-39284",
+    "CVE-2026-48058",
+    product="rdiffweb, CodeIgniter and others",
+    cause="The cookie was sent without Secure, or its setting had no effect.",
+    mutants=[forgets("secure"), forgets("httponly"), a_plain_deletion],
+)
+@advisory(
+    "CVE-2024-22416",
+    product="pyLoad",
+    cause="The cookie was sent without SameSite, so that other sites could make requests with it.",
+    mutants=[forgets("samesite"), a_plain_deletion],
+)
+@pytest.mark.kinds("memory")
+def test_every_cookie_has_the_attributes_that_are_set(place: str, web_on: WebOn) -> None:
+    """The first cookie, a rotated one, a refreshed one and a deletion have Secure, HttpOnly, SameSite and the rest."""
+    web = web_on(place, **_HARDENED)
+    views: list[Callable[[], object]] = [
+        lambda: session.update(a=1),
+        rotate,
+        lambda: setattr(session, "permanent", True),
+        end,
+    ]
+    for view in views:
+        [header] = cookies_set(web.do(view, base_url="https://example.org"))
+        found = attributes(header)
+        assert {"secure", "httponly"} <= found.keys()
+        assert (found.get("samesite"), found.get("domain"), found.get("path")) == ("Strict", "example.org", "/")
+
+
+@advisory(
+    "CVE-2024-22416",
+    "CVE-2022-3174",
+    product="pyLoad, rdiffweb",
+    cause="The defaults left the attributes out.",
+    mutants=[forgets("secure"), forgets("samesite"), forgets("httponly")],
+)
+@pytest.mark.kinds("memory")
+def test_a_profile_sets_the_attributes(place: str, web_on: WebOn) -> None:
+    """With a profile every cookie has Secure, HttpOnly, SameSite and the path that its prefix asks for."""
+    for profile in ("asvs-l1", "asvs-l2", "asvs-l3", "nist-aal1", "nist-aal2", "nist-aal3"):
+        web = web_on(place, SESSION_PROFILE=profile, SESSION_SEAL_KEYS=[new_key()])
+        name = web.app.config["SESSION_COOKIE_NAME"]
+        assert name.startswith("__Host-")
+        views: list[Callable[[], object]] = [lambda: session.update(a=1), rotate, end]
+        for view in views:
+            [header] = cookies_set(web.do(view, base_url="https://localhost"), name)
+            found = attributes(header)
+            assert {"secure", "httponly", "samesite"} <= found.keys()
+            assert found["path"] == "/"
+            assert found["samesite"] in {"Lax", "Strict"}
+            assert "domain" not in found
+
+
+@advisory(
+    "RUSTSEC-2017-0005",
+    product="cookie for Rust",
+    cause="A huge Max-Age made the program end.",
+    mutants=[lifetimes_as_they_are, lifetimes_without_limit],
+)
+@pytest.mark.kinds("memory")
+@pytest.mark.filterwarnings("ignore:.*400 days")
+def test_every_lifetime_makes_a_cookie_or_an_error(place: str, web_on: WebOn) -> None:
+    """A lifetime from one second to the longest gives a Max-Age of at most 400 days; one that is none is refused."""
+    for lifetime in (1, 2**31, 2**32, timedelta.max, timedelta(days=999_999)):
+        web = web_on(place, SESSION_PERMANENT=True, PROPAGATE_EXCEPTIONS=False)
+        web.app.config.update(PERMANENT_SESSION_LIFETIME=lifetime, SESSION_ABSOLUTE_LIFETIME=lifetime)
+        response = web.put(a=1)
+        assert response.status_code == 200
+        [header] = cookies_set(response)
+        assert 0 < int(attributes(header)["max-age"] or 0) <= 400 * 86400
+        assert web.data() == {"a": 1}
+    for wrong in (0, -1, 2**63, 2**64, math.inf, math.nan, timedelta(0), timedelta.min, True, "3600"):
+        for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
+            with pytest.raises(ConfigurationError, match=name):
+                web_on(place, **{name: wrong})
