@@ -47,6 +47,7 @@ __all__ = [
     "Iterates",
     "Page",
     "Pings",
+    "Prepares",
     "Purges",
     "Record",
     "Rotates",
@@ -153,6 +154,19 @@ class Pings(Protocol):
 
         Raises:
             StoreUnavailable: It does not.
+        """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A store that can make what it needs before its first use: a table, or indexes."""
+
+    def prepare(self) -> None:
+        """Make what is missing, whether or not the first use would. Nothing that is there changes. Idempotent.
+
+        Raises:
+            StoreUnavailable: The store does not answer, or does not let this user do so.
+            ConfigurationError: Something else is there under the name.
         """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 
 import click
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.manager import Manager
+from holdfast.store import Store
+from holdfast.urls import open_store
+
+_VARIABLE = "env:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +26,44 @@ class Place:
     Attributes:
         find_manager: Returns the manager, and raises `ConfigurationError` where there is none. Called when needed.
         root: The folder that relative paths in store URLs start from.
+        name: What tells the store from others: its URL, or what stands for it.
     """
 
     find_manager: Callable[[], Manager]
     root: Path
+    name: str
 
     @property
     def manager(self) -> Manager:
         """The manager of the sessions at hand."""
         return self.find_manager()
+
+    @property
+    def store(self) -> Store:
+        """The store that the sessions are in.
+
+        Raises:
+            ConfigurationError: There is none: they are in the browsers' cookies.
+        """
+        manager = self.manager
+        if not getattr(manager, "revokes", True):
+            raise ConfigurationError("the sessions are in the browsers' cookies: there is no store")
+        return manager.store
+
+    def store_at(self, url: str) -> Store:
+        """Return the store at *url*; ``env:NAME`` takes the URL from an environment variable, where nobody sees it."""
+        return open_store(url_from(url), root=self.root)
+
+
+def url_from(text: str) -> str:
+    """Return the URL that *text* is, or that is in the environment variable it names."""
+    if not text.startswith(_VARIABLE):
+        return text
+    name = text[len(_VARIABLE) :]
+    url = os.environ.get(name)
+    if not url:
+        raise Misuse(f"the environment variable {name} is not set")
+    return url
 
 
 #: Gives a command its `Place` as the first argument.

@@ -1,36 +1,74 @@
-"""Commands that look after the place where sessions are kept: ``ddl`` and ``new-key``."""
+"""Commands that look after the place where sessions are kept: ``init``, ``ddl``, ``purge`` and ``new-key``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from holdfast.cli.base import json_option
-from holdfast.cli.output import say
+from holdfast.cli.base import Place, json_option, pass_place
+from holdfast.cli.output import counted, say
 from holdfast.errors import ConfigurationError
-from holdfast.tokens import new_token
-from holdfast.urls import open_store
+from holdfast.sealing import new_key as fresh_key
+from holdfast.store import Pings, Prepares, Purges
 
 
 @click.command()
-@click.argument("url", metavar="URL")
-def ddl(url: str) -> None:
-    """Print the statements that make the table of the SQL store at URL.
+@json_option
+@pass_place
+def init(place: Place, *, as_json: bool) -> None:
+    """Make the table, the indexes or the files that the store needs, where they are missing.
+
+    The first request would make them, too; a database user that must not is a reason to run this.
+    """
+    store = place.store
+    kind = type(store).__name__
+    if isinstance(store, Prepares):
+        store.prepare()
+    elif isinstance(store, Pings):
+        store.ping()  # the first use makes what is missing
+    say({"store": kind, "ready": True}, f"{kind} is ready.", as_json=as_json)
+
+
+@click.command()
+@click.argument("url", metavar="[URL]", required=False)
+@json_option
+@pass_place
+def ddl(place: Place, *, url: str | None, as_json: bool) -> None:
+    """Print the statements that make the table of an SQL store.
 
     URL is what SESSION_STORE is set to, such as 'mysql+pymysql://user@host/name?table=sessions'. Nothing is connected
     to.
     """
-    store = open_store(url, root=Path.cwd())
+    store = place.store_at(url) if url is not None else place.store
     statements = getattr(store, "ddl", None)
     if statements is None:
         raise ConfigurationError(f"a {type(store).__name__} makes what it needs: there are no statements to print")
-    click.echo(statements())
+    text: str = statements()
+    say({"ddl": text}, text, as_json=as_json)
+
+
+@click.command()
+@json_option
+@pass_place
+def purge(place: Place, *, as_json: bool) -> None:
+    """Remove expired records now.
+
+    Some stores remove them by themselves; for the others the application does so bit by bit while it makes new
+    sessions. Live sessions are not touched.
+    """
+    store = place.store
+    kind = type(store).__name__
+    if isinstance(store, Purges):
+        removed = place.manager.purge()
+        text = f"Removed {counted(removed, 'expired record')}."
+    else:
+        removed = 0
+        text = f"{kind} removes expired records by itself: there is nothing to do."
+    say({"store": kind, "removed": removed}, text, as_json=as_json)
 
 
 @click.command("new-key")
 @json_option
 def new_key(*, as_json: bool) -> None:
     """Print 32 random bytes as base64url, for SESSION_SEAL_KEYS, SESSION_OWNER_KEY or SECRET_KEY."""
-    key = new_token()
+    key = fresh_key()
     say({"key": key}, key, as_json=as_json)

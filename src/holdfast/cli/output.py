@@ -1,13 +1,94 @@
-"""What commands print: JSON, or text for people."""
+"""What commands print: JSON, or text for people. ``rich`` draws tables and progress where it is installed."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
+from typing import Any, TextIO
 
 import click
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_GAP = "  "
 
 
 def say(data: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Print *data* as JSON, or *text*."""
     click.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* under *headings*: aligned text, or a drawn table on a terminal."""
+    if _is_for_rich(sys.stdout):
+        _draw(headings, rows)
+        return
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return one line for each of *pairs*, aligned."""
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"{name.ljust(width)}{_GAP}{value}".rstrip() for name, value in pairs)
+
+
+def moment(milliseconds: int | None) -> str:
+    """Return a time, in milliseconds since the epoch, as a date and a time of day in UTC."""
+    if milliseconds is None:
+        return "not known"
+    try:
+        return f"{_EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:
+        return "never"
+
+
+def printable(text: str) -> str:
+    """Return *text* without what would move the cursor or end the line. A browser can choose what it is called."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return such as ``1 session`` or ``1,000 sessions``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield a function that shows a step of a long work on a terminal: what is done, how much, and of how much.
+
+    Elsewhere nothing is shown.
+    """
+    if not _is_for_rich(sys.stderr):
+        yield lambda text, done, total: None  # noqa: ARG005
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task(title, total=None)
+        yield lambda text, done, total: drawn.update(task, description=text, completed=done, total=total)
+
+
+def _is_for_rich(stream: TextIO) -> bool:
+    return stream.isatty() and find_spec("rich") is not None
+
+
+def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)

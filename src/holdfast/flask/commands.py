@@ -10,6 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from holdfast.cli import COMMANDS, Commands, Place
+from holdfast.flask.doctor.command import doctor
 
 if TYPE_CHECKING:
     from holdfast.flask.extension import Session
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 def sessions(context: click.Context) -> None:
     """Look at, end and keep the application's sessions."""
     # Every command runs inside the application's context.
-    context.obj = Place(_manager, Path(current_app.instance_path))
+    store = current_app.config.get("SESSION_STORE")
+    name = store if isinstance(store, str) else f"the store of {current_app.name}"
+    context.obj = Place(_manager, Path(current_app.instance_path), name)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, doctor):
     sessions.add_command(_command)
 
 

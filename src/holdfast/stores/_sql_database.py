@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.stores._sql_engines import engine_beside
-from holdfast.stores._sql_table import see_to
+from holdfast.stores._sql_table import make_indexes, see_to
 
 T = TypeVar("T")
 
@@ -78,6 +78,19 @@ class Database:
                 return question(connection)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+
+    def prepare(self) -> None:
+        """Make the table and its indexes where they are missing, even if the first use is not to make them."""
+        self._create, self._has_table = True, False
+        try:
+            self.ask(lambda connection: make_indexes(self._table, connection))
+        except StoreUnavailable as error:
+            if getattr(error.__cause__, "statement", None) is None:
+                raise
+            raise StoreUnavailable(
+                f"the table {self._table.name!r} or its indexes cannot be made: {type(error.__cause__).__name__}. May "
+                "the user of the URL make tables?"
+            ) from error.__cause__
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -67,6 +67,12 @@ def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
         )
 
 
+def make_indexes(table: sa.Table, connection: sa.Connection) -> None:
+    """Make those of the indexes on *table* that are missing."""
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        index.create(connection, checkfirst=True)
+
+
 def _exists(table: sa.Table, connection: sa.Connection) -> bool:
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 

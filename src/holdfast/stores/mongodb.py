@@ -41,6 +41,8 @@ _MAX_BYTES = 16 * 1024 * 1024 - 1024
 _MARGIN = 300
 # How many seconds to wait before the indexes are tried again.
 _INDEX_AGAIN = 60.0
+# How many seconds they may take when somebody asks for them.
+_INDEX_PATIENCE = 3600.0
 _INDEXES = [
     pymongo.IndexModel("owner", sparse=True),
     pymongo.IndexModel("expires_at", expireAfterSeconds=_MARGIN),
@@ -160,6 +162,10 @@ class MongoDBStore:
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))
 
+    def prepare(self) -> None:
+        self.ping()
+        self._run(lambda sessions: sessions.create_indexes(_INDEXES), seconds=_INDEX_PATIENCE)
+
     def examine(self) -> list[Finding]:
         self.ping()  # the first operation makes the indexes
         if self._indexing is not None:
@@ -177,11 +183,11 @@ class MongoDBStore:
     def _live(self, key: str) -> Document:
         return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
 
-    def _run(self, work: Callable[[Collection], T]) -> T:
-        """Return what *work* returns, given the collection."""
+    def _run(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
+        """Return what *work* returns, given the collection and so many *seconds*."""
         try:
             sessions = self._given if self._given is not None else self._own_collection()
-            with pymongo.timeout(self._timeout):
+            with pymongo.timeout(seconds or self._timeout):
                 result = work(sessions)
         except (PyMongoError, OverflowError) as error:
             raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error

@@ -11,7 +11,7 @@ from typing import Any, cast
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.record import Conflict, Gone, Record, Version
-from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Purges, Rotates, Store
+from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Rotates, Store
 
 #: The capabilities that the cache has no part in.
 _PASSED_ON = {
@@ -19,6 +19,7 @@ _PASSED_ON = {
     Iterates: "scan",
     Purges: "purge",
     Pings: "ping",
+    Prepares: "prepare",
     Confirms: "confirm",
     Examines: "examine",
     Closes: "close",

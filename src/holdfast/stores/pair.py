@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Purges, Store
+from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Store
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
@@ -102,6 +102,11 @@ class PairStore:
         for store in (self._new, self._old):
             if isinstance(store, Pings):
                 store.ping()
+
+    def prepare(self) -> None:
+        for store in (self._new, self._old):
+            if isinstance(store, Prepares):
+                store.prepare()
 
     def examine(self) -> list[Finding]:
         return [

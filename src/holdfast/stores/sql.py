@@ -171,6 +171,9 @@ class SQLStore:
     def ping(self) -> None:
         self._database.rows(sa.select(1))
 
+    def prepare(self) -> None:
+        self._database.prepare()
+
     def examine(self) -> list[Finding]:
         return self._database.ask(lambda connection: examined(self._table, connection, self._clock))
 

@@ -42,6 +42,7 @@ OPERATIONS = (
     "scan",
     "purge",
     "ping",
+    "prepare",
     "examine",
     "close",
 )

@@ -1,0 +1,57 @@
+"""The command that ends sessions: ``revoke``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
+from holdfast.cli.output import counted, progress, say
+from holdfast.manager import Manager
+
+
+@click.command()
+@click.argument("handle", required=False)
+@click.option("--user", metavar="ID", help="End all sessions of this user.")
+@click.option("--keep", metavar="HANDLE", help="With --user: all but this one.")
+@click.option("--all", "everyone", is_flag=True, help="End all sessions of everyone.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+@json_option
+@pass_place
+def revoke(
+    place: Place, *, handle: str | None, user: str | None, keep: str | None, everyone: bool, yes: bool, as_json: bool
+) -> None:
+    """End the session with HANDLE, or all of a user's with --user, or everyone's with --all.
+
+    It holds whatever requests are in flight: no save brings an ended session back.
+    """
+    if [handle is not None, user is not None, everyone].count(True) != 1:
+        raise Misuse("give one of HANDLE, --user ID and --all")
+    if keep is not None and user is None:
+        raise Misuse("--keep goes with --user")
+    if handle is not None:
+        _end_one(place.manager, handle, as_json=as_json)
+        return
+    if user is not None:
+        ended = place.manager.revoke_all(user, keep=keep)
+    else:
+        manager = place.manager
+        if not yes and not sys.stdin.isatty():
+            raise Misuse("--all asks first: add --yes where nobody can answer")
+        if not yes:
+            click.confirm("End all sessions of everyone?", abort=True, err=True)
+        with progress("Ending") as advance:
+            ended = manager.revoke_everyone(progress=lambda so_far: advance("Ending", so_far, None))
+    say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
+
+
+def _end_one(manager: Manager, handle: str, *, as_json: bool) -> None:
+    result = manager.revoke(handle)
+    if result == "absent":
+        raise OneLine("there is no live session with this handle")
+    say({"result": result}, "Ended 1 session.", as_json=as_json)
+    if result == "unconfirmed":
+        raise OneLine(
+            "the session is ended, but the store does not confirm that this outlives the loss of a server: look again"
+        )

@@ -1,0 +1,189 @@
+"""Commands that look at sessions: ``list``, ``show`` and ``stats``."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
+from holdfast.cli.output import facts, moment, printable, progress, say, table
+from holdfast.cli.survey import NEVER, Survey, walk
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from holdfast.flows import SessionInfo, SessionPage
+    from holdfast.manager import Manager
+
+_HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")
+_SHORT = 12
+_DEVICES = 20
+_LABELS = {
+    "handle": "Handle",
+    "owner": "User",
+    "created_at": "Began (UTC)",
+    "last_used_at": "Last used (UTC)",
+    "idle_deadline": "Over if not used by (UTC)",
+    "absolute_deadline": "Over by (UTC)",
+    "authenticated_at": "Signed in (UTC)",
+    "permanent": "Outlives the browser",
+    "device": "Device",
+    "address": "Address",
+    "label": "Label",
+}
+_MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", "authenticated_at"}
+
+
+@click.command("list")
+@click.option("--user", metavar="ID", help="Only the sessions of this user, the last used first.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, about, without --user."
+)
+@click.option("--after", metavar="PLACE", help="Go on where an earlier list ended.")
+@json_option
+@pass_place
+def list_(place: Place, *, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
+    """List live sessions.
+
+    Without --user, the store is walked in its own order, one part at a time.
+    """
+    manager = place.manager
+    if user is not None:
+        if after is not None:
+            raise Misuse("--after does not go with --user, which lists all sessions of the user")
+        found, further = manager.of(user), None
+    else:
+        found, further = [], after
+        while len(found) < limit:
+            page = _page(manager, further, limit)
+            found += page.items
+            further = page.after
+            if further is None:
+                break
+    if as_json:
+        say({"sessions": [as_data(session) for session in found], "after": further}, "", as_json=True)
+        return
+    _print_table(found)
+    if further is not None:
+        click.echo(f"There may be more: --after {shlex.quote(further)}")
+
+
+@click.command()
+@click.argument("handle")
+@json_option
+@pass_place
+def show(place: Place, *, handle: str, as_json: bool) -> None:
+    """Show what is known of the session with HANDLE.
+
+    What the application keeps in it is not opened.
+    """
+    found = place.manager.get(handle)
+    if found is None:
+        raise OneLine("there is no live session with this handle")
+    say(as_data(found), facts(list(_shown(found))), as_json=as_json)
+
+
+@click.command()
+@json_option
+@pass_place
+def stats(place: Place, *, as_json: bool) -> None:
+    """Count sessions by user or none, by age and by device, and what else the store holds.
+
+    Walks everything in the store once.
+    """
+    manager, survey, seen = place.manager, Survey(), 0
+    with progress("Counting") as advance:
+        for page in walk(manager):
+            for key, record in dict(page.items).items():
+                survey.add(manager, key, record)
+            seen += len(page.items)
+            advance("Counting", seen, None)
+    kind = type(manager.store).__name__
+    say({"store": kind, **_numbers(survey)}, _described(kind, survey), as_json=as_json)
+
+
+def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
+    try:
+        return manager.scan(after, limit=limit)
+    except ValueError as error:
+        if isinstance(error, HoldfastError) or after is None:
+            raise
+        raise Misuse("--after is not where a list of this store ended") from error
+
+
+def as_data(session: SessionInfo) -> dict[str, Any]:
+    """Return what is known of *session* for JSON. Times are milliseconds since the epoch, None where not known."""
+    data = asdict(session)
+    del data["current"]  # no request is running
+    data["device"] = str(session.device) if session.device else None
+    if session.absolute_deadline >= NEVER:
+        data["absolute_deadline"] = None
+    return data
+
+
+def _print_table(sessions: Sequence[SessionInfo]) -> None:
+    if not sessions:
+        click.echo("No live sessions.")
+        return
+    rows = [
+        (
+            session.handle,
+            session.owner[:_SHORT] if session.owner else "-",
+            moment(session.created_at),
+            moment(session.last_used_at),
+            printable(str(session.device)) if session.device else "-",
+        )
+        for session in sessions
+    ]
+    table(_HEADINGS, rows)
+
+
+def _shown(session: SessionInfo) -> Iterator[tuple[str, str]]:
+    data = as_data(session)
+    for name, label in _LABELS.items():
+        value = data[name]
+        if name in _MOMENTS:
+            if value is not None or name == "absolute_deadline":
+                yield label, moment(value)
+        elif isinstance(value, bool):
+            yield label, "yes" if value else "no"
+        elif value is not None:
+            yield label, printable(str(value))
+
+
+def _numbers(survey: Survey) -> dict[str, Any]:
+    return {
+        "sessions": survey.sessions,
+        "bound": survey.bound,
+        "anonymous": survey.sessions - survey.bound,
+        "began": dict(survey.ages),
+        "last_used": dict(survey.idle),
+        "devices": dict(survey.devices.most_common()),
+        "other_records": dict(survey.others),
+        "bytes": survey.bytes,
+        "largest": survey.largest,
+    }
+
+
+def _described(kind: str, survey: Survey) -> str:
+    lines = [
+        ("Store", kind),
+        ("Live sessions", f"{survey.sessions:,}"),
+        ("  of users", f"{survey.bound:,}"),
+        ("  anonymous", f"{survey.sessions - survey.bound:,}"),
+        *_counts("Began", survey.ages),
+        *_counts("Last used", survey.idle),
+        *_counts("Devices", Counter(dict(survey.devices.most_common(_DEVICES)))),
+        *_counts("Other records", survey.others),
+        ("Bytes", f"{survey.bytes:,} in all, {survey.largest:,} in the largest record"),
+    ]
+    return facts(lines)
+
+
+def _counts(title: str, numbers: Counter[str]) -> list[tuple[str, str]]:
+    rows = [(f"  {printable(name)}", f"{number:,}") for name, number in numbers.items()]
+    return [(title, ""), *rows] if rows else []
