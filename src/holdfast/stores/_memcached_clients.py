@@ -11,11 +11,12 @@ import hashlib
 import importlib
 import inspect
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from holdfast.errors import ConfigurationError
 
@@ -105,12 +106,19 @@ class OwnConnections(Cells):
 class GivenPymemcache(Cells):
     """A client with pymemcache's methods. One that is no pool is used by one thread at a time.
 
+    One that makes something else than bytes of a value is refused: of a pickle that somebody put there, it runs it.
+
     Of a ``HashClient`` only the clients for each server are used: it answers for one that fails as if nothing were
     there, and later asks another.
     """
 
     def __init__(self, client: Any) -> None:
         self._clients: dict[str, Any] = getattr(client, "clients", None) or {"": client}
+        if not all(map(_reads_bytes, self._clients.values())):
+            raise ConfigurationError(
+                f"{_kind(client)} has a serde, with which whoever can write to memcached may run code here: make a "
+                "client without it"
+            )
         self._pooled = all(hasattr(client, "client_pool") for client in self._clients.values())
         self._connected_in = {os.getpid()}
         self._turns: dict[int, threading.Lock] = {}
@@ -156,7 +164,12 @@ class GivenPythonMemcached(Cells):
     def gets(self, key: str) -> tuple[Any, Any] | None:
         # The client keeps the unique ids of cas to itself, under its own names of the keys.
         with self._cas_ids({}) as ids:
-            value = self._use(key, "gets")
+            try:
+                value = self._use(key, "gets")
+            except ValueError:
+                if not ids:
+                    raise
+                value = None  # there is one, and it is not of ours
         return (value, ids) if ids else None
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
@@ -201,12 +214,27 @@ class GivenPythonMemcached(Cells):
     @contextmanager
     def _cas_ids(self, ids: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         client = self._client
-        kept = client.cache_cas, client.cas_ids
-        client.cache_cas, client.cas_ids = True, ids
+        kept = client.cache_cas, client.cas_ids, client.unpickler, client.decompressor
+        client.cache_cas, client.cas_ids, client.unpickler, client.decompressor = True, ids, _Unread, _nothing
         try:
             yield ids
         finally:
-            client.cache_cas, client.cas_ids = kept
+            client.cache_cas, client.cas_ids, client.unpickler, client.decompressor = kept
+
+
+class _Unread:
+    """Stands in for an unpickler: a client runs whatever pickle is there, and none is ours."""
+
+    def __init__(self, _file: Any) -> None:
+        pass
+
+    def load(self) -> NoReturn:
+        raise ValueError("not bytes")
+
+
+def _nothing(_data: bytes) -> bytes:
+    """Return what stands for compressed data, of which none is ours."""
+    return b""
 
 
 class GivenPylibmc(Cells):
@@ -250,7 +278,7 @@ class GivenPylibmc(Cells):
         process, clone = getattr(self._mine, "clone", (0, None))
         if process != os.getpid():
             _inherited.append(clone)
-            clone = self._client.clone()
+            clone = _reading_bytes(self._client.clone())
             clone.behaviors = {"cas": True, "tcp_nodelay": True, "auto_eject": False}
             self._mine.clone = os.getpid(), clone
         try:
@@ -258,6 +286,22 @@ class GivenPylibmc(Cells):
         except BaseException:
             self._mine.clone = 0, None
             raise
+
+
+def _reading_bytes(clone: Any) -> Any:
+    """Return *clone* after it was told to read bytes alone: it would run whatever pickle is there, and none is ours."""
+    driver = sys.modules.get("_pylibmc")
+    if driver is not None and isinstance(clone, driver.client):
+        kind = type(clone)
+        clone.__class__ = type(kind.__name__, (kind,), {"deserialize": _bytes_or_nothing})
+        # The constructor takes note that its class reads by itself, before it finds that there is no server to add.
+        with suppress(driver.Error):
+            driver.client.__init__(clone, [], clone.binary)
+    return clone
+
+
+def _bytes_or_nothing(_clone: Any, data: bytes, flags: int) -> bytes:
+    return b"" if flags else bytes(data)
 
 
 # A clone says goodbye to its server when it is disposed of, and a parent still uses the connection.
@@ -270,7 +314,7 @@ def cells_of(client: Any) -> Cells:
     Raises:
         ConfigurationError: It lacks a method, is asynchronous, or hides outages. The message names its class.
     """
-    kind = f"{type(client).__module__}.{type(client).__qualname__}"
+    kind = _kind(client)
     missing = [name for name in ("gets", "add", "cas", "delete") if not callable(getattr(client, name, None))]
     if missing:
         raise ConfigurationError(
@@ -286,6 +330,19 @@ def cells_of(client: Any) -> Cells:
     if callable(getattr(client, "forget_dead_hosts", None)):
         return GivenPythonMemcached(client)
     return GivenPylibmc(client) if callable(getattr(client, "clone", None)) else GivenPymemcache(client)
+
+
+def _kind(client: Any) -> str:
+    return f"{type(client).__module__}.{type(client).__qualname__}"
+
+
+def _reads_bytes(client: Any) -> bool:
+    """Tell whether a client of pymemcache leaves values alone, whatever their flags are."""
+    serde, value = getattr(client, "serde", None), b"N."  # the pickle of None
+    try:
+        return serde is None or all(serde.deserialize(b"key", value, flags) is value for flags in (0, 1, 2, 4, 8, 16))
+    except Exception:  # noqa: BLE001  # whatever it is that fails, it is not left alone
+        return False
 
 
 def _home(servers: Collection[str], key: str) -> str:
