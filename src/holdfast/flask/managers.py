@@ -56,6 +56,7 @@ def build_manager(app: Flask, clock: Clock, observers: Observers | None) -> Mana
     manager = Manager(store, sealer=build_sealer(app, clock), **shared)
     if not manager.context.indexes:
         _tell_of_no_index(app, store)
+        _refuse_limit(app, type(store).__name__)
     return manager
 
 
@@ -66,6 +67,7 @@ def _client_side(app: Flask, clock: Clock, shared: dict[str, Any]) -> Manager:
         raise ConfigurationError(
             f"SESSION_SEAL and SESSION_USE_SIGNER are for stored sessions: a {CLIENT_SIDE} session is always encrypted"
         )
+    _refuse_limit(app, CLIENT_SIDE)
     box_class()
     from holdfast.clientside import ClientSide
 
@@ -92,6 +94,15 @@ def _keyring(app: Flask) -> Keyring:
     secret_keys.check(app, secrets, guarded="the sessions in cookies")
     raw = [key.encode() if isinstance(key, str) else key for key in secrets]
     return Keyring([hmac.digest(key, b"holdfast cookie key", "sha256") for key in raw])
+
+
+def _refuse_limit(app: Flask, where: str) -> None:
+    limit = app.config["SESSION_MAX_PER_USER"]
+    if limit is not None:
+        raise ConfigurationError(
+            f"SESSION_MAX_PER_USER is {limit}, but {where} keeps no index by owner, so a user's sessions cannot be counted:"
+            " use a store that has one, or unset it, under a profile by naming it in SESSION_PROFILE_EXCEPT"
+        )
 
 
 def _tell_of_no_index(app: Flask, store: Store) -> None:

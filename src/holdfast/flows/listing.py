@@ -71,8 +71,9 @@ def look(context: Context, key: str, record: Record) -> Envelope | None:
             body = context.sealer.look(body, key=key, owner=record.owner)
     except DecodeError:
         return None
-    ours = isinstance(body, Envelope) and body.meta.get(NAMESPACE) == mark_of(context.keys.namespace)
-    return body if ours else None
+    if not isinstance(body, Envelope) or body.meta.get(NAMESPACE) != mark_of(context.keys.namespace):
+        return None
+    return body
 
 
 def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:
