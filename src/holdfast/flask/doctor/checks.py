@@ -44,6 +44,7 @@ class Row:
 
     Attributes:
         area: What it is about, such as ``"Cookie"``.
+        name: What it is about in particular, such as ``"secure"``: a name that stays.
         requirements: The ids of the requirements, such as ``"ASVS 5.0 3.3.1"``.
         asks: What they ask for.
         status: Whether it is met.
@@ -52,6 +53,7 @@ class Row:
     """
 
     area: str
+    name: str
     requirements: tuple[str, ...]
     asks: str
     status: Status
@@ -128,8 +130,8 @@ class Case:
 #: Judges one requirement. Its docstring says what it asks for.
 Judge: TypeAlias = Callable[[Case], Verdict]
 
-#: Judges any number, and yields of each the ids, what it asks for, and the verdict.
-Judges: TypeAlias = Callable[[Case], Iterator[tuple[tuple[str, ...], str, Verdict]]]
+#: Judges any number, and yields of each its name, the ids, what they ask for, and the verdict.
+Judges: TypeAlias = Callable[[Case], Iterator[tuple[str, tuple[str, ...], str, Verdict]]]
 
 
 class _Check(NamedTuple):
@@ -145,9 +147,9 @@ def check(area: str, *requirements: str, asvs: int | None = 1, nist: int | None 
     """Add a check to the report, from the level *asvs* or *nist* on; None: never under that standard."""
 
     def add(judge: Judge) -> Judge:
-        asks = " ".join((judge.__doc__ or "").split())
-        levels = {name: level for name, level in (("asvs", asvs), ("nist", nist)) if level is not None}
-        _CHECKS.append(_Check(area, levels, lambda case: iter([(requirements, asks, judge(case))])))
+        name, asks = judge.__name__, " ".join((judge.__doc__ or "").split())
+        levels = {which: level for which, level in (("asvs", asvs), ("nist", nist)) if level is not None}
+        _CHECKS.append(_Check(area, levels, lambda case: iter([(name, requirements, asks, judge(case))])))
         return judge
 
     return add
@@ -173,18 +175,18 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     """
     if "holdfast" not in app.extensions:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
-    name = profile or app.config["SESSION_PROFILE"] or _LEAST
-    case = Case(app, profile_named(name), _store_of(app))
+    chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
+    case = Case(app, profile_named(chosen), _store_of(app))
     rows = tuple(
-        Row(each.area, requirements, asks, *verdict)
+        Row(each.area, name, requirements, asks, *verdict)
         for each in _CHECKS
         if each.levels.get(case.profile.standard, 4) <= case.profile.level
-        for requirements, asks, verdict in each.judge(case)
+        for name, requirements, asks, verdict in each.judge(case)
     )
-    report = Report(name, case.profile.title, rows)
-    if report.passes or app.config["SESSION_PROFILE"] == name:
+    report = Report(chosen, case.profile.title, rows)
+    if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
-    return replace(report, advice=f'SESSION_PROFILE = "{name}" changes every setting above that is still Flask\'s.')
+    return replace(report, advice=f'SESSION_PROFILE = "{chosen}" changes every setting above that is still Flask\'s.')
 
 
 def _store_of(app: Flask) -> Store | None:

@@ -38,23 +38,28 @@ def answers(case: Case) -> Verdict:
 
 
 @checks("Store")
-def examined(case: Case) -> Iterator[tuple[tuple[str, ...], str, Verdict]]:
+def examined(case: Case) -> Iterator[tuple[str, tuple[str, ...], str, Verdict]]:
     """Yield what the store found out about the place where it keeps records."""
     store = case.store
     if isinstance(store, Examines):
         try:
             found = list(store.examine())
         except StoreUnavailable as error:
-            yield (), "The store can be looked at.", Verdict("not met", str(error), _START)
+            yield "examined", (), "The store can be looked at.", Verdict("not met", str(error), _START)
             return
         yield from map(_judged, found)
     if isinstance(store, Purges):
         asks, ids = _ASKS["expiry"]
-        yield ids, asks, Verdict("met", "expired records go as new sessions come, and by `flask sessions purge`")
+        yield (
+            "expiry",
+            ids,
+            asks,
+            Verdict("met", "expired records go as new sessions come, and by `flask sessions purge`"),
+        )
 
 
-def _judged(finding: Finding) -> tuple[tuple[str, ...], str, Verdict]:
+def _judged(finding: Finding) -> tuple[str, tuple[str, ...], str, Verdict]:
     name, _, which = finding.name.partition(", ")
     asks, ids = _ASKS.get(name, (name, ()))
     status: Status = "met" if finding.ok else "yours" if finding.ok is None else "not met"
-    return ids, f"{asks} ({which})" if which else asks, Verdict(status, finding.found, finding.fix)
+    return finding.name, ids, f"{asks} ({which})" if which else asks, Verdict(status, finding.found, finding.fix)
