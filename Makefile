@@ -78,6 +78,11 @@ explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (hal
 forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records of each kind (20 minutes; ARGS=20)
 	@PYTHONPATH=tests $(BIN)/python -m forgery $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Feed 1,000,000 cookies and as many records, guided by coverage (an hour; ARGS=10000)
+	@$(BIN)/python -m pip install --quiet --group fuzz
+	@PYTHONPATH=tests $(BIN)/python -m fuzzing $(ARGS)
+
 .PHONY: matrix
 matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask (ONLY="3.10 3.13")
 	@scripts/install-test-tools

@@ -1,0 +1,106 @@
+"""What is fed: an application's ``Cookie`` header, and the record of its one session, each in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from support.target import Target
+
+from holdfast.envelope import Envelope, decode
+from holdfast.errors import DecodeError
+from holdfast.sealing import new_key
+from holdfast.tokens import Keys
+
+#: The settings of each mode.
+MODES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "signed": {"SESSION_USE_SIGNER": True},
+    "json": {"SESSION_SERIALIZATION_FORMAT": "json"},
+    "keys": {"SESSION_SEAL": "keys", "SESSION_SEAL_KEYS": [new_key()]},
+    "cookie": {"SESSION_SEAL": "cookie", "SESSION_SEAL_KEYS": [new_key()]},
+    "mac": {"SESSION_SEAL": "mac", "SESSION_SEAL_KEYS": [new_key()]},
+    "client-side": {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [new_key()]},
+}
+
+#: The modes that have records.
+STORED = [mode for mode in MODES if mode not in {"signed", "client-side"}]
+
+_NAME = b"session="
+
+
+class Cookies:
+    """An application that is sent cookies."""
+
+    def __init__(self, mode: str) -> None:
+        self._target = Target(**MODES[mode])
+        self._genuine = self._target.token.encode()
+
+    def seeds(self) -> Iterator[bytes]:
+        """Yield headers to begin with: the genuine one, and what is nearly it."""
+        genuine = _NAME + self._genuine
+        yield genuine
+        yield genuine + b"; " + genuine
+        yield genuine + b"; session=" + self._genuine[::-1]
+        yield genuine[:-1]
+        yield genuine + b"="
+        yield _NAME + b'"' + self._genuine + b'"'
+        yield b"a=1; __Host-session=x; " + genuine.swapcase()
+        yield b"session"
+
+    def feed(self, data: bytes) -> None:
+        """Send *data* as the header. Nobody is signed in by it, nothing is written, and nothing fails.
+
+        A header that is the genuine one, however it is dressed up, is not counted.
+        """
+        if self._genuine in data:
+            return
+        self._target.assert_nobody(data, calls=1)
+
+
+class Records:
+    """An application whose one record is replaced by something else."""
+
+    def __init__(self, mode: str) -> None:
+        self._sealed = "SESSION_SEAL" in MODES[mode]
+        self._target = Target(**MODES[mode])
+        self._cookie = _NAME + self._target.token.encode()
+        self._key = Keys("session:").key_of(self._target.token)
+        record = self._target.memory.load(self._key)
+        assert record is not None
+        self._genuine, self._expires_at = record.data, record.expires_at
+
+    def seeds(self) -> Iterator[bytes]:
+        """Yield records to begin with: the genuine one, and what is nearly it."""
+        yield self._genuine
+        yield self._genuine[:-1]
+        yield self._genuine + b"\x00"
+        yield b"{" + self._genuine
+        yield b'{"created_at":1,"issued_at":1,"idle":1,"meta":{},"payload":{}}'
+        yield bytes([2, 2]) + bytes(72)
+        yield bytes([3]) + bytes(40)
+        yield b"\x80\x04\x95"
+
+    def feed(self, data: bytes) -> None:
+        """Put *data* in the place of the record and send the cookie. Nobody is signed in, and nothing fails.
+
+        What is not sealed and is a session by its form is one, so then nothing but an error counts.
+        """
+        if data == self._genuine:
+            return
+        memory, store = self._target.memory, self._target.store
+        memory.delete(self._key)
+        memory.create(self._key, data, expires_at=self._expires_at)
+        store.reset()
+        status, body, cookies = self._target.send(self._cookie)
+        assert status == 200
+        assert set(store.counts) <= {"load", "delete"}
+        if self._sealed or not _is_session(data):
+            assert (body, cookies) == ("None", [])
+
+
+def _is_session(data: bytes) -> bool:
+    try:
+        return isinstance(decode(data), Envelope)
+    except DecodeError:
+        return False
