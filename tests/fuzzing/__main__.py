@@ -26,7 +26,7 @@ _LONGEST = 4200
 def _run(kind: str, mode: str, runs: int, folder: Path) -> None:
     """Feed one target. Does not return: the fuzzer ends the process."""
     logging.disable()
-    target = {"cookies": Cookies, "records": Records}[kind](mode)
+    target = Cookies(mode) if kind == "cookies" else Records(mode)
     for number, seed in enumerate(target.seeds()):
         (folder / f"seed-{number}").write_bytes(seed)
     found = f"-artifact_prefix={folder}/found-"
