@@ -58,7 +58,8 @@ _OF_LEVEL: dict[int, dict[str, Any]] = {
     2: {"SESSION_MAX_BYTES": 64 * 1024},
     3: {
         "SESSION_MAX_BYTES": 64 * 1024,
-        "SESSION_CLEAR_SITE_DATA": True,
+        # Not "cookies", which would take those of other hosts of the domain too.
+        "SESSION_CLEAR_SITE_DATA": ["storage"],
         "SESSION_RENEWAL_INTERVAL": timedelta(hours=1),
         "SESSION_SEAL": "cookie",
     },

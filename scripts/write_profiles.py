@@ -1,0 +1,67 @@
+"""Write what the code says into docs/profiles.md: what each profile sets, and the doctor's report."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from holdfast.flask import Session
+from holdfast.flask.config import DEFAULTS
+from holdfast.flask.doctor import examine
+from holdfast.flask.doctor.checks import in_words
+from holdfast.flask.doctor.printing import lines_of
+from holdfast.flask.profiles import PROFILES, Profile
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"
+
+
+def written(text: str) -> str:
+    """Return the page *text* with its generated parts as they are today."""
+    for name, content in (("tables", tables()), ("report", report())):
+        opening, closing = re.findall(rf"<!-- (?:{name}:|end of {name}) ?[^\n]*-->\n?", text)
+        before, _, rest = text.partition(opening)
+        text = f"{before}{opening}\n{content}\n\n{closing}{rest.partition(closing)[2]}"
+    return text
+
+
+def tables() -> str:
+    """Return a table for each standard, with a column for each level."""
+    return "\n\n".join("\n".join(_table(standard)) for standard in ("asvs", "nist"))
+
+
+def report() -> str:
+    """Return the doctor's report on an application with no settings of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = Flask("shop", instance_path=folder)
+        sessions = Session(app)
+        lines = list(lines_of(examine(app)))
+        sessions.manager.store.close()  # type: ignore[attr-defined]  # the default store has it
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _table(standard: str) -> Iterator[str]:
+    profiles = {name: profile for name, profile in PROFILES.items() if profile.standard == standard}
+    settings = dict.fromkeys(setting for profile in profiles.values() for setting in profile.settings)
+    yield f"| | {' | '.join(f'`{name}`' for name in profiles)} |"
+    yield "|---" * (len(profiles) + 1) + "|"
+    for setting in settings:
+        yield f"| `{setting}` | {' | '.join(_cell(profile, setting) for profile in profiles.values())} |"
+
+
+def _cell(profile: Profile, setting: str) -> str:
+    value: Any = profile.settings.get(setting, DEFAULTS.get(setting))
+    if isinstance(value, timedelta):
+        return in_words(value)
+    if setting == "SESSION_MAX_BYTES":
+        return "1 MiB" if value == 1024 * 1024 else f"{value // 1024} KiB"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value!r}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
