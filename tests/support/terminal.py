@@ -11,21 +11,23 @@ from click.testing import CliRunner, Result
 from support.web import Web
 
 from holdfast.cli import main
+from holdfast.flask import session
 
 #: A browser that says what it is.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 class Terminal:
-    """Runs commands on the store at *url*, without an application."""
+    """Runs commands on the store at *url*, without an application. *options* are those of the group."""
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, *options: str) -> None:
         self.url = url
+        self.options = options
 
     def run(self, *arguments: str, **environment: str | None) -> Result:
         """Return what ``python -m holdfast`` with *arguments* does."""
         before = [] if self.url is None else ["--store", self.url]
-        return _run(main, [*before, *arguments], environment)
+        return _run(main, [*before, *self.options, *arguments], environment)
 
     def read(self, *arguments: str, **environment: str | None) -> str:
         """Return what a command prints that must work."""
@@ -79,6 +81,13 @@ class Shelf:
     store: Terminal
     url: str
 
+    def with_settings(self, **config: Any) -> Shelf:
+        """Return the same store with another application, which has these settings."""
+        store = self.web.memory
+        web = Web(lambda clock: store, **config)
+        web.clock.advance_ms(self.web.clock() - web.clock())
+        return Shelf(web, AppTerminal(web), self.store, self.url)
+
     def sign_in(self, user: str, agent: str = FIREFOX) -> str:
         """Bind a new session to *user*, and return its handle."""
         return self._begin(lambda session: session.bind(user), agent)
@@ -88,8 +97,6 @@ class Shelf:
         return self._begin(lambda session: session.update(seen=1), FIREFOX)
 
     def _begin(self, action: Any, agent: str) -> str:
-        from holdfast.flask import session
-
         browser = self.web.app.test_client()
         self.web.do(lambda: action(session), browser, headers={"User-Agent": agent})
         handle: str = self.web.see(lambda: session.handle, browser)

@@ -35,7 +35,7 @@ def main(
     Wherever a URL is asked for, env:NAME takes it from the environment variable NAME, so that no list of processes
     shows a password.
     """
-    context.obj = outside_place(store, namespace, owner_key, seal_keys)
+    context.obj = outside_place(context, store=store, namespace=namespace, owner_key=owner_key, seal_keys=seal_keys)
 
 
 for _command in COMMANDS:

@@ -95,14 +95,14 @@ def stats(place: Place, *, as_json: bool) -> None:
 
     Walks everything in the store once.
     """
-    manager, survey, seen = place.manager, Survey(), 0
+    manager, store, survey, seen = place.manager, place.store, Survey(), 0
     with progress("Counting") as advance:
-        for page in walk(manager):
+        for page in walk(store):
             for key, record in dict(page.items).items():
                 survey.add(manager, key, record)
             seen += len(page.items)
             advance("Counting", seen, None)
-    kind = type(manager.store).__name__
+    kind = type(store).__name__
     say({"store": kind, **_numbers(survey)}, _described(kind, survey), as_json=as_json)
 
 

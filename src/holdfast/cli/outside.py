@@ -7,14 +7,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from holdfast.cli.base import Misuse, Place, url_from
 from holdfast.cli.survey import NEVER
 from holdfast.envelope import Envelope, Sealed
-from holdfast.errors import UnknownKey
+from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.manager import Manager
 from holdfast.metadata import NAMESPACE, mark_of
 from holdfast.policy import Policy
 from holdfast.sealing import Sealer, Unsealed
+from holdfast.store import Closes
 from holdfast.tokens import Keys
 from holdfast.urls import open_store
 
@@ -30,7 +33,10 @@ class _Metadata(Unsealed):
     def __init__(self, namespace: str, keys: Sequence[str]) -> None:
         mark = mark_of(namespace)
         self._meta = {NAMESPACE: mark} if mark is not None else {}
-        self._sealer = Sealer("keys", keys, migrate_until=NEVER) if keys else None
+        try:
+            self._sealer = Sealer("keys", keys, migrate_until=NEVER) if keys else None
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
     def look(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
         """Return the session that *body* holds, without its payload, and without metadata that no key opens."""
@@ -44,10 +50,13 @@ class _Metadata(Unsealed):
         return Envelope(body.created_at, body.issued_at, body.idle, b"", body.codec, self._meta)
 
 
-def outside_place(store: str | None, namespace: str, owner_key: str | None, seal_keys: str | None) -> Place:
+def outside_place(
+    context: click.Context, *, store: str | None, namespace: str, owner_key: str | None, seal_keys: str | None
+) -> Place:
     """Return the place of the store with the URL *store*, for an application with these settings.
 
     Args:
+        context: The end of it closes the store.
         store: The URL, or None: then only commands work that need no store.
         namespace: ``SESSION_KEY_PREFIX``.
         owner_key: The environment variable that ``SESSION_OWNER_KEY`` is in. Default: the one of that name, if set.
@@ -61,8 +70,11 @@ def outside_place(store: str | None, namespace: str, owner_key: str | None, seal
             raise Misuse("which store? Give --store URL before the command, or set HOLDFAST_STORE")
         secret = _variable(owner_key, _OWNER_KEY)
         keys = (_variable(seal_keys, _SEAL_KEYS) or "").replace(",", " ").split()
+        opened = open_store(url_from(store), root=Path.cwd())
+        if isinstance(opened, Closes):
+            context.call_on_close(opened.close)
         return Manager(
-            open_store(url_from(store), root=Path.cwd()),
+            opened,
             # The record tells when a session is over; what the application would add to that is not known here.
             policy=Policy(idle=NEVER, absolute=NEVER),
             keys=Keys(namespace, owner_secret=secret.encode() if secret else None),

@@ -12,7 +12,7 @@ from holdfast.flows.listing import info_of
 from holdfast.manager import Manager
 from holdfast.policy import DAY, HOUR
 from holdfast.record import Page, Record
-from holdfast.store import Iterates
+from holdfast.store import Iterates, Store
 
 _PAGE = 500
 
@@ -71,13 +71,12 @@ class Survey:
             self.devices[str(found.device)] += 1
 
 
-def walk(manager: Manager) -> Iterator[Page]:
-    """Yield page after page of all live records.
+def walk(store: Store) -> Iterator[Page]:
+    """Yield page after page of all live records in *store*.
 
     Raises:
         ConfigurationError: The store cannot list what it holds.
     """
-    store = manager.store
     if not isinstance(store, Iterates):
         raise ConfigurationError(f"{type(store).__name__} cannot list what it holds: use a store that can")
     after = None

@@ -1,0 +1,84 @@
+"""The command that ends sessions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.terminal import Shelf, Terminal
+
+INDEXED = [
+    "sqlite",
+    "json",
+    pytest.param("redis", marks=pytest.mark.redis),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+
+
+def live(shelf: Shelf) -> set[str]:
+    """Return the handles of all live sessions."""
+    return {session["handle"] for session in shelf.store.data("list")["sessions"]}
+
+
+@pytest.mark.parametrize("shelf", INDEXED, indirect=True)
+@pytest.mark.parametrize("way", ["app", "store"])
+def test_one_session_is_ended_by_its_handle(shelf: Shelf, way: str) -> None:
+    """The session with the handle is over, and no other; a second time there is nothing to end."""
+    terminal = getattr(shelf, way)
+    gone, left = shelf.sign_in("ada"), shelf.sign_in("ada")
+    assert terminal.read("revoke", gone) == "Ended 1 session.\n"
+    assert live(shelf) == {left}
+    assert terminal.error("revoke", gone) == "there is no live session with this handle"
+    assert terminal.data("revoke", left) == {"result": "confirmed"}
+
+
+@pytest.mark.parametrize("shelf", INDEXED, indirect=True)
+@pytest.mark.parametrize("way", ["app", "store"])
+def test_all_sessions_of_a_user_are_ended(shelf: Shelf, way: str) -> None:
+    """`--user` ends the user's sessions but the one to keep, and nobody else's."""
+    terminal = getattr(shelf, way)
+    handles = [shelf.sign_in("ada") for _ in range(3)]
+    others = {shelf.sign_in("bob"), shelf.visit()}
+    assert terminal.data("revoke", "--user", "ada", "--keep", handles[1]) == {"ended": 2}
+    assert live(shelf) == {handles[1], *others}
+    assert terminal.read("revoke", "--user", "ada") == "Ended 1 session.\n"
+    assert live(shelf) == others
+
+
+@pytest.mark.parametrize("shelf", INDEXED, indirect=True)
+@pytest.mark.parametrize("way", ["app", "store"])
+def test_everyones_sessions_are_ended(shelf: Shelf, way: str) -> None:
+    """`--all` leaves no session of anybody."""
+    for user in ("ada", "bob"):
+        shelf.sign_in(user)
+    shelf.visit()
+    assert getattr(shelf, way).data("revoke", "--all", "--yes") == {"ended": 3}
+    assert live(shelf) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of HANDLE, --user ID and --all"),
+        (["f" * 64, "--all"], "give one of HANDLE, --user ID and --all"),
+        (["--all", "--user", "ada"], "give one of HANDLE, --user ID and --all"),
+        (["--all", "--keep", "f" * 64], "--keep goes with --user"),
+        (["--all"], "--all asks first: add --yes where nobody can answer"),
+    ],
+)
+def test_what_is_to_be_ended_must_be_clear(shelf: Shelf, arguments: list[str], message: str) -> None:
+    """Nothing is ended unless one thing is asked for, and everyone's sessions only by somebody who means it."""
+    handle = shelf.visit()
+    assert shelf.app.error("revoke", *arguments, code=2) == message
+    assert live(shelf) == {handle}
+
+
+@pytest.mark.parametrize("shelf", [pytest.param("redis", marks=pytest.mark.redis)], indirect=True)
+def test_what_is_not_confirmed_is_ended_and_told(shelf: Shelf) -> None:
+    """Where no replica confirms the end, that is an error of one line, and the session is over all the same."""
+    handle = shelf.sign_in("ada")
+    done = Terminal(f"{shelf.url}&wait_replicas=1&wait_timeout=0.01").run("revoke", handle, "--json")
+    assert json.loads(done.stdout) == {"result": "unconfirmed"}
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "does not confirm that this outlives the loss of a server" in done.stderr
+    assert live(shelf) == set()
