@@ -31,6 +31,7 @@ from holdfast.flows import (
 from holdfast.observing import Observer, Observers, gather
 from holdfast.operations import Flow, Purge, drive, step
 from holdfast.policy import Policy
+from holdfast.rejections import RejectionLog
 from holdfast.sealing import Sealer, Unsealed
 from holdfast.session import Opened, Outcome, ServerSession
 from holdfast.store import Confirms, Indexes, Iterates, Purges, Rotates, Store
@@ -54,7 +55,12 @@ class Manager:
         sealer: Seals the records. Default: they are stored as they are.
         sender: Who the signals come from, or a weak reference to it. Default: the manager.
         observer: Who counts and times what happens: one or several. Default: nobody, at no cost.
+
+    Attributes:
+        revokes: Whether a session can be ended for everyone.
     """
+
+    revokes = True
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Manager:
             indexes=isinstance(store, Indexes),
             confirms=isinstance(store, Confirms),
             observers=gather(observer),
+            rejections=RejectionLog(clock),
         )
 
     @property
@@ -197,7 +204,7 @@ class Manager:
         Raises:
             ConfigurationError: The store keeps no index by owner.
         """
-        return self._run(revoke_all(self._indexed(), self.keys.owner_of(user_id), keep=keep))
+        return self._end_all(self.keys.owner_of(user_id), keep)
 
     def revoke_others(self, session: ServerSession) -> int:
         """End every other session of the user of *session*, as `revoke_all` does, and rotate it.
@@ -208,10 +215,13 @@ class Manager:
         """
         if session.owner is None:
             raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
-        ended = self._run(revoke_all(self._indexed(), session.owner, keep=session.handle))
+        ended = self._end_all(session.owner, session.handle)
         session.started_at = self.clock() + 1  # a login by this very request begins after what was just ended
         session.rotate()
         return ended
+
+    def _end_all(self, owner: str, keep: str | None) -> int:
+        return self._run(revoke_all(self._indexed(), owner, keep=keep))
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now, and return how many were ended.

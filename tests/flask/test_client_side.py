@@ -195,7 +195,7 @@ def test_alone_it_says_that_it_cannot_revoke(caplog: pytest.LogCaptureFixture) -
         for name in ("revoke_all", "revoke"):
             with pytest.raises(ConfigurationError, match="SESSION_REVOCATION_STORE"):
                 getattr(web.sessions, name)("a" * 64)
-        for name in ("of", "get"):
+        for name in ("of", "get", "scan"):
             with pytest.raises(ConfigurationError, match="cannot be listed"):
                 getattr(web.sessions, name)("a" * 64)
 
@@ -267,6 +267,25 @@ def test_a_login_that_ends_all_others_stands() -> None:
 
         web.do(change, browser)
         assert web.see(lambda: session.owner, browser) is not None
+
+
+def test_labels_checks_and_a_new_password() -> None:
+    """A label is kept, a handler that lasts can ask again, and one call ends the user's other sessions."""
+    web = revoking()
+    mine, other = (web.app.test_client() for _ in range(2))
+    for browser in (mine, other):
+        login(web, "ada", browser)
+    web.do(lambda: setattr(session, "label", "Work laptop"), mine)
+    assert web.see(lambda: session.label, mine) == "Work laptop"
+    assert web.see(lambda: session.still_valid(), other)
+    value = web.token(other)
+    web.clock.advance(1)
+    web.do(lambda: session.revoke_others(), mine)
+    with web.app.app_context():
+        assert not web.sessions.still_valid(value or "")
+        assert web.sessions.still_valid(web.token(mine) or "")
+    assert web.see(lambda: session.owner, other) is None
+    assert web.see(lambda: session.owner, mine) is not None
 
 
 def test_one_session_is_revoked_by_its_handle() -> None:

@@ -11,7 +11,6 @@ from holdfast.clock import Clock, system_clock
 from holdfast.codec import MSGPACK, Codec
 from holdfast.envelope import Envelope, Fate, Tombstone, decode, encode
 from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
-from holdfast.flows import SessionInfo
 from holdfast.flows.ending import cut_off, read_cutoff
 from holdfast.flows.opening import Refusal
 from holdfast.flows.saving import dropped
@@ -148,7 +147,8 @@ class ClientSide(Manager):
         if wishes.rotate or wishes.wiped or wishes.rebind or due:
             return (yield from self._rotate(session, kept))
         payload = self.context.codec.dumps(session.data)
-        if payload != kept.envelope.payload or kept.stale or policy.touch_due(kept.envelope, kept.expires_at, now):
+        changed = payload != kept.envelope.payload or not session.agrees_with(kept.envelope.meta)
+        if changed or kept.stale or policy.touch_due(kept.envelope, kept.expires_at, now):
             if (yield from self._revoked(kept)) is not None:
                 return dropped(self.context, session)
             session.opened = Opened(self._issue(session, kept.envelope, kept.id), session.data)
@@ -186,7 +186,7 @@ class ClientSide(Manager):
             context.codec.dumps(session.data),
             created_at=now if old is None or reborn else old.created_at,
             issued_at=now if old is None or id_ is None else old.issued_at,
-            meta=old.meta if old else None,
+            meta=session.meta_upon(old.meta if old else {}, permanent=context.policy.permanent),
         )
         id_ = id_ or new_token()
         key, expires_at = self.keys.key_of(id_), context.expires_at(envelope, now)
@@ -210,6 +210,14 @@ class ClientSide(Manager):
         until = kept.envelope.created_at + self.context.policy.absolute + RETENTION
         return (yield Create(kept.key, encode(tombstone), until)) is not None
 
+    def take(self, session: ServerSession, key: str) -> bool:  # noqa: ARG002  # see Manager
+        """Refuse: nothing tells which of several requests is the first."""
+        _refuse_once("session.pop_once()")
+
+    def spend(self, session: ServerSession) -> bool:  # noqa: ARG002  # see Manager
+        """Refuse: see `take`."""
+        _refuse_once("session.fresh_once(), and require_fresh(0) with it,")
+
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*, whether or not there is one: nobody but its browser can tell.
 
@@ -226,26 +234,27 @@ class ClientSide(Manager):
         self.context.emit(events.ended, handle=handle, owner=None, reason="revoked")
         return "confirmed"
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
-        """End every session of *user_id* that began before now, except the one with the handle *keep*.
-
-        Returns 0: nobody knows how many there are.
-
-        Raises:
-            ConfigurationError: There is no store for revocations.
-        """
+    def _end_all(self, owner: str, keep: str | None) -> int:
+        """End them as far as they ask for the cut-off. Returns 0: nobody knows how many there are."""
         self._refuse_unless_revocable()
-        lifetime = self.context.policy.absolute + RETENTION
-        self._run(cut_off(self.context, self.keys.owner_of(user_id), keep, lifetime=lifetime))
+        self._run(cut_off(self.context, owner, keep, lifetime=self.context.policy.absolute + RETENTION))
         return 0
 
-    def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:  # noqa: ARG002  # see Manager
-        """Refuse: see `ClientSide`."""
-        _refuse_listing(user_id)
+    def still_valid(self, session: ServerSession | str) -> bool:
+        """Tell whether a session, or the one that a cookie's value holds, is neither over nor revoked."""
+        if not isinstance(session, str):
+            return session.loaded is not None and self.still_valid(session.loaded.token)
+        return not isinstance(self._run(self._resolve(session)), Refusal)
 
-    def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:  # noqa: ARG002
-        """Refuse: see `ClientSide`."""
-        _refuse_listing(handle)
+    def get(self, handle: str, *, current: str | None = None) -> NoReturn:  # noqa: ARG002
+        """Refuse: nobody but its browser has it."""
+        _refuse_listing()
+
+    def _indexed(self) -> NoReturn:
+        _refuse_listing()
+
+    def _iterated(self) -> NoReturn:
+        _refuse_listing()
 
     def _refuse_unless_revocable(self) -> None:
         if not self.revokes:
@@ -254,7 +263,11 @@ class ClientSide(Manager):
             )
 
 
-def _refuse_listing(_: object) -> NoReturn:
+def _refuse_once(what: str) -> NoReturn:
+    raise ConfigurationError(f"{what} needs sessions that are kept in a store: set SESSION_STORE to one")
+
+
+def _refuse_listing() -> NoReturn:
     raise ConfigurationError("sessions live in the browsers' cookies and cannot be listed: keep them in a store")
 
 
