@@ -17,6 +17,7 @@ from werkzeug.sansio.http import parse_cookie
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
+from holdfast.flask.caching import keep_private
 from holdfast.flask.secret_keys import check, signing_keys
 from holdfast.tokens import is_token
 
@@ -89,12 +90,12 @@ class Cookies:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(self._interface.get_cookie_name(app), value, **expiry, **self._attributes(app))
-        _keep_private(response)
+        keep_private(response)
 
     def delete(self, app: Flask, response: Response) -> None:
         """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
         response.delete_cookie(self._interface.get_cookie_name(app), **self._attributes(app))
-        _keep_private(response)
+        keep_private(response)
 
     def check_keys(self, app: Flask) -> None:
         """Refuse signing keys that can be guessed, once for each set of keys.
@@ -140,11 +141,6 @@ def _values(header: str, name: str) -> set[str]:
 def _finder(name: str) -> Callable[[str], list[str]]:
     """Return what finds the values of *name* in a Cookie header, without the space around them."""
     return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}=([^;]*[^; \t]|)").findall
-
-
-def _keep_private(response: Response) -> None:
-    if not response.headers.getlist("Cache-Control"):
-        response.headers.add("Cache-Control", "private")
 
 
 def _sign(signer: Signer, token: str) -> str:

@@ -9,6 +9,7 @@ from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
 from holdfast.errors import SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.flask.caching import vary_by_cookie
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.session import FlaskSession
 from holdfast.manager import Manager
@@ -45,15 +46,15 @@ class HoldfastInterface(SessionInterface):
         failure = sys.exc_info()[1]
         if isinstance(failure, StoreUnavailable):  # raised where Flask asks no handler, such as in after_request
             _answer(app, failure, response)
-        if session.accessed:
-            _vary(response)
+        if session.accessed or _may_still_read(response):
+            vary_by_cookie(response)
         if session.opened is not None and not session.closed:
             session.closed = True
             try:
                 self._save(app, session, response)
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
-                _vary(response)
+                vary_by_cookie(response)
         session.closed = True
         if response.is_streamed or app.debug:
             response.call_on_close(session.report_late_change)
@@ -86,11 +87,9 @@ class HoldfastInterface(SessionInterface):
         return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
 
 
-def _vary(response: BaseResponse) -> None:
-    if response.headers.getlist("Vary"):
-        response.vary.add("Cookie")
-    else:  # the same, without parsing what is not there
-        response.headers.add("Vary", "Cookie")
+def _may_still_read(response: BaseResponse) -> bool:
+    """Tell whether *response* is made while it is sent, by what may read the session when the headers have left."""
+    return response.is_streamed and not response.direct_passthrough
 
 
 def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:
