@@ -13,7 +13,7 @@ from flask import Flask
 
 from holdfast.codec import Codec, codec_named
 from holdfast.errors import ConfigurationError
-from holdfast.flask import cookie_rules, flask_session, profiles
+from holdfast.flask import cookie_rules, flask_session, hardening, profiles
 from holdfast.policy import Policy
 
 _PREFIX = "SESSION_"
@@ -38,6 +38,10 @@ DEFAULTS: dict[str, Any] = {
     "SESSION_SERIALIZATION_FORMAT": "msgpack",
     "SESSION_OWNER_KEY": None,
     "SESSION_USE_SIGNER": False,
+    "SESSION_CACHE_CONTROL": "private",
+    "SESSION_CLEAR_SITE_DATA": False,
+    "SESSION_REQUIRE_HTTPS": False,
+    "SESSION_ON_DEVICE_CHANGE": None,
     "SESSION_KEEP_DEVICE": True,
     "SESSION_KEEP_ADDRESS": False,
     "SESSION_MAX_PER_USER": _BY_DEFAULT.max_per_user,
@@ -75,6 +79,7 @@ _SWITCHES = (
     "SESSION_KEEP_ADDRESS",
     "SESSION_KEEP_DEVICE",
     "SESSION_PERMANENT",
+    "SESSION_REQUIRE_HTTPS",
     "SESSION_SAVE_ON_ERROR",
     "SESSION_USE_SIGNER",
 )
@@ -112,6 +117,7 @@ def complete(app: Flask) -> None:
         raise ConfigurationError("SESSION_OWNER_KEY must be bytes or text: 32 random bytes do")
     policy_reader(app)()
     cookie_rules.check(app.config)
+    hardening.check(app.config)
     configured_codec(app)
 
 

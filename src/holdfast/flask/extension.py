@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from flask import Flask, Response, current_app, has_app_context, has_request_context, session
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from holdfast.flows import SessionInfo, SessionPage
     from holdfast.observing import Observer, Observers
     from holdfast.session import ServerSession
+
+Hook = TypeVar("Hook", bound=Callable[[], object])
 
 #: What ``Retry-After`` says when the store is down, in seconds.
 _RETRY_AFTER = 5
@@ -57,6 +59,7 @@ class Session:
         self._clock = clock
         self._observers = gather(observer)
         self._apps: WeakSet[Flask] = WeakSet()
+        self._before_lookup: list[Callable[[], object]] = []
         if app is not None:
             self._extend(app)
 
@@ -79,10 +82,21 @@ class Session:
         interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
         if app.config["SESSION_USE_SIGNER"] and app.config.get("SECRET_KEY"):
             interface.cookies.check_keys(app)
+        interface.before_lookup = self._before_lookup
         app.session_interface = interface
         for error, handler in _ANSWERS.items():
             if error not in app.error_handler_spec[None][None]:
                 app.register_error_handler(error, handler)
+
+    def before_lookup(self, hook: Hook) -> Hook:
+        """Register *hook* to be called before a request's cookie is looked up, as a decorator.
+
+        It is called without arguments when a request that has a session cookie first uses its session, before any store
+        call. It may raise, for example by ``abort(429)``: then the session is empty and read-only for the rest of the
+        request.
+        """
+        self._before_lookup.append(hook)
+        return hook
 
     @property
     def manager(self) -> Manager:

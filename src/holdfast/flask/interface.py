@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
+from werkzeug.exceptions import HTTPException
 
 from holdfast.errors import SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.caching import vary_by_cookie
 from holdfast.flask.cookies import Cookies
+from holdfast.flask.hardening import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
 from holdfast.manager import Manager
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
+
+_logger = logging.getLogger("holdfast")
 
 #: A request that only read, and took this long (milliseconds), looks again before it sends the cookie anew: a login may
 #: have overtaken it, whose cookie must stay.
@@ -26,11 +32,16 @@ class HoldfastInterface(SessionInterface):
     """Opens a session without looking anything up, and saves it if the request used it.
 
     *signed* turns on ``SESSION_USE_SIGNER``.
+
+    Attributes:
+        before_lookup: What is called before a request's cookie is looked up.
     """
 
     def __init__(self, manager: Manager, *, signed: bool) -> None:
         self.manager = manager
         self.cookies = Cookies(self, signed=signed)
+        self.before_lookup: list[Callable[[], object]] = []
+        self._warned: set[str] = set()
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
         """Return the request's session. No I/O."""
@@ -44,17 +55,17 @@ class HoldfastInterface(SessionInterface):
         """
         session = cast(FlaskSession, session)
         failure = sys.exc_info()[1]
-        if isinstance(failure, StoreUnavailable):  # raised where Flask asks no handler, such as in after_request
+        # It was raised where Flask asks no handler, such as in after_request.
+        if isinstance(failure, StoreUnavailable) or (isinstance(failure, HTTPException) and failure is session.failure):
             _answer(app, failure, response)
-        if session.accessed or _may_still_read(response):
-            vary_by_cookie(response)
+        _guard(app, session, response)
         if session.opened is not None and not session.closed:
             session.closed = True
             try:
                 self._save(app, session, response)
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
-                vary_by_cookie(response)
+                _guard(app, session, response)
         session.closed = True
         if response.is_streamed or app.debug:
             response.call_on_close(session.report_late_change)
@@ -64,7 +75,7 @@ class HoldfastInterface(SessionInterface):
         failed = response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]
         if failed and not session.keep_only_a_logout():
             return
-        permanent, marked = session.permanent, session.marked
+        permanent, marked, logout = session.permanent, session.marked, session.ends_login
         refresh = session.stale_cookie or (permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
         overtaken = refresh and self.manager.clock() - session.loaded_at >= _OVERTAKEN
         outcome = self.manager.commit(session, confirm=marked or overtaken)
@@ -74,10 +85,26 @@ class HoldfastInterface(SessionInterface):
             session.modified = True
         if outcome.cookie == "delete":
             self.cookies.delete(app, response)
+        if outcome.cookie == "delete" or (stored and logout):
+            clear_site_data(app.config, response, goes_on=outcome.cookie != "delete")
         # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
         renewed = refresh or permanent != session.was_permanent or (permanent if stored else marked)
         if (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)) and session.loaded:
+            self._warn_of_insecure(app, session)
             self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(session))
+
+    def _warn_of_insecure(self, app: Flask, session: FlaskSession) -> None:
+        if self.get_cookie_secure(app) and not session.arrived_secure:
+            self.warn_once(
+                "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application"
+                " over https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
+            )
+
+    def warn_once(self, message: str) -> None:
+        """Log *message* as a warning, the first time only."""
+        if message not in self._warned:
+            self._warned.add(message)
+            _logger.warning("%s", message)
 
     def _lifetime(self, session: FlaskSession) -> int | None:
         """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
@@ -85,6 +112,14 @@ class HoldfastInterface(SessionInterface):
             return None
         policy = self.manager.context.policy
         return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
+
+
+def _guard(app: Flask, session: FlaskSession, response: BaseResponse) -> None:
+    """Keep caches from giving a response that used the session to somebody else."""
+    if session.accessed or _may_still_read(response):
+        vary_by_cookie(response)
+        if app.config["SESSION_CACHE_CONTROL"] == "no-store":
+            forbid_storing(response)
 
 
 def _may_still_read(response: BaseResponse) -> bool:

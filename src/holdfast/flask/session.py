@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request
 from flask.sessions import SessionMixin
 
-from holdfast.errors import EncodeError, StoreUnavailable
+from holdfast.errors import EncodeError
+from holdfast.flask.cookies import Presented
 from holdfast.flask.devices import device_of
+from holdfast.flask.hardening import AGENT, agent_of
 from holdfast.metadata import ADDRESS, Device, fit
 from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
 
@@ -29,6 +32,7 @@ class FlaskSession(ServerSession, SessionMixin):
         stale_cookie: Whether its cookie was signed with a key that is no longer the first.
         was_permanent: Whether it was permanent when it was looked up.
         settled: Whether the store has what the request left in it, so that a difference is a late change.
+        failure: What the lookup raised.
     """
 
     def __init__(self, interface: HoldfastInterface, app: Flask, request: Request) -> None:
@@ -42,27 +46,70 @@ class FlaskSession(ServerSession, SessionMixin):
         self.settled = True
         self.stale_cookie = False
         self.was_permanent = False
+        self.failure: Exception | None = None
 
     def load(self) -> Opened:
         """Look up the request's cookie.
 
+        Whatever is raised, by the store or by what the application has registered to come first: from then on the
+        session is empty and read-only, so that an error page can be rendered and nothing is stored over the good session.
+
         Raises:
-            StoreUnavailable: The store failed. From then on the session is empty and read-only, so that an error
-                page can be rendered and nothing is stored over the good session.
+            StoreUnavailable: The store failed.
         """
-        manager = self._interface.manager
         presented = self._interface.cookies.read(self._app, self._request)
         self.stale_cookie = presented.stale
-        self.loaded_at = manager.clock()
-        if presented.reason is not None:
-            manager.context.reject(presented.reason)
+        self.opened = Opened(read_only=True)  # to what is called meanwhile, too
         try:
-            opened = manager.open(presented.token)
-        except StoreUnavailable:
-            self.opened = Opened(read_only=True)
+            if presented.token is not None or presented.reason is not None:
+                for hook in self._interface.before_lookup:
+                    hook()
+            opened = self._look_up(presented)
+        except Exception as error:
+            self.failure = error
             raise
         self.was_permanent = bool(opened.data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
         return opened
+
+    def _look_up(self, presented: Presented) -> Opened:
+        manager, config = self._interface.manager, self._app.config
+        self.loaded_at = manager.clock()
+        if presented.reason is not None:
+            manager.context.reject(presented.reason)
+        opened = manager.open(presented.token)
+        if config["SESSION_REQUIRE_HTTPS"] and not self.arrived_secure:
+            self._give_up(opened)
+            self._interface.warn_once(
+                "a request over plain http used the session, which SESSION_REQUIRE_HTTPS forbids: it was given none. If a"
+                " proxy speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
+            )
+            return Opened(read_only=True)
+        if config["SESSION_ON_DEVICE_CHANGE"] is not None and self._changed_device(opened):
+            manager.context.reject("binding_changed")
+            if config["SESSION_ON_DEVICE_CHANGE"] == "end":
+                self._give_up(opened)
+                return Opened()
+        return opened
+
+    def _give_up(self, opened: Opened) -> None:
+        """End the session that was found, because somebody else may have its token."""
+        manager = self._interface.manager
+        if opened.loaded is not None and manager.revokes:
+            manager.revoke(opened.loaded.key)
+
+    def _changed_device(self, opened: Opened) -> bool:
+        began = opened.loaded.envelope.meta.get(AGENT) if opened.loaded else None
+        return began is not None and began != agent_of(self._request)
+
+    @property
+    def arrived_secure(self) -> bool:
+        """Whether the request came over HTTPS, as far as the application is told."""
+        return self._request.is_secure
+
+    @property
+    def ends_login(self) -> bool:
+        """Whether the request signs the user out, or ends the session that it found, whatever goes on afterwards."""
+        return self.wishes.rebind and self.wishes.owner is None and self.loaded is not None
 
     def take(self, key: str) -> bool:
         """Remove *key* from the stored session at once."""
@@ -78,6 +125,14 @@ class FlaskSession(ServerSession, SessionMixin):
         device = device_of(request.headers.get("User-Agent", "")) if config["SESSION_KEEP_DEVICE"] else Device()
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if config["SESSION_KEEP_ADDRESS"] else None
         return {**device.as_meta(), ADDRESS: address}
+
+    def meta_upon(self, stored: Mapping[str, str], *, permanent: bool) -> dict[str, str]:
+        """Return the metadata to store over *stored*: a new session, and a login, belong to the device at hand."""
+        meta = super().meta_upon(stored, permanent=permanent)
+        begins = not stored or self.wishes.rebind or self.wishes.wiped
+        if begins and self._app.config["SESSION_ON_DEVICE_CHANGE"] is not None:
+            meta[AGENT] = agent_of(self._request)
+        return meta
 
     def revoke_others(self) -> int:
         """End every other session of this session's user, and rotate this one: for a changed password.

@@ -14,6 +14,7 @@ from holdfast.envelope import Envelope
 from holdfast.errors import RecordTooLarge
 from holdfast.observing import Observers
 from holdfast.policy import Policy
+from holdfast.rejections import RejectionLog
 from holdfast.sealing import Sealer, Unsealed
 from holdfast.tokens import Keys
 
@@ -23,7 +24,8 @@ class Context:
     """One application's circumstances.
 
     *sender* is who its signals come from, *sealer* seals its records. *rotates*, *indexes* and *confirms* tell which
-    capabilities its store has. *observers* are told what happens.
+    capabilities its store has. *observers* are told what happens, *rejections* logs
+    what is not accepted.
     """
 
     policy: Policy
@@ -36,6 +38,7 @@ class Context:
     confirms: bool = False
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
     observers: Observers | None = None
+    rejections: RejectionLog | None = None
 
     def emit(self, signal: NamedSignal, **details: Any) -> None:
         """Send *signal* from the application, and count it."""
@@ -50,6 +53,8 @@ class Context:
 
     def reject(self, reason: events.RejectReason) -> None:
         """Tell that a cookie was not accepted."""
+        if self.rejections is not None:
+            self.rejections.note(reason)
         self.emit(events.rejected, reason=reason)
 
     def envelope(
