@@ -51,8 +51,8 @@ class FlaskSession(ServerSession, SessionMixin):
     def load(self) -> Opened:
         """Look up the request's cookie.
 
-        Whatever is raised, by the store or by what the application has registered to come first: from then on the
-        session is empty and read-only, so that an error page can be rendered and nothing is stored over the good session.
+        After an error, of the store or of what the application has registered to come first, the session is empty and
+        read-only, so that an error page can be rendered and nothing is stored over the good session.
 
         Raises:
             StoreUnavailable: The store failed.
@@ -80,8 +80,8 @@ class FlaskSession(ServerSession, SessionMixin):
         if config["SESSION_REQUIRE_HTTPS"] and not self.arrived_secure:
             self._give_up(opened)
             self._interface.warn_once(
-                "a request over plain http used the session, which SESSION_REQUIRE_HTTPS forbids: it was given none. If a"
-                " proxy speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
+                "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it. Behind"
+                " a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
             )
             return Opened(read_only=True)
         if config["SESSION_ON_DEVICE_CHANGE"] is not None and self._changed_device(opened):
