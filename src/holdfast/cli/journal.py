@@ -56,27 +56,33 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, source: str, target: str) -> None:
-        self.path = path
+        self._number = 0
+        names = (_named(source), _named(target))
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from error
+        try:
+            self._prepare(path, names)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self, path: Path, names: tuple[str, str]) -> None:
+        try:
             # Nobody else can open it until the end of this process, however it ends.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             for statement in _SCHEMA:
                 self._db.execute(statement)
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(
-                f"{path} cannot be used to note what was copied: {error}. Does another copy use it? "
-                "--state names another file"
-            ) from error
-        row = self._db.execute("SELECT source, target FROM copy").fetchone()
-        self._number = 0
-        names = (_named(source), _named(target))
-        if row is None:
-            self._db.execute("INSERT INTO copy VALUES (?, ?, 0, NULL)", names)
-        elif row != names:
+            known = self._db.execute("SELECT source, target FROM copy").fetchone()
+            if known is None:
+                self._db.execute("INSERT INTO copy VALUES (?, ?, 0, NULL)", names)
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from error
+        if known not in {None, names}:
             raise ConfigurationError(
                 f"{path} belongs to a copy between other stores: name another file with --state, or remove it"
             )
@@ -143,6 +149,12 @@ class Journal:
         for statement, rows in statements:
             self._db.executemany(statement, rows)
         self._db.execute("COMMIT")
+
+
+def _unusable(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be used to note what was copied: {error}. Does another copy use it? --state names another file"
+    )
 
 
 def _version(text: str | None) -> Version | None:

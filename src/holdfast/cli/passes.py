@@ -9,7 +9,6 @@ Records are copied as they are: data, expiry and owner under the same key. Nothi
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -135,8 +134,9 @@ class Copy:
         while True:
             page = self._scan(reached, limit=PAGE)
             tally.seen += len(page.items)
-            for records in _parts(page):
-                step(tally, records, reached)
+            parts = _parts(page)
+            for index, records in enumerate(parts, 1):
+                step(tally, records, (index == len(parts) and page.after) or reached)
                 self._report(tally)
             reached = page.after
             if reached is None:
@@ -257,11 +257,10 @@ def is_empty(store: Store) -> bool:
     return True
 
 
-def _parts(page: Page) -> Iterable[dict[str, Record]]:
+def _parts(page: Page) -> list[dict[str, Record]]:
     # A page may be longer than asked for, and may name a key twice.
-    items = iter(dict(page.items).items())
-    while part := dict(itertools.islice(items, PAGE)):
-        yield part
+    items = list(dict(page.items).items())
+    return [dict(items[start : start + PAGE]) for start in range(0, len(items), PAGE)]
 
 
 def _is_current(record: Record, known: Copied | None) -> bool:
