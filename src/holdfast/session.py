@@ -10,14 +10,14 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from holdfast import freshness, metadata
-from holdfast.envelope import Envelope
-from holdfast.events import SaveResult
+from holdfast.opened import Loaded, Opened, Outcome
 from holdfast.policy import SECOND, SKEW
-from holdfast.record import Version
 from holdfast.tokens import Keys
+
+__all__ = ["FRESH", "IDENTITY", "PERMANENT", "Loaded", "Opened", "Outcome", "ServerSession", "Wishes"]
 
 T = TypeVar("T")
 
@@ -37,49 +37,6 @@ _UNCHANGEABLE = frozenset({type(None), bool, int, float, str, bytes})
 _MISSING: Any = object()
 
 _logger = logging.getLogger("holdfast")
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A live session as the store holds it. *token* opens it, *key* and *version* address it."""
-
-    token: str
-    key: str
-    version: Version
-    expires_at: int
-    owner: str | None
-    envelope: Envelope
-
-
-@dataclass(slots=True)
-class Opened:
-    """What a cookie turned out to stand for.
-
-    Attributes:
-        loaded: The live session, or None: there is none.
-        data: Its data.
-        read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
-        deliver: The session was reached by an alias, so the new token must be sent again.
-    """
-
-    loaded: Loaded | None = None
-    data: dict[Any, Any] = field(default_factory=dict)
-    read_only: bool = False
-    deliver: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a session at the end of its request.
-
-    Attributes:
-        result: ``saved``, ``merged``, ``unchanged`` or ``gone``.
-        cookie: ``send``: the browser needs the session's token; ``keep``: it has it; ``delete``: this request ended
-            the session; ``none``: say nothing, for what the browser has may be newer.
-    """
-
-    result: SaveResult
-    cookie: Literal["send", "keep", "delete", "none"]
 
 
 @dataclass(slots=True)
@@ -347,8 +304,8 @@ class ServerSession(MutableMapping[str, Any]):
         """Remove *key* and return its value, to exactly one of all the requests that do so, however they overlap.
 
         For what may be used once: a one-time code, a token in a link. It is removed from the stored session at once,
-        and stays removed even if this request fails later. The other requests find it missing, and get *default*. What else this
-        request changes is saved at its end, as ever.
+        and stays removed even if this request fails later. The other requests find it missing, and get *default*. What
+        else this request changes is saved at its end, as ever.
 
         Raises:
             KeyError: The key is missing, and no *default* is given.
