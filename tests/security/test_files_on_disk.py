@@ -150,7 +150,8 @@ def static_files_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 _PATHS = [
     "../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "{outside}", "../{name}", "C:\\x", "\\\\host\\share\\x",
     "//", ".", "..", "CON", "NUL", "NUL.txt", "COM1", "COM¹", "aux ", "x.", "x ", "x" * 300, "%2e%2e%2f{name}",
-    "~", "~root",    "../{name}\x00.session", "a/" * 21 + "a", "." * 43, "....//....//{name}", "file:///{outside}", "\u2025/{name}",
+    "~", "~root",
+    "../{name}\x00.session", "a/" * 21 + "a", "." * 43, "....//....//{name}", "file:///{outside}", "\u2025/{name}",
     "link", ".locks", ".owners", "00/../../{name}",
 ]  # fmt: skip
 
