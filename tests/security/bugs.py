@@ -114,3 +114,12 @@ def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
         return found if found.token else Presented(request.values.get(name) or request.headers.get("X-Session"))
 
     monkeypatch.setattr(Cookies, "read", lenient)
+
+
+def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deletion cookie has no attributes, so that browsers refuse it."""
+
+    def delete(self: Cookies, app: Any, response: Any) -> None:
+        response.delete_cookie(app.config["SESSION_COOKIE_NAME"])
+
+    monkeypatch.setattr(Cookies, "delete", delete)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from security import bugs
 from security.rows import requirement
-from support.application import Jar, Site, values_set
+from support.application import Jar, Site, said, values_set
 from support.everywhere import INDEXED
 
 from holdfast import manager as managing
@@ -124,9 +123,9 @@ def test_a_login_changes_the_token(place: str, site_on: SiteOn, how: str) -> Non
     assert len({stage.token for stage in stages}) == 3
     for old in stages[:-1]:
         assert old.me() is None
-        assert "cart" not in json.loads(old.copy().post("/set", k="a", v="b").data)["data"]
+        assert "cart" not in said(old.copy().post("/set", k="a", v="b"))["data"]
     assert jar.me() == "ada"
-    assert json.loads(jar.post("/set", k="a", v="b").data)["data"]["cart"] == "apple"
+    assert said(jar.post("/set", k="a", v="b"))["data"]["cart"] == "apple"
 
 
 @requirement(
@@ -257,7 +256,7 @@ def test_an_expired_session_leaves_nothing(place: str, site_on: SiteOn) -> None:
     [jar] = site.jars("ada", 1)
     site.clock.advance(61)
     response = jar.get("/me")
-    assert json.loads(response.data)["user"] is None
+    assert said(response)["user"] is None
     assert not values_set(response, site.cookie_name)
     site.clock.advance(60)
     with site.app.app_context():
@@ -332,7 +331,7 @@ def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None
 
     def end_all() -> None:
         site.clock.advance(1)
-        ended.append(json.loads(other.post("/users/ada/revoke-all").data))
+        ended.append(said(other.post("/users/ada/revoke-all")))
 
     site.meanwhile = end_all
     late.login("ada", slow="yes")
@@ -382,9 +381,9 @@ def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
 def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user is shown the sessions of all users as their own."""
 
-    def everybodys(context: Context, owner: str) -> Flow[Any]:
-        mine = yield from list_of(context, owner)
-        other = yield from list_of(context, context.keys.owner_of("bob"))
+    def everybodys(context: Context, owner: str, **options: Any) -> Flow[Any]:
+        mine = yield from list_of(context, owner, **options)
+        other = yield from list_of(context, context.keys.owner_of("bob"), **options)
         return [*mine, *other]
 
     monkeypatch.setattr(managing, "list_of", everybodys)
@@ -392,7 +391,7 @@ def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending a session by its handle is acknowledged and not done."""
-    monkeypatch.setattr(managing.Manager, "revoke", lambda self, handle: "confirmed")
+    monkeypatch.setattr(managing.Manager, "revoke", lambda self, handle, **_: "confirmed")
 
 
 @requirement(
@@ -413,7 +412,7 @@ def test_users_list_and_end_their_own_sessions(place: str, site_on: SiteOn) -> N
     assert not {mine.token, lost.token} & set(handles)
     assert [site.jar(handle).me() for handle in handles] == [None, None]
     assert mine.post(f"/sessions/{other.sessions()[0]}/revoke").status_code == 404
-    assert mine.post(f"/sessions/{json.loads(lost.get('/me').data)['handle']}/revoke").json == "confirmed"
+    assert mine.post(f"/sessions/{lost.told('/me')['handle']}/revoke").json == "confirmed"
     assert [jar.me() for jar in (mine, lost, other)] == ["ada", None, "bob"]
 
 

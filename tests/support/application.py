@@ -11,6 +11,9 @@
 ``GET /slow``                 loads the session, lets `Site.meanwhile` happen, and sets ``slow``
 ``POST /rotate``              asks for a new token
 ``POST /sudo``                the user proves who they are again
+``GET /secret``               needs a proof of the last five minutes
+``POST /pay``                 needs a proof of its own
+``POST /redeem``              gives what is under ``v`` out once
 ``POST /alone``               a new token, and an end to all other sessions of the user
 ``GET /sessions``             the handles of the user's sessions
 ``POST /sessions/H/revoke``   ends one of them; 404 for anybody else's
@@ -31,13 +34,14 @@ from typing import Any
 from blinker import Signal
 from flask import Flask, Response, abort, jsonify, request, stream_with_context
 from support.keyspace import scanned
+from support.web import SECRET_KEY
 from werkzeug.test import TestResponse
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.envelope import Cutoff, Tombstone, decode
 from holdfast.errors import DecodeError
-from holdfast.flask import Session, session
+from holdfast.flask import Session, require_fresh, session
 from holdfast.store import Closes, Iterates, Store
 from holdfast.testing import CountingStore, FakeClock
 from holdfast.urls import open_store
@@ -59,13 +63,14 @@ def application(
     *meanwhile* is called by ``/slow`` between its load and its save; *proxy* is put around the WSGI application.
     """
     app = Flask("shop", static_folder=None)
-    app.config.update(SECRET_KEY="8f1c0f6f0bb7a8f6d1f6ce2a0ff8e6bb", SESSION_STORE=store, **config)
+    app.config.update({"SECRET_KEY": SECRET_KEY, "SESSION_STORE": store, **config})
     sessions = Session(app, clock=clock)
     _identity(app, meanwhile)
+    _privileges(app)
     _data(app, meanwhile)
     _devices(app, sessions)
     if app.config.get("TESTING_WEBSOCKET"):
-        _websocket(app, sessions)
+        _websocket(app)
     if proxy is not None:
         app.wsgi_app = proxy(app.wsgi_app)  # type: ignore[method-assign]
     return app
@@ -95,6 +100,8 @@ def _identity(app: Flask, meanwhile: Callable[[], object]) -> None:
         session.clear()
         return jsonify(user=None)
 
+
+def _privileges(app: Flask) -> None:
     @app.post("/rotate")
     def rotate() -> Response:
         session.rotate()
@@ -106,6 +113,16 @@ def _identity(app: Flask, meanwhile: Callable[[], object]) -> None:
             abort(401)
         session.bind(session["u"])
         return jsonify(user=session["u"])
+
+    @app.get("/secret")
+    @require_fresh(300)
+    def secret() -> str:
+        return "secret"
+
+    @app.post("/pay")
+    @require_fresh(0)
+    def pay() -> str:
+        return "paid"
 
 
 def _data(app: Flask, meanwhile: Callable[[], object]) -> None:
@@ -125,6 +142,10 @@ def _data(app: Flask, meanwhile: Callable[[], object]) -> None:
     @app.post("/inc")
     def inc() -> Response:
         return jsonify(n=session.apply("n", lambda n: n + 1, default=0))
+
+    @app.post("/redeem")
+    def redeem() -> Response:
+        return jsonify(session.pop_once("v", None))
 
     @app.get("/slow")
     def slow() -> Response:
@@ -160,19 +181,18 @@ def _devices(app: Flask, sessions: Session) -> None:
 
     @app.post("/alone")
     def alone() -> Response:
-        session.rotate()
-        return jsonify(sessions.revoke_all(session["u"], keep=session.handle))
+        return jsonify(session.revoke_others())
 
 
-def _websocket(app: Flask, sessions: Session) -> None:
+def _websocket(app: Flask) -> None:
     from flask_sock import Sock
 
     @Sock(app).route("/ws")  # type: ignore[untyped-decorator]
     def ws(socket: Any) -> None:
-        user, handle = session.get("u"), session.handle
+        user = session.get("u")
         while True:
             socket.receive()
-            if handle is None or sessions.get(handle) is None:
+            if not session.still_valid():
                 return
             socket.send(user)
 
@@ -194,6 +214,12 @@ class Witness(CountingStore):
 class Site:
     """One process of the application, with what a test looks at.
 
+    Args:
+        place: The URL of the store, or a store. ``cookie://`` for none.
+        clock: The time.
+        client_side: Keep the sessions in the cookie, and only revocations in the store.
+        config: The settings.
+
     Attributes:
         app: The application. Its exceptions become responses, as they do for visitors.
         clock: The time, which stands still unless it is told not to.
@@ -204,11 +230,17 @@ class Site:
         cookies_seen: Every ``Set-Cookie`` header that was sent.
     """
 
-    def __init__(self, place: str | Store, *, clock: FakeClock | None = None, **config: Any) -> None:
+    def __init__(
+        self, place: str | Store, *, clock: FakeClock | None = None, client_side: bool = False, **config: Any
+    ) -> None:
         self.clock = clock or FakeClock()
-        self.place, self._config = place, config
+        self.place, self._config = place, {**config, "client_side": client_side}
+        if place == "cookie://":
+            config["SESSION_STORE"], place = place, "memory://"
         self.inner = open_store(place, clock=self.clock) if isinstance(place, str) else place
         self.store = Witness(self.inner)
+        if client_side:
+            config.update(SESSION_STORE="cookie://", SESSION_REVOCATION_STORE=self.store)
         self.meanwhile: Callable[[], object] = lambda: None
         self.app = application(self.store, clock=self.clock, meanwhile=self._meanwhile, **config)
         self.sessions: Session = self.app.extensions["holdfast"]
@@ -263,6 +295,14 @@ class Site:
     def count(self) -> int:
         """Return how many live sessions the store holds."""
         return sum(map(_is_session, self.records().values()))
+
+    def rewrite(self, key: str, data: bytes, *, expires_at: int | None = None) -> None:
+        """Put *data* into the record under *key*, as somebody does who can write to the store."""
+        record = self.inner.load(key)
+        assert record is not None
+        self.inner.replace(
+            key, data, expect=record.version, expires_at=expires_at or record.expires_at, owner=record.owner
+        )
 
     @contextmanager
     def calls(self) -> Iterator[dict[str, int]]:
@@ -329,7 +369,7 @@ class Jar:
         if self.cookies and "Cookie" not in headers:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         client = self.site.app.test_client(use_cookies=False)
-        response = client.open(path, method=method, base_url=base_url, headers=headers, **request)
+        response = client.open(path, method=method, base_url=base_url, headers=headers, buffered=True, **request)
         for header in response.headers.getlist("Set-Cookie"):
             self.site.cookies_seen.append(header)
             name, _, rest = header.partition("=")
@@ -350,20 +390,30 @@ class Jar:
         """Sign in."""
         return self.post("/login", u=user, **form)
 
+    def told(self, path: str, **request: Any) -> Any:
+        """Return the JSON that the application answers to a GET request, which must succeed."""
+        return said(self.get(path, **request))
+
     def me(self) -> str | None:
         """Return who the application takes this browser for."""
-        user: str | None = json.loads(self.get("/me").data)["user"]
+        user: str | None = self.told("/me")["user"]
         return user
 
     def inc(self) -> int:
         """Return what the counter is after one more."""
-        number: int = json.loads(self.post("/inc").data)["n"]
+        number: int = said(self.post("/inc"))["n"]
         return number
 
     def sessions(self) -> list[str]:
         """Return the handles that the application shows to the user of this browser."""
-        handles: list[str] = json.loads(self.get("/sessions").data)
+        handles: list[str] = self.told("/sessions")
         return handles
+
+
+def said(response: TestResponse) -> Any:
+    """Return the JSON in *response*, which must be a success."""
+    assert response.status_code == 200
+    return json.loads(response.data)
 
 
 def values_set(response: TestResponse, name: str) -> list[str]:

@@ -1,0 +1,318 @@
+"""ASVS 5.0 on cookies (V3.3) and ids, with what other standards ask alike."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from security import bugs
+from security.rows import requirement
+from support.application import Site, values_set
+from support.web import STRANGER, attributes
+
+from holdfast import tokens
+from holdfast.errors import ConfigurationError
+from holdfast.flask import cookie_rules, profiles, session
+from holdfast.flask.cookies import Cookies, Presented
+from holdfast.sealing import new_key
+
+SiteOn = Callable[..., Site]
+
+KEY = new_key()
+DAY = 24 * 3600 * 1000
+
+
+# --- ids --------------------------------------------------------------------------------------------------------------
+
+#: How many ids are made and compared. The published figure is made with 100,000,000.
+IDS = int(os.environ.get("HOLDFAST_TEST_IDS", "200000"))
+
+
+def inherited_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker goes on with the generator that it inherited."""
+    monkeypatch.setattr(secrets, "token_bytes", random.Random(1).randbytes)
+
+
+def the_time_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token begins with the minute in which it was made."""
+    drawn = secrets.token_bytes
+    monkeypatch.setattr(
+        secrets, "token_bytes", lambda size: (int(time.time()) // 60).to_bytes(4, "big") + drawn(size - 4)
+    )
+
+
+def eight_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token carries four random bytes, eight times."""
+    drawn = secrets.token_bytes
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: drawn(4) * (size // 4))
+
+
+def made_in_workers(each: int, workers: int) -> Iterator[bytes]:
+    """Yield *each* new tokens of each of so many forked *workers*."""
+    for _ in range(workers):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                with os.fdopen(writing, "wb") as pipe:
+                    for _ in range(each):
+                        pipe.write(tokens.new_token().encode() + b"\n")
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            yield from pipe.read().splitlines()
+        os.waitpid(child, 0)
+
+
+@requirement(
+    "ASVS 7.2.3",
+    "ASVS 4.0 3.2.2",
+    "ASVS 4.0 3.2.4",
+    "OWASP entropy and length",
+    "OWASP content",
+    "NIST 5.1 (1)(2) approved generator",
+    says="Tokens are unique, random in every bit, at least 128 bits long, and mean nothing.",
+    mutants=[inherited_randomness, the_time_first, eight_bytes],
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # later Pythons warn where there are threads
+@pytest.mark.timeout(60 + IDS // 50_000)
+def test_tokens_are_unique_and_even() -> None:
+    """Of the ids that four forked workers make none is twice, and no place in them prefers a letter.
+
+    Chi-square with 63 degrees of freedom exceeds 160 once in 10^10 times.
+    """
+    made = list(made_in_workers(IDS // 4, 4))
+    assert len(set(made)) == len(made) == IDS // 4 * 4
+    assert {len(token) for token in made} == {43}
+    sample = [token.decode() for token in made[:20_000]]
+    expected = len(sample) / 64
+    for place, column in enumerate(zip(*(token[:42] for token in sample), strict=True)):
+        counts = Counter(column)
+        assert len(counts) == 64
+        assert sum((count - expected) ** 2 for count in counts.values()) / expected < 160, f"place {place}"
+    pairs = Counter(token[:2] for token in sample)
+    assert max(pairs.values()) < 40, "20,000 ids share 4,096 prefixes of two letters"
+
+
+# --- what the cookie is like ------------------------------------------------------------------------------------------
+
+
+def profile_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile changes nothing."""
+    monkeypatch.setattr(profiles, "apply", lambda config: None)
+
+
+def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cookie is not HttpOnly."""
+    of = Cookies._attributes
+    monkeypatch.setattr(Cookies, "_attributes", lambda self, app: {**of(self, app), "httponly": False})
+
+
+@requirement(
+    "ASVS 3.3.1",
+    "ASVS 3.3.2",
+    "ASVS 3.3.3",
+    "ASVS 4.0 3.4.1",
+    "ASVS 4.0 3.4.2",
+    "ASVS 4.0 3.4.3",
+    "ASVS 4.0 3.4.4",
+    "OWASP cookie attributes",
+    "NIST 5.1.1 cookies",
+    says="The cookie is Secure and HttpOnly, has SameSite and the __Host- prefix, and so has its deletion.",
+    mutants=[profile_of_words, bugs.bare_deletion, readable_by_scripts],
+)
+@pytest.mark.kinds("memory")
+@pytest.mark.parametrize("profile", ["asvs-l1", "nist-aal2"])
+def test_every_cookie_has_every_attribute(place: str, site_on: SiteOn, profile: str) -> None:
+    """Under a profile each Set-Cookie of a life, the deletion included, has all attributes. The default is Flask's."""
+    site = site_on(place, SESSION_PROFILE=profile)
+    jar = site.jar()
+    for path, form in [("/set", {"k": "a", "v": "b"}), ("/login", {"u": "ada"}), ("/rotate", {}), ("/logout", {})]:
+        sent = values_set(jar.post(path, **form), "__Host-id")
+        assert len(sent) == 1
+        found = attributes(sent[0])
+        deleted = {"max-age": "0", "expires": "Thu, 01 Jan 1970 00:00:00 GMT"} if path == "/logout" else {}
+        assert found == {"secure": None, "httponly": None, "samesite": "Lax", "path": "/", **deleted}
+
+
+def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that contradict each other are accepted, and the browser drops the cookie."""
+    monkeypatch.setattr(cookie_rules, "check", lambda config: None)
+
+
+_HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
+
+
+@requirement(
+    "ASVS 3.3.1",
+    "ASVS 3.3.2",
+    "ASVS 3.3.3",
+    "RFC 6265bis 4.1.3 prefixes",
+    "RFC 6265bis 5.6 sizes",
+    "RFC 6265bis layered prefixes",
+    "RFC 6265bis CHIPS",
+    says="A name, a path or attributes that contradict each other are refused at start-up.",
+    mutants=[no_rules],
+)
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SESSION_COOKIE_NAME": "__Host-id"}, "SESSION_COOKIE_SECURE"),
+        ({"SESSION_COOKIE_NAME": "__secure-id"}, "SESSION_COOKIE_SECURE"),
+        ({**_HOST, "SESSION_COOKIE_DOMAIN": "shop.example"}, "__Secure-id"),
+        ({**_HOST, "SESSION_COOKIE_PATH": "/app"}, "SESSION_COOKIE_PATH"),
+        ({**_HOST, "SESSION_COOKIE_NAME": "__Host-Http-id", "SESSION_COOKIE_HTTPONLY": False}, "SESSION_COOKIE_HTTP"),
+        ({"SESSION_COOKIE_SAMESITE": "None"}, "SESSION_COOKIE_SECURE"),
+        ({"SESSION_COOKIE_PARTITIONED": True}, "SESSION_COOKIE_SECURE"),
+        ({"SESSION_COOKIE_PATH": "/" + "a" * 1024}, "SESSION_COOKIE_PATH"),
+        ({"SESSION_COOKIE_NAME": "a;b"}, "SESSION_COOKIE_NAME"),
+        ({"SESSION_COOKIE_DOMAIN": "a\r\nb"}, "SESSION_COOKIE_DOMAIN"),
+    ],
+)
+@pytest.mark.kinds("memory")
+def test_a_cookie_that_browsers_would_drop_is_refused(
+    place: str, site_on: SiteOn, settings: dict[str, Any], named: str
+) -> None:
+    """The application does not start, and the message names what to change."""
+    with pytest.raises(ConfigurationError, match=named):
+        site_on(place, **settings)
+
+
+def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's data goes to the browser with the token."""
+    send = Cookies.send
+
+    def send_more(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
+        send(self, app, response, token + base64.urlsafe_b64encode(repr(dict(session)).encode()).decode(), **options)
+
+    monkeypatch.setattr(Cookies, "send", send_more)
+
+
+@requirement(
+    "ASVS 3.3.5",
+    "ASVS 4.2.5",
+    "ASVS 14.3.3",
+    "ASVS 4.0 8.2.2",
+    "RFC 6265bis 4.2.1 header limit",
+    "RFC 6265bis 5.6 sizes",
+    says="The cookie is small and means nothing, whatever is in the session.",
+    mutants=[data_in_the_cookie],
+)
+def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: SiteOn) -> None:
+    """With 20 KB in the session the cookie is 43 characters of randomness, and the next request works."""
+    site = site_on(place)
+    jar = site.jar()
+    for size in (1, 1000, 5000, 20_000):
+        jar.login("ada-lovelace")
+        jar.post("/set", k="k", v="v" * size)
+        assert jar.me() == "ada-lovelace"
+    for header in site.cookies_seen:
+        value = header.partition("=")[2].partition(";")[0]
+        assert len(value) == 43
+        assert b"ada" not in base64.urlsafe_b64decode(value + "=")
+
+
+# --- where the token shows up -----------------------------------------------------------------------------------------
+
+
+def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token that a request presents is logged, for debugging."""
+    read = Cookies.read
+
+    def tell(self: Cookies, app: Any, request: Any) -> Presented:
+        found = read(self, app, request)
+        logging.getLogger("holdfast").debug("presented: %s", found)
+        return found
+
+    monkeypatch.setattr(Cookies, "read", tell)
+
+
+@requirement(
+    "ASVS 3.3.4",
+    "ASVS 14.2.1",
+    "ASVS 16.2.5",
+    "ASVS 4.0 3.1.1",
+    "ASVS 4.0 3.2.3",
+    "ASVS 4.0 7.1.1",
+    "NIST 5.1 storage and fallback",
+    says="The token leaves the server by Set-Cookie alone: in no body, header, log, signal or error page.",
+    mutants=[bugs.keys_are_tokens, logs_the_token],
+)
+def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
+    """Over a life with logins, an error, rejections and a logout, with all loggers at DEBUG, no token shows up."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="sqlalchemy")
+    site = site_on(place, SESSION_RENEWAL_INTERVAL=3600)
+    jar, told = site.jar(), []
+
+    def note(response: Any) -> None:
+        told.extend([response.get_data(as_text=True), *(v for k, v in response.headers if k != "Set-Cookie")])
+
+    requests: list[tuple[str, str]] = [("/set", "k=a&v=b"), ("/login", "u=ada"), ("/rotate", ""), ("/inc", "")]
+    for path, form in requests:
+        note(jar.open("POST", path, query_string=form, data=dict(part.split("=") for part in form.split("&") if part)))
+        note(jar.get("/me"))
+        note(jar.get("/error"))
+    if place.partition(":")[0] != "memcached":
+        note(jar.get("/sessions"))
+    site.clock.advance(4000)
+    early = jar.copy()
+    note(jar.get("/me"))
+    note(early.get("/me"))
+    note(site.jar(STRANGER).get("/me"))
+    note(jar.post("/logout"))
+    note(early.get("/me"))
+    issued = {header.partition("=")[2].partition(";")[0] for header in site.cookies_seen} - {""}
+    assert len(issued) == 4
+    told += [repr(site.heard), caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    assert caplog.records
+    assert not [token for token in issued if any(token in text for text in told)]
+
+
+def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token in the form counts more than the one in the cookie."""
+    read = Cookies.read
+
+    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
+        value = request.form.get(app.config["SESSION_COOKIE_NAME"])
+        return Presented(value) if value else read(self, app, request)
+
+    monkeypatch.setattr(Cookies, "read", lenient)
+
+
+@requirement(
+    "ASVS 14.2.1",
+    "ASVS 15.3.7",
+    "ASVS 4.0 3.1.1",
+    "ASVS 4.0 5.1.1",
+    "ASVS 4.0 13.1.3",
+    "OWASP used versus accepted",
+    says="A token is accepted from the cookie alone.",
+    mutants=[bugs.token_from_anywhere, body_over_cookie],
+)
+@pytest.mark.kinds("memory")
+def test_a_token_elsewhere_than_in_the_cookie_is_ignored(place: str, site_on: SiteOn) -> None:
+    """In the query, the path, the form, the JSON or a header a token is nobody's, and beside a cookie it is ignored."""
+    site = site_on(place)
+    ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
+    token, name = ada.token or "", site.cookie_name
+    ways: list[dict[str, Any]] = [
+        {"query_string": {name: token}},
+        {"headers": {"X-Session": token, "Authorization": f"Bearer {token}"}},
+        {"data": {name: token}},
+        {"json": {name: token}},
+    ]
+    for way in ways:
+        assert site.jar().told("/me", **way)["user"] is None
+        assert bob.told("/me", **way)["user"] == "bob"
+    assert site.jar().get(f"/me;{name}={token}").status_code == 404
+    assert ada.me() == "ada"

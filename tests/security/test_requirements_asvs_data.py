@@ -1,0 +1,254 @@
+"""ASVS 5.0 on what responses leave behind and on long-lived handlers, with what other standards ask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from flask import Response, request
+from security import bugs
+from security.rows import requirement
+from support.application import Jar, Site, values_set
+from support.web import STRANGER, attributes
+
+from holdfast.flask import session
+from holdfast.sealing import new_key
+from holdfast.session import ServerSession
+
+SiteOn = Callable[..., Site]
+
+KEY = new_key()
+DAY = 24 * 3600 * 1000
+
+
+# --- caches, and what a response leaves behind ------------------------------------------------------------------------
+
+
+class SharedCache:
+    """A cache in front of the application that keeps whatever it is not told to keep out."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[str, dict[str, str | None], Any]] = []
+
+    def get(self, jar: Jar, path: str) -> Any:
+        """Return what the cache has, or what the application answers."""
+        sent = {"cookie": repr(sorted(jar.cookies.items()))}
+        for kept, varying, answer in self._kept:
+            if kept == path and all(sent.get(name) == value for name, value in varying.items()):
+                return answer
+        answer = jar.get(path)
+        told = answer.headers.get("Cache-Control", "")
+        if "private" not in told and "no-store" not in told:
+            names = [name.strip().lower() for name in answer.headers.get("Vary", "").split(",") if name.strip()]
+            self._kept.append((path, {name: sent.get(name) for name in names}, answer))
+        return answer
+
+
+def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that read the session is for everybody, as far as caches are told."""
+    monkeypatch.setattr("holdfast.flask.interface.vary_by_cookie", lambda response: None)
+
+
+def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing tells a cache that a response with a cookie is for one browser."""
+    monkeypatch.setattr("holdfast.flask.cookies.keep_private", lambda response: None)
+
+
+@requirement(
+    "ASVS 14.2.2",
+    "ASVS 4.0 8.2.1",
+    "NIST 5.1 (4)(6) protected channel",
+    says="No cache between the server and its visitors serves one visitor's response to another.",
+    mutants=[does_not_vary, public_cookies],
+)
+@pytest.mark.kinds("memory")
+def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: SiteOn) -> None:
+    """Behind a cache that keeps all it may, each visitor is served their own page, and nobody gets another's cookie."""
+    site = site_on(place, SESSION_PERMANENT=True)
+    cache = SharedCache()
+    ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
+    for path in ("/me", "/stream", "/peek"):
+        for jar in (ada, bob, site.jar(), bob, ada):
+            answer = cache.get(jar, path)
+            mine = jar.get(path)
+            assert answer.data == mine.data
+            assert not answer.headers.getlist("Set-Cookie") or jar.cookies
+    ada.get("/me")
+    response = site.jar().login("ada")
+    assert values_set(response, site.cookie_name)
+    assert "cookie" in response.headers["Vary"].lower()
+    assert response.headers.get("Cache-Control") in {"private", "no-store"}
+
+
+@requirement(
+    "ASVS 14.3.1",
+    "ASVS 4.0 8.2.3",
+    says="A logout removes the cookie from the browser.",
+    mutants=[bugs.bare_deletion],
+)
+@pytest.mark.kinds("memory")
+def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn) -> None:
+    """The deletion has the name, the path, the domain and the flags of the cookie, or browsers would keep that one."""
+    site = site_on(
+        place,
+        SESSION_COOKIE_NAME="__Secure-id",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_DOMAIN="shop.example",
+        SESSION_COOKIE_PATH="/",
+        SESSION_COOKIE_SAMESITE="Strict",
+    )
+    jar = site.jar()
+    [begun] = values_set(jar.login("ada"), "__Secure-id")
+    [deleted] = values_set(jar.post("/logout"), "__Secure-id")
+    gone = attributes(deleted)
+    assert gone.pop("max-age") == "0"
+    assert gone.pop("expires") == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert gone == attributes(begun)
+
+
+def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses that used the session may be stored, whatever the setting says."""
+    monkeypatch.setattr("holdfast.flask.interface.forbid_storing", lambda response: None)
+
+
+def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the application says about caching is replaced."""
+
+    def private(response: Any) -> None:
+        response.headers["Cache-Control"] = "private"
+
+    monkeypatch.setattr("holdfast.flask.interface.forbid_storing", private)
+    monkeypatch.setattr("holdfast.flask.cookies.keep_private", private)
+
+
+@requirement(
+    "ASVS 14.3.2",
+    "ASVS 4.0 8.2.1",
+    "OWASP caching",
+    says="Responses with a session are not stored by caches, as configured, and a stricter answer is not weakened.",
+    mutants=[lets_everything_be_stored, overrides_the_application, public_cookies],
+)
+@pytest.mark.kinds("memory")
+def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> None:
+    """By default a response with our cookie is private; with ``no-store`` each that used the session is not stored."""
+    plain = site_on(place)
+    strict = site_on(place, SESSION_CACHE_CONTROL="no-store")
+    for site in (plain, strict):
+
+        @site.app.after_request
+        def own(response: Response) -> Response:
+            if request.args.get("own"):
+                response.headers["Cache-Control"] = request.args["own"]
+            return response
+
+    told = []
+    for site in (plain, strict):
+        jar = site.jar()
+        answers = [jar.login("ada"), jar.get("/me"), jar.get("/noop"), jar.post("/rotate?own=no-store, max-age=0")]
+        told.append([answer.headers.get("Cache-Control") for answer in (*answers, jar.post("/logout"))])
+    assert told == [
+        ["private", None, None, "no-store, max-age=0", "private"],
+        ["no-store", "no-store", None, "no-store, max-age=0", "no-store"],
+    ]
+
+
+def clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser is told to clear nothing."""
+    monkeypatch.setattr("holdfast.flask.interface.clear_site_data", lambda *_, **__: None)
+
+
+@requirement(
+    "ASVS 14.3.1",
+    "ASVS 4.0 8.2.3",
+    "OWASP caching",
+    says="The end of a session can clear what the site left in the browser.",
+    mutants=[clears_nothing],
+)
+@pytest.mark.kinds("memory")
+def test_a_logout_can_clear_the_browser(place: str, site_on: SiteOn) -> None:
+    """With the setting a logout, and nothing else, tells the browser to clear its cookies and storage."""
+    site = site_on(place, SESSION_CLEAR_SITE_DATA=True)
+    jar = site.jar()
+    answers = [jar.login("ada"), jar.get("/me"), jar.post("/logout"), site.jar(STRANGER).get("/me")]
+    assert [answer.headers.get("Clear-Site-Data") for answer in answers] == [None, None, '"cookies", "storage"', None]
+
+
+# --- during a session -------------------------------------------------------------------------------------------------
+
+
+def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is ended goes on until the end of the request."""
+
+    def end(self: ServerSession) -> None:
+        self.wishes.wiped = self.wishes.rebind = True
+
+    monkeypatch.setattr(ServerSession, "clear", end)
+
+
+@requirement(
+    "ASVS 8.2.4",
+    says="A check that fails during a session ends it within the same request.",
+    mutants=[ends_later],
+)
+def test_a_check_during_the_session_ends_it_at_once(place: str, site_on: SiteOn) -> None:
+    """What the application finds out before its view, about the address, say, makes that same request nobody's."""
+    site = site_on(place)
+
+    @site.app.before_request
+    def check() -> None:
+        if request.remote_addr == "203.0.113.9":
+            session.destroy()
+
+    [jar] = site.jars("ada", 1)
+    assert jar.me() == "ada"
+    stolen = jar.copy()
+    told = stolen.told("/me", environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+    assert told["user"] is None
+    assert jar.me() is None
+
+
+@contextmanager
+def listening(site: Site) -> Iterator[int]:
+    """Serve *site* on a port of its own."""
+    import threading
+
+    from werkzeug.serving import make_server
+
+    server = make_server("127.0.0.1", 0, site.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@requirement(
+    "ASVS 4.4.3",
+    "ASVS 4.4.4",
+    says="A WebSocket acts for a session only while the session lives.",
+    mutants=[bugs.logout_in_the_browser_only],
+)
+@pytest.mark.kinds("memory", "sqlite")
+def test_a_websocket_ends_with_its_session(place: str, site_on: SiteOn) -> None:
+    """It is opened with the cookie, answers as the user, and is closed at its next message after a logout elsewhere."""
+    from simple_websocket import Client, ConnectionClosed
+
+    site = site_on(place, TESTING_WEBSOCKET=True)
+    [jar] = site.jars("ada", 1)
+    with listening(site) as port:
+        socket = Client(f"ws://127.0.0.1:{port}/ws", headers={"Cookie": f"{site.cookie_name}={jar.token}"})
+        try:
+            socket.send("who?")
+            assert socket.receive(timeout=5) == "ada"
+            jar.post("/logout")
+            socket.send("who?")
+            with pytest.raises(ConnectionClosed):
+                pytest.fail(f"the socket still answers {socket.receive(timeout=5)}")
+        finally:
+            with suppress(ConnectionClosed):
+                socket.close()

@@ -1,0 +1,439 @@
+"""ASVS 5.0 on tokens that vouch for something (V9), with what other standards ask alike."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import Signer, URLSafeTimedSerializer
+from security import bugs
+from security.rows import requirement
+from support.application import Site
+from support.everywhere import INDEXED
+from support.web import SECRET_KEY
+
+from holdfast import sealing, tokens
+from holdfast.box import Box
+from holdfast.clientside import ClientSide, cookie
+from holdfast.codec import MSGPACK
+from holdfast.envelope import Envelope, encode
+from holdfast.flask.cookies import Cookies, Presented
+from holdfast.operations import Flow
+from holdfast.policy import Policy
+from holdfast.sealing import Sealer, new_key
+
+SiteOn = Callable[..., Site]
+
+KEY = new_key()
+DAY = 24 * 3600 * 1000
+
+
+# --- signed and sealed ------------------------------------------------------------------------------------------------
+
+
+def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is computed and its comparison ignored."""
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
+
+
+def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature is decoded before it is compared, so that several spellings pass."""
+
+    def unsign(self: Cookies, app: Any, value: str) -> Presented:
+        signed = _token_signer(app.secret_key).validate(value)
+        return Presented(value[:43]) if signed else Presented(reason="bad_signature")
+
+    monkeypatch.setattr(Cookies, "_unsign", unsign)
+
+
+def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session is looked up before the signature is checked."""
+    unsign = Cookies._unsign
+
+    def look_up(self: Cookies, app: Any, value: str) -> Presented:
+        app.session_interface.manager.open(value[:43])
+        return unsign(self, app, value)
+
+    monkeypatch.setattr(Cookies, "_unsign", look_up)
+
+
+def spoiled(value: str, other: str) -> Iterator[str]:
+    """Yield truncations, substitutions, additions and splices of a signed *value*."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    yield from (value[:size] for size in range(1, len(value)))
+    for at in range(len(value)):
+        yield value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :]
+    yield from (value[:-1] + letter for letter in letters if letter != value[-1])
+    yield from (value + end for end in ("=", "==", "A", ".", " x"))
+    yield value[:43] + other[43:]
+    yield value[:44] + "A" * (len(value) - 44)
+
+
+@requirement(
+    "ASVS 9.1.1",
+    "ASVS 4.0 3.5.3",
+    "OWASP anomalies",
+    says="A signature is checked before anything is done with what it signs.",
+    mutants=[any_signature, signature_by_meaning, looks_up_first],
+)
+@pytest.mark.kinds("memory")
+def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -> None:
+    """Every truncation, substitution and splice is nobody's, is told as such, and causes no store call."""
+    site = site_on(place, SESSION_USE_SIGNER=True)
+    ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
+    assert ada.me() == "ada"
+    tried = list(dict.fromkeys(spoiled(ada.token or "", bob.token or "")))
+    site.names()
+    with site.calls() as calls:
+        assert {site.jar(value).me() for value in tried} == {None}
+    assert calls == {}
+    reasons = site.reasons()
+    assert len(reasons) == len(tried)
+    assert set(reasons) == {"bad_signature", "malformed"}
+
+
+def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that is not sealed is read as it is, by an application that seals."""
+    look = Sealer.look
+
+    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
+        return body if isinstance(body, Envelope) else look(self, body, **where)
+
+    monkeypatch.setattr(Sealer, "look", lenient)
+
+
+def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A format or a scheme that is not known is taken for the usual one."""
+    look, known = Sealer.look, set(sealing._SCHEMES.values())
+
+    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
+        if body.scheme not in known:
+            body.scheme = self._scheme
+            return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
+        return look(self, body, **where)
+
+    monkeypatch.setattr(Sealer, "look", lenient)
+
+
+@requirement(
+    "ASVS 9.1.1",
+    "ASVS 9.1.2",
+    "ASVS 4.0 3.5.3",
+    says="What is stored sealed is refused when any byte of it changed, its format and algorithm included.",
+    mutants=[any_signature, sealed_as_found, any_format],
+)
+@pytest.mark.kinds("memory")
+def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> None:
+    """Each changed byte, every other format and scheme, and no seal at all, are refused before anything is decoded."""
+    site = site_on(place, SESSION_SEAL="mac", SESSION_SEAL_KEYS=[KEY])
+    [jar] = site.jars("ada", 1)
+    [(key, good)] = site.records().items()
+    now = site.clock()
+    unsealed = encode(Envelope(now, now, 31 * DAY, MSGPACK.dumps({"u": "eve"})))
+    bad = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(len(good))]
+    bad += [good[:at] + bytes([value]) + good[at + 1 :] for at in (0, 1) for value in range(256) if value != good[at]]
+    bad += [unsealed, good[:-1], good + b"\0", b""]
+    for data in bad:
+        if key in site.records():
+            site.rewrite(key, data)
+        else:
+            site.inner.create(key, data, expires_at=now + DAY)
+        assert jar.me() is None
+
+
+@requirement(
+    "ASVS 9.1.1",
+    "ASVS 9.2.3",
+    says="A sealed record is worth nothing under another key or for another user.",
+    mutants=[sealed_as_found],
+)
+def test_a_record_is_bound_to_its_place(place: str, site_on: SiteOn) -> None:
+    """Two users' records that change places, and one that is replaced by an unsealed one, are nobody's."""
+    site = site_on(place, SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[KEY])
+    ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
+    [(first, of_one), (second, of_other)] = site.records().items()
+    site.rewrite(first, of_other)
+    site.rewrite(second, of_one)
+    assert [ada.me(), bob.me()] == [None, None]
+    [eve] = site.jars("eve", 1)
+    [key] = {key for key in site.records() if eve.site.inner.load(key)} - {first, second}
+    site.rewrite(key, encode(Envelope(site.clock(), site.clock(), DAY, MSGPACK.dumps({"u": "ada"}))))
+    assert eve.me() is None
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def _token_signer(key: str) -> Signer:
+    return Signer(key, salt="holdfast session token", key_derivation="hmac")
+
+
+def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is signed with no key at all is accepted as well."""
+    signers = Cookies._signers
+    monkeypatch.setattr(Cookies, "_signers", lambda self, app: [*signers(self, app), _token_signer("")])
+
+
+def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was removed from the settings is still accepted."""
+    signers = Cookies._signers
+    known: list[Signer] = []
+
+    def remember(self: Cookies, app: Any) -> list[Signer]:
+        present = signers(self, app)
+        known.extend(present)
+        return [*present, *known]
+
+    monkeypatch.setattr(Cookies, "_signers", remember)
+
+
+@requirement(
+    "ASVS 9.1.3",
+    says="Keys come from the settings alone.",
+    mutants=[the_empty_key, keys_for_ever],
+)
+@pytest.mark.kinds("memory")
+def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
+    """A token signed with a fallback is accepted and signed anew; with a removed, an empty or another key it is not."""
+    old, new = "a first key that nobody guesses: 8Xk2", "a second key that nobody guesses: mQ71"
+    site = site_on(place, SESSION_USE_SIGNER=True, SECRET_KEY=old)
+    [jar] = site.jars("ada", 1)
+    copy, token = jar.copy(), (jar.token or "")[:43]
+    site.app.config.update(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old])
+    assert jar.me() == "ada"
+    assert jar.token != copy.token
+    site.app.config["SECRET_KEY_FALLBACKS"] = []
+    assert (jar.me(), copy.me()) == ("ada", None)
+    for key in ("", old, "a third key that nobody guesses: 0aPq"):
+        forged = _token_signer(key).sign(token).decode()
+        assert site.jar(forged).me() is None
+
+
+def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that names a key which is not there is tried with the newest."""
+    find = sealing.Keyring.__getitem__
+
+    def newest(self: sealing.Keyring, key_id: bytes) -> bytes:
+        return find(self, self.newest)
+
+    monkeypatch.setattr(sealing.Keyring, "__getitem__", newest)
+
+
+@requirement(
+    "ASVS 9.1.3",
+    says="A stored key id selects nothing but a configured key.",
+    mutants=[reads_what_it_cannot_open],
+)
+def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: SiteOn) -> None:
+    """After its key is removed a session is refused as sealed with an unknown key, and stays for who has the key."""
+    site = site_on(place, SESSION_SEAL="keys", SESSION_SEAL_KEYS=[KEY])
+    [jar] = site.jars("ada", 1)
+    other = site.worker(SESSION_SEAL_KEYS=[new_key()])
+    assert jar.at(other).me() is None
+    assert other.reasons() == ["unknown_key"]
+    assert jar.at(site.worker(SESSION_SEAL_KEYS=[new_key(), KEY])).me() == "ada"
+
+
+# --- what a token is good for ----------------------------------------------------------------------------------------
+
+
+def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a session began does not matter, as long as it is not too long ago."""
+    verdict = Policy.verdict
+
+    def lenient(self: Policy, *args: Any) -> Any:
+        found = verdict(self, *args)
+        return None if found == "not_yet_valid" else found
+
+    monkeypatch.setattr(Policy, "verdict", lenient)
+
+
+@requirement(
+    "ASVS 9.2.1",
+    says="A session counts only within the times that its record states.",
+    mutants=[from_the_future, bugs.never_too_old, bugs.never_idle],
+)
+def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
+    """A record from the future, from 1970, from the end of time or long unused is nobody's; a minute's skew is fine."""
+    site = site_on(place)
+    now = site.clock()
+    payload = MSGPACK.dumps({"u": "ada"})
+    begun = [now + 60_001, now + 365 * DAY, 2**63, 2**64 - 1, 0, now - 400 * DAY]
+    good = [(now, now), (now + 60_000, now + 60_000), (now - 399 * DAY, now)]
+    bad = [(created, min(created, now)) for created in begun] + [(now, issued) for issued in begun[:4]]
+    [jar] = site.jars("ada", 1)
+    [key] = site.records()
+    for created_at, issued_at in good:
+        site.rewrite(key, encode(Envelope(created_at, issued_at, 31 * DAY, payload)))
+        assert jar.me() == "ada"
+    for created_at, issued_at in bad:
+        site.rewrite(key, encode(Envelope(created_at, issued_at, 31 * DAY, payload)), expires_at=now + 40 * DAY)
+        assert jar.me() is None
+    site.rewrite(key, encode(Envelope(now, now, 33 * DAY, payload)), expires_at=now + DAY)
+    assert jar.me() is None
+
+
+def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is signed with the secret key as anything else is."""
+    monkeypatch.setattr(Cookies, "_signers", lambda self, app: [Signer(app.secret_key)])
+
+
+@requirement(
+    "ASVS 9.2.2",
+    "ASVS 9.2.4",
+    says="What was signed with the same key for another purpose is no token.",
+    mutants=[no_purpose],
+)
+@pytest.mark.kinds("memory")
+def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: SiteOn) -> None:
+    """Flask's own session cookie, a reset token, a CSRF token and a bare signature over a live token are nobody's."""
+    site = site_on(place, SESSION_USE_SIGNER=True)
+    [jar] = site.jars("ada", 1)
+    token = (jar.token or "")[:43]
+    flask_s = SecureCookieSessionInterface().get_signing_serializer(site.app)
+    assert flask_s is not None
+    others = [
+        flask_s.dumps({"u": "ada", "_user_id": "ada"}),
+        flask_s.dumps(token),
+        URLSafeTimedSerializer(SECRET_KEY, salt="password reset").dumps("ada"),
+        URLSafeTimedSerializer(SECRET_KEY, salt="wtf-csrf-token").dumps(token),
+        Signer(SECRET_KEY).sign(token).decode(),
+        Signer(SECRET_KEY, salt="session", key_derivation="hmac").sign(token).decode(),
+    ]
+    assert {site.jar(value).me() for value in others} == {None}
+    assert jar.me() == "ada"
+
+
+def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a derivation is for is written before its input without saying where it ends."""
+    monkeypatch.setattr(tokens, "labelled", lambda *parts: b"".join(parts))
+
+
+@requirement(
+    "ASVS 9.2.3",
+    "ASVS 9.2.4",
+    says="A token is good for the application it was made for, and for no other on the same store.",
+    mutants=[bugs.no_namespace],
+)
+def test_a_token_is_good_for_one_application(place: str, site_on: SiteOn) -> None:
+    """Two applications with one store, one secret key and two namespaces know nothing of each other's sessions."""
+    shop = site_on(place, SESSION_KEY_PREFIX="shop:")
+    forum = shop.worker(SESSION_KEY_PREFIX="forum:")
+    [jar] = shop.jars("ada", 1)
+    assert jar.at(forum).me() is None
+    assert jar.me() == "ada"
+
+
+@requirement(
+    "ASVS 9.2.4",
+    says="No two names of applications and users run together.",
+    mutants=[run_together, bugs.no_namespace],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -> None:
+    """The user ``bc`` of ``a`` and the user ``c`` of ``ab`` are two: ending the sessions of one spares the other."""
+    one = site_on(place, SESSION_KEY_PREFIX="a")
+    two = one.worker(SESSION_KEY_PREFIX="ab")
+    [jar] = two.jars("c", 1)
+    one.jar().post("/users/bc/revoke-all")
+    one.jar().post("/users/c/revoke-all")
+    assert jar.me() == "c"
+
+
+# --- sessions in the cookie -------------------------------------------------------------------------------------------
+
+
+def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie is sent however large it is."""
+    monkeypatch.setattr(cookie, "LARGEST", 10**9)
+
+
+def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into the cookie is encoded and not encrypted."""
+    monkeypatch.setattr(Box, "seal", lambda self, plain, context: bytes(12) + plain)
+    monkeypatch.setattr(Box, "open", lambda self, sealed, context: sealed[12:])
+
+
+@requirement(
+    "ASVS 3.3.5",
+    "ASVS 14.3.3",
+    "ASVS 4.0 8.2.2",
+    "RFC 6265bis 5.6 sizes",
+    says="A session kept in the cookie is encrypted, and is never sent when browsers would drop it.",
+    mutants=[cookies_of_any_size, encodes_only],
+)
+@pytest.mark.kinds("memory")
+def test_a_session_in_the_cookie_is_private_and_fits(
+    place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No part of a value shows in the cookie; what does not fit is an error, and the browser keeps what it had."""
+    site = site_on("cookie://", SESSION_SEAL_KEYS=[KEY])
+    jar = site.jar()
+    jar.login("ada-lovelace")
+    before = jar.token or ""
+    assert b"lovelace" not in base64.urlsafe_b64decode(before + "=" * (-len(before) % 4))
+    answer = jar.post("/set", k="k", v=secrets.token_hex(2500))
+    assert answer.status_code == 500
+    assert "RecordTooLarge: " in caplog.text
+    assert not answer.headers.getlist("Set-Cookie")
+    assert (jar.token, jar.me()) == (before, "ada-lovelace")
+
+
+def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that opens is good, whatever was revoked."""
+
+    def never(self: ClientSide, kept: Any) -> Flow[None]:
+        yield from ()
+
+    monkeypatch.setattr(ClientSide, "_revoked", never)
+
+
+@requirement(
+    "ASVS 7.4.1",
+    "ASVS 7.4.2",
+    "ASVS 4.0 3.5.3",
+    says="A self-contained token does not outlive its logout.",
+    mutants=[forgets_revocations],
+)
+def test_a_session_in_the_cookie_can_be_ended(place: str, site_on: SiteOn) -> None:
+    """With a store for revocations no copy of the cookie outlives a logout, or the end of all the user's sessions."""
+    site = site_on(place, client_side=True, SESSION_SEAL_KEYS=[KEY])
+    worker = site.worker()
+    one, two = site.jars("ada", 2)
+    copy = one.copy()
+    assert copy.at(worker).me() == "ada"
+    one.post("/logout")
+    assert (one.token, copy.me(), copy.at(worker).me(), two.me()) == (None, None, None, "ada")
+    site.clock.advance(1)
+    site.jar().post("/users/ada/revoke-all")
+    assert (two.me(), two.copy().at(worker).me()) == (None, None)
+
+
+def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told that a logout ends nothing but the browser's cookie."""
+    monkeypatch.setattr("holdfast.flask.managers._logger", logging.getLogger("elsewhere"))
+
+
+@requirement(
+    "ASVS 7.4.1",
+    "ASVS 4.0 3.5.3",
+    says="What cannot be revoked is not called revoked.",
+    mutants=[says_nothing],
+)
+@pytest.mark.kinds("memory")
+def test_without_a_store_nothing_is_called_revoked(
+    place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where sessions live in the cookie alone, the log says so at the start, and revoking is refused."""
+    site = site_on("cookie://", SESSION_SEAL_KEYS=[KEY])
+    told = [record.getMessage() for record in caplog.records if record.name == "holdfast"]
+    assert any("SESSION_REVOCATION_STORE" in message for message in told)
+    [jar] = site.jars("ada", 1)
+    assert jar.post("/users/ada/revoke-all").status_code == 500
+    assert jar.me() == "ada"
