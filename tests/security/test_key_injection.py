@@ -1,0 +1,270 @@
+"""What a client sends is never part of what a store is told: no command, operator, pattern or key of another kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from security.rows import advisory, requirement
+from support.dumps import dump
+from support.memcached import counted
+from support.servers import Server
+from support.web import STRANGER, Web, cookies_set
+
+from holdfast import manager
+from holdfast.flask import session
+from holdfast.record import Record
+from holdfast.stores import sqlite
+from holdfast.stores.redis import RedisClusterStore
+from holdfast.tokens import Keys, new_token
+
+WebOn = Callable[..., Web]
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def the_id_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the cookie says is the key of the record, whatever it says."""
+    monkeypatch.setattr(manager, "is_token", lambda text: True)
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+
+
+def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the cookie says is hashed and looked up."""
+    monkeypatch.setattr(manager, "is_token", lambda text: True)
+
+
+def operators_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that is JSON becomes a query."""
+    key_of = Keys.key_of
+    monkeypatch.setattr(manager, "is_token", lambda text: True)
+    monkeypatch.setattr(
+        Keys, "key_of", lambda self, token: json.loads(token) if token.startswith("{") else key_of(self, token)
+    )
+
+
+def queries_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is written into the SQL statement."""
+    the_id_is_the_key(monkeypatch)
+
+    def load(self: sqlite.SQLiteStore, key: str, /) -> Any:
+        sql = f"SELECT data, version, expires_at, owner FROM sessions WHERE key = '{key}'"  # noqa: S608
+        row = self._run(sqlite._one, sql, ())
+        return None if row is None else Record(*row)
+
+    monkeypatch.setattr(sqlite.SQLiteStore, "load", load)
+
+
+def keys_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The column of the keys compares text without regard to case."""
+    schema = (sqlite._SCHEMA[0].replace("key TEXT", "key TEXT COLLATE NOCASE"), *sqlite._SCHEMA[1:])
+    assert schema != sqlite._SCHEMA
+    monkeypatch.setattr(sqlite, "_SCHEMA", schema)
+
+
+def keys_by_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is a hash for which others can make collisions."""
+    monkeypatch.setattr(
+        Keys, "key_of", lambda self, token: hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
+    )
+
+
+def nothing_before_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records lie in Redis under the id itself, where the application's own names are."""
+    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+    monkeypatch.setattr(RedisClusterStore, "_name", lambda self, key: key.encode())
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+def ask(web: Web, value: str) -> tuple[int, str]:
+    """Send *value* as the cookie, as it is, and return the status and whom it is taken for."""
+    raw = {"HTTP_COOKIE": f"session={value}".encode().decode("latin-1")}
+    browser = web.app.test_client(use_cookies=False)
+    response = web.do(lambda: str(session.get("user")), browser, environ_overrides=raw)
+    assert not cookies_set(response)
+    return response.status_code, response.text
+
+
+_MEMCACHED = [
+    "a\r\nflush_all\r\n", "a 0 0 1\r\nx\r\nflush_all", "a\nflush_all\n", "k" * 249, "k" * 250, "k" * 251, "a b",
+    "a\x00b", "\x7f" * 43, "z\u00fcrich", "a\r\nset victim 0 0 1\r\nx", "\r\n",
+]  # fmt: skip
+
+
+@advisory(
+    "CVE-2018-25160",
+    "CVE-2020-13254",
+    "CVE-2022-27924",
+    product="HTTP::Session2, Django, Zimbra",
+    cause="What the client sent was a key of memcached, in which spaces and line breaks begin other commands.",
+    mutants=[the_id_is_the_key, any_shape_is_looked_up],
+)
+@pytest.mark.kinds("memcached")
+def test_no_cookie_speaks_to_memcached(place: str, memcached_server: Server, web_on: WebOn) -> None:
+    """Commands, overlong and malformed keys in the cookie are nobody's session, and the server is told nothing."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    for value in _MEMCACHED:
+        with counted(memcached_server) as counts:
+            assert ask(web, value) == (200, "None"), value
+        assert not counts, value
+    assert web.data() == {"user": "victim"}
+
+
+_OPERATORS = [
+    '{"$ne":null}', '{"$gt":""}', '{"$regex":".*"}', '{"$where":"1"}', '{"$in":[null]}', "[$ne]=x", "$where", ".*",
+    "'; return true; '", '{"a":' * 300 + "1" + "}" * 300,
+]  # fmt: skip
+
+
+@requirement(
+    "Catalogue N",
+    says="What a client sends is never an operator of a query.",
+    mutants=[operators_are_read, any_shape_is_looked_up],
+)
+@pytest.mark.kinds("mongodb")
+def test_no_cookie_is_a_query(place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
+    """Operators in the cookie open nothing and reach no query; every filter on a record is one by 64 hex digits."""
+    caplog.set_level(logging.DEBUG, "pymongo.command")
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    web.put(a=1)
+    for value in _OPERATORS:
+        caplog.clear()
+        assert ask(web, value) == (200, "None"), value
+        assert '"commandName": "find' not in caplog.text, value
+    caplog.clear()
+    assert web.data() == {"user": "victim", "a": 1}
+    said = [record.getMessage() for record in caplog.records if "Command started" in record.getMessage()]
+    filters = re.findall(r'\\?"_id\\?": *(.{70})', " ".join(said))
+    assert filters
+    assert all(re.match(r'\\?"[0-9a-f]{64}', found) for found in filters)
+
+
+_STATEMENTS = [
+    "' OR 1=1--", "' OR '1'='1", "x' UNION SELECT data, version, expires_at, owner FROM sessions--", "\\' OR 1=1#", "%",
+    "_" * 64, "'; DROP TABLE sessions; --", "'; DROP TABLE holdfast_sessions; --", "\u02bc OR 1=1", "9" * 100_000,
+    "x' OR key > '",
+]  # fmt: skip
+
+
+@requirement(
+    "Catalogue S",
+    says="What a client sends is never part of a statement.",
+    mutants=[queries_are_text, the_id_is_the_key, any_shape_is_looked_up],
+)
+@pytest.mark.kinds("sqlite", "mariadb", "postgresql")
+def test_no_cookie_is_a_statement(place: str, web_on: WebOn) -> None:
+    """Quotes, wildcards and statements in the cookie open nothing, call no store, and leave the table as it is."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    for value in _STATEMENTS:
+        web.store.reset()
+        assert ask(web, value.replace(";", "%3B")) == (200, "None"), value
+        assert not web.store.counts, value
+    assert web.data() == {"user": "victim"}
+
+
+@advisory(
+    "CVE-2026-25480",
+    product="Litestar",
+    cause="Different keys led to the same record.",
+    mutants=[keys_in_any_case],
+)
+@pytest.mark.kinds("sqlite", "mariadb", "postgresql", "mongodb", "redis", "files", "json", "memory")
+def test_stores_tell_keys_apart_by_every_letter(place: str, web_on: WebOn) -> None:
+    """Under its key in capitals, with space before it or cut short a record is not found, whatever the collation."""
+    web = web_on(place)
+    web.put(user="victim")
+    key = web.see(lambda: session.handle)
+    for other in (key.upper(), key.swapcase(), f" {key}", key[:-1], f"{key}\x00", key[:-1] + "%", "_" * 64):
+        if "\x00" in other and place.startswith("postgresql"):
+            continue  # a text without NUL is all that it takes
+        try:
+            found = web.memory.load(other)
+        except ValueError:
+            continue  # a store may also refuse what is no key
+        assert found is None, repr(other)
+    assert web.memory.load(key) is not None
+    if place.startswith(("mariadb", "mysql", "postgresql", "sqlite")):
+        assert matching_in_capitals(place, key) == 0
+
+
+def matching_in_capitals(place: str, key: str) -> int:
+    """Return how many rows the database itself finds under *key* in capitals."""
+    if place.startswith("sqlite"):
+        with closing(sqlite3.connect(Path(place.partition(":///")[2]))) as connection:
+            return int(connection.execute("SELECT count(*) FROM sessions WHERE key = ?", (key.upper(),)).fetchone()[0])
+    engine = sa.create_engine(place)
+    quote = engine.dialect.identifier_preparer.quote("key")
+    try:
+        with engine.connect() as connection:
+            query = sa.text(f"SELECT count(*) FROM holdfast_sessions WHERE {quote} = :key")  # noqa: S608
+            return int(connection.execute(query, {"key": key.upper()}).scalar_one())
+    finally:
+        engine.dispose()
+
+
+@advisory(
+    "CVE-2024-55885",
+    product="beego",
+    cause="Names of sessions were MD5 hashes, for which collisions can be made.",
+    mutants=[keys_by_a_weak_hash],
+)
+@requirement("Finding 3", says="Stores see 64 hex digits of SHA-256 and nothing else.", mutants=[keys_by_a_weak_hash])
+def test_keys_are_whole_hashes(place: str, web_on: WebOn) -> None:
+    """On every store a record is named by 64 lower-case hex digits, half of whose bits are set."""
+    web = web_on(place)
+    web.put(user="victim")
+    key = web.see(lambda: session.handle)
+    assert re.fullmatch(r"[0-9a-f]{64}", key)
+    assert key.encode() in dump(web, place)
+    keys = {Keys("session:").key_of(new_token()) for _ in range(500)}
+    assert len(keys) == 500
+    ones = [int(key, 16).bit_count() for key in keys]
+    assert 126 < sum(ones) / len(ones) < 130
+
+
+@advisory(
+    "CVE-2011-4136",
+    product="Django",
+    cause="Sessions lay in the cache under names that an application could be made to write to.",
+    mutants=[nothing_before_the_key, the_id_is_the_key],
+)
+@pytest.mark.kinds("redis", "memcached")
+def test_what_an_application_caches_is_no_session(place: str, request: pytest.FixtureRequest, web_on: WebOn) -> None:
+    """Whatever an application writes to the same server under names that a user chose leaves sessions as they are."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="eve")
+    token = web.token() or ""
+    victim = web.app.test_client()
+    web.put(victim, user="victim")
+    chosen = [token, STRANGER, f"session:{token}", f"session:{STRANGER}", f"holdfast:{token}"]
+    if place.startswith("memcached"):
+        import pymemcache
+
+        server = request.getfixturevalue("memcached_server")
+        with closing(pymemcache.Client(server.address)) as cache:
+            for name in chosen:
+                cache.set(name, b"\x01admin", noreply=False)
+    else:
+        import redis
+
+        prefix = place.partition("?prefix=")[2]
+        with redis.Redis.from_url(place.partition("?")[0]) as cache:
+            for name in [*chosen, prefix + token, prefix + STRANGER]:
+                cache.set(name, b"1admin", ex=60)
+    assert web.data() == {"user": "eve"}
+    assert web.data(victim) == {"user": "victim"}
+    assert web.data(web.with_token(STRANGER)) == {}
