@@ -1,0 +1,227 @@
+"""ASVS 5.0, chapter V7, on limits, freshness and administration, with what other standards ask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from security.rows import requirement
+from support.application import Site
+from support.everywhere import INDEXED
+
+from holdfast.flask.doctor import lifetimes, printing
+from holdfast.flask.doctor.checks import Verdict
+from holdfast.flows import committing, rotating
+from holdfast.manager import Manager
+from holdfast.operations import Flow
+from holdfast.session import ServerSession
+from holdfast.testing.concurrency import together
+
+SiteOn = Callable[..., Site]
+
+
+# --- what is written down ---------------------------------------------------------------------------------------------
+
+
+def limits_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report says whether the limits are met, and not what they are."""
+    monkeypatch.setattr(printing, "in_words", lambda span: "?", raising=False)
+    monkeypatch.setattr(lifetimes, "in_words", lambda span: "?")
+
+
+def any_limit_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that are beyond what the standard allows are found to be fine."""
+    monkeypatch.setattr(lifetimes, "unless", lambda good, found, fix: Verdict("met", found))
+
+
+@requirement(
+    "ASVS 7.1.1",
+    says="The idle and the absolute timeout in force are written down.",
+    mutants=[limits_unsaid, any_limit_will_do],
+)
+@pytest.mark.kinds("memory")
+def test_the_doctor_prints_both_limits(place: str, site_on: SiteOn) -> None:
+    """``flask sessions doctor`` names both timeouts, and fails an application whose timeouts are too long."""
+    good = site_on(place, SESSION_PROFILE="asvs-l2")
+    long = site_on(place, SESSION_PROFILE="asvs-l2", SESSION_ABSOLUTE_LIFETIME=13 * 3600)
+    told = good.app.test_cli_runner().invoke(args=["sessions", "doctor"]).output
+    assert "30 minutes; at most 30 minutes" in told
+    assert "12 hours; at most 12 hours" in told
+    result = long.app.test_cli_runner().invoke(args=["sessions", "doctor"])
+    assert result.exit_code == 1
+    assert "13 hours; at most 12 hours" in result.output
+    assert "SESSION_ABSOLUTE_LIFETIME" in result.output
+
+
+# --- how many ---------------------------------------------------------------------------------------------------------
+
+
+def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a user's sessions is not looked at when one more begins."""
+
+    def stays(*args: Any, **options: Any) -> Flow[bool]:
+        yield from ()
+        return True
+
+    for module in (committing, rotating):
+        for name in ("make_room", "check_room"):
+            monkeypatch.setattr(module, name, stays, raising=False)
+
+
+@requirement(
+    "ASVS 7.1.2",
+    "OWASP simultaneous logons",
+    says="A user has no more sessions at once than the settings allow, and the settings say what happens at the limit.",
+    mutants=[no_limit],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_a_user_has_no_more_sessions_than_allowed(place: str, site_on: SiteOn) -> None:
+    """At the limit the oldest session ends, or the login is answered 409 and leaves no record."""
+    evicts = site_on(place, SESSION_MAX_PER_USER=2)
+    jars = []
+    for _ in range(3):
+        evicts.clock.advance(1)
+        jars += evicts.jars("ada", 1)
+    assert [jar.me() for jar in jars] == [None, "ada", "ada"]
+    refuses = evicts.worker(SESSION_ON_MAX_PER_USER="refuse")
+    before = evicts.count()
+    refused = refuses.jar()
+    assert refused.login("ada").status_code == 409
+    assert (refused.token, evicts.count()) == (None, before)
+
+
+@requirement(
+    "ASVS 7.1.2",
+    says="Logins at the same moment do not get around the limit.",
+    mutants=[no_limit],
+)
+@pytest.mark.kinds("memory", "sqlite", "redis", "mongodb", "mariadb", "postgresql")
+def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> None:
+    """Of eight logins at once no more than three sessions are left."""
+    site = site_on(place, SESSION_MAX_PER_USER=3)
+    jars = [site.jar() for _ in range(8)]
+    together(*(lambda jar=jar: jar.login("ada") for jar in jars))
+    left = [jar for jar in jars if jar.me() == "ada"]
+    assert 1 <= len(left) <= 3
+    assert len(left[0].sessions()) == len(left)
+
+
+# --- freshness --------------------------------------------------------------------------------------------------------
+
+
+def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has a session has just proved who they are."""
+    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: True)
+
+
+def fresh_since_the_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any session of a user counts as fresh, however long ago the user signed in."""
+    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: self.owner is not None)
+
+
+@requirement(
+    "ASVS 7.5.1",
+    "ASVS 4.0 3.7.1",
+    says="Sensitive changes need a recent proof of identity, which gives a new token.",
+    mutants=[always_fresh, fresh_since_the_last_request],
+)
+def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> None:
+    """After 301 seconds of use the view answers 401 until the user proves who they are, which changes the token."""
+    site = site_on(place)
+    assert site.jar().get("/secret").status_code == 401
+    [jar] = site.jars("ada", 1)
+    answers = [jar.get("/secret").status_code]
+    for _ in range(3):
+        site.clock.advance(100)
+        jar.inc()
+        answers.append(jar.get("/secret").status_code)
+    site.clock.advance(1)
+    answers.append(jar.get("/secret").status_code)
+    old = jar.copy()
+    jar.post("/sudo")
+    answers.append(jar.get("/secret").status_code)
+    assert answers == [200, 200, 200, 200, 401, 200]
+    assert (old.me(), jar.me()) == (None, "ada")
+    assert old.get("/secret").status_code == 401
+
+
+def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session in which somebody is about to sign in counts as theirs."""
+    owner = ServerSession.owner.fget  # type: ignore[attr-defined]
+
+    def pending(self: ServerSession) -> str | None:
+        found: str | None = owner(self)
+        return found or self._open().data.get("mfa_pending")
+
+    monkeypatch.setattr(ServerSession, "owner", property(pending))
+    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: self.owner is not None)
+
+
+@requirement(
+    "ASVS 4.0 3.7.1",
+    says="A login that is only half done opens nothing.",
+    mutants=[half_open_is_enough],
+)
+def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
+    """What a view notes about a user before the second factor makes the session neither theirs nor fresh."""
+    site = site_on(place)
+    jar = site.jar()
+    jar.post("/set", k="mfa_pending", v="ada")
+    assert jar.me() is None
+    assert jar.get("/secret").status_code == 401
+    jar.login("ada")
+    assert jar.me() == "ada"
+    assert jar.get("/secret").status_code == 200
+
+
+def good_for_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof of identity that is for one action is good for more of them."""
+    monkeypatch.setattr(ServerSession, "fresh_once", ServerSession.fresh_for)
+
+
+@requirement(
+    "ASVS 7.5.3",
+    says="A highly sensitive action needs a proof of its own.",
+    mutants=[good_for_any_number],
+)
+def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
+    """Of two requests at the same moment one pays; the next needs another proof."""
+    site = site_on(place)
+    [jar] = site.jars("ada", 1)
+    for _ in range(2):
+        twin = jar.copy()
+        codes = together(*(lambda one=one: one.post("/pay").status_code for one in (jar, twin)))
+        assert sorted(codes) == [200, 401]
+        assert jar.post("/pay").status_code == 401
+        jar.post("/sudo")
+
+
+# --- administration ---------------------------------------------------------------------------------------------------
+
+
+def ends_nobody_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command counts the sessions and leaves them."""
+    monkeypatch.setattr(Manager, "revoke_all", lambda self, user, **_: len(self.of(user)))
+    monkeypatch.setattr(Manager, "revoke_everyone", lambda self, **_: self.count())
+
+
+@requirement(
+    "ASVS 7.4.5",
+    says="Administrators can end the sessions of a user, and everybody's.",
+    mutants=[ends_nobody_s],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_an_administrator_ends_sessions(place: str, site_on: SiteOn) -> None:
+    """``flask sessions revoke`` ends what it says it ended, and the next request of each browser is nobody's."""
+    site = site_on(place)
+    ada, bob = site.jars("ada", 3), site.jars("bob", 2)
+
+    def run(*arguments: str) -> str:
+        site.clock.advance(1)
+        return site.app.test_cli_runner().invoke(args=["sessions", "revoke", *arguments]).output
+
+    assert "Ended 3 sessions" in run("--user", "ada")
+    assert [jar.me() for jar in (*ada, *bob)] == [None, None, None, "bob", "bob"]
+    assert "Ended 2 sessions" in run("--all", "--yes")
+    assert [jar.me() for jar in bob] == [None, None]
