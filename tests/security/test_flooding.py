@@ -1,0 +1,295 @@
+"""What costs an attacker nothing costs the store nothing: no record for nobody, none without limit, nothing held."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import abort
+from security.rows import advisory, requirement
+from support.web import STRANGER, Web, cookies_set, end, rotate
+
+from holdfast.errors import RecordTooLarge, StoreUnavailable
+from holdfast.flask import session
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
+from holdfast.flows import committing
+from holdfast.flows.context import Context
+from holdfast.flows.saving import save
+from holdfast.manager import Manager
+from holdfast.operations import Delete
+from holdfast.session import ServerSession
+from holdfast.stores import _sql_database
+from holdfast.stores.sql import SQLStore
+
+WebOn = Callable[..., Web]
+KINDS = ("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def everybody_gets_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is looked at is stored, were it empty."""
+    monkeypatch.setattr(ServerSession, "is_empty", property(lambda self: False))
+
+
+def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is made for an id that nobody knows."""
+    look_up = Manager.open
+
+    def make(self: Manager, token: str | None) -> Any:
+        found = look_up(self, token)
+        if token and found.loaded is None:
+            self.store.create(self.keys.key_of(token), b"\x01", expires_at=self.clock() + 60_000)
+        return found
+
+    monkeypatch.setattr(Manager, "open", make)
+
+
+def a_logout_makes_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending the session begins a new one, which is stored."""
+    clear = ServerSession.clear
+
+    def clear_and_begin(self: ServerSession) -> None:
+        clear(self)
+        self["_fresh"] = False
+
+    monkeypatch.setattr(ServerSession, "clear", clear_and_begin)
+
+
+def opens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session is looked up when the request begins, whether it is used or not."""
+    open_session = HoldfastInterface.open_session
+
+    def open_and_load(self: HoldfastInterface, app: Any, request: Any) -> FlaskSession:
+        found = open_session(self, app, request)
+        len(found)
+        return found
+
+    monkeypatch.setattr(HoldfastInterface, "open_session", open_and_load)
+
+
+def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session may be as large as it likes."""
+    envelope = Context.envelope
+
+    def without(self: Context, payload: bytes, **times: Any) -> Any:
+        made = envelope(self, b"", **times)
+        made.payload = payload
+        return made
+
+    monkeypatch.setattr(Context, "envelope", without)
+
+
+def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old record is removed before it is known whether the new one can be stored."""
+
+    def remove_and_save(context: Context, session: ServerSession, loaded: Any, **named: Any) -> Any:
+        try:
+            return (yield from save(context, session, loaded, **named))
+        except RecordTooLarge:
+            yield Delete(loaded.key)
+            raise
+
+    monkeypatch.setattr(committing, "save", remove_and_save)
+
+
+def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit is cut off."""
+    envelope = Context.envelope
+    monkeypatch.setattr(
+        Context,
+        "envelope",
+        lambda self, payload, **times: envelope(self, payload[: self.policy.max_bytes], **times),
+    )
+
+
+def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is locked from its lookup until it is saved."""
+    lock = threading.Lock()
+    look_up, commit = Manager.open, Manager.commit
+
+    def open_locked(self: Manager, token: str | None) -> Any:
+        if token and not lock.acquire(timeout=0.05):
+            raise StoreUnavailable("the session is locked")
+        return look_up(self, token)
+
+    def commit_and_release(self: Manager, *arguments: Any, **named: Any) -> Any:
+        try:
+            return commit(self, *arguments, **named)
+        finally:
+            if lock.locked():
+                lock.release()
+
+    monkeypatch.setattr(Manager, "open", open_locked)
+    monkeypatch.setattr(Manager, "commit", commit_and_release)
+
+
+def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection of the pool is kept until it is needed again, as with a transaction for each request."""
+    run = _sql_database.Database._run
+
+    def keep(self: Any, take: Any, statement: Any, values: Any, **named: Any) -> Any:
+        answer = run(self, take, statement, values, **named)
+        mine = self.__dict__.setdefault("mine", threading.local())
+        mine.connection = getattr(mine, "connection", None) or self._ready().connect()
+        return answer
+
+    monkeypatch.setattr(_sql_database.Database, "_run", keep)
+
+
+# --- no records for nobody --------------------------------------------------------------------------------------------
+
+
+def _read() -> str:
+    return f"{session.get('a')} {'a' in session} {len(session)} {bool(session)} {list(session)} {session.permanent}"
+
+
+def _fail() -> None:
+    session["a"] = 1
+    raise ZeroDivisionError
+
+
+def _refuse() -> None:
+    session.pop("a", None)
+    abort(404)
+
+
+_NOTHING: list[Callable[[], Any]] = [lambda: None, _read, end, rotate, _fail, _refuse]
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT")
+
+
+@advisory(
+    "CVE-2015-5143",
+    "CVE-2015-5963",
+    "CVE-2015-5964",
+    product="Django",
+    cause="Looking into a session, or logging out of none, made a record, so that anybody could fill the store.",
+    mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
+)
+@requirement(
+    "ASVS 7.6.2",
+    says="Visitors who do nothing get no session.",
+    mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
+)
+@pytest.mark.kinds(*KINDS)
+def test_nobody_leaves_a_record(place: str, web_on: WebOn) -> None:
+    """Reading, logging out, failing, 404 and every method, with no, bad or unknown cookies, store nothing."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    for view in _NOTHING:
+        for cookie in ("", "session=", "session=junk", f"session={STRANGER}", f"session={'A' * 5000}"):
+            for method in _METHODS:
+                web.store.reset()
+                response = web.send(cookie, view, method=method)
+                assert not cookies_set(response)
+                assert set(web.store.counts) <= {"load"}
+                assert web.store.counts["load"] <= (STRANGER in cookie)
+    assert web.records() == 0
+
+
+@advisory(
+    "CVE-2015-5143",
+    product="Django",
+    cause="Requests that had nothing to do with a session cost the store something.",
+    mutants=[opens_at_once],
+)
+@pytest.mark.kinds("memory")
+def test_what_is_not_used_costs_nothing(place: str, web_on: WebOn) -> None:
+    """A request that leaves the session alone calls no store and sets no cookie, with a cookie of any kind."""
+    web = web_on(place)
+    web.put(a=1)
+    for cookie in ("", f"session={web.token()}", f"session={STRANGER}", "session=junk"):
+        web.store.reset()
+        response = web.send(cookie, lambda: None)
+        assert not cookies_set(response)
+        assert not web.store.counts
+
+
+# --- no limitless records ---------------------------------------------------------------------------------------------
+
+
+@advisory(
+    "CVE-2016-4423",
+    product="Symfony",
+    cause="What a client sent was kept in its session, whatever its length.",
+    mutants=[no_limit, makes_room_first, stores_what_fits],
+)
+@requirement("OWASP store flooding", says="A record has a limit on every store.", mutants=[no_limit, makes_room_first])
+def test_no_record_exceeds_the_limit(place: str, web_on: WebOn) -> None:
+    """On every store a session over the limit is an error before anything is written, and the old data is intact."""
+    web = web_on(place, SESSION_MAX_BYTES=5000, PROPAGATE_EXCEPTIONS=False)
+    web.put(name="ada")
+    large = "x" * 6000
+    for view in (lambda: session.update(name=large), lambda: session.update({large: 1})):
+        web.store.reset()
+        response = web.do(view)
+        assert response.status_code == 500
+        assert not cookies_set(response)
+        assert set(web.store.counts) == {"load"}
+        assert web.data() == {"name": "ada"}
+    assert web.do(lambda: session.update(name=large), web.app.test_client()).status_code == 500
+    web.put(name="y" * 4000)
+    assert web.data() == {"name": "y" * 4000}
+
+
+# --- nothing is held --------------------------------------------------------------------------------------------------
+
+
+@advisory(
+    "CVE-2018-11386",
+    product="Symfony's PdoSessionHandler",
+    cause="A transaction was open while the view ran, so that few slow requests used up the connections.",
+    mutants=[a_lock_while_the_view_runs],
+)
+def test_a_view_holds_nothing_of_the_store(place: str, web_on: WebOn) -> None:
+    """While one view runs, other requests of the same session load, save and rotate it, on every store."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(a=1)
+    twin = web.twin()
+    statuses: list[int] = []
+
+    def within() -> None:
+        statuses.extend([web.do(lambda: session.get("a"), twin).status_code, web.put(twin, b=2).status_code])
+
+    def view() -> None:
+        session["c"] = session["a"]
+        other = threading.Thread(target=within)
+        other.start()
+        other.join()
+
+    assert web.do(view).status_code == 200
+    assert statuses == [200, 200]
+    assert web.data() == {"a": 1, "b": 2, "c": 1}
+
+
+@advisory(
+    "CVE-2018-11386",
+    product="Symfony's PdoSessionHandler",
+    cause="A connection was kept while the view ran, so that few slow requests used up the pool.",
+    mutants=[a_connection_while_the_view_runs],
+)
+def test_a_view_holds_no_connection(web_on: WebOn, tmp_path: Path) -> None:
+    """Ten views that all run at once finish on a pool of two connections, of which none is out while they run."""
+    options: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": 2, "max_overflow": 0, "pool_timeout": 1}
+
+    def store(clock: Any) -> SQLStore:
+        url = f"sqlite+pysqlite:///{tmp_path}/app.db"
+        return SQLStore.from_url(url, root=tmp_path, engine_options=options, clock=clock)
+
+    web = web_on(store, PROPAGATE_EXCEPTIONS=False)
+    web.put(a=1)
+    token, together = web.token(), threading.Barrier(10)
+
+    def view() -> str:
+        seen = str(session.get("a"))
+        together.wait(3)
+        return seen
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: web.do(view, web.with_token(token)).text, range(10)))
+    assert answers == ["1"] * 10
