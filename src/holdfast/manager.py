@@ -15,6 +15,8 @@ from holdfast.flows import (
     Context,
     SessionInfo,
     SessionPage,
+    Survey,
+    Sweep,
     commit,
     count,
     find,
@@ -26,6 +28,8 @@ from holdfast.flows import (
     revoke_all,
     revoke_everyone,
     spend,
+    survey,
+    sweep_page,
     take,
 )
 from holdfast.observing import Observer, Observers, gather
@@ -188,6 +192,16 @@ class Manager:
         """
         return self._run(count(self._iterated()))
 
+    def survey(self, *, enough: Callable[[int], bool] = lambda counted: False) -> tuple[Survey, bool]:  # noqa: ARG005
+        """Count live sessions by user, device and age until all are counted, or *enough*; return whether all are.
+
+        *enough* is asked after each store call, with how many were counted so far.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over.
+        """
+        return self._run(survey(self._iterated(), enough=enough))
+
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*, whatever requests are in flight.
 
@@ -233,6 +247,18 @@ class Manager:
             ConfigurationError: The store cannot be walked over.
         """
         return self._run(revoke_everyone(self._iterated(), progress=progress))
+
+    def revoke_page(self, sweep: Sweep | None = None, *, keep: str | None = None, limit: int = 100) -> Sweep:
+        """End about *limit* sessions of everyone's, and return what to go on with until it is ``over``.
+
+        It is `revoke_everyone` in steps, for those who have not the time to do it at once. The session with the handle
+        *keep* is left alone.
+
+        Raises:
+            ConfigurationError: The store cannot be walked over.
+        """
+        context = self._iterated()
+        return self._run(sweep_page(context, sweep or Sweep(self.clock()), keep=keep, stride=limit))
 
     def still_valid(self, session: ServerSession | str) -> bool:
         """Tell whether a session, or the one of a token, still lives and is its user's. Nothing is written or touched.

@@ -12,8 +12,9 @@ import click
 
 from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
 from holdfast.cli.output import facts, moment, printable, progress, say, table
-from holdfast.cli.survey import NEVER, Survey, walk
+from holdfast.cli.survey import NEVER, walk
 from holdfast.errors import HoldfastError
+from holdfast.flows.surveying import Survey
 
 if TYPE_CHECKING:
     from holdfast.flows import SessionInfo, SessionPage
@@ -95,11 +96,11 @@ def stats(place: Place, *, as_json: bool) -> None:
 
     Walks everything in the store once.
     """
-    manager, store, survey, seen = place.manager, place.store, Survey(), 0
+    context, store, survey, seen = place.manager.context, place.store, Survey(), 0
     with progress("Counting") as advance:
         for page in walk(store):
             for key, record in dict(page.items).items():
-                survey.add(manager, key, record)
+                survey.add(context, key, record)
             seen += len(page.items)
             advance("Counting", seen, None)
     kind = type(store).__name__

@@ -9,13 +9,16 @@ from holdfast.flows.context import Context
 from holdfast.flows.ending import revoke, revoke_all
 from holdfast.flows.listing import SessionInfo, find, list_of
 from holdfast.flows.opening import open_session
-from holdfast.flows.scanning import SessionPage, count, page_of, revoke_everyone
+from holdfast.flows.scanning import SessionPage, Sweep, count, page_of, revoke_everyone, survey, sweep_page
+from holdfast.flows.surveying import Survey
 from holdfast.flows.taking import spend, take
 
 __all__ = [
     "Context",
     "SessionInfo",
     "SessionPage",
+    "Survey",
+    "Sweep",
     "commit",
     "count",
     "find",
@@ -27,5 +30,7 @@ __all__ = [
     "revoke_all",
     "revoke_everyone",
     "spend",
+    "survey",
+    "sweep_page",
     "take",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast import events
 from holdfast.flows.context import Context
 from holdfast.flows.ending import follow, kill
 from holdfast.flows.listing import SessionInfo, info_of, look
+from holdfast.flows.surveying import Survey
 from holdfast.operations import Flow, Load, Scan
 from holdfast.record import Page, Record
 
@@ -46,38 +48,81 @@ def count(context: Context) -> Flow[int]:
     return number
 
 
+def survey(context: Context, *, enough: Callable[[int], bool], stride: int = _STRIDE) -> Flow[tuple[Survey, bool]]:
+    """Count live sessions by user, device and age until all are counted, or *enough*.
+
+    *enough* is asked after each page of the walk, with how many were counted so far. Returns the numbers, and whether
+    all are counted.
+    """
+    found, after = Survey(owners=Counter()), None
+    while True:
+        page: Page = yield Scan(after, stride)
+        for key, record in dict(page.items).items():
+            found.add(context, key, record)
+        after = page.after
+        if after is None or enough(found.sessions):
+            return found, after is None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How far an end of everyone has come.
+
+    Attributes:
+        began: When it began, in milliseconds since the epoch.
+        ended: How many sessions were ended so far.
+        over: Whether that was everyone.
+        after: Where the walk that is under way goes on.
+        first: Whether that is the first walk, which ends whatever it meets.
+        found: How many sessions that walk has ended.
+    """
+
+    began: int
+    ended: int = 0
+    over: bool = False
+    after: str | None = None
+    first: bool = True
+    found: int = 0
+
+
 def revoke_everyone(
     context: Context, *, progress: Callable[[int], object] | None = None, stride: int = _STRIDE
 ) -> Flow[int]:
     """End every session that was stored when this began, wherever it moves meanwhile, and return how many were ended.
 
-    *progress* is called after each page of the walk, with how many were ended so far. The first walk ends whatever it
-    meets. A session that is rotated may slip past it, so another follows, until one finds nothing that began before.
+    *progress* is called after each page of the walk, with how many were ended so far.
     """
-    began, ended, until = context.clock(), 0, None
-    while True:
-        before = ended
-        after: str | None = None
-        while True:
-            page: Page = yield Scan(after, stride)
-            for key, record in page.items:
-                ended += yield from _end(context, key, record, until)
-            if progress is not None:
-                progress(ended)
-            after = page.after
-            if after is None:
-                break
-        if ended == before:
-            return ended
-        until = began
+    sweep = Sweep(context.clock())
+    while not sweep.over:
+        sweep = yield from sweep_page(context, sweep, stride=stride)
+        if progress is not None:
+            progress(sweep.ended)
+    return sweep.ended
 
 
-def _end(context: Context, key: str, record: Record | None, until: int | None) -> Flow[int]:
-    """End the session that is, or that a tombstone leads to, if it began by *until*; return how many: 0 or 1."""
+def sweep_page(context: Context, sweep: Sweep, *, keep: str | None = None, stride: int = _STRIDE) -> Flow[Sweep]:
+    """End the sessions on the next page of *sweep*, except the one with the handle *keep*; return how far it has come.
+
+    The first walk ends whatever it meets. A session that is rotated may slip past it, so another follows, until one
+    finds nothing that began before.
+    """
+    page: Page = yield Scan(sweep.after, stride)
+    ended, until = 0, None if sweep.first else sweep.began
+    for key, record in page.items:
+        ended += yield from _end(context, key, record, until, keep)
+    found = sweep.found + ended
+    sweep = replace(sweep, ended=sweep.ended + ended, after=page.after, found=found)
+    return sweep if page.after is not None else replace(sweep, over=found == 0, first=False, found=0)
+
+
+def _end(context: Context, key: str, record: Record | None, until: int | None, keep: str | None) -> Flow[int]:
+    """End the session that is, or that a tombstone leads to, if it began by *until* and is not *keep*: 0 or 1."""
     for _ in range(context.policy.attempts):
         found = yield from follow(key, record)
         envelope = look(context, *found) if found is not None else None
-        if found is None or envelope is None or (until is not None and envelope.created_at > until):
+        if found is None or found[0] == keep or envelope is None:
+            return 0
+        if until is not None and envelope.created_at > until:
             return 0
         key, record = found
         handle = yield from kill(context, key, record.version, record.owner)

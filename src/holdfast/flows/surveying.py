@@ -1,0 +1,87 @@
+"""Count what a store holds, by kind, without opening any payload."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from holdfast.envelope import Cutoff, Tombstone, decode
+from holdfast.errors import DecodeError
+from holdfast.flows.context import Context
+from holdfast.flows.listing import SessionInfo, info_of
+from holdfast.policy import DAY, HOUR
+from holdfast.record import Record
+
+#: The ages that are told apart, each with its end in milliseconds.
+AGES: tuple[tuple[str, float], ...] = (
+    ("under 1 hour", HOUR),
+    ("under 1 day", DAY),
+    ("under 7 days", 7 * DAY),
+    ("under 30 days", 30 * DAY),
+    ("30 days and more", float("inf")),
+)
+
+
+@dataclass(slots=True)
+class Survey:
+    """How many sessions there are, and of which kinds.
+
+    Attributes:
+        sessions: The live ones.
+        bound: Those of users.
+        bytes: What all records hold together. The store's own overhead is not in it.
+        largest: What the largest record holds, in bytes.
+        ages: Sessions by the time since they, or their logins, began.
+        idle: Sessions by the time since they were last used.
+        devices: Sessions by device, where it is known.
+        owners: Sessions by owner, or None where they are not told apart: there may be as many as sessions.
+        others: Records that are no live sessions: tombstones, cut-offs, sessions that are over, and what cannot be
+            read.
+    """
+
+    sessions: int = 0
+    bound: int = 0
+    bytes: int = 0
+    largest: int = 0
+    ages: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((name for name, _ in AGES), 0)))
+    idle: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((name for name, _ in AGES), 0)))
+    devices: Counter[str] = field(default_factory=Counter)
+    owners: Counter[str] | None = None
+    others: Counter[str] = field(default_factory=Counter)
+
+    def add(self, context: Context, key: str, record: Record) -> None:
+        """Count one record."""
+        self.bytes += len(record.data)
+        self.largest = max(self.largest, len(record.data))
+        found = info_of(context, key, record)
+        if found is None:
+            self.others[_kind_of(record)] += 1
+        else:
+            self.add_session(found, context.clock())
+
+    def add_session(self, session: SessionInfo, now: int) -> None:
+        """Count one live session, at the moment *now*."""
+        self.sessions += 1
+        self.ages[age_of(now - session.created_at)] += 1
+        self.idle[age_of(now - session.last_used_at)] += 1
+        if session.owner is not None:
+            self.bound += 1
+            if self.owners is not None:
+                self.owners[session.owner] += 1
+        if session.device is not None:
+            self.devices[str(session.device)] += 1
+
+
+def age_of(milliseconds: int) -> str:
+    """Return the name in `AGES` of an age."""
+    return next(name for name, end in AGES if milliseconds < end)
+
+
+def _kind_of(record: Record) -> str:
+    try:
+        body = decode(record.data)
+    except DecodeError:
+        return "unreadable"
+    if isinstance(body, Tombstone):
+        return "tombstones"
+    return "cut-offs" if isinstance(body, Cutoff) else "sessions that are over"

@@ -1,0 +1,102 @@
+"""Everyone's sessions, counted and ended in steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.web import Web, rotate
+
+from holdfast import ConfigurationError
+from holdfast.flask import session
+from holdfast.flows import Sweep
+
+HOUR = 3_600
+
+
+def sign_in(web: Web, name: str) -> Any:
+    """Sign *name* in, in a browser of its own, and return the browser."""
+    browser = web.app.test_client()
+    web.do(lambda: session.bind(name), browser)
+    return browser
+
+
+@pytest.fixture
+def web() -> Web:
+    """Return an application with three users, five sessions of theirs and one of a visitor."""
+    web = Web()
+    for name in ("ada", "ada", "bob", "eve"):
+        sign_in(web, name)
+    web.clock.advance(2 * HOUR)
+    sign_in(web, "ada")
+    web.put(cart=[1])
+    return web
+
+
+def test_a_survey_tells_users_and_ages_apart(web: Web) -> None:
+    """All live sessions are counted, by owner and by age, and other records are not."""
+    manager = web.sessions.manager
+    found, complete = manager.survey()
+    assert complete
+    assert (found.sessions, found.bound) == (6, 5)
+    assert found.owners == {
+        manager.keys.owner_of(name): number for name, number in [("ada", 3), ("bob", 1), ("eve", 1)]
+    }
+    assert (found.ages["under 1 hour"], found.ages["under 1 day"]) == (2, 4)
+
+
+def test_a_survey_stops_when_it_is_enough(web: Web) -> None:
+    """A survey asks after each page whether it is enough, and says that not all are counted."""
+    for number in range(600):
+        sign_in(web, f"user {number}")
+    web.store.reset()
+    found, complete = web.sessions.manager.survey(enough=lambda counted: counted >= 100)
+    assert not complete
+    assert 100 <= found.sessions <= 500
+    assert web.store.counts == {"scan": 1}
+
+
+def test_everyone_is_ended_page_by_page(web: Web) -> None:
+    """Page by page everyone's sessions are ended, in bounded steps, until a walk finds none left."""
+    manager, sweep, steps = web.sessions.manager, None, 0
+    while sweep is None or not sweep.over:
+        before = sweep.ended if sweep else 0
+        sweep = manager.revoke_page(sweep, limit=2)
+        assert sweep.ended - before <= 2
+        steps += 1
+    assert sweep.ended == 6
+    assert steps > 3
+    assert web.sessions.count() == 0
+
+
+def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
+    """The kept session is left alone, also where it was just given another token."""
+    manager = web.sessions.manager
+    browser = sign_in(web, "operator")
+    web.do(rotate, browser)
+    kept = web.see(lambda: session.handle, browser)
+    sweep = manager.revoke_page(keep=kept)
+    while not sweep.over:
+        sweep = manager.revoke_page(sweep, keep=kept)
+    assert sweep.ended == 6
+    assert web.see(lambda: session.owner, browser) is not None
+    assert web.sessions.count() == 1
+
+
+def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
+    """Who signs in after the first walk keeps the session, and the end comes to an end."""
+    manager = web.sessions.manager
+    sweep = manager.revoke_page()
+    assert not sweep.first
+    web.clock.advance(1)
+    browser = sign_in(web, "ada")
+    assert manager.revoke_page(sweep) == Sweep(sweep.began, ended=6, over=True, first=False)
+    assert web.see(lambda: session.owner, browser) is not None
+
+
+def test_what_cannot_be_walked_is_neither_counted_nor_ended() -> None:
+    """Where sessions live in cookies there is nothing to walk over."""
+    manager = Web(SESSION_STORE="cookie://").sessions.manager
+    for call in (manager.survey, manager.revoke_page):
+        with pytest.raises(ConfigurationError, match="cannot be listed"):
+            call()
