@@ -156,7 +156,7 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
     "ASVS 3.3.1",
     "ASVS 3.3.2",
     "ASVS 3.3.3",
-    "RFC 6265bis 4.1.3 prefixes",
+    "RFC 6265bis 4.1.3",
     "RFC 6265bis 5.6 sizes",
     "RFC 6265bis layered prefixes",
     "RFC 6265bis CHIPS",
@@ -295,7 +295,7 @@ def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 3.1.1",
     "ASVS 4.0 5.1.1",
     "ASVS 4.0 13.1.3",
-    "OWASP used versus accepted",
+    "OWASP used vs. accepted",
     says="A token is accepted from the cookie alone.",
     mutants=[bugs.token_from_anywhere, body_over_cookie],
 )
