@@ -168,7 +168,11 @@ class Manager:
         Raises:
             ConfigurationError: The store keeps no index by owner.
         """
-        return self._run(list_of(self._indexed(), self.keys.owner_of(user_id), current=current))
+        return self.of_owner(self.keys.owner_of(user_id), current=current)
+
+    def of_owner(self, owner: str, *, current: str | None = None) -> list[SessionInfo]:
+        """Return what `of` does, by the owner value, as `session.owner` and `SessionInfo` have it."""
+        return self._run(list_of(self._indexed(), owner, current=current))
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
         """Return what may be shown of the live session with *handle*, or None. It is marked if it is *current*."""
