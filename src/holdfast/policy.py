@@ -83,14 +83,18 @@ class Policy:
             return "expired_idle"
         return None
 
-    def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
-        """Tell whether a use *now* is worth a touch.
+    @property
+    def touch_interval(self) -> int:
+        """How long a session in use goes without a touch, in milliseconds: a last use is known as closely as this.
 
-        That is once per tenth of the idle timeout, and at least once a minute where the timeout is an hour or less.
+        It is a tenth of the idle timeout, and at most a minute where the timeout is an hour or less.
         """
-        throttle = self.idle // 10
-        if self.idle <= HOUR:
-            throttle = min(throttle, MINUTE)
+        tenth = self.idle // 10
+        return min(tenth, MINUTE) if self.idle <= HOUR else tenth
+
+    def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
+        """Tell whether a use *now* is worth a touch: once per `touch_interval`."""
+        throttle = self.touch_interval
         if now - self.last_used_at(envelope, expires_at) < throttle:
             return False
         return envelope.idle != self.idle or self.expires_at(envelope.created_at, now) - expires_at >= throttle

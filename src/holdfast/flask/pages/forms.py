@@ -1,0 +1,58 @@
+"""Forms that only a page of the same session can have made.
+
+The proof is a value made from the session's token, so there is nothing to store, and it is worth nothing once the token
+has changed: after a login, a logout, a rotation.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from flask import request
+
+from holdfast.flask import session
+from holdfast.tokens import labelled
+
+#: The field that carries the proof.
+FIELD = "form_token"
+
+#: What ``Sec-Fetch-Site`` says of a form that the page itself sent, and of one that the user sent again.
+_OWN = {"same-origin", "none"}
+
+
+def form_token() -> str:
+    """Return the proof for a form of the present session; nothing where it is not stored.
+
+    It differs each time, so that the length of compressed pages tells nothing of it.
+    """
+    nonce = secrets.token_hex(16)
+    made = _proof(nonce)
+    return f"{nonce}.{made}" if made else ""
+
+
+def is_own_form() -> bool:
+    """Tell whether the request's form was made for the present session, and sent by a page of this origin."""
+    return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
+
+
+def _is_proven(value: str) -> bool:
+    nonce, _, given = value.partition(".")
+    made = _proof(nonce)
+    return made is not None and hmac.compare_digest(made.encode(), given.encode())
+
+
+def _proof(nonce: str) -> str | None:
+    loaded = session.loaded
+    if loaded is None:
+        return None
+    return hmac.digest(loaded.token.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
+
+
+def _is_from_here() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in _OWN
+    origin = request.headers.get("Origin")
+    # Not the scheme: behind a proxy that speaks https, the application may not know of it.
+    return origin is None or origin.partition("://")[2] == request.host
