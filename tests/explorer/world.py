@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from explorer.stores import Atomic, enlisting
 
 from holdfast.codec import MSGPACK
 from holdfast.envelope import Envelope, decode
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import StoreUnavailable, TooManySessions
 from holdfast.flows import Context, commit, open_session
 from holdfast.operations import drive
 from holdfast.policy import Policy
@@ -187,7 +187,8 @@ class World:
     """A fresh store for *roles* to meet on, made by *backend*.
 
     *user* is signed in, or nobody is, in the browser ``here``; with *bare*, its session holds one thing only. Alice is
-    signed in ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do.
+    signed in ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do. *limits* is
+    what the policy says of how many sessions a user may have.
 
     Attributes:
         tokens: What the two browsers have in the beginning.
@@ -204,6 +205,7 @@ class World:
     judge: Callable[[World], None]
     bare: bool = False
     tamper: Callable[[Actor], Actor] = untouched
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seats = _seats(self.user, bare=self.bare)
@@ -235,7 +237,7 @@ class World:
     def context(self, *, renewal: bool = False, behind: int = 0) -> Context:
         """Return what a server works with whose clock is *behind* by so many milliseconds."""
         return Listening(
-            policy=Policy(renewal=1 if renewal else None),
+            policy=Policy(renewal=1 if renewal else None, **self.limits),
             keys=KEYS,
             codec=MSGPACK,
             clock=(lambda: self.clock() - behind) if behind else self.clock,
@@ -258,6 +260,8 @@ class World:
             self.results[name] = yield from relay(flow, in_turn)
         except StoreUnavailable:
             self.results[name] = "unavailable"
+        except TooManySessions:
+            self.results[name] = "refused"
         return self.results[name]
 
     def _request(self, name: str, role: Role) -> Actor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast import events
 from holdfast.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.errors import DecodeError, StoreUnavailable
@@ -15,10 +17,18 @@ from holdfast.session import ServerSession
 _CUTOFF_LIFETIME = HOUR
 
 
-def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str | None]:
+def kill(
+    context: Context,
+    key: str,
+    version: Version,
+    owner: str | None,
+    *,
+    still: Callable[[str, Record], bool] = lambda key, record: True,  # noqa: ARG005
+) -> Flow[str | None]:
     """End the session stored under *key*, and return the key it was ended under; None when it was over already.
 
-    A concurrent save does not save it, and a concurrent rotation does not either, unless it changed the user.
+    A concurrent save does not save it, and a concurrent rotation does not either, unless it changed the user. Neither
+    does a change after which *still* is False of where the session is now.
     """
     for _ in range(context.policy.attempts):
         until = context.clock() + context.policy.grace
@@ -29,7 +39,7 @@ def kill(context: Context, key: str, version: Version, owner: str | None) -> Flo
             yield Delete(key)
             return key
         found = yield from follow(key, answer.current or (yield Load(key)))
-        if found is None or found[1].owner != owner:
+        if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
     yield Delete(key)

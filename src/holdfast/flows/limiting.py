@@ -6,21 +6,26 @@ the last to count sees all that are left, and sees to it that they are not too m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast import events
 from holdfast.errors import TooManySessions
 from holdfast.flows.context import Context
 from holdfast.flows.ending import follow, kill
-from holdfast.flows.listing import SessionInfo, info_of
-from holdfast.operations import Delete, Flow, KeysOf, Load
-from holdfast.record import Version
+from holdfast.flows.listing import info_of, look
+from holdfast.operations import Delete, Flow, KeysOf, Load, Pause
+from holdfast.record import Record
 from holdfast.session import Loaded
+
+#: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.
+_WAITS = (1.0, 5.0, 25.0, None)
 
 
 class _Other(NamedTuple):
-    info: SessionInfo
-    version: Version
+    key: str
+    record: Record
+    last_used_at: int
 
 
 def check_room(context: Context, owner: str, loaded: Loaded | None) -> Flow[None]:
@@ -41,33 +46,54 @@ def check_room(context: Context, owner: str, loaded: Loaded | None) -> Flow[None
 def make_room(context: Context, stored: Loaded, owner: str) -> Flow[bool]:
     """Keep *owner* within the limit now that a login's session is *stored*, and return whether that one stays.
 
-    The session that was not used for longest ends first. Of logins at once the latest stays, by the time it began and
-    then by its key: all agree about that, so they do not end each other to the last. One that has to go for later ones
-    is removed.
+    All agree which of several logins at once is the later one: by when they began, and then by their keys. So they do
+    not end each other to the last. Where the oldest is evicted, the session that was not used for longest ends first,
+    and the later logins stay. Where logins are refused, the earlier ones stay. One that has to go is removed.
+
+    Before one goes for another that has just come, it looks again: that may be about to go itself.
 
     Raises:
-        TooManySessions: The policy is to refuse, and another login came first. The session is removed.
+        TooManySessions: The policy is to refuse, and other logins came first. The session is removed.
     """
     limit = _limit(context)
     if limit is None:
         return True
-    others = yield from _others(context, owner, stored.key)
-    if len(others) < limit:
-        return True
-    if context.policy.on_max_per_user == "refuse":
-        yield Delete(stored.key)
+
+    def is_earlier(key: str, record: Record) -> bool:
+        session = look(context, key, record)
+        return session is not None and (session.created_at, key) < (stored.envelope.created_at, stored.key)
+
+    refuse = context.policy.on_max_per_user == "refuse"
+    for wait in _WAITS:
+        others = yield from _others(context, owner, stored.key)
+        if len(others) < limit:
+            return True
+        earlier = [other for other in others if is_earlier(other.key, other.record)]
+        room = limit - 1 - (len(others) - len(earlier))
+        if refuse and len(earlier) >= limit:
+            break
+        if not refuse:
+            yield from _evict(context, owner, earlier, max(room, 0), is_earlier)
+            if room >= 0:
+                return True
+        if wait is not None:
+            yield Pause(wait)
+    yield Delete(stored.key)
+    if refuse:
         raise TooManySessions(limit)
-    rank = (stored.envelope.created_at, stored.key)
-    earlier = [other for other in others if (other.info.created_at, other.info.handle) < rank]
-    room = limit - 1 - (len(others) - len(earlier))
-    earlier.sort(key=lambda other: other.info.last_used_at, reverse=True)
-    for other in earlier[max(room, 0) :]:
-        ended = yield from kill(context, other.info.handle, other.version, owner)
+    return False
+
+
+def _evict(
+    context: Context, owner: str, others: list[_Other], room: int, is_earlier: Callable[[str, Record], bool]
+) -> Flow[None]:
+    """End all but *room* of *others*, those that were not used for longest."""
+    others.sort(key=lambda other: other.last_used_at, reverse=True)
+    for other in others[room:]:
+        # One that has signed in anew since it was listed may be the later one now, and has counted this one.
+        ended = yield from kill(context, other.key, other.record.version, owner, still=is_earlier)
         if ended is not None:
             context.emit(events.ended, handle=ended, owner=owner, reason="evicted")
-    if room < 0:
-        yield Delete(stored.key)
-    return room >= 0
 
 
 def _limit(context: Context) -> int | None:
@@ -82,5 +108,5 @@ def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
         if there is not None and there[0] != key:
             info = info_of(context, *there)
             if info is not None and info.owner == owner:
-                found[info.handle] = _Other(info, there[1].version)
+                found[info.handle] = _Other(*there, info.last_used_at)
     return list(found.values())

@@ -9,14 +9,15 @@ from typing import Any, Protocol, TypeAlias
 
 from holdfast.envelope import Cutoff, Envelope, Sealed, decode
 from holdfast.errors import DecodeError, StoreError
-from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Touch
-from holdfast.record import Conflict, Gone, Record
+from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Scan, Touch
+from holdfast.record import Conflict, Gone, Page, Record
 
 #: A schedule longer than this does not end.
 MOST_STEPS = 500
 
-#: The owner index, as a thing that operations touch.
+#: The owner index, and what there is at all, as things that operations touch.
 _INDEX = frozenset(("index",))
+_ALL = frozenset(("all",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +154,25 @@ class Schedule:
 
 def footprint(operation: Any) -> Footprint:
     """Return what *operation* touches. Writing over a record may take it out of an index, whoever it is for."""
+    made: Footprint
     match operation:
         case Load(key=key) | Confirm(key=key):
-            return Footprint(reads=frozenset((key,)))
-        case Touch(key=key) | Create(key=key, owner=None):
-            return Footprint(writes=frozenset((key,)))
+            made = Footprint(reads=frozenset((key,)))
+        case Touch(key=key):
+            made = Footprint(writes=frozenset((key,)))
+        case Create(key=key, owner=None):
+            made = Footprint(adds=_ALL, writes=frozenset((key,)))
         case Create(key=key) | Replace(key=key) | Delete(key=key):
-            return Footprint(adds=_INDEX, writes=frozenset((key,)))
+            made = Footprint(adds=_INDEX | _ALL, writes=frozenset((key,)))
         case Move(old=old, new=new):
-            return Footprint(adds=_INDEX, writes=frozenset((old, new)))
+            made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
         case KeysOf():
-            return Footprint(reads=_INDEX)
+            made = Footprint(reads=_INDEX)
+        case Scan():
+            made = Footprint(reads=_ALL)
         case _:
-            own: Footprint = operation.footprint
-            return own
+            made = operation.footprint
+    return made
 
 
 def describe(operation: Any) -> str:
@@ -180,6 +186,8 @@ def describe(operation: Any) -> str:
             details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
         case KeysOf(owner=owner):
             details = owner
+        case Scan(after=after):
+            details = f"after {after}"
         case Mark(name=name):
             return name
         case _:
@@ -209,8 +217,9 @@ def _answered(answer: Any) -> str:
             return f" -> {_body(data)}"
         case Conflict() | Gone():
             return f" -> {type(answer).__name__.lower()}"
-        case list():
-            return f" -> {', '.join(answer) or 'nothing'}"
+        case list() | Page():
+            keys = [key for key, _ in answer.items] if isinstance(answer, Page) else answer
+            return f" -> {', '.join(keys) or 'nothing'}"
         case bool() | StoreError():
             return f" -> {answer!r}"
         case _:

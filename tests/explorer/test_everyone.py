@@ -1,0 +1,149 @@
+"""The end of everyone ends every session that was there before, in every order of the store calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from explorer import roles as r
+from explorer.invariants import an_end_is_told_once, every_session_has_a_browser, r7_one_id_lives
+from explorer.stores import BACKENDS, Atomic, Stepwise
+from explorer.world import Role, World
+
+from holdfast.envelope import Envelope, decode
+from holdfast.flows import ending, revoke_everyone, scanning
+from holdfast.operations import Flow, Scan
+from holdfast.record import Record
+from holdfast.session import PERMANENT
+from holdfast.testing.explorer import Actor, Violation, explore
+
+# The longest takes seconds on an idle machine.
+pytestmark = pytest.mark.timeout(180)
+
+
+def _revoke_everyone(world: World) -> Actor:
+    # Pages of one, so that a session can move from what is still to come to what is behind.
+    ended = yield from revoke_everyone(world.context(), stride=1)
+    yield from world.announce("revoke everyone")
+    return ended
+
+
+EVERYONE = Role("revoke everyone", errand=_revoke_everyone)
+
+#: Who may be under way. None of them begins a session anew.
+OTHERS = (r.SAVE, r.TOUCH, r.ROTATE, r.RENEW, r.RENEW_AND_COUNT, r.LOGOUT, r.DESTROY, r.REVOKE, r.REVOKE_ALL)
+
+#: They move the session that the walk meets last, to various places.
+MOVERS = [replace(role, name=f"{role.name} {n}", browser="there") for n in range(4) for role in (r.ROTATE, r.RENEW)]
+
+#: These do.
+BEGINNERS = (r.LOGIN, r.LOGIN_AFRESH, r.LOGIN_BOB, r.BIND, r.CLEAR_AND_WRITE)
+
+
+def _nobody_is_left(world: World) -> None:
+    left = [session for session in world.sessions if PERMANENT in session.data]
+    assert not left, f"{left} live"
+    _sound(world)
+
+
+def _sound(world: World) -> None:
+    invariants = [r7_one_id_lives, every_session_has_a_browser]
+    # Where one session ends and another begins in its place, each has an end of its own.
+    if not {r.LOGOUT, r.LOGIN_BOB, r.CLEAR_AND_WRITE}.intersection(world.roles):
+        invariants.append(an_end_is_told_once)
+    for invariant in invariants:
+        problem = invariant(world)
+        assert problem is None, problem
+    for name, answer in world.answers.items():
+        late = "revoke everyone" in answer.after and "binds" not in answer.role.marks
+        assert not (late and answer.found and answer.cookie == "send"), f"{name} sends a cookie after the end"
+
+
+def _only_new_ones_are_left(world: World) -> None:
+    began = {name for name, answer in world.answers.items() if answer.result == "saved"}
+    strangers = [session for session in world.sessions if not began.intersection(session.data)]
+    assert not strangers, f"{strangers} live"
+    _sound(world)
+
+
+def _names(value: object) -> str | None:
+    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
+
+
+@pytest.mark.parametrize("user", ["alice", None])
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("other", OTHERS, ids=_names)
+def test_nobody_is_left(other: Role, backend: type[Atomic], user: str | None) -> None:
+    """A request or another end that is under way leaves no session behind, and nobody sends a cookie after it."""
+    explore(lambda: World((EVERYONE, other), backend, user, _nobody_is_left))
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("mover", MOVERS, ids=_names)
+def test_a_session_that_moves_does_not_slip_past(mover: Role, backend: type[Atomic]) -> None:
+    """A session that moves to where the walk has been is found, too."""
+    explore(lambda: World((EVERYONE, mover), backend, None, _nobody_is_left))
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("beginner", BEGINNERS, ids=_names)
+def test_only_new_ones_are_left(beginner: Role, backend: type[Atomic]) -> None:
+    """A session that begins meanwhile may stand; no other does, and none under two ids."""
+    for user in ("alice", None):
+        explore(lambda user=user: World((EVERYONE, beginner), backend, user, _only_new_ones_are_left))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("backend", [Atomic, Stepwise], ids=_names)
+def test_two_ends_of_everyone(backend: type[Atomic]) -> None:
+    """Two that end everyone at once do so, and tell of each session once."""
+    explore(lambda: World((EVERYONE, EVERYONE), backend, "alice", _nobody_is_left))
+
+
+# --- the check is alive ----------------------------------------------------------------------------------------------
+
+
+def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
+    """Stop at a tombstone."""
+    yield from ()
+    return (key, record) if record is not None and isinstance(decode(record.data), Envelope) else None
+
+
+def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow[int]:
+    """Walk over the store a single time, and leave tombstones alone."""
+    ended = 0
+    after = None
+    while True:
+        page = yield Scan(after, stride)
+        for key, record in page.items:
+            if isinstance(decode(record.data), Envelope):
+                ended += (yield from ending.kill(context, key, record.version, record.owner)) is not None
+        after = page.after
+        if after is None:
+            return ended
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "wrong"),
+    [(scanning, "follow", follow_nothing), (None, "revoke_everyone", walk_once)],
+    ids=["follow-nothing", "walk-once"],
+)
+def test_what_is_wrong_is_found(place: Any, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to end everyone wrongly that is planted lets a session live in some order."""
+    if place is None:
+        monkeypatch.setitem(globals(), name, wrong)
+    else:
+        monkeypatch.setattr(place, name, wrong)
+    with pytest.raises(Violation, match="live"):
+        _meet_all_movers()
+
+
+def _meet_all_movers() -> None:
+    # While the other session is ended by its own browser, a walk may find nothing else to end, and be the last.
+    for mover in MOVERS:
+        explore(lambda mover=mover: World((EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))  # type: ignore[misc]
+
+
+def test_three_meet() -> None:
+    """Where nothing is wrong, the same three leave nobody."""
+    _meet_all_movers()

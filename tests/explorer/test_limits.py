@@ -1,0 +1,180 @@
+"""A user never has more sessions than the limit, in every order of the store calls of logins and whom they meet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from explorer import roles as r
+from explorer.invariants import every_session_has_a_browser, r9_the_index_is_complete
+from explorer.stores import BACKENDS, Atomic, Scattered
+from explorer.world import ALICE, Role, World
+
+from holdfast.flows import limiting
+from holdfast.flows.listing import info_of
+from holdfast.operations import Delete, Flow, KeysOf, Load
+from holdfast.testing.explorer import Schedule, Tally, Violation, explore
+
+# The longest takes seconds on an idle machine.
+pytestmark = pytest.mark.timeout(180)
+
+#: Who may be under way while a user signs in.
+OTHERS = (r.SAVE, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE)
+
+
+@pytest.fixture(autouse=True)
+def _one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a login that has to go look once: more of the same takes long to run in every order."""
+    monkeypatch.setattr(limiting, "_WAITS", (None,))
+
+
+def _judge(limit: int, *, least: int = 1) -> Callable[[World], None]:
+    def judge(world: World) -> None:
+        live = [session for session in world.sessions if session.owner == ALICE]
+        assert len(live) <= limit, f"{len(live)} sessions live"
+        assert len(live) >= least, "nobody is left"
+        for invariant in (every_session_has_a_browser, r9_the_index_is_complete):
+            problem = invariant(world)
+            assert problem is None, problem
+        for name, answer in world.answers.items():
+            assert answer.result or world.results[name] == "refused"
+            refused = world.results[name] == "refused" and "binds" in answer.role.marks
+            assert not (refused and any(session.data.get(name) for session in live)), f"{name} was refused, and lives"
+
+    return judge
+
+
+def _least(roles: tuple[Role, ...], backend: type[Atomic]) -> int:
+    """Return how many sessions must be left, of one or more.
+
+    On a store that rotates in steps, the new record of a login that is about to fail cannot be told from a session's,
+    and a login may give way to it. It looks again after a moment, but here a moment takes no time.
+    """
+    moves = sum(role.browser is not None and "binds" in role.marks for role in roles)
+    return 1 if backend.rotates or not moves else 0
+
+
+def _run(
+    roles: tuple[Role, ...], backend: type[Atomic], user: str | None, judge: Callable[[World], None], **limits: Any
+) -> Tally:
+    return explore(lambda: World(roles, backend, user, judge, limits=limits))
+
+
+def _names(value: object) -> str | None:
+    if isinstance(value, tuple):
+        return "-and-".join(role.name.replace(" ", "-") for role in value)
+    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("limit", [1, 2])
+def test_two_logins_at_once(backend: type[Atomic], limit: int) -> None:
+    """Of two logins at once, with or without a session, at a limit of one or two, none is too many, and one stays."""
+    for pair in ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN)):
+        judge = _judge(limit, least=_least(pair, backend))
+        assert _run(pair, backend, None, judge, max_per_user=limit).schedules > 1
+
+
+def test_a_login_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that has to go looks again, and keeps to the limit with that, too."""
+    monkeypatch.setattr(limiting, "_WAITS", (1.0, None))
+    _run((r.LOGIN_AFRESH, r.LOGIN_AFRESH), Atomic, None, _judge(1), max_per_user=1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("other", OTHERS, ids=_names)
+def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
+    """A login keeps to the limit whatever the user's other sessions do meanwhile, and the login itself stays."""
+    pair = (r.LOGIN_AFRESH, other)
+    for limit in (1, 2):
+        _run(pair, backend, "alice", _judge(limit, least=_least(pair, backend)), max_per_user=limit)
+
+
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
+@pytest.mark.parametrize("last", [r.LOGIN_AFRESH, r.ROTATE, r.BIND], ids=_names)
+@pytest.mark.parametrize("limit", [1, 2])
+def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
+    """What holds for two holds for four, in orders picked at random: all of them are too many to run."""
+    rng = random.Random(7 * limit)
+    roles = (r.LOGIN_AFRESH, r.LOGIN_AFRESH, r.LOGIN, last)
+    least = _least(roles, backend)
+    for _ in range(100):
+        world = World(roles, backend, "alice", _judge(limit, least=least), limits={"max_per_user": limit})
+        turns = [name for name in world.actors for _ in range(rng.randrange(1, 40))]
+        rng.shuffle(turns)
+        schedule = Schedule(world)
+        schedule.follow(turns)
+        world.check(schedule)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+def test_logins_that_are_refused(backend: type[Atomic]) -> None:
+    """Where logins are refused, none is too many, one that is refused leaves nothing, and who was there first stays."""
+    rules: dict[str, Any] = {"max_per_user": 2, "on_max_per_user": "refuse"}
+    for pair in ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH)):
+        _run(pair, backend, None, _judge(2), **rules)
+    _run((r.LOGIN_AFRESH, r.ROTATE), backend, "alice", _judge(2, least=2), **rules)
+
+
+# --- the check is alive ----------------------------------------------------------------------------------------------
+
+
+def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
+    """End every other session, whoever signed in later."""
+    for other in (yield from limiting._others(context, owner, stored.key)):
+        yield Delete(other.key)
+    return True
+
+
+def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
+    """Count what the index shows, but not what has just moved."""
+    found = []
+    for listed in (yield KeysOf(owner)):
+        record = yield Load(listed)
+        info = info_of(context, listed, record)
+        if info is not None and listed != key and info.owner == owner:
+            found.append(limiting._Other(listed, record, info.last_used_at))
+    return found
+
+
+def count_first(context: Any, owner: str, loaded: Any) -> Flow[None]:
+    """Make room before the login's session is stored."""
+    others = yield from limiting._others(context, owner, loaded.key if loaded else "")
+    for other in others[: len(others) - context.policy.max_per_user + 1]:
+        yield Delete(other.key)
+
+
+def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:
+    """Count no more once the session is stored."""
+    yield from ()
+    return True
+
+
+@pytest.mark.parametrize(
+    ("changed", "roles", "limit", "said"),
+    [
+        ({"make_room": end_all_others}, (r.LOGIN_AFRESH, r.LOGIN_AFRESH), 1, "nobody is left"),
+        ({"_others": stop_at_tombstones}, (r.LOGIN_AFRESH, r.ROTATE), 2, "3 sessions live"),
+        (
+            {"check_room": count_first, "make_room": nothing_afterwards},
+            (r.LOGIN_AFRESH, r.LOGIN_AFRESH),
+            1,
+            "2 sessions",
+        ),
+    ],
+    ids=["end-all-others", "stop-at-tombstones", "count-first"],
+)
+def test_what_is_wrong_is_found(
+    changed: dict[str, Any], roles: tuple[Role, ...], limit: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each way to get the limit wrong that is planted breaks it in some order of the store calls."""
+    from holdfast.flows import committing, rotating
+
+    for name, wrong in changed.items():
+        for place in (limiting, committing, rotating):
+            if hasattr(place, name):
+                monkeypatch.setattr(place, name, wrong)
+    with pytest.raises(Violation, match=said):
+        _run(roles, Atomic, "alice", _judge(limit), max_per_user=limit)
