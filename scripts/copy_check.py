@@ -71,7 +71,7 @@ def check(name: str, count: int, seed: int) -> Outcome:
         writer.start()
         line = command(source_url, target_url, folder)
         start = time.monotonic()
-        kill_midway(subprocess.Popen(line, stderr=subprocess.DEVNULL), target, count // 2, seconds=600)
+        kill_midway(subprocess.Popen(line, stderr=subprocess.DEVNULL), target, count // 2, seconds=600, pause=1.0)
         until_kill = time.monotonic() - start
         at_kill = content(target).keys()
         start = time.monotonic()

@@ -126,12 +126,14 @@ def holds(store: Any, count: int) -> bool:
     return found >= count
 
 
-def kill_midway(process: subprocess.Popen[Any], target: Any, count: int, *, seconds: float = 20) -> None:
-    """Kill the copy when *count* records are at the target."""
+def kill_midway(
+    process: subprocess.Popen[Any], target: Any, count: int, *, seconds: float = 20, pause: float = 0.01
+) -> None:
+    """Kill the copy when *count* records are at the target, which is asked every *pause* seconds."""
     deadline = time.monotonic() + seconds
     while not holds(target, count):
         assert process.poll() is None, "the copy ended before it could be killed"
         assert time.monotonic() < deadline, "the copy is too slow"
-        time.sleep(0.01)
+        time.sleep(pause)
     process.kill()
     process.wait()

@@ -119,7 +119,7 @@ def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
 def as_data(session: SessionInfo) -> dict[str, Any]:
     """Return what is known of *session* for JSON. Times are milliseconds since the epoch, None where not known."""
     data = asdict(session)
-    del data["current"]  # no request is running
+    del data["current"], data["meta"]  # no request is running, and the fields tell what the metadata does
     data["device"] = str(session.device) if session.device else None
     if session.absolute_deadline >= NEVER:
         data["absolute_deadline"] = None
