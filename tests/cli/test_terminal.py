@@ -1,0 +1,65 @@
+"""What the commands look like on a terminal, with rich and without."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from support.terminal import Shelf
+
+_WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from holdfast.cli import main; main()"
+
+
+def on_a_terminal(arguments: list[str], *, columns: int = 200) -> str:
+    """Return what Python with *arguments* writes on a terminal that is *columns* wide."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, *arguments], stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            part = os.read(ours, 65_536)
+        except OSError:  # Linux ends a terminal with an error
+            break
+        if not part:
+            break
+        written += part
+    os.close(ours)
+    assert process.wait() == 0, written
+    return written.decode()
+
+
+def test_a_table_is_drawn_on_a_terminal(shelf: Shelf) -> None:
+    """With rich, a list on a terminal is a table; on a narrow one no handle is cut short."""
+    handle = shelf.sign_in("ada")
+    text = on_a_terminal(["-m", "holdfast", "--store", shelf.url, "list"])
+    assert handle in text
+    assert "─" in text
+    narrow = on_a_terminal(["-m", "holdfast", "--store", shelf.url, "list"], columns=80)
+    column = [line.split()[0] for line in narrow.splitlines() if re.match(r" +[0-9a-f]+ ", line)]
+    assert "".join(column).startswith(handle[: len(column[0])])
+    assert "…" not in narrow
+
+
+def test_without_rich_a_terminal_gets_plain_text(shelf: Shelf) -> None:
+    """Where rich is not installed, tables are aligned text and nothing moves."""
+    handle = shelf.sign_in("ada")
+    text = on_a_terminal(["-c", _WITHOUT_RICH, "--store", shelf.url, "list"])
+    assert text.splitlines()[1].startswith(f"{handle}  ")
+    assert "\x1b" not in text + on_a_terminal(["-c", _WITHOUT_RICH, "--store", shelf.url, "stats"])
+
+
+def test_a_copy_shows_its_progress_on_a_terminal(shelf: Shelf, tmp_path: Path) -> None:
+    """With rich, a bar counts the records of the pass, and the lines about the passes stay whole."""
+    shelf.visit()
+    where = ["--state", str(tmp_path / "copy.state"), "--pause", "0"]
+    text = on_a_terminal(["-m", "holdfast", "--store", shelf.url, "copy", f"sqlite:///{tmp_path}/to.db", *where])
+    assert "\x1b" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
+    assert "Pass 1: 1 seen, 1 copied, 0 deleted" in plain
+    assert "1 record at the source and the target, all equal." in plain
