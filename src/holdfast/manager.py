@@ -62,9 +62,11 @@ class Manager:
 
     Attributes:
         revokes: Whether a session can be ended for everyone.
+        lists: Whether sessions are where they can be listed and counted, as far as the store can.
     """
 
     revokes = True
+    lists = True
 
     def __init__(
         self,

@@ -37,6 +37,8 @@ class ClientSide(Manager):
         policy, keys, codec, clock, observer, sender: As in `Manager`.
     """
 
+    lists = False
+
     def __init__(
         self,
         keyring: Keyring,
