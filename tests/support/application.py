@@ -238,6 +238,7 @@ class Site:
         if place == "cookie://":
             config["SESSION_STORE"], place = place, "memory://"
         self.inner = open_store(place, clock=self.clock) if isinstance(place, str) else place
+        self.memory = self.inner  # as `support.dumps` calls it
         self.store = Witness(self.inner)
         if client_side:
             config.update(SESSION_STORE="cookie://", SESSION_REVOCATION_STORE=self.store)

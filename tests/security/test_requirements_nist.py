@@ -1,0 +1,120 @@
+"""NIST SP 800-63B-4: what it asks beyond ASVS."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from security.rows import requirement
+from support.application import Site, values_set
+from support.dumps import dump
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from holdfast.flask.session import FlaskSession
+from holdfast.metadata import ADDRESS
+
+SiteOn = Callable[..., Site]
+
+PLAIN = "http://shop.example/"
+PROXIED = {"X-Forwarded-Proto": "https"}
+
+
+def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request is taken for one that came over HTTPS."""
+    monkeypatch.setattr(FlaskSession, "arrived_secure", property(lambda self: True))
+
+
+def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that came over plain http is ignored there, and its session goes on."""
+    monkeypatch.setattr(FlaskSession, "_give_up", lambda self, opened: None)
+
+
+@requirement(
+    "NIST 5.1 (4)(6) protected channel",
+    "NIST 5.1 storage and fallback",
+    "OWASP TLS",
+    says="A session is used over HTTPS alone, and one whose token was seen on plain http is over.",
+    mutants=[any_channel, ignored_and_kept],
+)
+def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
+    """Over http no cookie is sent or accepted, and a token that came that way ends its session. One warning tells."""
+    caplog.set_level(logging.WARNING, logger="holdfast")
+    site = site_on(place, SESSION_REQUIRE_HTTPS=True, SESSION_COOKIE_SECURE=True)
+    guest = site.jar()
+    response = guest.open("POST", "/login", data={"u": "ada"}, base_url=PLAIN)
+    assert not response.headers.getlist("Set-Cookie")
+    assert site.count() == 0
+    [jar] = site.jars("ada", 1)
+    copy = jar.copy()
+    assert jar.told("/me", base_url=PLAIN)["user"] is None
+    assert (jar.me(), copy.me(), site.count()) == (None, None, 0)
+    told = [record for record in caplog.records if "SESSION_REQUIRE_HTTPS" in record.getMessage()]
+    assert len(told) == 1
+
+
+def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proxy says about the channel is not heard."""
+    monkeypatch.setattr(FlaskSession, "arrived_secure", property(lambda self: False))
+
+
+@requirement(
+    "OWASP TLS",
+    says="Behind a proxy that speaks HTTPS for the application the cookie is sent, once the application is told so.",
+    mutants=[never_secure],
+)
+@pytest.mark.kinds("memory")
+def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn) -> None:
+    """With `ProxyFix` what the proxy says counts; without it nothing that a request says does."""
+    for proxy in (None, lambda wsgi: ProxyFix(wsgi, x_proto=1)):
+        site = site_on(place, SESSION_REQUIRE_HTTPS=True, SESSION_COOKIE_SECURE=True, proxy=proxy)
+        jar = site.jar()
+        response = jar.open("POST", "/login", data={"u": "ada"}, base_url=PLAIN, headers=PROXIED)
+        assert bool(values_set(response, "session")) is (proxy is not None)
+        if proxy is not None:
+            assert (
+                jar.told("/me", base_url=PLAIN, headers={**PROXIED, "Cookie": f"session={jar.token}"})["user"] == "ada"
+            )
+
+
+def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of each login is kept."""
+    describe = FlaskSession.describe
+
+    def tell(self: FlaskSession) -> dict[str, str | None]:
+        return {**describe(self), ADDRESS: self._request.remote_addr}
+
+    monkeypatch.setattr(FlaskSession, "describe", tell)
+
+
+def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the browser says it is is kept as it is."""
+    monkeypatch.setattr(FlaskSession, "describe", lambda self: {"browser": self._request.headers.get("User-Agent", "")})
+
+
+@requirement(
+    "NIST 5.3 monitoring",
+    says="What tells of a user's device and address is kept only where the settings ask for it, and hashed or coarse.",
+    mutants=[every_address, whole_agents],
+)
+def test_no_address_and_no_browser_is_kept_as_it_is(place: str, site_on: SiteOn) -> None:
+    """In the store there is no address by default, and no ``User-Agent`` even where a change of it ends the session.
+
+    By default a login keeps the families of browser and system, such as "Firefox on Linux".
+    """
+    agent = "Canary/7.1 (X11; CanaryOS 9; like Firefox/141.0)"
+    for policy in (None, "end"):
+        site = site_on(place, SESSION_ON_DEVICE_CHANGE=policy)
+        jar = site.jar()
+        jar.open(
+            "POST",
+            "/login",
+            data={"u": "ada"},
+            headers={"User-Agent": agent},
+            environ_overrides={"REMOTE_ADDR": "203.0.113.77"},
+        )
+        copy = dump(cast("Any", site), place)
+        assert site.count() >= 1
+        assert b"203.0.113.77" not in copy
+        assert agent.encode() not in copy

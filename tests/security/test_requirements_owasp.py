@@ -1,0 +1,283 @@
+"""OWASP's Session Management Cheat Sheet: what it asks beyond ASVS."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import pytest
+from flask import Response, abort, request
+from security import bugs
+from security.rows import requirement
+from support.application import Site, said, values_set
+from support.dumps import dump
+from support.web import STRANGER, attributes
+
+from holdfast.envelope import Fate, Tombstone, encode
+from holdfast.errors import NotFresh
+from holdfast.flask import extension
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
+from holdfast.flows import committing, rotating
+from holdfast.policy import Policy
+from holdfast.sealing import Sealer, new_key
+from holdfast.tokens import new_token
+
+SiteOn = Callable[..., Site]
+
+KEY = new_key()
+DAY = 24 * 3600
+FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"}
+CURL = {"User-Agent": "curl/8.5.0"}
+
+
+def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error page says what keeps the sessions."""
+    monkeypatch.setitem(extension._ANSWERS, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
+
+
+@requirement(
+    "OWASP name fingerprinting",
+    says="Neither the cookie nor a page tells which session library is used.",
+    mutants=[names_itself],
+)
+@pytest.mark.kinds("memory")
+def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
+    """The cookie's names are neutral, and no header, error page or answer names Holdfast."""
+    plain, strict = site_on(place), site_on(place, SESSION_PROFILE="asvs-l1")
+    assert (plain.cookie_name, strict.cookie_name) == ("session", "__Host-id")
+    told = []
+    for site in (plain, strict):
+        jar = site.jar()
+        answers = [jar.login("ada"), jar.get("/me"), jar.get("/error"), jar.get("/nowhere"), jar.post("/logout")]
+        answers += [site.jar().get("/secret"), site.jar(STRANGER).get("/me"), site.jar().post("/redeem")]
+        told += [f"{answer.headers} {answer.get_data(as_text=True)}" for answer in answers]
+    assert "holdfast" not in "".join(told).lower()
+
+
+def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are stored unsealed, whatever the settings say."""
+    monkeypatch.setattr(Sealer, "seal", lambda self, envelope, **_: encode(envelope))
+
+
+def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data is vouched for, and not encrypted."""
+    start = Sealer.__init__
+    monkeypatch.setattr(Sealer, "__init__", lambda self, how, keys, **options: start(self, "mac", keys, **options))
+
+
+@requirement(
+    "OWASP protection of the repository",
+    says="A copy of the store gives nothing away.",
+    mutants=[bugs.keys_are_tokens, stored_in_clear, payload_in_clear],
+)
+def test_a_copy_of_the_store_gives_nothing_away(place: str, site_on: SiteOn) -> None:
+    """With sealing on, neither a token nor a value is in the store, as plain drivers show it."""
+    site = site_on(place, SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[KEY])
+    canary = "canary-7f3a91c04d"
+    jar = site.jar()
+    jar.login("ada")
+    jar.post("/set", k="card", v=canary)
+    copy = dump(cast("Any", site), place)
+    assert site.count() == 1
+    assert canary.encode() not in copy
+    tokens = {header.partition("=")[2].partition(";")[0] for header in site.cookies_seen}
+    assert not [token for token in tokens if token.encode() in copy]
+
+
+def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session outlives the browser."""
+    monkeypatch.setattr(FlaskSession, "permanent", property(lambda self: True, lambda self, value: None))
+
+
+def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie lives for the idle timeout, though the session is over sooner."""
+
+    def lifetime(self: HoldfastInterface, session: FlaskSession) -> int | None:
+        return self.manager.context.policy.idle // 1000 if session.permanent else None
+
+    monkeypatch.setattr(HoldfastInterface, "_lifetime", lifetime)
+
+
+@requirement(
+    "OWASP Expires and Max-Age",
+    "NIST 5.1 not persistent",
+    "NIST 5.1.1 cookies",
+    "RFC 6265bis 4.1.2.1-2 Expires and Max-Age",
+    says="A cookie ends with the browser unless it is made to last, and then with the session at the latest.",
+    mutants=[cookies_for_ever, cookies_outlive_sessions],
+)
+@pytest.mark.kinds("memory")
+def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) -> None:
+    """By default it has no end of its own; a lasting one ends with the absolute timeout, by both ways to say it."""
+    [plain] = values_set(site_on(place).jar().login("ada"), "session")
+    assert not {"max-age", "expires"} & attributes(plain).keys()
+    site = site_on(
+        place, SESSION_PERMANENT=True, PERMANENT_SESSION_LIFETIME=31 * DAY, SESSION_ABSOLUTE_LIFETIME=40 * DAY
+    )
+    jar = site.jar()
+    for elapsed, expected in ((0, 31), (20, 20), (19, 1)):
+        site.clock.advance(elapsed * DAY)
+        [header] = values_set(jar.get("/me") if jar.token else jar.login("ada"), "session")
+        found = attributes(header)
+        assert found["max-age"] == str(expected * DAY)
+        until = parsedate_to_datetime(found["expires"] or "") - datetime.now(timezone.utc)
+        assert abs(until.total_seconds() - expected * DAY) < 3
+    site.clock.advance(DAY)
+    assert jar.me() is None
+
+
+def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that begins takes the id that its request came with."""
+    monkeypatch.setattr(committing, "new_token", lambda: request.cookies.get("session") or new_token())
+
+
+@requirement(
+    "OWASP strict session management",
+    says="An id that was not issued is never adopted, and each is told of.",
+    mutants=[adopts_the_id],
+)
+def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
+    """Each of 30 ids of the right form is told as unknown, leaves no record, and is replaced when a session begins."""
+    site = site_on(place)
+    made_up = [secrets.token_urlsafe(32) for _ in range(30)]
+    assert {site.jar(token).me() for token in made_up} == {None}
+    assert site.reasons() == ["unknown_id"] * 30
+    assert site.records() == {}
+    for token in made_up:
+        jar = site.jar(token)
+        jar.post("/set", k="a", v="b")
+        assert jar.token not in {None, token}
+    assert not set(map(site.sessions.manager.keys.key_of, made_up)) & site.records().keys()
+
+
+def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session keeps its token for as long as it lives."""
+    monkeypatch.setattr(Policy, "renewal_due", lambda self, *_: False)
+
+
+def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replaced token leads to the session for another day."""
+
+    def tombstone(fate: Fate, until: int, *rest: Any) -> Tombstone:
+        return Tombstone(fate, until + DAY * 1000, *rest)
+
+    monkeypatch.setattr(rotating, "Tombstone", tombstone)
+
+
+@requirement(
+    "OWASP timeouts",
+    says="A session in use gets a new token now and then, and the old one is good for a short while only.",
+    mutants=[never_renewed, old_ones_for_a_day],
+)
+def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
+    """At 301 seconds there is a new token; the old one leads to it for ten seconds, and is then unknown.
+
+    A late request with the old token is the user's own: it is led on, and may write. Past the grace period it is told
+    as unknown, and the session of the new token goes on.
+    """
+    site = site_on(place, SESSION_RENEWAL_INTERVAL=300, SESSION_ROTATION_GRACE=10)
+    [jar] = site.jars("ada", 1)
+    old, late = jar.copy(), jar.copy()
+    site.clock.advance(299)
+    assert (jar.me(), jar.token) == ("ada", old.token)
+    site.clock.advance(2)
+    assert jar.me() == "ada"
+    assert jar.token != old.token
+    site.clock.advance(9)
+    assert old.me() == "ada"
+    assert old.token == jar.token
+    site.clock.advance(2)
+    site.reasons()
+    assert late.me() is None
+    assert site.reasons() == ["unknown_id"]
+    assert jar.me() == "ada"
+
+
+def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the application registered to come first is not called."""
+    monkeypatch.setattr(extension.Session, "before_lookup", lambda self, hook: hook)
+
+
+def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application is asked after the session was looked up."""
+    look_up = FlaskSession._look_up
+    load = FlaskSession.load
+
+    def early(self: FlaskSession) -> Any:
+        look_up(self, self._interface.cookies.read(self._app, self._request))
+        return load(self)
+
+    monkeypatch.setattr(FlaskSession, "load", early)
+
+
+@requirement(
+    "OWASP guessing",
+    says="Guesses can be counted by where they come from, and be answered before anything is looked up.",
+    mutants=[deaf_to_hooks, asks_afterwards],
+)
+@pytest.mark.kinds("memory")
+def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
+    """After twenty guesses from one address the application answers 429, at the cost of no store call."""
+    site = site_on(place)
+    guesses: dict[str | None, int] = {}
+
+    @site.sessions.before_lookup
+    def limit() -> None:
+        if guesses.get(request.remote_addr, 0) >= 20:
+            abort(429)
+
+    @site.app.after_request
+    def count(response: Response) -> Response:
+        if site.reasons() == ["unknown_id"]:
+            guesses[request.remote_addr] = guesses.get(request.remote_addr, 0) + 1
+        return response
+
+    def guess(address: str) -> int:
+        overrides = {"REMOTE_ADDR": address}
+        return site.jar(secrets.token_urlsafe(32)).get("/me", environ_overrides=overrides).status_code
+
+    assert [guess("203.0.113.9") for _ in range(20)] == [200] * 20
+    with site.calls() as calls:
+        assert [guess("203.0.113.9") for _ in range(5)] == [429] * 5
+    assert calls == {}
+    assert guess("203.0.113.10") == 200
+
+
+def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All browsers are taken for the same."""
+    monkeypatch.setattr(FlaskSession, "_changed_device", lambda self, opened: False)
+
+
+def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is given up is kept from that one request only."""
+    monkeypatch.setattr(FlaskSession, "_give_up", lambda self, opened: None)
+
+
+@requirement(
+    "OWASP anomalies",
+    "OWASP binding",
+    "OWASP cookie theft",
+    "ASVS 8.2.4",
+    says="A token that shows up in another browser is told of, and can end its session.",
+    mutants=[one_device_for_all, ends_for_one_request],
+)
+def test_a_token_in_another_browser_is_noticed(place: str, site_on: SiteOn) -> None:
+    """By default it is no matter; with ``signal`` it is told of; with ``end`` the session is over for everybody."""
+    site = site_on(place)
+    results = []
+    for policy in (None, "signal", "end"):
+        worker = site.worker(SESSION_ON_DEVICE_CHANGE=policy)
+        jar = worker.jar()
+        jar.open("POST", "/login", data={"u": "ada"}, headers=FIREFOX)
+        thief = jar.copy()
+        assert jar.told("/me", headers={**FIREFOX, "Cookie": f"session={jar.token}"})["user"] == "ada"
+        worker.reasons()
+        stolen = thief.told("/me", headers={**CURL, "Cookie": f"session={thief.token}"})["user"]
+        reasons = worker.reasons()
+        own = said(jar.get("/me", headers={**FIREFOX, "Cookie": f"session={jar.token}"}))["user"]
+        results.append((stolen, reasons[:1], own))
+    assert results == [("ada", [], "ada"), ("ada", ["binding_changed"], "ada"), (None, ["binding_changed"], None)]
