@@ -243,6 +243,11 @@ class ServerSession(MutableMapping[str, Any]):
         data[key] = value
         return value
 
+    @property
+    def delivers(self) -> bool:
+        """Whether a new token can reach the browser with the request's response. If not, the token is not renewed."""
+        return True
+
     def describe(self) -> dict[str, str | None]:
         """Return the metadata of a login by this request; None removes what an earlier login left."""
         return {}

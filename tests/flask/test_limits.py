@@ -128,13 +128,13 @@ def test_what_a_limit_costs() -> None:
     assert web.calls(lambda: session.update(a=1), here) == {"load": 1, "replace": 1}
 
 
-def test_the_same_session_signs_in_again() -> None:
+@pytest.mark.parametrize("policy", ["evict-oldest", "refuse"])
+def test_the_same_session_signs_in_again(policy: str) -> None:
     """A login in a session that is the user's already takes no other's place and is not refused."""
-    for config in ({}, {"SESSION_ON_MAX_PER_USER": "refuse"}):
-        web = Web(SESSION_MAX_PER_USER=2, **config)
-        here, there = sign_in(web), sign_in(web)
-        sign_in(web, browser=here)
-        assert signed_in(web, here, there) == [True, True]
+    web = Web(SESSION_MAX_PER_USER=2, SESSION_ON_MAX_PER_USER=policy)
+    here, there = sign_in(web), sign_in(web)
+    sign_in(web, browser=here)
+    assert signed_in(web, here, there) == [True, True]
 
 
 def test_a_refused_login_leaves_the_visitor_s_session() -> None:

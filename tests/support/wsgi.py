@@ -111,13 +111,13 @@ class Server:
 
 
 @contextmanager
-def served(store: str, *, workers: int = 2, threads: int = 8, **config: Any) -> Iterator[Server]:
-    """Serve `support.shop` by gunicorn with *workers* processes, on the store at a URL, while the block runs."""
+def served(store: str, *, app: str = _APP, workers: int = 2, threads: int = 8, **config: Any) -> Iterator[Server]:
+    """Serve *app* by gunicorn with *workers* processes, on the store at a URL, while the block runs."""
     settings = {"SESSION_STORE": store, **config}
     options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, _APP],
+            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, app],
             env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": str(_TESTS)},
             pass_fds=[listener.fileno()],
         )

@@ -119,6 +119,11 @@ class FlaskSession(ServerSession, SessionMixin):
         """Make use of the user's authentication."""
         return self._interface.manager.spend(self)
 
+    @property
+    def delivers(self) -> bool:
+        """Whether the response can carry a cookie. That of a WebSocket was sent when it was opened."""
+        return str(self._request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
+
     def describe(self) -> dict[str, str | None]:
         """Return what the request tells of its device and address, as far as the settings let it be kept."""
         config, request = self._app.config, self._request
