@@ -157,9 +157,9 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
     "ASVS 3.3.2",
     "ASVS 3.3.3",
     "RFC 6265bis 4.1.3",
-    "RFC 6265bis 5.6 sizes",
-    "RFC 6265bis layered prefixes",
-    "RFC 6265bis CHIPS",
+    "RFC 6265bis 5.6-5.7",
+    "RFC 6265bis, layered cookies",
+    "RFC 6265bis, CHIPS",
     says="A name, a path or attributes that contradict each other are refused at start-up.",
     mutants=[no_rules],
 )
@@ -203,7 +203,7 @@ def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 14.3.3",
     "ASVS 4.0 8.2.2",
     "RFC 6265bis 4.2.1 header limit",
-    "RFC 6265bis 5.6 sizes",
+    "RFC 6265bis 5.6-5.7",
     says="The cookie is small and means nothing, whatever is in the session.",
     mutants=[data_in_the_cookie],
 )

@@ -364,7 +364,7 @@ def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 3.3.5",
     "ASVS 14.3.3",
     "ASVS 4.0 8.2.2",
-    "RFC 6265bis 5.6 sizes",
+    "RFC 6265bis 5.6-5.7",
     says="A session kept in the cookie is encrypted, and is never sent when browsers would drop it.",
     mutants=[cookies_of_any_size, encodes_only],
 )

@@ -106,7 +106,7 @@ def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     "OWASP Expires and Max-Age",
     "NIST 5.1 not persistent",
     "NIST 5.1.1 cookies",
-    "RFC 6265bis 4.1.2.1-2 Expires and Max-Age",
+    "RFC 6265bis 4.1.2.1-4.1.2.2",
     says="A cookie ends with the browser unless it is made to last, and then with the session at the latest.",
     mutants=[cookies_for_ever, cookies_outlive_sessions],
 )

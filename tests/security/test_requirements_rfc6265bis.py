@@ -132,7 +132,7 @@ def a_domain_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @requirement(
-    "RFC 6265bis 4.1.2.3-4 Domain and Path",
+    "RFC 6265bis 4.1.2.3-4.1.2.4",
     says="The cookie is for the host that set it alone, unless it is shared on purpose.",
     mutants=[a_domain_of_its_own],
 )
@@ -235,8 +235,8 @@ def missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @requirement(
-    "RFC 6265bis 4.2.1 multiple Cookie headers",
-    "RFC 6265bis 6.1 eviction",
+    "RFC 6265bis 4.2.1 several Cookie headers",
+    "RFC 6265bis 6.1",
     says="Our cookie may be anywhere among others, split or not, or be gone.",
     mutants=[ours_alone, missing_is_an_error],
 )
@@ -271,7 +271,7 @@ def cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @requirement(
-    "RFC 6265bis 5.5 lifetime cap",
+    "RFC 6265bis 5.5",
     says="No cookie is asked to live for more than 400 days, and a setting that wants it is told of.",
     mutants=[no_cap, cut_in_silence],
 )
@@ -288,7 +288,7 @@ def test_no_cookie_lives_for_more_than_400_days(place: str, site_on: SiteOn) -> 
 
 
 @requirement(
-    "RFC 6265bis CHIPS",
+    "RFC 6265bis, CHIPS",
     says="A partitioned cookie, and its deletion, have all that browsers ask of one.",
     mutants=[bugs.bare_deletion],
 )

@@ -1,0 +1,58 @@
+"""Write into docs/requirements.md what the security tests say: which requirement which test holds Holdfast to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from security.catalogue import catalogue, filled, natural, table  # noqa: E402  # the tests are no installed package
+from security.out_of_scope import OUT_OF_SCOPE  # noqa: E402
+
+PAGE = ROOT / "docs" / "requirements.md"
+
+#: The standards, by how their ids begin.
+STANDARDS = {
+    "ASVS ": "OWASP ASVS 5.0",
+    "ASVS 4.0 ": "OWASP ASVS 4.0.3",
+    "OWASP ": "OWASP Session Management Cheat Sheet",
+    "NIST ": "NIST SP 800-63B-4",
+    "RFC 6265bis": "RFC 6265bis, layered cookies, CHIPS",
+}
+
+
+def standard_of(id_: str) -> str:
+    """Return how the ids of the standard begin that *id_* is of; empty when it is of none."""
+    return max((beginning for beginning in STANDARDS if id_.startswith(beginning)), key=len, default="")
+
+
+def tests_of(standard: str) -> str:
+    """Return the table of one standard's requirements."""
+    rows = sorted(
+        {
+            (id_, each.row.says, each.holds, each.link, str(len(each.row.mutants)))
+            for each in catalogue()
+            for id_ in each.row.ids
+            if standard_of(id_) == standard
+        },
+        key=lambda row: (natural(row[0]), row[3]),
+    )
+    shown = [(id_.removeprefix(standard).strip(", "), *rest) for id_, *rest in rows]
+    return table(("requirement", "asked", "what holds", "test", "bugs"), shown)
+
+
+def others() -> str:
+    """Return the table of what is out of scope."""
+    return table(("requirement", "whose"), [(id_, OUT_OF_SCOPE[id_]) for id_ in sorted(OUT_OF_SCOPE, key=natural)])
+
+
+def written(page: str) -> str:
+    """Return *page* with its generated parts as they are today."""
+    tables = "\n\n".join(f"## {title}\n\n{tests_of(beginning)}" for beginning, title in STANDARDS.items())
+    return filled(filled(page, "tests", tables), "others", others())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")

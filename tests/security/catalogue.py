@@ -1,0 +1,69 @@
+"""What the security tests are about, all together: by advisory, by requirement, and as tables for the documentation."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from security.rows import Row, rows_of
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One row with the test that it is on.
+
+    Attributes:
+        row: What the test is about.
+        file: The file of the test, such as ``test_fixation.py``.
+        test: The name of the test.
+        holds: What the test shows to hold, in one sentence: the first line of its docstring.
+    """
+
+    row: Row
+    file: str
+    test: str
+    holds: str
+
+    @property
+    def link(self) -> str:
+        """The test as a Markdown link from a page in ``docs``."""
+        return f"[`{self.test}`](../tests/security/{self.file})"
+
+
+def catalogue() -> list[Tested]:
+    """Return every row of every security test, in no particular order."""
+    return [
+        Tested(row, path.name, name, (inspect.getdoc(test) or "").partition("\n")[0])
+        for path in sorted(_HERE.glob("test_*.py"))
+        for name, test in _tests(importlib.import_module(f"security.{path.stem}"))
+        for row in rows_of(test)
+    ]
+
+
+def _tests(module: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    yield from ((name, value) for name, value in vars(module).items() if name.startswith("test_") and callable(value))
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Return a key to sort ids by: numbers in them count as numbers."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.findall(r"\d+|\D+", text)]
+
+
+def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [headings, ("---",) * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def filled(page: str, part: str, content: str) -> str:
+    """Return *page* with *content* between the comments ``<!-- part: … -->`` and ``<!-- end of part -->``."""
+    opening, closing = re.findall(rf"<!-- (?:{part}:|end of {part}) ?[^\n]*-->\n?", page)
+    before, _, rest = page.partition(opening)
+    return f"{before}{opening}\n{content}\n\n{closing}{rest.partition(closing)[2]}"
