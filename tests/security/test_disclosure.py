@@ -133,10 +133,9 @@ def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of sessions shows what is stored of each."""
     of = Manager.of
 
-    def talkative(self: Manager, user_id: object) -> list[SessionInfo]:
-        return [
-            dataclasses.replace(info, meta={"data": repr(self.store.load(info.handle))}) for info in of(self, user_id)
-        ]
+    def talkative(self: Manager, user_id: object, **named: Any) -> list[SessionInfo]:
+        listed = of(self, user_id, **named)
+        return [dataclasses.replace(info, meta={"data": repr(self.store.load(info.handle))}) for info in listed]
 
     monkeypatch.setattr(Manager, "of", talkative)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -140,11 +141,16 @@ def _memcached(place: str) -> Any:
 
 
 def _dump_memcached(_web: Web, place: str) -> bytes:
+    host, _, port = place.partition("://")[2].partition(":")
+    listed = b""
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"lru_crawler metadump all\r\n")
+        while not listed.endswith(b"END\r\n"):
+            piece = connection.recv(65536)
+            assert piece, "memcached lists nothing"
+            listed += piece
+    names = [unquote_to_bytes(line.split()[0][len("key=") :]) for line in listed.splitlines() if line[:4] == b"key="]
     with closing(_memcached(place)) as client:
-        listed = client.raw_command(b"lru_crawler metadump all", end_tokens=b"END\r\n")
-        names = [
-            unquote_to_bytes(line.split()[0][len("key=") :]) for line in listed.splitlines() if line[:4] == b"key="
-        ]
         return b"\n".join([*names, *(client.get(name) or b"" for name in names)])
 
 
