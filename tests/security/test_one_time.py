@@ -1,0 +1,161 @@
+"""What may be used once is used once, and what is one user's is ended by that user."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import request
+from flask.testing import FlaskClient
+from security.rows import advisory
+from security.steps import WebOn, meddling, signed_in, who
+from support.everywhere import INDEXED
+from support.web import Web
+
+from holdfast.flask import session
+from holdfast.flask.pages import devices, devices_page
+from holdfast.flask.pages.forms import FIELD, form_token
+from holdfast.flask.session import FlaskSession
+from holdfast.session import ServerSession
+
+#: How many requests want the value.
+MANY = 100
+
+
+def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is handed out when it is there, and deleted when the request ends."""
+
+    def pop_once(session: ServerSession, key: str, default: Any = None) -> Any:
+        return session.pop(key, default)
+
+    monkeypatch.setattr(ServerSession, "pop_once", pop_once)
+
+
+def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is deleted at once, and handed out whether this request deleted it or another."""
+    sound = FlaskSession.take
+
+    def take(session: FlaskSession, key: str) -> bool:
+        value = session._open().data.get(key)
+        sound(session, key)
+        session._open().data[key] = value
+        return value is not None
+
+    monkeypatch.setattr(FlaskSession, "take", take)
+
+
+_MUTANTS = [checks_and_then_deletes, does_not_ask_who_won]
+
+
+@advisory(
+    "CVE-2026-33624",
+    "CVE-2026-34224",
+    "CVE-2026-45720",
+    "CVE-2026-3590",
+    product="Parse Server, Omni, Mattermost",
+    cause="A code or a token for one use was looked up and then deleted, so that two requests at once both had it.",
+    mutants=_MUTANTS,
+)
+def test_of_a_hundred_requests_one_has_the_value(place: str, web_on: WebOn) -> None:
+    """A hundred requests that have all seen the value ask for it, and one is given it."""
+    web = web_on(place)
+    browser = signed_in(web, code="1234")
+    token = web.token(browser)
+    all_have_seen_it = threading.Barrier(MANY)
+
+    def view() -> str:
+        assert session["code"] == "1234"
+        all_have_seen_it.wait(20)
+        return str(session.pop_once("code", None))
+
+    path = web.path(view)
+    with ThreadPoolExecutor(MANY) as pool:
+        answers = list(pool.map(lambda _: web.with_token(token).get(path).text, range(MANY)))
+    assert sorted(answers) == ["1234"] + ["None"] * (MANY - 1)
+    assert web.data(browser) == {"_user_id": "ada", "who": "ada"}
+
+
+@advisory(
+    "CVE-2026-33624",
+    "CVE-2026-34224",
+    product="Parse Server",
+    cause="Between the look at a code and its deletion there was room for another request.",
+    mutants=_MUTANTS,
+)
+def test_no_moment_lets_a_second_request_have_it(place: str, web_on: WebOn) -> None:
+    """Wherever between two steps of one request the other one comes, one of the two has the value."""
+    web, store = meddling(web_on, place)
+    for moment in itertools.count(2):  # before the first, the request has not begun
+        browser = signed_in(web, code="1234")
+        had: list[Any] = []
+        pop = partial(_pop, had)
+        store.at(moment, partial(web.do, pop, web.with_token(web.token(browser))))
+        web.do(pop, browser)
+        if not store.was_reached():
+            break
+        assert sorted(had, key=str) == ["1234", None]
+
+
+def _pop(had: list[Any]) -> None:
+    session.get("code")
+    had.append(session.pop_once("code", None))
+
+
+# --- whose session it is ---------------------------------------------------------------------------------------------
+
+
+def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page ends the session with the handle that was sent, whosever it is."""
+
+    def end(page: Any, owner: str) -> Any:
+        page._sessions.revoke(request.form["handle"])
+        return devices._done("done")
+
+    monkeypatch.setattr(devices._Page, "_end", end)
+
+
+def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says of another user's session that it is another user's, and ends it."""
+
+    def end(page: Any, owner: str) -> Any:
+        entry = page._sessions.get(request.form["handle"])
+        if entry is not None and entry.owner != owner:
+            return devices._done("this is not your session")
+        return sound(page, owner)
+
+    sound = devices._Page._end
+    monkeypatch.setattr(devices._Page, "_end", end)
+
+
+@advisory(
+    "CVE-2017-18878",
+    product="Mattermost",
+    cause="Whoever knew the id of a session could end it, be it their own or not.",
+    mutants=[ends_whatever_it_is_told, tells_of_others],
+)
+@pytest.mark.kinds(*INDEXED)
+def test_nobody_ends_another_user_s_session(place: str, web_on: WebOn) -> None:
+    """Asked to end another user's session, the page answers as for one that does not exist, and ends nothing."""
+    web = web_on(place)
+    web.app.register_blueprint(devices_page(web.sessions))
+    victim, mallory = signed_in(web, "ada"), signed_in(web, "mallory")
+    other = signed_in(web, "mallory")
+    statuses = [_ask_to_end(web, mallory, handle) for handle in (_handle(web, victim), "0" * 64, "nonsense")]
+    assert statuses == [404, 404, 404]
+    assert who(web, victim) == "ada"
+    assert _ask_to_end(web, mallory, _handle(web, other)) == 303
+    assert who(web, other) is None
+
+
+def _handle(web: Web, browser: FlaskClient) -> str:
+    handle: str = web.see(lambda: session.handle, browser)
+    return handle
+
+
+def _ask_to_end(web: Web, browser: FlaskClient, handle: str) -> int:
+    fields = {"action": "end", "handle": handle, FIELD: web.see(form_token, browser)}
+    return int(browser.post("/devices/", data=fields).status_code)
