@@ -81,6 +81,8 @@ class ServerSession(MutableMapping[str, Any]):
 
     Attributes:
         followed: The token that a renewal has put in the place of the one that was loaded, by that one.
+        background: Set it to True where a request is not its user's doing, such as a page's poll: unless it changes the
+            session, it does not count as use, so the idle timeout is not moved on, and no token is renewed.
     """
 
     def __init__(self, *, keys: Keys, started_at: int) -> None:
@@ -90,6 +92,7 @@ class ServerSession(MutableMapping[str, Any]):
         self.wishes = Wishes()
         self.closed = False
         self.followed: dict[str, str] = {}
+        self.background = False
         self._lent = False
 
     def load(self) -> Opened:

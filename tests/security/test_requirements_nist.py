@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from holdfast.flask.session import FlaskSession
 from holdfast.metadata import ADDRESS
+from holdfast.session import ServerSession
 
 SiteOn = Callable[..., Site]
 
@@ -76,6 +77,32 @@ def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn
             assert (
                 jar.told("/me", base_url=PLAIN, headers={**PROXIED, "Cookie": f"session={jar.token}"})["user"] == "ada"
             )
+
+
+def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page does in the background keeps its session alive."""
+    monkeypatch.setattr(
+        ServerSession, "background", property(lambda self: False, lambda self, value: None), raising=False
+    )
+
+
+@requirement(
+    "NIST 5.2 two timeouts",
+    says="A poll in the background is no activity of the user.",
+    mutants=[every_request_is_use],
+)
+def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> None:
+    """A page that polls for a minute finds its session over, gets no new token, and a user's request counts as ever."""
+    site = site_on(place, PERMANENT_SESSION_LIFETIME=60, SESSION_RENEWAL_INTERVAL=30)
+    polled, used = site.jars("ada", 2)
+    token = polled.token
+    for _ in range(3):
+        site.clock.advance(19)
+        assert polled.told("/poll") is True
+        assert used.me() == "ada"
+    assert polled.token == token
+    site.clock.advance(4)
+    assert (polled.told("/poll"), polled.me(), used.me()) == (False, None, "ada")
 
 
 def every_address(monkeypatch: pytest.MonkeyPatch) -> None:

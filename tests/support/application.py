@@ -3,6 +3,7 @@
 ============================= =========================================================================================
 ``GET /noop``                 never touches the session
 ``GET /peek``                 whether ``u`` is in the session
+``GET /poll``                 the same, as a page asks in the background
 ``GET /me``                   the user, the counter ``n`` and the handle
 ``POST /login`` *u*           binds the session; ``how=key`` only sets Flask-Login's key; ``slow`` is as in ``/slow``
 ``POST /logout``              ends the session
@@ -132,6 +133,11 @@ def _data(app: Flask, meanwhile: Callable[[], object]) -> None:
 
     @app.get("/peek")
     def peek() -> Response:
+        return jsonify("u" in session)
+
+    @app.get("/poll")
+    def poll() -> Response:
+        session.background = True
         return jsonify("u" in session)
 
     @app.post("/set")

@@ -145,12 +145,13 @@ class ClientSide(Manager):
         if session.is_empty:
             return (yield from self._end(session, kept))
         policy, now = self.context.policy, self.clock()
-        due = policy.renewal_due(kept.envelope.issued_at, now)
+        used = not session.background
+        due = used and policy.renewal_due(kept.envelope.issued_at, now)
         if wishes.rotate or wishes.wiped or wishes.rebind or due:
             return (yield from self._rotate(session, kept))
         payload = self.context.codec.dumps(session.data)
         changed = payload != kept.envelope.payload or not session.agrees_with(kept.envelope.meta)
-        if changed or kept.stale or policy.touch_due(kept.envelope, kept.expires_at, now):
+        if changed or kept.stale or (used and policy.touch_due(kept.envelope, kept.expires_at, now)):
             if (yield from self._revoked(kept)) is not None:
                 return dropped(self.context, session)
             session.opened = Opened(self._issue(session, kept.envelope, kept.id), session.data)

@@ -26,7 +26,7 @@ def dropped(context: Context, session: ServerSession) -> Outcome:
 
 def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool = False) -> Flow[Outcome]:
     """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
-    due = context.policy.touch_due(loaded.envelope, loaded.expires_at, context.clock())
+    due = not session.background and context.policy.touch_due(loaded.envelope, loaded.expires_at, context.clock())
     if not (due or confirm or session.may_differ):
         return _KEPT
     payload = context.codec.dumps(session.data)
