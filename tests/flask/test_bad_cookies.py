@@ -22,7 +22,10 @@ from support.target import Target
 from support.web import SECRET_KEY, STRANGER, Web, cookies_set
 
 from holdfast.flask import session
+from holdfast.flask.cookies import signing_salt
 from holdfast.tokens import Keys, is_token, new_token
+
+SALT = signing_salt("session:", "session")
 
 TOKEN = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq8w"
 
@@ -135,7 +138,7 @@ def test_c5_cookies_of_other_makers(target: Target, signing: Target) -> None:
         "0123456789abcdef0123456789abcdef",
         "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
         Signer(SECRET_KEY, salt="flask-session", key_derivation="hmac").sign(target.token).decode(),
-        Signer("other key", salt="holdfast session token", key_derivation="hmac").sign(target.token).decode(),
+        Signer("other key", salt=SALT, key_derivation="hmac").sign(target.token).decode(),
     ]
     for value in foreign:
         target.assert_nobody(f"session={value}")

@@ -14,10 +14,14 @@ from support.web import SECRET_KEY, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, cookies, session
+from holdfast.flask.cookies import signing_salt
 from holdfast.stores.memory import MemoryStore
 
 #: Five keys, the newest first.
 NEWEST, NEW, OLD, OLDER, OLDEST = KEYS = [f"{SECRET_KEY} {age}" for age in ("newest", "new", "old", "older", "oldest")]
+
+
+SALT = signing_salt("session:", "session")
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def look(web: Web, cookie: str | None) -> dict[str, int]:
     return dict(web.store.counts)
 
 
-def signed(token: str, key: str, salt: str = "holdfast session token") -> str:
+def signed(token: str, key: str, salt: str | bytes = SALT) -> str:
     """Return *token* signed with *key*."""
     return Signer(key, salt=salt, key_derivation="hmac").sign(token).decode()
 
@@ -147,3 +151,12 @@ def test_a_signer_needs_a_key() -> None:
     app.add_url_rule("/", view_func=lambda: str(session.setdefault("a", 1)))
     with pytest.raises(ConfigurationError, match="SESSION_USE_SIGNER=True needs SECRET_KEY, which is not set"):
         app.test_client().get("/")
+
+
+@pytest.mark.parametrize("config", [{"SESSION_KEY_PREFIX": "other:"}, {"SESSION_COOKIE_NAME": "other"}])
+def test_a_signature_is_for_one_namespace_and_one_cookie(config: dict[str, Any]) -> None:
+    """With the same SECRET_KEY, another application's signed token is refused before any store call."""
+    web, other = Web(SESSION_USE_SIGNER=True), Web(SESSION_USE_SIGNER=True, **config)
+    web.put(a=1)
+    assert other.calls(lambda: session.get("a"), other.with_token(web.token())) == {}
+    assert other.reasons() == ["bad_signature"]

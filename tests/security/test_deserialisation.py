@@ -35,12 +35,14 @@ from holdfast.codec.strict import StrictCodec
 from holdfast.envelope import Envelope, encode
 from holdfast.errors import ConfigurationError, DecodeError
 from holdfast.flask import session
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.stores import _memcached_clients as clients
 from holdfast.stores.memcached import store_on
 
 WebOn = Callable[..., Web]
 #: Later Pythons have no wheel of it.
+SALT = signing_salt("session:", "session")
+
 _PYLIBMC = importlib.util.find_spec("pylibmc") is not None
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 
@@ -333,7 +335,7 @@ def test_a_cookie_is_never_deserialised(place: str, web_on: WebOn, tmp_path: Pat
     """A pickle in the cookie, plain, in base64 or signed with the application's own key, is not run."""
     canary = tmp_path / "canary"
     bomb = base64.urlsafe_b64encode(pickle.dumps(Bomb(canary))).rstrip(b"=").decode()
-    signer = Signer(KEY, salt="holdfast session token", key_derivation="hmac")
+    signer = Signer(KEY, salt=SALT, key_derivation="hmac")
     for signed in (True, False):
         web = web_on(place, SESSION_USE_SIGNER=signed, SECRET_KEY=KEY, PROPAGATE_EXCEPTIONS=False)
         for value in (bomb, bomb + "==", signer.sign(bomb).decode(), f"{bomb}.x"):

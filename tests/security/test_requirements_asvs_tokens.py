@@ -23,13 +23,14 @@ from holdfast.box import Box
 from holdfast.clientside import ClientSide, cookie
 from holdfast.codec import MSGPACK
 from holdfast.envelope import Envelope, encode
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.operations import Flow
 from holdfast.policy import Policy
 from holdfast.sealing import Sealer, new_key
 
 SiteOn = Callable[..., Site]
 
+SALT = signing_salt("session:", "session")
 KEY = new_key()
 DAY = 24 * 3600 * 1000
 
@@ -171,7 +172,7 @@ def test_a_record_is_bound_to_its_place(place: str, site_on: SiteOn) -> None:
 
 
 def _token_signer(key: str) -> Signer:
-    return Signer(key, salt="holdfast session token", key_derivation="hmac")
+    return Signer(key, salt=SALT, key_derivation="hmac")
 
 
 def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,11 @@ from support.web import STRANGER, Web, cookies_set
 from holdfast import tokens
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookies, secret_keys, session
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.tokens import is_token
 
 WebOn = Callable[..., Web]
+SALT = signing_salt("session:", "session")
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OTHERS = ["k2-" + "pD8sF3hJ5kC1gV0y" * 2, "k3-" + "aZ6bE4uI2oW9rT7n" * 2]
 SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS": False}
@@ -196,7 +197,7 @@ def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- what an attacker sends -------------------------------------------------------------------------------------------
 
 
-def signed(token: str, key: str = KEY, salt: str = "holdfast session token") -> str:
+def signed(token: str, key: str = KEY, salt: str | bytes = SALT) -> str:
     """Return a token signed with *key* as Holdfast does it, or for another purpose."""
     return Signer(key, salt=salt, key_derivation="hmac").sign(token).decode()
 

@@ -19,7 +19,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.flask.caching import keep_private
 from holdfast.flask.secret_keys import check, signing_keys
-from holdfast.tokens import is_token
+from holdfast.tokens import is_token, labelled
 
 #: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
 _LONGEST = 400 * 24 * 3600
@@ -44,14 +44,20 @@ class Presented(NamedTuple):
     stale: bool = False
 
 
+def signing_salt(namespace: str, name: str) -> bytes:
+    """Return what keeps a signature to the tokens of one namespace, in the cookie of one *name*."""
+    return labelled(b"holdfast session token", namespace.encode(), name.encode())
+
+
 class Cookies:
     """Reads and writes the session cookie of an application, by Flask's settings of the moment.
 
-    With *signed*, the token carries a signature made with ``SECRET_KEY``.
+    With *signed*, the token carries a signature made with ``SECRET_KEY``, for the application's *namespace*.
     """
 
-    def __init__(self, interface: SessionInterface, *, signed: bool) -> None:
+    def __init__(self, interface: SessionInterface, *, namespace: str, signed: bool) -> None:
         self._interface = interface
+        self._namespace = namespace
         self._signed = signed
         self._checked: list[str | bytes] = []
 
@@ -110,7 +116,8 @@ class Cookies:
         if keys != self._checked and not app.debug:
             check(app, keys)
             self._checked = keys
-        return [Signer(key, salt="holdfast session token", key_derivation="hmac") for key in keys]
+        salt = signing_salt(self._namespace, self._interface.get_cookie_name(app))
+        return [Signer(key, salt=salt, key_derivation="hmac") for key in keys]
 
     def _attributes(self, app: Flask) -> dict[str, Any]:
         interface = self._interface

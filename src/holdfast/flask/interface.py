@@ -39,7 +39,7 @@ class HoldfastInterface(SessionInterface):
 
     def __init__(self, manager: Manager, *, signed: bool) -> None:
         self.manager = manager
-        self.cookies = Cookies(self, signed=signed)
+        self.cookies = Cookies(self, namespace=manager.keys.namespace, signed=signed)
         self.before_lookup: list[Callable[[], object]] = []
         self._warned: set[str] = set()
 
