@@ -13,7 +13,7 @@ from holdfast.errors import NotFresh
 from holdfast.flask import require_fresh, session
 from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.filters import device
-from holdfast.flask.pages.forms import is_own_form
+from holdfast.flask.pages.forms import is_lasting, is_own_form
 from holdfast.flask.pages.words import gettext
 from holdfast.metadata import LONGEST_LABEL
 
@@ -98,7 +98,11 @@ class _Page:
 
     def show(self) -> ResponseReturnValue:
         owner = self._owner()
-        return self._refuse() if owner is None else self._listing(owner)
+        if owner is None:
+            return self._refuse()
+        if not is_lasting() and "again" not in request.args:  # forms made now would be out of date when they are sent
+            return redirect(url_for(".page", again=1), 303)
+        return self._listing(owner)
 
     def submit(self) -> ResponseReturnValue:
         owner = self._owner()

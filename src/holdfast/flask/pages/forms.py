@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from flask import request
+from flask import current_app, request
 
 from holdfast.flask import session
 from holdfast.tokens import labelled
@@ -29,6 +29,14 @@ def form_token() -> str:
     nonce = secrets.token_hex(16)
     made = _proof(nonce)
     return f"{nonce}.{made}" if made else ""
+
+
+def is_lasting() -> bool:
+    """Tell whether the present session keeps its token when this request ends, so that its forms can be used then."""
+    loaded, wishes, manager = session.loaded, session.wishes, current_app.extensions["holdfast"].manager
+    if loaded is None or wishes.rotate or wishes.wiped or wishes.rebind:
+        return False
+    return not manager.context.policy.renewal_due(loaded.envelope.issued_at, manager.clock())
 
 
 def is_own_form() -> bool:
