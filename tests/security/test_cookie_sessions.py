@@ -1,0 +1,230 @@
+"""Sessions that live in the cookie end when they are told to, where a store keeps what was revoked."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from functools import partial
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from security.rows import advisory
+from security.steps import LOGOUTS, WRITES, Meddler, WebOn, signed_in, who
+from support.web import Web, cookies_set, end
+
+from holdfast import open_store
+from holdfast.clientside import ClientSide
+from holdfast.clientside.cookie import SealedCookie
+from holdfast.errors import ConfigurationError
+from holdfast.flask import managers, session
+from holdfast.policy import Policy
+from holdfast.sealing import new_key
+
+DAY = 24 * 3600
+KEY = new_key()
+
+
+def _in_cookies(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:
+    """Return an application with its sessions in cookies, and the meddler around its store for revocations."""
+    settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], **config}
+    web = web_on(lambda clock: Meddler(open_store(place, clock=clock)), setting="SESSION_REVOCATION_STORE", **settings)
+    return web, web.memory
+
+
+def _alone(web_on: WebOn, **config: Any) -> Web:
+    """Return an application with its sessions in cookies, and nothing to revoke them with."""
+    settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], **config}
+    return web_on("memory://", setting="A_STORE_THAT_IS_NOT_USED", **settings)
+
+
+def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logout deletes the cookie, and nothing is kept that says it is over."""
+
+    def bury(self: ClientSide, kept: Any, tombstone: Any) -> Any:
+        yield from ()
+        return True
+
+    monkeypatch.setattr(ClientSide, "_bury", bury)
+
+
+def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was revoked is kept, and not looked up."""
+
+    def revoked(self: ClientSide, kept: Any) -> Any:
+        yield from ()
+
+    monkeypatch.setattr(ClientSide, "_revoked", revoked)
+
+
+@advisory(
+    "CVE-2024-31999",
+    "CVE-2025-53826",
+    "Superset 2025, stateless sessions",
+    product="@fastify/secure-session, File Browser, Superset",
+    cause="The session was in the cookie, so a copy of it went on after the logout.",
+    mutants=[forgets_in_the_browser_only, believes_the_cookie],
+)
+def test_a_copied_cookie_session_ends_with_the_logout(place: str, web_on: WebOn) -> None:
+    """With a store for revocations, every copy and every earlier state of the cookie is worth nothing after it."""
+    web, _ = _in_cookies(web_on, place)
+    for way, logout in LOGOUTS.items():
+        browser = signed_in(web)
+        tokens = [web.token(browser)]
+        web.put(browser, a=1)
+        tokens.append(web.token(browser))
+        web.do(logout, browser)
+        assert [who(web, web.with_token(token)) for token in tokens] == [None, None], way
+
+
+@advisory(
+    "CVE-2025-46336",
+    "CVE-2021-41247",
+    product="rack-session, JupyterHub",
+    cause="A request that was under way during a logout gave the browser its session back.",
+    mutants=[forgets_in_the_browser_only, believes_the_cookie],
+)
+@pytest.mark.kinds("memory", "sqlite", "redis")
+def test_no_request_in_flight_brings_a_cookie_session_back(place: str, web_on: WebOn) -> None:
+    """Wherever between two lookups of a request a logout comes, the cookie that the request sends opens nothing."""
+    web, store = _in_cookies(web_on, place)
+    for way, write in WRITES.items():
+        accepted = 0
+        for moment in itertools.count(2):
+            browser = signed_in(web, cart=[1])
+            token = web.token(browser)
+            web.clock.advance(4 * DAY)
+            logout: list[Any] = []
+            store.at(moment, partial(_log_out, logout, web, web.with_token(token)))
+            web.do(partial(_load_and, write), browser)
+            if not store.was_reached():
+                break
+            if cookies_set(logout[0]):
+                accepted += 1
+                assert who(web, browser) is None, way
+                assert who(web, web.with_token(token)) is None, way
+        assert accepted, way
+
+
+def _log_out(responses: list[Any], web: Web, browser: FlaskClient) -> None:
+    responses.append(web.do(end, browser))
+
+
+def _load_and(write: Any) -> None:
+    session.get("who")
+    write()
+
+
+def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions in cookies are set up without a word about what a logout cannot do."""
+    monkeypatch.setattr(managers._logger, "warning", lambda *arguments: None)
+
+
+def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked to end what it cannot end, the manager says that it is done."""
+    monkeypatch.setattr(ClientSide, "revoke", lambda self, handle: "confirmed")
+    monkeypatch.setattr(ClientSide, "_refuse_unless_revocable", lambda self: None)
+
+
+@advisory(
+    "CVE-2024-31999",
+    "Superset 2025, stateless sessions",
+    product="@fastify/secure-session, Superset",
+    cause="Nobody was told that the sessions were in the cookie, so that a logout did not end them.",
+    mutants=[says_nothing, pretends_to_revoke],
+)
+def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says at the start that a logout ends a session in its browser only, and revoking is an error."""
+    with caplog.at_level(logging.WARNING, "holdfast"):
+        web = _alone(web_on)
+    assert "a logout ends a session in its browser only" in caplog.text
+    handle = web.see(lambda: session.handle, signed_in(web))
+    for call in (partial(web.sessions.revoke, handle), partial(web.sessions.revoke_all, "ada")):
+        with pytest.raises(ConfigurationError, match="SESSION_REVOCATION_STORE"):
+            call()
+
+
+def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that decrypts is good, however old."""
+    monkeypatch.setattr(Policy, "verdict", lambda policy, envelope, expires_at, now: None)
+
+
+def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new cookie begins the absolute timeout anew."""
+    sound = ClientSide._issue
+    monkeypatch.setattr(ClientSide, "_issue", lambda self, session, old, id_: sound(self, session, None, id_))
+
+
+@advisory(
+    "CVE-2018-1000814",
+    product="aiohttp-session",
+    cause="The age of an encrypted cookie was left to the browser, so that one that was kept worked for ever.",
+    mutants=[does_not_look_at_the_age],
+)
+@advisory(
+    "CVE-2022-2888",
+    product="OctoPrint",
+    cause="A session that was used never ended.",
+    mutants=[begins_anew_with_each_cookie, does_not_look_at_the_age],
+)
+def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
+    """A cookie that was kept past the idle timeout opens nothing, and daily use does not outlast the absolute one."""
+    web = _alone(web_on, SESSION_PERMANENT=True)
+    browser = signed_in(web)
+    kept = web.token(browser)
+    for number in range(1, 20):
+        web.clock.advance(21 * DAY)
+        web.put(browser, seen=web.clock())
+        assert who(web, browser) == "ada"
+        assert who(web, web.with_token(kept)) == ("ada" if number == 1 else None)
+    web.clock.advance(DAY)
+    assert who(web, browser) is None
+
+
+def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a key has encrypted is good for every application and every cookie with that key."""
+    sound = SealedCookie.__init__
+
+    def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
+        sound(self, *arguments, **options)
+        self._purpose = b"session"
+
+    monkeypatch.setattr(SealedCookie, "__init__", init)
+
+
+@advisory(
+    "CVE-2023-47127",
+    "CVE-2020-17526",
+    "CVE-2022-46170",
+    product="TYPO3, Airflow, CodeIgniter",
+    cause="A cookie of one site was good at another with the same key.",
+    mutants=[binds_cookies_to_nothing],
+)
+def test_a_cookie_session_of_one_application_opens_nothing_at_another(web_on: WebOn) -> None:
+    """With the same keys, another key prefix or another cookie's name makes it another application."""
+    here = _alone(web_on)
+    token = here.token(signed_in(here))
+    for config in ({"SESSION_KEY_PREFIX": "b:"}, {"SESSION_COOKIE_NAME": "admin"}):
+        there = _alone(web_on, **config)
+        assert there.data(there.with_token(token)) == {}
+        assert there.reasons() == ["bad_signature"]
+    assert who(here, here.with_token(token)) == "ada"
+
+
+@advisory(
+    "CVE-2019-10641",
+    "CVE-2022-3362",
+    product="Contao, rdiffweb",
+    cause="The user's other sessions lived on after the password was changed.",
+    mutants=[believes_the_cookie],
+)
+def test_a_password_change_ends_all_other_cookie_sessions(place: str, web_on: WebOn) -> None:
+    """The session that it is made from stays, the user's others end, and later logins work."""
+    web, _ = _in_cookies(web_on, place)
+    mine, other = signed_in(web), signed_in(web)
+    bob = signed_in(web, "bob")
+    web.clock.advance(1)
+    web.do(lambda: str(web.sessions.revoke_all("ada", keep=session.handle)), mine)
+    assert [who(web, browser) for browser in (mine, other, bob)] == ["ada", None, "bob"]
+    web.clock.advance(1)
+    assert who(web, signed_in(web)) == "ada"
