@@ -81,8 +81,8 @@ def test_the_absolute_limit_is_exact(name: str) -> None:
     """A session in use is good a second before the standard's overall limit, and over a second after it."""
     idle, absolute = LIMITS[name]
     step = min(idle // 2, absolute // 4)
+    web = web_under(name)
     for late, expected in ((-1, "42"), (1, None)):
-        web = web_under(name)
         log_in(web)
         start = web.clock()
         while web.clock() + step * 1000 < start + (absolute - 1) * 1000:

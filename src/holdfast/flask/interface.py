@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -123,8 +124,8 @@ def _guard(app: Flask, session: FlaskSession, response: BaseResponse) -> None:
 
 
 def _may_still_read(response: BaseResponse) -> bool:
-    """Tell whether *response* is made while it is sent, by what may read the session when the headers have left."""
-    return response.is_streamed and not response.direct_passthrough
+    """Tell whether *response* is made by a generator, which may read the session when the headers have left."""
+    return inspect.isgenerator(response.response)
 
 
 def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:
