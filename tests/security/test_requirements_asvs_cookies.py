@@ -32,7 +32,7 @@ DAY = 24 * 3600 * 1000
 
 # --- ids --------------------------------------------------------------------------------------------------------------
 
-#: How many ids are made and compared. The published figure is made with 100,000,000.
+#: How many ids are made and compared. Ten million, for a longer run, take 2 GB.
 IDS = int(os.environ.get("HOLDFAST_TEST_IDS", "200000"))
 
 
