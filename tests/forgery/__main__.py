@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import platform
 import sys
 import time
@@ -16,6 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make forgery", description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=1000, help="how many of each kind (1000)")
     count = parser.parse_args().count
+    logging.disable()
     python, cryptography = platform.python_version(), version("cryptography")
     sys.stdout.write(f"Python {python}, cryptography {cryptography}; every forgery of {count:,} of each kind\n\n")
     sys.stdout.write(f"{'kind':18} {'forgeries':>12} {'accepted':>9}   share accepted, at 95 %\n")
