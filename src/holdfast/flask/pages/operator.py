@@ -1,0 +1,392 @@
+"""The page on which an operator watches sessions, finds them, and ends one, a user's, or everyone's."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+
+from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.flask import require_fresh, session
+from holdfast.flask.pages.blueprint import page_blueprint
+from holdfast.flask.pages.figures import SHORT, Numbers, breakdown
+from holdfast.flask.pages.forms import is_own_form
+from holdfast.flows import SessionInfo, Survey, Sweep
+from holdfast.flows.surveying import AGES, age_of
+from holdfast.observers.tally import tally_among
+from holdfast.store import Iterates
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+    from werkzeug.wrappers import Response
+
+    from holdfast.flask.extension import Session
+    from holdfast.manager import Manager
+
+    Guard: TypeAlias = Callable[[], ResponseReturnValue | None]
+    Submit: TypeAlias = Callable[[], ResponseReturnValue]
+    Show: TypeAlias = Callable[..., ResponseReturnValue]
+
+#: Returns whether the request may see the page, or the name of the operator who makes it.
+Authorizer: TypeAlias = Callable[[], "bool | str | Awaitable[bool | str | None] | None"]
+
+#: How many of a user's sessions are shown.
+_MOST = 100
+
+#: How many sessions a survey may count.
+_SURVEYS = (10_000, 100_000, 1_000_000)
+
+#: Where an end of everyone that is not over is kept in the operator's session.
+_SWEEP = "_holdfast_sweep"
+
+#: What must be typed to end everyone's sessions.
+_WORD = "everyone"
+
+#: The longest place to go on that a store gives is shorter.
+_LONGEST_PLACE = 500
+
+_RETRY_AFTER = "5"
+
+#: What is told of an end, by its result.
+_RESULTS = {
+    "confirmed": "The session has ended.",
+    "unconfirmed": "The session has ended, as far as is known: the store does not confirm it. Look again in a minute.",
+    "absent": "There is no such session. It may have ended already.",
+}
+
+_OUT_OF_DATE = "Nothing was done: this page was out of date. Try again."
+
+_logger = logging.getLogger("holdfast.operator")
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What can be done with the sessions at hand.
+
+    Attributes:
+        kind: The name of the store.
+        walks: Whether all of them can be shown, counted and ended.
+        finds: Whether those of a user can be found.
+        ends: Whether one can be ended for everyone.
+        cookies: Whether they are in the browsers' cookies.
+    """
+
+    kind: str
+    walks: bool
+    finds: bool
+    ends: bool
+    cookies: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Some sessions, as ``holdfast/operator/sessions.html`` is given them.
+
+    Attributes:
+        entries: Those to show.
+        met: How many the page has, shown or not.
+        after: Where the next page begins, None at the end.
+        charts: What kinds of sessions the page has.
+    """
+
+    entries: list[SessionInfo] = field(default_factory=list)
+    met: int = 0
+    after: str | None = None
+    charts: list[Markup] = field(default_factory=list)
+
+
+def operator_page(
+    sessions: Session,
+    *,
+    authorize: Authorizer,
+    fresh: float | Guard | None = None,
+    per_page: int = 50,
+    patience: float = 10.0,
+    timer: Callable[[], float] = time.monotonic,
+) -> Blueprint:
+    """Return a blueprint with the pages at ``/operator/``, which `register_blueprint` can give another ``url_prefix``.
+
+    Args:
+        sessions: The application's sessions.
+        authorize: Called at each request, before anything else. It returns True, or the operator's name for the log;
+            anything else is answered with 404. It may raise, as ``abort`` does.
+        fresh: Before sessions are ended the operator must have signed in at most so many seconds ago, as
+            `require_fresh` says. Or a function that is called then: it returns None to go on, or a response. Default:
+            no such thing.
+        per_page: About how many sessions a page shows.
+        patience: For how many seconds one request counts or ends sessions, before it says how far it has come.
+        timer: Returns seconds from any beginning, for tests.
+
+    Raises:
+        ConfigurationError: *authorize* is no function, or *per_page* or *patience* is not above 0.
+        ValueError: *fresh* is negative.
+    """
+    if not callable(authorize):
+        raise ConfigurationError(
+            f"operator_page(authorize={authorize!r}): give a function that returns whether the request is an operator's"
+        )
+    for name, value in (("per_page", per_page), ("patience", patience)):
+        if not value > 0:
+            raise ConfigurationError(f"operator_page({name}={value!r}): it must be above 0")
+    page = _Page(sessions, authorize, _guard(fresh), per_page, functools.partial(_deadline, patience, timer))
+    blueprint = page_blueprint("operator", url_prefix="/operator")
+    blueprint.before_request(page.admit)
+    blueprint.after_request(_hide)
+    blueprint.register_error_handler(StoreUnavailable, page.down)
+    blueprint.add_url_rule("/", "numbers", page.numbers, methods=["GET"])
+    forms: dict[str, tuple[Show, Submit]] = {
+        "sessions": (page.sessions, page.end_one),
+        "user": (page.user, page.end_of_user),
+        "survey": (page.survey, page.count),
+        "everyone": (page.everyone, page.end_everyone),
+    }
+    for name, (show, submit) in forms.items():
+        blueprint.add_url_rule(f"/{name}", name, show, methods=["GET"])
+        blueprint.add_url_rule(f"/{name}", f"{name}_form", _form(show, submit), methods=["POST"])
+    return blueprint
+
+
+class _Page:
+    def __init__(
+        self,
+        sessions: Session,
+        authorize: Authorizer,
+        guard: Guard,
+        per_page: int,
+        deadline: Callable[[], Callable[[], bool]],
+    ) -> None:
+        self._sessions = sessions
+        self._authorize = authorize
+        self._guard = guard
+        self._per_page = per_page
+        self._deadline = deadline
+
+    # --- every request -----------------------------------------------------------------------------------------------
+
+    def admit(self) -> ResponseReturnValue | None:
+        g.holdfast_operator = None
+        name = current_app.ensure_sync(self._authorize)()
+        if not name:
+            abort(404)
+        if name is not True and not isinstance(name, str):
+            raise TypeError(
+                f"authorize() returned {type(name).__name__}: return True, the operator's name, or False for others"
+            )
+        g.holdfast_operator = "an operator" if name is True else name
+        try:
+            self._manager  # noqa: B018  # it may raise
+        except ConfigurationError as error:
+            return render_template("holdfast/operator/nothing.html", reason=str(error))
+        return None
+
+    def down(self, error: StoreUnavailable) -> Response:
+        """Say that the store is down: to operators in the frame of the page, to others in a line."""
+        _logger.error("the session store is unavailable", exc_info=error)
+        if g.get("holdfast_operator") is None:
+            response = make_response("The service is unavailable for a moment. Please try again.\n")
+            response.mimetype = "text/plain"
+        else:
+            response = make_response(self._render("down"))
+        response.status_code = 503
+        response.headers["Retry-After"] = _RETRY_AFTER
+        return response
+
+    @property
+    def _manager(self) -> Manager:
+        return self._sessions.manager
+
+    @property
+    def _can(self) -> Abilities:
+        manager = self._manager
+        return Abilities(
+            kind=type(manager.store).__name__,
+            walks=manager.lists and isinstance(manager.store, Iterates),
+            finds=manager.lists and manager.context.indexes,
+            ends=manager.revokes,
+            cookies=not manager.lists,
+        )
+
+    def _render(self, name: str, **shown: Any) -> str:
+        return render_template(f"holdfast/operator/{name}.html", can=self._can, short=SHORT, **shown)
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    def numbers(self) -> ResponseReturnValue:
+        tally = tally_among(self._manager.observers)
+        return self._render("numbers", numbers=Numbers(tally.snapshot()) if tally else None)
+
+    def sessions(self, error: str | None = None) -> ResponseReturnValue:
+        listing = Listing()
+        if self._can.walks:
+            try:
+                listing = self._list()
+            except ValueError:
+                error = "The list cannot go on here. Begin at its start."
+        shown = {name: request.args.get(name, "") for name in ("device", "age")}
+        return self._render("sessions", listing=listing, ages=[name for name, _ in AGES], **shown, error=error), (
+            400 if error else 200
+        )
+
+    def _list(self) -> Listing:
+        after = request.args.get("after") or None
+        if after is not None and (len(after) > _LONGEST_PLACE or not after.isprintable()):
+            raise ValueError("no store gives such a place")
+        page = self._sessions.scan(after, limit=self._per_page)
+        now, device, age = self._manager.clock(), request.args.get("device", ""), request.args.get("age", "")
+        survey = Survey(owners=Counter())
+        for entry in page.items:
+            survey.add_session(entry, now)
+        entries = [
+            entry
+            for entry in page.items
+            if device.strip().casefold() in f"{entry.device or ''} {entry.label or ''}".casefold()
+            and age in {"", age_of(now - entry.created_at)}
+        ]
+        return Listing(entries, len(page.items), page.after, breakdown(survey) if page.items else [])
+
+    def user(self, error: str | None = None) -> ResponseReturnValue:
+        user_id = request.args.get("id", "").strip()
+        found = self._sessions.of(user_id) if user_id and self._can.finds else []
+        owner = self._short_owner(user_id) if user_id else ""
+        shown = {"user_id": user_id, "owner": owner, "entries": found[:_MOST], "found": len(found)}
+        return self._render("user", **shown, error=error), 400 if error else 200
+
+    def survey(self, error: str | None = None) -> ResponseReturnValue:
+        return self._render("survey", choices=_SURVEYS, survey=None, error=error), 400 if error else 200
+
+    def count(self) -> ResponseReturnValue:
+        """Count in this request, since nothing is changed: who loads the page again counts again."""
+        most = request.form.get("most", type=int)
+        if most not in _SURVEYS or not self._can.walks:
+            abort(400)
+        over = self._deadline()
+        survey, complete = self._manager.survey(enough=lambda counted: counted >= most or over())
+        return self._render(
+            "survey",
+            choices=_SURVEYS,
+            survey=survey,
+            complete=complete,
+            stopped=not complete and survey.sessions < most,
+            charts=breakdown(survey),
+        )
+
+    # --- what can be done --------------------------------------------------------------------------------------------
+
+    def end_one(self) -> ResponseReturnValue:
+        return self._end(request.form.get("handle", "").strip()) or _back("sessions", "after", "device", "age")
+
+    def end_of_user(self) -> ResponseReturnValue:
+        action = request.form.get("action")
+        if action == "end":
+            return self._end(request.form.get("handle", "")) or _back("user", "id")
+        user_id = request.args.get("id", "").strip()
+        if action != "end-all" or not user_id:
+            abort(400)
+        refusal = self._guard()
+        if refusal is not None:
+            return refusal
+        ended = self._sessions.revoke_all(user_id, keep=session.handle)
+        _note("ended all sessions of the user with the owner value %s…: %d", self._short_owner(user_id), ended)
+        kept = " Your own was kept." if session.owner == self._manager.keys.owner_of(user_id) else ""
+        number = "How many is not known." if self._can.cookies else f"Sessions ended: {ended:,}."
+        flash(f"All sessions that this user had have ended. {number}{kept}")
+        return _back("user", "id")
+
+    def _short_owner(self, user_id: str) -> str:
+        return self._manager.keys.owner_of(user_id)[:SHORT]
+
+    def _end(self, handle: str) -> ResponseReturnValue | None:
+        """End one session and say so; return a response where it must not be ended."""
+        if handle == session.handle:
+            abort(400, "You are using this session. Sign out to end it.")
+        refusal = self._guard()
+        if refusal is not None:
+            return refusal
+        result = self._sessions.revoke(handle)
+        _note("ended the session %r: %s", handle[:64], result)
+        flash(_RESULTS[result])
+        return None
+
+    def everyone(self, error: str | None = None) -> ResponseReturnValue:
+        return self._render("everyone", sweep=_kept_sweep(), word=_WORD, error=error), 400 if error else 200
+
+    def end_everyone(self) -> ResponseReturnValue:
+        action, sweep = request.form.get("action"), _kept_sweep()
+        if action == "stop":
+            session.pop(_SWEEP, None)
+            flash("The rest of the sessions stay as they are.")
+            return _back("everyone")
+        if action == "begin":
+            if request.form.get("word", "").strip().casefold() != _WORD:
+                return self.everyone(f"Nothing was done. Type “{_WORD}” to end everyone’s sessions.")
+            refusal = self._guard()
+            if refusal is not None:
+                return refusal
+            sweep = None
+        elif action != "on" or sweep is None:
+            abort(400)
+        self._keep_on(sweep)
+        return _back("everyone")
+
+    def _keep_on(self, sweep: Sweep | None) -> None:
+        """End sessions for as long as a request may take, and keep in the operator's own how far that has come."""
+        over, keep = self._deadline(), session.handle
+        sweep = self._manager.revoke_page(sweep, keep=keep)
+        while not sweep.over and not over():
+            sweep = self._manager.revoke_page(sweep, keep=keep)
+        _note("ended everyone's sessions%s: %d", "" if sweep.over else ", not yet all", sweep.ended)
+        if not sweep.over:
+            session[_SWEEP] = asdict(sweep)
+            return
+        session.pop(_SWEEP, None)
+        session.rotate()  # who has a copy of the operator's own cookie is out as well
+        flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {sweep.ended:,}.")
+
+
+def _form(show: Show, submit: Submit) -> Submit:
+    """Return the view for a page's forms: where one is not the page's own, the page is shown again."""
+    return lambda: submit() if is_own_form() else show(_OUT_OF_DATE)
+
+
+def _guard(fresh: float | Guard | None) -> Guard:
+    if fresh is None:
+        return lambda: None
+    return fresh if callable(fresh) else require_fresh(fresh)(lambda: None)
+
+
+def _deadline(patience: float, timer: Callable[[], float]) -> Callable[[], bool]:
+    until = timer() + patience
+    return lambda: timer() >= until
+
+
+def _hide(response: Response) -> Response:
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def _note(message: str, *details: object) -> None:
+    _logger.info(f"%r {message}", g.holdfast_operator, *details)  # noqa: G004  # the message is ours
+
+
+def _back(page: str, *names: str) -> Response:
+    """Return to *page*, as the query of the request has it."""
+    return redirect(url_for(f".{page}", **_query(*names)), 303)
+
+
+def _query(*names: str) -> dict[str, Any]:
+    return {name: request.args[name] for name in names if name in request.args}
+
+
+def _kept_sweep() -> Sweep | None:
+    kept = session.get(_SWEEP)
+    try:
+        return Sweep(**kept) if kept else None
+    except TypeError:  # another release kept it
+        return None
