@@ -13,7 +13,16 @@ import pytest
 import holdfast
 
 FRAMEWORKS = ["flask", "werkzeug", "click", "jinja2"]
-DRIVERS = ["redis", "pymemcache", "pymongo", "sqlalchemy", "cryptography", "prometheus_client", "opentelemetry"]
+DRIVERS = [
+    "redis",
+    "pymemcache",
+    "pymongo",
+    "sqlalchemy",
+    "cryptography",
+    "prometheus_client",
+    "opentelemetry",
+    "ua_parser",
+]
 
 
 def modules() -> list[str]:

@@ -167,6 +167,8 @@ def test_a_store_that_would_be_served_is_refused(build: Any, tmp_path: Path) -> 
         ("SESSION_PERMANENT", "yes", "it must be True or False"),
         ("SESSION_SAVE_ON_ERROR", 1, "it must be True or False"),
         ("SESSION_USE_SIGNER", "no", "it must be True or False"),
+        ("SESSION_KEEP_DEVICE", "yes", "it must be True or False"),
+        ("SESSION_KEEP_ADDRESS", 1, "it must be True or False"),
         ("SESSION_KEY_PREFIX", b"x", "it must be text"),
         ("SESSION_ON_CONFLICT", "retry", "it must be one of 'merge', 'error'"),
         ("SESSION_ON_STORE_ERROR", "ignore", "it must be one of 'raise', 'anonymous'"),
