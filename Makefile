@@ -62,6 +62,10 @@ cov: $(VENV)/.dev ## Run the tests with branch coverage; htmlcov/index.html show
 docs: $(VENV)/.dev ## Check links and code blocks in the docs
 	@$(BIN)/python scripts/check_docs.py
 
+.PHONY: pages
+pages: $(VENV)/.dev ## Write into the docs what the code and the tests say
+	@for script in scripts/write_*.py; do $(BIN)/python $$script; done
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redis sqlite --samples 2000")
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)

@@ -182,9 +182,8 @@ def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
 
 @advisory(
     "CVE-2023-46733",
-    "CVE-2022-3269",
-    product="Symfony, rdiffweb",
-    cause="A login by way of a remembered user kept the id that the session had before.",
+    product="Symfony",
+    cause="Not every kind of login gave the session a new id.",
     mutants=[login_keeps_the_id, rotates_when_told_only],
 )
 def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn) -> None:

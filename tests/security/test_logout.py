@@ -93,7 +93,7 @@ def test_a_copy_of_the_cookie_is_worth_nothing_after_the_logout(place: str, web_
     "CVE-2024-56733",
     "CVE-2026-30224",
     product="pwpush, OliveTin",
-    cause="A session could not be ended on the server.",
+    cause="A logout did not end the session on the server.",
     mutants=[only_says_it_ended],
 )
 @pytest.mark.kinds(*INDEXED)
@@ -227,7 +227,7 @@ def _paired(place: str, clock: FakeClock) -> tuple[Any, list[Any]]:
 @advisory(
     "CVE-2022-24444",
     product="SilverStripe hybridsessions",
-    cause="Of the two places that a session was in, the logout emptied one.",
+    cause="A logout did not end the session in every place that kept it.",
     mutants=[keeps_the_cached_copy, deletes_in_the_new_store_only],
 )
 def test_a_logout_empties_every_layer(place: str, web_on: WebOn) -> None:

@@ -89,7 +89,7 @@ def test_names_and_tokens_do_not_run_together() -> None:
     "CVE-2021-41263",
     "CVE-2023-47127",
     product="rails_multisite, TYPO3",
-    cause="A user of one site was the user of the same number at another.",
+    cause="What one site gave out was taken for the same user at another.",
     mutants=[no_namespace, shares_the_owners],
 )
 @pytest.mark.kinds(*INDEXED)

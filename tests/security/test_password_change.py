@@ -114,7 +114,7 @@ _OVERLAPPING: dict[str, tuple[Callable[[Web], FlaskClient], Callable[[], Any]]] 
     "CVE-2023-40273",
     "CVE-2026-27575",
     product="Airflow, Vikunja",
-    cause="What was not listed when the sessions were ended lived on after the password was changed.",
+    cause="Sessions of the user lived on after the password was changed.",
     mutants=[ends_what_is_listed_once, ignores_the_cut_off],
 )
 def test_no_login_or_rotation_slips_through_a_password_change(place: str, web_on: WebOn) -> None:

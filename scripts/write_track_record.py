@@ -1,0 +1,70 @@
+"""Write into docs/track-record.md what the security tests say: which published bug which test would have caught."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from security.catalogue import Tested, catalogue, filled, natural, table  # noqa: E402  # the tests are not installed
+from security.not_applicable import NOT_APPLICABLE  # noqa: E402
+
+PAGE = ROOT / "docs" / "track-record.md"
+
+
+def advisories() -> list[Tested]:
+    """Return the rows that are about published advisories, the newest advisory first."""
+    rows = [each for each in catalogue() if each.row.product]
+    return sorted(rows, key=lambda each: (natural(each.row.ids[0]), each.test), reverse=True)
+
+
+def bugs_of(rows: list[Tested]) -> int:
+    """Return how many planted bugs the tests of *rows* catch: a bug counts once for each test that it is put before."""
+    return len({(each.file, each.test, mutant.__name__) for each in rows for mutant in each.row.mutants})
+
+
+def tests_of(rows: list[Tested]) -> int:
+    """Return how many tests *rows* are on."""
+    return len({(each.file, each.test) for each in rows})
+
+
+def figures() -> str:
+    """Return how much is tested."""
+    found, everything = advisories(), catalogue()
+    ids = {id_ for each in found for id_ in each.row.ids}
+    return (
+        f"{len(ids)} advisories, in {len(found)} rows on {tests_of(found)} tests, which catch {bugs_of(found)} of"
+        f" {bugs_of(found)} planted bugs.\nWith those for [requirements](requirements.md) it is {len(everything)} rows"
+        f" on {tests_of(everything)} tests, which catch {bugs_of(everything)} of {bugs_of(everything)}.\n"
+        f"{len(NOT_APPLICABLE)} advisories cannot happen here."
+    )
+
+
+def record() -> str:
+    """Return the table of the advisories."""
+    headings = ("advisory", "product", "what happened there", "what holds here", "test", "the planted bugs it catches")
+    return table(headings, [_line(each) for each in advisories()])
+
+
+def _line(each: Tested) -> tuple[str, ...]:
+    bugs = "<br>".join((mutant.__doc__ or "").strip() for mutant in each.row.mutants)
+    return (", ".join(each.row.ids), each.row.product, each.row.says, each.holds, each.link, bugs)
+
+
+def others() -> str:
+    """Return the table of what cannot happen here."""
+    ids = sorted(NOT_APPLICABLE, key=natural, reverse=True)
+    return table(("advisory", "why"), [(id_, NOT_APPLICABLE[id_]) for id_ in ids])
+
+
+def written(page: str) -> str:
+    """Return *page* with its generated parts as they are today."""
+    for part, content in (("figures", figures()), ("record", record()), ("others", others())):
+        page = filled(page, part, content)
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
