@@ -150,6 +150,15 @@ def test_a_last_use_near_the_end_is_not_known(account: Account) -> None:
     assert cards(account.page(here))[1]["Last used"] == "between 20 days ago and now"
 
 
+def test_a_session_was_not_used_before_it_began(account: Account) -> None:
+    """Where the absolute timeout cuts the idle one short, the last use is not told to be earlier than the login."""
+    account.app.config["SESSION_ABSOLUTE_LIFETIME"] = DAY // SECOND
+    account.sign_in()
+    account.clock.advance_ms(2 * HOUR)
+    here = account.sign_in()
+    assert cards(account.page(here))[1]["Last used"] == "between 2 hours ago and now"
+
+
 def test_no_secret_is_on_the_page(account: Account) -> None:
     """Neither a token nor an owner value is in the page, and a handle is nowhere but in the form that needs it."""
     here, there = account.sign_in(), account.sign_in()
@@ -339,6 +348,9 @@ def test_a_link_ends_nothing(account: Account) -> None:
     assert here.get("/account/devices/", query_string=fields).status_code == 200
     assert here.head("/account/devices/", query_string=fields).status_code == 200
     assert here.post("/account/devices/", query_string=fields).status_code == 400
+    for name in fields:
+        others = {field: value for field, value in fields.items() if field != name}
+        assert here.post("/account/devices/", query_string={name: fields[name]}, data=others).status_code in {400, 404}
     assert account.is_in(there)
 
 

@@ -78,9 +78,10 @@ def test_a_language_brings_its_direction(account: Account) -> None:
     assert account.page(here).one("html").attributes == {"lang": "he", "dir": "rtl"}
 
 
-def test_hostile_names_are_text_in_translations(account: Account) -> None:
+@pytest.mark.parametrize("newstyle", [True, False])
+def test_hostile_names_are_text_in_translations(account: Account, newstyle: bool) -> None:
     """What is put into a translation is escaped, once."""
-    install(account.app, newstyle=True)
+    install(account.app, newstyle=newstyle)
     here, there = account.sign_in(), account.sign_in()
     account.do(lambda: setattr(session, "label", "<b>%(device)s &amp;"), there)
     done(account.end(here, there))
