@@ -109,7 +109,8 @@ def rows(ident: str, title: str, unit: str, numbers: Sequence[tuple[str, float]]
         middle = at * _ROW + _ROW / 2
         drawn.append(_text(_BEGIN - 8, middle + 4, _cut(name), anchor="end"))
         length = value / top * _LONGEST
-        drawn.append(_tag("rect", _class="bar s1", x=_BEGIN, y=middle - 8, width=max(length, 1), height=16))
+        if value:
+            drawn.append(_tag("rect", _class="bar s1", x=_BEGIN, y=middle - 8, width=max(length, 1), height=16))
         drawn.append(_text(_BEGIN + length + 6, middle + 4, figure(value)))
     words = ". ".join(f"{name}: {figure(value)}" for name, value in numbers) or "There is nothing to show."
     image = _image(ident, title, f"{unit}. {words}", len(numbers) * _ROW or _ROW, drawn or [_nothing(_ROW / 2)])
@@ -118,10 +119,13 @@ def rows(ident: str, title: str, unit: str, numbers: Sequence[tuple[str, float]]
 
 
 def scale(highest: float) -> tuple[float, list[float]]:
-    """Return where an axis for numbers up to *highest* ends, and the numbers to write along it: round, at most six."""
+    """Return where an axis for numbers up to *highest* ends, and the numbers to write along it: round, at most six.
+
+    They are whole where *highest* is an int.
+    """
     if highest <= 0:
         return 1.0, [0.0, 1.0]
-    rough = highest / 4
+    rough = max(highest / 4, 1) if isinstance(highest, int) else highest / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     count = math.ceil(highest / step - 1e-9)

@@ -12,7 +12,7 @@ from holdfast.flask.pages import charts
 from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure
 from holdfast.flows import Survey
 from holdfast.observers.tally import Snapshot, Timing
-from holdfast.observing import EVENTS
+from holdfast.observing import BOUNDS, EVENTS
 
 _MINUTE = 60_000
 _PER_MINUTE = "per minute"
@@ -139,6 +139,13 @@ def _in_ms(seconds: Sequence[float | None]) -> list[float | None]:
 
 
 def _latency(operation: str, timing: Timing) -> Latency:
-    mean = timing["seconds"] / timing["calls"]
-    times = (f"{figure((value or 0) * 1000)} ms" for value in (mean, timing["p50"], timing["p95"], timing["p99"]))
-    return Latency(operation, f"{timing['calls']:,}", f"{timing['errors']:,}", *times)
+    mean = f"{figure(timing['seconds'] / timing['calls'] * 1000)} ms"
+    quantiles = (_at_most(timing["p50"]), _at_most(timing["p95"]), _at_most(timing["p99"]))
+    return Latency(operation, f"{timing['calls']:,}", f"{timing['errors']:,}", mean, *quantiles)
+
+
+def _at_most(seconds: float | None) -> str:
+    """Return an estimate in words, which tells no more than the buckets do."""
+    if seconds is None or seconds >= BOUNDS[-1]:
+        return f"over {BOUNDS[-1]:g} s"
+    return f"{seconds * 1000:.2g} ms" if seconds > BOUNDS[0] else f"under {BOUNDS[0] * 1000:g} ms"

@@ -54,7 +54,9 @@ def _proof(nonce: str) -> str | None:
     loaded = session.loaded
     if loaded is None:
         return None
-    return hmac.digest(loaded.token.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
+    # A session that lives in the cookie has another token with each change, and this under all of them.
+    secret: str = getattr(loaded, "id", loaded.token)
+    return hmac.digest(secret.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
 
 
 def _is_from_here() -> bool:

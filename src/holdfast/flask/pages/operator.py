@@ -5,23 +5,21 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
-from markupsafe import Markup
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import require_fresh, session
 from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.figures import SHORT, Numbers, breakdown
-from holdfast.flask.pages.forms import is_own_form
-from holdfast.flows import SessionInfo, Survey, Sweep
-from holdfast.flows.surveying import AGES, age_of
+from holdfast.flask.pages.forms import is_lasting, is_own_form
+from holdfast.flask.pages.listing import Listing, abilities, listing
+from holdfast.flows import Sweep
+from holdfast.flows.surveying import AGES
 from holdfast.observers.tally import tally_among
-from holdfast.store import Iterates
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -49,10 +47,10 @@ _SWEEP = "_holdfast_sweep"
 #: What must be typed to end everyone's sessions.
 _WORD = "everyone"
 
-#: The longest place to go on that a store gives is shorter.
-_LONGEST_PLACE = 500
-
 _RETRY_AFTER = "5"
+
+#: What the query of a page may hold.
+_ASKED = ("after", "device", "age", "id")
 
 #: What is told of an end, by its result.
 _RESULTS = {
@@ -64,42 +62,6 @@ _RESULTS = {
 _OUT_OF_DATE = "Nothing was done: this page was out of date. Try again."
 
 _logger = logging.getLogger("holdfast.operator")
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What can be done with the sessions at hand.
-
-    Attributes:
-        kind: The name of the store.
-        walks: Whether all of them can be shown, counted and ended.
-        finds: Whether those of a user can be found.
-        ends: Whether one can be ended for everyone.
-        cookies: Whether they are in the browsers' cookies.
-    """
-
-    kind: str
-    walks: bool
-    finds: bool
-    ends: bool
-    cookies: bool
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Some sessions, as ``holdfast/operator/sessions.html`` is given them.
-
-    Attributes:
-        entries: Those to show.
-        met: How many the page has, shown or not.
-        after: Where the next page begins, None at the end.
-        charts: What kinds of sessions the page has.
-    """
-
-    entries: list[SessionInfo] = field(default_factory=list)
-    met: int = 0
-    after: str | None = None
-    charts: list[Markup] = field(default_factory=list)
 
 
 def operator_page(
@@ -148,7 +110,7 @@ def operator_page(
         "everyone": (page.everyone, page.end_everyone),
     }
     for name, (show, submit) in forms.items():
-        blueprint.add_url_rule(f"/{name}", name, show, methods=["GET"])
+        blueprint.add_url_rule(f"/{name}", name, _with_forms(show), methods=["GET"])
         blueprint.add_url_rule(f"/{name}", f"{name}_form", _form(show, submit), methods=["POST"])
     return blueprint
 
@@ -202,19 +164,12 @@ class _Page:
     def _manager(self) -> Manager:
         return self._sessions.manager
 
-    @property
-    def _can(self) -> Abilities:
-        manager = self._manager
-        return Abilities(
-            kind=type(manager.store).__name__,
-            walks=manager.lists and isinstance(manager.store, Iterates),
-            finds=manager.lists and manager.context.indexes,
-            ends=manager.revokes,
-            cookies=not manager.lists,
-        )
-
     def _render(self, name: str, **shown: Any) -> str:
-        return render_template(f"holdfast/operator/{name}.html", can=self._can, short=SHORT, **shown)
+        return render_template(f"holdfast/operator/{name}.html", can=abilities(self._manager), short=SHORT, **shown)
+
+    def _render_forms(self, name: str, *, error: str | None, **shown: Any) -> ResponseReturnValue:
+        armed = session.loaded is not None
+        return self._render(name, armed=armed, error=error, **shown), 400 if error else 200
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
@@ -223,53 +178,35 @@ class _Page:
         return self._render("numbers", numbers=Numbers(tally.snapshot()) if tally else None)
 
     def sessions(self, error: str | None = None) -> ResponseReturnValue:
-        listing = Listing()
-        if self._can.walks:
+        found = Listing()
+        if abilities(self._manager).walks:
             try:
-                listing = self._list()
+                found = listing(self._sessions, request.args, self._per_page)
             except ValueError:
                 error = "The list cannot go on here. Begin at its start."
         shown = {name: request.args.get(name, "") for name in ("device", "age")}
-        return self._render("sessions", listing=listing, ages=[name for name, _ in AGES], **shown, error=error), (
-            400 if error else 200
-        )
-
-    def _list(self) -> Listing:
-        after = request.args.get("after") or None
-        if after is not None and (len(after) > _LONGEST_PLACE or not after.isprintable()):
-            raise ValueError("no store gives such a place")
-        page = self._sessions.scan(after, limit=self._per_page)
-        now, device, age = self._manager.clock(), request.args.get("device", ""), request.args.get("age", "")
-        survey = Survey(owners=Counter())
-        for entry in page.items:
-            survey.add_session(entry, now)
-        entries = [
-            entry
-            for entry in page.items
-            if device.strip().casefold() in f"{entry.device or ''} {entry.label or ''}".casefold()
-            and age in {"", age_of(now - entry.created_at)}
-        ]
-        return Listing(entries, len(page.items), page.after, breakdown(survey) if page.items else [])
+        return self._render_forms("sessions", listing=found, ages=[name for name, _ in AGES], **shown, error=error)
 
     def user(self, error: str | None = None) -> ResponseReturnValue:
         user_id = request.args.get("id", "").strip()
-        found = self._sessions.of(user_id) if user_id and self._can.finds else []
+        found = self._sessions.of(user_id) if user_id and abilities(self._manager).finds else []
         owner = self._short_owner(user_id) if user_id else ""
         shown = {"user_id": user_id, "owner": owner, "entries": found[:_MOST], "found": len(found)}
-        return self._render("user", **shown, error=error), 400 if error else 200
+        return self._render_forms("user", **shown, error=error)
 
     def survey(self, error: str | None = None) -> ResponseReturnValue:
-        return self._render("survey", choices=_SURVEYS, survey=None, error=error), 400 if error else 200
+        return self._render_forms("survey", choices=_SURVEYS, survey=None, error=error)
 
     def count(self) -> ResponseReturnValue:
         """Count in this request, since nothing is changed: who loads the page again counts again."""
         most = request.form.get("most", type=int)
-        if most not in _SURVEYS or not self._can.walks:
+        if most not in _SURVEYS or not abilities(self._manager).walks:
             abort(400)
         over = self._deadline()
         survey, complete = self._manager.survey(enough=lambda counted: counted >= most or over())
-        return self._render(
+        return self._render_forms(
             "survey",
+            error=None,
             choices=_SURVEYS,
             survey=survey,
             complete=complete,
@@ -280,12 +217,12 @@ class _Page:
     # --- what can be done --------------------------------------------------------------------------------------------
 
     def end_one(self) -> ResponseReturnValue:
-        return self._end(request.form.get("handle", "").strip()) or _back("sessions", "after", "device", "age")
+        return self._end(request.form.get("handle", "").strip()) or _back("sessions")
 
     def end_of_user(self) -> ResponseReturnValue:
         action = request.form.get("action")
         if action == "end":
-            return self._end(request.form.get("handle", "")) or _back("user", "id")
+            return self._end(request.form.get("handle", "")) or _back("user")
         user_id = request.args.get("id", "").strip()
         if action != "end-all" or not user_id:
             abort(400)
@@ -295,9 +232,9 @@ class _Page:
         ended = self._sessions.revoke_all(user_id, keep=session.handle)
         _note("ended all sessions of the user with the owner value %s…: %d", self._short_owner(user_id), ended)
         kept = " Your own was kept." if session.owner == self._manager.keys.owner_of(user_id) else ""
-        number = "How many is not known." if self._can.cookies else f"Sessions ended: {ended:,}."
+        number = "How many is not known." if abilities(self._manager).cookies else f"Sessions ended: {ended:,}."
         flash(f"All sessions that this user had have ended. {number}{kept}")
-        return _back("user", "id")
+        return _back("user")
 
     def _short_owner(self, user_id: str) -> str:
         return self._manager.keys.owner_of(user_id)[:SHORT]
@@ -315,7 +252,7 @@ class _Page:
         return None
 
     def everyone(self, error: str | None = None) -> ResponseReturnValue:
-        return self._render("everyone", sweep=_kept_sweep(), word=_WORD, error=error), 400 if error else 200
+        return self._render_forms("everyone", sweep=_kept_sweep(), word=_WORD, error=error)
 
     def end_everyone(self) -> ResponseReturnValue:
         action, sweep = request.form.get("action"), _kept_sweep()
@@ -350,6 +287,17 @@ class _Page:
         flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {sweep.ended:,}.")
 
 
+def _with_forms(show: Show) -> Show:
+    """Return the view for a page with forms, which asks for the page again where they would be out of date at once."""
+
+    def view() -> ResponseReturnValue:
+        if session.loaded is not None and not is_lasting() and "again" not in request.args:
+            return redirect(url_for(request.endpoint or "", **_query(), again=1), 303)
+        return show()
+
+    return view
+
+
 def _form(show: Show, submit: Submit) -> Submit:
     """Return the view for a page's forms: where one is not the page's own, the page is shown again."""
     return lambda: submit() if is_own_form() else show(_OUT_OF_DATE)
@@ -375,13 +323,13 @@ def _note(message: str, *details: object) -> None:
     _logger.info(f"%r {message}", g.holdfast_operator, *details)  # noqa: G004  # the message is ours
 
 
-def _back(page: str, *names: str) -> Response:
+def _back(page: str) -> Response:
     """Return to *page*, as the query of the request has it."""
-    return redirect(url_for(f".{page}", **_query(*names)), 303)
+    return redirect(url_for(f".{page}", **_query()), 303)
 
 
-def _query(*names: str) -> dict[str, Any]:
-    return {name: request.args[name] for name in names if name in request.args}
+def _query() -> dict[str, Any]:
+    return {name: request.args[name] for name in _ASKED if name in request.args}
 
 
 def _kept_sweep() -> Sweep | None:
