@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 from functools import partial
 from typing import Any
 
@@ -26,8 +27,12 @@ KEY = new_key()
 
 
 def _in_cookies(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:
-    """Return an application with its sessions in cookies, and the meddler around its store for revocations."""
-    settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], **config}
+    """Return an application with its sessions in cookies, and the meddler around its store for revocations.
+
+    Its namespace is its own: what it revokes would be revoked for every test on a server without places of their own.
+    """
+    namespace = f"{secrets.token_hex(8)}:"
+    settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], "SESSION_KEY_PREFIX": namespace, **config}
     web = web_on(lambda clock: Meddler(open_store(place, clock=clock)), setting="SESSION_REVOCATION_STORE", **settings)
     return web, web.memory
 
