@@ -1,0 +1,73 @@
+"""The programs and templates on the page about the page of a user's devices work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jinja2 import DictLoader
+from support.account import cards
+from support.markup import parse
+from support.pages import blocks
+
+from holdfast.flask import session
+
+PAGE = "docs/devices-page.md"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """Return the page's application, with a view that signs Ada in."""
+    program = blocks(PAGE, "python")[0]
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), names)  # noqa: S102  # the page's own program
+    app: Flask = names["app"]
+
+    @app.get("/login")
+    def login() -> str:
+        session.bind("ada")
+        return "Signed in"
+
+    yield app
+    names["sessions"].manager.store.close()
+
+
+def sign_in(app: Flask) -> FlaskClient:
+    """Return a browser in which Ada is signed in."""
+    browser = app.test_client()
+    browser.get("/login")
+    return browser
+
+
+def test_the_page_is_where_it_is_said_to_be(app: Flask) -> None:
+    """Three lines give the page, at the path and under the name that the docs tell."""
+    here = sign_in(app)
+    assert len(cards(parse(here.get("/account/devices/").text))) == 1
+    with app.test_request_context():
+        assert app.url_for("devices.page") == "/account/devices/"
+    assert app.test_client().get("/account/devices/").status_code == 401
+
+
+def test_the_templates_of_the_page_work(app: Flask) -> None:
+    """The page is in the application's layout, with the paragraph and the detail that its templates add."""
+    base, devices = blocks(PAGE, "html")
+    layout = "<html><head>{% block head %}{% endblock %}</head><body>{% block main %}{% endblock %}</body></html>"
+    app.jinja_loader = DictLoader({"layout.html": layout, "holdfast/base.html": base, "holdfast/devices.html": devices})
+    here = sign_in(app)
+    page = parse(here.get("/account/devices/").text)
+    assert page.one("link")["href"] == "/account/devices/static/holdfast.css"
+    assert "Call us." in page.one("div", class_="holdfast").text
+    assert cards(page)[0]["Signed in for"] == "as long as the browser is open"
+
+
+def test_the_package_is_where_pybabel_is_told_to_look() -> None:
+    """The folder that the docs name has the templates and the modules whose texts are to be collected."""
+    from holdfast.flask import pages
+
+    folder = Path(pages.__path__[0])
+    assert (folder / "devices.py").exists()
+    assert list(folder.glob("templates/**/devices.html"))
