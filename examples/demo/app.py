@@ -1,7 +1,7 @@
 """A small shop that keeps its carts in Holdfast's sessions.
 
 Everything a visitor does is in `session`: the cart, the flash messages, who is signed in. The browser has a cookie with
-a random token and nothing else.
+a random token and nothing else. What users do with their accounts is in account.py.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from catalogue import PASSWORD, PRODUCTS, USERS
+from account import account, operator, sessions
+from catalogue import PRODUCTS, USERS
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from holdfast.flask import Session, session
+from holdfast.errors import ConfigurationError
+from holdfast.flask import session
+from holdfast.flask.pages import devices_page, operator_page
 from holdfast.store import Store
 
 shop = Blueprint("shop", __name__)
-sessions = Session()
 
 
 def create_app(store: Store | str | None = None) -> Flask:
@@ -32,6 +34,9 @@ def create_app(store: Store | str | None = None) -> Flask:
     )
     sessions.init_app(app)
     app.register_blueprint(shop)
+    app.register_blueprint(account)
+    app.register_blueprint(devices_page(sessions, login_url="/sign-in"), url_prefix="/account/devices")
+    app.register_blueprint(operator_page(sessions, authorize=operator))
     app.add_template_filter(price)
     app.add_template_filter(span)
     return app
@@ -48,7 +53,13 @@ def refuse_forms_of_other_sites() -> None:
 @shop.app_context_processor
 def every_page() -> dict[str, Any]:
     """Return what the top of every page shows."""
-    return {"user": USERS.get(session.get("user", "")), "pieces": sum(cart().values())}
+    return {"user": USERS.get(session.get("user", "")), "pieces": sum(cart().values()), "operator": operator()}
+
+
+@shop.app_errorhandler(ConfigurationError)
+def not_with_this_store(error: ConfigurationError) -> tuple[str, int]:
+    """Say what the store cannot do: memcached does not know which sessions are whose."""
+    return render_template("sorry.html", reason=error), 501
 
 
 # --- The shop and the cart -------------------------------------------------------------------------------------------
@@ -96,10 +107,16 @@ def order() -> Response:
     """Take the order of somebody who is signed in."""
     if "user" not in session:
         flash("Please sign in to order. Your cart comes along.", "warning")
-        return redirect(url_for("shop.show_sign_in"), 303)
+        return redirect(url_for("account.show_sign_in"), 303)
     session["cart"] = []
     flash(f"Thank you, {USERS[session['user']]}. This is a demo: nothing is on its way, and nothing is owed.")
     return redirect(url_for("shop.index"), 303)
+
+
+@shop.get("/favicon.ico")
+def icon() -> Response:
+    """Lead to the icon, for pages that name none."""
+    return redirect(url_for("static", filename="icon.svg"))
 
 
 def cart() -> dict[str, int]:
@@ -108,36 +125,6 @@ def cart() -> dict[str, int]:
     for slug, count in session.get("cart", []):
         counts[slug] = counts.get(slug, 0) + count
     return counts
-
-
-# --- Signing in and out ----------------------------------------------------------------------------------------------
-
-
-@shop.get("/sign-in")
-def show_sign_in() -> str:
-    """Show the form."""
-    return render_template("sign_in.html", users=USERS, password=PASSWORD)
-
-
-@shop.post("/sign-in")
-def sign_in() -> Response:
-    """Bind the session to the user. It gets a new token, so whoever knew the old one is left outside."""
-    user = request.form.get("user", "")
-    if user not in USERS or request.form.get("password") != PASSWORD:
-        flash("That is not the password.", "warning")
-        return redirect(url_for("shop.show_sign_in"), 303)
-    session.bind(user)
-    session["user"] = user
-    flash(f"Welcome, {USERS[user]}. Your session has a new token, and what was in it came along.")
-    return redirect(url_for("shop.index"), 303)
-
-
-@shop.post("/sign-out")
-def sign_out() -> Response:
-    """End the session. The message that says so begins a new one, which knows nothing of the old."""
-    session.destroy()
-    flash("You are signed out. The cookie you had opens nothing any more.")
-    return redirect(url_for("shop.index"), 303)
 
 
 # --- The hammer ------------------------------------------------------------------------------------------------------

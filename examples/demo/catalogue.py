@@ -1,4 +1,4 @@
-"""What the shop sells, and who may sign in."""
+"""What the shop sells, who may sign in, and on which devices."""
 
 from __future__ import annotations
 
@@ -30,5 +30,15 @@ PRODUCTS = {
 
 USERS = {"anouk": "Anouk", "bram": "Bram", "chiara": "Chiara"}
 
-#: Everybody's. A real shop keeps a slow hash of each user's own.
+#: Those who run the shop.
+OPERATORS = {"chiara"}
+
+#: Everybody's first one.
 PASSWORD = "ahoy"
+
+#: What the browsers of other devices say that they are.
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile Safari/604.1"
+EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0"
+CHROME = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/138.0.0.0 Mobile Safari/537.36"
+DEVICES = [FIREFOX, SAFARI, EDGE, CHROME]

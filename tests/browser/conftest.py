@@ -1,17 +1,20 @@
-"""A headless Chromium, and the demo as a process of its own."""
+"""Two headless browsers, and the demo as a process of its own."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
-from support.servers import Server, expect, free_port, private_folder
+from support.servers import Server, private_folder
+from support.visitor import Visitor, open_shop, visiting
 
-DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo"
+LINUX = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
+    "Mobile/15E148 Safari/604.1"
+)
 
 FLAGS = [
     "--headless=new",
@@ -25,30 +28,58 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium(require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium with a fresh profile."""
-    options = ChromeOptions()
-    options.binary_location = require("chromium")
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(require("chromedriver")))
-    yield driver
-    driver.quit()
+Starter = Callable[[str], Chrome]
+
+
+@pytest.fixture(scope="session")
+def start_chromium(require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """Return a function that starts Chromium with a fresh profile, and with a User-Agent to call itself by."""
+    drivers: list[Chrome] = []
+
+    def start(agent: str) -> Chrome:
+        options = ChromeOptions()
+        options.binary_location = require("chromium")
+        for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", f"--user-agent={agent}"]:
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        drivers.append(Chrome(options=options, service=Service(require("chromedriver"))))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.quit()
+
+
+@pytest.fixture(scope="session")
+def chromium(start_chromium: Starter) -> Chrome:
+    """Chromium."""
+    return start_chromium(LINUX)
+
+
+@pytest.fixture(scope="session")
+def other_chromium(start_chromium: Starter) -> Chrome:
+    """Another Chromium, which says that it is Safari on an iPhone."""
+    return start_chromium(IPHONE)
 
 
 @pytest.fixture
 def shop() -> Iterator[Server]:
-    """The demo, on a port of its own, with its sessions in a file of its own."""
-    folder, port = private_folder(), free_port()
-    address = ("127.0.0.1", port)
-    server = Server(
-        ["env", f"PORT={port}", f"STORE=sqlite:///{folder}/shop.db", sys.executable, DEMO],
-        folder=folder,
-        url=f"http://127.0.0.1:{port}",
-        address=address,
-        probe=lambda: expect(address, b"GET /static/icon.svg HTTP/1.0\r\n\r\n", b" 200 OK"),
-    )
+    """The demo, with its sessions in a file of its own."""
+    folder = private_folder()
+    server = open_shop(f"sqlite:///{folder}/shop.db", folder)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def visitor(chromium: Chrome, shop: Server) -> Iterator[Visitor]:
+    """Somebody who has never been to the shop, and looks at it now."""
+    with visiting(chromium, shop) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+def other_visitor(other_chromium: Chrome, shop: Server) -> Iterator[Visitor]:
+    """Somebody at another browser."""
+    with visiting(other_chromium, shop) as visitor:
+        yield visitor
