@@ -160,3 +160,16 @@ def test_a_signature_is_for_one_namespace_and_one_cookie(config: dict[str, Any])
     web.put(a=1)
     assert other.calls(lambda: session.get("a"), other.with_token(web.token())) == {}
     assert other.reasons() == ["bad_signature"]
+
+
+def test_an_application_may_be_a_class_with_a_key() -> None:
+    """The key of a subclass of Flask that sets `secret_key` itself is the one that signs."""
+
+    class Shop(Flask):
+        secret_key = SECRET_KEY
+
+    app = Shop("shop")
+    app.config.update(SESSION_STORE="memory://", SESSION_USE_SIGNER=True)
+    Session(app)
+    app.add_url_rule("/", view_func=lambda: str(session.setdefault("a", 1)))
+    assert cookies_set(app.test_client().get("/"))

@@ -112,7 +112,7 @@ class Cookies:
         self._signers(app)
 
     def _signers(self, app: Flask) -> list[Signer]:
-        keys = signing_keys(app.config)
+        keys = signing_keys(app)
         if keys != self._checked and not app.debug:
             check(app, keys)
             self._checked = keys

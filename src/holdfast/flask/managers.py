@@ -90,7 +90,7 @@ def _keyring(app: Flask) -> Keyring:
             return Keyring(given)
         except ConfigurationError as error:
             raise ConfigurationError(f"SESSION_SEAL_KEYS cannot be used: {error}") from error
-    secrets = secret_keys.signing_keys(app.config, needed_by=f"SESSION_STORE={CLIENT_SIDE!r}")
+    secrets = secret_keys.signing_keys(app, needed_by=f"SESSION_STORE={CLIENT_SIDE!r}")
     secret_keys.check(app, secrets, guarded="the sessions in cookies")
     raw = [key.encode() if isinstance(key, str) else key for key in secrets]
     return Keyring([hmac.digest(key, b"holdfast cookie key", "sha256") for key in raw])

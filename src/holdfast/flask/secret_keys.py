@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
-from typing import Any
 
 from flask import Flask
 
@@ -95,13 +94,15 @@ def weakness_of(key: str | bytes) -> str | None:
     return None
 
 
-def signing_keys(config: Any, *, needed_by: str = "SESSION_USE_SIGNER=True") -> list[str | bytes]:
+def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> list[str | bytes]:
     """Return ``SECRET_KEY`` and its fallbacks: any may have been used, and the first is the one to use now.
+
+    A subclass of `Flask` may say itself what its ``secret_key`` is.
 
     Raises:
         ConfigurationError: There is none, or one is neither text nor bytes.
     """
-    newest, others = config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()
+    newest, others = app.secret_key, app.config.get("SECRET_KEY_FALLBACKS") or ()
     if not newest:
         raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: `flask sessions new-key` prints one")
     if isinstance(others, str | bytes) or not all(isinstance(key, str | bytes) for key in (newest, *others)):
