@@ -74,6 +74,10 @@ bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redi
 bench-observers: $(VENV)/.dev ## Measure what it costs to be watched
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.observers
 
+.PHONY: bench-operator
+bench-operator: $(VENV)/.dev ## Measure the operator's page with a million sessions (ARGS=10000)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.operator_page $(ARGS)
+
 .PHONY: explore
 explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (half an hour; ARGS=pairs is short)
 	@PYTHONPATH=tests $(BIN)/python -m explorer $(ARGS)

@@ -6,11 +6,13 @@ import logging
 import re
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import abort, redirect, request
 from flask.testing import FlaskClient
+from support.everywhere import INDEXED, KINDS, url_of_kind
 from support.markup import parse
 from support.web import Web
 from werkzeug.test import TestResponse
@@ -19,8 +21,10 @@ from holdfast import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.pages import operator_page
 from holdfast.observers.tally import Tally
+from holdfast.store import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
+from holdfast.urls import open_store
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 EDGE = (
@@ -275,6 +279,33 @@ def test_a_thousand_sessions_page_by_page() -> None:
         path = unescape(link[1]) if link else ""
     assert seen == handles - {handle_of(web, desk.operator)}
     assert pages >= 20
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=KINDS[kind]) for kind in INDEXED if kind != "memory"])
+def test_each_store_is_walked_searched_and_emptied(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """On each store that can be walked, pages show every session, a search finds a user's, and everyone is ended."""
+    url = url_of_kind(kind, request, tmp_path)
+    desk = Desk(Web(lambda clock: open_store(url, clock=clock)), per_page=4)
+    web = desk.web
+    browsers = [sign_in(web, f"user {number // 2}") for number in range(12)]
+    seen: set[str] = set()
+    path = "/operator/sessions"
+    while path:
+        page = desk.text(path)
+        seen |= set(re.findall(r'name="handle" value="([0-9a-f]{64})"', page))
+        link = re.search(r'href="([^"]+)" rel="next"', page)
+        path = unescape(link[1]) if link else ""
+    assert len(seen) == 12
+    assert desk.text("/operator/user?id=user+3").count("Firefox on Linux") == 2
+    assert "<strong>13 sessions</strong>" in desk.send("/operator/survey", most="10000").text
+    assert desk.get("/operator/sessions?after=made+up").status_code in {200, 400}
+    page = desk.done("/operator/everyone", action="begin", word="everyone")
+    while "Not yet all" in page:
+        page = desk.done("/operator/everyone", action="on")
+    assert not any(lives(web, browser) for browser in browsers)
+    assert lives(web, desk.operator)
+    if isinstance(web.memory, Closes):
+        web.memory.close()
 
 
 def test_what_is_shown_of_a_session(desk: Desk) -> None:

@@ -109,11 +109,12 @@ class Numbers:
 
 def breakdown(survey: Survey) -> list[Markup]:
     """Return charts of what *survey* has counted: by user, by device and by age."""
-    owners = Counter({f"{owner[:SHORT]}…": number for owner, number in (survey.owners or Counter()).items()})
-    anonymous = survey.sessions - survey.bound
-    users = [*owners.most_common(_MOST), *_rest("other users", owners), ("no user", anonymous)]
-    unknown = survey.sessions - survey.devices.total()
-    devices = [*survey.devices.most_common(_MOST), *_rest("other devices", survey.devices), ("not known", unknown)]
+    users = [(f"{owner[:SHORT]}…", number) for owner, number in (survey.owners or Counter()).most_common(_MOST)]
+    devices = survey.devices.most_common(_MOST)
+    known = survey.devices.total()
+    users += [("other users", _rest(survey.bound, users) if survey.owners else 0)]
+    users += [("no user", survey.sessions - survey.bound)]
+    devices += [("other devices", _rest(known, devices)), ("not known", survey.sessions - known)]
     return [
         charts.rows("chart-users", "By user", "sessions", _some(users)),
         charts.rows("chart-devices", "By device", "sessions", _some(devices)),
@@ -122,8 +123,8 @@ def breakdown(survey: Survey) -> list[Markup]:
     ]
 
 
-def _rest(name: str, numbers: Counter[str]) -> list[tuple[str, int]]:
-    return [(name, sum(number for _, number in numbers.most_common()[_MOST:]))]
+def _rest(total: int, shown: Sequence[tuple[str, int]]) -> int:
+    return total - sum(number for _, number in shown)
 
 
 def _some(numbers: Iterable[tuple[str, int]]) -> list[tuple[str, float]]:

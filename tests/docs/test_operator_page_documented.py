@@ -1,0 +1,47 @@
+"""The documentation of the operator's page is true."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from support.pages import blocks
+
+from holdfast.flask import session
+from holdfast.flask.pages import operator_page
+
+PAGE = "docs/operator-page.md"
+
+
+def test_the_program_lets_operators_in(tmp_path: Path) -> None:
+    """The page's own program answers an administrator, and nobody else."""
+    (program,) = blocks(PAGE, "python")
+    namespace: dict[str, Any] = {"__name__": "documented"}
+    exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), namespace)  # noqa: S102  # the page's own program
+    app: Flask = namespace["app"]
+
+    @app.get("/in")
+    def sign_in() -> str:
+        session["role"] = "admin"
+        return "Signed in"
+
+    browser = app.test_client()
+    assert browser.get("/operator/").status_code == 404
+    browser.get("/in")
+    assert browser.get("/operator/").status_code == 200
+
+
+def test_every_argument_is_there() -> None:
+    """The table names each argument that an application gives, with its default."""
+    text = (Path(__file__).resolve().parents[2] / PAGE).read_text("utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", text, re.MULTILINE))
+    given = inspect.signature(operator_page).parameters
+    expected = {
+        name: "" if one.default is inspect.Parameter.empty else repr(one.default)
+        for name, one in given.items()
+        if name not in {"sessions", "timer"}
+    }
+    assert documented == expected
