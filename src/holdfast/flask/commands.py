@@ -13,7 +13,6 @@ from holdfast.cli import COMMANDS, Commands, Place
 from holdfast.flask.doctor.command import doctor
 
 if TYPE_CHECKING:
-    from holdfast.flask.extension import Session
     from holdfast.manager import Manager
 
 
@@ -33,5 +32,4 @@ for _command in (*COMMANDS, doctor):
 
 
 def _manager() -> Manager:
-    extension = cast("Session", current_app.extensions["holdfast"])
-    return extension.manager
+    return cast("Manager", current_app.extensions["holdfast"].manager)
