@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from html import unescape
@@ -11,14 +10,13 @@ from typing import Any
 
 import pytest
 from flask import abort, redirect, request
-from flask.testing import FlaskClient
+from support.desk import EDGE, Bare, Desk, handle_of, lives, sign_in
 from support.everywhere import INDEXED, KINDS, url_of_kind
 from support.markup import parse
 from support.web import Web
-from werkzeug.test import TestResponse
 
 from holdfast import ConfigurationError
-from holdfast.flask import Session, session
+from holdfast.flask import session
 from holdfast.flask.pages import operator_page
 from holdfast.observers.tally import Tally
 from holdfast.store import Closes
@@ -26,90 +24,7 @@ from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 from holdfast.urls import open_store
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-EDGE = (
-    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0"
-)
-
 PAGES = ("/operator/", "/operator/sessions", "/operator/user", "/operator/survey", "/operator/everyone")
-
-
-class Bare:
-    """A store that has nothing but the five methods."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        inner = MemoryStore(clock=clock)
-        self.load, self.create, self.replace = inner.load, inner.create, inner.replace
-        self.touch, self.delete = inner.touch, inner.delete
-
-
-class Desk:
-    """An application with the operator's page, and an operator at it.
-
-    Attributes:
-        web: The application.
-        operator: The operator's browser, signed in.
-        ticks: What the page takes for the time of day, in seconds.
-    """
-
-    def __init__(self, web: Web, **page: Any) -> None:
-        self.web = web
-        self.ticks = iter(range(1_000_000))
-        page.setdefault("authorize", lambda: session.get("role") == "operator" and "Grace")
-        web.app.register_blueprint(operator_page(web.sessions, timer=lambda: next(self.ticks), **page))
-        self.operator = web.app.test_client()
-        web.do(sign_in_operator, self.operator)
-
-    def get(self, path: str = "/operator/", browser: FlaskClient | None = None) -> TestResponse:
-        """Return a page."""
-        return (browser or self.operator).get(path)
-
-    def text(self, path: str, status: int = 200) -> str:
-        """Return the HTML of a page, which must be answered with *status*."""
-        response = self.get(path)
-        assert response.status_code == status, response.text
-        return response.text
-
-    def send(self, path: str, **fields: str) -> TestResponse:
-        """Send a form of the page at *path*, as the operator's browser does."""
-        proof = re.search(r'name="form_token" value="([^"]*)"', self.get(path).text)
-        assert proof, f"{path} has no form"
-        return self.operator.post(path, data={"form_token": proof[1], **fields})
-
-    def done(self, path: str, **fields: str) -> str:
-        """Send a form, which must be answered with 303, and return the page that is shown then."""
-        response = self.send(path, **fields)
-        assert response.status_code == 303, response.text
-        return unescape(self.text(response.location))
-
-
-def sign_in_operator() -> None:
-    """Sign the operator in."""
-    session.bind("operator")
-    session["role"] = "operator"
-
-
-def sign_in(web: Web, name: str = "ada", header: str = FIREFOX, label: str | None = None) -> FlaskClient:
-    """Sign *name* in, in a browser of its own, and return the browser."""
-    browser = web.app.test_client()
-
-    def view() -> None:
-        session.bind(name)
-        session.label = label
-
-    web.do(view, browser, headers={"User-Agent": header})
-    return browser
-
-
-def handle_of(web: Web, browser: FlaskClient) -> str:
-    """Return the handle of a browser's session."""
-    handle: str = web.see(lambda: session.handle, browser)
-    return handle
-
-
-def lives(web: Web, browser: FlaskClient) -> bool:
-    """Tell whether a browser is signed in."""
-    return web.see(lambda: session.owner, browser) is not None
 
 
 @pytest.fixture
@@ -397,220 +312,6 @@ def test_a_user_is_found_by_id(desk: Desk) -> None:
     assert "This user has no session" in desk.text("/operator/user?id=nobody")
 
 
-def test_all_sessions_of_a_user_are_ended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """All are ended, others stay, and the log says who did it."""
-    web = desk.web
-    browsers, other = [sign_in(web), sign_in(web)], sign_in(web, "bob")
-    with caplog.at_level(logging.INFO, "holdfast.operator"):
-        assert "Sessions ended: 2." in desk.done("/operator/user?id=ada", action="end-all")
-    assert not any(lives(web, browser) for browser in browsers)
-    assert lives(web, other)
-    (record,) = caplog.records
-    assert record.getMessage().startswith("'Grace' ended all sessions of the user")
-
-
-def test_an_operator_s_own_session_is_kept(desk: Desk) -> None:
-    """Operators who end their own sessions keep the one they work with."""
-    other = sign_in(desk.web, "operator")
-    page = desk.done("/operator/user?id=operator", action="end-all")
-    assert "Sessions ended: 1. Your own was kept." in page
-    assert not lives(desk.web, other)
-
-
-# --- ending one ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/operator/sessions?device=fire", "/operator/user?id=ada"])
-def test_one_session_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture, path: str) -> None:
-    """A session is ended by its handle, the page that it was on is shown again, and the log says who did it."""
-    web = desk.web
-    browser, other = sign_in(web), sign_in(web)
-    handle = handle_of(web, browser)
-    with caplog.at_level(logging.INFO, "holdfast.operator"):
-        response = desk.send(path, action="end", handle=handle)
-    assert (response.status_code, response.location) == (303, path)
-    assert "The session has ended." in desk.text(path)
-    assert not lives(web, browser)
-    assert lives(web, other)
-    assert [record.getMessage() for record in caplog.records] == [f"'Grace' ended the session '{handle}': confirmed"]
-
-
-def test_a_session_that_is_over_is_told(desk: Desk) -> None:
-    """What is ended already, and what is no handle, is said to be absent."""
-    for handle in ("0" * 64, "no handle"):
-        assert "There is no such session" in desk.done("/operator/sessions", action="end", handle=handle)
-
-
-def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a store cannot tell that the end is safe, the operator learns so."""
-    browser = sign_in(desk.web)
-    handle = handle_of(desk.web, browser)
-    monkeypatch.setattr(Session, "revoke", lambda self, handle: "unconfirmed")
-    assert "does not confirm" in desk.done("/operator/sessions", action="end", handle=handle)
-
-
-def test_the_operator_s_own_session_is_not_ended(desk: Desk) -> None:
-    """The session that asks cannot be ended here."""
-    handle = handle_of(desk.web, desk.operator)
-    assert desk.send("/operator/sessions", action="end", handle=handle).status_code == 400
-    assert lives(desk.web, desk.operator)
-
-
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        ("/operator/sessions", {"action": "end"}),
-        ("/operator/user?id=ada", {"action": "end"}),
-        ("/operator/user?id=ada", {"action": "end-all"}),
-        ("/operator/everyone", {"action": "begin", "word": "everyone"}),
-        ("/operator/everyone", {"action": "on"}),
-    ],
-)
-@pytest.mark.parametrize("forged", ["", "another", "elsewhere"])
-def test_a_forged_form_does_nothing(desk: Desk, path: str, fields: dict[str, str], forged: str) -> None:
-    """A form without proof, with that of another session, or from another origin changes nothing."""
-    web = desk.web
-    browser = sign_in(web)
-    fields = {**fields, "handle": handle_of(web, browser)}
-    if forged == "another":
-        other = web.app.test_client()
-        web.do(sign_in_operator, other)
-        proof = re.search(r'name="form_token" value="([^"]+)"', other.get(path).text)
-        assert proof
-        fields["form_token"] = proof[1]
-        response = desk.operator.post(path, data=fields)
-    elif forged == "elsewhere":
-        proof = re.search(r'name="form_token" value="([^"]+)"', desk.text(path))
-        assert proof
-        fields["form_token"] = proof[1]
-        response = desk.operator.post(path, data=fields, headers={"Sec-Fetch-Site": "cross-site"})
-    else:
-        response = desk.operator.post(path, data=fields)
-    assert response.status_code == 400
-    assert "Nothing was done" in response.text
-    assert lives(web, browser)
-
-
-def test_an_unknown_action_is_refused(desk: Desk) -> None:
-    """A form that asks for what there is not is a bad request."""
-    for path in ("/operator/user?id=ada", "/operator/everyone"):
-        assert desk.send(path, action="dance").status_code == 400
-    assert desk.send("/operator/survey", most="7").status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        ("/operator/sessions", {"action": "end"}),
-        ("/operator/user?id=ada", {"action": "end-all"}),
-        ("/operator/everyone", {"action": "begin", "word": "everyone"}),
-    ],
-)
-def test_ending_can_ask_for_a_fresh_login(path: str, fields: dict[str, str]) -> None:
-    """With ``fresh``, an operator who signed in too long ago can look, and must sign in again to end anything."""
-    desk = Desk(Web(), fresh=300)
-    web = desk.web
-    browser = sign_in(web)
-    fields["handle"] = handle_of(web, browser)
-    web.clock.advance(301)
-    assert desk.get(path).status_code == 200
-    assert desk.send(path, **fields).status_code == 401
-    assert lives(web, browser)
-    web.do(sign_in_operator, desk.operator)
-    assert desk.send(path, **fields).status_code == 303
-    assert not lives(web, browser)
-
-
-def test_ending_can_ask_a_function() -> None:
-    """A function may take the place of the seconds, and its answer is sent."""
-    desk = Desk(Web(), fresh=lambda: redirect("/prove-it"))
-    browser = sign_in(desk.web)
-    response = desk.send("/operator/sessions", action="end", handle=handle_of(desk.web, browser))
-    assert response.location == "/prove-it"
-    assert lives(desk.web, browser)
-
-
-def test_forms_outlive_a_renewal() -> None:
-    """Where the operator's session is due for another token, the page is asked for again, with forms that are good."""
-    desk = Desk(Web(SESSION_RENEWAL_INTERVAL=60))
-    browser = sign_in(desk.web)
-    handle = handle_of(desk.web, browser)
-    desk.web.clock.advance(61)
-    response = desk.get("/operator/sessions?device=fire")
-    assert response.status_code == 303
-    proof = parse(desk.text(response.location)).all("input", name="form_token")[0]["value"]
-    desk.operator.post("/operator/sessions", data={"form_token": proof, "action": "end", "handle": handle})
-    assert not lives(desk.web, browser)
-
-
-def test_who_has_no_session_is_told_that_forms_need_one(web: Web) -> None:
-    """An operator who is let in without a session can look, and is told why nothing else can be done."""
-    desk = Desk(web, authorize=lambda: True)
-    browser = web.app.test_client()
-    assert "no stored session" in browser.get("/operator/sessions").text
-    assert "no stored session" not in desk.text("/operator/sessions")
-    assert browser.post("/operator/sessions", data={"form_token": "", "action": "end"}).status_code == 400
-
-
-# --- everyone --------------------------------------------------------------------------------------------------------
-
-
-def test_everyone_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """All sessions but the operator's are ended, and that one has another token."""
-    web = desk.web
-    browsers = [sign_in(web, f"user {number}") for number in range(5)]
-    web.put(cart=[1])
-    copy = web.with_token(web.token(desk.operator))
-    with caplog.at_level(logging.INFO, "holdfast.operator"):
-        page = desk.done("/operator/everyone", action="begin", word=" Everyone ")
-    assert "Sessions ended: 6." in page
-    assert not any(lives(web, browser) for browser in (*browsers, copy))
-    assert lives(web, desk.operator)
-    assert web.sessions.count() == 1
-    assert [record.getMessage() for record in caplog.records] == ["'Grace' ended everyone's sessions: 6"]
-
-
-@pytest.mark.parametrize("word", ["", "yes", "everyon"])
-def test_everyone_must_be_typed(desk: Desk, word: str) -> None:
-    """Without the word nothing is ended."""
-    browser = sign_in(desk.web)
-    response = desk.send("/operator/everyone", action="begin", word=word)
-    assert response.status_code == 400
-    assert "Type “everyone”" in unescape(response.text)
-    assert lives(desk.web, browser)
-
-
-def test_everyone_takes_bounded_steps() -> None:
-    """A request ends what it has time for, says how far it has come, and the next one goes on until all are ended."""
-    desk = Desk(Web(), patience=2.0)
-    web = desk.web
-    for number in range(600):
-        sign_in(web, f"user {number}")
-    page = desk.done("/operator/everyone", action="begin", word="everyone")
-    steps = 1
-    while "Not yet all" in page:
-        left = web.sessions.count()
-        web.store.reset()
-        page = desk.done("/operator/everyone", action="on")
-        assert web.store.counts["scan"] <= 3
-        assert left - web.sessions.count() <= 300
-        steps += 1
-    assert "Sessions ended: 600." in page
-    assert steps > 2
-    assert web.sessions.count() == 1
-
-
-def test_an_end_of_everyone_can_be_stopped() -> None:
-    """An operator may leave the rest as they are."""
-    desk = Desk(Web(), patience=0.5)
-    for number in range(150):
-        sign_in(desk.web, f"user {number}")
-    assert "Not yet all" in desk.done("/operator/everyone", action="begin", word="everyone")
-    assert "stay as they are" in desk.done("/operator/everyone", action="stop")
-    assert desk.web.sessions.count() > 1
-    assert desk.send("/operator/everyone", action="on").status_code == 400
-
-
 # --- a breakdown -----------------------------------------------------------------------------------------------------
 
 
@@ -686,45 +387,3 @@ def test_flask_s_own_cookies_leave_nothing_to_operate() -> None:
     web.app.register_blueprint(operator_page(web.sessions, authorize=lambda: True))
     response = web.browser.get("/operator/")
     assert "can be neither listed nor ended" in response.text
-
-
-# --- a store that is down --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/operator/sessions", "/operator/user?id=ada"])
-def test_an_outage_is_told_in_the_page(path: str) -> None:
-    """Where the store fails under an operator, the page says so with 503, and the numbers are still there."""
-    desk = Desk(Web(observer=Tally()), authorize=lambda: True)
-    web = desk.web
-    operator = web.app.test_client()
-    with web.failing.outage():
-        response = operator.get(path)
-        assert response.status_code == 503
-        assert response.headers["Retry-After"]
-        assert "does not answer" in response.text
-        assert operator.get("/operator/").status_code == 200
-
-
-def test_an_outage_shows_nothing_to_who_is_not_let_in(desk: Desk) -> None:
-    """Where it cannot be known whether a request is an operator's, the answer is a plain 503."""
-    web = desk.web
-    with web.failing.outage():
-        response = desk.get("/operator/sessions")
-    assert response.status_code == 503
-    assert "<html" not in response.text
-
-
-@pytest.mark.parametrize("operation", ["scan", "replace", "delete"])
-def test_an_outage_while_everyone_is_ended(desk: Desk, operation: str) -> None:
-    """When the store fails on the way, that is told, and asked again the rest is ended."""
-    web = desk.web
-    for number in range(5):
-        sign_in(web, f"user {number}")
-    proof = re.search(r'name="form_token" value="([^"]+)"', desk.text("/operator/everyone"))
-    assert proof
-    web.failing.fail(operation)
-    fields = {"form_token": proof[1], "action": "begin", "word": "everyone"}
-    assert desk.operator.post("/operator/everyone", data=fields).status_code == 503
-    web.failing.heal()
-    desk.done("/operator/everyone", action="begin", word="everyone")
-    assert web.sessions.count() == 1
