@@ -25,7 +25,7 @@ def desk() -> Desk:
     return Desk(Web(lambda _: MemoryStore(clock=clock), observer=Tally()))
 
 
-# --- a user ------------------------------------------------------------------------------------------------------------
+# --- a user ----------------------------------------------------------------------------------------------------------
 
 
 def test_all_sessions_of_a_user_are_ended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
