@@ -200,6 +200,11 @@ _LOOK_ALIKES = [
     says="Only the exact name of a prefixed cookie is ours.",
     mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
 )
+@requirement(
+    "Catalogue D4",
+    says="A name that differs from ours in case, spelling, prefix or quoting is another cookie's.",
+    mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
+)
 @pytest.mark.kinds("memory")
 def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
     """The victim's token under any name that can be taken for a prefixed one opens nothing; under its own it does."""
@@ -250,6 +255,11 @@ def _headers(size: int) -> dict[str, str]:
     cause="The time to read a header grew with the square of its length.",
     mutants=[unquotes_step_by_step, backtracks],
 )
+@requirement(
+    "Catalogue D3",
+    says="No header takes time that grows with the square of its length.",
+    mutants=[unquotes_step_by_step, backtracks],
+)
 @pytest.mark.kinds("memory")
 def test_no_header_takes_long_to_read(place: str, web_on: WebOn) -> None:
     """A header of 32 KiB that is made to be slow takes no more than a hundred times what an ordinary one takes."""
@@ -295,6 +305,12 @@ _SPELLINGS: dict[str, Callable[[str], str | bytes]] = {
     product="beego",
     cause="Names were made by a hash in which collisions can be made.",
     mutants=[short_keys, any_shape_will_do],
+)
+@requirement(
+    "Catalogue C4",
+    "Catalogue C8",
+    says="A token has one spelling: what decodes or normalizes to it is something else.",
+    mutants=[folds_spellings, ignores_the_case_of_tokens, strips_tokens, any_shape_will_do],
 )
 def test_a_token_has_one_spelling(place: str, web_on: WebOn) -> None:
     """On no store does anything open a session that is not, letter by letter, its token."""

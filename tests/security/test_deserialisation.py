@@ -281,6 +281,11 @@ def planted_in(data: bytes, canary: Path) -> Iterator[tuple[str, bytes]]:
     cause="Data that had been cut short was read as far as it went, or on into what stood behind it.",
     mutants=[what_is_cut_off_is_made_up, what_follows_is_ignored],
 )
+@requirement(
+    "Catalogue G4",
+    says="A pickle, or a record that was cut or has more behind it, is never read.",
+    mutants=[a_pickle_is_a_format, a_bad_payload_is_unpickled, what_is_cut_off_is_made_up, what_follows_is_ignored],
+)
 def test_what_others_put_into_a_store_is_never_run_or_read(place: str, web_on: WebOn, tmp_path: Path) -> None:
     """A pickle, an extension, YAML or a cut record under a live key is nobody's session, no error, and runs nothing."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
@@ -415,6 +420,12 @@ _TEXT_BOMBS = {
     product="Fiber, msgpack-java",
     cause="A few bytes that claimed to be a huge value made the reader take as much memory as they claimed.",
     mutants=[trusts_lengths],
+)
+@requirement(
+    "Catalogue G1",
+    "Catalogue G2",
+    says="A payload that claims to be huge or deep costs no more than it is.",
+    mutants=[expects_value_errors_only, trusts_lengths],
 )
 @pytest.mark.kinds("memory", "sqlite")
 def test_a_record_costs_no_more_than_it_is(place: str, web_on: WebOn) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from security.rows import advisory
+from security.rows import advisory, requirement
 from security.steps import WebOn, meddling, signed_in, who
 from support.web import Web, attributes, cookies_set
 
@@ -171,6 +171,11 @@ null_expiry = partial(
 
 
 @null_expiry(mutants=[takes_no_time_for_never])
+@requirement(
+    "Catalogue T2",
+    says="A record whose times are null, missing, text or absurd is dead.",
+    mutants=[takes_no_time_for_never],
+)
 def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
     """A record whose times are null, zero, empty, missing, negative, text or absurd opens nothing."""
     web = web_on(place)
@@ -226,6 +231,11 @@ _EDITS: dict[str, Callable[[Web, str, Any], None]] = {
 
 
 @null_expiry(mutants=[takes_anything_for_a_time])
+@requirement(
+    "Catalogue T2",
+    says="A store's own expiry that is no time is no life.",
+    mutants=[takes_anything_for_a_time],
+)
 @pytest.mark.kinds("sqlite", "json", "mongodb", "redis")
 def test_an_expiry_that_is_no_time_is_no_life(place: str, web_on: WebOn) -> None:
     """A record whose own expiry was made null, zero, empty, negative, text or not a number opens nothing."""
@@ -254,6 +264,11 @@ def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @null_expiry(mutants=[takes_nothing_for_never])
+@requirement(
+    "Catalogue T4",
+    says="No lifetime is without an end: zero, less, and what is no number are refused.",
+    mutants=[takes_nothing_for_never],
+)
 def test_no_timeout_is_never_switched_off(web_on: WebOn) -> None:
     """A timeout of zero, nothing, less than nothing or no number is refused, and None is the default."""
     for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):

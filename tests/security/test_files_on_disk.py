@@ -219,6 +219,11 @@ def files_touched() -> Iterator[list[str]]:
     cause="Names of devices, which Windows has in every folder, passed for names of files.",
     mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
 )
+@requirement(
+    "Catalogue P",
+    says="What a client sends is never part of a path.",
+    mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
+)
 @pytest.mark.kinds("files")
 def test_no_cookie_is_a_path(place: str, web_on: WebOn, tmp_path: Path) -> None:
     """A path in the cookie opens nothing and touches no file; a token touches files alone that are named by keys."""

@@ -111,6 +111,11 @@ _MEMCACHED = [
     cause="What the client sent was a key of memcached, in which spaces and line breaks begin other commands.",
     mutants=[the_id_is_the_key, any_shape_is_looked_up],
 )
+@requirement(
+    "Catalogue K",
+    says="What a client sends is never a key or a command of memcached.",
+    mutants=[the_id_is_the_key, any_shape_is_looked_up],
+)
 @pytest.mark.kinds("memcached")
 def test_no_cookie_speaks_to_memcached(place: str, memcached_server: Server, web_on: WebOn) -> None:
     """Commands, overlong and malformed keys in the cookie are nobody's session, and the server is told nothing."""

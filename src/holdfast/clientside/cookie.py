@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from holdfast.box import Box
 from holdfast.envelope import Envelope, decode, encode
-from holdfast.errors import RecordTooLarge
+from holdfast.errors import DecodeError, RecordTooLarge
 from holdfast.sealing import Keyring
 from holdfast.session import Loaded
 from holdfast.tokens import Keys, labelled
@@ -76,11 +76,14 @@ class SealedCookie:
             return None
         header = raw[: _HEADER.size]
         inside = self._box(header).open(raw[_HEADER.size :], header)
-        expires_at, since, id_, owner = _INSIDE.unpack_from(inside)
+        try:
+            expires_at, since, id_, owner = _INSIDE.unpack_from(inside)
+            token = id_.decode()
+        except (struct.error, UnicodeDecodeError) as error:
+            raise DecodeError("what was sealed is not a session") from error
         envelope = decode(inside[_INSIDE.size :])
         if not isinstance(envelope, Envelope):
             return None
-        token = id_.decode()
         bound = owner.hex() if owner != _NOBODY else None
         stale = _HEADER.unpack(header)[1] != self._keyring.newest
         return Kept(value, self._keys.key_of(token), 0, expires_at, bound, envelope, token, since, stale)

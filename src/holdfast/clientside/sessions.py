@@ -109,9 +109,7 @@ class ClientSide(Manager):
             return None
         record = yield Load(kept.key)
         if record is not None:
-            body = decode(record.data)
-            replaced = isinstance(body, Tombstone) and body.fate is Fate.SUPERSEDED and body.until > self.clock()
-            return "superseded" if replaced else "unknown_id"
+            return "superseded" if _is_replaced(record.data, self.clock()) else "unknown_id"
         if kept.owner is None:
             return None
         cutoff = read_cutoff((yield Load(self.keys.cutoff_key(kept.owner))))
@@ -264,6 +262,15 @@ class ClientSide(Manager):
             raise ConfigurationError(
                 "sessions live in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
             )
+
+
+def _is_replaced(revocation: bytes, now: int) -> bool:
+    """Tell whether what revokes a session is the trace of its rotation. A damaged one revokes all the same."""
+    try:
+        body = decode(revocation)
+    except DecodeError:
+        return False
+    return isinstance(body, Tombstone) and body.fate is Fate.SUPERSEDED and body.until > now
 
 
 def _refuse_once(what: str) -> NoReturn:

@@ -140,7 +140,7 @@ def _values(header: str, name: str) -> set[str]:
     values = set(_finder(name)(header))
     # Quotes may hide a semicolon, so that what looks like our cookie is part of another one's value.
     if values and '"' in header and name not in parse_cookie(header):
-        return set()
+        return {value for value in values if '"' in value}  # no token has one: these are bad, not absent
     return values
 
 

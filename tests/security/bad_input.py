@@ -1,0 +1,66 @@
+"""What every row of the catalogue of bad input comes to, unless it says otherwise: nobody, at next to no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from support.web import Web, cookies_set
+from werkzeug.test import TestResponse
+
+from holdfast.flask import session
+from holdfast.tokens import is_token
+
+
+def user() -> str:
+    """Return who the session says it is, as a view."""
+    return str(session.get("user"))
+
+
+def write() -> None:
+    """Store something, as a view."""
+    session["user"] = "newcomer"
+
+
+def send(web: Web, header: str | bytes, view: Callable[[], Any] = user, **environ: str) -> TestResponse:
+    """Send *header* as the ``Cookie`` header, byte by byte as it is, and return the response."""
+    raw = header.encode() if isinstance(header, str) else header
+    environ["HTTP_COOKIE"] = raw.decode("latin-1")
+    return web.do(view, web.app.test_client(use_cookies=False), environ_overrides=environ)
+
+
+def assert_nobody(web: Web, value: str | bytes, reason: str | None, *, loads: int | None = None) -> None:
+    """Assert that *value* as our cookie is nobody's: see `assert_header_nobody`.
+
+    *loads* is at most one where it has the shape of a token, and none where it has not, unless it is given.
+    """
+    if loads is None:
+        loads = int(isinstance(value, str) and is_token(value))
+    raw = value.encode() if isinstance(value, str) else value
+    assert_header_nobody(web, b"session=" + raw, reason, loads=loads)
+
+
+def assert_header_nobody(web: Web, header: str | bytes, reason: str | None, *, loads: int = 0) -> None:
+    """Assert that a request with *header* is nobody's, is told of once, with *reason*, and changes nothing.
+
+    The answer is the view's own. It sets no cookie, no signal but the one is sent, and the store is asked for no more
+    than *loads* records and told nothing. None for *reason* means that there is nothing to tell.
+    """
+    web.store.reset()
+    web.take_heard()
+    response = send(web, header)
+    assert (response.status_code, response.text) == (200, "None"), header
+    assert not cookies_set(response), header
+    assert set(web.store.counts) <= {"load"}, header
+    assert web.store.counts["load"] <= loads, header
+    expected = [] if reason is None else [("rejected", {"reason": reason})]
+    assert web.take_heard() == expected, header
+
+
+def assert_fresh_id(web: Web, header: str | bytes) -> None:
+    """Assert that what is written under *header* gets an id of its own, of which *header* has nothing."""
+    response = send(web, header, write)
+    [cookie] = cookies_set(response)
+    token = cookie.partition("=")[2].partition(";")[0]
+    raw = header.encode() if isinstance(header, str) else header
+    assert (response.status_code, is_token(token[:43]), token[:43].encode() in raw) == (200, True, False), header
