@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 Kind: TypeAlias = Literal["line", "bar"]
 
 #: What a line or a bar looks like in a legend.
-_SAMPLES: Mapping[Kind, str] = {"line": "M0 5H24", "bar": "M6 0H18V10H6Z"}
+_SAMPLES: Mapping[Kind, str] = {"line": "M0 5H24", "bar": "M0 0H24V10H0Z"}
 
 _LEFT_OUT = "Times at which there was nothing are left out."
 

@@ -17,6 +17,15 @@ from holdfast.observing import BOUNDS, EVENTS
 _MINUTE = 60_000
 _PER_MINUTE = "per minute"
 
+#: What legends call events whose names say too little.
+_IN_WORDS = {
+    "opens": "requests",
+    "created": "sessions made",
+    "bound": "logins",
+    "gone": "changes dropped",
+    "store_unavailable": "requests and calls",
+}
+
 #: How many users and devices a breakdown shows, and how much of an owner value: enough to tell users apart.
 _MOST, SHORT = 10, 12
 
@@ -90,7 +99,7 @@ class Numbers:
 
     def _counts(self, *names: str) -> list[Series]:
         counts = self._history["counts"]
-        return [Series(name.replace("_", " "), counts[name], figure(sum(counts[name]))) for name in names]
+        return [Series(_IN_WORDS.get(name, name), counts[name], figure(sum(counts[name]))) for name in names]
 
     def _labelled(self, event: str) -> list[Series]:
         found = [self._history["counts"][f"{event}.{label}"] for label in EVENTS[event].values]
