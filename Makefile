@@ -66,6 +66,11 @@ docs: $(VENV)/.dev ## Check links and code blocks in the docs
 pages: $(VENV)/.dev ## Write into the docs what the code and the tests say
 	@for script in scripts/write_*.py; do $(BIN)/python $$script; done
 
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Photograph the ready pages for docs/images
+	@scripts/install-test-tools
+	@PYTHONPATH=tests $(BIN)/python scripts/screenshots.py
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redis sqlite --samples 2000")
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
