@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from catalogue import DEVICES, OPERATORS, PASSWORD, USERS
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from holdfast import NotFresh
 from holdfast.flask import Session, session
 from holdfast.observers.tally import Tally
 
@@ -40,10 +43,11 @@ def sign_in() -> Response:
     user = request.form.get("user", "")
     if not is_password_of(user, request.form.get("password", "")):
         flash("That is not the password.", "warning")
-        return redirect(url_for("account.show_sign_in"), 303)
+        return redirect(url_for("account.show_sign_in", next=request.args.get("next")), 303)
     begin(user)
     flash(f"Welcome, {USERS[user]}. Your session has a new token, and what was in it came along.")
-    return redirect(url_for("shop.index"), 303)
+    asked = request.args.get("next", "")
+    return redirect(asked if re.fullmatch(r"(/[\w-]+)+/?", asked, re.ASCII) else url_for("shop.index"), 303)
 
 
 def begin(user: str) -> None:
@@ -55,6 +59,13 @@ def begin(user: str) -> None:
 def is_password_of(user: str, password: str) -> bool:
     """Tell whether the password is right."""
     return user in passwords and check_password_hash(passwords[user], password)
+
+
+@account.app_errorhandler(NotFresh)
+def ask_again(_: NotFresh) -> Response:
+    """Ask for the password again: what the page is about to do needs somebody who has just proved who they are."""
+    flash("Please sign in again before you do that.", "warning")
+    return redirect(url_for("account.show_sign_in", next=request.path), 303)
 
 
 @account.post("/sign-out")
@@ -72,7 +83,7 @@ def sign_out() -> Response:
 def show() -> str | Response:
     """Show the forms, and on how many devices the user is signed in."""
     if "user" not in session:
-        return redirect(url_for("account.show_sign_in"), 303)
+        return redirect(url_for("account.show_sign_in", next=request.path), 303)
     return render_template("account.html", devices=len(sessions.of(session["user"])))
 
 

@@ -35,8 +35,8 @@ def create_app(store: Store | str | None = None) -> Flask:
     sessions.init_app(app)
     app.register_blueprint(shop)
     app.register_blueprint(account)
-    app.register_blueprint(devices_page(sessions, login_url="/sign-in"), url_prefix="/account/devices")
-    app.register_blueprint(operator_page(sessions, authorize=operator))
+    app.register_blueprint(devices_page(sessions, login_url="/sign-in", fresh=300), url_prefix="/account/devices")
+    app.register_blueprint(operator_page(sessions, authorize=operator, fresh=300))
     app.add_template_filter(price)
     app.add_template_filter(span)
     return app
@@ -107,7 +107,7 @@ def order() -> Response:
     """Take the order of somebody who is signed in."""
     if "user" not in session:
         flash("Please sign in to order. Your cart comes along.", "warning")
-        return redirect(url_for("account.show_sign_in"), 303)
+        return redirect(url_for("account.show_sign_in", next=url_for("shop.show_cart")), 303)
     session["cart"] = []
     flash(f"Thank you, {USERS[session['user']]}. This is a demo: nothing is on its way, and nothing is owed.")
     return redirect(url_for("shop.index"), 303)
