@@ -102,9 +102,10 @@ class Visitor:
 
     @contextlib.contextmanager
     def preferring(self, scheme: str) -> Iterator[None]:
-        """Show pages as to somebody who prefers ``light`` or ``dark`` ones."""
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.command("Emulation.setEmulatedMedia", features=[feature])
+        """Show pages as to somebody who prefers ``light`` or ``dark`` ones, and no motion."""
+        preferences = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferences.items()]
+        self.command("Emulation.setEmulatedMedia", features=features)
         try:
             yield
         finally:

@@ -1,0 +1,140 @@
+"""The ready pages in a real browser: for keyboards, screen readers, phones, the dark, and without JavaScript."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+from support.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+
+DEVICES = "/account/devices/"
+OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("sessions", "user?id=chiara", "survey", "everyone"))]
+PAGES = ["/account", DEVICES, *OPERATOR]
+
+#: What assistive technology calls things that do something or show something.
+NAMED = {"button", "checkbox", "combobox", "DisclosureTriangle", "image", "link", "radio", "searchbox", "textbox"}
+
+PREPARE_TO_TAB = """
+    const places = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0']";
+    window.waiting = new Set([...document.querySelectorAll(places)].filter((element) => element.checkVisibility()));
+    window.dim = [];
+    addEventListener("focusin", ({ target }) => {
+      const style = getComputedStyle(target);
+      waiting.delete(target);
+      if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) dim.push(target.outerHTML);
+    });
+    return waiting.size;
+"""
+
+FAINT_TEXTS = """
+    const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+    const luminance = (color) => {
+      const linear = (c) => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+      const [r, g, b] = channels(color).map((channel) => linear(channel / 255));
+      return .2126 * r + .7152 * g + .0722 * b;
+    };
+    const ground = (element) => {
+      const color = getComputedStyle(element).backgroundColor;
+      return channels(color)[3] === 0 ? ground(element.parentElement) : color;
+    };
+    const faint = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const element = texts.currentNode.parentElement;
+      if (!texts.currentNode.data.trim() || !element.checkVisibility()) continue;
+      const style = getComputedStyle(element);
+      const colors = [element.closest("svg") ? style.fill : style.color, ground(element)];
+      const [dark, light] = colors.map(luminance).sort((a, b) => a - b);
+      if ((light + .05) / (dark + .05) < 4.5) faint.push(texts.currentNode.data.trim());
+    }
+    return faint;
+"""
+
+
+@pytest.fixture
+def operator(visitor: Visitor) -> Visitor:
+    """Somebody who is signed in on two devices, and may see the operator's page."""
+    visitor.sign_in("chiara")
+    visitor.go("/account")
+    visitor.click("#elsewhere")
+    return visitor
+
+
+def test_no_page_scrolls_sideways_on_a_phone(operator: Visitor) -> None:
+    """At 375 pixels, and at 320, every page fits, with what its charts show as tables too."""
+    for width in (375, 320):
+        with operator.on_screen(width):
+            for path in PAGES:
+                operator.go(path)
+                operator.run("document.querySelectorAll('details').forEach((element) => element.open = true)")
+                assert operator.run("return document.documentElement.scrollWidth") == width, path
+
+
+def test_the_keyboard_leads_to_everything_and_shows_where_it_is(operator: Visitor) -> None:
+    """Tab reaches every link, button, and field, and each has an outline when it does."""
+    for path in PAGES:
+        operator.go(path)
+        places = operator.run(PREPARE_TO_TAB)
+        ActionChains(operator.browser).send_keys(Keys.TAB * places).perform()
+        assert operator.run("return [...waiting].map((element) => element.outerHTML)") == [], path
+        assert operator.run("return dim") == [], path
+
+
+def test_assistive_technology_is_told_what_everything_is(operator: Visitor) -> None:
+    """Whatever does or shows something has a name; ids are unique; each page has a language and one first heading."""
+    for path in PAGES:
+        operator.go(path)
+        nodes = operator.command("Accessibility.getFullAXTree")["nodes"]
+        told = [
+            (node["role"]["value"], node["name"]["value"]) for node in nodes if "name" in node and not node["ignored"]
+        ]
+        assert "link" in {role for role, _ in told}, "roles are not called what they were"
+        assert [role for role, name in told if role in NAMED and not name.strip()] == [], path
+        ids = operator.run("return [...document.querySelectorAll('[id]')].map((element) => element.id)")
+        assert len(ids) == len(set(ids)), path
+        assert operator.run("return document.documentElement.lang") == "en"
+        assert len(operator.texts("h1")) == 1, path
+
+
+def test_every_text_stands_out_in_light_and_dark(operator: Visitor) -> None:
+    """Each text has a contrast of 4.5 to 1 at least, as WCAG asks for (AA, 1.4.3)."""
+    for scheme in ("light", "dark"):
+        with operator.preferring(scheme):
+            for path in PAGES:
+                operator.go(path)
+                assert operator.run(FAINT_TEXTS) == [], (scheme, path)
+
+
+def test_the_ready_pages_hold_nothing_that_a_strict_policy_forbids(operator: Visitor) -> None:
+    """There is no script, no inline style and nothing from elsewhere."""
+    for path in (DEVICES, *OPERATOR):
+        operator.go(path)
+        assert operator.run("return document.querySelectorAll('script, style, [style], [onclick]').length") == 0, path
+        loaded = operator.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+        assert all(address.startswith(operator.address) for address in loaded), loaded
+
+
+def test_the_ready_pages_work_without_javascript(operator: Visitor, other_visitor: Visitor) -> None:
+    """Naming a device, ending the others, counting sessions, and ending a user's need no script."""
+    other_visitor.sign_in("chiara")
+    with operator.without_javascript():
+        operator.go(DEVICES)
+        operator.find("#label").send_keys("The desk")
+        operator.click("form.apart button")
+        assert operator.texts(".card h2 > span:first-child")[0] == "The desk"
+        operator.click("main > form button")
+        assert operator.texts(".note") == ["All your other sessions have ended."]
+        assert len(operator.texts(".card")) == 1
+        assert other_visitor.user is None
+
+        other_visitor.sign_in("anouk")
+        operator.go("/operator/survey")
+        operator.click("button.main")
+        assert "sessions were counted" in operator.find(".note").text
+        operator.go("/operator/user")
+        operator.find("#id").send_keys("anouk")
+        operator.click("button.main")
+        operator.click("td button.danger")
+        assert operator.texts(".note") == ["The session has ended."]
+        assert other_visitor.user is None
