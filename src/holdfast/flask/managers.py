@@ -100,8 +100,8 @@ def _refuse_limit(app: Flask, where: str) -> None:
     limit = app.config["SESSION_MAX_PER_USER"]
     if limit is not None:
         raise ConfigurationError(
-            f"SESSION_MAX_PER_USER is {limit}, but {where} keeps no index by owner, so a user's sessions cannot be counted:"
-            " use a store that has one, or unset it, under a profile by naming it in SESSION_PROFILE_EXCEPT"
+            f"SESSION_MAX_PER_USER is {limit}, but {where} keeps no index by owner, so a user's sessions cannot be"
+            " counted: use a store that has one, or unset it, under a profile by naming it in SESSION_PROFILE_EXCEPT"
         )
 
 

@@ -80,8 +80,8 @@ class FlaskSession(ServerSession, SessionMixin):
         if config["SESSION_REQUIRE_HTTPS"] and not self.arrived_secure:
             self._give_up(opened)
             self._interface.warn_once(
-                "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it. Behind"
-                " a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
+                "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it."
+                " Behind a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
             )
             return Opened(read_only=True)
         if config["SESSION_ON_DEVICE_CHANGE"] is not None and self._changed_device(opened):
