@@ -34,6 +34,11 @@ def overwrite(web: Web, place: str, key: str, change: Change) -> None:
     _at(place)[1](web, place, key, change)
 
 
+def removed(web: Web, place: str, key: str) -> None:
+    """Remove the record under *key*, as a store does at the end of its own time."""
+    _REMOVE[place.partition(":")[0].partition("+")[0]](web, place, key)
+
+
 def _at(place: str) -> tuple[Callable[[Web, str], bytes], Callable[[Web, str, str, Change], None]]:
     return _BY_SCHEME[place.partition(":")[0].partition("+")[0]]
 
@@ -166,7 +171,7 @@ def _dump_mongodb(_web: Web, place: str) -> bytes:
     import bson
     import pymongo
 
-    with pymongo.MongoClient[dict[str, Any]](place) as client:
+    with pymongo.MongoClient[dict[str, Any]](place, datetime_conversion="DATETIME_AUTO") as client:
         database = client.get_database(place.rpartition("/")[2].partition(".")[0])
         documents = [found for name in database.list_collection_names() for found in database[name].find()]
         return b"\n".join(map(bson.encode, documents))
@@ -220,4 +225,58 @@ _BY_SCHEME: dict[str, tuple[Callable[[Web, str], bytes], Callable[[Web, str, str
     "mariadb": (_dump_sql, _overwrite_sql),
     "mysql": (_dump_sql, _overwrite_sql),
     "postgresql": (_dump_sql, _overwrite_sql),
+}
+
+
+def _remove_from_json(_web: Web, place: str, key: str) -> None:
+    entries = json.loads(_path(place).read_bytes())
+    del entries[key]
+    _path(place).write_text(json.dumps(entries))
+
+
+def _remove_from_sqlite(_web: Web, place: str, key: str) -> None:
+    with closing(sqlite3.connect(_path(place))) as connection, connection:
+        connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
+
+
+def _remove_from_redis(_web: Web, place: str, key: str) -> None:
+    with _redis(place) as client:
+        assert client.delete(place.partition("?prefix=")[2] + key)
+
+
+def _remove_from_memcached(_web: Web, place: str, key: str) -> None:
+    with closing(_memcached(place)) as client:
+        assert client.delete(key, noreply=False)
+
+
+def _remove_from_mongodb(_web: Web, place: str, key: str) -> None:
+    import pymongo
+
+    database, _, collection = place.rpartition("/")[2].partition(".")
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        assert client[database][collection].delete_one({"_id": key}).deleted_count
+
+
+def _remove_from_sql(_web: Web, place: str, key: str) -> None:
+    engine = sa.create_engine(place)
+    table = sa.Table("holdfast_sessions", sa.MetaData(), sa.Column("key", sa.String))
+    try:
+        with engine.begin() as connection:
+            assert connection.execute(table.delete().where(table.c.key == key)).rowcount
+    finally:
+        engine.dispose()
+
+
+_REMOVE: dict[str, Callable[[Web, str, str], None]] = {
+    "memory": lambda web, _place, key: web.memory._records.pop(key),
+    "sqlite": _remove_from_sqlite,
+    "file": lambda _web, place, key: (_path(place) / key[:2] / key).unlink(),
+    "json": _remove_from_json,
+    "unix": _remove_from_redis,
+    "redis": _remove_from_redis,
+    "memcached": _remove_from_memcached,
+    "mongodb": _remove_from_mongodb,
+    "mariadb": _remove_from_sql,
+    "mysql": _remove_from_sql,
+    "postgresql": _remove_from_sql,
 }

@@ -328,5 +328,10 @@ def _decode(raw: bytes) -> Record | None:
     if magic != _MAGIC or raw[_EXPIRY_AT : _HEADER.size] != _expiry(expires_at):
         return None
     start = _HEADER.size + max(size, 0)
-    owner = None if size == _NO_OWNER else raw[_HEADER.size : start].decode("utf-8", "surrogatepass")
+    if size < _NO_OWNER or start > len(raw):
+        return None
+    try:
+        owner = None if size == _NO_OWNER else raw[_HEADER.size : start].decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
     return Record(raw[start:], version, expires_at, owner)

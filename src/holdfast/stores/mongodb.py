@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
@@ -299,10 +300,11 @@ def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:
 
 
 def _record(document: Document) -> Record:
-    data, version = document.get("data"), document.get("version")
-    return Record(
-        data if isinstance(data, bytes) else b"",
-        int(version) if isinstance(version, int) else b"",
-        int(document["expires_at"]),
-        document.get("owner"),
-    )
+    # A field takes a value of any type, and others may write to the collection: such a record holds nothing.
+    data, version, owner = (document.get(name) for name in ("data", "version", "owner"))
+    expires_at = int(document["expires_at"])
+    if not isinstance(version, int) or isinstance(version, bool):
+        return Record(b"", b"", expires_at)
+    if not isinstance(data, bytes) or not isinstance(owner, str | NoneType):
+        return Record(b"", b"", expires_at)
+    return Record(data, int(version), expires_at, owner)

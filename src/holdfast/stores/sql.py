@@ -230,5 +230,5 @@ def _encoded(owner: str | None) -> bytes | None:
 
 
 def _record(row: Any) -> Record:
-    owner = None if row.owner is None else bytes(row.owner).decode()
+    owner = None if row.owner is None else bytes(row.owner).decode(errors="replace")
     return Record(bytes(row.data), row.version, row.expires_at, owner)

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
@@ -86,7 +87,7 @@ class SQLiteStore:
 
     def load(self, key: str, /) -> Record | None:
         row = self._run(_one, _LOAD, (key, self._clock()))
-        return None if row is None else Record(*row)
+        return None if row is None else _record(*row)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         version = secrets.randbits(62)
@@ -129,7 +130,7 @@ class SQLiteStore:
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         rows = self._run(_all, _SCAN, (after or "", self._clock(), limit))
-        items = tuple((key, Record(*values)) for key, *values in rows)
+        items = tuple((key, _record(*values)) for key, *values in rows)
         return Page(items, after=items[-1][0] if len(items) == limit else None)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
@@ -219,8 +220,14 @@ def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int
     row = _one(connection, _LOAD, (key, now))
     if row is None:
         return Gone()
-    record = Record(*row)
+    record = _record(*row)
     return None if record.version == expect else Conflict(record)
+
+
+def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:
+    # A column of SQLite takes values of any type, and others may write to the file: such a record holds nothing.
+    sound = isinstance(data, bytes) and isinstance(version, int) and isinstance(owner, str | NoneType)
+    return Record(data, version, expires_at, owner) if sound else Record(b"", b"", expires_at)
 
 
 def _size(values: tuple[Any, ...]) -> int:
