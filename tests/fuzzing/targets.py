@@ -94,8 +94,8 @@ class Records:
         store.reset()
         status, body, cookies = self._target.send(self._cookie)
         assert status == 200
-        assert set(store.counts) <= {"load", "delete"}
         if self._sealed or not _is_session(data):
+            assert set(store.counts) <= {"load", "delete"}
             assert (body, cookies) == ("None", [])
 
 
