@@ -198,7 +198,7 @@ def main() -> int:
         scene.fill_hour()
         for page, path, last, last_on_phone in (
             ("devices", "/account/devices/", "main", "main"),
-            ("operator", "/operator/", ".chart:nth-child(6)", ".chart:nth-child(2)"),
+            ("operator", "/operator/", ".hf-chart:nth-child(6)", ".hf-chart:nth-child(2)"),
         ):
             driver.get(address + path)
             photograph(driver, f"{page}-light", width=1000, last=last)

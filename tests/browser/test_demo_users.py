@@ -37,7 +37,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Server]:
 def devices(visitor: Visitor) -> list[str]:
     """Return what the user's page of devices lists."""
     visitor.go(DEVICES)
-    return visitor.texts(".card h2 > span:first-child")
+    return visitor.texts(".hf-card h2 > span:first-child")
 
 
 def test_one_device_sees_the_other_and_ends_it(visitor: Visitor, other_visitor: Visitor) -> None:
@@ -49,7 +49,7 @@ def test_one_device_sees_the_other_and_ends_it(visitor: Visitor, other_visitor: 
 
     visitor.go(DEVICES)
     visitor.click("#end-2")
-    assert visitor.texts(".note") == [f"The session has ended: {IPHONE}."]
+    assert visitor.texts(".hf-note") == [f"The session has ended: {IPHONE}."]
     other_visitor.go(DEVICES)
     assert other_visitor.texts("h1") == ["Sign in"]
     assert other_visitor.user is None
@@ -84,16 +84,16 @@ def test_the_operator_ends_one_users_sessions_and_then_everyones(visitor: Visito
     other_visitor.sign_in("anouk")
     visitor.go("/operator/user?id=anouk")
     assert IPHONE in visitor.texts("tbody th")
-    visitor.click("form.card:last-of-type button")
-    assert "All sessions that this user had have ended." in visitor.find(".note").text
+    visitor.click("form.hf-card:last-of-type button")
+    assert "All sessions that this user had have ended." in visitor.find(".hf-note").text
     assert other_visitor.user is None
 
     other_visitor.sign_in("anouk")
     other_visitor.click("button[value=bell]")
     visitor.go("/operator/everyone")
     visitor.find("#word").send_keys("everyone")
-    visitor.click("button.danger")
-    assert "Everyone’s sessions have ended" in visitor.find(".note").text
+    visitor.click("button.hf-danger")
+    assert "Everyone’s sessions have ended" in visitor.find(".hf-note").text
     assert other_visitor.user is None
     assert other_visitor.cart() == {}
     assert visitor.user == "Chiara"

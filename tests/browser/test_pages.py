@@ -121,20 +121,20 @@ def test_the_ready_pages_work_without_javascript(operator: Visitor, other_visito
     with operator.without_javascript():
         operator.go(DEVICES)
         operator.find("#label").send_keys("The desk")
-        operator.click("form.apart button")
-        assert operator.texts(".card h2 > span:first-child")[0] == "The desk"
+        operator.click("form.hf-apart button")
+        assert operator.texts(".hf-card h2 > span:first-child")[0] == "The desk"
         operator.click("main > form button")
-        assert operator.texts(".note") == ["All your other sessions have ended."]
-        assert len(operator.texts(".card")) == 1
+        assert operator.texts(".hf-note") == ["All your other sessions have ended."]
+        assert len(operator.texts(".hf-card")) == 1
         assert other_visitor.user is None
 
         other_visitor.sign_in("anouk")
         operator.go("/operator/survey")
-        operator.click("button.main")
-        assert "sessions were counted" in operator.find(".note").text
+        operator.click("button.hf-main")
+        assert "sessions were counted" in operator.find(".hf-note").text
         operator.go("/operator/user")
         operator.find("#id").send_keys("anouk")
-        operator.click("button.main")
-        operator.click("td button.danger")
-        assert operator.texts(".note") == ["The session has ended."]
+        operator.click("button.hf-main")
+        operator.click("td button.hf-danger")
+        assert operator.texts(".hf-note") == ["The session has ended."]
         assert other_visitor.user is None

@@ -55,11 +55,13 @@ def test_the_page_is_where_it_is_said_to_be(app: Flask) -> None:
 def test_the_templates_of_the_page_work(app: Flask) -> None:
     """The page is in the application's layout, with the paragraph and the detail that its templates add."""
     base, devices = blocks(PAGE, "html")
-    layout = "<html><head>{% block head %}{% endblock %}</head><body>{% block main %}{% endblock %}</body></html>"
+    head = '{% block title %}{% endblock %}{% block head %}<link href="/shop.css">{% endblock %}'
+    layout = f"<html><head>{head}</head><body>{{% block main %}}{{% endblock %}}</body></html>"
     app.jinja_loader = DictLoader({"layout.html": layout, "holdfast/base.html": base, "holdfast/devices.html": devices})
     here = sign_in(app)
     page = parse(here.get("/account/devices/").text)
-    assert page.one("link")["href"] == "/account/devices/static/holdfast.css"
+    assert [link["href"] for link in page.all("link")] == ["/shop.css", "/account/devices/static/holdfast.css"]
+    assert page.one("h1").text == "Your devices"
     assert "Call us." in page.one("div", class_="holdfast").text
     assert cards(page)[0]["Signed in for"] == "as long as the browser is open"
 

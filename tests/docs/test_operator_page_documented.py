@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from jinja2 import DictLoader
+from support.markup import parse
 from support.pages import blocks
+from support.web import Web
 
 from holdfast.flask import session
 from holdfast.flask.pages import operator_page
 
 PAGE = "docs/operator-page.md"
+DEVICES = "docs/devices-page.md"
 
 
 def test_the_program_lets_operators_in(tmp_path: Path) -> None:
@@ -32,6 +36,22 @@ def test_the_program_lets_operators_in(tmp_path: Path) -> None:
     assert browser.get("/operator/").status_code == 404
     browser.get("/in")
     assert browser.get("/operator/").status_code == 200
+
+
+def test_the_base_of_the_devices_page_serves_the_operator_s() -> None:
+    """With the documented base, a layout that has a title, a head and a main part shows all that the page needs."""
+    head = "<title>{% block title %}{% endblock %}</title>{% block head %}{% endblock %}"
+    layout = f"<html><head>{head}</head><body>{{% block main %}}{{% endblock %}}</body></html>"
+    web = Web()
+    web.app.jinja_loader = DictLoader({"layout.html": layout, "holdfast/base.html": blocks(DEVICES, "html")[0]})
+    web.app.register_blueprint(operator_page(web.sessions, authorize=lambda: True))
+    page = parse(web.browser.get("/operator/everyone").text)
+    assert page.one("title").text == page.one("h1").text == "End everyone’s sessions"
+    sheets = [link["href"] for link in page.all("link")]
+    assert sheets == ["/operator/static/holdfast.css", "/operator/static/operator.css"]
+    part = page.one("div", class_="holdfast")
+    assert len(part.one("nav").all("a")) == 5
+    assert len(part.all("form")) == 1
 
 
 def test_every_argument_is_there() -> None:

@@ -56,7 +56,7 @@ def words(chart: Markup) -> str:
 
 def marks(chart: Markup, tag: str, kind: str) -> list[Element]:
     """Return what is drawn of a kind, without the legend."""
-    return parse(chart).all("svg")[0].all(tag, class_=kind)
+    return parse(chart).all("svg")[0].all(tag, class_=f"hf-{kind}")
 
 
 # --- what they show --------------------------------------------------------------------------------------------------

@@ -408,7 +408,7 @@ def test_a_name_that_cannot_be_kept(account: Account, label: str) -> None:
     page = read(name(account, here, label), 400)
     field = page.one("input", name="label")
     assert field["aria-invalid"] == "true"
-    problem = page.one("p", class_="wrong")
+    problem = page.one("p", class_="hf-wrong")
     assert problem["id"] in field["aria-describedby"].split()
     assert problem.text == "Use one line of at most 100 characters."
     assert account.see(lambda: session.label, here) is None

@@ -77,9 +77,9 @@ def read(response: TestResponse, status: int = 200) -> Element:
 def cards(page: Element) -> list[dict[str, str]]:
     """Return what the page tells of each session: its name, what is under it, and the details."""
     found = []
-    for card in page.all("li", class_="card"):
+    for card in page.all("li", class_="hf-card"):
         details = {row.one("dt").text: row.one("dd").text for row in card.one("dl").all("div")}
-        under = "".join(line.text for line in card.all("p", class_="soft"))
+        under = "".join(line.text for line in card.all("p", class_="hf-soft"))
         found.append({"name": card.one("h2").text, "under": under, **details})
     return found
 

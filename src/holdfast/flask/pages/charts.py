@@ -96,7 +96,9 @@ def stacks(plot: Plot) -> Markup:
         for number, one in enumerate(plot.series, 1):
             if value := one.values[at]:
                 y, height = _height(below + value, top), value / top * (_BOTTOM - _TOP)
-                drawn.append(_tag("rect", _class=f"bar s{number}", x=x - width / 2, y=y, width=width, height=height))
+                drawn.append(
+                    _tag("rect", _class=f"hf-bar hf-s{number}", x=x - width / 2, y=y, width=width, height=height)
+                )
                 below += value
     return _over_time(plot, ticks, drawn, "bar")
 
@@ -110,7 +112,7 @@ def rows(ident: str, title: str, unit: str, numbers: Sequence[tuple[str, float]]
         drawn.append(_text(_BEGIN - 8, middle + 4, _cut(name), anchor="end"))
         length = value / top * _LONGEST
         if value:
-            drawn.append(_tag("rect", _class="bar s1", x=_BEGIN, y=middle - 8, width=max(length, 1), height=16))
+            drawn.append(_tag("rect", _class="hf-bar hf-s1", x=_BEGIN, y=middle - 8, width=max(length, 1), height=16))
         drawn.append(_text(_BEGIN + length + 6, middle + 4, figure(value)))
     words = ". ".join(f"{name}: {figure(value)}" for name, value in numbers) or "There is nothing to show."
     image = _image(ident, title, f"{unit}. {words}", len(numbers) * _ROW or _ROW, drawn or [_nothing(_ROW / 2)])
@@ -153,9 +155,9 @@ def _line(number: int, values: Sequence[float | None], count: int, top: float) -
             points.append((_short(_place(at, count, "line")), _short(_height(value, top))))
         elif points:
             if len(points) == 1:
-                yield _tag("circle", _class=f"dot s{number}", cx=points[0][0], cy=points[0][1], r=3)
+                yield _tag("circle", _class=f"hf-dot hf-s{number}", cx=points[0][0], cy=points[0][1], r=3)
             else:
-                yield _tag("path", _class=f"line s{number}", d="M" + "L".join(map(" ".join, points)))
+                yield _tag("path", _class=f"hf-line hf-s{number}", d="M" + "L".join(map(" ".join, points)))
             points = []
 
 
@@ -175,7 +177,7 @@ def _axes(plot: Plot, ticks: Sequence[float], kind: Kind) -> Iterable[Markup]:
     yield _text(0, 12, plot.unit)
     for tick in ticks:
         y = _height(tick, ticks[-1])
-        yield _tag("path", _class="axis" if tick == 0 else "grid", d=f"M{_LEFT} {_short(y)}H{_RIGHT}")
+        yield _tag("path", _class="hf-axis" if tick == 0 else "hf-grid", d=f"M{_LEFT} {_short(y)}H{_RIGHT}")
         yield _text(_LEFT - 6, y + 4, figure(tick), anchor="end")
     last = len(plot.moments) - 1
     for at in sorted({0, round(last / 3), round(last * 2 / 3), last}):
@@ -211,7 +213,7 @@ def _height(value: float, top: float) -> float:
 
 def _figure(title: str, image: Markup, legend: Markup, table: Markup) -> Markup:
     numbers = Markup("<details><summary>In numbers</summary>{}</details>").format(table) if table else ""
-    return Markup('<figure class="chart"><figcaption>{}</figcaption>{}{}{}</figure>').format(
+    return Markup('<figure class="hf-chart"><figcaption>{}</figcaption>{}{}{}</figure>').format(
         title, image, legend, numbers
     )
 
@@ -226,13 +228,13 @@ def _image(ident: str, title: str, words: str, height: float, inside: Iterable[M
 def _legend(series: Sequence[Series], kind: Kind) -> Markup:
     entries = (
         Markup('<li><svg viewBox="0 0 24 10" aria-hidden="true">{}</svg> {}{}</li>').format(
-            _tag("path", _class=f"{kind} s{number}", d=_SAMPLES[kind]),
+            _tag("path", _class=f"hf-{kind} hf-s{number}", d=_SAMPLES[kind]),
             one.name,
             Markup(" <b>{}</b>").format(one.note) if one.note else "",
         )
         for number, one in enumerate(series, 1)
     )
-    return Markup('<ul class="legend">{}</ul>').format(Markup().join(entries)) if series else Markup()
+    return Markup('<ul class="hf-legend">{}</ul>').format(Markup().join(entries)) if series else Markup()
 
 
 def _table(headings: Sequence[str], numbers: Sequence[Sequence[str]], *, note: str = "") -> Markup:
@@ -246,7 +248,7 @@ def _table(headings: Sequence[str], numbers: Sequence[Sequence[str]], *, note: s
         for first, *rest in numbers
     )
     return Markup(
-        '<div class="scroll" tabindex="0" role="group" aria-label="In numbers">'
+        '<div class="hf-scroll" tabindex="0" role="group" aria-label="In numbers">'
         "<table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(Markup("<caption>{}</caption>").format(note) if note else "", head, body)
 
