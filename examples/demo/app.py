@@ -15,7 +15,6 @@ from catalogue import PRODUCTS, USERS
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.pages import devices_page, operator_page
 from holdfast.store import Store
@@ -54,12 +53,6 @@ def refuse_forms_of_other_sites() -> None:
 def every_page() -> dict[str, Any]:
     """Return what the top of every page shows."""
     return {"user": USERS.get(session.get("user", "")), "pieces": sum(cart().values()), "operator": operator()}
-
-
-@shop.app_errorhandler(ConfigurationError)
-def not_with_this_store(error: ConfigurationError) -> tuple[str, int]:
-    """Say what the store cannot do: memcached does not know which sessions are whose."""
-    return render_template("sorry.html", reason=error), 501
 
 
 # --- The shop and the cart -------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask, redirect, request
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_user
-from support.account import FIREFOX, IPHONE, Account, both, cards, done
+from support.account import FIREFOX, IPHONE, Account, both, cards, done, read
+from support.web import SECRET_KEY
 
 from holdfast import ConfigurationError, NotFresh
-from holdfast.flask import Session, session
+from holdfast.flask import Session
 from holdfast.flask.pages import devices_page
 from holdfast.stores.memory import MemoryStore
 
@@ -157,15 +158,6 @@ def test_a_browser_that_keeps_no_new_cookie_is_not_sent_round_in_circles() -> No
     assert account.with_token(token).get("/account/devices/").status_code == 200
 
 
-def test_sessions_in_flask_s_cookie_have_no_page() -> None:
-    """Where sessions cannot be listed the page says so to the developer, whatever the reason."""
-    app = Flask("shop")
-    app.config.update(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", SESSION_TYPE="null", PROPAGATE_EXCEPTIONS=True)
-    app.register_blueprint(devices_page(Session(app)))
-    with pytest.raises(ConfigurationError, match="SESSION_TYPE is 'null'"):
-        app.test_client().get("/devices/")
-
-
 class Bare:
     """A store that has nothing but the five methods."""
 
@@ -175,21 +167,62 @@ class Bare:
         self.touch, self.delete = inner.touch, inner.delete
 
 
-def test_a_store_without_an_index_has_no_page() -> None:
-    """On a store that keeps no index by owner the page says so to the developer."""
+#: Where sessions may be so that a user's cannot be listed, and what is said of it.
+UNLISTED = pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"SESSION_TYPE": "null"}, "SESSION_TYPE is 'null'"),
+        ({"SESSION_STORE": "cookie://"}, "SESSION_STORE is 'cookie://'"),
+        ({"SESSION_STORE": "cookie://", "SESSION_REVOCATION_STORE": "memory://"}, "SESSION_STORE is 'cookie://'"),
+        ({"SESSION_STORE": "memcached://127.0.0.1:1"}, "MemcachedStore keeps no index by owner"),
+        ({"SESSION_STORE": Bare()}, "Bare keeps no index by owner"),
+    ],
+    ids=["null", "cookies", "revocable", "memcached", "bare"],
+)
+
+
+def unlisted_app(settings: dict[str, Any]) -> Flask:
+    """Return an application that has no sessions yet."""
     app = Flask("shop")
-    app.config.update(SESSION_STORE=Bare(), PROPAGATE_EXCEPTIONS=True)
-    app.register_blueprint(devices_page(Session(app)))
+    app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, **settings)
+    return app
 
-    @app.route("/login")
-    def login() -> str:
-        session.bind("ada")
-        return ""
 
-    here = app.test_client()
-    here.get("/login")
-    with pytest.raises(ConfigurationError, match="no index by owner"):
-        here.get("/devices/")
+@UNLISTED
+def test_sessions_that_cannot_be_listed_have_no_page(settings: dict[str, Any], reason: str) -> None:
+    """Where a user's sessions cannot be listed the page cannot be registered, and the error says why."""
+    app = unlisted_app(settings)
+    sessions = Session(app)
+    with pytest.raises(ConfigurationError, match=reason):
+        app.register_blueprint(devices_page(sessions))
+
+
+@UNLISTED
+def test_a_page_that_was_registered_too_early_to_know(
+    settings: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where that is known only later, a page with 501 says that it is not possible, and the log says why."""
+    app, sessions = unlisted_app(settings), Session()
+    app.register_blueprint(devices_page(sessions))
+    sessions.init_app(app)
+    browser = app.test_client(use_cookies=False)
+    for method in ("GET", "POST"):
+        caplog.clear()
+        response = browser.open("/devices/", method=method)
+        assert "cannot be shown here" in read(response, 501).one("main").text
+        assert reason in caplog.text
+        assert reason not in response.text
+        assert response.headers["Cache-Control"] == "no-store"
+    with browser.get("/devices/static/holdfast.css") as sheet:
+        assert sheet.status_code == 200
+
+
+def test_a_page_may_be_registered_before_the_sessions(account: Account) -> None:
+    """Where they can be listed, it does not matter which comes first."""
+    app, sessions = unlisted_app({"SESSION_STORE": account.store}), Session()
+    app.register_blueprint(devices_page(sessions))
+    sessions.init_app(app)
+    assert app.test_client().get("/devices/").status_code == 401
 
 
 # --- signing in again ------------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 
-from holdfast.errors import NotFresh
+from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import require_fresh, session
+from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.filters import device
 from holdfast.flask.pages.forms import is_lasting, is_own_form
@@ -18,6 +19,8 @@ from holdfast.flask.pages.words import gettext
 from holdfast.metadata import LONGEST_LABEL
 
 if TYPE_CHECKING:
+    from flask import Flask
+    from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
 
@@ -74,11 +77,16 @@ def devices_page(
         fresh: Before sessions are ended the user must have signed in at most so many seconds ago, as `require_fresh`
             says. Or a function that is called then: it returns None to go on, or a response. Default: no such thing.
 
+    Registering it raises `ConfigurationError` where sessions are kept in a way in which a user's cannot be listed. An
+    application that gets its sessions only later answers the page with 501 then.
+
     Raises:
         ValueError: *fresh* is negative.
     """
     page = _Page(sessions, user_id, login_url, _guard(fresh))
     blueprint = page_blueprint("devices", url_prefix="/devices")
+    blueprint.record(page.check)
+    blueprint.before_request(page.admit)
     blueprint.add_url_rule("/", "page", page.show, methods=["GET"])
     blueprint.add_url_rule("/", "submit", page.submit, methods=["POST"])
     if login_url is not None:
@@ -95,6 +103,21 @@ class _Page:
         self._login_url = login_url
         self._guard = guard
         self._actions = {"end": self._end, "end-others": self._end_others, "name": self._name}
+
+    def check(self, state: BlueprintSetupState) -> None:
+        if "holdfast" not in state.app.extensions:
+            return
+        with cast("Flask", state.app).app_context():
+            problem = self._problem()
+        if problem is not None:
+            raise ConfigurationError(f"devices_page() needs sessions that can be listed by user, but {problem}")
+
+    def admit(self) -> ResponseReturnValue | None:
+        problem = self._problem()
+        if problem is None or request.endpoint == f"{request.blueprint}.static":
+            return None
+        current_app.logger.error("devices_page() needs sessions that can be listed by user, but %s", problem)
+        return render_template("holdfast/no_devices.html"), 501
 
     def show(self) -> ResponseReturnValue:
         owner = self._owner()
@@ -116,6 +139,19 @@ class _Page:
     def to_login(self, _: object = None) -> Response:
         url = self._login_url or ""
         return redirect(f"{url}{'&' if '?' in url else '?'}{urlencode({'next': url_for('.page')})}", 303)
+
+    def _problem(self) -> str | None:
+        """Return why the current application cannot list a user's sessions, and what to do, or None where it can."""
+        try:
+            manager = self._sessions.manager
+        except ConfigurationError as error:
+            return str(error)
+        if not manager.lists:
+            return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store that keeps them, or do not register the page"
+        if not manager.context.indexes:
+            kind = type(manager.store).__name__
+            return f"{kind} keeps no index by owner: set SESSION_STORE to one that does, or do not register the page"
+        return None
 
     def _owner(self) -> str | None:
         """Return the owner value of the user who is signed in, if the present session is theirs, or None."""
