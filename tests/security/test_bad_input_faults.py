@@ -537,7 +537,6 @@ def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
                             f"error {code}",
                             reads=commands is writes,
                             creates=commands is reads,
-                            names=names,
                         )
                     finally:
                         client.admin.command("configureFailPoint", "failCommand", mode="off")
