@@ -20,6 +20,17 @@ STANDARDS = {
     "OWASP ": "OWASP Session Management Cheat Sheet",
     "NIST ": "NIST SP 800-63B-4",
     "RFC 6265bis": "RFC 6265bis, layered cookies, CHIPS",
+    "Catalogue ": "Bad input",
+}
+
+#: What is said before the tables of some of them.
+ABOUT = {
+    "Catalogue ": """\
+A catalogue of what goes wrong. C is for the value of a cookie, D for several cookies and their names; P, K, N, S and R
+for what is aimed at files, memcached, MongoDB, SQL and Redis, and for what they can be made to hold; T is for times, G
+for what is stored, W for what an application writes, H for HTTP itself, A for guesses, F for faults of a store. Unless
+a row says otherwise the answer is the view's own, to nobody: no error, no cookie, one signal, at most one record loaded
+and none written."""
 }
 
 
@@ -50,7 +61,10 @@ def others() -> str:
 
 def written(page: str) -> str:
     """Return *page* with its generated parts as they are today."""
-    tables = "\n\n".join(f"## {title}\n\n{tests_of(beginning)}" for beginning, title in STANDARDS.items())
+    tables = "\n\n".join(
+        "\n\n".join([f"## {title}", *[ABOUT[of] for of in ABOUT if of == beginning], tests_of(beginning)])
+        for beginning, title in STANDARDS.items()
+    )
     return filled(filled(page, "tests", tables), "others", others())
 
 
