@@ -355,7 +355,7 @@ def test_a_store_that_is_silent(
     says="Where the settings let visitors in during an outage, they are nobody, and nothing that they do is kept.",
     mutants=[nobody_may_write, lenient_writes_are_lost, a_failed_save_is_a_logout],
 )
-@pytest.mark.kinds(*NETWORK)
+@pytest.mark.kinds("redis", "memcached", "postgresql")
 def test_nobody_during_an_outage(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """With SESSION_ON_STORE_ERROR="anonymous": 200 to nobody, read-only, no cookie; a save that fails is 503 still."""
     with linked(request, place, tmp_path) as (link, url):

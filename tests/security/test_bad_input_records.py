@@ -725,8 +725,10 @@ def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) ->
     year_9999 = 253_402_300_799_000
     aheads = [1000, SKEW, SKEW + 1, 365 * DAY * 1000, year_9999 - now, 2**31, 2**32, 2**53, 2**63]
     texts = (b"NaN", b"Infinity", b"true", b'"1800000000000"', b'"2027-01-15T08:00:00"', b"-1", b"1e3")
-    for ahead in aheads:
-        for field in ("created_at", "issued_at"):
+    for number, ahead in enumerate(aheads):
+        for field in (
+            ("created_at", "issued_at") if place == "memory://" else (("created_at", "issued_at")[number % 2],)
+        ):
             data = encode(
                 replace(body, created_at=now + ahead) if field == "created_at" else replace(body, issued_at=now + ahead)
             )
@@ -848,8 +850,10 @@ def test_records_of_other_kinds_open_nothing(place: str, web_on: WebOn) -> None:
     now, victim = web.clock(), web.see(lambda: session.handle)
     bodies: list[Tombstone | envelope.Cutoff] = [envelope.Cutoff(now), envelope.Cutoff(now, victim)]
     for until in (now, now + 10**6, 2**63):
-        bodies += [Tombstone(fate, until, key, sealed) for fate in Fate for key, sealed in (
-            (None, None), (victim, None), (victim, b"s" * 32))]  # fmt: skip
+        bodies += [Tombstone(fate, until, victim, sealed) for fate in Fate for sealed in (None, b"s" * 32)]
+    bodies += [Tombstone(fate, now + 10**6) for fate in Fate]
+    if place != "memory://":
+        bodies = bodies[::3]
     for body in bodies:
         text, reasons = met_at(web, place, encode(body))
         assert text == "None", body
