@@ -31,10 +31,9 @@ from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.manager import Manager
 from holdfast.session import Opened, Outcome
-from holdfast.stores import _disk, _sql_engines, memcached, mongodb, sql, sqlite
+from holdfast.stores import _sql_engines, files, jsonfile, memcached, mongodb, sql, sqlite
 from holdfast.stores import redis as redis_store
 from holdfast.testing import Fault, Link
-from holdfast.urls import open_store
 
 NETWORK = ("redis", "memcached", "mongodb", "mariadb", "postgresql")
 LENIENT = {"SESSION_ON_STORE_ERROR": "anonymous", "PROPAGATE_EXCEPTIONS": False}
@@ -170,7 +169,7 @@ def faults_of_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_place: Path) -> Iterator[None]:
         yield
 
-    for module in (_disk, open_store.__globals__["importlib"].import_module("holdfast.stores.files")):
+    for module in (files, jsonfile):
         monkeypatch.setattr(module, "faults_of", nothing)
 
 
