@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from support.keyspace import counted, prefix_of
+from support.keyspace import counted, prefix_of, scanned
 from support.servers import Server, free_port, start_redis
 from support.web import Web
 
@@ -154,6 +154,26 @@ def test_the_server_forgets_after_the_application(
     assert 2 * HOUR < client.pttl(f"{prefix}owner:ada") < 3 * HOUR
     store.delete(KEY)
     assert list(client.scan_iter(prefix + "*")) == []
+
+
+def test_a_walk_passes_quickly_over_the_keys_of_others() -> None:
+    """Among 50,000 keys of other programs, small pages take some dozens of commands, and still end where they began."""
+    server = start_redis()
+    client: Any = redis.Redis(host=server.address[0], port=server.address[1])
+    try:
+        client.eval("for i = 1, 50000 do redis.call('SET', 'other:' .. i, i) end", 0)
+        store = RedisStore(client)
+        keys = {f"{number:064x}" for number in range(12)}
+        for key in keys:
+            store.create(key, b"data", expires_at=system_clock() + HOUR)
+        with counted(client) as counts:
+            assert scanned(store, limit=3).keys() == keys
+        assert counts["scan"] < 50
+        finding = next(finding for finding in store.examine() if finding.name == "expiry")
+        assert "12 looked at" in finding.found
+    finally:
+        client.close()
+        server.stop()
 
 
 def test_a_record_that_lost_its_expiry_still_expires(

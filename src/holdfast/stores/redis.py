@@ -32,6 +32,9 @@ from holdfast.stores._redis_scripts import (
 )
 from holdfast.stores._redis_server import SAMPLE, about_expiry, about_server, worst_of
 
+#: How many keys each further step of a scan walks past while hardly any is ours: as many together as one call may.
+_STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
+
 
 class RedisClusterStore:
     """Keeps records in a Redis Cluster, each under a key of its own; an owner's index is in another place of it.
@@ -234,8 +237,15 @@ class RedisClusterStore:
 
     def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"[0-9a-f]*"
-        further, names = self._call("scan", cursor, match=pattern, count=limit, **node)
-        return next(iter(further.values())) if isinstance(further, dict) else further, names
+        found: list[bytes] = []
+        # COUNT is of every key walked past, other programs' too: the rarer ours are, the longer the step.
+        for count in [limit, *(step for step in _STEPS if step > limit)]:
+            further, names = self._call("scan", cursor, match=pattern, count=count, **node)
+            cursor = next(iter(further.values())) if isinstance(further, dict) else further
+            found += names
+            if not cursor or 2 * len(found) >= limit:
+                break
+        return cursor, found
 
     def _records(self, names: list[bytes]) -> tuple[tuple[str, Record], ...]:
         pipeline = self._call("pipeline", transaction=False)
