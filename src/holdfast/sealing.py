@@ -59,7 +59,7 @@ def key_from(value: object) -> bytes:
     if isinstance(value, bytes) and len(value) == KEY_BYTES:
         return value
     raise ConfigurationError(
-        "a seal key must be 32 bytes or their base64url text of 43 characters: `flask sessions new-key` prints one"
+        "a seal key must be 32 bytes or their base64url text of 43 characters: `python -m holdfast new-key` prints one"
     )
 
 
@@ -73,7 +73,7 @@ class Keyring:
     def __init__(self, keys: Sequence[object]) -> None:
         found = [key_from(key) for key in keys]
         if not found:
-            raise ConfigurationError("there are no seal keys: `flask sessions new-key` prints one")
+            raise ConfigurationError("there are no seal keys: `python -m holdfast new-key` prints one")
         self._keys = {_id_of(key): key for key in reversed(found)}
         #: The 8 bytes that name the newest key in a record. They tell nothing else about it.
         self.newest = _id_of(found[0])

@@ -89,7 +89,7 @@ def test_a_weak_key_is_refused_at_the_start(config: dict[str, Any], message: str
     """The message names the setting, the reason and the fix, and holds no key."""
     with pytest.raises(ConfigurationError, match=message) as caught:
         build(SESSION_STORE=MemoryStore(), **config)
-    assert "can be guessed" not in message or "flask sessions new-key" in str(caught.value)
+    assert "can be guessed" not in message or "python -m holdfast new-key" in str(caught.value)
     assert "'dev'" not in str(caught.value)
     assert SECRET_KEY not in str(caught.value)
 

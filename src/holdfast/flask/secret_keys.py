@@ -70,7 +70,8 @@ _PUBLISHED = frozenset(
 #: What stands in a place that was to be filled in.
 _PLACEHOLDERS = ("changeme", "changethis", "replaceme", "secretkey", "supersecret", "password", "yourkey", "yoursecret")
 
-_FIX = "`flask sessions new-key` prints one that is not"
+# Not `flask sessions new-key`: an application that does not start has no commands.
+_FIX = "`python -m holdfast new-key` prints one"
 
 _logger = logging.getLogger("holdfast")
 
@@ -104,7 +105,7 @@ def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> l
     """
     newest, others = app.secret_key, app.config.get("SECRET_KEY_FALLBACKS") or ()
     if not newest:
-        raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: `flask sessions new-key` prints one")
+        raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: {_FIX}")
     if isinstance(others, str | bytes) or not all(isinstance(key, str | bytes) for key in (newest, *others)):
         raise ConfigurationError("SECRET_KEY must be text or bytes, and SECRET_KEY_FALLBACKS a list of such keys")
     return [key for key in (newest, *others) if key]
@@ -126,7 +127,7 @@ def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures
         if reason is None:
             continue
         name = f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY"
-        problem = f"{name} can be guessed, and so can {guarded}: {reason}. {_FIX}"
+        problem = f"{name} can be guessed, and so can {guarded}: {reason}. {_FIX} that cannot"
         if app.config.get("SESSION_TYPE") is None:
             raise ConfigurationError(problem)
         _logger.warning("%s", problem)

@@ -78,5 +78,5 @@ def secret_key(case: Case) -> Verdict:
     for name, key in keys.items():
         weakness = weakness_of(key) if key else None
         if weakness is not None:
-            return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # `flask sessions new-key` prints one')
+            return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # `python -m holdfast new-key` prints one')
     return Verdict("met", "SECRET_KEY is long, and on no list of published keys")
