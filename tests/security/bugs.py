@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from holdfast import envelope
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flows import committing, rotating
+from holdfast.flows import committing, opening, rotating
 from holdfast.flows.context import Context
 from holdfast.operations import Create, Flow, Load, Move
 from holdfast.policy import Policy
 from holdfast.record import Version
 from holdfast.session import ServerSession
+from holdfast.stores import _redis_scripts
 from holdfast.tokens import Keys
 
 
@@ -123,3 +125,21 @@ def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
         response.delete_cookie(app.config["SESSION_COOKIE_NAME"])
 
     monkeypatch.setattr(Cookies, "delete", delete)
+
+
+def unknown_formats_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A format byte that is not known ends in an error."""
+
+    def decode(data: bytes) -> Any:
+        return envelope._DECODERS[data[0]](data)
+
+    monkeypatch.setattr(opening, "decode", decode)
+
+
+def no_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to live is left out when a record is written again."""
+    code = _redis_scripts.CREATE.code.replace(b"'PX', ttl)", b"'KEEPTTL')")
+    for script in (_redis_scripts.CREATE, _redis_scripts.REPLACE, _redis_scripts.MOVE):
+        monkeypatch.setattr(script, "code", script.code.replace(b"'PX', ttl)", b"'KEEPTTL')"))
+        monkeypatch.setattr(script, "sha", "0" * 40)
+    assert b"KEEPTTL" in code

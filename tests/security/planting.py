@@ -1,0 +1,100 @@
+"""What is put in the place of a record, with the plain driver of each store, and what must come of it."""
+
+from __future__ import annotations
+
+import gzip
+import pickle  # noqa: TID251  # what an attacker would store
+import struct
+from collections.abc import Callable
+
+from security.bad_input import user
+from support.dumps import overwrite
+from support.web import Web, cookies_set, end, rotate
+
+from holdfast import envelope
+from holdfast.envelope import Envelope, encode
+from holdfast.flask import session
+from holdfast.store import Indexes, Iterates, Purges
+
+DAY = 24 * 3600
+
+WHOLE = {
+    "nothing": b"",
+    "one byte": b"\x07",
+    "a format byte": b"\x01",
+    "zeros": bytes(200),
+    "0xff": b"\xff" * 200,
+    "HTML": b"<html><body>502 Bad Gateway</body></html>",
+    "gzip": gzip.compress(b'{"user":"victim"}'),
+    "a pickle": pickle.dumps({"user": "victim"}),
+    "msgpack": b"\x81\xa4user\xa6victim",
+    "JSON": b'{"user":"victim"}',
+    "a JSON list": b"[1,2]",
+    "a newer format": b"\x7f" + bytes(100),
+    "metadata beyond the end": b"\x01" + struct.pack(">QQQI", 1, 1, 1, 2**32 - 1),
+    "metadata that is none": b"\x01" + struct.pack(">QQQI", 1, 1, 1, 3) + b"x:y",
+    "text cut short": b'{"created_at":1,"issued_at":1,"idle":1,"meta":{},"payl',
+    "half a tombstone": b"\x02\x01",
+    "a fate nobody knows": b"\x02\x09" + bytes(72),
+    "half a cut-off": b"\x03\x00",
+    "half a sealed one": b"\x04\x01\x00",
+}
+
+
+def body_of(web: Web) -> Envelope:
+    """Return the envelope of the browser's session."""
+    body = envelope.decode(web.memory.load(web.see(lambda: session.handle)).data)
+    assert isinstance(body, Envelope)
+    return body
+
+
+def instead(data: bytes, planted: bytes, *, whole: bool) -> Callable[[bytes], bytes]:
+    """Return what puts *planted* in the place of a value, or of the record *data* in it."""
+    return lambda value: planted if whole else value.replace(data, planted)
+
+
+def ways(place: str) -> tuple[bool, ...]:
+    """Return how a record can be written over: whole, and where a value is more than the data, the data in it."""
+    return (True, False) if place.startswith(("file", "unix", "redis", "memcached")) else (True,)
+
+
+def assert_set_aside(web: Web, reasons: set[str], what: object) -> None:
+    """Assert that the browser's record, which is bad, is nobody's, told of once a request, and in nobody's way."""
+    token = web.token()
+    for _ in range(2):
+        web.take_heard()
+        response = web.do(lambda: str(dict(session)), web.with_token(token))
+        assert (response.status_code, response.text, cookies_set(response)) == (200, "{}", []), what
+        assert set(web.reasons()) <= reasons, what
+    browser = web.with_token(token)
+    response = web.do(lambda: session.update(a=1), browser)
+    assert (response.status_code, len(cookies_set(response))) == (200, 1), what
+    assert web.token(browser) != token, what
+    assert web.data(browser) == {"a": 1}, what
+
+
+def assert_others_are_served(web: Web, what: object) -> None:
+    """Assert that what goes over all sessions, or over a user's, is in order."""
+    for view in (end, rotate, lambda: session.bind("ada")):
+        assert web.do(view, web.with_token(web.token())).status_code == 200, what
+    if isinstance(web.memory, Indexes):
+        assert isinstance(web.sessions.of("ada"), list), what
+        assert web.sessions.revoke_all("ada") >= 0, what
+        web.clock.advance_ms(1)  # what begins at the moment of the end is ended too
+    if isinstance(web.memory, Iterates):
+        assert web.sessions.count() >= 0, what
+        assert web.sessions.scan() is not None, what
+    if isinstance(web.memory, Purges):
+        assert web.sessions.manager.purge() >= 0, what
+
+
+def met(web: Web, place: str, data: bytes) -> tuple[str, list[str]]:
+    """Return who a session is whose record is *data*, and why it is nobody's."""
+    web.browser = web.app.test_client()
+    web.put(user="victim")
+    key, old = web.see(lambda: session.handle), encode(body_of(web))
+    overwrite(web, place, key, instead(old, data, whole=not ways(place)[1:]))
+    web.take_heard()
+    response = web.do(user)
+    assert response.status_code == 200
+    return response.text, web.reasons()

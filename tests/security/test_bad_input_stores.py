@@ -1,0 +1,320 @@
+"""The catalogue of bad input, what one kind of store can be made to hold: it is nobody's, and no error."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pickle  # noqa: TID251  # what an attacker would store
+import sqlite3
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from security.bad_input import user
+from security.bugs import no_ttl, unknown_formats_are_errors
+from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside
+from security.rows import requirement
+from security.steps import WebOn, signed_in
+from support.servers import Server, ask
+from support.web import cookies_set, end, rotate
+
+from holdfast.envelope import Envelope, encode
+from holdfast.flask import session
+from holdfast.policy import RETENTION, Policy
+from holdfast.record import Record
+from holdfast.stores import _redis_scripts, files, mongodb, sql, sqlite
+from holdfast.stores import redis as redis_store
+
+
+def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's columns are taken for what they should be."""
+    monkeypatch.setattr(sqlite, "_record", Record)
+
+
+def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document's fields are taken for what they should be."""
+
+    def trusting(document: dict[str, Any]) -> Record:
+        return Record(document["data"], document["version"], int(document["expires_at"]), document["owner"])
+
+    monkeypatch.setattr(mongodb, "_record", trusting)
+
+
+def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner in a row is taken for valid UTF-8."""
+    monkeypatch.setattr(
+        sql, "_record", lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
+    )
+
+
+def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is taken for one of ours, and for whole."""
+
+    def decode(raw: bytes) -> Record:
+        _, size, version, expires_at, _ = files._HEADER.unpack_from(raw)
+        start = files._HEADER.size + max(size, 0)
+        owner = None if size < 0 else raw[files._HEADER.size : start].decode()
+        return Record(raw[start:], version, expires_at, owner)
+
+    monkeypatch.setattr(files, "_decode", decode)
+
+
+def wrong_types_are_outages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of another type under our name counts as an outage."""
+    monkeypatch.setattr(redis_store, "_is_of_another_type", lambda error: False)
+
+
+def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of another type under our name counts as a live session's."""
+    good = encode(Envelope(1_800_000_000_000, 1_800_000_000_000, 31 * DAY * 1000, b"\x81\xa4user\xa3eve"))
+    load = redis_store.RedisClusterStore.load
+
+    def generous(self: Any, key: str, /) -> Record | None:
+        found = load(self, key)
+        return replace(found, data=good) if found and not found.data else found
+
+    monkeypatch.setattr(redis_store.RedisClusterStore, "load", generous)
+
+
+def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is good as long as Redis has it."""
+    monkeypatch.setattr(Policy, "verdict", lambda self, envelope, expires_at, now: None)
+    monkeypatch.setattr(redis_store, "record_in", lambda value, now: _redis_scripts.record_in(value, 0))
+
+
+def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:
+    with closing(sqlite3.connect(place.partition(":///")[2])) as database, database:
+        database.execute(f"UPDATE sessions SET {column} = ? WHERE key = ?", (value, key))  # noqa: S608 (a fixed name)
+
+
+@requirement(
+    "Catalogue S",
+    says="A row whose columns hold values of other types is nobody's session, and no error.",
+    mutants=[any_value_is_a_record],
+)
+@pytest.mark.kinds("sqlite")
+def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
+    """Numbers, text and bytes where SQLite takes any of them: no error, and what goes over all sessions goes on."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    values: list[Any] = [5, 0, -1.5, "", "{", "\x01text", b"", b"\x00", "1e999", 2**62]
+    for column in ("data", "version", "owner", "expires_at"):
+        for value in values:
+            web.browser = signed_in(web)
+            _put_in_sqlite(place, web.see(lambda: session.handle), column, value)
+            response = web.do(user)
+            assert response.status_code == 200, (column, value)
+            assert web.do(lambda: session.update(a=1)).status_code == 200, (column, value)
+            assert_others_are_served(web, (column, value))
+            if column == "data":
+                assert response.text == "None", value
+
+
+@requirement(
+    "Catalogue S",
+    says="A row with an owner or data that nobody wrote is no error.",
+    mutants=[owners_are_text],
+)
+@pytest.mark.kinds("mariadb", "postgresql")
+def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
+    """An owner that is no text, empty or another's, and versions and times at the ends of what the columns hold."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    engine = sa.create_engine(place)
+    table = sa.Table(
+        "holdfast_sessions", sa.MetaData(), *(sa.Column(name) for name in ("key", "owner", "version", "expires_at"))
+    )
+    edits: list[tuple[str, Any]] = [("owner", value) for value in (b"\xff\xfe", b"", b"\x00", b"x" * 255)]
+    edits += [("version", value) for value in (-1, 0, 2**63 - 1)]
+    edits += [("expires_at", value) for value in (-1, 0, 2**63 - 1)]
+    try:
+        for column, value in edits:
+            web.browser = signed_in(web)
+            key = web.see(lambda: session.handle)
+            with engine.begin() as connection:
+                connection.execute(table.update().where(table.c.key == key).values({column: value}))
+            for view in (lambda: session.get("user"), lambda: session.update(a=1), rotate, end):
+                assert web.do(view).status_code == 200, (column, value)
+            assert_others_are_served(web, (column, value))
+    finally:
+        engine.dispose()
+
+
+@requirement(
+    "Catalogue N",
+    says="A document whose fields are of other types is nobody's session, and no error.",
+    mutants=[any_field_is_a_record],
+)
+@pytest.mark.kinds("mongodb")
+def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
+    """Null, numbers, text, lists, operators, code and missing fields in MongoDB: nobody, and never an error."""
+    import bson
+    import pymongo
+
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    database, _, collection = place.rpartition("/")[2].partition(".")
+    values: list[Any] = [None, 1.5, "text", [b"x"], {"a": {"$ne": 1}}, True, bson.Code("1")]
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        documents = client[database][collection]
+        for field in ("data", "version", "owner", "expires_at"):
+            for edit in [*({"$set": {field: value}} for value in values), {"$unset": {field: ""}}]:
+                web.browser = signed_in(web)
+                documents.update_one({"_id": web.see(lambda: session.handle)}, edit)
+                response = web.do(user)
+                assert response.status_code == 200, edit
+                assert web.do(lambda: session.update(a=1)).status_code == 200, edit
+                assert response.text == "None" or field == "owner", edit
+            assert_others_are_served(web, field)
+
+
+@requirement(
+    "Catalogue P",
+    says="A file under a record's name that is none of ours, or damaged, is nobody's session, and no error.",
+    mutants=[files_are_whole],
+)
+@pytest.mark.kinds("files")
+def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
+    """Every truncation of a session's file, and 0x00 and 0xff in the place of each byte: no error."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.browser = signed_in(web)
+    key = web.see(lambda: session.handle)
+    path = Path(place.partition(":///")[2]) / key[:2] / key
+    whole = path.read_bytes()
+    damaged = [whole[:size] for size in range(len(whole))]
+    damaged += [whole[:at] + bytes([byte]) + whole[at + 1 :] for at in range(len(whole)) for byte in (0, 255)]
+    for raw in damaged:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(raw)
+        response = web.do(user, web.with_token(web.token()))
+        assert response.status_code == 200, raw
+        assert len(raw) == len(whole) or response.text == "None", raw
+    assert_others_are_served(web, "a damaged file")
+
+
+@requirement(
+    "Catalogue R",
+    says="A value of another type under our name in Redis is nobody's session: corrupt, and no error.",
+    mutants=[wrong_types_are_outages, wrong_types_are_nothing],
+)
+@pytest.mark.kinds("redis")
+def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
+    """A list, a set, a hash, a sorted set, a stream or text under a live name, before and amid a request."""
+    import redis
+
+    prefix = place.partition("?prefix=")[2]
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    with redis.Redis.from_url(place.partition("?")[0]) as client:
+        makers: list[Callable[[str], Any]] = [
+            lambda name: client.rpush(name, "x"), lambda name: client.sadd(name, "x"),
+            lambda name: client.hset(name, "x", "1"), lambda name: client.zadd(name, {"x": 1}),
+            lambda name: client.xadd(name, {"x": "1"}), lambda name: client.set(name, "x"),
+            lambda name: client.set(name, ""), lambda name: client.setbit(name, 7, 1),
+        ]  # fmt: skip
+        for make in makers:
+            web.browser = signed_in(web)
+            name = prefix + web.see(lambda: session.handle)
+            client.delete(name)
+            make(name)
+            web.take_heard()
+            assert web.do(user).text == "None"
+            assert web.reasons() == ["corrupt"]
+            assert_set_aside(web, {"corrupt", "unknown_id"}, make)
+            assert_others_are_served(web, make)
+
+            web.browser = signed_in(web)
+            name = prefix + web.see(lambda: session.handle)
+            response = web.do(partial(_change, client, name, make))
+            assert (response.status_code, cookies_set(response)) == (200, [])
+            assert web.data() == {}
+
+
+def _change(client: Any, name: str, make: Callable[[str], Any]) -> None:
+    session["a"] = 1
+    client.delete(name)
+    make(name)
+
+
+@requirement(
+    "Catalogue R",
+    says="A name in Redis that lost its time to live ends by the record's own time.",
+    mutants=[only_the_store_ends_sessions, no_ttl],
+)
+@pytest.mark.kinds("redis")
+def test_a_record_without_a_ttl_ends_in_time(place: str, web_on: WebOn) -> None:
+    """After PERSIST the session is over at its time, and until then the next save gives the name its end again."""
+    import redis
+
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    name = place.partition("?prefix=")[2] + web.see(lambda: session.handle)
+    with redis.Redis.from_url(place.partition("?")[0]) as client:
+        assert client.persist(name)
+        web.put(a=1)
+        assert 0 < client.pttl(name) <= 31 * DAY * 1000 + RETENTION + 300_000
+        assert client.persist(name)
+        web.clock.advance(31 * DAY)
+        assert web.data() == {}
+        web.clock.advance(RETENTION // 1000)
+        assert web.data() == {}
+        assert client.exists(name)
+
+
+@requirement(
+    "Catalogue K",
+    says="A value of another's under our name in memcached is nobody's session.",
+    mutants=[unknown_formats_are_errors],
+)
+@pytest.mark.kinds("memcached")
+def test_another_value_in_memcached_is_nobody_s(place: str, memcached_server: Server, web_on: WebOn) -> None:
+    """Text, numbers, and values with the flags of pickles and of compression, under a live name: nobody, no error."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    for flags in (0, 1, 2, 16, 65535):
+        for value in (
+            b"",
+            b"1",
+            b"17",
+            b"text",
+            pickle.dumps({"user": "victim"}),
+            zlib.compress(b"x" * 100),
+            b"\xff" * 90,
+        ):
+            web.browser = web.app.test_client()
+            web.put(user="victim")
+            key = web.see(lambda: session.handle).encode()
+            said = ask(memcached_server.address, b"set %b %d 0 %d\r\n%b\r\n" % (key, flags, len(value), value))
+            assert said == b"STORED\r\n"
+            assert_set_aside(web, {"corrupt", "unknown_id"}, (flags, value))
+
+
+@requirement(
+    "Catalogue G4",
+    says="A file of all sessions that is damaged is an outage, and is not written over until it was looked at.",
+    mutants=[unknown_formats_are_errors],
+)
+@pytest.mark.kinds("json")
+def test_a_damaged_file_of_all_sessions_is_kept(place: str, web_on: WebOn) -> None:
+    """The JSON file cut short, or of other JSON: 503 without a deletion, the file as it is; repaired, all is there."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    path = Path(place.partition(":///")[2])
+    whole = path.read_bytes()
+    for planted in (whole[:-20], b"[]", b"<html>", b"\x00", b'{"a":1}', b"[" * 100_000, gzip.compress(whole), b"\xff"):
+        path.write_bytes(planted)
+        for view in (lambda: session.get("user"), lambda: session.update(a=1), end):
+            response = web.do(view, web.with_token(web.token()))
+            assert (response.status_code, cookies_set(response)) == (503, []), planted[:20]
+        assert path.read_bytes() == planted
+    path.write_bytes(whole)
+    entries = json.loads(whole)
+    assert web.data() == {"user": "victim"}
+    [[name, entry]] = entries.items()
+    entry.pop("data", None)
+    for planted in WHOLE.values():
+        path.write_text(json.dumps({name: {**entry, "base64": base64.b64encode(planted).decode()}}))
+        response = web.do(user, web.with_token(web.token()))
+        assert (response.status_code, response.text, cookies_set(response)) == (200, "None", []), planted

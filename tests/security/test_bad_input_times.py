@@ -1,0 +1,271 @@
+"""The catalogue of bad input, times: no clock makes an error, ends a session early, or revives one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from security.bad_input import user
+from security.bugs import never_idle, never_too_old, no_ttl
+from security.planting import DAY, body_of, met
+from security.rows import requirement
+from security.steps import WebOn, another, signed_in
+from support.dumps import dump, removed
+from support.web import Web, cookies_set, end, rotate
+
+from holdfast import policy
+from holdfast.codec import JSON
+from holdfast.envelope import encode
+from holdfast.errors import ConfigurationError
+from holdfast.flask import session
+from holdfast.operations import Replace
+from holdfast.policy import RETENTION, SKEW, Policy
+from holdfast.stores import _redis_scripts
+
+FAR = 4_000_000_000_000
+
+
+def saves_what_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save makes the record again when it is gone."""
+    run = Replace.run
+
+    def insist(self: Replace, store: Any) -> Any:
+        answer = run(self, store)
+        if not isinstance(answer, int | str | bytes) and store.load(self.key) is None:
+            return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
+        return answer
+
+    monkeypatch.setattr(Replace, "run", insist)
+
+
+def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the very moment of its end a session is still good."""
+    verdict = Policy.verdict
+    monkeypatch.setattr(Policy, "verdict", lambda self, body, until, now: verdict(self, body, until, now - 1))
+
+
+def the_future_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record from the future is as good as any."""
+    monkeypatch.setattr(policy, "SKEW", 1 << 70)
+
+
+def no_clock_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that was made a moment later than now is not valid."""
+    monkeypatch.setattr(policy, "SKEW", 0)
+
+
+def ttl_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to live is a thousand times what it should be."""
+    init = _redis_scripts.Write.__init__
+
+    def begin(self: Any, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
+        init(self, data, expires_at, owner, at)
+        self.ttl *= 1000
+
+    monkeypatch.setattr(_redis_scripts.Write, "__init__", begin)
+
+
+def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifetime of more than 2^31 milliseconds is cut to those bits."""
+    expires_at = Policy.expires_at
+    monkeypatch.setattr(
+        Policy, "expires_at", lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
+    )
+
+
+def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifetime of nothing or less is taken for none at all."""
+    monkeypatch.setattr(Policy, "__post_init__", lambda self: None)
+    from holdfast.flask import config
+
+    sound = config._milliseconds
+    monkeypatch.setattr(
+        config, "_milliseconds", lambda name, value: sound(name, value) if value and _positive(value) else FAR
+    )
+
+
+def _positive(value: Any) -> bool:
+    return bool(value > timedelta(0) if isinstance(value, timedelta) else value > 0)
+
+
+@requirement(
+    "Catalogue T1",
+    says="A session is over at its limit to the millisecond, although the store still has it.",
+    mutants=[never_idle, never_too_old, the_limit_is_alive],
+)
+def test_a_session_is_over_at_its_limit(place: str, web_on: WebOn) -> None:
+    """On every store: good until the last millisecond, over at the limit and after it, and not revived."""
+    for name, reason in (
+        ("PERMANENT_SESSION_LIFETIME", "expired_idle"),
+        ("SESSION_ABSOLUTE_LIFETIME", "expired_absolute"),
+    ):
+        web = web_on(place, PROPAGATE_EXCEPTIONS=False, **{name: 600})
+        web.put(user="victim")
+        key, token = web.see(lambda: session.handle), web.token()
+        web.clock.advance_ms(600_000 - 1)
+        assert web.memory.load(key) is not None
+        assert web.do(in_background, web.with_token(token)).text == "victim"
+        web.clock.advance_ms(1)
+        for wait in (0, 1, 58, DAY, 365 * DAY):
+            web.clock.advance(wait)
+            web.take_heard()
+            web.store.reset()
+            response = web.do(user, web.with_token(token))
+            assert (response.status_code, response.text, cookies_set(response)) == (200, "None", [])
+            assert web.reasons() == [reason if wait < DAY else "unknown_id"]
+            assert set(web.store.counts) <= {"load"}
+            if wait == 0:
+                assert key.encode() in dump(web, place), "the store still has it"
+
+
+def in_background() -> str:
+    """Look at the session and leave its end where it is, as a view."""
+    session.background = True
+    return user()
+
+
+@requirement(
+    "Catalogue T1",
+    says="A session whose record the store dropped is over, and no request in flight brings it back.",
+    mutants=[saves_what_was_ended],
+)
+def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -> None:
+    """Removed with the plain driver, or expired, while a request runs: its change is dropped, with no cookie."""
+    for way in ("removed", "expired"):
+        for view in (lambda: session.update(a=1), rotate, lambda: session.bind("ada"), lambda: session.get("user")):
+            web = web_on(place, PERMANENT_SESSION_LIFETIME=600, PROPAGATE_EXCEPTIONS=False)
+            web.put(user="victim")
+            key, token = web.see(lambda: session.handle), web.token()
+
+            def meanwhile(way: str = way, key: str = key, web: Web = web, view: Callable[[], Any] = view) -> None:
+                view()
+                if way == "removed":
+                    removed(web, place, key)
+                else:
+                    web.clock.advance(661)
+
+            web.store.reset()
+            response = web.do(meanwhile)
+            assert (response.status_code, cookies_set(response)) == (200, []), way
+            web.take_heard()
+            assert web.do(user, web.with_token(token)).text == "None"
+            assert web.reasons() == ["unknown_id"]
+            assert web.memory.load(key) is None
+
+
+@requirement(
+    "Catalogue T2",
+    says="A record from the future counts only as far ahead as clocks may differ.",
+    mutants=[the_future_is_fine, no_clock_may_differ],
+)
+def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) -> None:
+    """Up to a minute ahead good, then not valid yet: a second more, a year, the year 9999, 2^31 to 2^63; or no time."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="victim")
+    now, body = web.clock(), body_of(web)
+    year_9999 = 253_402_300_799_000
+    aheads = [1000, SKEW, SKEW + 1, 365 * DAY * 1000, year_9999 - now, 2**31, 2**32, 2**53, 2**63]
+    texts = (b"NaN", b"Infinity", b"true", b'"1800000000000"', b'"2027-01-15T08:00:00"', b"-1", b"1e3")
+    for number, ahead in enumerate(aheads):
+        for field in (
+            ("created_at", "issued_at") if place == "memory://" else (("created_at", "issued_at")[number % 2],)
+        ):
+            data = encode(
+                replace(body, created_at=now + ahead) if field == "created_at" else replace(body, issued_at=now + ahead)
+            )
+            expected = ("victim", []) if ahead <= SKEW else ("None", ["not_yet_valid"])
+            assert met(web, place, data) == expected, (field, ahead)
+    text = encode(replace(body, payload=b'{"user":"victim"}', codec=JSON))
+    assert met(web, place, text) == ("victim", [])
+    for value in texts:
+        assert met(web, place, text.replace(b"%d" % body.created_at, value)) == ("None", ["corrupt"]), value
+
+
+@requirement(
+    "Catalogue T3",
+    says="A clock that steps, or that is another process's, is no error, revives nothing, and ends no session early.",
+    mutants=[no_clock_may_differ, the_future_is_fine],
+)
+def test_clocks_that_step_and_differ(place: str, web_on: WebOn) -> None:
+    """Steps of a second to an hour both ways, and processes up to five minutes apart, on every store."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    web.put(user="dead")
+    dead, _ = web.token(), web.do(end)
+    for step in (-3600, -300, -61, -59, -1, 1, 59, 300, 3600):
+        web.browser = web.app.test_client()
+        web.put(user="victim")
+        other = another(web, web_on, place, PROPAGATE_EXCEPTIONS=False)
+        other.clock.advance_ms(web.clock() - other.clock() + step * 1000)
+        seen = other.do(user, other.with_token(web.token())).text
+        assert seen == ("victim" if step >= -60 else "None"), step
+        for view in (lambda: session.update(b=2), rotate, lambda: session.bind("ada")):
+            assert other.do(view, other.with_token(web.token())).status_code == 200, step
+        for each in (web, other):
+            assert each.do(user, each.with_token(dead)).text == "None", step
+        web.browser = web.app.test_client()
+        web.put(user="victim")
+        web.clock.advance(step)
+        assert web.do(user).text == ("victim" if step >= -60 else "None"), step
+        web.clock.advance(-step)
+
+
+@requirement(
+    "Catalogue T3",
+    says="No clock makes Redis be told a time to live that is negative, nothing, or without an end.",
+    mutants=[ttl_in_seconds, no_ttl],
+)
+@pytest.mark.kinds("redis")
+def test_no_time_to_live_is_negative(place: str, web_on: WebOn) -> None:
+    """Whatever the clock does between load and save, every name in Redis has an end ahead, at most a lifetime away."""
+    import redis
+
+    web = web_on(place, SESSION_ABSOLUTE_LIFETIME=600, PROPAGATE_EXCEPTIONS=False)
+    with redis.Redis.from_url(place.partition("?")[0]) as client:
+        for step in (-3600, -1, 0, 599, 601, 659, 661, 3600):
+            for view in (lambda: session.update(a=1), rotate, lambda: session.bind("ada"), end):
+                web.browser = signed_in(web)
+                response = web.do(partial(stepping, web, view, step))
+                assert response.status_code == 200, step
+                for name in client.scan_iter(place.partition("?prefix=")[2] + "*"):
+                    left = client.pttl(name)
+                    assert left == -2 or 0 < left <= 2 * (600_000 + RETENTION + 3_600_000) + 300_000, (step, name)
+                web.clock.advance(-step)
+
+
+def stepping(web: Web, view: Callable[[], Any], step: int) -> None:
+    """Do what *view* does, and then let the clock step."""
+    view()
+    web.clock.advance(step)
+
+
+@requirement(
+    "Catalogue T4",
+    says="Every lifetime from a second to the longest works on every store, and none is endless.",
+    mutants=[lifetimes_are_32_bits, zero_is_for_ever],
+)
+@pytest.mark.filterwarnings("ignore:.*browsers keep a cookie:UserWarning")
+def test_every_lifetime_works(place: str, web_on: WebOn) -> None:
+    """30 days and a second more, 31, 400 and 401 days, and the longest timedelta: kept that long, and not after it."""
+    for lifetime in (60, 30 * DAY, 30 * DAY + 1, 31 * DAY, 400 * DAY, 401 * DAY, timedelta.max):
+        names = ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME")
+        web = web_on(place, SESSION_PERMANENT=True, PROPAGATE_EXCEPTIONS=False, **dict.fromkeys(names, lifetime))
+        [cookie] = cookies_set(web.put(user="victim"))
+        seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
+        assert f"Max-Age={int(min(seconds, 400 * DAY))};" in cookie
+        assert web.do(user).text == "victim"
+        web.put(a=1)
+        assert web.do(user).text == "victim"
+        if isinstance(lifetime, int):
+            web.clock.advance(lifetime - 1)
+            token = web.token()
+            assert web.do(user, web.with_token(token)).text == "victim"
+            web.clock.advance(lifetime)
+            assert web.do(user, web.with_token(token)).text == "None"
+    for lifetime in (0, -1, timedelta(0), timedelta(days=-1)):
+        for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
+            with pytest.raises(ConfigurationError, match=name):
+                web_on("memory://", **{name: lifetime})
