@@ -38,6 +38,8 @@ _SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
     rb'\{"created_at":(\d{1,20}),"issued_at":(\d{1,20}),"idle":(\d{1,20}),"meta":(\{.*?\}),"payload":', re.DOTALL
 )
+_META = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_TEXTS = frozenset({str})
 _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
 
@@ -207,7 +209,7 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
 
 def encode_meta(meta: dict[str, str]) -> bytes:
     """Return the bytes of device metadata: none for none."""
-    return json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode() if meta else b""
+    return _META.encode(meta).encode() if meta else b""
 
 
 def decode_meta(text: bytes) -> dict[str, str]:
@@ -216,8 +218,10 @@ def decode_meta(text: bytes) -> dict[str, str]:
     Raises:
         ValueError: It is something else.
     """
-    meta = json.loads(text) if text else {}
-    if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
+    if not text:
+        return {}
+    meta = json.loads(str(text, "utf-8"))
+    if type(meta) is not dict or not _TEXTS.issuperset(map(type, meta.values())):
         raise ValueError("not metadata")
     return meta
 

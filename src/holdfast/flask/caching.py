@@ -13,10 +13,11 @@ _NOT_SHARED = {"private", "no-store"}
 
 def vary_by_cookie(response: Response) -> None:
     """Say that *response* depends on the cookies of its request, after what the application says itself."""
-    if "Vary" not in response.headers:
+    values = response.headers.getlist("Vary")
+    if not values:
         response.headers.add("Vary", "Cookie")
         return
-    said = [value for value in response.headers.getlist("Vary") if value.strip()]
+    said = [value for value in values if value.strip()]
     names = _names(said)
     # Cookie is among what "*" stands for, and nginx and Varnish know it by itself alone.
     if names != ["*"]:

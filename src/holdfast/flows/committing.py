@@ -54,11 +54,14 @@ def _carry_out(context: Context, session: ServerSession, opened: Opened, *, conf
         return _NOTHING if session.is_empty else (yield from _create(context, session))
     if (wishes.wiped or wishes.rebind) and session.is_empty:
         return (yield from _end(context, session, loaded))
-    renewable = session.delivers and not session.background
-    renewal_due = renewable and context.policy.renewal_due(loaded.envelope.issued_at, context.clock())
-    if wishes.rotate or wishes.wiped or wishes.rebind or renewal_due:
+    if wishes.rotate or wishes.wiped or wishes.rebind or _renewal_due(context, session, loaded):
         return (yield from rotate(context, session, loaded))
     return (yield from save(context, session, loaded, confirm=confirm))
+
+
+def _renewal_due(context: Context, session: ServerSession, loaded: Loaded) -> bool:
+    due = context.policy.renewal_due(loaded.envelope.issued_at, context.clock())
+    return due and session.delivers and not session.background
 
 
 def _create(context: Context, session: ServerSession) -> Flow[Outcome]:

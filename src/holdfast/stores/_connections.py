@@ -56,13 +56,14 @@ class Connections:
             OSError: The file cannot be made.
             sqlite3.Error: The file cannot be opened.
         """
+        file = _file_at(self._path)  # may raise, so before a connection is out of everybody's reach
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return self._new()
             # A connection to a deleted or replaced file would go on working, on records that nobody else sees.
-            if connection.file == _file_at(self._path):
+            if connection.file == file:
                 return connection
             self.drop(connection)
 
@@ -85,13 +86,17 @@ class Connections:
     def pause(self) -> None:
         """Close every connection and let nobody open one until `resume`. Waits for those in use."""
         self._gate.acquire()
-        idle, self._idle = self._idle, _Closing(self.drop)
-        deadline = time.monotonic() + self._timeout
-        while True:
-            _drain(idle, self.drop)
-            if not self._open or time.monotonic() > deadline:
-                return
-            time.sleep(0.001)
+        try:
+            idle, self._idle = self._idle, _Closing(self.drop)
+            deadline = time.monotonic() + self._timeout
+            while True:
+                _drain(idle, self.drop)
+                if not self._open or time.monotonic() > deadline:
+                    return
+                time.sleep(0.001)
+        except BaseException:  # Ctrl-C, or the timeout of whoever forks
+            self.resume()
+            raise
 
     def resume(self) -> None:
         """Work again after `pause`."""
@@ -162,9 +167,10 @@ _inherited: list[Connection] = []
 
 def _before_fork() -> None:
     _forking.acquire()
-    _paused.extend(_everywhere)
-    for connections in _paused:
+    # Whatever is raised here, Python reports it, forks all the same, and calls what follows a fork.
+    for connections in list(_everywhere):
         connections.pause()
+        _paused.append(connections)
 
 
 def _after_fork_in_parent() -> None:
