@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,7 +12,6 @@ import pytest
 from support import disk
 
 from holdfast.errors import StoreUnavailable
-from holdfast.stores import _connections
 from holdfast.stores.sqlite import SQLiteStore
 
 KEY = "ab" * 32
@@ -155,7 +155,7 @@ def test_a_fork_that_was_interrupted_is_not_the_last(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_connections.time, "sleep", interrupted)
+        patch.setattr(time, "sleep", interrupted)
         assert forked() == 0
     store._connections.give(in_use)
 
