@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,18 @@ class Pair:
         self.source = MemoryStore(clock=self.clock)
         self.target = FailingStore(MemoryStore(clock=self.clock))
         self.state = folder / "copy.state"
+        self._journal: Journal | None = None
 
-    def copy(self, source: Any = None) -> Copy:
-        """Return the copy, as a process that has just started would have it."""
-        journal = Journal(self.state, source="source", target="target")
-        return Copy(source or self.source, self.target, journal, workers=1, clock=self.clock)
+    def copy(self, source: Any = None, target: Any = None) -> Copy:
+        """Return the copy, as a process that has just started would have it. The one before it is over."""
+        self.end()
+        self._journal = Journal(self.state, source="source", target="target")
+        return Copy(source or self.source, target or self.target, self._journal, workers=1, clock=self.clock)
+
+    def end(self) -> None:
+        """End the process that copies, so that another can go on."""
+        if self._journal is not None:
+            self._journal.close()
 
     def run(self, work: Copy) -> list[str]:
         """Repeat passes until all is equal, and return what each did in short."""
@@ -39,7 +46,6 @@ class Pair:
             did.append(f"{tally.copied} copied, {tally.deleted} deleted")
             if tally.is_quiet and work.compare().is_quiet:
                 assert content(self.source) == content(self.target)
-                work._journal.close()
                 return did
 
     def put(self, number: int, data: bytes = b"data", owner: str | None = None) -> None:
@@ -67,12 +73,13 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Pair:
+def pair(tmp_path: Path) -> Iterator[Pair]:
     """Return a source with three records and an empty target."""
     pair = Pair(tmp_path)
     for number in range(3):
         pair.put(number, b"%d" % number, owner="ada" if number else None)
-    return pair
+    yield pair
+    pair.end()
 
 
 def test_what_changes_between_passes_is_copied_again(pair: Pair) -> None:
@@ -106,9 +113,7 @@ def test_who_logs_out_during_a_pass_is_logged_out_at_the_target(pair: Pair) -> N
             pair.source.delete(key(0))
             pair.source.delete(key(1))
 
-    slow = SlowStore(pair.target, log_out)
-    journal = Journal(pair.state, source="source", target="target")
-    work = Copy(pair.source, slow, journal, workers=1, clock=pair.clock)
+    work = pair.copy(target=SlowStore(pair.target, log_out))
     assert work.one_pass().copied == 3
     assert set(content(pair.target)) == {key(0), key(1), key(2)}
     assert pair.run(work) == ["0 copied, 2 deleted", "0 copied, 0 deleted"]
@@ -146,7 +151,6 @@ def test_an_outage_at_any_step_is_made_up_for(pair: Pair, operation: str, before
     pair.target.fail(operation, before=before)
     with pytest.raises(StoreUnavailable):
         work.one_pass()
-    work._journal.close()
     pair.target.heal()
     pair.run(pair.copy())
 
@@ -157,16 +161,14 @@ def test_a_copy_whose_process_died_before_it_was_noted_is_not_forgotten(pair: Pa
     work._journal.note = lambda *_: (_ for _ in ()).throw(StoreUnavailable("killed"))  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable):
         work.one_pass()
-    work._journal.close()
     assert len(content(pair.target)) == 3
     pair.source.delete(key(1))
     assert pair.run(pair.copy())[0] == "2 copied, 1 deleted"
 
 
-def test_an_interrupted_pass_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_pass_goes_on_where_it_was(pair: Pair) -> None:
     """A new process does not begin the pass again, and never takes the rest of a pass for a whole one."""
-    pair = Pair(tmp_path)
-    for number in range(1200):
+    for number in range(3, 1200):
         pair.put(number)
     calls = 0
 
@@ -180,7 +182,6 @@ def test_an_interrupted_pass_goes_on_where_it_was(tmp_path: Path) -> None:
     work = pair.copy(slow)
     with pytest.raises(StoreUnavailable):
         work.one_pass()
-    work._journal.close()
     again = pair.copy()
     tally = again.one_pass()
     assert (tally.seen, tally.copied, tally.resumed) == (200, 200, True)
@@ -230,7 +231,6 @@ def test_random_changes_are_all_copied(pair: Pair, seed: int) -> None:
         except StoreUnavailable:
             continue
         finally:
-            work._journal.close()
             pair.target.heal()
         assert content(pair.source) == content(pair.target)
         return
