@@ -263,17 +263,17 @@ def test_the_server_forgets_what_expired(store: MongoDBStore, sessions: Any) -> 
 
 def test_a_start_needs_no_server(tmp_path: Path) -> None:
     """Making a store and an application contacts nothing; requests answer 503, and go on when the server is there."""
-    url = f"mongodb://127.0.0.1:{free_port()}/?timeoutMS=200"
+    url = f"mongodb://127.0.0.1:{free_port()}/?timeoutMS=1000"
     app = Flask("shop")
     app.config.update(SESSION_STORE=url)
     start = time.monotonic()
     sessions = Session(app)
-    assert time.monotonic() - start < 0.2
+    assert time.monotonic() - start < 0.9
     app.add_url_rule("/", view_func=lambda: str(session.get("cart")))
     browser = app.test_client()
     browser.set_cookie("session", "A" * 43)
     assert browser.get("/").status_code == 503
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4
     sessions.manager.store.close()  # type: ignore[attr-defined]  # a MongoDBStore can be closed
 
 
