@@ -112,6 +112,7 @@ def _redis(place: str) -> Any:
 
 
 _READERS: dict[bytes, Callable[[Any, bytes], Any]] = {
+    b"none": lambda _client, _name: b"",  # expired since it was named
     b"string": lambda client, name: client.get(name),
     b"hash": lambda client, name: client.hgetall(name),
     b"list": lambda client, name: client.lrange(name, 0, -1),
