@@ -57,7 +57,7 @@ class TestMemcachedStore(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store that goes through the link."""
         port = (place / "port").read_text()
-        return open_store(f"memcached://127.0.0.1:{port}?timeout=0.3", root=place, clock=clock)
+        return open_store(f"memcached://127.0.0.1:{port}?timeout=0.8", root=place, clock=clock)
 
     @pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REPLY_LOST])
     def test_a_lost_step_is_repeated_once(self, fault: Fault) -> None:
@@ -88,7 +88,7 @@ class TestPythonMemcached(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = (place / "port").read_text()
-        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=0.3), clock=clock)
+        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=0.8), clock=clock)
 
 
 class TestPylibmc(OnMemcached):
@@ -114,7 +114,7 @@ class TestPymemcache(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = int((place / "port").read_text())
-        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=0.3, timeout=0.3), clock=clock)
+        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=0.8, timeout=0.8), clock=clock)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ class TestRedisClusterStore(StoreContract):
     """The contract, on a Cluster, each node of it behind a link that can be disturbed."""
 
     shared_between_processes = True
+    patience = 10.0  # the client asks a silent server again
     exact_index = False
     too_large = 512 * 1024 * 1024
 
@@ -60,7 +61,7 @@ class TestRedisClusterStore(StoreContract):
             port=next(iter(links.values())),
             address_remap=lambda address: (address[0], links.get(address[1], address[1])),
             require_full_coverage=False,
-            socket_timeout=0.3,
+            socket_timeout=0.8,
             retry=Retry(NoBackoff(), 0),
         )
         return RedisClusterStore(client, prefix=prefix_of(place), clock=clock)
