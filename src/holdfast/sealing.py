@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 
+#: What errors say of a missing or weak key. Not `flask sessions new-key`: without a key the application may not start,
+#: and then it has no commands.
+NEW_KEY = "`python -m holdfast new-key` prints one"
+
 How: TypeAlias = Literal["keys", "cookie", "mac"]
 
 _SCHEMES: dict[How, int] = {"keys": 1, "cookie": 2, "mac": 3}
@@ -58,9 +62,7 @@ def key_from(value: object) -> bytes:
         return base64.urlsafe_b64decode(value[:43] + "=")
     if isinstance(value, bytes) and len(value) == KEY_BYTES:
         return value
-    raise ConfigurationError(
-        "a seal key must be 32 bytes or their base64url text of 43 characters: `python -m holdfast new-key` prints one"
-    )
+    raise ConfigurationError(f"a seal key must be 32 bytes or their base64url text of 43 characters: {NEW_KEY}")
 
 
 class Keyring:
@@ -73,7 +75,7 @@ class Keyring:
     def __init__(self, keys: Sequence[object]) -> None:
         found = [key_from(key) for key in keys]
         if not found:
-            raise ConfigurationError("there are no seal keys: `python -m holdfast new-key` prints one")
+            raise ConfigurationError(f"there are no seal keys: {NEW_KEY}")
         self._keys = {_id_of(key): key for key in reversed(found)}
         #: The 8 bytes that name the newest key in a record. They tell nothing else about it.
         self.newest = _id_of(found[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import pickle  # noqa: TID251  # what an attacker would store
 import struct
-from collections.abc import Callable
 
 from security.bad_input import user
 from support.dumps import overwrite
@@ -48,14 +47,19 @@ def body_of(web: Web) -> Envelope:
     return body
 
 
-def instead(data: bytes, planted: bytes, *, whole: bool) -> Callable[[bytes], bytes]:
-    """Return what puts *planted* in the place of a value, or of the record *data* in it."""
-    return lambda value: planted if whole else value.replace(data, planted)
-
-
 def ways(place: str) -> tuple[bool, ...]:
     """Return how a record can be written over: whole, and where a value is more than the data, the data in it."""
     return (True, False) if place.startswith(("file", "unix", "redis", "memcached")) else (True,)
+
+
+def plant(web: Web, place: str, data: bytes, *, whole: bool | None = None) -> None:
+    """Put *data* in the place of the record of the browser's session: the *whole* value, or the data in it if it can.
+
+    Unless *whole* is given, what the store keeps around the data stays.
+    """
+    key, old = web.see(lambda: session.handle), encode(body_of(web))
+    whole = ways(place)[-1] if whole is None else whole
+    overwrite(web, place, key, lambda value: data if whole else value.replace(old, data))
 
 
 def assert_set_aside(web: Web, reasons: set[str], what: object) -> None:
@@ -92,8 +96,7 @@ def met(web: Web, place: str, data: bytes) -> tuple[str, list[str]]:
     """Return who a session is whose record is *data*, and why it is nobody's."""
     web.browser = web.app.test_client()
     web.put(user="victim")
-    key, old = web.see(lambda: session.handle), encode(body_of(web))
-    overwrite(web, place, key, instead(old, data, whole=not ways(place)[1:]))
+    plant(web, place, data)
     web.take_heard()
     response = web.do(user)
     assert response.status_code == 200

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 from security.bugs import unknown_formats_are_errors
-from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside, body_of, instead, met, ways
+from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside, body_of, met, plant, ways
 from security.rows import requirement
 from security.steps import WebOn, meddling, signed_in
-from support.dumps import overwrite
 from support.web import Web, cookies_set
 
 from holdfast import envelope
@@ -113,13 +112,11 @@ def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
             if whole and planted[:1] == b"\x01" and place.startswith("memcached"):
                 continue  # this looks as if the client gave the answer to another question, and then it is an outage
             web.browser = signed_in(web)
-            key, data = web.see(lambda: session.handle), encode(body_of(web))
-            overwrite(web, place, key, instead(data, planted, whole=whole))
+            plant(web, place, planted, whole=whole)
             assert_set_aside(web, {"corrupt", "unknown_id"}, what)
     assert_others_are_served(web, "foreign records among them")
     web.browser = signed_in(web)
-    key, data = web.see(lambda: session.handle), encode(body_of(web))
-    overwrite(web, place, key, instead(data, data[:40], whole=not ways(place)[1:]))
+    plant(web, place, encode(body_of(web))[:40])
     assert web.data() == {}
     web.take_heard()
     assert web.data() == {}
@@ -146,8 +143,7 @@ def test_a_hostile_payload_is_set_aside(place: str, web_on: WebOn) -> None:
     for form in forms if place == "memory://" else forms[::3]:  # to a store they are bytes
         web.browser = web.app.test_client()
         web.put(a=1)
-        key, data = web.see(lambda: session.handle), encode(body_of(web))
-        overwrite(web, place, key, instead(data, encode(form), whole=not ways(place)[1:]))
+        plant(web, place, encode(form))
         web.take_heard()
         response = web.do(lambda: str(dict(session)))
         assert (response.status_code, response.text, cookies_set(response)) == (200, "{}", []), form.payload[:40]
@@ -172,8 +168,7 @@ def test_compressed_data_stays_compressed(place: str, web_on: WebOn) -> None:
     for bomb in [*bombs, *(encode(replace(body_of(web), payload=bomb)) for bomb in bombs[:2])]:
         web.browser = web.app.test_client()
         web.put(user="victim")
-        key, old = web.see(lambda: session.handle), encode(body_of(web))
-        overwrite(web, place, key, instead(old, bomb, whole=not ways(place)[1:]))
+        plant(web, place, bomb)
         tracemalloc.start()
         try:
             assert web.do(lambda: str(dict(session))).text == "{}"

@@ -8,6 +8,7 @@ from itertools import pairwise
 from flask import Flask
 
 from holdfast.errors import ConfigurationError
+from holdfast.sealing import NEW_KEY
 
 #: As long as what the signature's hash makes of it can be strong: 32 random bytes, or their text, which is longer.
 _SHORTEST = 32
@@ -70,9 +71,6 @@ _PUBLISHED = frozenset(
 #: What stands in a place that was to be filled in.
 _PLACEHOLDERS = ("changeme", "changethis", "replaceme", "secretkey", "supersecret", "password", "yourkey", "yoursecret")
 
-# Not `flask sessions new-key`: an application that does not start has no commands.
-_FIX = "`python -m holdfast new-key` prints one"
-
 _logger = logging.getLogger("holdfast")
 
 
@@ -105,7 +103,7 @@ def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> l
     """
     newest, others = app.secret_key, app.config.get("SECRET_KEY_FALLBACKS") or ()
     if not newest:
-        raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: {_FIX}")
+        raise ConfigurationError(f"{needed_by} needs SECRET_KEY, which is not set: {NEW_KEY}")
     if isinstance(others, str | bytes) or not all(isinstance(key, str | bytes) for key in (newest, *others)):
         raise ConfigurationError("SECRET_KEY must be text or bytes, and SECRET_KEY_FALLBACKS a list of such keys")
     return [key for key in (newest, *others) if key]
@@ -127,7 +125,7 @@ def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures
         if reason is None:
             continue
         name = f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY"
-        problem = f"{name} can be guessed, and so can {guarded}: {reason}. {_FIX} that cannot"
+        problem = f"{name} can be guessed, and so can {guarded}: {reason}. {NEW_KEY} that cannot"
         if app.config.get("SESSION_TYPE") is None:
             raise ConfigurationError(problem)
         _logger.warning("%s", problem)

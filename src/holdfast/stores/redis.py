@@ -32,7 +32,7 @@ from holdfast.stores._redis_scripts import (
 )
 from holdfast.stores._redis_server import SAMPLE, about_expiry, about_server, worst_of
 
-#: How many keys each further step of a scan walks past while hardly any is ours: as many together as one call may.
+#: How many keys each further step of one call walks past, while hardly any is ours.
 _STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.flask.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask.secret_keys import weakness_of
+from holdfast.sealing import NEW_KEY
 
 _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 
@@ -78,5 +79,5 @@ def secret_key(case: Case) -> Verdict:
     for name, key in keys.items():
         weakness = weakness_of(key) if key else None
         if weakness is not None:
-            return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # `python -m holdfast new-key` prints one')
+            return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # {NEW_KEY}')
     return Verdict("met", "SECRET_KEY is long, and on no list of published keys")
