@@ -16,9 +16,9 @@ from werkzeug.http import parse_cookie
 from werkzeug.test import EnvironBuilder
 
 from benchmarks.bare import Calls
-from holdfast.codec import MSGPACK
 from holdfast.flask import Session
 from holdfast.observing import Observer
+from holdfast.records.codec import MSGPACK
 
 #: What a request does to its session, in the order it is shown.
 PATHS = ("untouched", "read", "write", "first")

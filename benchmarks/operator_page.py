@@ -22,12 +22,12 @@ from flask.testing import FlaskClient
 
 from benchmarks.machine import machine, versions
 from holdfast.clock import system_clock
-from holdfast.envelope import Envelope, encode
 from holdfast.flask import Session, session
 from holdfast.flask.pages import operator_page
 from holdfast.observers.tally import Tally
 from holdfast.policy import DAY
-from holdfast.tokens import Keys
+from holdfast.records.envelope import Envelope, encode
+from holdfast.records.tokens import Keys
 
 SEED = 20_240_611
 REPEATS = 15

@@ -32,9 +32,9 @@ import ormsgpack
 from flask.json.tag import TaggedJSONSerializer
 from markupsafe import Markup
 
-from holdfast.codec import JSON, MAX_DEPTH
-from holdfast.codec.as_msgpack import MsgpackCodec
-from holdfast.codec.packers import Default, ExtHook, Ormsgpack
+from holdfast.records.codec import JSON, MAX_DEPTH
+from holdfast.records.codec.as_msgpack import MsgpackCodec
+from holdfast.records.codec.packers import Default, ExtHook, Ormsgpack
 
 SEED = 20_240_611
 ROUNDS = 25

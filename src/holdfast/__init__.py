@@ -18,7 +18,7 @@ from holdfast.errors import (
 )
 from holdfast.manager import Manager
 from holdfast.policy import Policy
-from holdfast.record import Conflict, Gone, Page, Record
+from holdfast.records.record import Conflict, Gone, Page, Record
 from holdfast.urls import open_store
 
 __all__ = [

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.codec import MSGPACK, Codec
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flows import (
     Context,
@@ -35,11 +34,12 @@ from holdfast.flows import (
 from holdfast.observing import Observer, Observers, gather
 from holdfast.operations import Flow, Purge, drive, step
 from holdfast.policy import Policy
+from holdfast.records.codec import MSGPACK, Codec
+from holdfast.records.sealing import Sealer, Unsealed
+from holdfast.records.tokens import Keys, is_token
 from holdfast.rejections import RejectionLog
-from holdfast.sealing import Sealer, Unsealed
 from holdfast.session import Opened, Outcome, ServerSession
 from holdfast.store import Confirms, Indexes, Iterates, Purges, Rotates, Store
-from holdfast.tokens import Keys, is_token
 
 T = TypeVar("T")
 

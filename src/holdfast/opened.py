@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from holdfast.envelope import Envelope
 from holdfast.events import SaveResult
-from holdfast.record import Version
+from holdfast.records.envelope import Envelope
+from holdfast.records.record import Version
 
 
 @dataclass(slots=True)

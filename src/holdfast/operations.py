@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from holdfast.errors import StoreError
-from holdfast.record import Version
+from holdfast.records.record import Version
 
 T = TypeVar("T")
 

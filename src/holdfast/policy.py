@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.envelope import Envelope
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
+from holdfast.records.envelope import Envelope
 
 SECOND = 1000
 MINUTE = 60 * SECOND

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from holdfast import freshness, metadata
 from holdfast.opened import Loaded, Opened, Outcome
 from holdfast.policy import SECOND, SKEW
-from holdfast.tokens import Keys
+from holdfast.records import freshness, metadata
+from holdfast.records.tokens import Keys
 
 __all__ = ["FRESH", "IDENTITY", "PERMANENT", "Loaded", "Opened", "Outcome", "ServerSession", "Wishes"]
 

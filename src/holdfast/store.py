@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 
 __all__ = [
     "Closes",

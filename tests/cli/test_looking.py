@@ -7,8 +7,8 @@ from support.servers import Server
 from support.terminal import Shelf, Terminal
 
 from holdfast.cli.output import printable
-from holdfast.sealing import new_key
-from holdfast.tokens import Keys
+from holdfast.records.sealing import new_key
+from holdfast.records.tokens import Keys
 
 ON_SERVERS = [
     "sqlite",

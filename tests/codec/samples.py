@@ -13,9 +13,9 @@ import pytest
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from holdfast.codec import JSON, Codec
-from holdfast.codec.as_msgpack import MsgpackCodec
-from holdfast.codec.packers import Msgpack, Ormsgpack
+from holdfast.records.codec import JSON, Codec
+from holdfast.records.codec.as_msgpack import MsgpackCodec
+from holdfast.records.codec.packers import Msgpack, Ormsgpack
 
 # Both libraries for msgpack, whichever this interpreter's sessions are written with. No ormsgpack for Python 3.10 may
 # read hostile bytes.

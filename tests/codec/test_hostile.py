@@ -10,8 +10,8 @@ from codec.samples import CODECS, GOLDEN, SESSIONS, every_codec, named
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.codec import JSON, Codec
 from holdfast.errors import DecodeError
+from holdfast.records.codec import JSON, Codec
 
 
 def ext(code: int, data: bytes) -> bytes:

@@ -30,9 +30,9 @@ from codec.samples import (
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from holdfast.codec import JSON, MSGPACK, Codec, codec_named
-from holdfast.codec.kinds import KINDS, Kind, UnknownZone
 from holdfast.errors import ConfigurationError, EncodeError
+from holdfast.records.codec import JSON, MSGPACK, Codec, codec_named
+from holdfast.records.codec.type_codecs import KINDS, Kind, UnknownZone
 
 
 @every_codec
@@ -77,7 +77,7 @@ def test_plain_data_is_plain_json() -> None:
 def test_bytes_do_not_depend_on_the_process(name: str) -> None:
     """Sets are written alike whatever order a process has them in, so an unchanged session is not written again."""
     code = (
-        f"from holdfast.codec import {name} as codec\n"
+        f"from holdfast.records.codec import {name} as codec\n"
         "data = {'tags': {'red', 'green', 'blue', b'x', None, 1.5, ('a', 1)}, 'f': frozenset('abcdef')}\n"
         "print(codec.dumps(data).hex(), codec.dumps(codec.loads(codec.dumps(data))).hex())"
     )

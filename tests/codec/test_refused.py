@@ -15,8 +15,8 @@ from codec.samples import every_codec
 from markupsafe import Markup
 from werkzeug.local import LocalProxy
 
-from holdfast.codec import MAX_DEPTH, Codec
 from holdfast.errors import EncodeError
+from holdfast.records.codec import MAX_DEPTH, Codec
 
 
 class Plain(enum.Enum):

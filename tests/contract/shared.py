@@ -16,7 +16,7 @@ from typing import Any
 
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
-from holdfast.record import Record, Version
+from holdfast.records.record import Record, Version
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import Fault, StoreContract, StoreWrapper
 

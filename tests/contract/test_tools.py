@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict
+from holdfast.records.record import Conflict
 from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import OPERATIONS, CountingStore, FailingStore, FakeClock, Fault, Link, SlowStore, StoreWrapper

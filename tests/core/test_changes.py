@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.codec import MSGPACK
 from holdfast.manager import Manager
+from holdfast.records.codec import MSGPACK
 from holdfast.session import Opened, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.codec import JSON, MSGPACK
-from holdfast.envelope import Body, Cutoff, Envelope, Fate, Tombstone, decode, encode
 from holdfast.errors import DecodeError
+from holdfast.records.codec import JSON, MSGPACK
+from holdfast.records.envelope import Body, Cutoff, Envelope, Fate, Tombstone, decode, encode
 
 KEY = "ab" * 32
 BODIES: list[Body] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.metadata import LONGEST_LABEL, Device, device_in, fit, label_from
+from holdfast.records.metadata import LONGEST_LABEL, Device, device_in, fit, label_from
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.envelope import Envelope
 from holdfast.errors import ConfigurationError
 from holdfast.policy import DAY, HOUR, MINUTE, RETENTION, SECOND, SKEW, Policy
+from holdfast.records.envelope import Envelope
 
 NOW = 1_800_000_000_000
 

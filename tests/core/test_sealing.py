@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from holdfast.codec import JSON, MSGPACK
-from holdfast.envelope import Envelope, Sealed, decode, encode
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
-from holdfast.sealing import How, Sealer, Unsealed, key_from, new_key
+from holdfast.records.codec import JSON, MSGPACK
+from holdfast.records.envelope import Envelope, Sealed, decode, encode
+from holdfast.records.sealing import How, Sealer, Unsealed, key_from, new_key
+from holdfast.records.tokens import Keys, new_token
 from holdfast.testing import FakeClock
-from holdfast.tokens import Keys, new_token
 
 OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
 TOKEN, OTHER = new_token(), new_token()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from holdfast.tokens import Keys, is_token, new_token, open_successor, seal_successor
+from holdfast.records.tokens import Keys, is_token, new_token, open_successor, seal_successor
 
 
 def test_a_token_is_43_characters_of_base64url() -> None:
@@ -71,7 +71,7 @@ def test_owner_values_are_the_text_of_the_user_id_keyed() -> None:
 
 def test_keys_do_not_depend_on_the_process() -> None:
     """Another process derives the same key and owner value."""
-    code = "from holdfast.tokens import Keys; k = Keys('n'); print(k.key_of('t'), k.owner_of('u'))"
+    code = "from holdfast.records.tokens import Keys; k = Keys('n'); print(k.key_of('t'), k.owner_of('u'))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert [Keys("n").key_of("t"), Keys("n").owner_of("u")] == other
 

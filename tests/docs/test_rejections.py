@@ -8,7 +8,7 @@ from typing import Any, get_args
 from support.pages import blocks
 
 from holdfast.events import RejectReason
-from holdfast.tokens import new_token
+from holdfast.records.tokens import new_token
 
 PAGE = Path(__file__).parents[2] / "docs" / "rejections.md"
 

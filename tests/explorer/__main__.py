@@ -76,7 +76,7 @@ def main() -> int:
         "stepwise": ("triples, in steps", _triples(Scattered)),
     }
     reduce = not options.all_orders
-    with patch("holdfast.tokens.secrets", Mint):
+    with patch("holdfast.records.tokens.secrets", Mint):
         return 1 if sum(_report(*parts[part], reduce=reduce) for part in options.part or parts) else 0
 
 

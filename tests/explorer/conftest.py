@@ -8,4 +8,4 @@ from explorer.world import Mint
 
 @pytest.fixture(autouse=True)
 def _known_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdfast.tokens.secrets", Mint)
+    monkeypatch.setattr("holdfast.records.tokens.secrets", Mint)

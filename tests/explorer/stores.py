@@ -9,7 +9,7 @@ from explorer.relay import relay
 
 from holdfast.clock import Clock
 from holdfast.operations import Create
-from holdfast.record import Record
+from holdfast.records.record import Record
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.explorer import Actor, Footprint
 

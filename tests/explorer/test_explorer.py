@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.operations import Create, Delete, Flow, KeysOf, Load, Move, Operation, Pause, Replace, Touch
-from holdfast.record import Conflict, Gone, Record
+from holdfast.records.record import Conflict, Gone, Record
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule, Violation, explore, replay

@@ -13,17 +13,17 @@ from blinker import Signal
 from explorer.relay import relay
 from explorer.stores import Atomic, enlisting
 
-from holdfast.codec import MSGPACK
-from holdfast.envelope import Envelope, decode
 from holdfast.errors import StoreUnavailable, TooManySessions
 from holdfast.flows import Context, commit, open_session
 from holdfast.operations import drive
 from holdfast.policy import Policy
-from holdfast.record import Record
+from holdfast.records.codec import MSGPACK
+from holdfast.records.envelope import Envelope, decode
+from holdfast.records.record import Record
+from holdfast.records.tokens import Keys
 from holdfast.session import PERMANENT, Opened, ServerSession
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule
-from holdfast.tokens import Keys
 
 KEYS = Keys("session:")
 ALICE = KEYS.owner_of("alice")

@@ -23,7 +23,7 @@ from support.web import SECRET_KEY, STRANGER, Web, cookies_set
 
 from holdfast.flask import session
 from holdfast.flask.cookies import signing_salt
-from holdfast.tokens import Keys, is_token, new_token
+from holdfast.records.tokens import Keys, is_token, new_token
 
 SALT = signing_salt("session:", "session")
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from support.web import Web, cookies_set, end, rotate
 
-from holdfast.codec import JSON, MSGPACK
-from holdfast.envelope import Cutoff, Envelope, Fate, Tombstone, encode
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.policy import SKEW
-from holdfast.tokens import Keys
+from holdfast.records.codec import JSON, MSGPACK
+from holdfast.records.envelope import Cutoff, Envelope, Fate, Tombstone, encode
+from holdfast.records.tokens import Keys
 from holdfast.urls import open_store
 
 DAY = 24 * 3600

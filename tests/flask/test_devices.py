@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from support.web import Web, rotate
 
-from holdfast.envelope import Envelope, decode
 from holdfast.flask import devices, session
-from holdfast.metadata import Device
+from holdfast.records.envelope import Envelope, decode
+from holdfast.records.metadata import Device
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 IPHONE = (

@@ -23,7 +23,7 @@ from holdfast.flask.doctor.checks import STATUSES, in_words
 from holdfast.flask.doctor.printing import lines_of
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.profiles import PROFILES
-from holdfast.sealing import new_key
+from holdfast.records.sealing import new_key
 from holdfast.store import Closes
 from holdfast.testing import FailingStore
 from holdfast.urls import open_store

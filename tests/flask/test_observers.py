@@ -14,11 +14,11 @@ from support.everywhere import KINDS, url_of_kind
 from support.observers import Broken, Ledger
 from support.web import STRANGER, Web, end, rotate
 
-from holdfast.envelope import decode, encode
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.observers.tally import Tally
 from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observers
+from holdfast.records.envelope import decode, encode
 from holdfast.store import Closes
 from holdfast.urls import open_store
 

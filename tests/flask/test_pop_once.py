@@ -15,7 +15,7 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import open_store
 from holdfast.flask import session
-from holdfast.sealing import new_key
+from holdfast.records.sealing import new_key
 from holdfast.store import Closes
 
 #: How many requests want the value.

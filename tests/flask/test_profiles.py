@@ -13,7 +13,7 @@ from holdfast import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.config import DEFAULTS
 from holdfast.flask.profiles import PROFILES
-from holdfast.sealing import new_key
+from holdfast.records.sealing import new_key
 
 KEY = new_key()
 HTTPS = "https://localhost"

@@ -11,7 +11,7 @@ from support.web import Web, end, rotate
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.sealing import How, new_key
+from holdfast.records.sealing import How, new_key
 
 HOW: list[How] = ["keys", "cookie", "mac"]
 KEY = new_key()

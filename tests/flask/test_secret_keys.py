@@ -17,8 +17,8 @@ from support.web import SECRET_KEY, Web
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.secret_keys import weakness_of
+from holdfast.records.tokens import new_token
 from holdfast.stores.memory import MemoryStore
-from holdfast.tokens import new_token
 
 WEAK: list[tuple[str | bytes, str]] = [
     ("dev", "published"),

@@ -11,14 +11,14 @@ from forgery import changes
 from support.web import SECRET_KEY
 from werkzeug.test import EnvironBuilder
 
-from holdfast.codec import MSGPACK
-from holdfast.envelope import Envelope, Sealed, decode
 from holdfast.errors import DecodeError
 from holdfast.flask import Session, session
-from holdfast.sealing import How, Sealer, new_key
+from holdfast.records.codec import MSGPACK
+from holdfast.records.envelope import Envelope, Sealed, decode
+from holdfast.records.sealing import How, Sealer, new_key
+from holdfast.records.tokens import Keys, new_token
 from holdfast.session import ServerSession
 from holdfast.stores.memory import MemoryStore
-from holdfast.tokens import Keys, new_token
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from support.target import Target
 
-from holdfast.envelope import Envelope, decode
 from holdfast.errors import DecodeError
-from holdfast.sealing import new_key
-from holdfast.tokens import Keys
+from holdfast.records.envelope import Envelope, decode
+from holdfast.records.sealing import new_key
+from holdfast.records.tokens import Keys
 
 #: The settings of each mode.
 MODES: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from support.web import Web, cookies_set
 from werkzeug.test import TestResponse
 
 from holdfast.flask import session
-from holdfast.tokens import is_token
+from holdfast.records.tokens import is_token
 
 
 def user() -> str:

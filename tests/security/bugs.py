@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from holdfast import envelope
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flows import committing, opening, rotating
 from holdfast.flows.context import Context
 from holdfast.operations import Create, Flow, Load, Move
 from holdfast.policy import Policy
-from holdfast.record import Version
+from holdfast.records import envelope
+from holdfast.records.record import Version
+from holdfast.records.tokens import Keys
 from holdfast.session import ServerSession
 from holdfast.stores import _redis_scripts
-from holdfast.tokens import Keys
 
 
 def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from security.bad_input import user
 from support.dumps import overwrite
 from support.web import Web, cookies_set, end, rotate
 
-from holdfast import envelope
-from holdfast.envelope import Envelope, encode
 from holdfast.flask import session
+from holdfast.records import envelope
+from holdfast.records.envelope import Envelope, encode
 from holdfast.store import Indexes, Iterates, Purges
 
 DAY = 24 * 3600

@@ -21,15 +21,15 @@ from support.keyspace import counted
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import manager
-from holdfast.box import Box
 from holdfast.clientside import cookie as sealed_cookie
-from holdfast.codec import MSGPACK
-from holdfast.envelope import Envelope, encode
 from holdfast.flask import cookies, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.flows import committing
-from holdfast.sealing import Keyring
-from holdfast.tokens import Keys, is_token, labelled, new_token
+from holdfast.records.aes_gcm import Box
+from holdfast.records.codec import MSGPACK
+from holdfast.records.envelope import Envelope, encode
+from holdfast.records.sealing import Keyring
+from holdfast.records.tokens import Keys, is_token, labelled, new_token
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OLD = "k0-" + "pD8sF3hJ5kC1gV0y" * 2

@@ -18,14 +18,14 @@ from security.rows import requirement
 from security.steps import WebOn, meddling, signed_in
 from support.web import Web, cookies_set
 
-from holdfast import envelope
-from holdfast.codec import JSON
-from holdfast.codec.strict import StrictCodec
-from holdfast.envelope import Envelope, Fate, Tombstone, encode
 from holdfast.errors import DecodeError
 from holdfast.flask import session
 from holdfast.flows import opening
 from holdfast.operations import Flow
+from holdfast.records import envelope
+from holdfast.records.codec import JSON
+from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
 
 
 def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,10 @@ from security.steps import WebOn, signed_in
 from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
-from holdfast.envelope import Envelope, encode
 from holdfast.flask import session
 from holdfast.policy import RETENTION, Policy
-from holdfast.record import Record
+from holdfast.records.envelope import Envelope, encode
+from holdfast.records.record import Record
 from holdfast.stores import _redis_scripts, files, mongodb, sql, sqlite
 from holdfast.stores import redis as redis_store
 

@@ -24,13 +24,13 @@ from support.application import BASE, Site
 from support.web import Web, cookies_set
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from holdfast.codec.lowering import Lowering
-from holdfast.codec.strict import StrictCodec
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.policy import Policy
+from holdfast.records.codec.encoder import Lowering
+from holdfast.records.codec.strict import StrictCodec
 from holdfast.session import ServerSession
 
 SiteOn = Callable[..., Site]

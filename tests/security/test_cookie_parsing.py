@@ -15,7 +15,7 @@ from support.web import Web, cookies_set
 
 from holdfast import manager
 from holdfast.flask import cookies, session
-from holdfast.tokens import Keys, is_token
+from holdfast.records.tokens import Keys, is_token
 
 WebOn = Callable[..., Web]
 

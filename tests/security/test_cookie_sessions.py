@@ -20,7 +20,7 @@ from holdfast.clientside.cookie import SealedCookie
 from holdfast.errors import ConfigurationError
 from holdfast.flask import managers, session
 from holdfast.policy import Policy
-from holdfast.sealing import new_key
+from holdfast.records.sealing import new_key
 
 DAY = 24 * 3600
 KEY = new_key()

@@ -28,14 +28,14 @@ from support.servers import Server, ask
 from support.source import rewriting
 from support.web import Web, cookies_set
 
-from holdfast import envelope
-from holdfast.codec import JSON
-from holdfast.codec.as_msgpack import MsgpackCodec
-from holdfast.codec.strict import StrictCodec
-from holdfast.envelope import Envelope, encode
 from holdfast.errors import ConfigurationError, DecodeError
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
+from holdfast.records import envelope
+from holdfast.records.codec import JSON
+from holdfast.records.codec.as_msgpack import MsgpackCodec
+from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.envelope import Envelope, encode
 from holdfast.stores import _memcached_clients as clients
 from holdfast.stores.memcached import store_on
 
@@ -125,7 +125,7 @@ def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, A
 
 def cuts_at_an_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored ends before the first character of four bytes."""
-    monkeypatch.setattr("holdfast.sealing.encode", lambda body: encode(body).partition(b"\xf0\x9f")[0])
+    monkeypatch.setattr("holdfast.records.sealing.encode", lambda body: encode(body).partition(b"\xf0\x9f")[0])
 
 
 def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.flows import SessionInfo, rotating
 from holdfast.flows.context import Context
 from holdfast.manager import Manager
-from holdfast.tokens import Keys
+from holdfast.records.tokens import Keys
 
 WebOn = Callable[..., Web]
 CANARY = "canary-b2a7c1"

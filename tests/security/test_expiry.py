@@ -17,13 +17,13 @@ from security.rows import advisory, requirement
 from security.steps import WebOn, meddling, signed_in, who
 from support.web import Web, attributes, cookies_set
 
-from holdfast import envelope
-from holdfast.codec import JSON
-from holdfast.envelope import Envelope
 from holdfast.errors import ConfigurationError
 from holdfast.flask import config, session
 from holdfast.operations import Load
 from holdfast.policy import Policy
+from holdfast.records import envelope
+from holdfast.records.codec import JSON
+from holdfast.records.envelope import Envelope
 
 DAY = 24 * 3600
 FAR = 4_000_000_000_000

@@ -22,9 +22,9 @@ from support.web import STRANGER, Web, cookies_set
 from holdfast import manager
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session, stores
+from holdfast.records.tokens import Keys
 from holdfast.stores import _connections, _disk, files, jsonfile
 from holdfast.stores.files import FileStore
-from holdfast.tokens import Keys
 
 WebOn = Callable[..., Web]
 

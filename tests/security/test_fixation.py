@@ -16,12 +16,12 @@ from support.everywhere import INDEXED
 from support.web import STRANGER, Web, cookies_set, rotate
 from werkzeug.wrappers import Response as BaseResponse
 
-from holdfast.envelope import Tombstone
 from holdfast.flask import session
 from holdfast.flows import committing, rotating
 from holdfast.flows.context import Context
+from holdfast.records.envelope import Tombstone
+from holdfast.records.tokens import new_token
 from holdfast.session import IDENTITY, Loaded, ServerSession
-from holdfast.tokens import new_token
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:

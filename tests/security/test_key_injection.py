@@ -23,10 +23,10 @@ from support.web import STRANGER, Web, cookies_set
 
 from holdfast import manager
 from holdfast.flask import session
-from holdfast.record import Record
+from holdfast.records.record import Record
+from holdfast.records.tokens import Keys, is_token, new_token
 from holdfast.stores import sqlite
 from holdfast.stores.redis import RedisClusterStore
-from holdfast.tokens import Keys, is_token, new_token
 
 WebOn = Callable[..., Web]
 

@@ -13,7 +13,7 @@ from support.everywhere import INDEXED
 from support.web import Web, cookies_set
 
 from holdfast.flask import session
-from holdfast.tokens import Keys
+from holdfast.records.tokens import Keys
 
 
 def joins_names_without_lengths(monkeypatch: pytest.MonkeyPatch) -> None:

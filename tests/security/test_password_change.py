@@ -18,7 +18,7 @@ from holdfast import events
 from holdfast.flask import session
 from holdfast.flows import committing, ending, rotating
 from holdfast.operations import Delete, KeysOf, Load
-from holdfast.record import Record
+from holdfast.records.record import Record
 
 pytestmark = pytest.mark.kinds(*INDEXED)
 

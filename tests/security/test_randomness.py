@@ -21,9 +21,9 @@ from support import source
 from support.source import rewriting
 from support.web import Web, cookies_set, rotate
 
-from holdfast import tokens
 from holdfast.flask import session
 from holdfast.flows import committing, rotating
+from holdfast.records import tokens
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 

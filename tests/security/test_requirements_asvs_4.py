@@ -18,8 +18,8 @@ from holdfast.flask import profiles, session
 from holdfast.flask.cookies import Cookies
 from holdfast.operations import Replace
 from holdfast.policy import Policy
-from holdfast.record import Conflict
-from holdfast.sealing import new_key
+from holdfast.records.record import Conflict
+from holdfast.records.sealing import new_key
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]

@@ -18,11 +18,11 @@ from security.rows import requirement
 from support.application import Site, values_set
 from support.web import STRANGER, attributes
 
-from holdfast import tokens
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookie_rules, profiles, session
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.sealing import new_key
+from holdfast.records import tokens
+from holdfast.records.sealing import new_key
 
 SiteOn = Callable[..., Site]
 

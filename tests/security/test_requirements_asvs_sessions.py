@@ -17,7 +17,7 @@ from holdfast import manager as managing
 from holdfast.flows import committing, ending, list_of, revoke_all, rotating
 from holdfast.flows.context import Context
 from holdfast.operations import Flow, Load
-from holdfast.tokens import Keys, new_token
+from holdfast.records.tokens import Keys, new_token
 
 SiteOn = Callable[..., Site]
 

@@ -18,15 +18,15 @@ from support.application import Site
 from support.everywhere import INDEXED
 from support.web import SECRET_KEY
 
-from holdfast import sealing, tokens
-from holdfast.box import Box
 from holdfast.clientside import ClientSide, cookie
-from holdfast.codec import MSGPACK
-from holdfast.envelope import Envelope, encode
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.operations import Flow
 from holdfast.policy import Policy
-from holdfast.sealing import Sealer, new_key
+from holdfast.records import sealing, tokens
+from holdfast.records.aes_gcm import Box
+from holdfast.records.codec import MSGPACK
+from holdfast.records.envelope import Envelope, encode
+from holdfast.records.sealing import Sealer, new_key
 
 SiteOn = Callable[..., Site]
 

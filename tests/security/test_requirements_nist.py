@@ -13,7 +13,7 @@ from support.dumps import dump
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from holdfast.flask.session import FlaskSession
-from holdfast.metadata import ADDRESS
+from holdfast.records.metadata import ADDRESS
 from holdfast.session import ServerSession
 
 SiteOn = Callable[..., Site]

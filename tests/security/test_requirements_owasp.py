@@ -16,15 +16,15 @@ from support.application import Site, said, values_set
 from support.dumps import dump
 from support.web import STRANGER, attributes
 
-from holdfast.envelope import Fate, Tombstone, encode
 from holdfast.errors import NotFresh
 from holdfast.flask import extension
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.flows import committing, rotating
 from holdfast.policy import Policy
-from holdfast.sealing import Sealer, new_key
-from holdfast.tokens import new_token
+from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.sealing import Sealer, new_key
+from holdfast.records.tokens import new_token
 
 SiteOn = Callable[..., Site]
 

@@ -14,10 +14,10 @@ from security.rows import requirement
 from support.application import Site, values_set
 from support.web import attributes
 
-from holdfast.envelope import Fate, Tombstone
 from holdfast.flask import cookie_rules, cookies, session
 from holdfast.flask.cookies import _PARTITIONED, Cookies
 from holdfast.flows import rotating
+from holdfast.records.envelope import Fate, Tombstone
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]

@@ -17,7 +17,7 @@ from holdfast import events
 from holdfast.flask import session
 from holdfast.manager import Manager
 from holdfast.operations import Load, Move, Replace, Touch
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.session import Outcome, ServerSession
 
 DAY = 24 * 3600

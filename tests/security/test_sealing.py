@@ -19,17 +19,17 @@ from support.dumps import dump, overwrite
 from support.lives import EVENTFUL, Lives
 from support.web import Web, cookies_set
 
-from holdfast import box as boxes
-from holdfast import sealing
-from holdfast.box import Box
 from holdfast.clientside import cookie as client_side
 from holdfast.clientside.cookie import SealedCookie
-from holdfast.envelope import Envelope, Sealed, encode
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
-from holdfast.record import Record
-from holdfast.sealing import Keyring, Sealer, new_key
-from holdfast.tokens import Keys, labelled
+from holdfast.records import aes_gcm as boxes
+from holdfast.records import sealing
+from holdfast.records.aes_gcm import Box
+from holdfast.records.envelope import Envelope, Sealed, encode
+from holdfast.records.record import Record
+from holdfast.records.sealing import Keyring, Sealer, new_key
+from holdfast.records.tokens import Keys, labelled
 
 WebOn = Callable[..., Web]
 KEY = new_key()

@@ -18,7 +18,7 @@ from holdfast.flask import config as configuration
 from holdfast.flask import cookie_rules, session
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sealing import new_key
+from holdfast.records.sealing import new_key
 
 WebOn = Callable[..., Web]
 

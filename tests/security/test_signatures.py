@@ -23,11 +23,11 @@ from support import source
 from support.source import rewriting
 from support.web import STRANGER, Web, cookies_set
 
-from holdfast import tokens
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookies, secret_keys, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.tokens import is_token
+from holdfast.records import tokens
+from holdfast.records.tokens import is_token
 
 WebOn = Callable[..., Web]
 SALT = signing_salt("session:", "session")

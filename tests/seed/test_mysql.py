@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from holdfast.tokens import Keys
+from holdfast.records.tokens import Keys
 
 pytestmark = pytest.mark.mariadb
 

@@ -13,7 +13,7 @@ from support.servers import start_redis
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Finding
+from holdfast.records.record import Finding
 from holdfast.store import Closes, Examines
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache

@@ -15,7 +15,7 @@ from support import disk
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Gone
+from holdfast.records.record import Gone
 from holdfast.store import Rotates, Store
 from holdfast.stores import files
 from holdfast.stores._locks import locked

@@ -19,7 +19,7 @@ from support.servers import Server, ask, start_memcached
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.flask import Session, session
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.testing import FakeClock, Fault, Link, StoreContract

@@ -16,7 +16,7 @@ from support.servers import Server, ask, start_memcached
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.stores.memcached import MemcachedStore
 
 pytestmark = pytest.mark.memcached

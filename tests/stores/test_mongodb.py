@@ -23,7 +23,7 @@ from support.servers import Server, free_port
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Store
 from holdfast.stores.mongodb import MongoDBStore, store_on
 from holdfast.testing import FakeClock, Fault, Link, StoreContract

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Iterates, Rotates
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.clock import Clock
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Indexes, Iterates
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore

@@ -16,7 +16,7 @@ from support.servers import Server
 from support.web import Web, end
 
 from holdfast.errors import ConfigurationError
-from holdfast.record import Conflict
+from holdfast.records.record import Conflict
 from holdfast.stores.redis import RedisStore, store_on
 from holdfast.testing import FakeClock
 

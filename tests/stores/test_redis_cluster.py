@@ -22,7 +22,7 @@ from support.web import Web
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Store
 from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores._redis_scripts import Script

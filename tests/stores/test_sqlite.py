@@ -14,7 +14,7 @@ from support import disk
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreError, StoreUnavailable
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Store
 from holdfast.stores.sqlite import SQLiteStore
 from holdfast.testing import FakeClock, Fault, StoreContract

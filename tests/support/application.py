@@ -40,9 +40,9 @@ from werkzeug.test import TestResponse
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.envelope import Cutoff, Tombstone, decode
 from holdfast.errors import DecodeError
 from holdfast.flask import Session, require_fresh, session
+from holdfast.records.envelope import Cutoff, Tombstone, decode
 from holdfast.store import Closes, Iterates, Store
 from holdfast.testing import CountingStore, FakeClock
 from holdfast.urls import open_store

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from holdfast.record import Record
+from holdfast.records.record import Record
 from holdfast.store import Closes, Store
 from holdfast.urls import open_store
 

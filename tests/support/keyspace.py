@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.record import Record
+from holdfast.records.record import Record
 from holdfast.store import Iterates
 
 

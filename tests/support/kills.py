@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from holdfast.record import Record
+from holdfast.records.record import Record
 from holdfast.store import Store
 from holdfast.urls import open_store
 

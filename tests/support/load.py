@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Confirms, Store
 
 _HOUR = 3_600_000

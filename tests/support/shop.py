@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, abort, jsonify, request, stream_with_context
 
 from holdfast.flask import Session, session
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Version
 from holdfast.stores.sqlite import SQLiteStore
 
 

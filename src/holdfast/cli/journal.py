@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from holdfast.errors import ConfigurationError
-from holdfast.record import Version
+from holdfast.records.record import Version
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS copy (source TEXT, target TEXT, number INTEGER NOT NULL, reached TEXT)",

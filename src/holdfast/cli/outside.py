@@ -11,14 +11,14 @@ import click
 
 from holdfast.cli.base import Misuse, Place, url_from
 from holdfast.cli.survey import NEVER
-from holdfast.envelope import Envelope, Sealed
 from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.manager import Manager
-from holdfast.metadata import NAMESPACE, mark_of
 from holdfast.policy import Policy
-from holdfast.sealing import Sealer, Unsealed
+from holdfast.records.envelope import Envelope, Sealed
+from holdfast.records.metadata import NAMESPACE, mark_of
+from holdfast.records.sealing import Sealer, Unsealed
+from holdfast.records.tokens import Keys
 from holdfast.store import Closes
-from holdfast.tokens import Keys
 from holdfast.urls import open_store
 
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from holdfast.cli.journal import Copied, Journal
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, HoldfastError
-from holdfast.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.store import Iterates, Store
 
 S = TypeVar("S")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.errors import ConfigurationError
-from holdfast.record import Page
+from holdfast.records.record import Page
 from holdfast.store import Iterates, Store
 
 _PAGE = 500

@@ -1,6 +1,6 @@
 """A cookie's value that holds a whole session, encrypted.
 
-It is base64url, in its one canonical spelling, of: format byte, id of the key, salt, and a box (`holdfast.box`) with
+It is base64url, in its one canonical spelling, of: format byte, id of the key, salt, and a box (`holdfast.records.aes_gcm`) with
 the session's expiry, when it was last known not to be revoked, its id, its owner and its envelope. The format, the
 application's namespace and the cookie's name are vouched for.
 """
@@ -13,12 +13,12 @@ import secrets
 import struct
 from dataclasses import dataclass
 
-from holdfast.box import Box
-from holdfast.envelope import Envelope, decode, encode
 from holdfast.errors import DecodeError, RecordTooLarge
-from holdfast.sealing import Keyring
+from holdfast.records.aes_gcm import Box
+from holdfast.records.envelope import Envelope, decode, encode
+from holdfast.records.sealing import Keyring
+from holdfast.records.tokens import Keys, labelled
 from holdfast.session import Loaded
-from holdfast.tokens import Keys, labelled
 
 #: User agents ignore a cookie of more than 4096 bytes. RFC 6265bis §5.6 counts its name and value; some count the
 #: attributes too, which this leaves room for.

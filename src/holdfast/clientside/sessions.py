@@ -8,8 +8,6 @@ from typing import Any, NoReturn, cast
 from holdfast import events
 from holdfast.clientside.cookie import Kept, SealedCookie
 from holdfast.clock import Clock, system_clock
-from holdfast.codec import MSGPACK, Codec
-from holdfast.envelope import Envelope, Fate, Tombstone, decode, encode
 from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
 from holdfast.flows.ending import cut_off, read_cutoff
 from holdfast.flows.opening import Refusal
@@ -18,10 +16,12 @@ from holdfast.manager import Manager
 from holdfast.observing import Observer, Observers
 from holdfast.operations import Create, Flow, Load
 from holdfast.policy import RETENTION, Policy
-from holdfast.sealing import Keyring
+from holdfast.records.codec import MSGPACK, Codec
+from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
+from holdfast.records.sealing import Keyring
+from holdfast.records.tokens import Keys, new_token
 from holdfast.session import Opened, Outcome, ServerSession, Wishes
 from holdfast.store import Store
-from holdfast.tokens import Keys, new_token
 
 _NOTHING = Outcome("unchanged", "none")
 

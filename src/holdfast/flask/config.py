@@ -11,10 +11,10 @@ from typing import Any
 
 from flask import Flask
 
-from holdfast.codec import Codec, codec_named
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookie_rules, flask_session, hardening, profiles
 from holdfast.policy import Policy
+from holdfast.records.codec import Codec, codec_named
 
 _PREFIX = "SESSION_"
 

@@ -19,7 +19,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.flask.caching import keep_private
 from holdfast.flask.secret_keys import check, signing_keys
-from holdfast.tokens import is_token, labelled
+from holdfast.records.tokens import is_token, labelled
 
 #: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
 _LONGEST = 400 * 24 * 3600

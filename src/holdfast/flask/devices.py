@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from holdfast.metadata import Device, fit
+from holdfast.records.metadata import Device, fit
 
 #: A longer header is cut here before it is looked at: browsers send less, and the search takes longer the more it is.
 _LONGEST_HEADER = 512

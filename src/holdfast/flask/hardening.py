@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Request
 
 from holdfast.errors import ConfigurationError
-from holdfast.tokens import labelled
+from holdfast.records.tokens import labelled
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response

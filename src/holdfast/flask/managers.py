@@ -18,9 +18,9 @@ from holdfast.flask.sealers import build_sealer, seal_keys
 from holdfast.flask.stores import build_store, store_from
 from holdfast.manager import Manager
 from holdfast.observing import Observers
-from holdfast.sealing import Keyring, box_class
+from holdfast.records.sealing import Keyring, box_class
+from holdfast.records.tokens import Keys
 from holdfast.store import Store
-from holdfast.tokens import Keys
 
 #: The ``SESSION_STORE`` that is none: sessions live in the cookie.
 CLIENT_SIDE = "cookie://"

@@ -9,7 +9,7 @@ from flask import Flask
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.sealing import How, Sealer
+from holdfast.records.sealing import How, Sealer
 
 _HOW: tuple[How, ...] = get_args(How)
 

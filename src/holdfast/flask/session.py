@@ -12,7 +12,7 @@ from holdfast.errors import EncodeError
 from holdfast.flask.cookies import Presented
 from holdfast.flask.devices import device_of
 from holdfast.flask.hardening import AGENT, agent_of
-from holdfast.metadata import ADDRESS, Device, fit
+from holdfast.records.metadata import ADDRESS, Device, fit
 from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from holdfast.envelope import Fate, Tombstone, decode
 from holdfast.errors import DecodeError
 from holdfast.flows.context import Context
 from holdfast.flows.listing import info_of
 from holdfast.flows.opening import HOPS
 from holdfast.operations import Flow, Load
-from holdfast.tokens import open_successor
+from holdfast.records.envelope import Fate, Tombstone, decode
+from holdfast.records.tokens import open_successor
 
 
 def live_token(context: Context, token: str) -> Flow[str | None]:

@@ -12,8 +12,8 @@ from holdfast.flows.limiting import check_room, make_room
 from holdfast.flows.rotating import rotate
 from holdfast.flows.saving import dropped, save
 from holdfast.operations import Create, Delete, Flow
+from holdfast.records.tokens import new_token
 from holdfast.session import Loaded, Opened, Outcome, ServerSession, Wishes
-from holdfast.tokens import new_token
 
 _NOTHING = Outcome("unchanged", "none")
 

@@ -9,14 +9,14 @@ from blinker import NamedSignal
 
 from holdfast import events
 from holdfast.clock import Clock
-from holdfast.codec import Codec
-from holdfast.envelope import Envelope
 from holdfast.errors import RecordTooLarge
 from holdfast.observing import Observers
 from holdfast.policy import Policy
+from holdfast.records.codec import Codec
+from holdfast.records.envelope import Envelope
+from holdfast.records.sealing import Sealer, Unsealed
+from holdfast.records.tokens import Keys
 from holdfast.rejections import RejectionLog
-from holdfast.sealing import Sealer, Unsealed
-from holdfast.tokens import Keys
 
 
 @dataclass(frozen=True, slots=True)

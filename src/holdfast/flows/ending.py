@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast import events
-from holdfast.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.flows.context import Context
 from holdfast.operations import Confirm, Create, Delete, Flow, KeysOf, Load, Replace
 from holdfast.policy import HOUR
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.session import ServerSession
 
 #: Longer than any request that may still log in.

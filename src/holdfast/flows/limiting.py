@@ -15,7 +15,7 @@ from holdfast.flows.context import Context
 from holdfast.flows.ending import follow, kill
 from holdfast.flows.listing import info_of, look
 from holdfast.operations import Delete, Flow, KeysOf, Load, Pause
-from holdfast.record import Record
+from holdfast.records.record import Record
 from holdfast.session import Loaded
 
 #: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast import freshness
-from holdfast.envelope import Envelope, Sealed, decode
 from holdfast.errors import DecodeError
 from holdfast.flows.context import Context
-from holdfast.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
 from holdfast.operations import Flow, KeysOf, Load
-from holdfast.record import Record
+from holdfast.records import freshness
+from holdfast.records.envelope import Envelope, Sealed, decode
+from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
+from holdfast.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast import events
-from holdfast.envelope import Envelope, Fate, Sealed, Tombstone, decode
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flows.context import Context
 from holdfast.operations import Delete, Flow, Load
-from holdfast.record import Record
+from holdfast.records.envelope import Envelope, Fate, Sealed, Tombstone, decode
+from holdfast.records.record import Record
+from holdfast.records.tokens import open_successor
 from holdfast.session import Loaded, Opened
-from holdfast.tokens import open_successor
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4

@@ -7,16 +7,16 @@ if it is still what was loaded. Whoever ends the session in between makes the la
 from __future__ import annotations
 
 from holdfast import events
-from holdfast.envelope import Fate, Tombstone, encode
 from holdfast.errors import StoreUnavailable
 from holdfast.flows.context import Context
 from holdfast.flows.ending import ended_meanwhile
 from holdfast.flows.limiting import make_room
 from holdfast.flows.saving import dropped, reconcile, save, still_contested
 from holdfast.operations import Create, Delete, Flow, Load, Move, Replace
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.tokens import new_token, seal_successor
 from holdfast.session import Loaded, Opened, Outcome, ServerSession
-from holdfast.tokens import new_token, seal_successor
 
 
 def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:

@@ -6,13 +6,13 @@ import random
 from typing import Any
 
 from holdfast import events
-from holdfast.envelope import Envelope, Fate, Tombstone, encode
 from holdfast.errors import SessionConflict
 from holdfast.flows.context import Context
 from holdfast.flows.opening import Refusal, resolve
 from holdfast.merge import merge
 from holdfast.operations import Delete, Flow, Load, Pause, Replace, Touch
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
+from holdfast.records.record import Conflict, Gone, Version
 from holdfast.session import Loaded, Opened, Outcome, ServerSession
 
 _KEPT = Outcome("unchanged", "keep")

@@ -12,7 +12,7 @@ from holdfast.flows.ending import follow, kill
 from holdfast.flows.listing import SessionInfo, info_of, look
 from holdfast.flows.surveying import Survey
 from holdfast.operations import Flow, Load, Scan
-from holdfast.record import Page, Record
+from holdfast.records.record import Page, Record
 
 #: How many records each step of a walk asks for.
 _STRIDE = 500

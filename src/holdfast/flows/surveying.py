@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from holdfast.envelope import Cutoff, Tombstone, decode
 from holdfast.errors import DecodeError
 from holdfast.flows.context import Context
 from holdfast.flows.listing import SessionInfo, info_of
 from holdfast.policy import DAY, HOUR
-from holdfast.record import Record
+from holdfast.records.envelope import Cutoff, Tombstone, decode
+from holdfast.records.record import Record
 
 #: The ages that are told apart, each with its end in milliseconds.
 AGES: tuple[tuple[str, float], ...] = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from holdfast import freshness
-from holdfast.envelope import Envelope
 from holdfast.flows.context import Context
 from holdfast.flows.saving import adopt, reconcile, still_contested
 from holdfast.operations import Flow, Replace
-from holdfast.record import Conflict, Gone
+from holdfast.records import freshness
+from holdfast.records.envelope import Envelope
+from holdfast.records.record import Conflict, Gone
 from holdfast.session import ServerSession
 
 #: Returns a stored session without what is to be taken, or None: it is not in there.

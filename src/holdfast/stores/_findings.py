@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from holdfast.record import Finding
+from holdfast.records.record import Finding
 
 # Two machines whose clocks are kept by NTP are closer than this, in milliseconds.
 _TOLERATED = 5000

@@ -17,7 +17,7 @@ import hashlib
 import secrets
 
 from holdfast.errors import RecordTooLarge
-from holdfast.record import Record
+from holdfast.records.record import Record
 
 #: How many milliseconds the server keeps what has expired: it is the application's clock that decides about expiry.
 MARGIN = 300_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from holdfast.clock import Clock
-from holdfast.record import Finding
+from holdfast.records.record import Finding
 from holdfast.stores._findings import about_clock, about_indexes
 
 # What tells the time in seconds since the epoch, by dialect. SQLite's is this machine's.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._disk import Home, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores._findings import about_modes
 from holdfast.stores._locks import locked

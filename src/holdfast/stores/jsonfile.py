@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._disk import Home, faults_of, path_from_url, write_file
 from holdfast.stores._findings import about_modes
 from holdfast.stores._locks import locked

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 
 
 class MemoryStore:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Rotates, Store
 
 #: The capabilities that the cache has no part in.

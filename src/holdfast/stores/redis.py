@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores import _redis_scripts as scripts
 from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url, number, seconds
 from holdfast.stores._redis_scripts import (

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._sql_database import Database
 from holdfast.stores._sql_engines import database_url, engine_at, refuse_asynchronous
 from holdfast.stores._sql_examination import examined

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores._connections import Connections
 from holdfast.stores._disk import path_from_url
 from holdfast.stores._findings import about_indexes, about_modes

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.clock import Clock, system_clock
-from holdfast.record import Record, Version
+from holdfast.records.record import Record, Version
 from holdfast.store import Closes, Indexes, Iterates, Store
 from holdfast.testing.clock import FakeClock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone
 from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Version
 from holdfast.store import Rotates, Store
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Version
 from holdfast.store import Indexes, Iterates
 from holdfast.testing.base import ContractBase, new_key
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.store import Indexes, Iterates, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.wrappers import FailingStore

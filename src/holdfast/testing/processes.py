@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
-from holdfast.record import Version
+from holdfast.records.record import Version
 from holdfast.store import Indexes
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate, update

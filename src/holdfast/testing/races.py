@@ -7,7 +7,7 @@ from functools import partial
 from operator import methodcaller
 from typing import Any
 
-from holdfast.record import Conflict, Gone, Record
+from holdfast.records.record import Conflict, Gone, Record
 from holdfast.store import Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, together, update

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import ClassVar
 
-from holdfast.record import Conflict, Version
+from holdfast.records.record import Conflict, Version
 from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.base import ContractBase, new_key

@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from holdfast.envelope import Cutoff, Envelope, Sealed, decode
 from holdfast.errors import DecodeError, StoreError
 from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Scan, Touch
-from holdfast.record import Conflict, Gone, Page, Record
+from holdfast.records.envelope import Cutoff, Envelope, Sealed, decode
+from holdfast.records.record import Conflict, Gone, Page, Record
 
 #: A schedule longer than this does not end.
 MOST_STEPS = 500

@@ -17,7 +17,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.store import Store
 
 if TYPE_CHECKING:
-    from holdfast.record import Conflict, Gone, Record, Version
+    from holdfast.records.record import Conflict, Gone, Record, Version
 
     class _StoreMethods:
         def load(self, key: str, /) -> Record | None: ...

@@ -10,7 +10,7 @@ from contract.mutants.table import breaks
 from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
-from holdfast.record import Conflict, Gone, Page, Version
+from holdfast.records.record import Conflict, Gone, Page, Version
 
 # --- index -----------------------------------------------------------------------------------------------------------
 

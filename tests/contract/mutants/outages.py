@@ -10,7 +10,7 @@ from contract.mutants.table import breaks
 from contract.shared import UnreliableStore
 
 from holdfast.errors import StoreUnavailable
-from holdfast.record import Gone
+from holdfast.records.record import Gone
 from holdfast.testing import OPERATIONS, Fault
 
 LAW_8 = "test_law_8_an_outage_raises"

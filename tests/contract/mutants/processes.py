@@ -9,7 +9,7 @@ from typing import Any
 from contract.mutants.table import breaks
 from contract.shared import SharedContract, SharedStore
 
-from holdfast.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Version
 
 
 class LocksOnlyThreads(SharedStore):

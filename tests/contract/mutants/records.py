@@ -10,7 +10,7 @@ from typing import Any
 from contract.mutants.table import breaks
 from contract.shared import LIMIT, LimitedStore
 
-from holdfast.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.testing import StoreWrapper
 
 EXPIRED = "test_law_5_an_expired_record_is_not_there"

@@ -16,7 +16,7 @@ from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.filters import device
 from holdfast.flask.pages.forms import is_lasting, is_own_form
 from holdfast.flask.pages.words import gettext
-from holdfast.metadata import LONGEST_LABEL
+from holdfast.records.metadata import LONGEST_LABEL
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -12,7 +12,7 @@ import secrets
 from flask import current_app, request
 
 from holdfast.flask import session
-from holdfast.tokens import labelled
+from holdfast.records.tokens import labelled
 
 #: The field that carries the proof.
 FIELD = "form_token"

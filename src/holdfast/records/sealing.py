@@ -23,12 +23,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.clock import Clock, system_clock
-from holdfast.envelope import Envelope, Sealed, decode_meta, encode, encode_meta
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
-from holdfast.tokens import labelled
+from holdfast.records.envelope import Envelope, Sealed, decode_meta, encode, encode_meta
+from holdfast.records.tokens import labelled
 
 if TYPE_CHECKING:
-    from holdfast.box import Box
+    from holdfast.records.aes_gcm import Box
 
 KEY_BYTES = 32
 
@@ -225,13 +225,13 @@ def _damaged() -> DecodeError:
 
 
 def box_class() -> type[Box]:
-    """Return `holdfast.box.Box`, which is imported on use.
+    """Return `holdfast.records.aes_gcm.Box`, which is imported on use.
 
     Raises:
         ConfigurationError: ``cryptography`` is not installed.
     """
     try:
-        from holdfast.box import Box
+        from holdfast.records.aes_gcm import Box
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "sealing needs cryptography, which is not installed: pip install 'holdfast[seal]'"

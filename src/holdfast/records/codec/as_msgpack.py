@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.codec.kinds import KINDS, Kind
-from holdfast.codec.lowering import CONTAINERS, MAX_DEPTH, Lowering
-from holdfast.codec.packers import ExtHook, Packer
-from holdfast.codec.strict import StrictCodec
+from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Lowering
+from holdfast.records.codec.packers import ExtHook, Packer
+from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.codec.type_codecs import KINDS, Kind
 
 _BY_CODE: dict[int, Kind] = {kind.code: kind for kind in KINDS}
 
@@ -42,7 +42,7 @@ class MsgpackCodec(StrictCodec):
         self._hook = self._hook_with(MAX_DEPTH)
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `holdfast.codec.Codec.dumps`."""
+        """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
         if type(data) is not dict:
             data = dict(data)
         packed = self.packer.pack_native(data, self._default)

@@ -1,6 +1,6 @@
 """How a session's data becomes bytes, and comes back as it was.
 
-What can be kept is one table, `holdfast.codec.kinds.KINDS`, which both codecs share. Nothing here can run code
+What can be kept is one table, `holdfast.records.codec.type_codecs.KINDS`, which both codecs share. Nothing here can run code
 that is in a payload.
 """
 
@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from holdfast.codec.as_json import JsonCodec
-from holdfast.codec.as_msgpack import MsgpackCodec
-from holdfast.codec.lowering import MAX_DEPTH
-from holdfast.codec.packers import Msgpack, Ormsgpack
 from holdfast.errors import ConfigurationError
+from holdfast.records.codec.as_json import JsonCodec
+from holdfast.records.codec.as_msgpack import MsgpackCodec
+from holdfast.records.codec.encoder import MAX_DEPTH
+from holdfast.records.codec.packers import Msgpack, Ormsgpack
 
 __all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec", "codec_named"]
 

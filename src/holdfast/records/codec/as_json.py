@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from holdfast.codec.kinds import KINDS, Kind
-from holdfast.codec.lowering import Lowering, is_mark
-from holdfast.codec.strict import StrictCodec
+from holdfast.records.codec.encoder import Lowering, is_mark
+from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.codec.type_codecs import KINDS, Kind
 
 _BY_TAG: dict[str, Kind] = {f"${kind.name}": kind for kind in KINDS}
 
@@ -39,7 +39,7 @@ class JsonCodec(StrictCodec):
     name = "json"
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `holdfast.codec.Codec.dumps`."""
+        """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
         return _write(_lowering.session(data if type(data) is dict else dict(data))).encode()
 
     def _parse(self, payload: bytes) -> Any:

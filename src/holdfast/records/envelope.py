@@ -5,7 +5,7 @@
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
 ``0x02``     a tombstone: what a rotation leaves under the old key
 ``0x03``     a cut-off: when all of an owner's sessions were ended
-``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.sealing`)
+``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.records.sealing`)
 ===========  =====================================================================================
 
 Times are milliseconds since the epoch, spans are milliseconds.
@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
-from holdfast.codec import JSON, MSGPACK, Codec
 from holdfast.errors import DecodeError
+from holdfast.records.codec import JSON, MSGPACK, Codec
 
 _SESSION = 0x01
 _TEXT = ord("{")
@@ -82,7 +82,7 @@ class Tombstone:
             new one until the grace period ends), or ended.
         until: When the grace period ends.
         successor: The key the session moved to, or None.
-        sealed: The new token, readable only with the old one (`holdfast.tokens.seal_successor`), or None.
+        sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
     """
 
     fate: Fate
@@ -104,7 +104,7 @@ class Sealed:
     """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and vouched for.
 
     Attributes:
-        scheme: How it is sealed: see `holdfast.sealing`.
+        scheme: How it is sealed: see `holdfast.records.sealing`.
         key_id: Which of the application's keys it is sealed with: 8 bytes.
         created_at, issued_at, idle, codec: As in `Envelope`.
         meta: The sealed metadata.

@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from holdfast.codec.kinds import BY_TYPE, DICT, FLOAT, KINDS, Kind, Unkept
 from holdfast.errors import EncodeError
+from holdfast.records.codec.type_codecs import BY_TYPE, DICT, FLOAT, KINDS, Kind, Unkept
 
 #: How many containers may be nested, the session itself being the outermost.
 MAX_DEPTH = 32
