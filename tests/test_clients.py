@@ -12,8 +12,8 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from holdfast.clients import store_of
 from holdfast.errors import ConfigurationError
+from holdfast.stores.clients import store_of
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.mongodb import MongoDBStore

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from holdfast import urls
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
+from holdfast.stores import urls
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 KEY = "ab" * 32
 SECRET = "hunter2"

@@ -17,7 +17,7 @@ from werkzeug import Response
 
 from holdfast.flask import session
 from holdfast.flask.pages import devices_page, operator_page
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 shop = Blueprint("shop", __name__)
 

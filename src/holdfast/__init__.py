@@ -1,7 +1,7 @@
 """Server-side sessions for Flask that hold.
 
 ``from holdfast.flask import Session`` is all an application needs. This package is the core underneath it, which
-knows no framework and loads no driver: see `holdfast.store` for the contract of a store.
+knows no framework and loads no driver: see `holdfast.stores.contract` for the contract of a store.
 """
 
 from holdfast.errors import (
@@ -19,7 +19,7 @@ from holdfast.errors import (
 from holdfast.manager import Manager
 from holdfast.policy import Policy
 from holdfast.records.record import Conflict, Gone, Page, Record
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 __all__ = [
     "ConfigurationError",

@@ -14,7 +14,7 @@
         ├── StoreUnavailable                 it did not answer, or answered with a fault
         └── RecordTooLarge                   the record exceeds what it can hold
 
-Expected outcomes (missing, expired, gone, conflict) are return values, see `holdfast.store`.
+Expected outcomes (missing, expired, gone, conflict) are return values, see `holdfast.stores.contract`.
 No message ever contains a token, a key or a payload; a driver's own error is in ``__cause__``.
 """
 

@@ -39,7 +39,7 @@ from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys, is_token
 from holdfast.rejections import RejectionLog
 from holdfast.session import Opened, Outcome, ServerSession
-from holdfast.store import Confirms, Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Confirms, Indexes, Iterates, Purges, Rotates, Store
 
 T = TypeVar("T")
 

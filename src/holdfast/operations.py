@@ -194,7 +194,7 @@ def drive(flow: Flow[T], store: object) -> T:
 
 
 async def drive_async(flow: Flow[T], store: object) -> T:
-    """Run *flow* on a store whose methods are coroutines with the names and meanings of `holdfast.store`."""
+    """Run *flow* on a store whose methods are coroutines with the names and meanings of `holdfast.stores.contract`."""
     try:
         operation = next(flow)
         while True:

@@ -11,8 +11,8 @@ from support.everywhere import url_of_kind
 from support.terminal import AppTerminal, Shelf, Terminal
 from support.web import Web
 
-from holdfast.store import Closes
-from holdfast.urls import open_store
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict
-from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
+from holdfast.stores.contract import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import OPERATIONS, CountingStore, FailingStore, FakeClock, Fault, Link, SlowStore, StoreWrapper
 

@@ -16,7 +16,7 @@ from support.web import Web
 from holdfast.cli import COMMANDS, main
 from holdfast.clock import system_clock
 from holdfast.flask import session
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from support.web import SECRET_KEY
 
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -24,9 +24,9 @@ from holdfast.flask.doctor.printing import lines_of
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.profiles import PROFILES
 from holdfast.records.sealing import new_key
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 from holdfast.testing import FailingStore
-from holdfast.urls import open_store
 
 KEY = new_key()
 

@@ -14,8 +14,8 @@ from support.web import STRANGER, Web, attributes, cookies_set, end, rotate
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 
 @pytest.fixture(params=["memory://", "sqlite:///s.db", "file:///s", "json:///s.json"])

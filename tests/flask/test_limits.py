@@ -15,8 +15,8 @@ from support.web import Web, cookies_set, end
 
 from holdfast import ConfigurationError, TooManySessions
 from holdfast.flask import Session, session
-from holdfast.store import Closes
-from holdfast.urls import open_store
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 
 MANY = 50
 

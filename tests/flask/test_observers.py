@@ -19,8 +19,8 @@ from holdfast.flask import Session, session
 from holdfast.observers.tally import Tally
 from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observers
 from holdfast.records.envelope import decode, encode
-from holdfast.store import Closes
-from holdfast.urls import open_store
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 
 DAY = 24 * 3600
 

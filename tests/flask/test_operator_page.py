@@ -19,10 +19,10 @@ from holdfast import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.pages import operator_page
 from holdfast.observers.tally import Tally
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 PAGES = ("/operator/", "/operator/sessions", "/operator/user", "/operator/survey", "/operator/everyone")
 

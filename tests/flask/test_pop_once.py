@@ -16,7 +16,7 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 from holdfast import open_store
 from holdfast.flask import session
 from holdfast.records.sealing import new_key
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 
 #: How many requests want the value.
 MANY = 100

@@ -15,10 +15,10 @@ from holdfast import ConfigurationError, StoreUnavailable
 from holdfast.flask import session
 from holdfast.flows import SessionInfo
 from holdfast.policy import DAY
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 MINUTE = 60_000
 

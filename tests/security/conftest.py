@@ -16,9 +16,9 @@ from support.application import Site
 from support.everywhere import KINDS, url_of_kind
 from support.web import Web
 
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 #: What a test fails by when it notices something.
 _NOTICED = (AssertionError, pytest.fail.Exception)

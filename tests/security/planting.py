@@ -13,7 +13,7 @@ from support.web import Web, cookies_set, end, rotate
 from holdfast.flask import session
 from holdfast.records import envelope
 from holdfast.records.envelope import Envelope, encode
-from holdfast.store import Indexes, Iterates, Purges
+from holdfast.stores.contract import Indexes, Iterates, Purges
 
 DAY = 24 * 3600
 

@@ -11,9 +11,9 @@ from support.web import Web, end, rotate
 
 from holdfast.flask import session
 from holdfast.session import IDENTITY
-from holdfast.store import Store
+from holdfast.stores.contract import Store
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock, StoreWrapper
-from holdfast.urls import open_store
 
 #: A function that makes applications: the fixture `web_on`.
 WebOn = Callable[..., Web]

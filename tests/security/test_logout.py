@@ -23,8 +23,8 @@ from holdfast.session import Outcome, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 
 def logs_out_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,12 +21,12 @@ from holdfast.manager import Manager
 from holdfast.operations import Flow, KeysOf, Pause
 from holdfast.policy import HOUR, Policy
 from holdfast.session import Opened, ServerSession
-from holdfast.store import Closes
+from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.redis import RedisStore
 from holdfast.stores.sqlite import SQLiteStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 #: Run every order on every store, instead of some on those that take long.
 EVERY = os.environ.get("HOLDFAST_TEST_EVERY_ORDER") == "1"

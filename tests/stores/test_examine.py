@@ -14,12 +14,12 @@ from support.servers import start_redis
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Finding
-from holdfast.store import Closes, Examines
+from holdfast.stores.contract import Closes, Examines
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
-from holdfast.urls import open_store
 
 KEY = 64 * "a"
 

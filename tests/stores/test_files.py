@@ -16,9 +16,9 @@ from support import disk
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Gone
-from holdfast.store import Rotates, Store
 from holdfast.stores import files
 from holdfast.stores._locks import locked
+from holdfast.stores.contract import Rotates, Store
 from holdfast.stores.files import FileStore
 from holdfast.testing import FakeClock, Fault, StoreContract
 
@@ -439,7 +439,7 @@ import sys
 from pathlib import Path
 sys.modules["fcntl"] = None
 from holdfast.errors import ConfigurationError
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 for url in ("file:///sessions", "json:///sessions.json"):
     try:

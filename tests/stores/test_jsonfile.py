@@ -14,7 +14,7 @@ from support import disk
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 from holdfast.stores.jsonfile import JSONFileStore, _data_of, _form_of
 from holdfast.testing import FakeClock, Fault, StoreContract
 

@@ -20,11 +20,11 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memcached import MemcachedStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.testing.base import new_key
-from holdfast.urls import open_store
 
 pytestmark = pytest.mark.memcached
 

@@ -23,7 +23,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
 from holdfast.stores._memcached_clients import OwnConnections
 from holdfast.stores.memcached import MemcachedStore, store_on
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 pytestmark = pytest.mark.memcached
 

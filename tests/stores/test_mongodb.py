@@ -24,10 +24,10 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 from holdfast.stores.mongodb import MongoDBStore, store_on
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
-from holdfast.urls import open_store
 
 pytestmark = pytest.mark.mongodb
 

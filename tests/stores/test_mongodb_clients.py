@@ -14,14 +14,14 @@ from support.servers import Server
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
 from holdfast.stores.mongodb import MongoDBStore, store_on
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 pytestmark = pytest.mark.mongodb
 
 FORKED = """
 import os, sys
 from pathlib import Path
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 store = open_store(sys.argv[1], root=Path())
 keys = [os.urandom(32).hex() for _ in range(2)]

@@ -10,7 +10,7 @@ import pytest
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Iterates, Rotates
+from holdfast.stores.contract import Iterates, Rotates
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.testing import CountingStore, FailingStore, FakeClock, StoreContract

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Indexes, Iterates
+from holdfast.stores.contract import Indexes, Iterates
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore
 from holdfast.testing import CountingStore, FakeClock, StoreContract

@@ -13,10 +13,10 @@ from support.web import Web
 
 from holdfast.clock import Clock
 from holdfast.flask import session
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock, StoreContract
-from holdfast.urls import open_store
 
 pytestmark = pytest.mark.redis
 

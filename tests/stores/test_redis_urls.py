@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError
 from holdfast.stores.redis import RedisClusterStore, RedisStore
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 SECRET = "tell:no/one@all"
 QUOTED = "tell%3Ano%2Fone%40all"

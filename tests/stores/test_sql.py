@@ -14,10 +14,10 @@ from support.servers import Server
 from support.sql import url_of
 
 from holdfast.clock import Clock
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 from holdfast.stores.sql import SQLStore, sessions_table
+from holdfast.stores.urls import open_store
 from holdfast.testing import Fault, Link, StoreContract
-from holdfast.urls import open_store
 
 
 def table_of(place: Path) -> str:

@@ -18,7 +18,7 @@ from support.sql import statements
 
 from holdfast.errors import ConfigurationError
 from holdfast.stores.sql import SQLStore, sessions_table, store_on
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 KEY = "0" * 64
 FAR = 4_000_000_000_000

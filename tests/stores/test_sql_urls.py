@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from holdfast.clients import store_of
 from holdfast.errors import ConfigurationError
+from holdfast.stores.clients import store_of
 from holdfast.stores.sql import SQLStore, store_on
-from holdfast.urls import open_store
+from holdfast.stores.urls import open_store
 
 KEY = "0" * 64
 FAR = 4_000_000_000_000

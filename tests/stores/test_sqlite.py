@@ -15,7 +15,7 @@ from support import disk
 from holdfast.clock import Clock
 from holdfast.errors import StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 from holdfast.stores.sqlite import SQLiteStore
 from holdfast.testing import FakeClock, Fault, StoreContract
 

@@ -43,9 +43,9 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import DecodeError
 from holdfast.flask import Session, require_fresh, session
 from holdfast.records.envelope import Cutoff, Tombstone, decode
-from holdfast.store import Closes, Iterates, Store
+from holdfast.stores.contract import Closes, Iterates, Store
+from holdfast.stores.urls import open_store
 from holdfast.testing import CountingStore, FakeClock
-from holdfast.urls import open_store
 
 #: Where the application is, as its visitors see it.
 BASE = "https://shop.example/"

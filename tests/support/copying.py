@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.records.record import Record
-from holdfast.store import Closes, Store
-from holdfast.urls import open_store
+from holdfast.stores.contract import Closes, Store
+from holdfast.stores.urls import open_store
 
 HOUR = 3_600_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.records.record import Record
-from holdfast.store import Iterates
+from holdfast.stores.contract import Iterates
 
 
 def prefix_of(place: Path) -> str:

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from holdfast.records.record import Record
-from holdfast.store import Store
-from holdfast.urls import open_store
+from holdfast.stores.contract import Store
+from holdfast.stores.urls import open_store
 
 SLOTS = 3
 FOREVER = 2**50

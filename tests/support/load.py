@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Confirms, Store
+from holdfast.stores.contract import Confirms, Store
 
 _HOUR = 3_600_000
 

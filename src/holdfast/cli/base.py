@@ -13,8 +13,8 @@ import click
 
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.manager import Manager
-from holdfast.store import Store
-from holdfast.urls import open_store
+from holdfast.stores.contract import Store
+from holdfast.stores.urls import open_store
 
 _VARIABLE = "env:"
 

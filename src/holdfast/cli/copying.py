@@ -17,7 +17,7 @@ from holdfast.cli.journal import Journal
 from holdfast.cli.output import counted, progress, say
 from holdfast.cli.passes import Copy, Tally, is_empty
 from holdfast.errors import ConfigurationError
-from holdfast.store import Closes, Store
+from holdfast.stores.contract import Closes, Store
 
 
 @click.command()

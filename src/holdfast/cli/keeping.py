@@ -8,7 +8,7 @@ from holdfast.cli.base import Place, json_option, pass_place
 from holdfast.cli.output import counted, say
 from holdfast.errors import ConfigurationError
 from holdfast.records.sealing import new_key as fresh_key
-from holdfast.store import Pings, Prepares, Purges
+from holdfast.stores.contract import Pings, Prepares, Purges
 
 
 @click.command()

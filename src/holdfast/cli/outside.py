@@ -18,8 +18,8 @@ from holdfast.records.envelope import Envelope, Sealed
 from holdfast.records.metadata import NAMESPACE, mark_of
 from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
-from holdfast.store import Closes
-from holdfast.urls import open_store
+from holdfast.stores.contract import Closes
+from holdfast.stores.urls import open_store
 
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
 

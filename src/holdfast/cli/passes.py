@@ -18,7 +18,7 @@ from holdfast.cli.journal import Copied, Journal
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.store import Iterates, Store
+from holdfast.stores.contract import Iterates, Store
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Page
-from holdfast.store import Iterates, Store
+from holdfast.stores.contract import Iterates, Store
 
 _PAGE = 500
 

@@ -21,7 +21,7 @@ from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
 from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, new_token
 from holdfast.session import Opened, Outcome, ServerSession, Wishes
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 _NOTHING = Outcome("unchanged", "none")
 

@@ -12,7 +12,7 @@ from flask import Flask, current_app, has_app_context
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 
 def has_engines(client: object) -> bool:

@@ -14,8 +14,8 @@ from flask import Flask
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask.databases import has_engines, store_at_uri, store_on_db
-from holdfast.store import Store
-from holdfast.urls import open_store
+from holdfast.stores.contract import Store
+from holdfast.stores.urls import open_store
 
 _logger = logging.getLogger("holdfast")
 

@@ -20,7 +20,7 @@ from holdfast.manager import Manager
 from holdfast.observing import Observers
 from holdfast.records.sealing import Keyring, box_class
 from holdfast.records.tokens import Keys
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 #: The ``SESSION_STORE`` that is none: sessions live in the cookie.
 CLIENT_SIDE = "cookie://"

@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Flask
 
-from holdfast.clients import store_of
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask import flask_session
 from holdfast.flask.databases import has_engines, store_on_db
-from holdfast.store import Store
-from holdfast.urls import open_store
+from holdfast.stores.clients import store_of
+from holdfast.stores.contract import Store
+from holdfast.stores.urls import open_store
 
 _DEFAULT = "sqlite:///sessions.db"
 

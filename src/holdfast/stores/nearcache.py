@@ -11,7 +11,18 @@ from typing import Any, cast
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Rotates, Store
+from holdfast.stores.contract import (
+    Closes,
+    Confirms,
+    Examines,
+    Indexes,
+    Iterates,
+    Pings,
+    Prepares,
+    Purges,
+    Rotates,
+    Store,
+)
 
 #: The capabilities that the cache has no part in.
 _PASSED_ON = {

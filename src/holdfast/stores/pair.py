@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.store import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Store
+from holdfast.stores.contract import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Store
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"

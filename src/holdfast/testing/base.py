@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Record, Version
-from holdfast.store import Closes, Indexes, Iterates, Store
+from holdfast.stores.contract import Closes, Indexes, Iterates, Store
 from holdfast.testing.clock import FakeClock
 
 

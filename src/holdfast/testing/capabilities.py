@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone
-from holdfast.store import Closes, Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.stores.contract import Closes, Indexes, Iterates, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 
 

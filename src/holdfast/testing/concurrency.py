@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.store import Rotates, Store
+from holdfast.stores.contract import Rotates, Store
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from holdfast.testing.random_calls import RandomCalls
 
 
 class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, ProcessRaces, RandomCalls):
-    """The twelve laws of `holdfast.store` and the races at the level of a store, as pytest tests.
+    """The twelve laws of `holdfast.stores.contract` and the races at the level of a store, as pytest tests.
 
     Inherit it, say how the store is opened, and every test runs on it::
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.store import Indexes, Purges, Store
+from holdfast.stores.contract import Indexes, Purges, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import during, is_version, rotate, together
 

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.store import Indexes, Iterates
+from holdfast.stores.contract import Indexes, Iterates
 from holdfast.testing.base import ContractBase, new_key
 
 

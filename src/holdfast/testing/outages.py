@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.store import Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.stores.contract import Indexes, Iterates, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.wrappers import FailingStore
 

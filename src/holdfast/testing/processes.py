@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from holdfast.records.record import Version
-from holdfast.store import Indexes
+from holdfast.stores.contract import Indexes
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate, update
 from holdfast.testing.workers import Job, Worker

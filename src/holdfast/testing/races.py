@@ -8,7 +8,7 @@ from operator import methodcaller
 from typing import Any
 
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.store import Rotates, Store
+from holdfast.stores.contract import Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, together, update
 

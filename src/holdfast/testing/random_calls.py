@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from holdfast.records.record import Conflict, Version
-from holdfast.store import Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.clock import FakeClock

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StoreUnavailable
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 if TYPE_CHECKING:
     from holdfast.records.record import Conflict, Gone, Record, Version

@@ -13,7 +13,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.flask.profiles import Profile, profile_named
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 #: Whether a requirement is met. ``"yours"``: the application decides, or does it.
 Status: TypeAlias = Literal["met", "not met", "yours", "not applicable"]

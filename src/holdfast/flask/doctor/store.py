@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from holdfast.errors import StoreUnavailable
 from holdfast.flask.doctor.checks import Case, Status, Verdict, check, checks
 from holdfast.records.record import Finding
-from holdfast.store import Examines, Pings, Purges
+from holdfast.stores.contract import Examines, Pings, Purges
 
 #: What is asked of each thing that a store looks at, and by which requirements.
 _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.flask.doctor.checks import Case, Verdict, check
-from holdfast.store import Indexes
+from holdfast.stores.contract import Indexes
 
 
 @check("Users", "ASVS 5.0 7.4.2", "ASVS 5.0 7.4.3", "ASVS 5.0 7.4.5", "ASVS 4.0.3 3.3.3", nist=None)

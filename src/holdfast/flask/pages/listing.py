@@ -12,7 +12,7 @@ from markupsafe import Markup
 from holdfast.flask.pages.figures import breakdown
 from holdfast.flows import SessionInfo, Survey
 from holdfast.flows.surveying import age_of
-from holdfast.store import Iterates
+from holdfast.stores.contract import Iterates
 
 if TYPE_CHECKING:
     from holdfast.flask.extension import Session

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 
 class _Row(NamedTuple):

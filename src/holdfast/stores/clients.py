@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from holdfast.clock import Clock, system_clock
-from holdfast.store import Store
+from holdfast.stores.contract import Store
 
 # Each module has a function ``store_on(client, *, clock)``, which looks closer.
 _MODULES = {
