@@ -25,9 +25,9 @@ from holdfast.clock import system_clock
 from holdfast.flask import Session, session
 from holdfast.flask.pages import operator_page
 from holdfast.observers.tally import Tally
-from holdfast.policy import DAY
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys
+from holdfast.sessions.policy import DAY
 
 SEED = 20_240_611
 REPEATS = 15

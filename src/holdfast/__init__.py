@@ -16,9 +16,9 @@ from holdfast.errors import (
     StoreUnavailable,
     TooManySessions,
 )
-from holdfast.manager import Manager
-from holdfast.policy import Policy
 from holdfast.records.record import Conflict, Gone, Page, Record
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.policy import Policy
 from holdfast.stores.urls import open_store
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_a
 
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError
 from holdfast.events import EndReason, RejectReason, SaveResult
-from holdfast.operations import Flow, Operation, Pause
+from holdfast.sessions.ops import Flow, Operation, Pause
 
 T = TypeVar("T")
 

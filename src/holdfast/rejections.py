@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.clock import Clock
 from holdfast.events import RejectReason
-from holdfast.policy import MINUTE
+from holdfast.sessions.policy import MINUTE
 
 #: How many lines a reason gets in a minute.
 _LINES = 10

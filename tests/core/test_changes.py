@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.manager import Manager
 from holdfast.records.codec import MSGPACK
-from holdfast.session import Opened, ServerSession
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

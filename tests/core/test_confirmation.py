@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.manager import Manager
-from holdfast.session import Opened, ServerSession
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.stores.memory import MemoryStore
 
 

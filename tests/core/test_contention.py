@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.flows import commit
-from holdfast.manager import Manager
-from holdfast.operations import Flow, Move, Pause, Replace
-from holdfast.session import Opened, Outcome, ServerSession
+from holdfast.sessions.flows import commit
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, Outcome, ServerSession
+from holdfast.sessions.ops import Flow, Move, Pause, Replace
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

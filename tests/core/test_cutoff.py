@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.manager import Manager
-from holdfast.session import Opened, ServerSession
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

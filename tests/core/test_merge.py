@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.merge import merge
 from holdfast.records.codec import MSGPACK
+from holdfast.sessions.merge import merge
 
 
 def same(a: Any, b: Any) -> bool:

@@ -10,12 +10,12 @@ from support.observers import Broken
 
 from holdfast import events
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.flows.context import Context
-from holdfast.manager import Manager
 from holdfast.observers.tally import Tally
 from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observer, Observers, gather
-from holdfast.operations import Create, Delete, Flow, Load, Operation, Pause, Purge, Replace, Touch, drive, step
-from holdfast.session import Opened, ServerSession
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.sessions.ops import Create, Delete, Flow, Load, Operation, Pause, Purge, Replace, Touch, drive, step
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore, FakeClock
 
@@ -226,7 +226,7 @@ def test_nothing_but_the_label_leaves_a_signal(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_sweep_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The removal of expired records is timed, and when it fails the session it follows is stored all the same."""
-    monkeypatch.setattr("holdfast.manager._SWEEP_EVERY", 1)
+    monkeypatch.setattr("holdfast.sessions.manager._SWEEP_EVERY", 1)
     log = Log()
     store = FailingStore(MemoryStore())
     manager = Manager(store, observer=log)

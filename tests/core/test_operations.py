@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.flows import commit, open_session
-from holdfast.manager import Manager
-from holdfast.operations import Flow, Load, Pause, drive, drive_async
-from holdfast.session import Opened, ServerSession
+from holdfast.sessions.flows import commit, open_session
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.sessions.ops import Flow, Load, Pause, drive, drive_async
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore, FakeClock
 

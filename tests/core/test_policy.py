@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import ConfigurationError
-from holdfast.policy import DAY, HOUR, MINUTE, RETENTION, SECOND, SKEW, Policy
 from holdfast.records.envelope import Envelope
+from holdfast.sessions.policy import DAY, HOUR, MINUTE, RETENTION, SECOND, SKEW, Policy
 
 NOW = 1_800_000_000_000
 

@@ -9,10 +9,10 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from holdfast.manager import Manager
 from holdfast.observers.prometheus import PrometheusObserver
 from holdfast.observers.tally import Tally, quantile, tally_among
 from holdfast.observing import BOUNDS, EVENTS, OPERATIONS
+from holdfast.sessions.manager import Manager
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

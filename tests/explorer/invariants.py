@@ -10,7 +10,7 @@ from collections import Counter
 
 from explorer.world import ALICE, KEYS, Answer, World
 
-from holdfast.session import PERMANENT
+from holdfast.sessions.mapping import PERMANENT
 
 
 def judge(world: World) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from explorer.relay import relay
 from explorer.world import ALICE, KEYS
 
-from holdfast.flows import rotating, saving
-from holdfast.flows.context import Context
-from holdfast.operations import Create, Delete, Flow, KeysOf, Load, Move, Replace, Touch
-from holdfast.policy import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.session import Loaded, Outcome, ServerSession
+from holdfast.sessions.flows import rotating, saving
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.mapping import Loaded, Outcome, ServerSession
+from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Replace, Touch
+from holdfast.sessions.policy import HOUR
 from holdfast.testing.explorer import Actor, Footprint
 
 _CUTOFF = KEYS.cutoff_key(ALICE)

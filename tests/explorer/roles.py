@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from explorer.world import ALICE, Role, World
 
-from holdfast.flows import list_of, revoke, revoke_all
-from holdfast.policy import DAY
-from holdfast.session import ServerSession
+from holdfast.sessions.flows import list_of, revoke, revoke_all
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.policy import DAY
 from holdfast.testing.explorer import Actor
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from explorer.relay import relay
 
 from holdfast.clock import Clock
-from holdfast.operations import Create
 from holdfast.records.record import Record
+from holdfast.sessions.ops import Create
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.explorer import Actor, Footprint
 

@@ -11,11 +11,11 @@ from explorer.invariants import an_end_is_told_once, every_session_has_a_browser
 from explorer.stores import BACKENDS, Atomic, Stepwise
 from explorer.world import Role, World
 
-from holdfast.flows import ending, revoke_everyone, scanning
-from holdfast.operations import Flow, Scan
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
-from holdfast.session import PERMANENT
+from holdfast.sessions.flows import ending, revoke_everyone, scanning
+from holdfast.sessions.mapping import PERMANENT
+from holdfast.sessions.ops import Flow, Scan
 from holdfast.testing.explorer import Actor, Violation, explore
 
 # The longest takes seconds on an idle machine.

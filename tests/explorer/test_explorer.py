@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.operations import Create, Delete, Flow, KeysOf, Load, Move, Operation, Pause, Replace, Touch
 from holdfast.records.record import Conflict, Gone, Record
+from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Operation, Pause, Replace, Touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule, Violation, explore, replay

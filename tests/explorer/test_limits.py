@@ -12,9 +12,9 @@ from explorer.invariants import every_session_has_a_browser, r9_the_index_is_com
 from explorer.stores import BACKENDS, Atomic, Scattered
 from explorer.world import ALICE, Role, World
 
-from holdfast.flows import limiting
-from holdfast.flows.listing import info_of
-from holdfast.operations import Delete, Flow, KeysOf, Load
+from holdfast.sessions.flows import limiting
+from holdfast.sessions.flows.listing import info_of
+from holdfast.sessions.ops import Delete, Flow, KeysOf, Load
 from holdfast.testing.explorer import Schedule, Tally, Violation, explore
 
 # The longest takes seconds on an idle machine.
@@ -170,7 +170,7 @@ def test_what_is_wrong_is_found(
     changed: dict[str, Any], roles: tuple[Role, ...], limit: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each way to get the limit wrong that is planted breaks it in some order of the store calls."""
-    from holdfast.flows import committing, rotating
+    from holdfast.sessions.flows import committing, rotating
 
     for name, wrong in changed.items():
         for place in (limiting, committing, rotating):

@@ -12,8 +12,8 @@ from explorer.scenarios import run
 from explorer.stores import Atomic, Scattered, Stepwise
 from explorer.world import Role, untouched
 
-from holdfast.flows import committing, ending, rotating, saving
-from holdfast.session import Wishes
+from holdfast.sessions.flows import committing, ending, rotating, saving
+from holdfast.sessions.mapping import Wishes
 from holdfast.testing.explorer import Violation
 
 

@@ -12,9 +12,10 @@ from explorer import roles as r
 from explorer.stores import BACKENDS, Atomic
 from explorer.world import KEYS, Role, Visit, World
 
-from holdfast.flows import commit, open_session, spend, take, taking
-from holdfast.operations import Flow
-from holdfast.session import ServerSession
+from holdfast.sessions.flows import commit, open_session, spend, take
+from holdfast.sessions.flows import single_use as taking
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Flow
 from holdfast.testing.explorer import Actor, Violation, explore
 
 #: The key in the session ``here`` that is to be taken out.

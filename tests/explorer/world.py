@@ -14,14 +14,14 @@ from explorer.relay import relay
 from explorer.stores import Atomic, enlisting
 
 from holdfast.errors import StoreUnavailable, TooManySessions
-from holdfast.flows import Context, commit, open_session
-from holdfast.operations import drive
-from holdfast.policy import Policy
 from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
-from holdfast.session import PERMANENT, Opened, ServerSession
+from holdfast.sessions.flows import Context, commit, open_session
+from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession
+from holdfast.sessions.ops import drive
+from holdfast.sessions.policy import Policy
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule
 
@@ -119,8 +119,8 @@ class Answer:
         found: The handle of the session that its token opened, or None.
         read_only: Whether it was told that its id is superseded.
         after: Who was answered, before its view was done, that a session or an id is over.
-        result: As in `holdfast.session.Outcome`; empty while there is none.
-        cookie: As in `holdfast.session.Outcome`.
+        result: As in `holdfast.sessions.mapping.Outcome`; empty while there is none.
+        cookie: As in `holdfast.sessions.mapping.Outcome`.
         token: The token that its cookie carries.
     """
 

@@ -19,10 +19,10 @@ from support.web import Web, cookies_set, end, rotate
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.policy import SKEW
 from holdfast.records.codec import JSON, MSGPACK
 from holdfast.records.envelope import Cutoff, Envelope, Fate, Tombstone, encode
 from holdfast.records.tokens import Keys
+from holdfast.sessions.policy import SKEW
 from holdfast.stores.urls import open_store
 
 DAY = 24 * 3600

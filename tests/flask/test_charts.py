@@ -13,8 +13,8 @@ from support.markup import Element, parse
 
 from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure, lines, rows, scale, stacks
 from holdfast.flask.pages.figures import Numbers, breakdown
-from holdfast.flows import Survey
 from holdfast.observers.tally import Tally
+from holdfast.sessions.flows import Survey
 from holdfast.testing import FakeClock
 
 BEGAN = 1_800_000_000_000

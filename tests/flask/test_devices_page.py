@@ -11,8 +11,8 @@ from support.web import end
 from werkzeug.test import TestResponse
 
 from holdfast.flask import FlaskSession, devices, session
-from holdfast.policy import DAY, HOUR, MINUTE, SECOND
 from holdfast.records.metadata import Device
+from holdfast.sessions.policy import DAY, HOUR, MINUTE, SECOND
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 

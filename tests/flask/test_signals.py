@@ -222,8 +222,8 @@ def test_each_application_is_heard_by_itself() -> None:
 @pytest.fixture
 def issued(web: Web, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of every token made during the test."""
-    from holdfast.flows import committing, rotating
     from holdfast.records import tokens
+    from holdfast.sessions.flows import committing, rotating
 
     made: list[str] = []
 

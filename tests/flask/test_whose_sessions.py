@@ -13,8 +13,8 @@ from support.web import Web, cookies_set, end, rotate
 
 from holdfast import ConfigurationError, StoreUnavailable
 from holdfast.flask import session
-from holdfast.flows import SessionInfo
-from holdfast.policy import DAY
+from holdfast.sessions.flows import SessionInfo
+from holdfast.sessions.policy import DAY
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.urls import open_store

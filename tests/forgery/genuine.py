@@ -17,7 +17,7 @@ from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.sealing import How, Sealer, new_key
 from holdfast.records.tokens import Keys, new_token
-from holdfast.session import ServerSession
+from holdfast.sessions.mapping import ServerSession
 from holdfast.stores.memory import MemoryStore
 
 

@@ -10,9 +10,9 @@ import pytest
 from itsdangerous import BadSignature
 from itsdangerous.encoding import want_bytes
 
-from holdfast.clientside import cookie
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.records.aes_gcm import Box
+from holdfast.sessions import sealed_cookie as cookie
 
 
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flows import committing, opening, rotating
-from holdfast.flows.context import Context
-from holdfast.operations import Create, Flow, Load, Move
-from holdfast.policy import Policy
 from holdfast.records import envelope
 from holdfast.records.record import Version
 from holdfast.records.tokens import Keys
-from holdfast.session import ServerSession
+from holdfast.sessions.flows import committing, opening, rotating
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Create, Flow, Load, Move
+from holdfast.sessions.policy import Policy
 from holdfast.stores import _redis_scripts
 
 

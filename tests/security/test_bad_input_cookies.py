@@ -20,16 +20,15 @@ from security.steps import WebOn, signed_in
 from support.keyspace import counted
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
-from holdfast import manager
-from holdfast.clientside import cookie as sealed_cookie
 from holdfast.flask import cookies, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.flows import committing
 from holdfast.records.aes_gcm import Box
 from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, is_token, labelled, new_token
+from holdfast.sessions import manager, sealed_cookie
+from holdfast.sessions.flows import committing
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OLD = "k0-" + "pD8sF3hJ5kC1gV0y" * 2

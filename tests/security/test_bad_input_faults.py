@@ -29,8 +29,8 @@ from werkzeug.test import TestResponse
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.manager import Manager
-from holdfast.session import Opened, Outcome
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, Outcome
 from holdfast.stores import _sql_engines, files, jsonfile, memcached, mongodb, sql, sqlite
 from holdfast.stores import redis as redis_store
 from holdfast.testing import Fault, Link

@@ -20,12 +20,12 @@ from support.web import Web, cookies_set
 
 from holdfast.errors import DecodeError
 from holdfast.flask import session
-from holdfast.flows import opening
-from holdfast.operations import Flow
 from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.codec.strict import StrictCodec
 from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
+from holdfast.sessions.flows import opening
+from holdfast.sessions.ops import Flow
 
 
 def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

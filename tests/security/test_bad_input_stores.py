@@ -26,9 +26,9 @@ from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
 from holdfast.flask import session
-from holdfast.policy import RETENTION, Policy
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
+from holdfast.sessions.policy import RETENTION, Policy
 from holdfast.stores import _redis_scripts, files, mongodb, sql, sqlite
 from holdfast.stores import redis as redis_store
 

@@ -17,13 +17,13 @@ from security.steps import WebOn, another, signed_in
 from support.dumps import dump, removed
 from support.web import Web, cookies_set, end, rotate
 
-from holdfast import policy
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.operations import Replace
-from holdfast.policy import RETENTION, SKEW, Policy
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import encode
+from holdfast.sessions import policy
+from holdfast.sessions.ops import Replace
+from holdfast.sessions.policy import RETENTION, SKEW, Policy
 from holdfast.stores import _redis_scripts
 
 FAR = 4_000_000_000_000

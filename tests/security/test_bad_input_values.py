@@ -28,10 +28,10 @@ from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.policy import Policy
 from holdfast.records.codec.encoder import Lowering
 from holdfast.records.codec.strict import StrictCodec
-from holdfast.session import ServerSession
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
 

@@ -13,9 +13,9 @@ import pytest
 from security.rows import advisory, requirement
 from support.web import Web, cookies_set
 
-from holdfast import manager
 from holdfast.flask import cookies, session
 from holdfast.records.tokens import Keys, is_token
+from holdfast.sessions import manager
 
 WebOn = Callable[..., Web]
 

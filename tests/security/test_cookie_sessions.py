@@ -15,12 +15,12 @@ from security.steps import LOGOUTS, WRITES, Meddler, WebOn, signed_in, who
 from support.web import Web, cookies_set, end
 
 from holdfast import open_store
-from holdfast.clientside import ClientSide
-from holdfast.clientside.cookie import SealedCookie
 from holdfast.errors import ConfigurationError
 from holdfast.flask import managers, session
-from holdfast.policy import Policy
 from holdfast.records.sealing import new_key
+from holdfast.sessions.cookie_manager import ClientSide
+from holdfast.sessions.policy import Policy
+from holdfast.sessions.sealed_cookie import SealedCookie
 
 DAY = 24 * 3600
 KEY = new_key()

@@ -21,7 +21,7 @@ from support.sql import url_of
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.session import Opened
+from holdfast.sessions.mapping import Opened
 from holdfast.testing import Fault, Link
 
 

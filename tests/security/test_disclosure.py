@@ -24,10 +24,10 @@ from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flows import SessionInfo, rotating
-from holdfast.flows.context import Context
-from holdfast.manager import Manager
 from holdfast.records.tokens import Keys
+from holdfast.sessions.flows import SessionInfo, rotating
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.manager import Manager
 
 WebOn = Callable[..., Web]
 CANARY = "canary-b2a7c1"

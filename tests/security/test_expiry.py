@@ -19,11 +19,11 @@ from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import config, session
-from holdfast.operations import Load
-from holdfast.policy import Policy
 from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import Envelope
+from holdfast.sessions.ops import Load
+from holdfast.sessions.policy import Policy
 
 DAY = 24 * 3600
 FAR = 4_000_000_000_000

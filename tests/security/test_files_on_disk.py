@@ -19,10 +19,10 @@ from security.rows import advisory, requirement
 from support.disk import modes, umask
 from support.web import STRANGER, Web, cookies_set
 
-from holdfast import manager
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session, stores
 from holdfast.records.tokens import Keys
+from holdfast.sessions import manager
 from holdfast.stores import _connections, _disk, files, jsonfile
 from holdfast.stores.files import FileStore
 

@@ -17,11 +17,11 @@ from support.web import STRANGER, Web, cookies_set, rotate
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.flask import session
-from holdfast.flows import committing, rotating
-from holdfast.flows.context import Context
 from holdfast.records.envelope import Tombstone
 from holdfast.records.tokens import new_token
-from holdfast.session import IDENTITY, Loaded, ServerSession
+from holdfast.sessions.flows import committing, rotating
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.mapping import IDENTITY, Loaded, ServerSession
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,12 @@ from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.flows import committing
-from holdfast.flows.context import Context
-from holdfast.flows.saving import save
-from holdfast.manager import Manager
-from holdfast.operations import Delete
-from holdfast.session import ServerSession
+from holdfast.sessions.flows import committing
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.saving import save
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Delete
 from holdfast.stores import _sql_database
 from holdfast.stores.sql import SQLStore
 

@@ -21,10 +21,10 @@ from support.memcached import counted
 from support.servers import Server
 from support.web import STRANGER, Web, cookies_set
 
-from holdfast import manager
 from holdfast.flask import session
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys, is_token, new_token
+from holdfast.sessions import manager
 from holdfast.stores import sqlite
 from holdfast.stores.redis import RedisClusterStore
 

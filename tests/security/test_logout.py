@@ -17,9 +17,9 @@ from support.web import cookies_set, end
 from holdfast import events
 from holdfast.flask import Session, flask_session, session
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flows import committing, ending
-from holdfast.manager import Manager
-from holdfast.session import Outcome, ServerSession
+from holdfast.sessions.flows import committing, ending
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Outcome, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
@@ -264,7 +264,7 @@ def takes_the_empty_id(monkeypatch: pytest.MonkeyPatch) -> None:
         return Presented("") if found.token is None else found
 
     monkeypatch.setattr(Cookies, "read", read)
-    monkeypatch.setattr("holdfast.manager.is_token", lambda text: True)
+    monkeypatch.setattr("holdfast.sessions.manager.is_token", lambda text: True)
     monkeypatch.setattr(committing, "new_token", lambda: "")
 
 

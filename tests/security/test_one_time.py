@@ -20,7 +20,7 @@ from holdfast.flask import session
 from holdfast.flask.pages import devices, devices_page
 from holdfast.flask.pages.forms import FIELD, form_token
 from holdfast.flask.session import FlaskSession
-from holdfast.session import ServerSession
+from holdfast.sessions.mapping import ServerSession
 
 #: How many requests want the value.
 MANY = 100

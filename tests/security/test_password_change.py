@@ -16,9 +16,9 @@ from support.web import Web, cookies_set, rotate
 
 from holdfast import events
 from holdfast.flask import session
-from holdfast.flows import committing, ending, rotating
-from holdfast.operations import Delete, KeysOf, Load
 from holdfast.records.record import Record
+from holdfast.sessions.flows import committing, ending, rotating
+from holdfast.sessions.ops import Delete, KeysOf, Load
 
 pytestmark = pytest.mark.kinds(*INDEXED)
 
@@ -30,7 +30,7 @@ def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return 0
 
-    monkeypatch.setattr("holdfast.manager.revoke_all", revoke_all)
+    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", revoke_all)
 
 
 def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
                 ended += 1
         return ended
 
-    monkeypatch.setattr("holdfast.manager.revoke_all", revoke_all)
+    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", revoke_all)
 
 
 def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session that the password is changed from ends with the others."""
     sound = ending.revoke_all
-    monkeypatch.setattr("holdfast.manager.revoke_all", lambda context, owner, **_: sound(context, owner))
+    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", lambda context, owner, **_: sound(context, owner))
 
 
 @advisory(

@@ -22,8 +22,8 @@ from support.source import rewriting
 from support.web import Web, cookies_set, rotate
 
 from holdfast.flask import session
-from holdfast.flows import committing, rotating
 from holdfast.records import tokens
+from holdfast.sessions.flows import committing, rotating
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 

@@ -13,13 +13,13 @@ from support.application import Site, said, values_set
 from support.web import STRANGER, attributes
 
 from holdfast import events
-from holdfast import manager as managing
 from holdfast.flask import profiles, session
 from holdfast.flask.cookies import Cookies
-from holdfast.operations import Replace
-from holdfast.policy import Policy
 from holdfast.records.record import Conflict
 from holdfast.records.sealing import new_key
+from holdfast.sessions import manager as managing
+from holdfast.sessions.ops import Replace
+from holdfast.sessions.policy import Policy
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]

@@ -15,7 +15,7 @@ from support.web import STRANGER, attributes
 
 from holdfast.flask import session
 from holdfast.records.sealing import new_key
-from holdfast.session import ServerSession
+from holdfast.sessions.mapping import ServerSession
 
 SiteOn = Callable[..., Site]
 

@@ -12,10 +12,10 @@ from support.everywhere import INDEXED
 
 from holdfast.flask.doctor import lifetimes, printing
 from holdfast.flask.doctor.checks import Verdict
-from holdfast.flows import committing, rotating
-from holdfast.manager import Manager
-from holdfast.operations import Flow
-from holdfast.session import ServerSession
+from holdfast.sessions.flows import committing, rotating
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Flow
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]

@@ -13,11 +13,11 @@ from security.rows import requirement
 from support.application import Jar, Site, said, values_set
 from support.everywhere import INDEXED
 
-from holdfast import manager as managing
-from holdfast.flows import committing, ending, list_of, revoke_all, rotating
-from holdfast.flows.context import Context
-from holdfast.operations import Flow, Load
 from holdfast.records.tokens import Keys, new_token
+from holdfast.sessions import manager as managing
+from holdfast.sessions.flows import committing, ending, list_of, revoke_all, rotating
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.ops import Flow, Load
 
 SiteOn = Callable[..., Site]
 

@@ -18,15 +18,16 @@ from support.application import Site
 from support.everywhere import INDEXED
 from support.web import SECRET_KEY
 
-from holdfast.clientside import ClientSide, cookie
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.operations import Flow
-from holdfast.policy import Policy
 from holdfast.records import sealing, tokens
 from holdfast.records.aes_gcm import Box
 from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.sealing import Sealer, new_key
+from holdfast.sessions import sealed_cookie as cookie
+from holdfast.sessions.cookie_manager import ClientSide
+from holdfast.sessions.ops import Flow
+from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
 

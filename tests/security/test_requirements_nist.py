@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from holdfast.flask.session import FlaskSession
 from holdfast.records.metadata import ADDRESS
-from holdfast.session import ServerSession
+from holdfast.sessions.mapping import ServerSession
 
 SiteOn = Callable[..., Site]
 

@@ -16,8 +16,8 @@ from support.web import attributes
 
 from holdfast.flask import cookie_rules, cookies, session
 from holdfast.flask.cookies import _PARTITIONED, Cookies
-from holdfast.flows import rotating
 from holdfast.records.envelope import Fate, Tombstone
+from holdfast.sessions.flows import rotating
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]

@@ -15,10 +15,10 @@ from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast import events
 from holdfast.flask import session
-from holdfast.manager import Manager
-from holdfast.operations import Load, Move, Replace, Touch
 from holdfast.records.record import Conflict, Gone
-from holdfast.session import Outcome, ServerSession
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Outcome, ServerSession
+from holdfast.sessions.ops import Load, Move, Replace, Touch
 
 DAY = 24 * 3600
 

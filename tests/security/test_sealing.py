@@ -19,8 +19,6 @@ from support.dumps import dump, overwrite
 from support.lives import EVENTFUL, Lives
 from support.web import Web, cookies_set
 
-from holdfast.clientside import cookie as client_side
-from holdfast.clientside.cookie import SealedCookie
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
 from holdfast.records import aes_gcm as boxes
@@ -30,6 +28,8 @@ from holdfast.records.envelope import Envelope, Sealed, encode
 from holdfast.records.record import Record
 from holdfast.records.sealing import Keyring, Sealer, new_key
 from holdfast.records.tokens import Keys, labelled
+from holdfast.sessions import sealed_cookie as client_side
+from holdfast.sessions.sealed_cookie import SealedCookie
 
 WebOn = Callable[..., Web]
 KEY = new_key()

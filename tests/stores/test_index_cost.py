@@ -16,9 +16,9 @@ from support.keyspace import counted
 from support.servers import start_redis
 
 from holdfast.clock import system_clock
-from holdfast.manager import Manager
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys, new_token
+from holdfast.sessions.manager import Manager
 from holdfast.stores import _connections
 from holdfast.stores.redis import RedisStore
 from holdfast.stores.sqlite import SQLiteStore

@@ -1,6 +1,6 @@
 """The commands on sessions, for ``flask sessions`` and for ``python -m holdfast``.
 
-They work over a `holdfast.manager.Manager` and know no framework but click. `COMMANDS` are all of them, and `main`
+They work over a `holdfast.sessions.manager.Manager` and know no framework but click. `COMMANDS` are all of them, and `main`
 is the group for a store without an application.
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from holdfast.errors import ConfigurationError, HoldfastError
-from holdfast.manager import Manager
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Store
 from holdfast.stores.urls import open_store
 

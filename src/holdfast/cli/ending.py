@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
 from holdfast.cli.output import counted, progress, say
-from holdfast.manager import Manager
+from holdfast.sessions.manager import Manager
 
 
 @click.command()

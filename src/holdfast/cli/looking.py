@@ -14,11 +14,11 @@ from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
 from holdfast.cli.output import facts, moment, printable, progress, say, table
 from holdfast.cli.survey import NEVER, walk
 from holdfast.errors import HoldfastError
-from holdfast.flows.surveying import Survey
+from holdfast.sessions.flows.statistics import Survey
 
 if TYPE_CHECKING:
-    from holdfast.flows import SessionInfo, SessionPage
-    from holdfast.manager import Manager
+    from holdfast.sessions.flows import SessionInfo, SessionPage
+    from holdfast.sessions.manager import Manager
 
 _HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")
 _SHORT = 12

@@ -12,12 +12,12 @@ import click
 from holdfast.cli.base import Misuse, Place, url_from
 from holdfast.cli.survey import NEVER
 from holdfast.errors import ConfigurationError, UnknownKey
-from holdfast.manager import Manager
-from holdfast.policy import Policy
 from holdfast.records.envelope import Envelope, Sealed
 from holdfast.records.metadata import NAMESPACE, mark_of
 from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
 from holdfast.stores.urls import open_store
 

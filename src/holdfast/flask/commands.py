@@ -13,7 +13,7 @@ from holdfast.cli import COMMANDS, Commands, Place
 from holdfast.flask.doctor.command import doctor
 
 if TYPE_CHECKING:
-    from holdfast.manager import Manager
+    from holdfast.sessions.manager import Manager
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,8 +13,8 @@ from flask import Flask
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookie_rules, flask_session, hardening, profiles
-from holdfast.policy import Policy
 from holdfast.records.codec import Codec, codec_named
+from holdfast.sessions.policy import Policy
 
 _PREFIX = "SESSION_"
 

@@ -17,15 +17,15 @@ from holdfast.flask.freshness import not_fresh
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.managers import build_manager
 from holdfast.flask.session import FlaskSession
-from holdfast.manager import Manager
 from holdfast.observing import gather
+from holdfast.sessions.manager import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.flows import SessionInfo, SessionPage
     from holdfast.observing import Observer, Observers
-    from holdfast.session import ServerSession
+    from holdfast.sessions.flows import SessionInfo, SessionPage
+    from holdfast.sessions.mapping import ServerSession
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
 
@@ -169,7 +169,7 @@ class Session:
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now. Returns how many were ended.
 
-        *progress* is told now and then how many were ended so far. See `holdfast.manager.Manager.revoke_everyone`.
+        *progress* is told now and then how many were ended so far. See `holdfast.sessions.manager.Manager.revoke_everyone`.
 
         Raises:
             ConfigurationError: The store cannot be walked over, as memcached.

@@ -17,7 +17,7 @@ from holdfast.flask.caching import vary_by_cookie
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.hardening import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
-from holdfast.manager import Manager
+from holdfast.sessions.manager import Manager
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse

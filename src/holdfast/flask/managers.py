@@ -16,10 +16,10 @@ from holdfast.flask import secret_keys
 from holdfast.flask.config import configured_codec, policy_reader
 from holdfast.flask.sealers import build_sealer, seal_keys
 from holdfast.flask.stores import build_store, store_from
-from holdfast.manager import Manager
 from holdfast.observing import Observers
 from holdfast.records.sealing import Keyring, box_class
 from holdfast.records.tokens import Keys
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Store
 
 #: The ``SESSION_STORE`` that is none: sessions live in the cookie.
@@ -69,7 +69,7 @@ def _client_side(app: Flask, clock: Clock, shared: dict[str, Any]) -> Manager:
         )
     _refuse_limit(app, CLIENT_SIDE)
     box_class()
-    from holdfast.clientside import ClientSide
+    from holdfast.sessions.cookie_manager import ClientSide
 
     given = app.config["SESSION_REVOCATION_STORE"]
     store = store_from(app, "SESSION_REVOCATION_STORE", given, clock) if given is not None else None

@@ -13,7 +13,7 @@ from holdfast.flask.cookies import Presented
 from holdfast.flask.devices import device_of
 from holdfast.flask.hardening import AGENT, agent_of
 from holdfast.records.metadata import ADDRESS, Device, fit
-from holdfast.session import PERMANENT, Opened, ServerSession, Wishes
+from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession, Wishes
 
 if TYPE_CHECKING:
     from holdfast.flask.interface import HoldfastInterface

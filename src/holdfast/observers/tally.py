@@ -171,7 +171,7 @@ class Tally:
 
 
 def tally_among(observers: Iterable[object]) -> Tally | None:
-    """Return the first tally among *observers* (such as `holdfast.manager.Manager.observers`), or None."""
+    """Return the first tally among *observers* (such as `holdfast.sessions.manager.Manager.observers`), or None."""
     return next((observer for observer in observers if isinstance(observer, Tally)), None)
 
 

@@ -1,6 +1,6 @@
 """Run several flows in every order that their store calls can take, and judge what comes of each.
 
-A flow (`holdfast.operations`) gives up control at every store call. So one thread can run two or three of them step
+A flow (`holdfast.sessions.ops`) gives up control at every store call. So one thread can run two or three of them step
 by step in any order it chooses, and what runs are the real flows, not a model of them. `explore` goes through all the
 orders: for each it builds a fresh world, carries out one schedule to its end, and lets the world check itself.
 

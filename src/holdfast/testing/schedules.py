@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from holdfast.errors import DecodeError, StoreError
-from holdfast.operations import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Scan, Touch
 from holdfast.records.envelope import Cutoff, Envelope, Sealed, decode
 from holdfast.records.record import Conflict, Gone, Page, Record
+from holdfast.sessions.ops import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Scan, Touch
 
 #: A schedule longer than this does not end.
 MOST_STEPS = 500
@@ -71,7 +71,7 @@ class World(Protocol):
 
     Attributes:
         store: What the operations are run on.
-        actors: The flows, by the names of those who act. Besides the operations of `holdfast.operations` a flow may
+        actors: The flows, by the names of those who act. Besides the operations of `holdfast.sessions.ops` a flow may
             yield others that have a *footprint* and a method ``run(store)``. A `Pause` takes no time.
         names: What to call the keys in a report.
     """

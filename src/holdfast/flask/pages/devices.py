@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from holdfast.flask.extension import Session
-    from holdfast.flows import SessionInfo
+    from holdfast.sessions.flows import SessionInfo
 
     Guard = Callable[[], ResponseReturnValue | None]
 

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from holdfast.flask.pages import charts
 from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure
-from holdfast.flows import Survey
 from holdfast.observers.tally import Snapshot, Timing
 from holdfast.observing import BOUNDS, EVENTS
+from holdfast.sessions.flows import Survey
 
 _MINUTE = 60_000
 _PER_MINUTE = "per minute"

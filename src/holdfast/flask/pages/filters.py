@@ -10,11 +10,11 @@ from flask import current_app
 from markupsafe import Markup
 
 from holdfast.flask.pages.words import gettext, ngettext
-from holdfast.policy import DAY, HOUR, MINUTE, SECOND
+from holdfast.sessions.policy import DAY, HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:
-    from holdfast.flows import SessionInfo
-    from holdfast.manager import Manager
+    from holdfast.sessions.flows import SessionInfo
+    from holdfast.sessions.manager import Manager
 
 #: A last use that is known more closely than this, in milliseconds, is shown as one time.
 _CLOSE = 10 * MINUTE

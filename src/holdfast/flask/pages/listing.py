@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from holdfast.flask.pages.figures import breakdown
-from holdfast.flows import SessionInfo, Survey
-from holdfast.flows.surveying import age_of
+from holdfast.sessions.flows import SessionInfo, Survey
+from holdfast.sessions.flows.statistics import age_of
 from holdfast.stores.contract import Iterates
 
 if TYPE_CHECKING:
     from holdfast.flask.extension import Session
-    from holdfast.manager import Manager
+    from holdfast.sessions.manager import Manager
 
 #: The longest place to go on that a store gives is shorter.
 _LONGEST_PLACE = 500
@@ -73,7 +73,7 @@ def listing(sessions: Session, query: Mapping[str, str], limit: int) -> Listing:
     """Return the page of about *limit* sessions that *query* asks for, in one store call.
 
     Its ``after`` is where an earlier page ended, ``device`` is what the device or the label has, and ``age`` is one of
-    `holdfast.flows.surveying.AGES`.
+    `holdfast.sessions.flows.statistics.AGES`.
 
     Raises:
         ValueError: No store gives such a place to go on.

@@ -17,16 +17,16 @@ from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.figures import SHORT, Numbers, breakdown
 from holdfast.flask.pages.forms import is_lasting, is_own_form
 from holdfast.flask.pages.listing import Listing, abilities, listing
-from holdfast.flows import Sweep
-from holdfast.flows.surveying import AGES
 from holdfast.observers.tally import tally_among
+from holdfast.sessions.flows import Sweep
+from holdfast.sessions.flows.statistics import AGES
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
 
     from holdfast.flask.extension import Session
-    from holdfast.manager import Manager
+    from holdfast.sessions.manager import Manager
 
     Guard: TypeAlias = Callable[[], ResponseReturnValue | None]
     Submit: TypeAlias = Callable[[], ResponseReturnValue]

@@ -1,6 +1,6 @@
 """The steps a flow is made of, and the driver that carries them out.
 
-A flow (`holdfast.flows`) is a generator: it yields operations, is sent their results and returns its outcome.
+A flow (`holdfast.sessions.flows`) is a generator: it yields operations, is sent their results and returns its outcome.
 Each operation names what is sent back; ``run`` returns what the store's method does, an awaitable on an async store,
 and ``name`` is that method's name.
 It does no I/O of its own, so the same flow runs under `drive`, under `drive_async`, and under a test that

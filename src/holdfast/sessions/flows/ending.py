@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from holdfast import events
 from holdfast.errors import DecodeError, StoreUnavailable
-from holdfast.flows.context import Context
-from holdfast.operations import Confirm, Create, Delete, Flow, KeysOf, Load, Replace
-from holdfast.policy import HOUR
 from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.session import ServerSession
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Confirm, Create, Delete, Flow, KeysOf, Load, Replace
+from holdfast.sessions.policy import HOUR
 
 #: Longer than any request that may still log in.
 _CUTOFF_LIFETIME = HOUR

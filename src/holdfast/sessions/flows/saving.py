@@ -7,13 +7,13 @@ from typing import Any
 
 from holdfast import events
 from holdfast.errors import SessionConflict
-from holdfast.flows.context import Context
-from holdfast.flows.opening import Refusal, resolve
-from holdfast.merge import merge
-from holdfast.operations import Delete, Flow, Load, Pause, Replace, Touch
 from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.session import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.opening import Refusal, resolve
+from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.merge import merge
+from holdfast.sessions.ops import Delete, Flow, Load, Pause, Replace, Touch
 
 _KEPT = Outcome("unchanged", "keep")
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from holdfast import events
 from holdfast.errors import TooManySessions
-from holdfast.flows.context import Context
-from holdfast.flows.ending import follow, kill
-from holdfast.flows.listing import info_of, look
-from holdfast.operations import Delete, Flow, KeysOf, Load, Pause
 from holdfast.records.record import Record
-from holdfast.session import Loaded
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.ending import follow, kill
+from holdfast.sessions.flows.listing import info_of, look
+from holdfast.sessions.mapping import Loaded
+from holdfast.sessions.ops import Delete, Flow, KeysOf, Load, Pause
 
 #: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.
 _WAITS = (1.0, 5.0, 25.0, None)

@@ -11,12 +11,12 @@ from holdfast import events
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
 from holdfast.observing import Observers
-from holdfast.policy import Policy
 from holdfast.records.codec import Codec
 from holdfast.records.envelope import Envelope
 from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.rejections import RejectionLog
+from holdfast.sessions.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The session as an application sees it: a mapping that remembers what was asked of it.
 
-It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to `holdfast.flows.commit`,
+It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to `holdfast.sessions.flows.commit`,
 which carries out what was asked. What was loaded, and what was asked for since, is all the state there is.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from holdfast.opened import Loaded, Opened, Outcome
-from holdfast.policy import SECOND, SKEW
 from holdfast.records import freshness, metadata
 from holdfast.records.tokens import Keys
+from holdfast.sessions.policy import SECOND, SKEW
+from holdfast.sessions.state import Loaded, Opened, Outcome
 
 __all__ = ["FRESH", "IDENTITY", "PERMANENT", "Loaded", "Opened", "Outcome", "ServerSession", "Wishes"]
 
@@ -100,11 +100,11 @@ class ServerSession(MutableMapping[str, Any]):
         raise NotImplementedError
 
     def take(self, key: str) -> bool:
-        """Remove *key* from the stored session at once: see `holdfast.flows.take`."""
+        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.take`."""
         raise NotImplementedError
 
     def spend(self) -> bool:
-        """Make use of the user's authentication: see `holdfast.flows.spend`."""
+        """Make use of the user's authentication: see `holdfast.sessions.flows.spend`."""
         raise NotImplementedError
 
     def _open(self) -> Opened:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from holdfast import events
-from holdfast.flows.context import Context
-from holdfast.flows.ending import follow, kill
-from holdfast.flows.listing import SessionInfo, info_of, look
-from holdfast.flows.surveying import Survey
-from holdfast.operations import Flow, Load, Scan
 from holdfast.records.record import Page, Record
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.ending import follow, kill
+from holdfast.sessions.flows.listing import SessionInfo, info_of, look
+from holdfast.sessions.flows.statistics import Survey
+from holdfast.sessions.ops import Flow, Load, Scan
 
 #: How many records each step of a walk asks for.
 _STRIDE = 500

@@ -7,12 +7,12 @@ from typing import Any
 
 from holdfast import events
 from holdfast.errors import DecodeError, UnknownKey
-from holdfast.flows.context import Context
-from holdfast.operations import Delete, Flow, Load
 from holdfast.records.envelope import Envelope, Fate, Sealed, Tombstone, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import open_successor
-from holdfast.session import Loaded, Opened
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.mapping import Loaded, Opened
+from holdfast.sessions.ops import Delete, Flow, Load
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from holdfast.errors import DecodeError
-from holdfast.flows.context import Context
-from holdfast.flows.listing import info_of
-from holdfast.flows.opening import HOPS
-from holdfast.operations import Flow, Load
 from holdfast.records.envelope import Fate, Tombstone, decode
 from holdfast.records.tokens import open_successor
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.listing import info_of
+from holdfast.sessions.flows.opening import HOPS
+from holdfast.sessions.ops import Flow, Load
 
 
 def live_token(context: Context, token: str) -> Flow[str | None]:

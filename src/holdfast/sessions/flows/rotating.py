@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from holdfast import events
 from holdfast.errors import StoreUnavailable
-from holdfast.flows.context import Context
-from holdfast.flows.ending import ended_meanwhile
-from holdfast.flows.limiting import make_room
-from holdfast.flows.saving import dropped, reconcile, save, still_contested
-from holdfast.operations import Create, Delete, Flow, Load, Move, Replace
 from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, seal_successor
-from holdfast.session import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.ending import ended_meanwhile
+from holdfast.sessions.flows.limiting import make_room
+from holdfast.sessions.flows.saving import dropped, reconcile, save, still_contested
+from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.ops import Create, Delete, Flow, Load, Move, Replace
 
 
 def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:

@@ -18,7 +18,7 @@ from holdfast.records.aes_gcm import Box
 from holdfast.records.envelope import Envelope, decode, encode
 from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, labelled
-from holdfast.session import Loaded
+from holdfast.sessions.mapping import Loaded
 
 #: User agents ignore a cookie of more than 4096 bytes. RFC 6265bis §5.6 counts its name and value; some count the
 #: attributes too, which this leaves room for.

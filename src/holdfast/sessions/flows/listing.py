@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.errors import DecodeError
-from holdfast.flows.context import Context
-from holdfast.operations import Flow, KeysOf, Load
 from holdfast.records import freshness
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
 from holdfast.records.record import Record
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.ops import Flow, KeysOf, Load
 
 
 @dataclass(frozen=True, slots=True)

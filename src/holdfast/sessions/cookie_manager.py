@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, cast
 
 from holdfast import events
-from holdfast.clientside.cookie import Kept, SealedCookie
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
-from holdfast.flows.ending import cut_off, read_cutoff
-from holdfast.flows.opening import Refusal
-from holdfast.flows.saving import dropped
-from holdfast.manager import Manager
 from holdfast.observing import Observer, Observers
-from holdfast.operations import Create, Flow, Load
-from holdfast.policy import RETENTION, Policy
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
 from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, new_token
-from holdfast.session import Opened, Outcome, ServerSession, Wishes
+from holdfast.sessions.flows.ending import cut_off, read_cutoff
+from holdfast.sessions.flows.opening import Refusal
+from holdfast.sessions.flows.saving import dropped
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import Opened, Outcome, ServerSession, Wishes
+from holdfast.sessions.ops import Create, Flow, Load
+from holdfast.sessions.policy import RETENTION, Policy
+from holdfast.sessions.sealed_cookie import Kept, SealedCookie
 from holdfast.stores.contract import Store
 
 _NOTHING = Outcome("unchanged", "none")

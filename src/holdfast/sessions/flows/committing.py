@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from holdfast import events
 from holdfast.errors import SessionConflict
-from holdfast.flows.context import Context
-from holdfast.flows.ending import ended_meanwhile, kill
-from holdfast.flows.limiting import check_room, make_room
-from holdfast.flows.rotating import rotate
-from holdfast.flows.saving import dropped, save
-from holdfast.operations import Create, Delete, Flow
 from holdfast.records.tokens import new_token
-from holdfast.session import Loaded, Opened, Outcome, ServerSession, Wishes
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.ending import ended_meanwhile, kill
+from holdfast.sessions.flows.limiting import check_room, make_room
+from holdfast.sessions.flows.rotating import rotate
+from holdfast.sessions.flows.saving import dropped, save
+from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession, Wishes
+from holdfast.sessions.ops import Create, Delete, Flow
 
 _NOTHING = Outcome("unchanged", "none")
 

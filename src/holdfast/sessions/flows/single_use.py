@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from holdfast.flows.context import Context
-from holdfast.flows.saving import adopt, reconcile, still_contested
-from holdfast.operations import Flow, Replace
 from holdfast.records import freshness
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Conflict, Gone
-from holdfast.session import ServerSession
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.saving import adopt, reconcile, still_contested
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Flow, Replace
 
 #: Returns a stored session without what is to be taken, or None: it is not in there.
 _Without: TypeAlias = Callable[[Envelope], Envelope | None]

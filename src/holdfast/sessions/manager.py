@@ -10,7 +10,12 @@ from typing import TypeVar
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.flows import (
+from holdfast.observing import Observer, Observers, gather
+from holdfast.records.codec import MSGPACK, Codec
+from holdfast.records.sealing import Sealer, Unsealed
+from holdfast.records.tokens import Keys, is_token
+from holdfast.rejections import RejectionLog
+from holdfast.sessions.flows import (
     Context,
     SessionInfo,
     SessionPage,
@@ -31,14 +36,9 @@ from holdfast.flows import (
     sweep_page,
     take,
 )
-from holdfast.observing import Observer, Observers, gather
-from holdfast.operations import Flow, Purge, drive, step
-from holdfast.policy import Policy
-from holdfast.records.codec import MSGPACK, Codec
-from holdfast.records.sealing import Sealer, Unsealed
-from holdfast.records.tokens import Keys, is_token
-from holdfast.rejections import RejectionLog
-from holdfast.session import Opened, Outcome, ServerSession
+from holdfast.sessions.mapping import Opened, Outcome, ServerSession
+from holdfast.sessions.ops import Flow, Purge, drive, step
+from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Confirms, Indexes, Iterates, Purges, Rotates, Store
 
 T = TypeVar("T")
@@ -146,7 +146,7 @@ class Manager:
             raise
 
     def commit(self, session: ServerSession, *, confirm: bool = False) -> Outcome:
-        """Carry out what the request asked of *session*: see `holdfast.flows.commit`."""
+        """Carry out what the request asked of *session*: see `holdfast.sessions.flows.commit`."""
         outcome = self._run(commit(self.context, session, confirm=confirm))
         if outcome.cookie == "send":
             self._issued += 1
@@ -155,11 +155,11 @@ class Manager:
         return outcome
 
     def take(self, session: ServerSession, key: str) -> bool:
-        """Remove *key* from the stored session at once: see `holdfast.flows.take`."""
+        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.take`."""
         return self._run(take(self.context, session, key))
 
     def spend(self, session: ServerSession) -> bool:
-        """Make use of the authentication of the session's user: see `holdfast.flows.spend`."""
+        """Make use of the authentication of the session's user: see `holdfast.sessions.flows.spend`."""
         return self._run(spend(self.context, session))
 
     def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
