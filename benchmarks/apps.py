@@ -17,7 +17,7 @@ from werkzeug.test import EnvironBuilder
 
 from benchmarks.bare import Calls
 from holdfast.flask import Session
-from holdfast.observing import Observer
+from holdfast.metrics.observer import Observer
 from holdfast.records.codec import MSGPACK
 
 #: What a request does to its session, in the order it is shown.

@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 from benchmarks.apps import PATHS, with_holdfast, without_sessions
 from benchmarks.machine import machine, versions
 from benchmarks.measure import BASE, measured
-from holdfast.observers.opentelemetry import OpenTelemetryObserver
-from holdfast.observers.prometheus import PrometheusObserver
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
+from holdfast.metrics.opentelemetry import OpenTelemetryObserver
+from holdfast.metrics.prometheus import PrometheusObserver
 
 SEED = 20_240_611
 SAMPLES = 2000

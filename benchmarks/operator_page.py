@@ -24,7 +24,7 @@ from benchmarks.machine import machine, versions
 from holdfast.clock import system_clock
 from holdfast.flask import Session, session
 from holdfast.flask.pages import operator_page
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import DAY

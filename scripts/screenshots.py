@@ -26,7 +26,7 @@ from werkzeug.serving import make_server
 
 from holdfast.flask import Session, session
 from holdfast.flask.pages import devices_page, operator_page
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -11,7 +11,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from holdfast import NotFresh
 from holdfast.flask import Session, session
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 
 account = Blueprint("account", __name__)
 

@@ -10,8 +10,8 @@ from support.observers import Broken
 
 from holdfast import events
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.observers.tally import Tally
-from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observer, Observers, gather
+from holdfast.metrics.memory import Tally
+from holdfast.metrics.observer import EVENTS, OPERATIONS, OUTCOMES, Observer, Observers, gather
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, ServerSession

@@ -9,9 +9,9 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from holdfast.observers.prometheus import PrometheusObserver
-from holdfast.observers.tally import Tally, quantile, tally_among
-from holdfast.observing import BOUNDS, EVENTS, OPERATIONS
+from holdfast.metrics.memory import Tally, quantile, tally_among
+from holdfast.metrics.observer import BOUNDS, EVENTS, OPERATIONS
+from holdfast.metrics.prometheus import PrometheusObserver
 from holdfast.sessions.manager import Manager
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock

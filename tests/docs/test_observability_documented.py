@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES
+from holdfast.metrics.observer import EVENTS, OPERATIONS, OUTCOMES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/observability.md").read_text("utf-8")
 

@@ -13,7 +13,7 @@ from support.markup import Element, parse
 
 from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure, lines, rows, scale, stacks
 from holdfast.flask.pages.figures import Numbers, breakdown
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 from holdfast.sessions.flows import Survey
 from holdfast.testing import FakeClock
 

@@ -17,10 +17,10 @@ from support.web import STRANGER, Web
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.observers.opentelemetry import OpenTelemetryObserver
-from holdfast.observers.prometheus import PrometheusObserver
-from holdfast.observers.tally import Tally
-from holdfast.observing import BOUNDS, EVENTS, Observers
+from holdfast.metrics.memory import Tally
+from holdfast.metrics.observer import BOUNDS, EVENTS, Observers
+from holdfast.metrics.opentelemetry import OpenTelemetryObserver
+from holdfast.metrics.prometheus import PrometheusObserver
 
 # --- the tally -------------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from support.web import STRANGER, Web, end, rotate
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.observers.tally import Tally
-from holdfast.observing import EVENTS, OPERATIONS, OUTCOMES, Observers
+from holdfast.metrics.memory import Tally
+from holdfast.metrics.observer import EVENTS, OPERATIONS, OUTCOMES, Observers
 from holdfast.records.envelope import decode, encode
 from holdfast.stores.contract import Closes
 from holdfast.stores.urls import open_store

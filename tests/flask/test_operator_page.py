@@ -18,7 +18,7 @@ from support.web import Web
 from holdfast import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.pages import operator_page
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.urls import open_store

@@ -13,7 +13,7 @@ from support.markup import parse
 from support.web import Web
 
 from holdfast.flask import Session
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

@@ -14,7 +14,7 @@ from support.markup import Element, parse
 from support.web import Web
 
 from holdfast.flask import session
-from holdfast.observers.tally import Tally
+from holdfast.metrics.memory import Tally
 
 OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("sessions", "user?id=ada", "survey", "everyone"))]
 

@@ -15,9 +15,9 @@ from support.web import SECRET_KEY, STRANGER, Web, cookies_set, rotate
 
 from holdfast import StoreUnavailable, events
 from holdfast.flask import session
+from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.sealing import Keyring, new_key
 from holdfast.records.tokens import new_token
-from holdfast.rejections import RejectionLog
 from holdfast.testing import FakeClock
 
 

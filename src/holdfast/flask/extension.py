@@ -17,13 +17,13 @@ from holdfast.flask.freshness import not_fresh
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.managers import build_manager
 from holdfast.flask.session import FlaskSession
-from holdfast.observing import gather
+from holdfast.metrics.observer import gather
 from holdfast.sessions.manager import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.observing import Observer, Observers
+    from holdfast.metrics.observer import Observer, Observers
     from holdfast.sessions.flows import SessionInfo, SessionPage
     from holdfast.sessions.mapping import ServerSession
 
@@ -42,7 +42,7 @@ class Session:
     Args:
         app: The application.
         clock: The time, for tests.
-        observer: Who counts and times what happens, for each of the applications: one `holdfast.observing.Observer`
+        observer: Who counts and times what happens, for each of the applications: one `holdfast.metrics.observer.Observer`
             or several. Default: nobody, at no cost.
 
     Raises:

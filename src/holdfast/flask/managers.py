@@ -16,7 +16,7 @@ from holdfast.flask import secret_keys
 from holdfast.flask.config import configured_codec, policy_reader
 from holdfast.flask.sealers import build_sealer, seal_keys
 from holdfast.flask.stores import build_store, store_from
-from holdfast.observing import Observers
+from holdfast.metrics.observer import Observers
 from holdfast.records.sealing import Keyring, box_class
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
-from holdfast.observing import Observer, Observers
+from holdfast.metrics.observer import Observer, Observers
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
 from holdfast.records.sealing import Keyring

@@ -10,11 +10,11 @@ from typing import TypeVar
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.observing import Observer, Observers, gather
+from holdfast.metrics.observer import Observer, Observers, gather
+from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys, is_token
-from holdfast.rejections import RejectionLog
 from holdfast.sessions.flows import (
     Context,
     SessionInfo,

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from holdfast.flask.pages import charts
 from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure
-from holdfast.observers.tally import Snapshot, Timing
-from holdfast.observing import BOUNDS, EVENTS
+from holdfast.metrics.memory import Snapshot, Timing
+from holdfast.metrics.observer import BOUNDS, EVENTS
 from holdfast.sessions.flows import Survey
 
 _MINUTE = 60_000

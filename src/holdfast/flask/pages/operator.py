@@ -17,7 +17,7 @@ from holdfast.flask.pages.blueprint import page_blueprint
 from holdfast.flask.pages.figures import SHORT, Numbers, breakdown
 from holdfast.flask.pages.forms import is_lasting, is_own_form
 from holdfast.flask.pages.listing import Listing, abilities, listing
-from holdfast.observers.tally import tally_among
+from holdfast.metrics.memory import tally_among
 from holdfast.sessions.flows import Sweep
 from holdfast.sessions.flows.statistics import AGES
 

@@ -10,12 +10,12 @@ from blinker import NamedSignal
 from holdfast import events
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
-from holdfast.observing import Observers
+from holdfast.metrics.observer import Observers
+from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.codec import Codec
 from holdfast.records.envelope import Envelope
 from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
-from holdfast.rejections import RejectionLog
 from holdfast.sessions.policy import Policy
 
 
@@ -47,7 +47,7 @@ class Context:
         events.emit(signal, self.sender, **details)
 
     def count(self, event: str, label: str = "") -> None:
-        """Count an event that is no signal: see `holdfast.observing.EVENTS`."""
+        """Count an event that is no signal: see `holdfast.metrics.observer.EVENTS`."""
         if self.observers is not None:
             self.observers.count(event, label)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
-from holdfast.observing import BOUNDS, EVENTS
+from holdfast.metrics.observer import BOUNDS, EVENTS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TypedDict
 
 from holdfast.clock import Clock, system_clock
-from holdfast.observing import BOUNDS, EVENTS, OPERATIONS
+from holdfast.metrics.observer import BOUNDS, EVENTS, OPERATIONS
 
 _MINUTE = 60_000
 _NANOSECONDS = 1_000_000_000

@@ -2,7 +2,7 @@
 
 An `Observer` is told of events (`EVENTS`) and of how long each store operation (`OPERATIONS`) took. Labels come from
 closed sets, so what is kept of them stays small and names nobody: no user, no handle, no token, no key.
-`holdfast.observers` has observers that are ready to use.
+`holdfast.metrics` has observers that are ready to use.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Observers:
         for member in self.members:
             if isinstance(member, type) or not isinstance(member, Observer):
                 raise ConfigurationError(
-                    f"observer is {member!r}: it must be an object with the methods of holdfast.observing.Observer, "
-                    "such as holdfast.observers.tally.Tally()"
+                    f"observer is {member!r}: it must be an object with the methods of holdfast.metrics.observer.Observer, "
+                    "such as holdfast.metrics.memory.Tally()"
                 )
 
     def count(self, event: str, label: str = "", /) -> None:
