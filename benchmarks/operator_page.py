@@ -22,8 +22,8 @@ from flask.testing import FlaskClient
 
 from benchmarks.machine import machine, versions
 from holdfast.clock import system_clock
+from holdfast.contrib.pages import operator_page
 from holdfast.flask import Session, session
-from holdfast.flask.pages import operator_page
 from holdfast.metrics.memory import Tally
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys

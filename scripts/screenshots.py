@@ -1,4 +1,4 @@
-"""Photograph the pages of `holdfast.flask.pages` for the docs: in light, in dark, and on a phone.
+"""Photograph the pages of `holdfast.contrib.pages` for the docs: in light, in dark, and on a phone.
 
 The sessions are real ones, of an application with a clock that this program sets. What the charts show is drawn from a
 seeded generator.
@@ -24,8 +24,8 @@ from selenium.webdriver.chrome.service import Service
 from support.servers import program
 from werkzeug.serving import make_server
 
+from holdfast.contrib.pages import devices_page, operator_page
 from holdfast.flask import Session, session
-from holdfast.flask.pages import devices_page, operator_page
 from holdfast.metrics.memory import Tally
 
 if TYPE_CHECKING:

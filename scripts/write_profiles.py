@@ -11,11 +11,11 @@ from typing import Any
 
 from flask import Flask
 
+from holdfast.contrib.doctor import examine
+from holdfast.contrib.doctor.checks import in_words
+from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.config import DEFAULTS
-from holdfast.flask.doctor import examine
-from holdfast.flask.doctor.checks import in_words
-from holdfast.flask.doctor.printing import lines_of
 from holdfast.flask.profiles import PROFILES, Profile
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"

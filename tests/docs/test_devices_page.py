@@ -68,7 +68,7 @@ def test_the_templates_of_the_page_work(app: Flask) -> None:
 
 def test_the_package_is_where_pybabel_is_told_to_look() -> None:
     """The folder that the docs name has the templates and the modules whose texts are to be collected."""
-    from holdfast.flask import pages
+    from holdfast.contrib import pages
 
     folder = Path(pages.__path__[0])
     assert (folder / "devices.py").exists()

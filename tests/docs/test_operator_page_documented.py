@@ -13,8 +13,8 @@ from support.markup import parse
 from support.pages import blocks
 from support.web import Web
 
+from holdfast.contrib.pages import operator_page
 from holdfast.flask import session
-from holdfast.flask.pages import operator_page
 
 PAGE = "docs/operator-page.md"
 DEVICES = "docs/devices-page.md"

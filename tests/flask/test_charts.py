@@ -11,8 +11,8 @@ import pytest
 from markupsafe import Markup
 from support.markup import Element, parse
 
-from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure, lines, rows, scale, stacks
-from holdfast.flask.pages.figures import Numbers, breakdown
+from holdfast.contrib.pages.charts import MOST_SERIES, Plot, Series, figure, lines, rows, scale, stacks
+from holdfast.contrib.pages.figures import Numbers, breakdown
 from holdfast.metrics.memory import Tally
 from holdfast.sessions.flows import Survey
 from holdfast.testing import FakeClock
@@ -195,7 +195,7 @@ def _styles() -> tuple[dict[str, str], dict[str, str]]:
     light: dict[str, str] = {}
     dark: dict[str, str] = {}
     for name in ("holdfast.css", "operator.css"):
-        sheet = (files("holdfast.flask.pages") / "static" / name).read_text("utf-8")
+        sheet = (files("holdfast.contrib.pages") / "static" / name).read_text("utf-8")
         before, _, after = sheet.partition("@media (prefers-color-scheme: dark)")
         light.update(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", before))
         dark.update(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", after))

@@ -12,8 +12,8 @@ from support.account import Account, done, forms, read
 from support.markup import parse
 from support.web import rotate
 
+from holdfast.contrib.pages.forms import form_token, is_own_form
 from holdfast.flask import session
-from holdfast.flask.pages.forms import form_token, is_own_form
 
 
 def refused(account: Account, here: FlaskClient, there: FlaskClient, fields: dict[str, str], **request: Any) -> None:

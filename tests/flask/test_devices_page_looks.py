@@ -14,8 +14,8 @@ from support.account import IPHONE, Account, cards, done, messages, read
 from support.markup import Element
 from support.web import Web
 
+from holdfast.contrib.pages import devices_page
 from holdfast.flask import session
-from holdfast.flask.pages import devices_page
 
 #: What a catalog would have, in a language of the tests' own: every text between brackets.
 KEPT = {'lang="en" dir="ltr"': 'lang="he" dir="rtl"'}
@@ -243,7 +243,7 @@ def test_the_page_may_be_enlarged(page: Element) -> None:
 
 def palettes() -> list[dict[str, str]]:
     """Return the stylesheet's colours by name: those for light, and those for dark."""
-    sheet = resources.files("holdfast.flask.pages").joinpath("static/holdfast.css").read_text()
+    sheet = resources.files("holdfast.contrib.pages").joinpath("static/holdfast.css").read_text()
     blocks = re.findall(r"\.holdfast \{([^}]*--page:[^}]*)\}", sheet)
     found = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks]
     assert len(found) == 2

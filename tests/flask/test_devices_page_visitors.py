@@ -12,8 +12,8 @@ from support.account import FIREFOX, IPHONE, Account, both, cards, done, read
 from support.web import SECRET_KEY
 
 from holdfast import ConfigurationError, NotFresh
+from holdfast.contrib.pages import devices_page
 from holdfast.flask import Session
-from holdfast.flask.pages import devices_page
 from holdfast.stores.memory import MemoryStore
 
 

@@ -17,10 +17,10 @@ from flask_wtf import CSRFProtect
 from support.everywhere import KINDS, url_of_kind
 
 from holdfast import ConfigurationError
+from holdfast.contrib.doctor import Report, Row, examine
+from holdfast.contrib.doctor.checks import STATUSES, in_words
+from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
-from holdfast.flask.doctor import Report, Row, examine
-from holdfast.flask.doctor.checks import STATUSES, in_words
-from holdfast.flask.doctor.printing import lines_of
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.profiles import PROFILES
 from holdfast.records.sealing import new_key
@@ -174,7 +174,7 @@ def test_the_text_is_80_columns_wide(make: Make, profile: str) -> None:
 
 def test_a_terminal_is_shown_a_table(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rich is installed, a terminal of 80 columns is shown the same in a drawn table."""
-    from holdfast.flask.doctor import printing
+    from holdfast.contrib.doctor import printing
 
     class Terminal:
         def __init__(self, stream: Any) -> None:

@@ -16,8 +16,8 @@ from support.markup import parse
 from support.web import Web
 
 from holdfast import ConfigurationError
+from holdfast.contrib.pages import operator_page
 from holdfast.flask import session
-from holdfast.flask.pages import operator_page
 from holdfast.metrics.memory import Tally
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore

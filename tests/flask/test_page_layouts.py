@@ -115,7 +115,7 @@ def test_an_outage_is_told_in_a_layout_that_uses_the_session(desk: Desk) -> None
 
 def test_no_class_is_one_that_an_application_has() -> None:
     """Whatever the stylesheets select is in `holdfast`, and every other class begins with `hf-`."""
-    static = resources.files("holdfast.flask.pages") / "static"
+    static = resources.files("holdfast.contrib.pages") / "static"
     for name in ("holdfast.css", "operator.css"):
         sheet = re.sub(r"/\*.*?\*/", "", (static / name).read_text("utf-8"), flags=re.DOTALL)
         for rule in re.findall(r"([^{}]+)\{", sheet):

@@ -16,9 +16,9 @@ from security.steps import WebOn, meddling, signed_in, who
 from support.everywhere import INDEXED
 from support.web import Web
 
+from holdfast.contrib.pages import devices, devices_page
+from holdfast.contrib.pages.forms import FIELD, form_token
 from holdfast.flask import session
-from holdfast.flask.pages import devices, devices_page
-from holdfast.flask.pages.forms import FIELD, form_token
 from holdfast.flask.session import FlaskSession
 from holdfast.sessions.mapping import ServerSession
 

@@ -10,8 +10,8 @@ from security.rows import requirement
 from support.application import Site
 from support.everywhere import INDEXED
 
-from holdfast.flask.doctor import lifetimes, printing
-from holdfast.flask.doctor.checks import Verdict
+from holdfast.contrib.doctor import lifetimes, printing
+from holdfast.contrib.doctor.checks import Verdict
 from holdfast.sessions.flows import committing, rotating
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession

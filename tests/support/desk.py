@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from support.web import Web
 from werkzeug.test import TestResponse
 
+from holdfast.contrib.pages import operator_page
 from holdfast.flask import session
-from holdfast.flask.pages import operator_page
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from holdfast.cli import COMMANDS, Commands, Place
-from holdfast.flask.doctor.command import doctor
+from holdfast.contrib.doctor.command import doctor
 
 if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager

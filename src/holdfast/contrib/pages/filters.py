@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 from markupsafe import Markup
 
-from holdfast.flask.pages.words import gettext, ngettext
+from holdfast.contrib.pages.words import gettext, ngettext
 from holdfast.sessions.policy import DAY, HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.flask.doctor.checks import Case, Verdict, check, unless
+from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 
 
 @check("Requests", "ASVS 5.0 3.3.1", "NIST 5.1 (4)", "OWASP transport layer security")

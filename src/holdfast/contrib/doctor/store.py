@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.contrib.doctor.checks import Case, Status, Verdict, check, checks
 from holdfast.errors import StoreUnavailable
-from holdfast.flask.doctor.checks import Case, Status, Verdict, check, checks
 from holdfast.records.record import Finding
 from holdfast.stores.contract import Examines, Pings, Purges
 

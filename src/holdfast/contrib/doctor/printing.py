@@ -10,7 +10,7 @@ from itertools import groupby
 
 import click
 
-from holdfast.flask.doctor.checks import STATUSES, Report, Row, Status
+from holdfast.contrib.doctor.checks import STATUSES, Report, Row, Status
 
 _WIDTH = 80
 _INDENT = max(map(len, STATUSES)) + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.flask.doctor.checks import Case, Verdict, check, unless
+from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask.secret_keys import weakness_of
 from holdfast.records.sealing import NEW_KEY
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from holdfast.flask.pages.figures import breakdown
+from holdfast.contrib.pages.figures import breakdown
 from holdfast.sessions.flows import SessionInfo, Survey
 from holdfast.sessions.flows.statistics import age_of
 from holdfast.stores.contract import Iterates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.flask.doctor.checks import Case, Verdict, check
+from holdfast.contrib.doctor.checks import Case, Verdict, check
 from holdfast.stores.contract import Indexes
 
 

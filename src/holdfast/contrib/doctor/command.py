@@ -7,8 +7,8 @@ import json
 import click
 from flask import current_app
 
-from holdfast.flask.doctor.checks import examine
-from holdfast.flask.doctor.printing import print_report
+from holdfast.contrib.doctor.checks import examine
+from holdfast.contrib.doctor.printing import print_report
 from holdfast.flask.profiles import PROFILES
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from holdfast.flask.doctor.checks import Case, Verdict, check, in_words, unless
+from holdfast.contrib.doctor.checks import Case, Verdict, check, in_words, unless
 
 _LIMITS = ("ASVS 4.0.3 3.3.2", "NIST 5.2", "NIST 2.1.3, 2.2.3, 2.3.3")
 

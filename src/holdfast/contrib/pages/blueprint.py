@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
-from holdfast.flask.pages import filters, forms, words
+from holdfast.contrib.pages import filters, forms, words
 
 if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
@@ -23,7 +23,7 @@ def page_blueprint(name: str, *, url_prefix: str) -> Blueprint:
     """Return a blueprint without views.
 
     Its templates, which extend ``holdfast/base.html``, have a link to the stylesheet, ``_`` for texts, the filters
-    of `holdfast.flask.pages.filters`, and ``holdfast/form_fields.html`` to include in each form. Its responses are not
+    of `holdfast.contrib.pages.filters`, and ``holdfast/form_fields.html`` to include in each form. Its responses are not
     stored, and not shown in frames.
     """
     made = Blueprint(

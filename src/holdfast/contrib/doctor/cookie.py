@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask import cookie_rules
-from holdfast.flask.doctor.checks import Case, Verdict, check, unless
 
 #: A token, and a signature with what joins them.
 _TOKEN, _SIGNATURE = 43, 28

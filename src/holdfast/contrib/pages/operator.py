@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
 
+from holdfast.contrib.pages.blueprint import page_blueprint
+from holdfast.contrib.pages.figures import SHORT, Numbers, breakdown
+from holdfast.contrib.pages.forms import is_lasting, is_own_form
+from holdfast.contrib.pages.listing import Listing, abilities, listing
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import require_fresh, session
-from holdfast.flask.pages.blueprint import page_blueprint
-from holdfast.flask.pages.figures import SHORT, Numbers, breakdown
-from holdfast.flask.pages.forms import is_lasting, is_own_form
-from holdfast.flask.pages.listing import Listing, abilities, listing
 from holdfast.metrics.memory import tally_among
 from holdfast.sessions.flows import Sweep
 from holdfast.sessions.flows.statistics import AGES

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 # Each module adds its checks, in the order of the report.
-from holdfast.flask.doctor import cookie, transport, lifetimes, tokens, users, store  # isort: skip
-from holdfast.flask.doctor.checks import Report, Row, Status, examine
+from holdfast.contrib.doctor import cookie, transport, lifetimes, tokens, users, store  # isort: skip
+from holdfast.contrib.doctor.checks import Report, Row, Status, examine
 
 __all__ = ["Report", "Row", "Status", "examine"]
 

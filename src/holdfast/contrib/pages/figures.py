@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from holdfast.flask.pages import charts
-from holdfast.flask.pages.charts import MOST_SERIES, Plot, Series, figure
+from holdfast.contrib.pages import charts
+from holdfast.contrib.pages.charts import MOST_SERIES, Plot, Series, figure
 from holdfast.metrics.memory import Snapshot, Timing
 from holdfast.metrics.observer import BOUNDS, EVENTS
 from holdfast.sessions.flows import Survey

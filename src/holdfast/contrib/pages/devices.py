@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 
+from holdfast.contrib.pages.blueprint import page_blueprint
+from holdfast.contrib.pages.filters import device
+from holdfast.contrib.pages.forms import is_lasting, is_own_form
+from holdfast.contrib.pages.words import gettext
 from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import require_fresh, session
 from holdfast.flask.managers import CLIENT_SIDE
-from holdfast.flask.pages.blueprint import page_blueprint
-from holdfast.flask.pages.filters import device
-from holdfast.flask.pages.forms import is_lasting, is_own_form
-from holdfast.flask.pages.words import gettext
 from holdfast.records.metadata import LONGEST_LABEL
 
 if TYPE_CHECKING:
