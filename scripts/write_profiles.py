@@ -15,8 +15,8 @@ from holdfast.contrib.doctor import examine
 from holdfast.contrib.doctor.checks import in_words
 from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
-from holdfast.flask.config import DEFAULTS
-from holdfast.flask.profiles import PROFILES, Profile
+from holdfast.flask.settings.profiles import PROFILES, Profile
+from holdfast.flask.settings.table import DEFAULTS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"
 

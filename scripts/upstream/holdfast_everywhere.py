@@ -12,9 +12,10 @@ from typing import Any
 from flask import Flask, Request
 from flask.sessions import SecureCookieSessionInterface
 
-from holdfast.flask import Session, secret_keys
+from holdfast.flask import Session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
+from holdfast.flask.settings import secret_keys
 
 _make = Flask.__init__
 _open = HoldfastInterface.open_session

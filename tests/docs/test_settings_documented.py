@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from holdfast.flask import Session, flask_session
-from holdfast.flask.config import DEFAULTS
+from holdfast.flask import Session
+from holdfast.flask.settings import flask_session_compat as flask_session
+from holdfast.flask.settings.table import DEFAULTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
 OWN = PAGE.partition("## Flask's\n")[0]

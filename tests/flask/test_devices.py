@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from support.web import Web, rotate
 
-from holdfast.flask import devices, session
+from holdfast.flask import session
+from holdfast.flask import user_agent as devices
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.metadata import Device
 

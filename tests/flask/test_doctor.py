@@ -22,7 +22,7 @@ from holdfast.contrib.doctor.checks import STATUSES, in_words
 from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.profiles import PROFILES
+from holdfast.flask.settings.profiles import PROFILES
 from holdfast.records.sealing import new_key
 from holdfast.stores.contract import Closes
 from holdfast.stores.urls import open_store

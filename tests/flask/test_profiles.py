@@ -11,8 +11,8 @@ from support.web import Web, attributes, cookies_set
 
 from holdfast import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.flask.config import DEFAULTS
-from holdfast.flask.profiles import PROFILES
+from holdfast.flask.settings.profiles import PROFILES
+from holdfast.flask.settings.table import DEFAULTS
 from holdfast.records.sealing import new_key
 
 KEY = new_key()

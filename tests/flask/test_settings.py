@@ -14,8 +14,8 @@ from support.web import Web
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.flask.config import DEFAULTS
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.settings.table import DEFAULTS
 from holdfast.stores.files import FileStore
 from holdfast.stores.jsonfile import JSONFileStore
 from holdfast.stores.memory import MemoryStore

@@ -80,7 +80,7 @@ def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
 def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime of nothing or less is taken for none at all."""
     monkeypatch.setattr(Policy, "__post_init__", lambda self: None)
-    from holdfast.flask import config
+    from holdfast.flask.settings import table as config
 
     sound = config._milliseconds
     monkeypatch.setattr(

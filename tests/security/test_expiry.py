@@ -18,7 +18,8 @@ from security.steps import WebOn, meddling, signed_in, who
 from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import config, session
+from holdfast.flask import session
+from holdfast.flask.settings import table as config
 from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import Envelope

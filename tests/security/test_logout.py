@@ -15,8 +15,9 @@ from support.everywhere import INDEXED
 from support.web import cookies_set, end
 
 from holdfast import events
-from holdfast.flask import Session, flask_session, session
+from holdfast.flask import Session, session
 from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.sessions.flows import committing, ending
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Outcome, ServerSession

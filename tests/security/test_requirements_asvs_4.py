@@ -13,8 +13,9 @@ from support.application import Site, said, values_set
 from support.web import STRANGER, attributes
 
 from holdfast import events
-from holdfast.flask import profiles, session
+from holdfast.flask import session
 from holdfast.flask.cookies import Cookies
+from holdfast.flask.settings import profiles
 from holdfast.records.record import Conflict
 from holdfast.records.sealing import new_key
 from holdfast.sessions import manager as managing

@@ -19,8 +19,9 @@ from support.application import Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import cookie_rules, profiles, session
+from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.settings import cookie_rules, profiles
 from holdfast.records import tokens
 from holdfast.records.sealing import new_key
 

@@ -14,8 +14,9 @@ from security.rows import requirement
 from support.application import Site, values_set
 from support.web import attributes
 
-from holdfast.flask import cookie_rules, cookies, session
+from holdfast.flask import cookies, session
 from holdfast.flask.cookies import _PARTITIONED, Cookies
+from holdfast.flask.settings import cookie_rules
 from holdfast.records.envelope import Fate, Tombstone
 from holdfast.sessions.flows import rotating
 from holdfast.testing.concurrency import together

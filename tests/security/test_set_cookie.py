@@ -14,10 +14,11 @@ from security.rows import advisory
 from support.web import Web, attributes, cookies_set, end, rotate, varies
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import config as configuration
-from holdfast.flask import cookie_rules, session
+from holdfast.flask import session
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.settings import cookie_rules
+from holdfast.flask.settings import table as configuration
 from holdfast.records.sealing import new_key
 
 WebOn = Callable[..., Web]

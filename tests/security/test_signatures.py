@@ -24,8 +24,9 @@ from support.source import rewriting
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import cookies, secret_keys, session
+from holdfast.flask import cookies, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
+from holdfast.flask.settings import secret_keys
 from holdfast.records import tokens
 from holdfast.records.tokens import is_token
 

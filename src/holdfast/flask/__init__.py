@@ -5,7 +5,7 @@ from typing import cast
 import flask
 
 from holdfast.flask.extension import Session
-from holdfast.flask.freshness import require_fresh
+from holdfast.flask.require_fresh import require_fresh
 from holdfast.flask.session import FlaskSession
 
 #: The same proxy as `flask.session`, typed, so that editors and type checkers know `rotate`, `bind` and the rest.

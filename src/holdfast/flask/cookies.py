@@ -18,7 +18,7 @@ from werkzeug.sansio.http import parse_cookie
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.flask.caching import keep_private
-from holdfast.flask.secret_keys import check, signing_keys
+from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import is_token, labelled
 
 #: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.

@@ -12,11 +12,11 @@ from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.commands import sessions as commands
-from holdfast.flask.config import complete
-from holdfast.flask.freshness import not_fresh
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.managers import build_manager
+from holdfast.flask.require_fresh import not_fresh
 from holdfast.flask.session import FlaskSession
+from holdfast.flask.settings.table import complete
 from holdfast.metrics.observer import gather
 from holdfast.sessions.manager import Manager
 

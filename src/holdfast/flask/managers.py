@@ -12,9 +12,9 @@ from flask import Flask
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.flask import secret_keys
-from holdfast.flask.config import configured_codec, policy_reader
 from holdfast.flask.sealers import build_sealer, seal_keys
+from holdfast.flask.settings import secret_keys
+from holdfast.flask.settings.table import configured_codec, policy_reader
 from holdfast.flask.stores import build_store, store_from
 from holdfast.metrics.observer import Observers
 from holdfast.records.sealing import Keyring, box_class

@@ -10,8 +10,8 @@ from flask.sessions import SessionMixin
 
 from holdfast.errors import EncodeError
 from holdfast.flask.cookies import Presented
-from holdfast.flask.devices import device_of
 from holdfast.flask.hardening import AGENT, agent_of
+from holdfast.flask.user_agent import device_of
 from holdfast.records.metadata import ADDRESS, Device, fit
 from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession, Wishes
 

@@ -9,8 +9,8 @@ from flask import Flask
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.flask import flask_session
 from holdfast.flask.databases import has_engines, store_on_db
+from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.stores.clients import store_of
 from holdfast.stores.contract import Store
 from holdfast.stores.urls import open_store

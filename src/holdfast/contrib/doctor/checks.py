@@ -12,7 +12,7 @@ from flask import Flask
 from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.managers import CLIENT_SIDE
-from holdfast.flask.profiles import Profile, profile_named
+from holdfast.flask.settings.profiles import Profile, profile_named
 from holdfast.stores.contract import Store
 
 #: Whether a requirement is met. ``"yours"``: the application decides, or does it.

@@ -9,7 +9,7 @@ from flask import current_app
 
 from holdfast.contrib.doctor.checks import examine
 from holdfast.contrib.doctor.printing import print_report
-from holdfast.flask.profiles import PROFILES
+from holdfast.flask.settings.profiles import PROFILES
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
-from holdfast.flask import cookie_rules
+from holdfast.flask.settings import cookie_rules
 
 #: A token, and a signature with what joins them.
 _TOKEN, _SIGNATURE = 43, 28

@@ -12,7 +12,9 @@ from typing import Any
 from flask import Flask
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import cookie_rules, flask_session, hardening, profiles
+from holdfast.flask import hardening
+from holdfast.flask.settings import cookie_rules, profiles
+from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.records.codec import Codec, codec_named
 from holdfast.sessions.policy import Policy
 
