@@ -15,7 +15,7 @@ from support.everywhere import url_of_kind
 from support.terminal import Shelf, Terminal
 from support.web import Web, end
 
-from holdfast.cli.journal import Journal
+from holdfast.cli.copy_state import Journal
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 

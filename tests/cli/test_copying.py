@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from support.copying import HOUR, content, key
 
-from holdfast.cli.journal import Journal
-from holdfast.cli.passes import Copy, TargetChanged
+from holdfast.cli.copy_engine import Copy, TargetChanged
+from holdfast.cli.copy_state import Journal
 from holdfast.errors import StoreUnavailable
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore, FakeClock, SlowStore

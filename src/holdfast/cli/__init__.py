@@ -10,10 +10,10 @@ import click
 
 from holdfast.cli.base import Commands, Place
 from holdfast.cli.copying import copy
-from holdfast.cli.ending import revoke
-from holdfast.cli.keeping import ddl, init, new_key, purge
-from holdfast.cli.looking import list_, show, stats
-from holdfast.cli.outside import outside_place
+from holdfast.cli.inspection import list_, show, stats
+from holdfast.cli.maintenance import ddl, init, new_key, purge
+from holdfast.cli.revocation import revoke
+from holdfast.cli.standalone import outside_place
 
 __all__ = ["COMMANDS", "Commands", "Place", "main"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place, url_from
-from holdfast.cli.journal import Journal
+from holdfast.cli.copy_engine import Copy, Tally, is_empty
+from holdfast.cli.copy_state import Journal
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.passes import Copy, Tally, is_empty
 from holdfast.errors import ConfigurationError
 from holdfast.stores.contract import Closes, Store
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from holdfast.cli.journal import Copied, Journal
+from holdfast.cli.copy_state import Copied, Journal
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
