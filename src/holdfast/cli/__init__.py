@@ -1,7 +1,7 @@
 """The commands on sessions, for ``flask sessions`` and for ``python -m holdfast``.
 
-They work over a `holdfast.sessions.manager.Manager` and know no framework but click. `COMMANDS` are all of them, and `main`
-is the group for a store without an application.
+They work over a `holdfast.sessions.manager.Manager` and know no framework but click. `COMMANDS` are all of them, and
+`main` is the group for a store without an application.
 """
 
 from __future__ import annotations

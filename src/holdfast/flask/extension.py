@@ -42,8 +42,8 @@ class Session:
     Args:
         app: The application.
         clock: The time, for tests.
-        observer: Who counts and times what happens, for each of the applications: one `holdfast.metrics.observer.Observer`
-            or several. Default: nobody, at no cost.
+        observer: One `holdfast.metrics.observer.Observer` or several, which count and time events for each of the
+            applications. Default: none, at no cost.
 
     Raises:
         ConfigurationError: A setting is wrong or missing, or *observer* is no observer.
@@ -169,7 +169,7 @@ class Session:
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now. Returns how many were ended.
 
-        *progress* is told now and then how many were ended so far. See `holdfast.sessions.manager.Manager.revoke_everyone`.
+        *progress* is called now and then with how many were ended so far.
 
         Raises:
             ConfigurationError: The store cannot be walked over, as memcached.

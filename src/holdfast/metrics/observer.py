@@ -92,8 +92,8 @@ class Observers:
         for member in self.members:
             if isinstance(member, type) or not isinstance(member, Observer):
                 raise ConfigurationError(
-                    f"observer is {member!r}: it must be an object with the methods of holdfast.metrics.observer.Observer, "
-                    "such as holdfast.metrics.memory.Tally()"
+                    f"observer is {member!r}: it must be an object with the methods of"
+                    " holdfast.metrics.observer.Observer, such as holdfast.metrics.memory.Tally()"
                 )
 
     def count(self, event: str, label: str = "", /) -> None:

@@ -1,7 +1,7 @@
 """The session as an application sees it: a mapping that remembers what was asked of it.
 
-It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to `holdfast.sessions.flows.commit`,
-which carries out what was asked. What was loaded, and what was asked for since, is all the state there is.
+It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to
+`holdfast.sessions.flows.commit`. What was loaded, and what was asked for since, is all the state there is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A cookie's value that holds a whole session, encrypted.
 
-It is base64url, in its one canonical spelling, of: format byte, id of the key, salt, and a box (`holdfast.records.aes_gcm`) with
-the session's expiry, when it was last known not to be revoked, its id, its owner and its envelope. The format, the
-application's namespace and the cookie's name are vouched for.
+It is base64url, in its one canonical spelling, of: format byte, id of the key, salt, and a box
+(`holdfast.records.aes_gcm`) with the session's expiry, when it was last known not to be revoked, its id, its owner and
+its envelope. The format, the application's namespace and the cookie's name are vouched for.
 """
 
 from __future__ import annotations

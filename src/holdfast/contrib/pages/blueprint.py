@@ -23,8 +23,8 @@ def page_blueprint(name: str, *, url_prefix: str) -> Blueprint:
     """Return a blueprint without views.
 
     Its templates, which extend ``holdfast/base.html``, have a link to the stylesheet, ``_`` for texts, the filters
-    of `holdfast.contrib.pages.filters`, and ``holdfast/form_fields.html`` to include in each form. Its responses are not
-    stored, and not shown in frames.
+    of `holdfast.contrib.pages.filters`, and ``holdfast/form_fields.html`` to include in each form. Its responses are
+    not stored, and not shown in frames.
     """
     made = Blueprint(
         name,

@@ -1,7 +1,7 @@
 """How a session's data becomes bytes, and comes back as it was.
 
-What can be kept is one table, `holdfast.records.codec.type_codecs.KINDS`, which both codecs share. Nothing here can run code
-that is in a payload.
+One table, `holdfast.records.codec.type_codecs.KINDS`, says which types a session can hold; both codecs share it.
+Nothing here can run code that is in a payload.
 """
 
 from __future__ import annotations
