@@ -15,11 +15,10 @@ from unittest.mock import patch
 
 from explorer.roles import REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS
 from explorer.scenarios import USERS, backends_for, groups, run
+from explorer.search import ExplorationStats, Violation
 from explorer.stores import Atomic, Scattered
 from explorer.test_triples import ANONYMOUS, SIGNED_IN
 from explorer.world import Mint, Role
-
-from holdfast.testing.explorer import Tally, Violation
 
 _HEAVY = (REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS)
 
@@ -44,7 +43,7 @@ def _triples(backend: type[Atomic]) -> Iterable[Scenario]:
 
 def _report(title: str, scenarios: Iterable[Scenario], *, reduce: bool) -> int:
     """Explore *scenarios*, print one line, and return how many of them failed."""
-    started, tally, number, failed = time.perf_counter(), Tally(), 0, 0
+    started, tally, number, failed = time.perf_counter(), ExplorationStats(), 0, 0
     for roles, backend, user in scenarios:
         number += 1
         try:

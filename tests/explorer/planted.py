@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from explorer.relay import relay
+from explorer.schedules import Actor, Footprint
 from explorer.world import ALICE, KEYS
 
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
@@ -16,7 +17,6 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import Loaded, Outcome, ServerSession
 from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Replace, Touch
 from holdfast.sessions.policy import HOUR
-from holdfast.testing.explorer import Actor, Footprint
 
 _CUTOFF = KEYS.cutoff_key(ALICE)
 _Move = Flow[Version | Conflict | Gone]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from explorer.schedules import Actor
+
 from holdfast.errors import StoreError
-from holdfast.testing.explorer import Actor
 
 
 def relay(flow: Actor, around: Callable[[Any], Actor]) -> Actor:

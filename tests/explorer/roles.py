@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from explorer.schedules import Actor
 from explorer.world import ALICE, Role, World
 
 from holdfast.sessions.flows import list_of, revoke, revoke_all
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.policy import DAY
-from holdfast.testing.explorer import Actor
 
 
 def _save(session: ServerSession, name: str) -> None:

@@ -7,10 +7,10 @@ from itertools import combinations_with_replacement
 
 from explorer.invariants import judge
 from explorer.roles import LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES, TAKE_LAST
+from explorer.schedules import Actor
+from explorer.search import ExplorationStats, explore
 from explorer.stores import BACKENDS, Atomic, Backwards
 from explorer.world import Role, World, untouched
-
-from holdfast.testing.explorer import Actor, Tally, explore
 
 USERS = ("alice", None)
 
@@ -25,7 +25,7 @@ def run(
     *,
     tamper: Callable[[Actor], Actor] = untouched,
     reduce: bool = True,
-) -> Tally:
+) -> ExplorationStats:
     """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
     # Taking the last thing out ends a session only if nothing else is in it.
     bare = TAKE_LAST in roles

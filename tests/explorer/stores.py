@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from explorer.relay import relay
+from explorer.schedules import Actor, Footprint
 
 from holdfast.clock import Clock
 from holdfast.records.record import Record
 from holdfast.sessions.ops import Create
 from holdfast.stores.memory import MemoryStore
-from holdfast.testing.explorer import Actor, Footprint
 
 
 class Atomic(MemoryStore):

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from explorer import roles as r
 from explorer.invariants import an_end_is_told_once, every_session_has_a_browser, r7_one_id_lives
+from explorer.schedules import Actor
+from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic, Stepwise
 from explorer.world import Role, World
 
@@ -16,7 +18,6 @@ from holdfast.records.record import Record
 from holdfast.sessions.flows import ending, revoke_everyone, scanning
 from holdfast.sessions.mapping import PERMANENT
 from holdfast.sessions.ops import Flow, Scan
-from holdfast.testing.explorer import Actor, Violation, explore
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)

@@ -10,13 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from explorer.schedules import Actor, Footprint, Mark, Schedule
+from explorer.search import Violation, explore, replay
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Operation, Pause, Replace, Touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
-from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule, Violation, explore, replay
 from holdfast.testing.wrappers import FailingStore
 
 Program = Sequence[Operation]

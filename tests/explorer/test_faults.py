@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from explorer import roles as r
 from explorer.relay import relay
+from explorer.schedules import Actor, Footprint, describe, footprint
+from explorer.search import explore
 from explorer.stores import Atomic, Scattered
 from explorer.world import ALICE, Live, Role, World
 
 from holdfast.errors import StoreUnavailable
-from holdfast.testing.explorer import Actor, Footprint, explore
-from holdfast.testing.schedules import describe, footprint
 
 #: More steps than an actor takes when it meets one other.
 _STEPS = 24

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from explorer import roles as r
 from explorer.invariants import every_session_has_a_browser, r9_the_index_is_complete
+from explorer.schedules import Schedule
+from explorer.search import ExplorationStats, Violation, explore
 from explorer.stores import BACKENDS, Atomic, Scattered
 from explorer.world import ALICE, Role, World
 
 from holdfast.sessions.flows import limiting
 from holdfast.sessions.flows.listing import info_of
 from holdfast.sessions.ops import Delete, Flow, KeysOf, Load
-from holdfast.testing.explorer import Schedule, Tally, Violation, explore
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -58,7 +59,7 @@ def _least(roles: tuple[Role, ...], backend: type[Atomic]) -> int:
 
 def _run(
     roles: tuple[Role, ...], backend: type[Atomic], user: str | None, judge: Callable[[World], None], **limits: Any
-) -> Tally:
+) -> ExplorationStats:
     return explore(lambda: World(roles, backend, user, judge, limits=limits))
 
 

@@ -9,12 +9,12 @@ import pytest
 from explorer import planted as p
 from explorer import roles as r
 from explorer.scenarios import run
+from explorer.search import Violation
 from explorer.stores import Atomic, Scattered, Stepwise
 from explorer.world import Role, untouched
 
 from holdfast.sessions.flows import committing, ending, rotating, saving
 from holdfast.sessions.mapping import Wishes
-from holdfast.testing.explorer import Violation
 
 
 @dataclass(frozen=True)

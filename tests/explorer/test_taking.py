@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from explorer import roles as r
+from explorer.schedules import Actor
+from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic
 from explorer.world import KEYS, Role, Visit, World
 
@@ -16,7 +18,6 @@ from holdfast.sessions.flows import commit, open_session, spend, take
 from holdfast.sessions.flows import single_use as taking
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
-from holdfast.testing.explorer import Actor, Violation, explore
 
 #: The key in the session ``here`` that is to be taken out.
 KEY = "last"

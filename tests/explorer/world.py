@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from blinker import Signal
 from explorer.relay import relay
+from explorer.schedules import Actor, Footprint, Mark, Schedule
 from explorer.stores import Atomic, enlisting
 
 from holdfast.errors import StoreUnavailable, TooManySessions
@@ -23,7 +24,6 @@ from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
 from holdfast.testing.clock import FakeClock
-from holdfast.testing.explorer import Actor, Footprint, Mark, Schedule
 
 KEYS = Keys("session:")
 ALICE = KEYS.owner_of("alice")

@@ -17,21 +17,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import TypeAlias
 
-from holdfast.testing.schedules import Actor, Footprint, Mark, Schedule, Step, World, footprint
-
-__all__ = [
-    "Actor",
-    "Build",
-    "Footprint",
-    "Mark",
-    "Schedule",
-    "Step",
-    "Tally",
-    "Violation",
-    "World",
-    "explore",
-    "replay",
-]
+from explorer.schedules import Footprint, Schedule, World, footprint
 
 #: How many simpler schedules are tried before one that fails is reported.
 _MOST_TRIES = 1000
@@ -40,7 +26,7 @@ Build: TypeAlias = Callable[[], World]
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ExplorationStats:
     """How much was explored.
 
     Attributes:
@@ -53,10 +39,10 @@ class Tally:
     abandoned: int = 0
     longest: int = 0
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: ExplorationStats) -> ExplorationStats:
         """Return both together."""
         schedules, abandoned = self.schedules + other.schedules, self.abandoned + other.abandoned
-        return Tally(schedules, abandoned, max(self.longest, other.longest))
+        return ExplorationStats(schedules, abandoned, max(self.longest, other.longest))
 
 
 class Violation(AssertionError):
@@ -72,7 +58,7 @@ class Violation(AssertionError):
         self.order = schedule.order
 
 
-def explore(build: Build, *, reduce: bool = True) -> Tally:
+def explore(build: Build, *, reduce: bool = True) -> ExplorationStats:
     """Run every schedule of the world that *build* makes, and return how many there were.
 
     With *reduce*, of those that differ only in the order of neighbours that commute, one is run.
@@ -81,7 +67,7 @@ def explore(build: Build, *, reduce: bool = True) -> Tally:
         Violation: A check failed or a flow raised. Of the schedules that fail alike, a simple one is shown.
     """
     search = _Search(reduce=reduce)
-    tally = Tally()
+    tally = ExplorationStats()
     while True:
         schedule = Schedule(build())
         try:
@@ -91,7 +77,7 @@ def explore(build: Build, *, reduce: bool = True) -> Tally:
         except Exception as error:  # noqa: BLE001  # the one boundary to a test's flows and checks
             simple, problem = _simplified(build, schedule, error)
             raise Violation(problem, simple, tally.schedules) from problem
-        tally += Tally(1, 0, len(schedule.steps)) if complete else Tally(0, 1)
+        tally += ExplorationStats(1, 0, len(schedule.steps)) if complete else ExplorationStats(0, 1)
         if not search.turn():
             return tally
 
