@@ -1,85 +1,57 @@
-"""Flows under the sync and the async driver."""
+"""What flows are made of, and the driver that runs them."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import holdfast.sessions
 from holdfast.errors import StoreUnavailable
-from holdfast.sessions.flows import commit, open_session
+from holdfast.metrics.observer import OPERATIONS
+from holdfast.sessions.flows import open_session
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
-from holdfast.sessions.ops import Flow, Load, Pause, drive, drive_async
+from holdfast.sessions.ops import Flow, drive, load, pause
 from holdfast.stores.memory import MemoryStore
-from holdfast.testing import FailingStore, FakeClock
+from holdfast.testing import FailingStore
 
+_SESSIONS = Path(inspect.getfile(holdfast.sessions)).parent
 
-class AsyncStore:
-    """A store whose methods are coroutines, over one whose methods are not."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            return method(*args, **kwargs)
-
-        return call
-
-
-class Request(ServerSession):
-    """A session without a front end."""
-
-    def load(self) -> Opened:
-        """Begin with nothing."""
-        return Opened()
-
-
-def test_the_async_driver_runs_the_same_flows() -> None:
-    """A session is created, opened, changed and merged on an async store."""
-    clock = FakeClock()
-    manager = Manager(MemoryStore(clock=clock), clock=clock)
-    store = AsyncStore(MemoryStore(clock=clock))
-
-    async def scenario() -> dict[Any, Any]:
-        first = Request(keys=manager.keys, started_at=clock())
-        first["n"] = 1
-        await drive_async(commit(manager.context, first), store)
-        assert first.loaded is not None
-        token = first.loaded.token
-        racers = [Request(keys=manager.keys, started_at=clock()) for _ in range(10)]
-        for racer in racers:
-            racer.opened = await drive_async(open_session(manager.context, token), store)
-            racer.apply("n", lambda n: n + 1)
-        await asyncio.gather(*(drive_async(commit(manager.context, racer), store) for racer in racers))
-        opened: Opened = await drive_async(open_session(manager.context, token), store)
-        return opened.data
-
-    assert asyncio.run(scenario()) == {"n": 11}
+#: A call of each helper, and an attribute that no answer of it has.
+_PLANTED = {
+    "load": ('load("k")', "envelope"),
+    "create": ('create("k", b"", 1)', "version"),
+    "replace": ('replace("k", b"", 1, 2)', "current"),
+    "touch": ('touch("k", 1)', "expires_at"),
+    "delete": ('delete("k")', "owner"),
+    "move": ('move("k", "l", b"", b"", expect=1, expires_at=2, grace_until=2)', "current"),
+    "keys_of": ('keys_of("o")', "items"),
+    "scan": ("scan(None, 1)", "records"),
+    "confirm": ('confirm("k")', "confirmed"),
+    "purge": ("purge(1, 2)", "count"),
+}
 
 
 def _pausing() -> Flow[str]:
-    yield Pause(0)
+    yield from pause(0)
     return "done"
 
 
 def _careful() -> Flow[str]:
     try:
-        yield Load("k")
+        yield from load("k")
     except StoreUnavailable:
         return "caught"
     return "loaded"
 
 
 def test_a_pause_is_the_drivers_to_make() -> None:
-    """Both drivers wait and go on."""
+    """The driver waits and goes on; the store is not called."""
     assert drive(_pausing(), object()) == "done"
-    assert asyncio.run(drive_async(_pausing(), object())) == "done"
 
 
 def test_a_store_error_is_raised_inside_the_flow() -> None:
@@ -90,3 +62,39 @@ def test_a_store_error_is_raised_inside_the_flow() -> None:
     store.fail("load")
     with pytest.raises(StoreUnavailable):
         drive(open_session(Manager(store).context, "t"), store)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_type_checker_knows_each_answer(tmp_path: Path) -> None:
+    """An attribute that the answer of a store call does not have is a type error, for every call."""
+    pytest.importorskip("mypy")
+    assert _PLANTED.keys() == set(OPERATIONS)
+    lines = ["from holdfast.sessions.ops import Flow, " + ", ".join(_PLANTED), "def flow() -> Flow[None]:"]
+    lines += [f"    _{name} = (yield from {call}).{wrong}" for name, (call, wrong) in _PLANTED.items()]
+    (tmp_path / "planted.py").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file=", "--cache-dir=cache"]
+    ran = subprocess.run(
+        [*command, "planted.py"],
+        cwd=tmp_path,
+        env={"MYPYPATH": str(_SESSIONS.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reported = {
+        int(line.split(":")[1]) for line in ran.stdout.splitlines() if "[attr-defined]" in line or "[union" in line
+    }
+    assert reported == set(range(3, 3 + len(_PLANTED))), ran.stdout + ran.stderr
+
+
+def test_no_flow_asks_a_store_without_a_type() -> None:
+    """The flows call the store through the typed helpers only: outside of `Call` nothing in `sessions` yields."""
+    yields = {
+        (path.name, node.lineno)
+        for path in _SESSIONS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Yield)
+    }
+    assert {name for name, _ in yields} == {"ops.py"}
+    assert len(yields) == 1

@@ -14,50 +14,56 @@ from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encod
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows import rotating, saving
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.rotating import Rotation
 from holdfast.sessions.mapping import Loaded, Outcome, ServerSession
-from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Replace, Touch
+from holdfast.sessions.ops import Call, Flow, create, delete, load
+from holdfast.sessions.ops import replace as replace_record
 from holdfast.sessions.policy import HOUR
 
 _CUTOFF = KEYS.cutoff_key(ALICE)
 _Move = Flow[Version | Conflict | Gone]
 
 
-def tombstone_before_the_new_record(step: Move) -> _Move:
+def tombstone_before_the_new_record(step: Rotation) -> _Move:
     """Rotate in steps, the two main ones swapped."""
-    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    answer = yield from replace_record(step.old, step.tombstone, step.expect, step.grace_until)
     if isinstance(answer, Conflict | Gone):
         return answer
-    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    version = yield from create(step.new, step.data, step.expires_at, step.owner)
+    assert version is not None
     return version
 
 
-def index_after_the_tombstone(step: Move) -> _Move:
+def index_after_the_tombstone(step: Rotation) -> _Move:
     """Rotate in steps, and make the new record known to the index last, as is usual."""
-    version = yield Create(step.new, step.data, step.expires_at)
-    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    version = yield from create(step.new, step.data, step.expires_at)
+    assert version is not None
+    answer = yield from replace_record(step.old, step.tombstone, step.expect, step.grace_until)
     if isinstance(answer, Conflict | Gone):
-        yield Delete(step.new)
+        yield from delete(step.new)
         return answer
-    indexed: Version = yield Replace(step.new, step.data, version, step.expires_at, step.owner)
+    indexed = yield from replace_record(step.new, step.data, version, step.expires_at, step.owner)
     return indexed
 
 
-def no_undo(step: Move) -> _Move:
+def no_undo(step: Rotation) -> _Move:
     """Rotate in steps, and leave the new record when the old one was changed by another."""
-    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
-    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    version = yield from create(step.new, step.data, step.expires_at, step.owner)
+    assert version is not None
+    answer = yield from replace_record(step.old, step.tombstone, step.expect, step.grace_until)
     return answer if isinstance(answer, Conflict | Gone) else version
 
 
-def both_ids_live(step: Move) -> _Move:
+def both_ids_live(step: Rotation) -> _Move:
     """Rotate without a tombstone."""
-    version: Version = yield Create(step.new, step.data, step.expires_at, step.owner)
+    version = yield from create(step.new, step.data, step.expires_at, step.owner)
+    assert version is not None
     return version
 
 
 def delete_only(context: Context, key: str, version: Version, owner: str | None) -> Flow[str | None]:
     """End a session by deleting the record that was loaded, wherever the session has gone."""
-    return key if (yield Delete(key)) else None
+    return key if (yield from delete(key)) else None
 
 
 def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
@@ -104,9 +110,12 @@ def save_unconfirmed(context: Context, session: ServerSession, loaded: Loaded, *
 def the_last_clock(context: Context, owner: str, keep: str | None) -> Flow[None]:
     """Write over a cut-off without a look at what it says."""
     key, now = context.keys.cutoff_key(owner), context.clock()
-    record = yield Load(key)
+    record = yield from load(key)
     data = encode(Cutoff(now, keep))
-    yield Create(key, data, now + HOUR) if record is None else Replace(key, data, record.version, now + HOUR)
+    if record is None:
+        yield from create(key, data, now + HOUR)
+    else:
+        yield from replace_record(key, data, record.version, now + HOUR)
 
 
 def no_cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
@@ -124,23 +133,29 @@ def keep_the_handle(handle: str | None) -> Flow[str | None]:
 class Overwrite:
     """A save that does not look at what is there, nor at whether anything is."""
 
-    save: Replace
+    key: str
+    data: bytes
+    expires_at: int
+    owner: str | None
 
     @property
     def footprint(self) -> Footprint:
         """Return what it touches."""
-        return Footprint(adds=frozenset(("index",)), writes=frozenset((self.save.key,)))
+        return Footprint(adds=frozenset(("index",)), writes=frozenset((self.key,)))
 
     def run(self, store: Any) -> Any:
         """Write over the record, or make one."""
-        store.delete(self.save.key)
-        return store.create(self.save.key, self.save.data, expires_at=self.save.expires_at, owner=self.save.owner)
+        store.delete(self.key)
+        return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
 
 
 def _overwriting(flow: Actor, kind: type) -> Actor:
     def around(operation: Any) -> Actor:
-        blind = isinstance(operation, Replace) and isinstance(decode(operation.data), kind)
-        return (yield Overwrite(operation) if blind else operation)
+        match operation:
+            case Call("replace", (key, data), named) if isinstance(decode(data), kind):
+                return (yield Overwrite(key, data, named["expires_at"], named["owner"]))
+            case _:
+                return (yield operation)
 
     return relay(flow, around)
 
@@ -160,13 +175,14 @@ def reviving_touch(flow: Actor) -> Actor:
     seen: dict[str, Record] = {}
 
     def around(operation: Any) -> Actor:
-        if isinstance(operation, Touch):
-            record = seen[operation.key]
-            return (yield Overwrite(Replace(operation.key, record.data, 0, operation.expires_at, record.owner)))
-        answer = yield operation
-        if isinstance(operation, Load):
-            seen[operation.key] = answer
-        return answer
+        match operation:
+            case Call("touch", (key,), {"expires_at": expires_at}):
+                return (yield Overwrite(key, seen[key].data, expires_at, seen[key].owner))
+            case Call("load", (key,)):
+                seen[key] = yield operation
+                return seen[key]
+            case _:
+                return (yield operation)
 
     return relay(flow, around)
 
@@ -176,9 +192,11 @@ def save_what_is_gone(flow: Actor) -> Actor:
 
     def around(operation: Any) -> Actor:
         answer = yield operation
-        if isinstance(operation, Replace) and isinstance(answer, Gone) and isinstance(decode(operation.data), Envelope):
-            return (yield Create(operation.key, operation.data, operation.expires_at, operation.owner))
-        return answer
+        match operation:
+            case Call("replace", (key, data), named) if isinstance(answer, Gone) and isinstance(decode(data), Envelope):
+                return (yield from create(key, data, named["expires_at"], named["owner"]))
+            case _:
+                return answer
 
     return relay(flow, around)
 
@@ -189,8 +207,8 @@ def cut_off_not_read(flow: Actor) -> Actor:
 
     def around(operation: Any) -> Actor:
         nonlocal logs_in
-        logs_in = logs_in or (isinstance(operation, Create | Move | Replace) and operation.owner is not None)
-        return None if logs_in and operation == Load(_CUTOFF) else (yield operation)
+        logs_in = logs_in or (isinstance(operation, Call) and operation.kwargs.get("owner") is not None)
+        return None if logs_in and operation == load(_CUTOFF) else (yield operation)
 
     return relay(flow, around)
 
@@ -201,7 +219,8 @@ def list_once(flow: Actor) -> Actor:
 
     def around(operation: Any) -> Actor:
         nonlocal listed
-        again, listed = listed, listed or isinstance(operation, KeysOf)
-        return [] if again and isinstance(operation, KeysOf) else (yield operation)
+        lists = isinstance(operation, Call) and operation.name == "keys_of"
+        again, listed = listed, listed or lists
+        return [] if again and lists else (yield operation)
 
     return relay(flow, around)

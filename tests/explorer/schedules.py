@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from holdfast.errors import DecodeError, StoreError
 from holdfast.records.envelope import Cutoff, Envelope, Sealed, decode
 from holdfast.records.record import Conflict, Gone, Page, Record
-from holdfast.sessions.ops import Confirm, Create, Delete, KeysOf, Load, Move, Pause, Replace, Scan, Touch
+from holdfast.sessions.ops import PAUSE, Call
 
 #: A schedule longer than this does not end.
 MOST_STEPS = 500
@@ -71,8 +71,8 @@ class World(Protocol):
 
     Attributes:
         store: What the operations are run on.
-        actors: The flows, by the names of those who act. Besides the operations of `holdfast.sessions.ops` a flow may
-            yield others that have a *footprint* and a method ``run(store)``. A `Pause` takes no time.
+        actors: The flows, by the names of those who act. Besides calls of the store a flow may yield operations of its
+            own that have a *footprint* and a method ``run(store)``. A pause takes no time.
         names: What to call the keys in a report.
     """
 
@@ -109,7 +109,7 @@ class Schedule:
         operation = self.waiting.pop(actor)
         try:
             answer = operation.run(self.world.store)
-            if isinstance(operation, KeysOf):  # it may be a generator, and a step is over when its answer is complete
+            if _is_call(operation, "keys_of"):  # it may be a generator, and a step is over when its answer is complete
                 answer = list(answer)
         except StoreError as error:
             answer = error
@@ -120,7 +120,7 @@ class Schedule:
         flow = self.world.actors[actor]
         try:
             operation = flow.throw(answer) if isinstance(answer, StoreError) else flow.send(answer)
-            while isinstance(operation, Pause):
+            while _is_call(operation, PAUSE):
                 operation = flow.send(None)
         except StopIteration as stop:
             self.outcomes[actor] = stop.value
@@ -152,23 +152,27 @@ class Schedule:
         return re.sub(r"\b[0-9a-f]{64}\b", lambda match: names.get(match[0], match[0][:8]), "\n".join(lines))
 
 
+def _is_call(operation: Any, name: str) -> bool:
+    return isinstance(operation, Call) and operation.name == name
+
+
 def footprint(operation: Any) -> Footprint:
     """Return what *operation* touches. Writing over a record may take it out of an index, whoever it is for."""
     made: Footprint
     match operation:
-        case Load(key=key) | Confirm(key=key):
+        case Call("load" | "confirm", (key,)):
             made = Footprint(reads=frozenset((key,)))
-        case Touch(key=key):
+        case Call("touch", (key,)):
             made = Footprint(writes=frozenset((key,)))
-        case Create(key=key, owner=None):
+        case Call("create", (key, _), {"owner": None}):
             made = Footprint(adds=_ALL, writes=frozenset((key,)))
-        case Create(key=key) | Replace(key=key) | Delete(key=key):
+        case Call("create" | "replace" | "delete", (key, *_)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((key,)))
-        case Move(old=old, new=new):
+        case Call("move", (old, new, *_)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
-        case KeysOf():
+        case Call("keys_of"):
             made = Footprint(reads=_INDEX)
-        case Scan():
+        case Call("scan"):
             made = Footprint(reads=_ALL)
         case _:
             made = operation.footprint
@@ -178,21 +182,19 @@ def footprint(operation: Any) -> Footprint:
 def describe(operation: Any) -> str:
     """Return what *operation* does, for people."""
     match operation:
-        case Load(key=key) | Touch(key=key) | Delete(key=key) | Confirm(key=key):
-            details = key
-        case Create(key=key, data=data) | Replace(key=key, data=data):
+        case Call("create" | "replace", (key, data)):
             details = f"{key} = {_body(data)}"
-        case Move(old=old, new=new, data=data, tombstone=tombstone):
+        case Call("move", (old, new, data, tombstone)):
             details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
-        case KeysOf(owner=owner):
-            details = owner
-        case Scan(after=after):
+        case Call("scan", (after,)):
             details = f"after {after}"
+        case Call(_, (details,)):
+            pass
         case Mark(name=name):
             return name
         case _:
             return str(operation)
-    return f"{type(operation).__name__.lower()} {details}"
+    return f"{operation.name} {details}"
 
 
 def _body(data: bytes) -> str:

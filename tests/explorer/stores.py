@@ -10,7 +10,7 @@ from explorer.schedules import Actor, Footprint
 
 from holdfast.clock import Clock
 from holdfast.records.record import Record
-from holdfast.sessions.ops import Create
+from holdfast.sessions.ops import Call
 from holdfast.stores.memory import MemoryStore
 
 
@@ -88,6 +88,6 @@ def enlisting(flow: Actor, store: object) -> Actor:
 
 
 def _enlist_first(operation: Any) -> Actor:
-    if isinstance(operation, Create) and operation.owner is not None:
-        yield Enlist(operation.owner, operation.key)
+    if isinstance(operation, Call) and operation.name == "create" and operation.kwargs["owner"] is not None:
+        yield Enlist(operation.kwargs["owner"], operation.args[0])
     return (yield operation)

@@ -17,7 +17,7 @@ from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
 from holdfast.sessions.flows import ending, revoke_everyone, scanning
 from holdfast.sessions.mapping import PERMANENT
-from holdfast.sessions.ops import Flow, Scan
+from holdfast.sessions.ops import Flow, scan
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -115,7 +115,7 @@ def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow
     ended = 0
     after = None
     while True:
-        page = yield Scan(after, stride)
+        page = yield from scan(after, stride)
         for key, record in page.items:
             if isinstance(decode(record.data), Envelope):
                 ended += (yield from ending.kill(context, key, record.version, record.owner)) is not None

@@ -15,12 +15,12 @@ from explorer.search import Violation, explore, replay
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.sessions.ops import Create, Delete, Flow, KeysOf, Load, Move, Operation, Pause, Replace, Touch
+from holdfast.sessions.ops import Call, Flow, create, delete, keys_of, load, move, pause, replace, touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.wrappers import FailingStore
 
-Program = Sequence[Operation]
+Program = Sequence[Call[Any]]
 
 
 def _flow(program: Program) -> Flow[list[str]]:
@@ -66,11 +66,11 @@ class Bench:
 
 
 def _loads(key: str, times: int) -> Program:
-    return [Load(key)] * times
+    return [load(key)] * times
 
 
 def _deletes(key: str, times: int) -> Program:
-    return [Delete(key)] * times
+    return [delete(key)] * times
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 3), (4, 4)])
@@ -92,17 +92,26 @@ def test_calls_that_commute_are_run_in_one_order() -> None:
     assert explore(lambda: Bench([_deletes("a", 2), _deletes("a", 2)])).schedules == 6
 
 
-def _operation(dice: random.Random, data: bytes) -> Operation:
+def _operation(dice: random.Random, data: bytes) -> Call[Any]:
     until = FakeClock()() + 2000
     key, owner = dice.choice("ab"), dice.choice(["o", None])
-    operations: list[Operation] = [
-        Load(key),
-        Create(key, data, until, owner),
-        Replace(key, data, dice.randint(1, 4), until, owner),
-        Touch(key, until),
-        Delete(key),
-        Move(key, dice.choice("cd"), data, b"tombstone", dice.randint(1, 3), until, until, owner),
-        KeysOf("o"),
+    operations: list[Call[Any]] = [
+        load(key),
+        create(key, data, until, owner),
+        replace(key, data, dice.randint(1, 4), until, owner),
+        touch(key, until),
+        delete(key),
+        move(
+            key,
+            dice.choice("cd"),
+            data,
+            b"tombstone",
+            expect=dice.randint(1, 3),
+            expires_at=until,
+            grace_until=until,
+            owner=owner,
+        ),
+        keys_of("o"),
     ]
     return dice.choice(operations)
 
@@ -142,7 +151,7 @@ def test_a_flow_that_raises_is_reported_with_its_schedule() -> None:
     """Not only checks fail: what a flow raises is shown with the steps that led to it."""
 
     def flow() -> Flow[None]:
-        if (yield Load("a")) is None:
+        if (yield from load("a")) is None:
             raise KeyError("a")
 
     def build() -> Bench:
@@ -172,7 +181,7 @@ def test_flows_that_do_not_end_are_reported() -> None:
 
     def flow() -> Flow[None]:
         while True:
-            yield Load("a")
+            yield from load("a")
 
     def build() -> Bench:
         bench = Bench([])
@@ -187,11 +196,11 @@ def test_a_pause_takes_no_step_and_a_failure_of_the_store_reaches_the_flow() -> 
     """A flow is driven as `drive` does it, except that nobody waits."""
 
     def flow() -> Flow[str]:
-        yield Pause(1e9)
+        yield from pause(1e9)
         try:
-            yield Load("a")
+            yield from load("a")
         except StoreUnavailable:
-            yield Pause(1e9)
+            yield from pause(1e9)
             return "unavailable"
         return "loaded"
 

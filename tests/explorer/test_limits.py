@@ -16,7 +16,7 @@ from explorer.world import ALICE, Role, World
 
 from holdfast.sessions.flows import limiting
 from holdfast.sessions.flows.listing import info_of
-from holdfast.sessions.ops import Delete, Flow, KeysOf, Load
+from holdfast.sessions.ops import Flow, delete, keys_of, load
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -125,17 +125,17 @@ def test_logins_that_are_refused(backend: type[Atomic]) -> None:
 def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
     """End every other session, whoever signed in later."""
     for other in (yield from limiting._others(context, owner, stored.key)):
-        yield Delete(other.key)
+        yield from delete(other.key)
     return True
 
 
 def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
     """Count what the index shows, but not what has just moved."""
     found = []
-    for listed in (yield KeysOf(owner)):
-        record = yield Load(listed)
+    for listed in (yield from keys_of(owner)):
+        record = yield from load(listed)
         info = info_of(context, listed, record)
-        if info is not None and listed != key and info.owner == owner:
+        if record is not None and info is not None and listed != key and info.owner == owner:
             found.append(limiting._Other(listed, record, info.last_used_at))
     return found
 
@@ -144,7 +144,7 @@ def count_first(context: Any, owner: str, loaded: Any) -> Flow[None]:
     """Make room before the login's session is stored."""
     others = yield from limiting._others(context, owner, loaded.key if loaded else "")
     for other in others[: len(others) - context.policy.max_per_user + 1]:
-        yield Delete(other.key)
+        yield from delete(other.key)
 
 
 def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:

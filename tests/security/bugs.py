@@ -13,7 +13,7 @@ from holdfast.records.tokens import Keys
 from holdfast.sessions.flows import committing, opening, rotating
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Create, Flow, Load, Move
+from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import Policy
 from holdfast.stores import _redis_scripts
 
@@ -48,11 +48,11 @@ def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
     move = rotating._move
 
     def copy(*args: Any) -> Flow[Version]:
-        flow = move(*args)
-        step = next(flow)
-        if isinstance(step, Move):
-            step = Create(step.new, step.data, step.expires_at, step.owner)
-        version: Version = yield step
+        call = next(move(*args))
+        if call.name == "move":
+            _, key, data, _ = call.args
+            call = create(key, data, call.kwargs["expires_at"], call.kwargs["owner"])
+        version: Version = yield call
         return version
 
     monkeypatch.setattr(rotating, "_move", copy)
@@ -62,7 +62,7 @@ def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A logout deletes the cookie and leaves the record."""
 
     def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str]:
-        yield Load(key)
+        yield from load(key)
         return key
 
     monkeypatch.setattr(committing, "kill", kill)

@@ -14,6 +14,7 @@ from security.bugs import never_idle, never_too_old, no_ttl
 from security.planting import DAY, body_of, met
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
+from support.calls import Run, answer_calls, create_again
 from support.dumps import dump, removed
 from support.web import Web, cookies_set, end, rotate
 
@@ -22,7 +23,7 @@ from holdfast.flask import session
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import encode
 from holdfast.sessions import policy
-from holdfast.sessions.ops import Replace
+from holdfast.sessions.ops import Call
 from holdfast.sessions.policy import RETENTION, SKEW, Policy
 from holdfast.stores import _redis_scripts
 
@@ -31,15 +32,14 @@ FAR = 4_000_000_000_000
 
 def saves_what_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save makes the record again when it is gone."""
-    run = Replace.run
 
-    def insist(self: Replace, store: Any) -> Any:
-        answer = run(self, store)
-        if not isinstance(answer, int | str | bytes) and store.load(self.key) is None:
-            return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
+    def insist(call: Call[Any], store: Any, run: Run) -> Any:
+        answer = run(call, store)
+        if not isinstance(answer, int | str | bytes) and store.load(call.args[0]) is None:
+            return create_again(call, store)
         return answer
 
-    monkeypatch.setattr(Replace, "run", insist)
+    answer_calls(monkeypatch, "replace", insist)
 
 
 def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

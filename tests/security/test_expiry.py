@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from security.rows import advisory, requirement
 from security.steps import WebOn, meddling, signed_in, who
+from support.calls import Run, answer_calls
 from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
@@ -23,7 +24,7 @@ from holdfast.flask.settings import table as config
 from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import Envelope
-from holdfast.sessions.ops import Load
+from holdfast.sessions.ops import Call
 from holdfast.sessions.policy import Policy
 
 DAY = 24 * 3600
@@ -37,14 +38,13 @@ def recomputes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is told to keep a session longer before its deadline is looked at."""
-    sound = Load.run
 
-    def run(step: Load, store: Any) -> Any:
-        if (record := sound(step, store)) is not None:
-            store.touch(step.key, expires_at=record.expires_at + 31 * DAY * 1000)
-        return sound(step, store)
+    def touch(call: Call[Any], store: Any, run: Run) -> Any:
+        if (record := run(call, store)) is not None:
+            store.touch(*call.args, expires_at=record.expires_at + 31 * DAY * 1000)
+        return run(call, store)
 
-    monkeypatch.setattr(Load, "run", run)
+    answer_calls(monkeypatch, "load", touch)
 
 
 @advisory(

@@ -23,7 +23,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.saving import save
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Delete
+from holdfast.sessions.ops import delete
 from holdfast.stores import _sql_database
 from holdfast.stores.sql import SQLStore
 
@@ -93,7 +93,7 @@ def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             return (yield from save(context, session, loaded, **named))
         except RecordTooLarge:
-            yield Delete(loaded.key)
+            yield from delete(loaded.key)
             raise
 
     monkeypatch.setattr(committing, "save", remove_and_save)

@@ -18,7 +18,7 @@ from holdfast import events
 from holdfast.flask import session
 from holdfast.records.record import Record
 from holdfast.sessions.flows import committing, ending, rotating
-from holdfast.sessions.ops import Delete, KeysOf, Load
+from holdfast.sessions.ops import delete, keys_of, load
 
 pytestmark = pytest.mark.kinds(*INDEXED)
 
@@ -38,9 +38,9 @@ def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
         ended = 0
-        for key in list((yield KeysOf(owner))):
-            record = yield Load(key)
-            if record is not None and record.owner == owner and key != keep and (yield Delete(key)):
+        for key in list((yield from keys_of(owner))):
+            record = yield from load(key)
+            if record is not None and record.owner == owner and key != keep and (yield from delete(key)):
                 ended += 1
         return ended
 

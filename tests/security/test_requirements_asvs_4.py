@@ -10,6 +10,7 @@ from flask import flash
 from security import bugs
 from security.rows import requirement
 from support.application import Site, said, values_set
+from support.calls import Run, answer_calls, create_again
 from support.web import STRANGER, attributes
 
 from holdfast import events
@@ -19,7 +20,7 @@ from holdfast.flask.settings import profiles
 from holdfast.records.record import Conflict
 from holdfast.records.sealing import new_key
 from holdfast.sessions import manager as managing
-from holdfast.sessions.ops import Replace
+from holdfast.sessions.ops import Call
 from holdfast.sessions.policy import Policy
 from holdfast.testing.concurrency import together
 
@@ -122,29 +123,27 @@ def test_the_path_is_the_application_s(place: str, site_on: SiteOn) -> None:
 
 def writes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save that another one overtook writes over it."""
-    run = Replace.run
 
-    def insist(self: Replace, store: Any) -> Any:
-        answer = run(self, store)
-        while isinstance(answer, Conflict) and (record := store.load(self.key)) is not None:
-            self.expect = record.version
-            answer = run(self, store)
+    def insist(call: Call[Any], store: Any, run: Run) -> Any:
+        answer = run(call, store)
+        while isinstance(answer, Conflict) and (record := store.load(call.args[0])) is not None:
+            call.kwargs["expect"] = record.version
+            answer = run(call, store)
         return answer
 
-    monkeypatch.setattr(Replace, "run", insist)
+    answer_calls(monkeypatch, "replace", insist)
 
 
 def saves_what_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save makes the record again when it is gone."""
-    run = Replace.run
 
-    def insist(self: Replace, store: Any) -> Any:
-        answer = run(self, store)
-        if not isinstance(answer, int | str) and store.load(self.key) is None:
-            return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
+    def insist(call: Call[Any], store: Any, run: Run) -> Any:
+        answer = run(call, store)
+        if not isinstance(answer, int | str) and store.load(call.args[0]) is None:
+            return create_again(call, store)
         return answer
 
-    monkeypatch.setattr(Replace, "run", insist)
+    answer_calls(monkeypatch, "replace", insist)
 
 
 @requirement(

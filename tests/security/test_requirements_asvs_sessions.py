@@ -17,7 +17,7 @@ from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions import manager as managing
 from holdfast.sessions.flows import committing, ending, list_of, revoke_all, rotating
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, Load
+from holdfast.sessions.ops import Flow, load
 
 SiteOn = Callable[..., Site]
 
@@ -295,7 +295,7 @@ def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def once(context: Context, key: str, *args: Any) -> Flow[str | None]:
         if ended:
-            yield Load(key)
+            yield from load(key)
             return None
         ended.append(key)
         return (yield from kill(context, key, *args))

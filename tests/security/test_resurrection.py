@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from security.rows import advisory
 from security.steps import WRITES, WebOn, meddling, signed_in, who
+from support.calls import Run, answer_calls, create_again
 from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast import events
@@ -18,7 +19,7 @@ from holdfast.flask import session
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Outcome, ServerSession
-from holdfast.sessions.ops import Load, Move, Replace, Touch
+from holdfast.sessions.ops import Call
 
 DAY = 24 * 3600
 
@@ -26,55 +27,49 @@ DAY = 24 * 3600
 def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save writes the record whatever is there, and makes it where none is."""
 
-    def run(step: Replace, store: Any) -> Any:
-        store.delete(step.key)
-        return store.create(step.key, step.data, expires_at=step.expires_at, owner=step.owner)
+    def overwrite(call: Call[Any], store: Any, run: Run) -> Any:
+        store.delete(call.args[0])
+        return create_again(call, store)
 
-    monkeypatch.setattr(Replace, "run", run)
+    answer_calls(monkeypatch, "replace", overwrite)
 
 
 def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save whose record was deleted meanwhile makes it again."""
-    sound = Replace.run
 
-    def run(step: Replace, store: Any) -> Any:
-        answer = sound(step, store)
-        if isinstance(answer, Gone):
-            return store.create(step.key, step.data, expires_at=step.expires_at, owner=step.owner)
-        return answer
+    def insist(call: Call[Any], store: Any, run: Run) -> Any:
+        answer = run(call, store)
+        return create_again(call, store) if isinstance(answer, Gone) else answer
 
-    monkeypatch.setattr(Replace, "run", run)
+    answer_calls(monkeypatch, "replace", insist)
 
 
 def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation makes its new record whether the old one is still there or not."""
-    sound = Move.run
 
-    def run(step: Move, store: Any) -> Any:
-        answer = sound(step, store)
-        if isinstance(answer, Gone | Conflict):
-            return store.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
-        return answer
+    def insist(call: Call[Any], store: Any, run: Run) -> Any:
+        answer = run(call, store)
+        return create_again(call, store) if isinstance(answer, Gone | Conflict) else answer
 
-    monkeypatch.setattr(Move, "run", run)
+    answer_calls(monkeypatch, "move", insist)
 
 
 def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
     """Moving the idle timeout on writes back what was loaded."""
-    load, touch = Load.run, Touch.run
     seen: dict[str, Any] = {}
 
-    def remember(step: Load, store: Any) -> Any:
-        record = load(step, store)
-        seen[step.key] = record or seen.get(step.key)
+    def remember(call: Call[Any], store: Any, run: Run) -> Any:
+        record = run(call, store)
+        seen[call.args[0]] = record or seen.get(call.args[0])
         return record
 
-    def run(step: Touch, store: Any) -> Any:
-        record = seen[step.key]
-        return touch(step, store) or store.create(step.key, record.data, expires_at=step.expires_at, owner=record.owner)
+    def revive(call: Call[Any], store: Any, run: Run) -> Any:
+        (key,) = call.args
+        record = seen[key]
+        return run(call, store) or store.create(key, record.data, owner=record.owner, **call.kwargs)
 
-    monkeypatch.setattr(Load, "run", remember)
-    monkeypatch.setattr(Touch, "run", run)
+    answer_calls(monkeypatch, "load", remember)
+    answer_calls(monkeypatch, "touch", revive)
 
 
 def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,15 +170,14 @@ def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
 
 def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up an id that nobody knows makes a record for it."""
-    sound = Load.run
 
-    def run(step: Load, store: Any) -> Any:
-        record = sound(step, store)
+    def make(call: Call[Any], store: Any, run: Run) -> Any:
+        record = run(call, store)
         if record is None:
-            store.create(step.key, b"", expires_at=4_000_000_000_000)
+            store.create(*call.args, b"", expires_at=4_000_000_000_000)
         return record
 
-    monkeypatch.setattr(Load, "run", run)
+    answer_calls(monkeypatch, "load", make)
 
 
 @advisory(

@@ -19,7 +19,7 @@ from support.everywhere import INDEXED, KINDS, url_of_kind
 from holdfast.sessions.flows import commit, open_session, revoke_all
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, ServerSession
-from holdfast.sessions.ops import Flow, KeysOf, Pause
+from holdfast.sessions.ops import PAUSE, Flow
 from holdfast.sessions.policy import HOUR, Policy
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
@@ -118,9 +118,9 @@ def run(flows: list[Flow[Any]], store: Any, choose: Choose, known: list[str]) ->
     while waiting:
         at = choose(len(waiting))
         flow, operation = waiting.pop(at)
-        answer = None if isinstance(operation, Pause) else operation.run(store)
-        met += [key for key in (getattr(operation, name, None) for name in ("key", "old", "new")) if key]
-        if isinstance(operation, KeysOf):
+        answer = None if operation.name == PAUSE else operation.run(store)
+        met += operation.args[: 2 if operation.name == "move" else 1]
+        if operation.name == "keys_of":
             answer = sorted(answer or (), key=met.index)
         with contextlib.suppress(StopIteration):
             waiting.insert(at, (flow, flow.send(answer)))

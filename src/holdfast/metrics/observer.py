@@ -10,13 +10,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError
 from holdfast.events import EndReason, RejectReason, SaveResult
-from holdfast.sessions.ops import Flow, Operation, Pause
-
-T = TypeVar("T")
 
 TimedOutcome: TypeAlias = Literal["ok", "unavailable", "too_large"]
 
@@ -53,7 +50,7 @@ EVENTS: Mapping[str, Event] = {
 }
 
 #: The names of the timed store operations: those of the store's methods.
-OPERATIONS: tuple[str, ...] = tuple(kind.name for kind in get_args(Operation) if kind is not Pause)
+OPERATIONS = ("load", "create", "replace", "touch", "delete", "move", "keys_of", "scan", "confirm", "purge")
 
 #: How a timed operation ended.
 OUTCOMES: tuple[str, ...] = get_args(TimedOutcome)
@@ -83,12 +80,12 @@ class Observers:
         timer: Returns seconds from any beginning, never less than before.
 
     Attributes:
-        members: The observers.
+        members, timer: As given.
     """
 
     def __init__(self, members: Iterable[Observer], *, timer: Callable[[], float] = time.perf_counter) -> None:
         self.members = tuple(members)
-        self._timer = timer
+        self.timer = timer
         for member in self.members:
             if isinstance(member, type) or not isinstance(member, Observer):
                 raise ConfigurationError(
@@ -118,28 +115,12 @@ class Observers:
         if event is not None:
             self.count(signal, details[event.label] if event.label else "")
 
-    def watch(self, flow: Flow[T]) -> Flow[T]:
-        """Return *flow* with each of its store operations timed, from the yield to the answer."""
-        timer = self._timer
-        try:
-            operation = next(flow)
-            while True:
-                if isinstance(operation, Pause):
-                    yield operation
-                    operation = flow.send(None)
-                    continue
-                began = timer()
-                try:
-                    answer = yield operation
-                except StoreError as error:
-                    self.timed(operation.name, timer() - began, _outcome(error))
-                    operation = flow.throw(error)
-                else:
-                    self.timed(operation.name, timer() - began, "ok")
-                    operation = flow.send(answer)
-        except StopIteration as stop:
-            outcome: T = stop.value
-            return outcome
+    def called(self, operation: str, seconds: float, error: StoreError | None, /) -> None:
+        """Report one store call, which raised *error* or nothing."""
+        outcome: TimedOutcome = "ok"
+        if error is not None:
+            outcome = "too_large" if isinstance(error, RecordTooLarge) else "unavailable"
+        self.timed(operation, seconds, outcome)
 
 
 def gather(observer: Observer | Observers | Iterable[Observer] | None) -> Observers | None:
@@ -152,7 +133,3 @@ def gather(observer: Observer | Observers | Iterable[Observer] | None) -> Observ
         return observer
     members = (observer,) if isinstance(observer, Observer) or not isinstance(observer, Iterable) else tuple(observer)
     return Observers(members) if members else None
-
-
-def _outcome(error: StoreError) -> TimedOutcome:
-    return "too_large" if isinstance(error, RecordTooLarge) else "unavailable"

@@ -18,7 +18,7 @@ from holdfast.sessions.flows.opening import Refusal
 from holdfast.sessions.flows.saving import dropped
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, Outcome, ServerSession, Wishes
-from holdfast.sessions.ops import Create, Flow, Load
+from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import RETENTION, Policy
 from holdfast.sessions.sealed_cookie import Kept, SealedCookie
 from holdfast.stores.contract import Store
@@ -107,12 +107,12 @@ class ClientSide(Manager):
     def _revoked(self, kept: Kept) -> Flow[events.RejectReason | None]:
         if not self.revokes:
             return None
-        record = yield Load(kept.key)
+        record = yield from load(kept.key)
         if record is not None:
             return "superseded" if _is_replaced(record.data, self.clock()) else "unknown_id"
         if kept.owner is None:
             return None
-        cutoff = read_cutoff((yield Load(self.keys.cutoff_key(kept.owner))))
+        cutoff = read_cutoff((yield from load(self.keys.cutoff_key(kept.owner))))
         over = cutoff is not None and cutoff.at >= kept.since and cutoff.keep != kept.key
         return "unknown_id" if over else None
 
@@ -209,7 +209,7 @@ class ClientSide(Manager):
         if (yield from self._revoked(kept)) is not None:
             return False
         until = kept.envelope.created_at + self.context.policy.absolute + RETENTION
-        return (yield Create(kept.key, encode(tombstone), until)) is not None
+        return (yield from create(kept.key, encode(tombstone), until)) is not None
 
     def take(self, session: ServerSession, key: str) -> bool:  # noqa: ARG002  # see Manager
         """Refuse: nothing tells which of several requests is the first."""
@@ -229,7 +229,7 @@ class ClientSide(Manager):
         if len(handle) != 64 or handle.strip("0123456789abcdef"):
             return "absent"
         until = self.clock() + self.context.policy.absolute + RETENTION
-        version = self._run(_once(Create(handle, encode(Tombstone(Fate.ENDED, self.clock())), until)))
+        version = self._run(create(handle, encode(Tombstone(Fate.ENDED, self.clock())), until))
         if version is None:
             return "absent"
         self.context.emit(events.ended, handle=handle, owner=None, reason="revoked")
@@ -279,10 +279,6 @@ def _refuse_once(what: str) -> NoReturn:
 
 def _refuse_listing() -> NoReturn:
     raise ConfigurationError("sessions live in the browsers' cookies and cannot be listed: keep them in a store")
-
-
-def _once(operation: Create) -> Flow[Any]:
-    return (yield operation)
 
 
 class _Nowhere:

@@ -37,7 +37,7 @@ from holdfast.sessions.flows import (
     take,
 )
 from holdfast.sessions.mapping import Opened, Outcome, ServerSession
-from holdfast.sessions.ops import Flow, Purge, drive, step
+from holdfast.sessions.ops import Call, Flow, drive, purge
 from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Confirms, Indexes, Iterates, Purges, Rotates, Store
 
@@ -114,12 +114,12 @@ class Manager:
         observers = self._context.observers
         return observers.members if observers is not None else ()
 
-    def _run(self, flow: Flow[T]) -> T:
+    def _run(self, flow: Flow[T] | Call[T]) -> T:
         observers = self._context.observers
-        if observers is not None:
-            flow = observers.watch(flow)
         try:
-            return drive(flow, self.store)
+            if observers is None:
+                return drive(flow, self.store)
+            return drive(flow, self.store, observers.called, timer=observers.timer)
         except StoreUnavailable as error:
             self._context.emit(events.store_unavailable, error=error)
             raise
@@ -289,7 +289,7 @@ class Manager:
         """Remove every expired record from a store that does not do so by itself; return how many."""
         removed = 0
         while isinstance(self.store, Purges):
-            count = self._run(step(Purge(self.clock(), batch)))
+            count = self._run(purge(self.clock(), batch))
             removed += count
             if count < batch:
                 break
@@ -298,7 +298,7 @@ class Manager:
     def _sweep(self) -> None:
         # The session that was just saved is none the worse for a store that fails now.
         with suppress(StoreUnavailable):
-            self._run(step(Purge(self.clock(), _SWEPT)))
+            self._run(purge(self.clock(), _SWEPT))
 
     def _iterated(self) -> Context:
         if not isinstance(self.store, Iterates):

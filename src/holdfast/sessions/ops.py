@@ -1,213 +1,148 @@
-"""The steps a flow is made of, and the driver that carries them out.
+"""The store calls that a flow is made of, and the driver that carries them out.
 
-A flow (`holdfast.sessions.flows`) is a generator: it yields operations, is sent their results and returns its outcome.
-Each operation names what is sent back; ``run`` returns what the store's method does, an awaitable on an async store,
-and ``name`` is that method's name.
-It does no I/O of its own, so the same flow runs under `drive`, under `drive_async`, and under a test that
-interleaves several flows at every operation.
+A flow (`holdfast.sessions.flows`) is a generator: it yields calls, is sent their answers and returns its outcome.
+It says ``record = yield from load(key)``, so a type checker knows what comes back. It does no I/O of its own:
+the same flow runs under `drive`, and under a test that interleaves several flows at every call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from holdfast.errors import StoreError
-from holdfast.records.record import Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 T = TypeVar("T")
 
-
-@dataclass(slots=True)
-class Load:
-    """Send back the record under *key*, or None."""
-
-    name: ClassVar[str] = "load"
-    key: str
-
-    def run(self, store: Any) -> Any:
-        return store.load(self.key)
+#: The one call that the driver answers itself.
+PAUSE = "pause"
 
 
 @dataclass(slots=True)
-class Create:
-    """Send back the version of the record made, or None where a live one is."""
+class Call(Generic[T]):
+    """A call of the store's method *name*, whose answer is a T. As a flow it is that call alone."""
 
-    name: ClassVar[str] = "create"
-    key: str
-    data: bytes
-    expires_at: int
-    owner: str | None = None
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, store: Any) -> Any:
-        return store.create(self.key, self.data, expires_at=self.expires_at, owner=self.owner)
+    def run(self, store: object) -> T:
+        """Return what the method returns; an awaitable on an asynchronous store."""
+        answer: T = getattr(store, self.name)(*self.args, **self.kwargs)
+        return answer
 
-
-@dataclass(slots=True)
-class Replace:
-    """Send back the new version, `Conflict` or `Gone`."""
-
-    name: ClassVar[str] = "replace"
-    key: str
-    data: bytes
-    expect: Version
-    expires_at: int
-    owner: str | None = None
-
-    def run(self, store: Any) -> Any:
-        return store.replace(self.key, self.data, expect=self.expect, expires_at=self.expires_at, owner=self.owner)
+    def __iter__(self) -> Flow[T]:
+        answer: T = yield self
+        return answer
 
 
-@dataclass(slots=True)
-class Touch:
-    """Send back whether the record lives."""
+Flow: TypeAlias = Generator[Call[Any], Any, T]
 
-    name: ClassVar[str] = "touch"
-    key: str
-    expires_at: int
-
-    def run(self, store: Any) -> Any:
-        return store.touch(self.key, expires_at=self.expires_at)
+#: Gets the method's name, how long the call took in seconds, and the error that it raised or None.
+OnCall: TypeAlias = Callable[[str, float, StoreError | None], object]
 
 
-@dataclass(slots=True)
-class Delete:
-    """Send back whether a live record was there."""
-
-    name: ClassVar[str] = "delete"
-    key: str
-
-    def run(self, store: Any) -> Any:
-        return store.delete(self.key)
+def load(key: str) -> Call[Record | None]:
+    """Load the live record under *key*."""
+    return Call("load", (key,))
 
 
-@dataclass(slots=True)
-class Move:
-    """Rotate in one step, on a store that `Rotates`. Send back the new version, `Conflict` or `Gone`."""
-
-    name: ClassVar[str] = "move"
-    old: str
-    new: str
-    data: bytes
-    tombstone: bytes
-    expect: Version
-    expires_at: int
-    grace_until: int
-    owner: str | None = None
-
-    def run(self, store: Any) -> Any:
-        return store.move(
-            self.old,
-            self.new,
-            self.data,
-            self.tombstone,
-            expect=self.expect,
-            expires_at=self.expires_at,
-            grace_until=self.grace_until,
-            owner=self.owner,
-        )
+def create(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Call[Version | None]:
+    """Make a record, unless a live one is there: None."""
+    return Call("create", (key, data), {"expires_at": expires_at, "owner": owner})
 
 
-@dataclass(slots=True)
-class KeysOf:
-    """Send back the keys in the owner's index, on a store that `Indexes`."""
-
-    name: ClassVar[str] = "keys_of"
-    owner: str
-
-    def run(self, store: Any) -> Any:
-        return store.keys_of(self.owner)
+def replace(
+    key: str, data: bytes, expect: Version, expires_at: int, owner: str | None = None
+) -> Call[Version | Conflict | Gone]:
+    """Write over the live record if its version is *expect*."""
+    return Call("replace", (key, data), {"expect": expect, "expires_at": expires_at, "owner": owner})
 
 
-@dataclass(slots=True)
-class Scan:
-    """Send back a page of about *limit* records from *after* on, on a store that `Iterates`."""
-
-    name: ClassVar[str] = "scan"
-    after: str | None
-    limit: int
-
-    def run(self, store: Any) -> Any:
-        return store.scan(self.after, limit=self.limit)
+def touch(key: str, expires_at: int) -> Call[bool]:
+    """Let the live record live longer, if there is one."""
+    return Call("touch", (key,), {"expires_at": expires_at})
 
 
-@dataclass(slots=True)
-class Confirm:
-    """Send back whether the writes to *key* are safe, on a store that `Confirms`."""
-
-    name: ClassVar[str] = "confirm"
-    key: str
-
-    def run(self, store: Any) -> Any:
-        return store.confirm(self.key)
+def delete(key: str) -> Call[bool]:
+    """Remove the record; the answer is whether a live one was there."""
+    return Call("delete", (key,))
 
 
-@dataclass(slots=True)
-class Purge:
-    """Send back how many expired records were removed, at most *limit*, on a store that `Purges`."""
-
-    name: ClassVar[str] = "purge"
-    now: int
-    limit: int
-
-    def run(self, store: Any) -> Any:
-        return store.purge(self.now, limit=self.limit)
-
-
-@dataclass(slots=True)
-class Pause:
-    """Wait for *ms* milliseconds before another try. Sends back None."""
-
-    ms: float
+def move(
+    old: str,
+    new: str,
+    data: bytes,
+    tombstone: bytes,
+    *,
+    expect: Version,
+    expires_at: int,
+    grace_until: int,
+    owner: str | None = None,
+) -> Call[Version | Conflict | Gone]:
+    """Rotate in one step, on a store that `Rotates`."""
+    limits = {"expect": expect, "expires_at": expires_at, "grace_until": grace_until, "owner": owner}
+    return Call("move", (old, new, data, tombstone), limits)
 
 
-Operation: TypeAlias = Load | Create | Replace | Touch | Delete | Move | KeysOf | Scan | Confirm | Purge | Pause
-Flow: TypeAlias = Generator[Operation, Any, T]
+def keys_of(owner: str) -> Call[Iterable[str]]:
+    """List the keys in the owner's index, on a store that `Indexes`."""
+    return Call("keys_of", (owner,))
 
 
-def step(operation: Operation) -> Flow[Any]:
-    """Return the flow that is *operation* alone, and its answer."""
-    return (yield operation)
+def scan(after: str | None, limit: int) -> Call[Page]:
+    """Read a page of about *limit* records from *after* on, on a store that `Iterates`."""
+    return Call("scan", (after,), {"limit": limit})
 
 
-def drive(flow: Flow[T], store: object) -> T:
-    """Run *flow* on *store* to its end and return its outcome. Store errors are raised inside the flow."""
+def confirm(key: str) -> Call[bool]:
+    """Ask whether the writes to *key* are safe, on a store that `Confirms`."""
+    return Call("confirm", (key,))
+
+
+def purge(now: int, limit: int) -> Call[int]:
+    """Remove at most *limit* expired records, on a store that `Purges`; the answer is how many were removed."""
+    return Call("purge", (now,), {"limit": limit})
+
+
+def pause(ms: float) -> Call[None]:
+    """Wait for *ms* milliseconds before another try."""
+    return Call(PAUSE, (ms,))
+
+
+def drive(
+    flow: Flow[T] | Call[T],
+    store: object,
+    on_call: OnCall | None = None,
+    *,
+    timer: Callable[[], float] = time.perf_counter,
+) -> T:
+    """Run *flow* on *store* to its end and return its outcome. Store errors are raised inside the flow.
+
+    *on_call* is told of each store call, timed by *timer*, which returns seconds.
+    """
+    steps = flow.__iter__()
     try:
-        operation = next(flow)
+        call = next(steps)
         while True:
-            if isinstance(operation, Pause):
-                time.sleep(operation.ms / 1000)
-                operation = flow.send(None)
+            if call.name == PAUSE:
+                time.sleep(call.args[0] / 1000)
+                call = steps.send(None)
                 continue
+            began = timer() if on_call is not None else 0.0
             try:
-                result = operation.run(store)
+                answer = call.run(store)
             except StoreError as error:
-                operation = flow.throw(error)
+                if on_call is not None:
+                    on_call(call.name, timer() - began, error)
+                call = steps.throw(error)
             else:
-                operation = flow.send(result)
-    except StopIteration as stop:
-        outcome: T = stop.value
-        return outcome
-
-
-async def drive_async(flow: Flow[T], store: object) -> T:
-    """Run *flow* on a store whose methods are coroutines with the names and meanings of `holdfast.stores.contract`."""
-    try:
-        operation = next(flow)
-        while True:
-            if isinstance(operation, Pause):
-                await asyncio.sleep(operation.ms / 1000)
-                operation = flow.send(None)
-                continue
-            try:
-                result = await operation.run(store)  # the same names, awaitable
-            except StoreError as error:
-                operation = flow.throw(error)
-            else:
-                operation = flow.send(result)
+                if on_call is not None:
+                    on_call(call.name, timer() - began, None)
+                call = steps.send(answer)
     except StopIteration as stop:
         outcome: T = stop.value
         return outcome

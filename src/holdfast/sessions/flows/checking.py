@@ -8,7 +8,7 @@ from holdfast.records.tokens import open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
 from holdfast.sessions.flows.opening import HOPS
-from holdfast.sessions.ops import Flow, Load
+from holdfast.sessions.ops import Flow, load
 
 
 def live_token(context: Context, token: str) -> Flow[str | None]:
@@ -19,7 +19,7 @@ def live_token(context: Context, token: str) -> Flow[str | None]:
     """
     for _ in range(HOPS):
         key = context.keys.key_of(token)
-        record = yield Load(key)
+        record = yield from load(key)
         if record is None:
             return None
         if info_of(context, key, record) is not None:

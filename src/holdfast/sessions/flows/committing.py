@@ -13,7 +13,7 @@ from holdfast.sessions.flows.limiting import check_room, make_room
 from holdfast.sessions.flows.rotating import rotate
 from holdfast.sessions.flows.saving import dropped, save
 from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession, Wishes
-from holdfast.sessions.ops import Create, Delete, Flow
+from holdfast.sessions.ops import Flow, create, delete
 
 _NOTHING = Outcome("unchanged", "none")
 
@@ -71,11 +71,11 @@ def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
     token = new_token()
     key = context.keys.key_of(token)
     expires_at = context.expires_at(envelope, now)
-    version = yield Create(key, context.seal(envelope, token=token, key=key, owner=owner), expires_at, owner)
+    version = yield from create(key, context.seal(envelope, token=token, key=key, owner=owner), expires_at, owner)
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from _create(context, session))
     if owner is not None and (yield from ended_meanwhile(context, session, owner, key)):
-        yield Delete(key)
+        yield from delete(key)
         return dropped(context, session)
     stored = Loaded(token, key, version, expires_at, owner, envelope)
     if owner is not None and not (yield from make_room(context, stored, owner)):

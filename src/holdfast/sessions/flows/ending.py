@@ -10,7 +10,7 @@ from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Confirm, Create, Delete, Flow, KeysOf, Load, Replace
+from holdfast.sessions.ops import Flow, confirm, create, delete, keys_of, load, replace
 from holdfast.sessions.policy import HOUR
 
 #: Longer than any request that may still log in.
@@ -32,17 +32,17 @@ def kill(
     """
     for _ in range(context.policy.attempts):
         until = context.clock() + context.policy.grace
-        answer = yield Replace(key, encode(Tombstone(Fate.ENDED, until)), version, until)
+        answer = yield from replace(key, encode(Tombstone(Fate.ENDED, until)), version, until)
         if isinstance(answer, Gone):
             return None
         if not isinstance(answer, Conflict):
-            yield Delete(key)
+            yield from delete(key)
             return key
-        found = yield from follow(key, answer.current or (yield Load(key)))
+        found = yield from follow(key, answer.current or (yield from load(key)))
         if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
-    yield Delete(key)
+    yield from delete(key)
     return key
 
 
@@ -58,13 +58,13 @@ def follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
         if body.successor is None:
             return None
         key = body.successor
-        record = yield Load(key)
+        record = yield from load(key)
     return None
 
 
 def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
     """End the session with *handle*, or the one it was rotated to within the grace period."""
-    found = yield from follow(handle, (yield Load(handle)))
+    found = yield from follow(handle, (yield from load(handle)))
     if found is None:
         return "absent"
     key, record = found
@@ -79,7 +79,7 @@ def _is_confirmed(context: Context, key: str) -> Flow[bool]:
     if not context.confirms:
         return True
     try:
-        return (yield Confirm(key))  # type: ignore[no-any-return]
+        return (yield from confirm(key))
     except StoreUnavailable:  # the session was ended nevertheless
         return False
 
@@ -98,10 +98,10 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
     over: set[str] = set()
     while True:
         known = len(over)
-        listed = [key for key in (yield KeysOf(owner)) if key not in over]
+        listed = [key for key in (yield from keys_of(owner)) if key not in over]
         keep = yield from _present_key(keep)
         for key in listed:
-            record = (yield Load(key)) if key != keep else None
+            record = (yield from load(key)) if key != keep else None
             if record is None:  # an index may know keys that hold nothing, or nothing yet
                 continue
             over.add(key)
@@ -114,7 +114,7 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
 
 def _present_key(handle: str | None) -> Flow[str | None]:
     """Return the key that the session with *handle* has now."""
-    found = (yield from follow(handle, (yield Load(handle)))) if handle is not None else None
+    found = (yield from follow(handle, (yield from load(handle)))) if handle is not None else None
     return found[0] if found is not None else handle
 
 
@@ -125,16 +125,16 @@ def cut_off(context: Context, owner: str, keep: str | None, *, lifetime: int = _
     """
     key = context.keys.cutoff_key(owner)
     while True:
-        record = yield Load(key)
+        record = yield from load(key)
         before = read_cutoff(record)
         now = context.clock()
         # Another server's clock may be ahead, and what it has ended stays ended.
         data = encode(Cutoff(max(now, before.at) if before else now, keep))
         expires_at = now + lifetime
         if record is None:
-            if (yield Create(key, data, expires_at)) is not None:
+            if (yield from create(key, data, expires_at)) is not None:
                 return
-        elif not isinstance((yield Replace(key, data, record.version, expires_at)), Conflict | Gone):
+        elif not isinstance((yield from replace(key, data, record.version, expires_at)), Conflict | Gone):
             return
 
 
@@ -151,5 +151,5 @@ def ended_meanwhile(context: Context, session: ServerSession, owner: str, *keys:
     """Tell whether all of the owner's sessions were ended since the request began that logs in under *keys*."""
     if not context.indexes:
         return False
-    cutoff = read_cutoff((yield Load(context.keys.cutoff_key(owner))))
+    cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner))))
     return cutoff is not None and cutoff.at >= session.started_at and cutoff.keep not in keys

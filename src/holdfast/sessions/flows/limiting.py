@@ -16,7 +16,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.ending import follow, kill
 from holdfast.sessions.flows.listing import info_of, look
 from holdfast.sessions.mapping import Loaded
-from holdfast.sessions.ops import Delete, Flow, KeysOf, Load, Pause
+from holdfast.sessions.ops import Flow, delete, keys_of, load, pause
 
 #: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.
 _WAITS = (1.0, 5.0, 25.0, None)
@@ -77,8 +77,8 @@ def make_room(context: Context, stored: Loaded, owner: str) -> Flow[bool]:
             if room >= 0:
                 return True
         if wait is not None:
-            yield Pause(wait)
-    yield Delete(stored.key)
+            yield from pause(wait)
+    yield from delete(stored.key)
     if refuse:
         raise TooManySessions(limit)
     return False
@@ -103,8 +103,8 @@ def _limit(context: Context) -> int | None:
 def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
     """Return the owner's live sessions, but for the one under *key*; one that moves while they are listed, too."""
     found: dict[str, _Other] = {}
-    for listed in (yield KeysOf(owner)):
-        there = yield from follow(listed, (yield Load(listed)))
+    for listed in (yield from keys_of(owner)):
+        there = yield from follow(listed, (yield from load(listed)))
         if there is not None and there[0] != key:
             info = info_of(context, *there)
             if info is not None and info.owner == owner:

@@ -10,7 +10,7 @@ from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, KeysOf, Load
+from holdfast.sessions.ops import Flow, keys_of, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class SessionInfo:
 
 def find(context: Context, handle: str, *, current: str | None = None) -> Flow[SessionInfo | None]:
     """Return what may be shown of the live session with *handle*, or None. *current* is the handle of the request's."""
-    return info_of(context, handle, (yield Load(handle)), current=current)
+    return info_of(context, handle, (yield from load(handle)), current=current)
 
 
 def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow[list[SessionInfo]]:
     """Return the owner's live sessions, the last used first. *current* is the handle of the request's."""
     listed = []
-    for key in (yield KeysOf(owner)):
-        found = info_of(context, key, (yield Load(key)), current=current)
+    for key in (yield from keys_of(owner)):
+        found = info_of(context, key, (yield from load(key)), current=current)
         if found is not None and found.owner == owner:
             listed.append(found)
     return sorted(listed, key=lambda session: session.last_used_at, reverse=True)

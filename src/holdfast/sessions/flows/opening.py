@@ -12,7 +12,7 @@ from holdfast.records.record import Record
 from holdfast.records.tokens import open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import Loaded, Opened
-from holdfast.sessions.ops import Delete, Flow, Load
+from holdfast.sessions.ops import Flow, delete, load
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4
@@ -32,7 +32,7 @@ def open_session(context: Context, token: str) -> Flow[Opened]:
     its response cannot disturb the cookie that carries the new id.
     """
     key = context.keys.key_of(token)
-    record = yield Load(key)
+    record = yield from load(key)
     found = yield from resolve(context, token, key, record)
     if isinstance(found, Refusal):
         _report(context, key, found)
@@ -68,7 +68,7 @@ def resolve(
             break
         token = open_successor(token, body.sealed)
         key = context.keys.key_of(token)
-        record = yield Load(key)
+        record = yield from load(key)
     return Refusal("unknown_id")
 
 
@@ -81,7 +81,7 @@ def _examine(context: Context, loaded: Loaded) -> tuple[Loaded, dict[Any, Any]] 
 def _set_aside(key: str, *, foreign: bool) -> Flow[Refusal]:
     """Remove a damaged record, so that it is met once. One in a foreign format may be a newer release's: it stays."""
     if not foreign:
-        yield Delete(key)
+        yield from delete(key)
     return Refusal("corrupt")
 
 

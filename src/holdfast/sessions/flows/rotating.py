@@ -6,6 +6,8 @@ if it is still what was loaded. Whoever ends the session in between makes the la
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from holdfast import events
 from holdfast.errors import StoreUnavailable
 from holdfast.records.envelope import Fate, Tombstone, encode
@@ -16,7 +18,20 @@ from holdfast.sessions.flows.ending import ended_meanwhile
 from holdfast.sessions.flows.limiting import make_room
 from holdfast.sessions.flows.saving import dropped, reconcile, save, still_contested
 from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
-from holdfast.sessions.ops import Create, Delete, Flow, Load, Move, Replace
+from holdfast.sessions.ops import Flow, create, delete, load, move, replace
+
+
+class Rotation(NamedTuple):
+    """What a rotation writes, as `holdfast.stores.contract.Rotates.move` takes it."""
+
+    old: str
+    new: str
+    data: bytes
+    tombstone: bytes
+    expect: Version
+    expires_at: int
+    grace_until: int
+    owner: str | None
 
 
 def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:
@@ -61,41 +76,49 @@ def _plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: 
 
 
 def _move(context: Context, loaded: Loaded, moved: Loaded, tombstone: Tombstone) -> Flow[Version | Conflict | Gone]:
-    grave = encode(tombstone)
-    step = Move(
+    step = Rotation(
         loaded.key,
         moved.key,
         context.seal(moved.envelope, token=moved.token, key=moved.key, owner=moved.owner),
-        grave,
+        encode(tombstone),
         expect=loaded.version,
         expires_at=moved.expires_at,
         grace_until=tombstone.until,
         owner=moved.owner,
     )
     try:
-        return (yield step) if context.rotates else (yield from _move_in_steps(step))
+        return (yield from (_move_at_once(step) if context.rotates else _move_in_steps(step)))
     except StoreUnavailable as error:
         return (yield from _settle(step, error))
 
 
-def _move_in_steps(step: Move) -> Flow[Version | Conflict | Gone]:
-    version = yield Create(step.new, step.data, step.expires_at, step.owner)
+def _move_at_once(step: Rotation) -> Flow[Version | Conflict | Gone]:
+    old, new, data, tombstone, expect, expires_at, grace_until, owner = step
+    return (
+        yield from move(
+            old, new, data, tombstone, expect=expect, expires_at=expires_at, grace_until=grace_until, owner=owner
+        )
+    )
+
+
+def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
+    version = yield from create(step.new, step.data, step.expires_at, step.owner)
     if version is None:
         return Conflict()
-    answer = yield Replace(step.old, step.tombstone, step.expect, step.grace_until)
+    answer = yield from replace(step.old, step.tombstone, step.expect, step.grace_until)
     if isinstance(answer, Conflict | Gone):
-        yield Delete(step.new)
+        yield from delete(step.new)
         return answer
-    return version  # type: ignore[no-any-return]
+    return version
 
 
-def _settle(step: Move, error: StoreUnavailable) -> Flow[Version | Conflict | Gone]:
+def _settle(step: Rotation, error: StoreUnavailable) -> Flow[Version | Conflict | Gone]:
     """Find out whether a move that failed was carried out, so that neither both ids work nor none."""
-    old = yield Load(step.old)
+    old = yield from load(step.old)
     if old is not None and old.data == step.tombstone:
-        new = yield Load(step.new)
+        new = yield from load(step.new)
         return new.version if new is not None else Gone()
-    yield Delete(step.new)
+    yield from delete(step.new)
     raise error
 
 
@@ -103,7 +126,7 @@ def _moved(context: Context, session: ServerSession, loaded: Loaded, moved: Load
     wishes = session.wishes
     owner = moved.owner if wishes.rebind else None
     if owner is not None and (yield from ended_meanwhile(context, session, owner, loaded.key, moved.key)):
-        yield Delete(moved.key)
+        yield from delete(moved.key)
         return dropped(context, session)
     if owner is not None and not (yield from make_room(context, moved, owner)):
         return dropped(context, session)

@@ -13,7 +13,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.opening import Refusal, resolve
 from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
 from holdfast.sessions.merge import merge
-from holdfast.sessions.ops import Delete, Flow, Load, Pause, Replace, Touch
+from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
 
 _KEPT = Outcome("unchanged", "keep")
 
@@ -61,10 +61,10 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
     now, old = context.clock(), loaded.envelope
     if session.is_empty:
         until = now + context.policy.grace
-        answer = yield Replace(loaded.key, encode(Tombstone(Fate.ENDED, until)), loaded.version, until)
+        answer = yield from replace(loaded.key, encode(Tombstone(Fate.ENDED, until)), loaded.version, until)
         if isinstance(answer, Conflict | Gone):
             return answer
-        yield Delete(loaded.key)
+        yield from delete(loaded.key)
         session.opened = Opened()
         context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
         return Outcome("saved", "delete")
@@ -72,7 +72,7 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
     envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=meta)
     expires_at = context.expires_at(envelope, now)
     data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
-    answer = yield Replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
+    answer = yield from replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
     if isinstance(answer, Conflict | Gone):
         return answer
     adopt(session, loaded, envelope, answer, expires_at)
@@ -87,7 +87,7 @@ def adopt(session: ServerSession, loaded: Loaded, envelope: Envelope, version: V
 
 def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due: bool, confirm: bool) -> Flow[Outcome]:
     if confirm:
-        found = yield from resolve(context, loaded.token, loaded.key, (yield Load(loaded.key)))
+        found = yield from resolve(context, loaded.token, loaded.key, (yield from load(loaded.key)))
         if isinstance(found, Refusal):
             return dropped(context, session)
         if found[0].token != loaded.token:  # the token that this request knows is about to end
@@ -95,7 +95,7 @@ def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due
             session.opened = Opened(loaded, data, deliver=True)
     if due:
         expires_at = context.expires_at(loaded.envelope, context.clock())
-        if not (yield Touch(loaded.key, expires_at)):
+        if not (yield from touch(loaded.key, expires_at)):
             return dropped(context, session)
         loaded.expires_at = expires_at
     return _KEPT
@@ -117,9 +117,9 @@ def reconcile(
     context.count("conflicts")
     current = answer.current
     if attempt:
-        yield _pause(attempt)
+        yield from pause(_delay(attempt))
         current = None  # what the conflict brought along is old by now
-    found = yield from resolve(context, loaded.token, loaded.key, current or (yield Load(loaded.key)))
+    found = yield from resolve(context, loaded.token, loaded.key, current or (yield from load(loaded.key)))
     if isinstance(found, Refusal):
         if found.reason == "superseded":
             context.emit(events.superseded, handle=loaded.key)
@@ -150,9 +150,9 @@ def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: di
     return merged
 
 
-def _pause(attempt: int) -> Pause:
-    """Return how long to wait before the next try: longer each time, at most 50 ms, never twice the same."""
-    return Pause(random.uniform(0, min(2**attempt, 50)))  # noqa: S311  # jitter, not a secret
+def _delay(attempt: int) -> float:
+    """Return how long to wait before the next try, in milliseconds: longer each time, at most 50, with jitter."""
+    return random.uniform(0, min(2**attempt, 50))  # noqa: S311  # jitter, not a secret
 
 
 def still_contested() -> SessionConflict:

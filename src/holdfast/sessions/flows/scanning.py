@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from holdfast import events
-from holdfast.records.record import Page, Record
+from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.ending import follow, kill
 from holdfast.sessions.flows.listing import SessionInfo, info_of, look
 from holdfast.sessions.flows.statistics import Survey
-from holdfast.sessions.ops import Flow, Load, Scan
+from holdfast.sessions.ops import Flow, load, scan
 
 #: How many records each step of a walk asks for.
 _STRIDE = 500
@@ -33,7 +33,7 @@ class SessionPage:
 
 def page_of(context: Context, after: str | None, limit: int, *, current: str | None = None) -> Flow[SessionPage]:
     """Return about *limit* live sessions from *after* on (None: the start), in one store call."""
-    page: Page = yield Scan(after, limit)
+    page = yield from scan(after, limit)
     found = (info_of(context, key, record, current=current) for key, record in page.items)
     return SessionPage(tuple(info for info in found if info is not None), page.after)
 
@@ -56,7 +56,7 @@ def survey(context: Context, *, enough: Callable[[int], bool], stride: int = _ST
     """
     found, after = Survey(owners=Counter()), None
     while True:
-        page: Page = yield Scan(after, stride)
+        page = yield from scan(after, stride)
         for key, record in dict(page.items).items():
             found.add(context, key, record)
         after = page.after
@@ -106,7 +106,7 @@ def sweep_page(context: Context, sweep: Sweep, *, keep: str | None = None, strid
     The first walk ends whatever it meets. A session that is rotated may slip past it, so another follows, until one
     finds nothing that began before.
     """
-    page: Page = yield Scan(sweep.after, stride)
+    page = yield from scan(sweep.after, stride)
     ended, until = 0, None if sweep.first else sweep.began
     for key, record in page.items:
         ended += yield from _end(context, key, record, until, keep)
@@ -129,5 +129,5 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
         if handle is not None:
             context.emit(events.ended, handle=handle, owner=record.owner, reason="revoked")
             return 1
-        record = yield Load(key)  # it is over, or somebody signed in or out just now
+        record = yield from load(key)  # it is over, or somebody signed in or out just now
     return 0

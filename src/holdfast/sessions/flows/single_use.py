@@ -11,7 +11,7 @@ from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.saving import adopt, reconcile, still_contested
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Flow, Replace
+from holdfast.sessions.ops import Flow, replace
 
 #: Returns a stored session without what is to be taken, or None: it is not in there.
 _Without: TypeAlias = Callable[[Envelope], Envelope | None]
@@ -72,7 +72,7 @@ def _take(context: Context, session: ServerSession, without: _Without) -> Flow[b
             return False
         expires_at = context.expires_at(envelope, context.clock())
         data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
-        answer = yield Replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
+        answer = yield from replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
         if not isinstance(answer, Conflict | Gone):
             adopt(session, loaded, envelope, answer, expires_at)
             return True
