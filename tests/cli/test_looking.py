@@ -7,7 +7,7 @@ from support.servers import Server
 from support.terminal import Shelf, Terminal
 
 from holdfast.cli.output import printable
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 from holdfast.records.tokens import Keys
 
 ON_SERVERS = [

@@ -32,7 +32,7 @@ from markupsafe import Markup
 
 from holdfast.errors import ConfigurationError, EncodeError
 from holdfast.records.codec import JSON, MSGPACK, Codec, codec_named
-from holdfast.records.codec.type_codecs import KINDS, Kind, UnknownZone
+from holdfast.records.codec.type_codecs import TYPE_CODECS, TypeCodec, UnknownZone
 
 
 @every_codec
@@ -49,7 +49,7 @@ def test_what_goes_in_comes_out(codec: Codec, data: dict[Any, Any]) -> None:
 @settings(deadline=None)
 @given(data=SESSIONS)
 def test_both_msgpack_libraries_write_the_same_bytes(data: dict[Any, Any]) -> None:
-    """ormsgpack, which writes most values by itself, and msgpack, given only lowered ones, agree on every byte."""
+    """ormsgpack, which writes most values by itself, and msgpack, given only plain ones, agree on every byte."""
     assert len({codec.dumps(data) for codec in CODECS if codec is not JSON}) == 1
 
 
@@ -279,21 +279,25 @@ TYPICAL: list[Any] = [
 
 def test_marks_are_unique() -> None:
     """No two kinds share a code, a name or a type, and the codes are an application's to use."""
-    for marks in ([kind.code for kind in KINDS], [kind.name for kind in KINDS], [kind.type for kind in KINDS]):
-        assert len(set(marks)) == len(KINDS)
-    assert all(0 < kind.code < 128 for kind in KINDS)
+    for marks in (
+        [codec.code for codec in TYPE_CODECS],
+        [codec.name for codec in TYPE_CODECS],
+        [codec.type for codec in TYPE_CODECS],
+    ):
+        assert len(set(marks)) == len(TYPE_CODECS)
+    assert all(0 < codec.code < 128 for codec in TYPE_CODECS)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
-def test_a_plain_form_is_enough(kind: Kind) -> None:
-    """A value of each kind is made again from its plain form."""
-    value = next(value for value in TYPICAL if type(value) is kind.type)
-    plain = kind.to_plain(value)
-    assert type(plain) is (str if kind.is_text else list)
-    assert kind.from_plain(plain) == value
+@pytest.mark.parametrize("codec", TYPE_CODECS, ids=[codec.name for codec in TYPE_CODECS])
+def test_a_plain_form_is_enough(codec: TypeCodec) -> None:
+    """Each type codec reads a value back from its plain form."""
+    value = next(value for value in TYPICAL if type(value) is codec.type)
+    plain = codec.to_plain(value)
+    assert type(plain) is (str if codec.is_text else list)
+    assert codec.from_plain(plain) == value
 
 
 def test_the_page_names_every_kind() -> None:
     """The page about values lists every type that is kept."""
     page = (Path(__file__).parents[2] / "docs" / "values.md").read_text()
-    assert [kind.type.__name__ for kind in KINDS if f"`{kind.type.__name__}`" not in page] == []
+    assert [codec.type.__name__ for codec in TYPE_CODECS if f"`{codec.type.__name__}`" not in page] == []

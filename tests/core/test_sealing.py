@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK
+from holdfast.records.encryption import AesGcm, Sealer, SealMode, Unsealed, key_from, new_key
 from holdfast.records.envelope import Envelope, Sealed, decode, encode
-from holdfast.records.sealing import How, Sealer, Unsealed, key_from, new_key
 from holdfast.records.tokens import Keys, new_token
 from holdfast.testing import FakeClock
 
@@ -21,7 +24,7 @@ TOKEN, OTHER = new_token(), new_token()
 KEYS = Keys("session:")
 HERE: Any = {"key": KEYS.key_of(TOKEN), "owner": "ab" * 32}
 CANARY = "canary" * 20
-HOW: list[How] = ["keys", "cookie", "mac"]
+HOW: list[SealMode] = ["keys", "cookie", "mac"]
 
 
 def envelope(**changes: Any) -> Envelope:
@@ -47,14 +50,14 @@ def opens(sealer: Sealer, data: bytes, **changes: Any) -> Envelope:
     [envelope(), envelope(meta={}), envelope(payload=b""), envelope(payload=JSON.dumps({"a": CANARY}), codec=JSON)],
     ids=["whole", "no-metadata", "empty", "json"],
 )
-def test_what_is_sealed_opens_as_it_was(how: How, session: Envelope) -> None:
+def test_what_is_sealed_opens_as_it_was(how: SealMode, session: Envelope) -> None:
     """Times, metadata, payload and its codec come back."""
     sealer = Sealer(how, [NEW])
     assert opens(sealer, sealer.seal(session, token=TOKEN, **HERE)) == session
 
 
 @pytest.mark.parametrize("how", ["keys", "cookie"])
-def test_nothing_of_it_can_be_read(how: How) -> None:
+def test_nothing_of_it_can_be_read(how: SealMode) -> None:
     """Neither the payload nor the metadata is in the bytes, and sealing twice gives nothing in common."""
     sealer = Sealer(how, [NEW])
     first, second = (sealer.seal(envelope(), token=TOKEN, **HERE) for _ in range(2))
@@ -77,18 +80,18 @@ def test_a_mac_hides_nothing() -> None:
     [{"key": KEYS.key_of(OTHER)}, {"owner": "cd" * 32}, {"owner": None}],
     ids=["another-key", "another-owner", "no-owner"],
 )
-def test_a_record_is_worth_nothing_elsewhere(how: How, changes: dict[str, Any]) -> None:
+def test_a_record_is_worth_nothing_elsewhere(how: SealMode, changes: dict[str, Any]) -> None:
     """Under another key, or with another owner, it neither opens nor can be looked at."""
     sealer = Sealer(how, [NEW])
     data = sealer.seal(envelope(), token=TOKEN, **HERE)
     with pytest.raises(DecodeError):
         opens(sealer, data, **changes)
     with pytest.raises(DecodeError):
-        sealer.look(body(data), **{**HERE, **changes})
+        sealer.open_metadata(body(data), **{**HERE, **changes})
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_every_change_is_noticed(how: How) -> None:
+def test_every_change_is_noticed(how: SealMode) -> None:
     """Whichever bit is flipped and wherever it is cut short, it does not open."""
     sealer = Sealer(how, [NEW])
     data = sealer.seal(envelope(), token=TOKEN, **HERE)
@@ -103,7 +106,7 @@ def test_every_change_is_noticed(how: How) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_parts_of_two_records_do_not_make_one(how: How) -> None:
+def test_parts_of_two_records_do_not_make_one(how: SealMode) -> None:
     """The metadata of one save and the payload of another are refused, though both belong to the session."""
     sealer = Sealer(how, [NEW])
     one = body(sealer.seal(envelope(), token=TOKEN, **HERE))
@@ -117,8 +120,8 @@ def test_the_cookie_opens_what_the_keys_alone_do_not() -> None:
     """Bound to the cookie, the payload takes the token; the metadata takes the key alone."""
     sealer = Sealer("cookie", [NEW])
     data = sealer.seal(envelope(), token=TOKEN, **HERE)
-    assert sealer.look(body(data), **HERE).meta == {"browser": "Firefox"}
-    assert sealer.look(body(data), **HERE).payload == b""
+    assert sealer.open_metadata(body(data), **HERE).meta == {"browser": "Firefox"}
+    assert sealer.open_metadata(body(data), **HERE).payload == b""
     with pytest.raises(DecodeError):
         opens(sealer, data, token=OTHER)
     with pytest.raises(UnknownKey):
@@ -126,7 +129,7 @@ def test_the_cookie_opens_what_the_keys_alone_do_not() -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_keys_rotate(how: How) -> None:
+def test_keys_rotate(how: SealMode) -> None:
     """What any key sealed opens, the newest seals, and a key that was taken off opens nothing more."""
     data = Sealer(how, [OLD]).seal(envelope(), token=TOKEN, **HERE)
     both = Sealer(how, [NEW, OLD])
@@ -141,7 +144,7 @@ def test_keys_rotate(how: How) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("before", [None, *HOW])
-def test_another_way_of_sealing_is_read_until_the_window_closes(how: How, before: How | None) -> None:
+def test_another_way_of_sealing_is_read_until_the_window_closes(how: SealMode, before: SealMode | None) -> None:
     """Unsealed and otherwise sealed records are read while a migration window is open, and not a moment longer."""
     clock = FakeClock()
     source = Sealer(before, [NEW]) if before else Unsealed()
@@ -185,3 +188,11 @@ def test_no_key_is_no_sealing() -> None:
     """An empty list of keys is an error."""
     with pytest.raises(ConfigurationError):
         Sealer("mac", [])
+
+
+@pytest.mark.parametrize("secret", [NEW, NEW + TOKEN.encode()], ids=["key", "key-and-token"])
+def test_encryption_is_aes_gcm_under_a_key_of_hkdf(secret: bytes) -> None:
+    """Another implementation of RFC 5869 derives the same key, and decrypts what was encrypted with it."""
+    sealed = AesGcm(secret, b"purpose").encrypt(b"plain", b"associated")
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"purpose").derive(secret)
+    assert AESGCM(key).decrypt(sealed[:12], sealed[12:], b"associated") == b"plain"

@@ -13,7 +13,7 @@ from support.web import Web, cookies_set, end, rotate
 
 from holdfast.errors import ConfigurationError, RecordTooLarge
 from holdfast.flask import session
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 
 KEY = new_key()
 

@@ -23,7 +23,7 @@ from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import PROFILES
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 from holdfast.stores.contract import Closes
 from holdfast.stores.urls import open_store
 from holdfast.testing import FailingStore

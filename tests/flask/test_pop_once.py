@@ -15,10 +15,10 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import open_store
 from holdfast.flask import session
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 from holdfast.stores.contract import Closes
 
-#: How many requests want the value.
+#: SealMode many requests want the value.
 MANY = 100
 
 

@@ -13,7 +13,7 @@ from holdfast import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.settings.profiles import PROFILES
 from holdfast.flask.settings.table import DEFAULTS
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 
 KEY = new_key()
 HTTPS = "https://localhost"

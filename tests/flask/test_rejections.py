@@ -16,7 +16,7 @@ from support.web import SECRET_KEY, STRANGER, Web, cookies_set, rotate
 from holdfast import StoreUnavailable, events
 from holdfast.flask import session
 from holdfast.metrics.rejections import RejectionLog
-from holdfast.records.sealing import Keyring, new_key
+from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.tokens import new_token
 from holdfast.testing import FakeClock
 
@@ -88,7 +88,7 @@ def _down(web: Web) -> str:
     return f"session={web.token()}"
 
 
-#: How each reason comes about: settings, and what makes the ``Cookie`` header.
+#: SealMode each reason comes about: settings, and what makes the ``Cookie`` header.
 WAYS: dict[str, tuple[dict[str, Any], Callable[[Web], str]]] = {
     "malformed": ({}, lambda web: "session=x"),
     "too_long": ({}, lambda web: f"session={'x' * 5000}"),

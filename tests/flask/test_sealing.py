@@ -11,13 +11,13 @@ from support.web import Web, end, rotate
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.records.sealing import How, new_key
+from holdfast.records.encryption import SealMode, new_key
 
-HOW: list[How] = ["keys", "cookie", "mac"]
+HOW: list[SealMode] = ["keys", "cookie", "mac"]
 KEY = new_key()
 
 
-def sealed(how: How | None, *keys: Any, web: Web | None = None, **config: Any) -> Web:
+def sealed(how: SealMode | None, *keys: Any, web: Web | None = None, **config: Any) -> Web:
     """Return an application that seals, on the store of another if one is given."""
     inner = (lambda clock: web.memory) if web else None
     return Web(inner, SESSION_SEAL=how, SESSION_SEAL_KEYS=list(keys or (KEY,)), **config)
@@ -29,7 +29,7 @@ def meet(web: Web, token: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_session_lives_as_ever(how: How) -> None:
+def test_a_session_lives_as_ever(how: SealMode) -> None:
     """Saves, a login, a renewal with its alias, two requests at once, a list and a logout."""
     web = sealed(how, SESSION_RENEWAL_INTERVAL=60)
     web.put(cart=["a"])
@@ -62,7 +62,7 @@ def test_a_session_lives_as_ever(how: How) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_records_are_sealed_anew_with_the_newest_key(how: How) -> None:
+def test_records_are_sealed_anew_with_the_newest_key(how: SealMode) -> None:
     """A session of the old key lives on; its next save is sealed with the new one, which then does alone."""
     old, new = new_key(), secrets.token_bytes(32)
     first = sealed(how, old)
@@ -79,7 +79,7 @@ def test_records_are_sealed_anew_with_the_newest_key(how: How) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_an_unsealed_record_is_read_in_the_window_only(how: How) -> None:
+def test_an_unsealed_record_is_read_in_the_window_only(how: SealMode) -> None:
     """Sessions from before sealing are strangers, unless there is a window, which seals what is saved in it."""
     plain = Web()
     plain.put(a=1)
@@ -97,7 +97,7 @@ def test_an_unsealed_record_is_read_in_the_window_only(how: How) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_swapped_records_open_for_nobody(how: How) -> None:
+def test_swapped_records_open_for_nobody(how: SealMode) -> None:
     """Whoever can write to the store cannot give one user's session to another."""
     web = sealed(how)
     ada, bob = web.app.test_client(), web.app.test_client()

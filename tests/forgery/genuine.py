@@ -14,8 +14,8 @@ from werkzeug.test import EnvironBuilder
 from holdfast.errors import DecodeError
 from holdfast.flask import Session, session
 from holdfast.records.codec import MSGPACK
+from holdfast.records.encryption import Sealer, SealMode, new_key
 from holdfast.records.envelope import Envelope, Sealed, decode
-from holdfast.records.sealing import How, Sealer, new_key
 from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions.mapping import ServerSession
 from holdfast.stores.memory import MemoryStore
@@ -77,7 +77,7 @@ def _begin() -> str:
     return "done"
 
 
-def records(how: How, count: int) -> Kind:
+def records(how: SealMode, count: int) -> Kind:
     """Return *count* records that are sealed in the given way."""
     sealer, keys = Sealer(how, [new_key()]), Keys("session:")
     tokens = [new_token() for _ in range(count)]

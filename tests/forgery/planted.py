@@ -11,8 +11,8 @@ from itsdangerous import BadSignature
 from itsdangerous.encoding import want_bytes
 
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.records.aes_gcm import Box
-from holdfast.sessions import sealed_cookie as cookie
+from holdfast.records import cookie
+from holdfast.records.encryption import AesGcm
 
 
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
@@ -43,9 +43,9 @@ def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
 
 def no_context(patch: pytest.MonkeyPatch) -> None:
     """What is readable of a record is not vouched for."""
-    sealing, opening = Box.seal, Box.open
-    patch.setattr(Box, "seal", lambda self, plain, _: sealing(self, plain, b""))
-    patch.setattr(Box, "open", lambda self, sealed, _: opening(self, sealed, b""))
+    encrypt, decrypt = AesGcm.encrypt, AesGcm.decrypt
+    patch.setattr(AesGcm, "encrypt", lambda self, plain, _: encrypt(self, plain, b""))
+    patch.setattr(AesGcm, "decrypt", lambda self, sealed, _: decrypt(self, sealed, b""))
 
 
 def any_tag(patch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from support.target import Target
 
 from holdfast.errors import DecodeError
+from holdfast.records.encryption import new_key
 from holdfast.records.envelope import Envelope, decode
-from holdfast.records.sealing import new_key
 from holdfast.records.tokens import Keys
 
 #: The settings of each mode.

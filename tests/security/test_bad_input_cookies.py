@@ -22,12 +22,12 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast.flask import cookies, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.records.aes_gcm import Box
+from holdfast.records import cookie
 from holdfast.records.codec import MSGPACK
+from holdfast.records.encryption import AesGcm, Keyring
 from holdfast.records.envelope import Envelope, encode
-from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, is_token, labelled, new_token
-from holdfast.sessions import manager, sealed_cookie
+from holdfast.sessions import manager
 from holdfast.sessions.flows import committing
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
@@ -128,16 +128,16 @@ def trusts_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trusts_what_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was sealed with our key is taken apart without a look at what it is."""
-    unseal = sealed_cookie.SealedCookie.unseal
+    unseal = cookie.SealedCookie.unseal
 
     def trusting(self: Any, value: str) -> Any:
-        raw = sealed_cookie._raw(value) or b""
-        header = raw[: sealed_cookie._HEADER.size]
-        inside = self._box(header).open(raw[sealed_cookie._HEADER.size :], header)
-        sealed_cookie._INSIDE.unpack_from(inside)[2].decode()
+        raw = cookie._raw(value) or b""
+        header = raw[: cookie._HEADER.size]
+        inside = self._cipher(header).decrypt(raw[cookie._HEADER.size :], header)
+        cookie._FIELDS.unpack_from(inside)[2].decode()
         return unseal(self, value)
 
-    monkeypatch.setattr(sealed_cookie.SealedCookie, "unseal", trusting)
+    monkeypatch.setattr(cookie.SealedCookie, "unseal", trusting)
 
 
 def length_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_cookies_of_other_makers_open_nothing(place: str, web_on: WebOn) -> None
     fallback = foreign(token)["a retired key"]
     response = send(web, f"session={fallback}")
     assert response.text == "victim"
-    assert [cookie.partition(";")[0] for cookie in cookies_set(response)] == [f"session={web.token()}"]
+    assert [each.partition(";")[0] for each in cookies_set(response)] == [f"session={web.token()}"]
     web.app.config["SECRET_KEY_FALLBACKS"] = []
     assert_nobody(web, fallback, "bad_signature", loads=0)
 
@@ -412,7 +412,7 @@ def test_a_good_seal_makes_no_session(web_on: WebOn) -> None:
     key = bytes(range(32))
     web = web_on("memory://", SESSION_STORE="cookie://", SESSION_SEAL_KEYS=[key], PROPAGATE_EXCEPTIONS=False)
     now = web.clock()
-    whole = sealed_cookie._INSIDE.pack(now + 10**9, now, b"i" * 43, bytes(32))
+    whole = cookie._FIELDS.pack(now + 10**9, now, b"i" * 43, bytes(32))
     body = encode(Envelope(now, now, 10**9, MSGPACK.dumps({"user": "victim"})))
     payloads = [encode(Envelope(now, now, 10**9, MSGPACK.dumps({"": each})[2:])) for each in PAYLOADS[:4]]
     inside = [b"", b"\x00", whole[:-1], whole, whole + b"\x7f" + body[1:], whole + body[:9], whole + body + b"\x00"]
@@ -426,10 +426,10 @@ def test_a_good_seal_makes_no_session(web_on: WebOn) -> None:
 def sealed(key: bytes, inside: bytes) -> str:
     """Return a cookie of ours around *inside*."""
     keyring = Keyring([key])
-    header = sealed_cookie._HEADER.pack(1, keyring.newest, bytes(16))
+    header = cookie._HEADER.pack(1, keyring.newest, bytes(16))
     purpose = labelled(b"holdfast cookie", b"session:", b"session")
-    box = Box(keyring[keyring.newest], labelled(purpose, bytes(16)))
-    return sealed_cookie._text(header + box.seal(inside, header))
+    cipher = AesGcm(keyring[keyring.newest], labelled(purpose, bytes(16)))
+    return cookie._text(header + cipher.encrypt(inside, header))
 
 
 @requirement(

@@ -28,7 +28,7 @@ from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.records.codec.encoder import Lowering
+from holdfast.records.codec.encoder import Encoder
 from holdfast.records.codec.strict import StrictCodec
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.policy import Policy
@@ -40,22 +40,22 @@ SiteOn = Callable[..., Site]
 
 def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of a type that is not known is stored as what str makes of it."""
-    session_of = Lowering.session
+    session_of = Encoder.encode_session
 
-    def lenient(self: Lowering, data: Any) -> Any:
+    def lenient(self: Encoder, data: Any) -> Any:
         try:
             return session_of(self, data)
         except EncodeError:
             return session_of(self, {key: str(value)[:100].encode("ascii", "replace") for key, value in data.items()})
 
-    monkeypatch.setattr(Lowering, "session", lenient)
+    monkeypatch.setattr(Encoder, "encode_session", lenient)
 
 
 def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be kept is left out, and the rest is stored."""
-    session_of = Lowering.session
+    session_of = Encoder.encode_session
 
-    def lenient(self: Lowering, data: Any) -> Any:
+    def lenient(self: Encoder, data: Any) -> Any:
         kept = {}
         for key, value in data.items():
             try:
@@ -64,13 +64,13 @@ def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
                 continue
         return kept
 
-    monkeypatch.setattr(Lowering, "session", lenient)
+    monkeypatch.setattr(Encoder, "encode_session", lenient)
 
 
 def any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values may be nested as deep as the stack is."""
-    lower = Lowering.lower
-    monkeypatch.setattr(Lowering, "lower", lambda self, value, room=900: lower(self, value, room))
+    encode = Encoder.encode
+    monkeypatch.setattr(Encoder, "encode", lambda self, value, room=900: encode(self, value, room))
 
 
 def no_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,22 +98,22 @@ def tuples_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def names_are_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that begin with a dollar sign or an underscore are ours, and are left out."""
-    session_of = Lowering.session
+    session_of = Encoder.encode_session
 
-    def without(self: Lowering, data: Any) -> Any:
+    def without(self: Encoder, data: Any) -> Any:
         return session_of(self, {key: value for key, value in data.items() if str(key)[:1] not in ("$", "_")})
 
-    monkeypatch.setattr(Lowering, "session", without)
+    monkeypatch.setattr(Encoder, "encode_session", without)
 
 
 def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dot in a key leads into a value."""
-    session_of = Lowering.session
+    session_of = Encoder.encode_session
 
-    def nested(self: Lowering, data: Any) -> Any:
+    def nested(self: Encoder, data: Any) -> Any:
         return session_of(self, {str(key).partition(".")[0]: value for key, value in data.items()})
 
-    monkeypatch.setattr(Lowering, "session", nested)
+    monkeypatch.setattr(Encoder, "encode_session", nested)
 
 
 def late_changes_pass(monkeypatch: pytest.MonkeyPatch) -> None:

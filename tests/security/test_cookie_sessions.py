@@ -17,10 +17,10 @@ from support.web import Web, cookies_set, end
 from holdfast import open_store
 from holdfast.errors import ConfigurationError
 from holdfast.flask import managers, session
-from holdfast.records.sealing import new_key
+from holdfast.records.cookie import SealedCookie
+from holdfast.records.encryption import new_key
 from holdfast.sessions.cookie_manager import ClientSide
 from holdfast.sessions.policy import Policy
-from holdfast.sessions.sealed_cookie import SealedCookie
 
 DAY = 24 * 3600
 KEY = new_key()
@@ -157,7 +157,7 @@ def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
 def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new cookie begins the absolute timeout anew."""
     sound = ClientSide._issue
-    monkeypatch.setattr(ClientSide, "_issue", lambda self, session, old, id_: sound(self, session, None, id_))
+    monkeypatch.setattr(ClientSide, "_issue", lambda self, session, old, token: sound(self, session, None, token))
 
 
 @advisory(

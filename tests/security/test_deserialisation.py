@@ -125,7 +125,7 @@ def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, A
 
 def cuts_at_an_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored ends before the first character of four bytes."""
-    monkeypatch.setattr("holdfast.records.sealing.encode", lambda body: encode(body).partition(b"\xf0\x9f")[0])
+    monkeypatch.setattr("holdfast.records.encryption.encode", lambda body: encode(body).partition(b"\xf0\x9f")[0])
 
 
 def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,9 @@ def imports_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def evaluates_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind of value is read by evaluating it."""
-    monkeypatch.setattr(source, "read", rewriting("codec/kinds.py", "return int(text, 16)", "return eval(text)"))
+    monkeypatch.setattr(
+        source, "read", rewriting("records/codec/type_codecs.py", "return int(text, 16)", "return eval(text)")
+    )
 
 
 # --- what is planted --------------------------------------------------------------------------------------------------

@@ -116,7 +116,9 @@ def reads_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         source,
         "read",
-        rewriting("tokens.py", "secrets.token_urlsafe(TOKEN_BYTES)", text.replace("random", "__import__('random')")),
+        rewriting(
+            "records/tokens.py", "secrets.token_urlsafe(TOKEN_BYTES)", text.replace("random", "__import__('random')")
+        ),
     )
 
 
@@ -259,7 +261,7 @@ def test_forked_workers_never_make_the_same_id(place: str, web_on: Callable[...,
 #: Modules that make secrets, or what must never be the same twice, have no other source than these.
 _RANDOM = ("random", "uuid", "numpy")
 #: Jitter is no secret.
-_JITTER = {"flows/saving.py"}
+_JITTER = {"sessions/flows/saving.py"}
 
 
 @advisory(
@@ -275,12 +277,15 @@ def test_the_source_knows_no_other_randomness() -> None:
         if name.startswith("testing/") or name in _JITTER:
             continue
         found = {part for text in source.imported(tree) for part in [text.partition(".")[0]]} & set(_RANDOM)
-        assert not found - ({"uuid"} if name == "codec/kinds.py" else set()), name
+        assert not found - ({"uuid"} if name == "records/codec/type_codecs.py" else set()), name
         assert "__import__" not in " ".join(source.called(tree)), name
     made = {name: set(source.called(tree)) for name, tree in trees.items()}
     [makes_token] = [
-        node for node in ast.walk(trees["tokens.py"]) if isinstance(node, ast.FunctionDef) and node.name == "new_token"
+        node
+        for node in ast.walk(trees["records/tokens.py"])
+        if isinstance(node, ast.FunctionDef) and node.name == "new_token"
     ]
     assert set(source.called(makes_token)) == {"secrets.token_urlsafe"}
-    assert "random.uniform" in made["flows/saving.py"]
-    assert not made["flows/saving.py"] & {"random.random", "random.getrandbits", "random.randbytes", "random.choice"}
+    assert "random.uniform" in made["sessions/flows/saving.py"]
+    others = {"random.random", "random.getrandbits", "random.randbytes", "random.choice"}
+    assert not made["sessions/flows/saving.py"] & others

@@ -17,8 +17,8 @@ from holdfast import events
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.settings import profiles
+from holdfast.records.encryption import new_key
 from holdfast.records.record import Conflict
-from holdfast.records.sealing import new_key
 from holdfast.sessions import manager as managing
 from holdfast.sessions.ops import Call
 from holdfast.sessions.policy import Policy

@@ -23,7 +23,7 @@ from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flask.settings import cookie_rules, profiles
 from holdfast.records import tokens
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 
 SiteOn = Callable[..., Site]
 
@@ -33,7 +33,7 @@ DAY = 24 * 3600 * 1000
 
 # --- ids --------------------------------------------------------------------------------------------------------------
 
-#: How many ids are made and compared. Ten million, for a longer run, take 2 GB.
+#: SealMode many ids are made and compared. Ten million, for a longer run, take 2 GB.
 IDS = int(os.environ.get("HOLDFAST_TEST_IDS", "200000"))
 
 

@@ -14,7 +14,7 @@ from support.application import Jar, Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.flask import session
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 from holdfast.sessions.mapping import ServerSession
 
 SiteOn = Callable[..., Site]

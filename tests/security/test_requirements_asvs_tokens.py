@@ -19,12 +19,10 @@ from support.everywhere import INDEXED
 from support.web import SECRET_KEY
 
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.records import sealing, tokens
-from holdfast.records.aes_gcm import Box
+from holdfast.records import cookie, encryption, tokens
 from holdfast.records.codec import MSGPACK
+from holdfast.records.encryption import AesGcm, Sealer, new_key
 from holdfast.records.envelope import Envelope, encode
-from holdfast.records.sealing import Sealer, new_key
-from holdfast.sessions import sealed_cookie as cookie
 from holdfast.sessions.cookie_manager import ClientSide
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.policy import Policy
@@ -102,17 +100,17 @@ def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -
 
 def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that is not sealed is read as it is, by an application that seals."""
-    look = Sealer.look
+    look = Sealer.open_metadata
 
     def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
         return body if isinstance(body, Envelope) else look(self, body, **where)
 
-    monkeypatch.setattr(Sealer, "look", lenient)
+    monkeypatch.setattr(Sealer, "open_metadata", lenient)
 
 
 def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
     """A format or a scheme that is not known is taken for the usual one."""
-    look, known = Sealer.look, set(sealing._SCHEMES.values())
+    look, known = Sealer.open_metadata, set(encryption._SCHEMES.values())
 
     def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
         if body.scheme not in known:
@@ -120,7 +118,7 @@ def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
             return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
         return look(self, body, **where)
 
-    monkeypatch.setattr(Sealer, "look", lenient)
+    monkeypatch.setattr(Sealer, "open_metadata", lenient)
 
 
 @requirement(
@@ -219,12 +217,12 @@ def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
 
 def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that names a key which is not there is tried with the newest."""
-    find = sealing.Keyring.__getitem__
+    find = encryption.Keyring.__getitem__
 
-    def newest(self: sealing.Keyring, key_id: bytes) -> bytes:
+    def newest(self: encryption.Keyring, key_id: bytes) -> bytes:
         return find(self, self.newest)
 
-    monkeypatch.setattr(sealing.Keyring, "__getitem__", newest)
+    monkeypatch.setattr(encryption.Keyring, "__getitem__", newest)
 
 
 @requirement(
@@ -353,13 +351,13 @@ def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -
 
 def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie is sent however large it is."""
-    monkeypatch.setattr(cookie, "LARGEST", 10**9)
+    monkeypatch.setattr(cookie, "MAX_BYTES", 10**9)
 
 
 def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes into the cookie is encoded and not encrypted."""
-    monkeypatch.setattr(Box, "seal", lambda self, plain, context: bytes(12) + plain)
-    monkeypatch.setattr(Box, "open", lambda self, sealed, context: sealed[12:])
+    monkeypatch.setattr(AesGcm, "encrypt", lambda self, plain, context: bytes(12) + plain)
+    monkeypatch.setattr(AesGcm, "decrypt", lambda self, sealed, context: sealed[12:])
 
 
 @requirement(

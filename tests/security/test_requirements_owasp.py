@@ -20,8 +20,8 @@ from holdfast.errors import NotFresh
 from holdfast.flask import extension
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
+from holdfast.records.encryption import Sealer, new_key
 from holdfast.records.envelope import Fate, Tombstone, encode
-from holdfast.records.sealing import Sealer, new_key
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows import committing, rotating
 from holdfast.sessions.policy import Policy

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -21,15 +22,12 @@ from support.web import Web, cookies_set
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
-from holdfast.records import aes_gcm as boxes
-from holdfast.records import sealing
-from holdfast.records.aes_gcm import Box
+from holdfast.records import cookie, encryption
+from holdfast.records.cookie import SealedCookie
+from holdfast.records.encryption import AesGcm, Keyring, Sealer, new_key
 from holdfast.records.envelope import Envelope, Sealed, encode
 from holdfast.records.record import Record
-from holdfast.records.sealing import Keyring, Sealer, new_key
 from holdfast.records.tokens import Keys, labelled
-from holdfast.sessions import sealed_cookie as client_side
-from holdfast.sessions.sealed_cookie import SealedCookie
 
 WebOn = Callable[..., Web]
 KEY = new_key()
@@ -41,25 +39,27 @@ CANARY = "canary-5f0c9e-a-password"
 
 def records_fit_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is sealed without the key that it is stored under."""
-    seal, look, unseal = Sealer.seal, Sealer.look, Sealer.open
+    seal, look, unseal = Sealer.seal, Sealer.open_metadata, Sealer.open
     monkeypatch.setattr(Sealer, "seal", lambda self, body, **named: seal(self, body, **{**named, "key": ""}))
-    monkeypatch.setattr(Sealer, "look", lambda self, body, **named: look(self, body, **{**named, "key": ""}))
+    monkeypatch.setattr(Sealer, "open_metadata", lambda self, body, **named: look(self, body, **{**named, "key": ""}))
     monkeypatch.setattr(Sealer, "open", lambda self, body, **named: unseal(self, body, **{**named, "key": ""}))
 
 
 def records_fit_any_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is sealed without the user that it belongs to."""
-    monkeypatch.setattr(sealing, "_context", lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
+    monkeypatch.setattr(encryption, "_associated", lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
 
 
 def times_are_not_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is readable of a record, its format and its times, can be changed."""
-    monkeypatch.setattr(sealing, "_context", lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode()))
+    monkeypatch.setattr(
+        encryption, "_associated", lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode())
+    )
 
 
 def kinds_of_keys_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a key is made for is several names in a row, without their lengths."""
-    monkeypatch.setattr(client_side, "labelled", lambda *parts: b"".join(parts))
+    monkeypatch.setattr(cookie, "labelled", lambda *parts: b"".join(parts))
 
 
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +87,8 @@ def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], byte
             raise DecodeError("damaged")
         return cipher(self.secret, data)
 
-    for name, method in (("__init__", init), ("seal", seal), ("open", unseal)):
-        monkeypatch.setattr(Box, name, method)
+    for name, method in (("__init__", init), ("encrypt", seal), ("decrypt", unseal)):
+        monkeypatch.setattr(AesGcm, name, method)
 
 
 def block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def _stream(secret: bytes, data: bytes) -> bytes:
 
 def the_same_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nonce is always the same, so that equal data looks alike each time."""
-    monkeypatch.setattr(boxes, "secrets", SimpleNamespace(token_bytes=bytes))
+    monkeypatch.setattr(encryption, "secrets", SimpleNamespace(token_bytes=bytes, token_urlsafe=secrets.token_urlsafe))
 
 
 def encrypted_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +128,9 @@ def a_tag_over_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that was changed in one place is met otherwise than one that was changed in another."""
-    unseal = Box.open
+    unseal = AesGcm.decrypt
 
-    def telling(self: Box, sealed: bytes, context: bytes) -> bytes:
+    def telling(self: AesGcm, sealed: bytes, context: bytes) -> bytes:
         try:
             return unseal(self, sealed, context)
         except DecodeError:
@@ -138,19 +138,19 @@ def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise UnknownKey("bad padding") from None
             raise
 
-    monkeypatch.setattr(Box, "open", telling)
+    monkeypatch.setattr(AesGcm, "decrypt", telling)
 
 
 def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever scheme a record names, it is read by the one that the application uses."""
-    look = Sealer.look
+    look = Sealer.open_metadata
 
     def lenient(self: Sealer, body: Any, **named: Any) -> Envelope:
         if isinstance(body, Sealed):
             body.scheme = self._scheme
         return look(self, body, **named)
 
-    monkeypatch.setattr(Sealer, "look", lenient)
+    monkeypatch.setattr(Sealer, "open_metadata", lenient)
 
 
 def unsealed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +180,15 @@ def a_cookie_fits_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plain_cookies_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that cannot be decrypted is decoded as it is."""
-    unseal = Box.open
+    unseal = AesGcm.decrypt
 
-    def lenient(self: Box, sealed: bytes, context: bytes) -> bytes:
+    def lenient(self: AesGcm, sealed: bytes, context: bytes) -> bytes:
         try:
             return unseal(self, sealed, context)
         except DecodeError:
             return sealed
 
-    monkeypatch.setattr(Box, "open", lenient)
+    monkeypatch.setattr(AesGcm, "decrypt", lenient)
 
 
 # --- the tools of an attacker -----------------------------------------------------------------------------------------
@@ -494,13 +494,13 @@ def test_every_changed_cookie_holds_nothing(web_on: WebOn) -> None:
     web = alone(web_on)
     web.put(user="victim")
     value = web.token() or ""
-    raw = client_side._raw(value) or b""
-    assert client_side._text(raw) == value
+    raw = cookie._raw(value) or b""
+    assert cookie._text(raw) == value
     now = web.clock()
     made = encode(Envelope(now, now, 31 * 86_400_000, ormsgpack.packb({"user": "admin"})))
-    plain = client_side._INSIDE.pack(now + 31 * 86_400_000, now, b"A" * 43, bytes(32)) + made
-    changed = [client_side._text(raw[:25] + data) for data in (plain, bytes(12) + plain, plain + bytes(16))]
-    changed += [client_side._text(data) for data in flipped(raw)]
+    plain = cookie._FIELDS.pack(now + 31 * 86_400_000, now, b"A" * 43, bytes(32)) + made
+    changed = [cookie._text(raw[:25] + data) for data in (plain, bytes(12) + plain, plain + bytes(16))]
+    changed += [cookie._text(data) for data in flipped(raw)]
     changed += [value[:size] for size in range(0, len(value), 3)]
     changed += [value + end for end in ("=", "==", "A", ".", "%3D")]
     for other in changed:

@@ -19,7 +19,7 @@ from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings import cookie_rules
 from holdfast.flask.settings import table as configuration
-from holdfast.records.sealing import new_key
+from holdfast.records.encryption import new_key
 
 WebOn = Callable[..., Web]
 

@@ -139,9 +139,9 @@ def writes_equality(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def writes_equality_of_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source compares a record's tag with ``!=``."""
-    old = "if not hmac.compare_digest(tag, self._tag(body, context, payload)):"
-    new = "if tag != self._tag(body, context, payload):"
-    monkeypatch.setattr(source, "read", rewriting("sealing.py", old, new))
+    old = "if not hmac.compare_digest(tag, self._tag(body, associated, payload)):"
+    new = "if tag != self._tag(body, associated, payload):"
+    monkeypatch.setattr(source, "read", rewriting("records/encryption.py", old, new))
 
 
 def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:

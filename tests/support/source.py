@@ -17,12 +17,13 @@ def read(path: Path) -> str:
 
 
 def modules() -> dict[str, ast.Module]:
-    """Return the syntax tree of every module, by its path below ``holdfast``, such as ``flows/saving.py``."""
+    """Return the syntax tree of every module, by its path below ``holdfast``, such as ``sessions/flows/saving.py``."""
     return {str(path.relative_to(_ROOT)): ast.parse(read(path)) for path in sorted(_ROOT.rglob("*.py"))}
 
 
 def rewriting(module: str, old: str, new: str) -> Callable[[Path], str]:
     """Return a stand-in for `read` that shows *module* with *new* in the place of *old*, which must be there."""
+    assert (_ROOT / module).is_file(), f"there is no {module}"
 
     def shown(path: Path) -> str:
         text = path.read_text("utf-8")

@@ -7,7 +7,7 @@ import click
 from holdfast.cli.base import Place, json_option, pass_place
 from holdfast.cli.output import counted, say
 from holdfast.errors import ConfigurationError
-from holdfast.records.sealing import new_key as fresh_key
+from holdfast.records.encryption import new_key as fresh_key
 from holdfast.stores.contract import Pings, Prepares, Purges
 
 

@@ -12,9 +12,9 @@ import click
 from holdfast.cli.base import Misuse, Place, url_from
 from holdfast.cli.survey import NEVER
 from holdfast.errors import ConfigurationError, UnknownKey
+from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.envelope import Envelope, Sealed
 from holdfast.records.metadata import NAMESPACE, mark_of
-from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
@@ -38,13 +38,13 @@ class _Metadata(Unsealed):
         except ConfigurationError as error:
             raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
-    def look(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
+    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
         """Return the session that *body* holds, without its payload, and without metadata that no key opens."""
         if not isinstance(body, Sealed):
             return body
         if self._sealer is not None:
             try:
-                return self._sealer.look(body, key=key, owner=owner)
+                return self._sealer.open_metadata(body, key=key, owner=owner)
             except UnknownKey:
                 pass
         return Envelope(body.created_at, body.issued_at, body.idle, b"", body.codec, self._meta)

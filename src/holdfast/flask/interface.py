@@ -92,7 +92,7 @@ class HoldfastInterface(SessionInterface):
         renewed = refresh or permanent != session.was_permanent or (permanent if stored else marked)
         if (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)) and session.loaded:
             self._warn_of_insecure(app, session)
-            self.cookies.send(app, response, session.loaded.token, lifetime=self._lifetime(session))
+            self.cookies.send(app, response, session.loaded.value, lifetime=self._lifetime(session))
 
     def _warn_of_insecure(self, app: Flask, session: FlaskSession) -> None:
         if self.get_cookie_secure(app) and not session.arrived_secure:

@@ -17,7 +17,7 @@ from holdfast.flask.settings import secret_keys
 from holdfast.flask.settings.table import configured_codec, policy_reader
 from holdfast.flask.stores import build_store, store_from
 from holdfast.metrics.observer import Observers
-from holdfast.records.sealing import Keyring, box_class
+from holdfast.records.encryption import Keyring, require_cryptography
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Store
@@ -68,7 +68,7 @@ def _client_side(app: Flask, clock: Clock, shared: dict[str, Any]) -> Manager:
             f"SESSION_SEAL and SESSION_USE_SIGNER are for stored sessions: a {CLIENT_SIDE} session is always encrypted"
         )
     _refuse_limit(app, CLIENT_SIDE)
-    box_class()
+    require_cryptography()
     from holdfast.sessions.cookie_manager import ClientSide
 
     given = app.config["SESSION_REVOCATION_STORE"]

@@ -9,9 +9,9 @@ from flask import Flask
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.records.sealing import How, Sealer
+from holdfast.records.encryption import Sealer, SealMode
 
-_HOW: tuple[How, ...] = get_args(How)
+_MODES: tuple[SealMode, ...] = get_args(SealMode)
 
 
 def build_sealer(app: Flask, clock: Clock) -> Sealer | None:
@@ -25,9 +25,9 @@ def build_sealer(app: Flask, clock: Clock) -> Sealer | None:
         _refuse_lone_window(app)
         return None
     how = how or "keys"
-    if how not in _HOW:
-        raise ConfigurationError(f"SESSION_SEAL is {how!r}: it must be one of {', '.join(map(repr, _HOW))}, or None")
-    chosen: How = how
+    if how not in _MODES:
+        raise ConfigurationError(f"SESSION_SEAL is {how!r}: it must be one of {', '.join(map(repr, _MODES))}, or None")
+    chosen: SealMode = how
     try:
         return Sealer(chosen, keys, migrate_until=_migrate_until(app), clock=clock)
     except ConfigurationError as error:

@@ -5,7 +5,7 @@
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
 ``0x02``     a tombstone: what a rotation leaves under the old key
 ``0x03``     a cut-off: when all of an owner's sessions were ended
-``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.records.sealing`)
+``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.records.encryption`)
 ===========  =====================================================================================
 
 Times are milliseconds since the epoch, spans are milliseconds.
@@ -104,7 +104,7 @@ class Sealed:
     """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and vouched for.
 
     Attributes:
-        scheme: How it is sealed: see `holdfast.records.sealing`.
+        scheme: How it is sealed: see `holdfast.records.encryption`.
         key_id: Which of the application's keys it is sealed with: 8 bytes.
         created_at, issued_at, idle, codec: As in `Envelope`.
         meta: The sealed metadata.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from holdfast import events
@@ -10,20 +11,32 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, DecodeError, StoreUnavailable, UnknownKey
 from holdfast.metrics.observer import Observer, Observers
 from holdfast.records.codec import MSGPACK, Codec
+from holdfast.records.cookie import CookieRecord, SealedCookie
+from holdfast.records.encryption import Keyring
 from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
-from holdfast.records.sealing import Keyring
 from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions.flows.ending import cut_off, read_cutoff
 from holdfast.sessions.flows.opening import Refusal
 from holdfast.sessions.flows.saving import dropped
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, Outcome, ServerSession, Wishes
+from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession, Wishes
 from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import RETENTION, Policy
-from holdfast.sessions.sealed_cookie import Kept, SealedCookie
 from holdfast.stores.contract import Store
 
 _NOTHING = Outcome("unchanged", "none")
+
+
+@dataclass(slots=True)
+class CookieSession(Loaded):
+    """A live session as its cookie holds it. *value* is the cookie's value; a store has *key* for its revocation.
+
+    *since* is when it was last known not to be revoked. *stale* is True if it was encrypted with an old key.
+    """
+
+    value: str = ""
+    since: int = 0
+    stale: bool = False
 
 
 class ClientSide(Manager):
@@ -86,15 +99,19 @@ class ClientSide(Manager):
         kept, data = found
         return Opened(kept, data, deliver=kept.stale)
 
-    def _resolve(self, value: str) -> Flow[tuple[Kept, dict[Any, Any]] | Refusal]:
+    def _resolve(self, value: str) -> Flow[tuple[CookieSession, dict[Any, Any]] | Refusal]:
         try:
-            kept = self._cookie.unseal(value)
+            record = self._cookie.unseal(value)
         except UnknownKey:
             return Refusal("unknown_key")
         except DecodeError:
             return Refusal("bad_signature")
-        if kept is None:
+        if record is None:
             return Refusal("malformed")
+        key, owner = self.keys.key_of(record.token), record.owner
+        kept = CookieSession(
+            record.token, key, 0, record.expires_at, owner, record.envelope, value, record.since, record.stale
+        )
         reason = self.context.policy.verdict(kept.envelope, kept.expires_at, self.clock())
         reason = reason or (yield from self._revoked(kept))
         if reason is not None:
@@ -104,7 +121,7 @@ class ClientSide(Manager):
         except DecodeError:
             return Refusal("corrupt")
 
-    def _revoked(self, kept: Kept) -> Flow[events.RejectReason | None]:
+    def _revoked(self, kept: CookieSession) -> Flow[events.RejectReason | None]:
         if not self.revokes:
             return None
         record = yield from load(kept.key)
@@ -136,9 +153,9 @@ class ClientSide(Manager):
             return _NOTHING if session.is_empty else dropped(self.context, session)
         if kept is None:
             return _NOTHING if session.is_empty else self._create(session)
-        return (yield from self._change(session, cast("Kept", kept)))
+        return (yield from self._change(session, cast("CookieSession", kept)))
 
-    def _change(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+    def _change(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
         wishes = session.wishes
         if session.is_empty:
             return (yield from self._end(session, kept))
@@ -152,7 +169,7 @@ class ClientSide(Manager):
         if changed or kept.stale or (used and policy.touch_due(kept.envelope, kept.expires_at, now)):
             if (yield from self._revoked(kept)) is not None:
                 return dropped(self.context, session)
-            session.opened = Opened(self._issue(session, kept.envelope, kept.id), session.data)
+            session.opened = Opened(self._issue(session, kept.envelope, kept.token), session.data)
             return Outcome("saved", "send")
         return Outcome("unchanged", "keep")
 
@@ -164,7 +181,7 @@ class ClientSide(Manager):
             self.context.emit(events.bound, handle=issued.key, owner=issued.owner)
         return Outcome("saved", "send")
 
-    def _rotate(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+    def _rotate(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
         context, wishes = self.context, session.wishes
         issued = self._issue(session, kept.envelope, None)
         if not (yield from self._bury(kept, Tombstone(Fate.SUPERSEDED, self.clock() + context.policy.grace))):
@@ -179,30 +196,29 @@ class ClientSide(Manager):
             context.emit(events.bound, handle=issued.key, owner=issued.owner)
         return Outcome("saved", "send")
 
-    def _issue(self, session: ServerSession, old: Envelope | None, id_: str | None) -> Kept:
-        """Return the session with the cookie value that holds it now, under the id that it has, or a new one."""
+    def _issue(self, session: ServerSession, old: Envelope | None, token: str | None) -> CookieSession:
+        """Return the session with the cookie value that holds it now, under *token*, or a new one."""
         context, wishes, owner, now = self.context, session.wishes, session.owner, self.clock()
         reborn = old is None or wishes.wiped or (wishes.rebind and owner is not None)
         envelope = context.envelope(
             context.codec.dumps(session.data),
             created_at=now if old is None or reborn else old.created_at,
-            issued_at=now if old is None or id_ is None else old.issued_at,
+            issued_at=now if old is None or token is None else old.issued_at,
             meta=session.meta_upon(old.meta if old else {}, permanent=context.policy.permanent),
         )
-        id_ = id_ or new_token()
-        key, expires_at = self.keys.key_of(id_), context.expires_at(envelope, now)
-        issued = Kept("", key, 0, expires_at, owner, envelope, id_, since=session.started_at)
-        issued.token = self._cookie.seal(issued)
-        return issued
+        token = token or new_token()
+        expires_at, since = context.expires_at(envelope, now), session.started_at
+        value = self._cookie.seal(CookieRecord(token, expires_at, since, owner, envelope))
+        return CookieSession(token, self.keys.key_of(token), 0, expires_at, owner, envelope, value, since)
 
-    def _end(self, session: ServerSession, kept: Kept) -> Flow[Outcome]:
+    def _end(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
         if not (yield from self._bury(kept, Tombstone(Fate.ENDED, self.clock()))):
             return dropped(self.context, session)
         session.opened = Opened()
         self.context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="logout")
         return Outcome("saved", "delete")
 
-    def _bury(self, kept: Kept, tombstone: Tombstone) -> Flow[bool]:
+    def _bury(self, kept: CookieSession, tombstone: Tombstone) -> Flow[bool]:
         """Make the session's id worthless, where that can be stored; return whether it was worth something."""
         if not self.revokes:
             return True
@@ -244,7 +260,7 @@ class ClientSide(Manager):
     def still_valid(self, session: ServerSession | str) -> bool:
         """Tell whether a session, or the one that a cookie's value holds, is neither over nor revoked."""
         if not isinstance(session, str):
-            return session.loaded is not None and self.still_valid(session.loaded.token)
+            return session.loaded is not None and self.still_valid(session.loaded.value)
         return not isinstance(self._run(self._resolve(session)), Refusal)
 
     def get(self, handle: str, *, current: str | None = None) -> NoReturn:  # noqa: ARG002

@@ -13,7 +13,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.codec import MSGPACK, Codec
-from holdfast.records.sealing import Sealer, Unsealed
+from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.tokens import Keys, is_token
 from holdfast.sessions.flows import (
     Context,
@@ -54,7 +54,7 @@ class Manager:
         store: Where the records are. Whoever made it closes it.
         policy: What holds for the sessions. A function is asked at each use.
         keys: The namespace. Default: that of ``SESSION_KEY_PREFIX``'s default, ``session:``.
-        codec: How payloads are encoded from now on. Stored ones are read by what they say they are.
+        codec: SealMode payloads are encoded from now on. Stored ones are read by what they say they are.
         clock: The time.
         sealer: Seals the records. Default: they are stored as they are.
         sender: Who the signals come from, or a weak reference to it. Default: the manager.

@@ -21,6 +21,11 @@ class Loaded:
     owner: str | None
     envelope: Envelope
 
+    @property
+    def value(self) -> str:
+        """The value of the session's cookie."""
+        return self.token
+
 
 @dataclass(slots=True)
 class Opened:

@@ -55,7 +55,7 @@ def _proof(nonce: str) -> str | None:
     if loaded is None:
         return None
     # A session that lives in the cookie has another token with each change, and this under all of them.
-    secret: str = getattr(loaded, "id", loaded.token)
+    secret: str = loaded.token
     return hmac.digest(secret.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
 
 

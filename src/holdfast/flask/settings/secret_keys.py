@@ -8,7 +8,7 @@ from itertools import pairwise
 from flask import Flask
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.sealing import NEW_KEY
+from holdfast.records.encryption import NEW_KEY
 
 #: As long as what the signature's hash makes of it can be strong: 32 random bytes, or their text, which is longer.
 _SHORTEST = 32

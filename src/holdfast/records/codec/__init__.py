@@ -1,7 +1,7 @@
-"""How a session's data becomes bytes, and comes back as it was.
+"""The codecs: a session's data to bytes and back, unchanged.
 
-One table, `holdfast.records.codec.type_codecs.KINDS`, says which types a session can hold; both codecs share it.
-Nothing here can run code that is in a payload.
+One table, `holdfast.records.codec.type_codecs.TYPE_CODECS`, lists the types that a session can hold. Both
+codecs share it, and neither can execute code from a payload.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec", "codec_named"]
 
 
 class Codec(Protocol):
-    """Turns a session's data into bytes and back. Equal data in equal order makes equal bytes, in any process."""
+    """Turns a session's data into bytes and back. Equal data in equal order gives equal bytes, in any process."""
 
     name: str
 
@@ -28,15 +28,15 @@ class Codec(Protocol):
         """Return *data* encoded.
 
         Raises:
-            EncodeError: A value cannot be kept. It names the value, as in ``session['cart'][0]['price']``, and
-                what to do.
+            EncodeError: A value cannot be stored. The message names its path, as in ``session['cart'][0]['price']``,
+                and the fix.
         """
 
     def loads(self, payload: bytes) -> dict[Any, Any]:
-        """Return the data that `dumps` made *payload* of.
+        """Return the data in *payload*.
 
         Raises:
-            DecodeError: It made no such payload: damaged, foreign or hostile.
+            DecodeError: *payload* is damaged, foreign or hostile: `dumps` does not return it for any data.
         """
 
 
@@ -45,10 +45,10 @@ JSON: Codec = JsonCodec()
 
 
 def codec_named(name: str) -> Codec:
-    """Return the codec of that name.
+    """Return the codec with *name*, ``msgpack`` or ``json``.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is no such codec.
     """
     for codec in (MSGPACK, JSON):
         if codec.name == name:

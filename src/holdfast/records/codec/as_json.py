@@ -1,4 +1,4 @@
-"""The codec that a person can read: JSON, in which plain data looks plain and a kind is ``{"$name": …}``."""
+"""The readable codec: JSON, with ``{"$name": …}`` for the types that JSON has no form for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from holdfast.records.codec.encoder import Lowering, is_mark
+from holdfast.records.codec.encoder import Encoder, is_mark
 from holdfast.records.codec.strict import StrictCodec
-from holdfast.records.codec.type_codecs import KINDS, Kind
+from holdfast.records.codec.type_codecs import TYPE_CODECS, TypeCodec
 
-_BY_TAG: dict[str, Kind] = {f"${kind.name}": kind for kind in KINDS}
+_BY_TAG: dict[str, TypeCodec] = {f"${codec.name}": codec for codec in TYPE_CODECS}
 
 
-def _mark(kind: Kind, plain: Any) -> dict[str, Any]:
-    return {f"${kind.name}": plain}
+def _mark(codec: TypeCodec, plain: Any) -> dict[str, Any]:
+    return {f"${codec.name}": plain}
 
 
 def _restore(named: dict[str, Any]) -> Any:
@@ -30,7 +30,7 @@ def _refuse(constant: str) -> NoReturn:
 
 _write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _read = json.JSONDecoder(object_hook=_restore, parse_constant=_refuse).decode
-_lowering = Lowering(native=frozenset({type(None), bool}), mark=_mark, encode=_write, tags=True)
+_encoder = Encoder(native=frozenset({type(None), bool}), mark=_mark, write=_write, tags=True)
 
 
 class JsonCodec(StrictCodec):
@@ -40,7 +40,7 @@ class JsonCodec(StrictCodec):
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
         """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
-        return _write(_lowering.session(data if type(data) is dict else dict(data))).encode()
+        return _write(_encoder.encode_session(data if type(data) is dict else dict(data))).encode()
 
     def _parse(self, payload: bytes) -> Any:
         return _read(payload.decode())

@@ -1,7 +1,7 @@
-"""The fast codec: msgpack, in which a kind is an extension type.
+"""The fast codec: msgpack, with extension types for the types that msgpack has no form for.
 
-Ordinary sessions are written by the library alone; values of a kind are handed back one by one. Only what the library
-refuses, and what may be more than the library can vouch for, is walked in Python.
+The library writes ordinary sessions by itself and calls back for each value of another type. The `Encoder` walks the
+data in Python only where the library refuses it, or where its output may be deeper or stranger than allowed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Lowering
+from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Encoder
 from holdfast.records.codec.packers import ExtHook, Packer
 from holdfast.records.codec.strict import StrictCodec
-from holdfast.records.codec.type_codecs import KINDS, Kind
+from holdfast.records.codec.type_codecs import TYPE_CODECS, TypeCodec
 
-_BY_CODE: dict[int, Kind] = {kind.code: kind for kind in KINDS}
+_BY_CODE: dict[int, TypeCodec] = {codec.code: codec for codec in TYPE_CODECS}
 
 # The first bytes of maps, arrays and extensions: a container is written with at least one of them.
 _CONTAINER_BYTES = bytes([*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)])
@@ -22,7 +22,7 @@ _CONTAINER_BYTES = bytes([*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0
 _BINARY_BYTES = bytes(range(0xC4, 0xC7))
 _OTHER_BYTES = bytes(sorted(set(range(256)).difference(_CONTAINER_BYTES, _BINARY_BYTES)))
 
-_LEAVES = frozenset({type(None), bool, str, *(kind.type for kind in KINDS)}) - CONTAINERS
+_LEAVES = frozenset({type(None), bool, str, *(codec.type for codec in TYPE_CODECS)}) - CONTAINERS
 _BRANCHES = frozenset({list, dict})
 
 
@@ -33,12 +33,12 @@ class MsgpackCodec(StrictCodec):
 
     def __init__(self, packer: Packer) -> None:
         self.packer = packer
-        lowering = Lowering(
-            native=frozenset({type(None), bool, float, bytes}), mark=self._mark, encode=packer.pack, tags=False
+        encoder = Encoder(
+            native=frozenset({type(None), bool, float, bytes}), mark=self._mark, write=packer.pack, tags=False
         )
-        self._lower = lowering.lower
-        self._lower_session = lowering.session
-        self._texts = {kind.type: self._text_writer(kind) for kind in KINDS if kind.is_text}
+        self._encode = encoder.encode
+        self._encode_session = encoder.encode_session
+        self._texts = {codec.type: self._text_writer(codec) for codec in TYPE_CODECS if codec.is_text}
         self._hook = self._hook_with(MAX_DEPTH)
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
@@ -47,44 +47,44 @@ class MsgpackCodec(StrictCodec):
             data = dict(data)
         packed = self.packer.pack_native(data, self._default)
         if packed is None or (_is_doubtful(packed) and not _is_plain(data)):
-            return self.packer.pack(self._lower_session(data))
+            return self.packer.pack(self._encode_session(data))
         return packed
 
     def _parse(self, payload: bytes) -> Any:
         return self.packer.unpack(payload, self._hook)
 
-    def _mark(self, kind: Kind, plain: Any) -> Any:
-        return self.packer.ext(kind.code, plain.encode() if kind.is_text else self.packer.pack(plain))
+    def _mark(self, codec: TypeCodec, plain: Any) -> Any:
+        return self.packer.ext(codec.code, plain.encode() if codec.is_text else self.packer.pack(plain))
 
-    def _text_writer(self, kind: Kind) -> Callable[[Any], Any]:
-        ext, code, to_plain = self.packer.ext, kind.code, kind.to_plain
+    def _text_writer(self, codec: TypeCodec) -> Callable[[Any], Any]:
+        ext, code, to_plain = self.packer.ext, codec.code, codec.to_plain
         return lambda value: ext(code, to_plain(value).encode())
 
     def _default(self, value: Any) -> Any:
-        """Return what stands for a value that the library hands back. Whatever this raises, lowering finds again."""
+        """Return the extension for a value that the library cannot write. The `Encoder` finds any error again."""
         write = self._texts.get(type(value))
-        return self._lower(value) if write is None else write(value)
+        return self._encode(value) if write is None else write(value)
 
     def _hook_with(self, room: int) -> ExtHook:
-        """Return what restores kinds, nested *room* deep at most."""
+        """Return the hook that reads extensions, nested at most *room* deep."""
         inner = self._hook_with(room - 1) if room else None
         unpack = self.packer.unpack
 
         def restore(code: int, data: bytes) -> Any:
-            kind = _BY_CODE[code]
-            return kind.from_plain(str(data, "utf-8") if kind.is_text else unpack(data, inner))
+            codec = _BY_CODE[code]
+            return codec.from_plain(str(data, "utf-8") if codec.is_text else unpack(data, inner))
 
         return restore
 
 
 def _is_doubtful(packed: bytes) -> bool:
-    """Tell whether *packed* may be nested too deeply, or may hold what was not bytes. No means no."""
+    """Return False only if *packed* is certainly not too deep and certainly holds no binary data."""
     marks = packed.translate(None, _OTHER_BYTES)
     return len(marks) > MAX_DEPTH or 0xC4 in marks or 0xC5 in marks or 0xC6 in marks
 
 
 def _is_plain(data: dict[Any, Any]) -> bool:
-    """Tell whether *data*, once written, is no deeper than allowed and has values of kept types only. Yes means yes."""
+    """Return True only if *data* is certainly no deeper than allowed and all its types can be read back."""
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH):
         inner = [v for c in level for v in (c.values() if type(c) is dict else c) if type(v) not in _LEAVES]

@@ -1,4 +1,4 @@
-"""The walk that turns session values into what a format can write, or says which value it cannot."""
+"""Turns session values into what a format can write, or names the value that cannot be stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from holdfast.errors import EncodeError
-from holdfast.records.codec.type_codecs import BY_TYPE, DICT, FLOAT, KINDS, Kind, Unkept
+from holdfast.records.codec.type_codecs import BY_TYPE, DICT, FLOAT, TYPE_CODECS, TypeCodec, UnsupportedValue
 
 #: How many containers may be nested, the session itself being the outermost.
 MAX_DEPTH = 32
@@ -25,14 +25,14 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 _KEY_SHOWN = 60
 
 
-class Lowering:
-    """Lowers values for one format.
+class Encoder:
+    """Turns values into the plain values that one format can write.
 
     Args:
-        native: Types that the format writes as they are, besides what every format does: str, lists, dicts with text
-            for keys, ints up to 64 bits and finite floats.
-        mark: Returns the plain form of a kind under the kind's mark, ready to be written.
-        encode: Writes a lowered value. Equal items of a set are told by it, and it gives a set its order.
+        native: The types that the format writes itself, besides those of every format: str, lists, dicts with text
+            keys, ints up to 64 bits and finite floats.
+        mark: Returns a plain form with the mark of its `TypeCodec`, ready to be written.
+        write: Returns the text or bytes of a plain value. Sets are compared and sorted by it.
         tags: Whether the format writes a mark as a dict with one key that begins with a dollar sign.
     """
 
@@ -40,33 +40,33 @@ class Lowering:
         self,
         *,
         native: frozenset[type],
-        mark: Callable[[Kind, Any], Any],
-        encode: Callable[[Any], str | bytes],
+        mark: Callable[[TypeCodec, Any], Any],
+        write: Callable[[Any], str | bytes],
         tags: bool,
     ) -> None:
         self._native = native
         self._mark = mark
-        self._encode = encode
+        self._write = write
         self._tags = tags
-        leaves = {kind.type: partial(self._leaf, kind) for kind in KINDS if kind.type not in CONTAINERS}
+        leaves = {codec.type: partial(self._leaf, codec) for codec in TYPE_CODECS if codec.type not in CONTAINERS}
         self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: _text, float: self._float}
 
-    def session(self, data: Mapping[Any, Any]) -> Any:
-        """Return *data* lowered.
+    def encode_session(self, data: Mapping[Any, Any]) -> Any:
+        """Return *data* as a plain value.
 
         Raises:
-            EncodeError: A value cannot be kept; the path names it.
+            EncodeError: A value cannot be stored; the message begins with its path.
         """
         try:
-            return self.lower(data)
-        except Unkept as error:
+            return self.encode(data)
+        except UnsupportedValue as error:
             raise EncodeError("session" + "".join(reversed(error.steps)), error.problem) from error.__cause__
 
-    def lower(self, value: Any, room: int = MAX_DEPTH) -> Any:
-        """Return *value* lowered; *room* is how many containers may be nested in it, itself included.
+    def encode(self, value: Any, room: int = MAX_DEPTH) -> Any:
+        """Return *value* as a plain value; *room* is how many levels of containers it may have, itself included.
 
         Raises:
-            Unkept: It cannot be kept.
+            UnsupportedValue: It, or a value inside it, cannot be stored.
         """
         cls = type(value)
         if cls in self._native or (cls is str and value.isascii()) or (cls is int and _LEAST <= value <= _MOST):
@@ -76,23 +76,23 @@ class Lowering:
             return leaf(value)
         if cls in CONTAINERS:
             return self._container(value, room)
-        return self.lower(_based(value), room)
+        return self.encode(_based(value), room)
 
-    def _leaf(self, kind: Kind, value: Any) -> Any:
+    def _leaf(self, codec: TypeCodec, value: Any) -> Any:
         try:
-            plain = kind.to_plain(value)
-        except Unkept:
+            plain = codec.to_plain(value)
+        except UnsupportedValue:
             raise
         except Exception as error:
             raise _unreadable(value, error) from error
-        return self._mark(kind, _text(plain) if kind.is_text else plain)
+        return self._mark(codec, _text(plain) if codec.is_text else plain)
 
     def _float(self, value: float) -> Any:
         return value if isfinite(value) else self._leaf(FLOAT, value)
 
     def _container(self, value: Any, room: int) -> Any:
         if room == 0:
-            raise Unkept(f"is nested more than {MAX_DEPTH} levels deep: keep it flatter", value)
+            raise UnsupportedValue(f"is nested more than {MAX_DEPTH} levels deep: keep it flatter", value)
         if type(value) is dict:
             return self._dict(value, room - 1)
         if isinstance(value, (list, tuple)):
@@ -101,29 +101,29 @@ class Lowering:
         return self._mark(BY_TYPE[type(value)], self._unordered(value, room - 1))
 
     def _each(self, container: Any, values: Iterable[Any], room: int, step: Callable[[int], str]) -> list[Any]:
-        """Return *values* lowered; *step* tells how the n-th of them is reached from *container*."""
+        """Return *values* as plain values; *step* returns the path of the n-th, for error messages."""
         items: list[Any] = []
         try:
             for value in values:
-                items.append(self.lower(value, room))  # noqa: PERF401  # the length tells which of them failed
-        except Unkept as error:
+                items.append(self.encode(value, room))  # noqa: PERF401  # the length tells which of them failed
+        except UnsupportedValue as error:
             error.inside(container, step(len(items)))
             raise
         return items
 
     def _unordered(self, value: set[Any] | frozenset[Any], room: int) -> list[Any]:
         try:
-            items = [self.lower(item, room) for item in value]
-        except Unkept as error:
+            items = [self.encode(item, room) for item in value]
+        except UnsupportedValue as error:
             error.among("an item")
             raise
-        encoded = self._distinct(items, "items")
-        return [item for _, item in sorted(zip(encoded, items, strict=True), key=itemgetter(0))]
+        written = self._distinct(items, "items")
+        return [item for _, item in sorted(zip(written, items, strict=True), key=itemgetter(0))]
 
     def _dict(self, value: dict[Any, Any], room: int) -> Any:
         try:
-            keys = [key if type(key) is str and key.isascii() else self.lower(key, room) for key in value]
-        except Unkept as error:
+            keys = [key if type(key) is str and key.isascii() else self.encode(key, room) for key in value]
+        except UnsupportedValue as error:
             error.among("a key")
             raise
         items = self._each(value, value.values(), room, lambda n: f"[{_shown(list(value)[n])}]")
@@ -133,15 +133,15 @@ class Lowering:
             return self._mark(DICT, [list(pair) for pair in zip(keys, items, strict=True)])
         return named
 
-    def _distinct(self, lowered: list[Any], what: str) -> list[str | bytes]:
-        encoded = [self._encode(item) for item in lowered]
-        if len(set(encoded)) < len(encoded):
-            raise Unkept(f"has two {what} that are kept as the same value: keep one of them")
-        return encoded
+    def _distinct(self, items: list[Any], what: str) -> list[str | bytes]:
+        written = [self._write(item) for item in items]
+        if len(set(written)) < len(written):
+            raise UnsupportedValue(f"has two {what} that are kept as the same value: keep one of them")
+        return written
 
 
 def is_mark(named: Mapping[str, Any]) -> bool:
-    """Tell whether a dict looks like the mark of a kind in JSON, whether or not there is such a kind."""
+    """Return whether *named* has the shape of a type mark in JSON, also of a type that does not exist."""
     return len(named) == 1 and next(iter(named)).startswith("$")
 
 
@@ -150,17 +150,19 @@ def _text(value: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Unkept("holds half of a surrogate pair, which is not text: replace it, or keep bytes") from None
+            raise UnsupportedValue(
+                "holds half of a surrogate pair, which is not text: replace it, or keep bytes"
+            ) from None
     return value
 
 
-def _rebuilt(kind: Kind, value: Any) -> Any:
-    return kind.from_plain(kind.to_plain(value))
+def _rebuilt(codec: TypeCodec, value: Any) -> Any:
+    return codec.from_plain(codec.to_plain(value))
 
 
-# A subclass is kept as its base. Containers come before `__html__`, as in Flask's own serializer.
+# A subclass is stored as its base. Containers come before `__html__`, as in Flask's own serializer.
 _BASES: dict[type, Callable[[Any], Any]] = {
-    **{kind.type: partial(_rebuilt, kind) for kind in KINDS},
+    **{codec.type: partial(_rebuilt, codec) for codec in TYPE_CODECS},
     dict: dict,
     list: list,
     str: str.__str__,
@@ -169,7 +171,7 @@ _BEFORE_HTML = CONTAINERS | {bytes}
 
 
 def _based(value: Any) -> Any:
-    """Return *value* as the kept type it stands for: its base type, or Markup where it has ``__html__``."""
+    """Return *value* as a type that can be stored: its base type, or Markup if it has ``__html__``."""
     base = next((cls for cls in type(value).__mro__ if cls in _BASES), None)
     try:
         if base is not None and base in _BEFORE_HTML:
@@ -179,15 +181,17 @@ def _based(value: Any) -> Any:
             return Markup(str(html()))  # noqa: S704  # to be safe markup is what `__html__` promises
         if base is not None:
             return _BASES[base](value)
-    except Unkept:
+    except UnsupportedValue:
         raise
     except Exception as error:
         raise _unreadable(value, error) from error
-    raise Unkept(f"is of the type {_type_name(value)}, which a session cannot keep: {_advice(value)}")
+    raise UnsupportedValue(f"is of the type {_type_name(value)}, which a session cannot keep: {_advice(value)}")
 
 
-def _unreadable(value: Any, error: Exception) -> Unkept:
-    return Unkept(f"is of the type {_type_name(value)} and fails when it is read, with {type(error).__name__}")
+def _unreadable(value: Any, error: Exception) -> UnsupportedValue:
+    return UnsupportedValue(
+        f"is of the type {_type_name(value)} and fails when it is read, with {type(error).__name__}"
+    )
 
 
 def _advice(value: Any) -> str:

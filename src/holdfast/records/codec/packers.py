@@ -1,4 +1,4 @@
-"""The library that reads and writes msgpack: ormsgpack, and msgpack where ormsgpack cannot be trusted.
+"""The library that reads and writes msgpack: ormsgpack, or msgpack where ormsgpack is not safe.
 
 On Python 3.10 the newest ormsgpack is 1.12.2, which crashes the process on fifteen bytes that claim to be an array of
 four billion items. msgpack is slower, reads and writes the same bytes, and refuses those.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
-#: Makes a value of an extension's type and bytes, or raises anything.
+#: Returns the value of an extension, given its type and bytes, or raises any exception.
 ExtHook = Callable[[int, bytes], Any]
-#: Returns what to write for a value of a type that the library does not write as it is, or raises anything.
+#: Returns what to write for a value that the library has no form for, or raises any exception.
 Default = Callable[[Any], Any]
 
 
@@ -21,18 +21,18 @@ class Packer(Protocol):
     def ext(self, code: int, data: bytes, /) -> Any:
         """Return an extension, to be written by `pack`."""
 
-    def pack(self, lowered: Any, /) -> bytes:
-        """Return a lowered value encoded."""
+    def pack(self, plain: Any, /) -> bytes:
+        """Return the bytes of what `Encoder.encode` returned."""
 
     def pack_native(self, data: dict[Any, Any], default: Default, /) -> bytes | None:
-        """Return data encoded that was not lowered, or None when that takes lowering or cannot be done."""
+        """Return the bytes of *data*, or None where the library refuses it and the `Encoder` is needed."""
 
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
-        """Return what *payload* says, or raise anything. Bytes after the end may be ignored."""
+        """Return the value in *payload*, or raise any exception. Bytes after the end may be ignored."""
 
 
 class Ormsgpack:
-    """Writes data without lowering it first: all that is not plain, ormsgpack hands to *default*."""
+    """Writes data directly: ormsgpack calls *default* for each value that is not plain."""
 
     def __init__(self) -> None:
         import ormsgpack
@@ -59,12 +59,12 @@ class Ormsgpack:
             return None
 
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
-        """Return what *payload* says; bytes after the end are ignored."""
+        """Return the value in *payload*; bytes after the end are ignored."""
         return self._unpackb(payload, ext_hook=hook)
 
 
 class Msgpack:
-    """Writes lowered data only."""
+    """Writes only what `Encoder.encode` returned."""
 
     def __init__(self) -> None:
         import msgpack  # type: ignore[import-untyped]  # it ships no annotations
@@ -73,16 +73,16 @@ class Msgpack:
         self._packb = msgpack.packb
         self._unpackb = msgpack.unpackb
 
-    def pack(self, lowered: Any, /) -> bytes:
-        """Return a lowered value encoded."""
-        packed: bytes = self._packb(lowered, strict_types=True)
+    def pack(self, plain: Any, /) -> bytes:
+        """Return the bytes of what `Encoder.encode` returned."""
+        packed: bytes = self._packb(plain, strict_types=True)
         return packed
 
     def pack_native(self, _data: dict[Any, Any], _default: Default, /) -> None:
         """Return None."""
 
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
-        """Return what *payload* says, or raise if there are bytes after the end."""
+        """Return the value in *payload*, or raise if there are bytes after the end."""
         return self._unpackb(payload, ext_hook=hook or _refuse, strict_map_key=True)
 
 

@@ -1,4 +1,4 @@
-"""What the codecs share: they read nothing but what they write."""
+"""The base of the codecs: they read only what they write."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from holdfast.errors import DecodeError
 
 
 class StrictCodec(ABC):
-    """Reads a payload and accepts it only if it is, byte for byte, what it writes for the data it read.
+    """Accepts a payload only if encoding the data again gives the same bytes.
 
-    So one comparison refuses all that a parser lets through: bytes after the end, keys given twice, long spellings of
-    short numbers, deeper nesting than is ever written, marks with something else in them.
+    This one comparison refuses everything that a parser tolerates: bytes after the end, duplicate keys, long spellings
+    of short numbers, nesting deeper than `MAX_DEPTH`, malformed type marks.
     """
 
     name: str
@@ -24,13 +24,13 @@ class StrictCodec(ABC):
 
     @abstractmethod
     def _parse(self, payload: bytes) -> Any:
-        """Return what *payload* seems to say, or raise anything."""
+        """Return the value in *payload*, or raise any exception."""
 
     def loads(self, payload: bytes) -> dict[Any, Any]:
-        """Return the data that `dumps` made *payload* of.
+        """Return the data in *payload*.
 
         Raises:
-            DecodeError: It made no such payload.
+            DecodeError: *payload* is not what `dumps` returns for any data.
         """
         try:
             data = self._parse(payload)

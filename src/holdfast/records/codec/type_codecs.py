@@ -1,6 +1,6 @@
-"""The table of kinds: every type beyond plain data that a session keeps, and how it is written.
+"""The table of type codecs: every type beyond plain data that a session can hold, and how it is written.
 
-Both codecs write a kind as its plain form with a mark: msgpack's extension type *code*, JSON's ``{"$name": plain}``.
+Both formats write a value as its plain form with a mark: msgpack's extension type *code*, JSON's ``{"$name": plain}``.
 Codes and names are part of the stored format. A released one never changes its meaning.
 """
 
@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 
-class Unkept(Exception):
-    """A value that a session cannot keep. *problem* continues the sentence that the value's path begins."""
+class UnsupportedValue(Exception):
+    """A value that a session cannot hold. *problem* continues the sentence that begins with the value's path."""
 
     def __init__(self, problem: str, culprit: object = None) -> None:
         super().__init__(problem)
@@ -29,7 +29,7 @@ class Unkept(Exception):
         self.steps: list[str] = []
 
     def inside(self, container: object, step: str) -> None:
-        """Note that the value is inside *container*, one *step* down."""
+        """Add one *step* to the path: the value is inside *container*."""
         if container is self.culprit:
             self.problem = "contains itself: keep an id instead of the thing"
             self.steps.clear()
@@ -37,21 +37,21 @@ class Unkept(Exception):
             self.steps.append(step)
 
     def among(self, what: str) -> None:
-        """Note that the value is in a place that no step leads to: an item of a set, or a key."""
+        """Drop the path: the value is an item of a set or a key, which has no path."""
         self.problem = f"has {what} that {self.problem}"
         self.steps.clear()
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TypeCodec:
     """How one type is written.
 
     Attributes:
         code: msgpack's extension type.
         name: JSON's tag, without the dollar sign.
         type: The Python type.
-        to_plain: Returns the text, or the list, that stands for a value.
-        from_plain: Makes the value again, or raises anything.
+        to_plain: Returns the plain form of a value: a text or a list.
+        from_plain: Returns the value of a plain form, or raises any exception.
         is_text: Whether the plain form is a text; otherwise it is a list.
     """
 
@@ -64,9 +64,9 @@ class Kind:
 
 
 class UnknownZone(tzinfo):
-    """A zone that this machine's database lacks or dates differently: the offset it was written with, under its name.
+    """A zone that the time zone database lacks, or gives another offset: the name and the offset that were stored.
 
-    It is written as the zone it stands for, so a machine that knows the zone gets it back.
+    It is written under the zone's name, so a machine that knows the zone reads the zone.
     """
 
     def __init__(self, key: str, offset: timedelta | None) -> None:
@@ -112,11 +112,15 @@ def _write_stamp(value: datetime | time, text: str) -> str:
         return text
     key, offset = _zone_key(zone), value.utcoffset()
     if offset and abs(offset) < _SECOND:
-        raise Unkept("has a time zone less than a second from UTC, which Python does not read again: use another zone")
+        raise UnsupportedValue(
+            "has a time zone less than a second from UTC, which Python does not read again: use another zone"
+        )
     if key is not None:
         return f"{text}[{key}]"
     if offset is None:
-        raise Unkept("has a time zone that gives it no offset: use a zoneinfo.ZoneInfo or a datetime.timezone")
+        raise UnsupportedValue(
+            "has a time zone that gives it no offset: use a zoneinfo.ZoneInfo or a datetime.timezone"
+        )
     name = zone.tzname(None) if type(zone) is timezone else None
     return text if name in {None, timezone(offset).tzname(None)} else f"{text}({name})"
 
@@ -139,7 +143,7 @@ def _read_stamp(text: str, parse: Callable[[str], _Stamp]) -> _Stamp:
 
 
 def _zone(key: str, value: datetime | time) -> tzinfo:
-    """Return the zone of that name if it gives *value* the offset it was written with, else a stand-in that does."""
+    """Return the zone with the name *key* if it gives *value* its stored offset, else an `UnknownZone` that does."""
     offset = value.utcoffset()
     if offset is None and isinstance(value, datetime):
         raise ValueError("no offset")
@@ -187,26 +191,26 @@ def _read_int(text: str) -> int:
     return int(text, 16)
 
 
-DICT = Kind(4, "dict", dict, _write_dict, dict, is_text=False)
-FLOAT = Kind(6, "float", float, float.__repr__, float)
+DICT = TypeCodec(4, "dict", dict, _write_dict, dict, is_text=False)
+FLOAT = TypeCodec(6, "float", float, float.__repr__, float)
 
-#: A dict is written as a kind when its keys are not all text, an int when it exceeds 64 bits, a float when JSON has no
+#: A dict is marked when its keys are not all text, an int when it exceeds 64 bits, a float when JSON has no
 #: number for it. msgpack writes every float, and bytes, as they are.
-KINDS: tuple[Kind, ...] = (
-    Kind(1, "tuple", tuple, list, tuple, is_text=False),
-    Kind(2, "set", set, list, set, is_text=False),
-    Kind(3, "frozenset", frozenset, list, frozenset, is_text=False),
+TYPE_CODECS: tuple[TypeCodec, ...] = (
+    TypeCodec(1, "tuple", tuple, list, tuple, is_text=False),
+    TypeCodec(2, "set", set, list, set, is_text=False),
+    TypeCodec(3, "frozenset", frozenset, list, frozenset, is_text=False),
     DICT,
-    Kind(5, "int", int, hex, _read_int),
+    TypeCodec(5, "int", int, hex, _read_int),
     FLOAT,
-    Kind(7, "bytes", bytes, _write_bytes, base64.b64decode),
-    Kind(8, "markup", Markup, str.__str__, Markup),
-    Kind(9, "uuid", UUID, UUID.__str__, UUID),
-    Kind(10, "decimal", Decimal, Decimal.__str__, Decimal),
-    Kind(11, "datetime", datetime, _write_datetime, _read_datetime),
-    Kind(12, "date", date, date.isoformat, date.fromisoformat),
-    Kind(13, "time", time, _write_time, _read_time),
-    Kind(14, "timedelta", timedelta, _write_timedelta, _read_timedelta, is_text=False),
+    TypeCodec(7, "bytes", bytes, _write_bytes, base64.b64decode),
+    TypeCodec(8, "markup", Markup, str.__str__, Markup),
+    TypeCodec(9, "uuid", UUID, UUID.__str__, UUID),
+    TypeCodec(10, "decimal", Decimal, Decimal.__str__, Decimal),
+    TypeCodec(11, "datetime", datetime, _write_datetime, _read_datetime),
+    TypeCodec(12, "date", date, date.isoformat, date.fromisoformat),
+    TypeCodec(13, "time", time, _write_time, _read_time),
+    TypeCodec(14, "timedelta", timedelta, _write_timedelta, _read_timedelta, is_text=False),
 )
 
-BY_TYPE: dict[type, Kind] = {kind.type: kind for kind in KINDS}
+BY_TYPE: dict[type, TypeCodec] = {codec.type: codec for codec in TYPE_CODECS}

@@ -13,8 +13,8 @@ from holdfast.errors import RecordTooLarge
 from holdfast.metrics.observer import Observers
 from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.codec import Codec
+from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.envelope import Envelope
-from holdfast.records.sealing import Sealer, Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import Policy
 

@@ -68,7 +68,7 @@ def look(context: Context, key: str, record: Record) -> Envelope | None:
     try:
         body = decode(record.data)
         if isinstance(body, Envelope | Sealed):
-            body = context.sealer.look(body, key=key, owner=record.owner)
+            body = context.sealer.open_metadata(body, key=key, owner=record.owner)
     except DecodeError:
         return None
     if not isinstance(body, Envelope) or body.meta.get(NAMESPACE) != mark_of(context.keys.namespace):

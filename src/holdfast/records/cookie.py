@@ -1,0 +1,112 @@
+"""A whole session in the value of a cookie, encrypted.
+
+The value is canonical base64url, without padding, of: format byte (1), key id (8 bytes), salt (16 bytes) and the
+ciphertext (`holdfast.records.encryption.AesGcm`) of the fields of `CookieRecord`. Format byte, key id, salt, the
+application's namespace and the cookie's name are authenticated too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import struct
+from dataclasses import dataclass
+
+from holdfast.errors import DecodeError, RecordTooLarge
+from holdfast.records.encryption import AesGcm, Keyring
+from holdfast.records.envelope import Envelope, decode, encode
+from holdfast.records.tokens import Keys, labelled
+
+#: User agents ignore a cookie of more than 4096 bytes. RFC 6265bis §5.6 counts its name and value; some count the
+#: attributes too, which this leaves room for.
+MAX_BYTES = 3900
+
+_FORMAT = 0x01
+_HEADER = struct.Struct(">B8s16s")
+_FIELDS = struct.Struct(">QQ43s32s")
+_NO_OWNER = bytes(32)
+
+
+@dataclass(slots=True)
+class CookieRecord:
+    """A session as its cookie holds it. Times are milliseconds since the epoch.
+
+    Attributes:
+        token: The session's token: 43 characters.
+        expires_at: When the session expires unless it is used.
+        since: When it was last known not to be revoked.
+        owner: The owner value of the user it is bound to, or None.
+        envelope: Its times, metadata and data.
+        stale: Whether it was encrypted with a key that is not the newest.
+    """
+
+    token: str
+    expires_at: int
+    since: int
+    owner: str | None
+    envelope: Envelope
+    stale: bool = False
+
+
+class SealedCookie:
+    """Writes and reads the values of the cookie *name*, of the application with the namespace of *keys*."""
+
+    def __init__(self, keyring: Keyring, *, name: str, keys: Keys) -> None:
+        self._keyring = keyring
+        self._name = name
+        self._purpose = labelled(b"holdfast cookie", keys.namespace.encode(), name.encode())
+
+    def seal(self, record: CookieRecord) -> str:
+        """Return the value that holds *record*.
+
+        Raises:
+            RecordTooLarge: Browsers would ignore the cookie.
+        """
+        owner = bytes.fromhex(record.owner) if record.owner else _NO_OWNER
+        plain = _FIELDS.pack(record.expires_at, record.since, record.token.encode(), owner) + encode(record.envelope)
+        header = _HEADER.pack(_FORMAT, self._keyring.newest, secrets.token_bytes(16))
+        value = _text(header + self._cipher(header).encrypt(plain, header))
+        if len(self._name) + len(value) > MAX_BYTES:
+            raise RecordTooLarge(len(self._name) + len(value), MAX_BYTES)
+        return value
+
+    def unseal(self, value: str) -> CookieRecord | None:
+        """Return the session in *value*, or None if *value* does not have this format.
+
+        Raises:
+            UnknownKey: It is encrypted with none of the keys.
+            DecodeError: It was changed, or encrypted for another application or cookie.
+        """
+        raw = _raw(value)
+        if raw is None or len(raw) <= _HEADER.size or raw[0] != _FORMAT:
+            return None
+        header = raw[: _HEADER.size]
+        plain = self._cipher(header).decrypt(raw[_HEADER.size :], header)
+        try:
+            expires_at, since, token, owner = _FIELDS.unpack_from(plain)
+            token = token.decode()
+        except (struct.error, UnicodeDecodeError) as error:
+            raise DecodeError("what was sealed is not a session") from error
+        envelope = decode(plain[_FIELDS.size :])
+        if not isinstance(envelope, Envelope):
+            return None
+        stale = _HEADER.unpack(header)[1] != self._keyring.newest
+        return CookieRecord(token, expires_at, since, owner.hex() if owner != _NO_OWNER else None, envelope, stale)
+
+    def _cipher(self, header: bytes) -> AesGcm:
+        _, key_id, salt = _HEADER.unpack(header)
+        return AesGcm(self._keyring[key_id], labelled(self._purpose, salt))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _raw(text: str) -> bytes | None:
+    """Return the bytes of canonical base64url without padding, or None."""
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    return raw if _text(raw) == text else None

@@ -1,0 +1,284 @@
+"""Sealed records: encrypted or authenticated, so that a store's operator can neither read nor change them unnoticed.
+
+=========  ======  ==========================================================================================
+``keys``   0x01    AES-256-GCM. Reading a session takes one of the application's keys.
+``cookie`` 0x02    The same, and its payload takes the token too. The metadata takes the application's key.
+``mac``    0x03    HMAC-SHA-256. Everything can be read, and nothing can be changed unnoticed.
+=========  ======  ==========================================================================================
+
+In every scheme the record's key, owner, format, scheme and times are authenticated too: a record is refused under
+another key, and under another owner.
+
+Each record is encrypted with a key of its own, derived from the application's by HKDF (RFC 5869), because random nonces
+of 96 bits allow only 2**32 encryptions under one key (NIST SP 800-38D §8.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
+from holdfast.records.envelope import Envelope, Sealed, decode_meta, encode, encode_meta
+from holdfast.records.tokens import labelled
+
+if TYPE_CHECKING:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+
+#: The fix in errors about a missing or weak key. Not `flask sessions new-key`: an application without a key may not
+#: start, and then it has no commands.
+NEW_KEY = "`python -m holdfast new-key` prints one"
+
+SealMode: TypeAlias = Literal["keys", "cookie", "mac"]
+
+_SCHEMES: dict[SealMode, int] = {"keys": 1, "cookie": 2, "mac": 3}
+_COOKIE, _MAC = _SCHEMES["cookie"], _SCHEMES["mac"]
+
+_TAG_BYTES = 32
+_NONCE_BYTES = 12
+
+# 43 characters carry 258 bits: the last one's two low bits must be zero, as in a token.
+_KEY_TEXT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?", re.ASCII)
+
+
+def new_key() -> str:
+    """Return a new key: 32 random bytes as base64url text of 43 characters."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def key_from(value: object) -> bytes:
+    """Return the 32 bytes of a key, given as bytes or as base64url text.
+
+    Raises:
+        ConfigurationError: *value* is neither. The message does not contain it.
+    """
+    if isinstance(value, str) and _KEY_TEXT.fullmatch(value):
+        return base64.urlsafe_b64decode(value[:43] + "=")
+    if isinstance(value, bytes) and len(value) == KEY_BYTES:
+        return value
+    raise ConfigurationError(f"a seal key must be 32 bytes or their base64url text of 43 characters: {NEW_KEY}")
+
+
+class Keyring:
+    """The application's keys, the newest first. The newest encrypts; all of them decrypt.
+
+    Raises:
+        ConfigurationError: The list is empty, or an entry is not a key.
+    """
+
+    def __init__(self, keys: Sequence[object]) -> None:
+        found = [key_from(key) for key in keys]
+        if not found:
+            raise ConfigurationError(f"there are no seal keys: {NEW_KEY}")
+        self._keys = {_id_of(key): key for key in reversed(found)}
+        #: The 8 bytes that identify the newest key in a record: an HMAC under the key.
+        self.newest = _id_of(found[0])
+
+    def __getitem__(self, key_id: bytes) -> bytes:
+        """Return the key with the id *key_id*.
+
+        Raises:
+            UnknownKey: There is none.
+        """
+        key = self._keys.get(key_id)
+        if key is None:
+            raise UnknownKey("the record is sealed with none of the keys given")
+        return key
+
+
+def _id_of(key: bytes) -> bytes:
+    return hmac.digest(key, b"holdfast seal key id", "sha256")[:8]
+
+
+class AesGcm:
+    """AES-256-GCM (NIST SP 800-38D) under a key derived by HKDF-SHA-256 (RFC 5869).
+
+    *secret* is the input key material: one secret, or several of fixed length in a row. *purpose* is HKDF's info: one
+    purpose's ciphertext cannot be decrypted for another. ``cryptography`` is imported on use.
+
+    Raises:
+        ConfigurationError: ``cryptography`` is not installed.
+    """
+
+    def __init__(self, secret: bytes, purpose: bytes) -> None:
+        cipher, self._invalid_tag = _cryptography()
+        self._cipher = cipher(_derived(secret, purpose))
+
+    def encrypt(self, plain: bytes, associated: bytes) -> bytes:
+        """Return a random nonce and the ciphertext of *plain*; *associated* data are authenticated, not stored."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, associated)
+
+    def decrypt(self, sealed: bytes, associated: bytes) -> bytes:
+        """Return what `encrypt` was given.
+
+        Raises:
+            DecodeError: Another key, other *associated* data, or damage: one message for all.
+        """
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+        except (self._invalid_tag, ValueError) as error:
+            raise DecodeError("sealed data is damaged, or not what was sealed there") from error
+
+
+def _derived(secret: bytes, info: bytes) -> bytes:
+    """Return 32 bytes by HKDF-SHA-256 without salt (RFC 5869): extract, then one block of expand."""
+    return hmac.digest(hmac.digest(bytes(32), secret, "sha256"), info + b"\x01", "sha256")
+
+
+def require_cryptography() -> None:
+    """Return if encryption is possible.
+
+    Raises:
+        ConfigurationError: ``cryptography`` is not installed.
+    """
+    _cryptography()
+
+
+@cache
+def _cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "sealing needs cryptography, which is not installed: pip install 'holdfast[seal]'"
+        ) from error
+    return AESGCM, InvalidTag
+
+
+class Unsealed:
+    """The `Sealer` of an application without keys: it stores records as they are."""
+
+    def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:  # noqa: ARG002  # see Sealer
+        """Return the bytes to store for *envelope*."""
+        return encode(envelope)
+
+    def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
+        """Return the session in *body*.
+
+        Raises:
+            UnknownKey: *body* is sealed.
+        """
+        return self.open_metadata(body, key=key, owner=owner)
+
+    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
+        """Return the session in *body*, as `open` does: nothing in it needs the token."""
+        if isinstance(body, Sealed):
+            raise UnknownKey("the record is sealed, and no keys are given")
+        return body
+
+
+class Sealer:
+    """Seals records, and opens those sealed in the same mode with any of *keys*.
+
+    Args:
+        mode: ``keys``, ``cookie`` or ``mac``.
+        keys: 32 bytes each, or their base64url text, the newest first.
+        migrate_until: Until when, in milliseconds since the epoch, records that are not sealed or sealed in another
+            mode are read too. Default: never.
+        clock: The time.
+
+    Raises:
+        ConfigurationError: *keys* has an entry that is not a key, or ``cryptography`` is not installed.
+    """
+
+    def __init__(
+        self, mode: SealMode, keys: Sequence[object], *, migrate_until: int | None = None, clock: Clock = system_clock
+    ) -> None:
+        self.mode = mode
+        self._scheme = _SCHEMES[mode]
+        self._keys = Keyring(keys)
+        self._migrate_until = migrate_until
+        self._clock = clock
+        if mode != "mac":
+            require_cryptography()
+
+    def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:
+        """Return the bytes to store for *envelope* under *key*, for the holder of *token*."""
+        sealed = Sealed(
+            self._scheme,
+            self._keys.newest,
+            envelope.created_at,
+            envelope.issued_at,
+            envelope.idle,
+            envelope.codec,
+            encode_meta(envelope.meta),
+            envelope.payload,
+        )
+        associated = _associated(sealed, key, owner)
+        if self._scheme == _MAC:
+            sealed.payload += self._tag(sealed, associated, sealed.payload)
+        else:
+            sealed.meta = self._cipher(sealed, key).encrypt(sealed.meta, associated)
+            sealed.payload = self._cipher(sealed, key, token).encrypt(sealed.payload, associated + sealed.meta)
+        return encode(sealed)
+
+    def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:
+        """Return the session in *body*, which is stored under *key* for *owner*, to the holder of *token*.
+
+        Raises:
+            UnknownKey: It is sealed with another key, in another mode, or not at all.
+            DecodeError: It is damaged, or was not stored under this key and owner.
+        """
+        envelope = self.open_metadata(body, key=key, owner=owner)
+        if isinstance(body, Sealed) and body.scheme != _MAC:
+            associated = _associated(body, key, owner) + body.meta
+            envelope.payload = self._cipher(body, key, token).decrypt(body.payload, associated)
+        return envelope
+
+    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
+        """Return the session in *body* without the token: its payload is empty where it is encrypted.
+
+        Raises:
+            UnknownKey, DecodeError: As in `open`.
+        """
+        scheme = body.scheme if isinstance(body, Sealed) else None
+        if scheme != self._scheme and not (self._migrating() and scheme in {None, *_SCHEMES.values()}):
+            raise UnknownKey("the record is not sealed the way this application seals")
+        if not isinstance(body, Sealed):
+            return body
+        associated = _associated(body, key, owner)
+        if scheme == _MAC:
+            meta, payload, tag = body.meta, body.payload[:-_TAG_BYTES], body.payload[-_TAG_BYTES:]
+            if not hmac.compare_digest(tag, self._tag(body, associated, payload)):
+                raise _damaged()
+        else:
+            meta, payload = self._cipher(body, key).decrypt(body.meta, associated), b""
+        try:
+            known = decode_meta(meta)
+        except ValueError as error:
+            raise _damaged() from error
+        return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known)
+
+    def _migrating(self) -> bool:
+        return self._migrate_until is not None and self._clock() < self._migrate_until
+
+    def _cipher(self, sealed: Sealed, key: str, token: str | None = None) -> AesGcm:
+        """Return the cipher of the record's payload, or without *token* that of its metadata."""
+        secret = self._keys[sealed.key_id]
+        part = b"metadata" if token is None else b"payload"
+        if token is not None and sealed.scheme == _COOKIE:
+            secret += token.encode()
+        return AesGcm(secret, labelled(b"holdfast record", bytes([sealed.scheme]), part, key.encode()))
+
+    def _tag(self, sealed: Sealed, associated: bytes, payload: bytes) -> bytes:
+        message = labelled(b"holdfast record mac", associated, sealed.meta, payload)
+        return hmac.digest(self._keys[sealed.key_id], message, "sha256")
+
+
+def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
+    return labelled(sealed.header(), key.encode(), (owner or "").encode())
+
+
+def _damaged() -> DecodeError:
+    return DecodeError("the record is damaged, or not what was stored there")
