@@ -1,4 +1,4 @@
-"""What users do with their accounts: sign in and out, change the password, sign in on more devices."""
+"""The users' accounts: sign in and out, change the password, sign in on more devices."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from holdfast.metrics.memory import Tally
 
 account = Blueprint("account", __name__)
 
-#: The tally counts what the operator's page shows.
+#: The observer counts the numbers of the operator's page.
 sessions = Session(observer=Tally())
 
-#: A real shop keeps these in its database. Here a restart brings the first password back.
+#: A real shop stores these in its database. Here a restart resets them.
 passwords = dict.fromkeys(USERS, generate_password_hash(PASSWORD))
 
 
 def operator() -> str | None:
-    """Return the name of the operator who makes this request, or None: for everybody else there is no such page."""
+    """Return the name of the operator who sent this request, or None for other users: they get a 404."""
     user = session.get("user", "")
     return USERS[user] if user in OPERATORS else None
 
@@ -33,46 +33,46 @@ def operator() -> str | None:
 
 @account.get("/sign-in")
 def show_sign_in() -> str:
-    """Show the form."""
+    """Show the login form."""
     return render_template("sign_in.html", users=USERS, operators=OPERATORS, password=PASSWORD)
 
 
 @account.post("/sign-in")
 def sign_in() -> Response:
-    """Sign in whoever knows the password."""
+    """Sign the user in if the password is right."""
     user = request.form.get("user", "")
     if not is_password_of(user, request.form.get("password", "")):
         flash("That is not the password.", "warning")
         return redirect(url_for("account.show_sign_in", next=request.args.get("next")), 303)
     begin(user)
-    flash(f"Welcome, {USERS[user]}. Your session has a new token, and what was in it came along.")
+    flash(f"Welcome, {USERS[user]}. Your session has a new token and the same data.")
     asked = request.args.get("next", "")
     return redirect(asked if re.fullmatch(r"(/[\w-]+)+/?", asked, re.ASCII) else url_for("shop.index"), 303)
 
 
 def begin(user: str) -> None:
-    """Bind the session to the user. It gets a new token, so whoever knew the old one is left outside."""
+    """Bind the session to the user. It gets a new token, and the old one is invalid."""
     session.bind(user)
     session["user"] = user
 
 
 def is_password_of(user: str, password: str) -> bool:
-    """Tell whether the password is right."""
+    """Return whether the password is right."""
     return user in passwords and check_password_hash(passwords[user], password)
 
 
 @account.app_errorhandler(NotFresh)
 def ask_again(_: NotFresh) -> Response:
-    """Ask for the password again: what the page is about to do needs somebody who has just proved who they are."""
+    """Ask for the password again: this page requires a recent login."""
     flash("Please sign in again before you do that.", "warning")
     return redirect(url_for("account.show_sign_in", next=request.path), 303)
 
 
 @account.post("/sign-out")
 def sign_out() -> Response:
-    """End the session. The message that says so begins a new one, which knows nothing of the old."""
+    """End the session. The flash message begins a new one."""
     session.destroy()
-    flash("You are signed out. The cookie you had opens nothing any more.")
+    flash("You are signed out. Your old cookie is invalid.")
     return redirect(url_for("shop.index"), 303)
 
 
@@ -81,7 +81,7 @@ def sign_out() -> Response:
 
 @account.get("/account")
 def show() -> str | Response:
-    """Show the forms, and on how many devices the user is signed in."""
+    """Show the forms and the number of the user's sessions."""
     if "user" not in session:
         return redirect(url_for("account.show_sign_in", next=request.path), 303)
     return render_template("account.html", devices=len(sessions.of(session["user"])))
@@ -89,27 +89,27 @@ def show() -> str | Response:
 
 @account.post("/account/password")
 def change_password() -> Response:
-    """Change the password, and end every session but this one: whoever knew the old password is out."""
+    """Change the password, and end every other session of the user."""
     user = session.get("user", "")
     if not is_password_of(user, request.form.get("old", "")):
         flash("That is not your password.", "warning")
     elif len(request.form.get("new", "")) < 8:
         flash("A new password has at least 8 characters.", "warning")
     else:
-        passwords[user] = generate_password_hash(request.form["new"])  # before the others end: they cannot come back
+        passwords[user] = generate_password_hash(request.form["new"])  # first, so that the others cannot sign in again
         ended = session.revoke_others()
-        flash(f"You have a new password. Other sessions that ended: {ended}.")
+        flash(f"You have a new password. Other sessions ended: {ended}.")
     return redirect(url_for("account.show"), 303)
 
 
 @account.post("/account/elsewhere")
 def sign_in_elsewhere() -> Response:
-    """Sign the user in on a device that is not there, by a request as it would send it."""
+    """Sign the user in on an imaginary device, by a request with its User-Agent."""
     user = session.get("user")
     if user is not None:
         agent = DEVICES[len(sessions.of(user)) % len(DEVICES)]
         with current_app.test_request_context(headers={"User-Agent": agent}):
             begin(user)
-            current_app.process_response(current_app.response_class())  # the session is stored, as when a request ends
-        flash("Somebody signed in as you, on another device. Is it you?")
+            current_app.process_response(current_app.response_class())  # saves the session, like the end of a request
+        flash("There is a new login to your account on another device. Is it you?")
     return redirect(url_for("devices.page"), 303)

@@ -1,7 +1,7 @@
-"""A small shop that keeps its carts in Holdfast's sessions.
+"""A small shop with its carts in Holdfast's sessions.
 
-Everything a visitor does is in `session`: the cart, the flash messages, who is signed in. The browser has a cookie with
-a random token and nothing else. What users do with their accounts is in account.py.
+All state of a visitor is in `session`: the cart, the flash messages, the user. The browser has only a cookie with a
+random token. The users' accounts are in account.py.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def create_app(store: Store | str | None = None) -> Flask:
 
 @shop.before_app_request
 def refuse_forms_of_other_sites() -> None:
-    """Stop forged requests: a browser says which site a form is on. `SameSite=Lax` stops most of them before."""
+    """Refuse forged requests by their `Origin` header. `SameSite=Lax` already prevents most of them."""
     origin = request.headers.get("Origin")
     if request.method == "POST" and origin is not None and origin.partition("://")[2] != request.host:
         abort(403)
@@ -51,7 +51,7 @@ def refuse_forms_of_other_sites() -> None:
 
 @shop.app_context_processor
 def every_page() -> dict[str, Any]:
-    """Return what the top of every page shows."""
+    """Return the values in the header of every page."""
     return {"user": USERS.get(session.get("user", "")), "pieces": sum(cart().values()), "operator": operator()}
 
 
@@ -60,7 +60,7 @@ def every_page() -> dict[str, Any]:
 
 @shop.get("/")
 def index() -> str:
-    """Show the shop, and count the visit: `apply` misses none, however many come at once."""
+    """Show the shop, and count the visit: `apply` is exact under concurrent requests."""
     session.setdefault("cart", [])
     visits = session.apply("visits", lambda count: count + 1, default=0)
     stored = sessions.get(session.handle) if session.handle else None
@@ -70,7 +70,7 @@ def index() -> str:
 
 @shop.post("/cart")
 def add() -> Response:
-    """Put one piece in. Changing the list is enough: Holdfast sees it, and merges what two requests append at once."""
+    """Add one piece. Changing the list is enough: Holdfast saves it, and merges the appends of concurrent requests."""
     product = PRODUCTS.get(request.form.get("product", "")) or abort(400)
     session.setdefault("cart", []).append([product.slug, 1])
     flash(f"{product.name}: in your cart.")
@@ -86,7 +86,7 @@ def show_cart() -> str:
 
 @shop.post("/cart/<slug>")
 def set_quantity(slug: str) -> Response:
-    """Set how many pieces of a product there are; 0 takes it out."""
+    """Set the quantity of a product; 0 removes it."""
     quantity = request.form.get("quantity", type=int)
     if slug not in PRODUCTS or quantity is None:
         abort(400)
@@ -97,23 +97,23 @@ def set_quantity(slug: str) -> Response:
 
 @shop.post("/order")
 def order() -> Response:
-    """Take the order of somebody who is signed in."""
+    """Place the order of a signed-in user."""
     if "user" not in session:
-        flash("Please sign in to order. Your cart comes along.", "warning")
+        flash("Please sign in to order. Your cart is kept.", "warning")
         return redirect(url_for("account.show_sign_in", next=url_for("shop.show_cart")), 303)
     session["cart"] = []
-    flash(f"Thank you, {USERS[session['user']]}. This is a demo: nothing is on its way, and nothing is owed.")
+    flash(f"Thank you, {USERS[session['user']]}. This is a demo: there is no delivery and no charge.")
     return redirect(url_for("shop.index"), 303)
 
 
 @shop.get("/favicon.ico")
 def icon() -> Response:
-    """Lead to the icon, for pages that name none."""
+    """Redirect to the icon, for pages without a link to it."""
     return redirect(url_for("static", filename="icon.svg"))
 
 
 def cart() -> dict[str, int]:
-    """Return how many pieces of each product are in the cart. The session keeps a list of [slug, count]."""
+    """Return the quantity of each product in the cart. The session has a list of [slug, count]."""
     counts: dict[str, int] = {}
     for slug, count in session.get("cart", []):
         counts[slug] = counts.get(slug, 0) + count
@@ -125,7 +125,7 @@ def cart() -> dict[str, int]:
 
 @shop.get("/hammer")
 def show_blows() -> dict[str, Any]:
-    """Return how many blows were counted, and the marks they left."""
+    """Return the number of blows counted, and the marks they stored."""
     return {
         "blows": session.setdefault("blows", 0),
         "marks": {key: value for key, value in session.items() if key.startswith("mark ")},
@@ -134,7 +134,7 @@ def show_blows() -> dict[str, Any]:
 
 @shop.post("/hammer/<int:number>")
 def strike(number: int) -> tuple[str, int]:
-    """Count a blow and leave a mark, slowly, so that many requests hold the same session at once."""
+    """Count a blow and store a mark, slowly, so that many requests use the same session at once."""
     session.apply("blows", lambda count: count + 1, default=0)
     session[f"mark {number % 20}"] = request.form.get("run", "")[:40]
     time.sleep(0.05)
@@ -145,12 +145,12 @@ def strike(number: int) -> tuple[str, int]:
 
 
 def price(cents: int) -> str:
-    """Return an amount as it is written on a price tag."""
+    """Return an amount as text."""
     return f"€ {cents / 100:.2f}"
 
 
 def span(milliseconds: int) -> str:
-    """Return a span of time in words, in the largest unit there are two of."""
+    """Return a time span as text, in the largest unit that fits at least twice."""
     seconds = max(0, round(milliseconds / 1000))
     for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:

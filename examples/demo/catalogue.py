@@ -1,4 +1,4 @@
-"""What the shop sells, who may sign in, and on which devices."""
+"""The shop's products, users and their devices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Product(NamedTuple):
-    """A thing for sale. *price* is in cents; *slug* also names its drawing in static/goods.svg."""
+    """A product. *price* is in cents; *slug* also names its drawing in static/goods.svg."""
 
     slug: str
     name: str
@@ -30,13 +30,13 @@ PRODUCTS = {
 
 USERS = {"anouk": "Anouk", "bram": "Bram", "chiara": "Chiara"}
 
-#: Those who run the shop.
+#: The users who run the shop.
 OPERATORS = {"chiara"}
 
-#: Everybody's first one.
+#: The first password of every user.
 PASSWORD = "ahoy"
 
-#: What the browsers of other devices say that they are.
+#: The User-Agent headers of other devices.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile Safari/604.1"
 EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0"

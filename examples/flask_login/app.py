@@ -1,4 +1,4 @@
-"""Flask-Login with its sessions on the server. One import and one line are Holdfast's.
+"""Flask-Login with sessions on the server. Holdfast needs one import and one line.
 
 Run it: ``pip install holdfast Flask-Login``, then ``SECRET_KEY=$(openssl rand -hex 32) flask run``.
 """
@@ -17,7 +17,7 @@ from holdfast.flask import Session
 
 
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
-    """Somebody with a password."""
+    """A user with a password."""
 
     def __init__(self, name: str, password: str) -> None:
         self.id = name

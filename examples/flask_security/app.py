@@ -1,4 +1,4 @@
-"""Flask-Security with its sessions on the server. One import and one line are Holdfast's.
+"""Flask-Security with sessions on the server. Holdfast needs one import and one line.
 
 Run it: ``pip install holdfast Flask-Security Flask-SQLAlchemy``, then ``SECRET_KEY=$(openssl rand -hex 32) flask run``.
 Sign in at /login as ada@example.com with the password "correct horse battery".
@@ -32,7 +32,7 @@ def create_app(**config: Any) -> Flask:
         {
             "SECRET_KEY": os.environ.get("SECRET_KEY"),
             "SECURITY_PASSWORD_SALT": os.environ.get("SECURITY_PASSWORD_SALT", "20 characters at the least"),
-            "SECURITY_PASSWORD_HASH": "pbkdf2_sha512",  # the default, argon2, takes another package
+            "SECURITY_PASSWORD_HASH": "pbkdf2_sha512",  # the default, argon2, needs another package
             "SQLALCHEMY_DATABASE_URI": "sqlite:///users.db",
             **config,
         }
@@ -42,10 +42,10 @@ def create_app(**config: Any) -> Flask:
     fsqla_v3.FsModels.set_db_info(db)
 
     class Role(db.Model, fsqla_v3.FsRoleMixin, RoleMixin):  # type: ignore[misc]  # Flask-Security ships no types
-        """What a user may do."""
+        """A role of users."""
 
     class User(db.Model, fsqla_v3.FsUserMixin, UserMixin):  # type: ignore[misc]
-        """Somebody with a password."""
+        """A user with a password."""
 
     app.security = Security(app, SQLAlchemyUserDatastore(db, User, Role))  # type: ignore[attr-defined]
 

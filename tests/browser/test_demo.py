@@ -26,7 +26,7 @@ def test_a_cart_filled_by_parallel_requests_outlives_the_server(visitor: Visitor
     before = visitor.cookie
     visitor.click("#sign-out")
     assert visitor.texts("#user") == []
-    assert visitor.texts(".flash") == ["You are signed out. The cookie you had opens nothing any more."]
+    assert visitor.texts(".flash") == ["You are signed out. Your old cookie is invalid."]
     assert visitor.cookie["value"] != before["value"]
 
     visitor.cookie = before
@@ -83,7 +83,7 @@ def test_a_message_is_shown_once(visitor: Visitor) -> None:
 
 def test_the_page_tells_of_the_session(visitor: Visitor) -> None:
     """Visits are counted, and the handle on the page is not what the cookie holds."""
-    assert "This visit begins it" in visitor.find("aside").text
+    assert "This visit creates it" in visitor.find("aside").text
     visitor.go()
     assert visitor.texts("#visits") == ["2"]
     handle = str(visitor.find("#handle").get_attribute("title"))
@@ -106,7 +106,7 @@ def test_the_shop_works_without_javascript(visitor: Visitor) -> None:
         assert visitor.cart() == {"mug": 2}
         assert visitor.texts("#total") == ["€ 19.00"]
         visitor.click(".checkout button")
-        assert visitor.texts(".flash") == ["Please sign in to order. Your cart comes along."]
+        assert visitor.texts(".flash") == ["Please sign in to order. Your cart is kept."]
         visitor.sign_in("chiara")
         visitor.go("/cart")
         visitor.click(".checkout button")

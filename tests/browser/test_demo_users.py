@@ -69,7 +69,7 @@ def test_a_new_password_ends_every_other_session(visitor: Visitor, other_visitor
     visitor.find("#old").send_keys("ahoy")
     visitor.find("#new").send_keys("land ahoy")
     visitor.click("[aria-labelledby=password] button")
-    assert visitor.texts(".flash") == ["You have a new password. Other sessions that ended: 2."]
+    assert visitor.texts(".flash") == ["You have a new password. Other sessions ended: 2."]
     assert devices(visitor) == [LINUX]
     assert other_visitor.user is None
     other_visitor.sign_in("bram")

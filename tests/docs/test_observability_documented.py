@@ -22,7 +22,7 @@ def words(text: str) -> list[str]:
 
 def test_every_event_has_its_row() -> None:
     """The table has each event with its label and every value that it takes, in their order."""
-    rows = [line.split("|")[1:3] for line in section("What is counted").splitlines() if line.startswith("| `")]
+    rows = [line.split("|")[1:3] for line in section("Events").splitlines() if line.startswith("| `")]
     shown = {words(event)[0]: words(label) for event, label in rows}
     labels = {name: [event.label, *event.values] if event.label else [] for name, event in EVENTS.items()}
     assert shown == labels
@@ -30,4 +30,4 @@ def test_every_event_has_its_row() -> None:
 
 def test_every_operation_and_outcome_is_named() -> None:
     """What is timed, and how it can end, is on the page."""
-    assert set(words(section("What is timed"))) == {*OPERATIONS, *OUTCOMES}
+    assert set(words(section("Times"))) == {*OPERATIONS, *OUTCOMES}

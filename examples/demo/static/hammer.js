@@ -1,4 +1,4 @@
-// Twenty requests at once on one session, and a count of what is left of them.
+// Sends twenty requests at once on one session, and counts the changes that were saved.
 
 const BLOWS = 20;
 const button = document.querySelector("#hammer");
@@ -40,7 +40,7 @@ button.addEventListener("click", async () => {
   try {
     await hammer();
   } catch (error) {
-    tally.textContent = `That did not work. ${error.message}`;
+    tally.textContent = `The test failed. ${error.message}`;
   }
   button.ariaDisabled = "false";
 });
