@@ -96,11 +96,6 @@ fuzz: $(VENV)/.dev ## Feed 1,000,000 cookies and as many records, guided by cove
 	@$(BIN)/python -m pip install --quiet --group fuzz
 	@PYTHONPATH=tests $(BIN)/python -m fuzzing $(ARGS)
 
-.PHONY: copy-check
-copy-check: $(VENV)/.dev ## Copy 100,000 sessions while they change, kill it halfway, and count what is lost (a few minutes)
-	@scripts/install-test-tools
-	@PYTHONPATH=tests:. $(BIN)/python scripts/copy_check.py $(ARGS)
-
 .PHONY: matrix
 matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask (ONLY="3.10 3.13")
 	@scripts/install-test-tools

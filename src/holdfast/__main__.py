@@ -1,6 +1,6 @@
 """``python -m holdfast``."""
 
-from holdfast.cli import main
+from holdfast.cli.standalone import main
 
 if __name__ == "__main__":
     main(prog_name="python -m holdfast")

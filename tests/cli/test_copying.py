@@ -1,237 +1,236 @@
-"""Passes of a copy, in every order of what can happen between their steps."""
+"""The command that copies all records to another store."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.copying import HOUR, content, key
+from support.copying import HOUR, as_copied, content, fill, key, opened
+from support.everywhere import url_of_kind
+from support.terminal import Shelf, Terminal
+from support.web import Web, end
 
-from holdfast.cli.copy_engine import Copy, TargetChanged
-from holdfast.cli.copy_state import Journal
-from holdfast.errors import StoreUnavailable
-from holdfast.stores.memory import MemoryStore
-from holdfast.testing import FailingStore, FakeClock, SlowStore
+from holdfast.flask import session
+from holdfast.stores.pair import PairStore
+
+#: The targets that tests are repeated on.
+TARGETS = [
+    "sqlite",
+    pytest.param("redis", marks=pytest.mark.redis),
+    pytest.param("postgresql", marks=pytest.mark.postgresql),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+    pytest.param("mongodb", marks=pytest.mark.mongodb),
+    pytest.param("memcached", marks=pytest.mark.memcached),
+    "files",
+]
+
+FAST = ["files", pytest.param("redis", marks=pytest.mark.redis)]
 
 
-class Pair:
-    """A source and a target in memory, with a clock that stands still, and the journal of a copy between them."""
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_store_can_be_copied_to(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Records of every shape arrive as they are: data, expiry and owner under the same key."""
+    source_url, target_url = f"sqlite:///{tmp_path}/from.db", url_of_kind(kind, request, tmp_path)
+    until = int(time.time() * 1000) + HOUR
+    shapes = [(b"", None), (bytes(range(256)), "ada"), (b"\x02tombstone", None), (b"x" * 100_000, "o" * 64)]
+    with ExitStack() as stack:
+        source, target = opened(stack, source_url), opened(stack, target_url)
+        for number, (data, owner) in enumerate(shapes):
+            source.create(key(number), data, expires_at=until + number, owner=owner)
+        assert Terminal(source_url).data("copy", target_url)["copied"] == len(shapes)
+        for number, (data, owner) in enumerate(shapes):
+            record = target.load(key(number))
+            assert record is not None
+            assert as_copied(record) == (data, until + number, owner)
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = FakeClock()
-        self.source = MemoryStore(clock=self.clock)
-        self.target = FailingStore(MemoryStore(clock=self.clock))
-        self.state = folder / "copy.state"
-        self._journal: Journal | None = None
 
-    def copy(self, source: Any = None, target: Any = None) -> Copy:
-        """Return the copy, as a process that has just started would have it. The one before it is over."""
-        self.end()
-        self._journal = Journal(self.state, source="source", target="target")
-        return Copy(source or self.source, target or self.target, self._journal, workers=1, clock=self.clock)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "files",
+        "json",
+        pytest.param("redis", marks=pytest.mark.redis),
+        pytest.param("mongodb", marks=pytest.mark.mongodb),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ],
+)
+def test_every_store_that_can_be_listed_can_be_copied_from(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A copy from the store is equal to it, and a second run finds every record there."""
+    source_url, target_url = url_of_kind(kind, request, tmp_path), f"sqlite:///{tmp_path}/to.db"
+    with ExitStack() as stack:
+        source, target = opened(stack, source_url), opened(stack, target_url)
+        fill(source, 50)
+        assert Terminal(source_url).read("copy", target_url) == "Copied 50 records; 0 were there already.\n"
+        assert Terminal(source_url).read("copy", target_url) == "Copied 0 records; 50 were there already.\n"
+        assert content(source) == content(target)
 
-    def end(self) -> None:
-        """End the process that copies, so that another can go on."""
-        if self._journal is not None:
-            self._journal.close()
 
-    def run(self, work: Copy) -> list[str]:
-        """Repeat passes until all is equal, and return what each did in short."""
-        did = []
-        while True:
-            tally = work.one_pass()
-            did.append(f"{tally.copied} copied, {tally.deleted} deleted")
-            if tally.is_quiet and work.compare().is_quiet:
-                assert content(self.source) == content(self.target)
-                return did
+@pytest.mark.parametrize("kind", FAST)
+def test_a_copy_that_was_killed_is_run_again(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """After a kill halfway the same command copies the rest."""
+    source_url, target_url = f"sqlite:///{tmp_path}/from.db", url_of_kind(kind, request, tmp_path)
+    with ExitStack() as stack:
+        source, target = opened(stack, source_url), opened(stack, target_url)
+        fill(source, 3000)
+        process = subprocess.Popen([sys.executable, "-m", "holdfast", "copy", source_url, target_url])
+        while not content(target):
+            assert process.poll() is None, "the copy ended before it could be killed"
+        process.kill()
+        process.wait()
+        there = len(content(target))
+        done = Terminal(source_url).data("copy", target_url)
+        assert (done["present"], done["copied"]) == (there, 3000 - there)
+        assert content(source) == content(target)
 
-    def put(self, number: int, data: bytes = b"data", owner: str | None = None) -> None:
-        """Make a record that lives for an hour."""
-        assert self.source.create(key(number), data, expires_at=self.clock() + HOUR, owner=owner)
 
-    def change(self, number: int, data: bytes, owner: str | None = None) -> None:
-        """Write a record anew at the source."""
-        record = self.source.load(key(number))
-        assert record is not None
-        self.source.replace(key(number), data, expect=record.version, expires_at=record.expires_at, owner=owner)
-
-    def change_at_random(self, chance: random.Random) -> None:
-        """Make, end, change or touch one of 40 records."""
-        number = chance.randrange(40)
-        record = self.source.load(key(number))
-        if record is None:
-            self.put(number, b"%d" % chance.randrange(99))
-        elif chance.random() < 0.4:
-            self.source.delete(key(number))
-        elif chance.random() < 0.5:
-            self.change(number, b"%d" % chance.randrange(99), owner=chance.choice([None, "ada"]))
-        else:
-            self.source.touch(key(number), expires_at=record.expires_at + chance.randrange(HOUR))
+@pytest.mark.parametrize("kind", [pytest.param("redis", marks=pytest.mark.redis)])
+def test_the_browsers_stay_signed_in(kind: str, shelf: Shelf, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """An application on the target knows the cookies of before, and not those of users who had logged out."""
+    target_url = url_of_kind(kind, request, tmp_path)
+    stays, leaves = (shelf.web.app.test_client() for _ in range(2))
+    for browser in (stays, leaves):
+        shelf.web.do(lambda: session.bind("ada"), browser)
+    shelf.web.do(end, leaves)
+    shelf.app.data("copy", target_url)
+    with ExitStack() as stack:
+        store = opened(stack, target_url)
+        moved = Web(lambda _: store)
+        moved.clock.advance_ms(shelf.web.clock() - moved.clock())
+        owners = [
+            moved.see(lambda: session.owner, moved.with_token(shelf.web.token(browser))) for browser in (stays, leaves)
+        ]
+        assert owners == [shelf.web.sessions.of("ada")[0].owner, None]
+        assert len(moved.sessions.of("ada")) == 1
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    """Return a source with three records and an empty target."""
-    pair = Pair(tmp_path)
-    for number in range(3):
-        pair.put(number, b"%d" % number, owner="ada" if number else None)
-    yield pair
-    pair.end()
+def stores(tmp_path: Path) -> Any:
+    """Return a source of three records and a target that is a copy of it, and the terminal at the source."""
+    source_url, target_url = f"sqlite:///{tmp_path}/from.db", f"sqlite:///{tmp_path}/to.db"
+    with ExitStack() as stack:
+        source, target = opened(stack, source_url), opened(stack, target_url)
+        fill(source, 3)
+        Terminal(source_url).data("copy", target_url)
+        yield source, target, (lambda: Terminal(source_url).error("copy", target_url))
 
 
-def test_what_changes_between_passes_is_copied_again(pair: Pair) -> None:
-    """New, changed, touched, bound and deleted records are at the target as they are at the source."""
-    work = pair.copy()
-    assert work.one_pass().copied == 3
-    pair.put(3)
-    pair.change(0, b"changed", owner="ada")
-    pair.source.touch(key(1), expires_at=pair.clock() + 2 * HOUR)
-    pair.source.delete(key(2))
-    assert pair.run(work) == ["3 copied, 1 deleted", "0 copied, 0 deleted"]
-    assert set(pair.target.keys_of("ada")) == {key(0), key(1)}  # type: ignore[attr-defined]
+def test_a_record_of_the_target_is_never_written_over(stores: Any) -> None:
+    """Where the target has another record under the key, it stays, the others are copied, and the exit code is 1."""
+    source, target, error = stores
+    record = target.load(key(1))
+    target.replace(key(1), b"newer", expect=record.version, expires_at=record.expires_at)
+    source.create(key(3), b"3", expires_at=record.expires_at)
+    assert error().startswith("1 record at the target differs from the source, and 0 are not at the source:")
+    assert target.load(key(1)).data == b"newer"
+    assert target.load(key(3)).data == b"3"
 
 
-def test_what_expires_meanwhile_and_lives_on_at_the_source_is_made_again(pair: Pair) -> None:
-    """A copy that expired while its record was kept alive at the source is no sign of a stranger."""
-    work = pair.copy()
-    work.one_pass()
-    pair.source.touch(key(1), expires_at=pair.clock() + 3 * HOUR)
-    pair.clock.advance(2 * 3600)
-    assert pair.run(work) == ["1 copied, 0 deleted", "0 copied, 0 deleted"]
+def test_a_session_that_ended_after_it_was_copied_is_reported(stores: Any) -> None:
+    """A source that was in use between two runs is found out, so that nobody stays signed in who has logged out."""
+    source, _, error = stores
+    source.delete(key(2))
+    assert error().startswith("0 records at the target differ from the source, and 1 is not at the source:")
 
 
-def test_who_logs_out_during_a_pass_is_logged_out_at_the_target(pair: Pair) -> None:
-    """A record that is deleted after it was read, and before its copy is made, does not stay at the target."""
-    done: list[str] = []
-
-    def log_out(operation: str, _: str) -> None:
-        if operation == "create" and not done:
-            done.append(operation)
-            pair.source.delete(key(0))
-            pair.source.delete(key(1))
-
-    work = pair.copy(target=SlowStore(pair.target, log_out))
-    assert work.one_pass().copied == 3
-    assert set(content(pair.target)) == {key(0), key(1), key(2)}
-    assert pair.run(work) == ["0 copied, 2 deleted", "0 copied, 0 deleted"]
+def test_a_record_that_lives_longer_by_now_does_so_at_the_target(tmp_path: Path) -> None:
+    """A second run prolongs what was used at the source since the first."""
+    source_url, target_url = f"sqlite:///{tmp_path}/from.db", f"sqlite:///{tmp_path}/to.db"
+    with ExitStack() as stack:
+        source, target = opened(stack, source_url), opened(stack, target_url)
+        fill(source, 2)
+        Terminal(source_url).data("copy", target_url)
+        source.touch(key(0), expires_at=int(time.time() * 1000) + 2 * HOUR)
+        assert Terminal(source_url).data("copy", target_url)["present"] == 2
+        assert content(source) == content(target)
 
 
-def test_what_changes_after_the_last_pass_is_found_by_the_comparison(pair: Pair) -> None:
-    """Every kind of change between the last pass and the comparison leads to another pass."""
-    changes: list[Callable[[], object]] = [
-        lambda: pair.put(3),
-        lambda: pair.change(0, b"changed"),
-        lambda: pair.source.touch(key(1), expires_at=pair.clock() + 2 * HOUR),
-        lambda: pair.source.delete(key(2)),
-    ]
-    work = pair.copy()
-    work.one_pass()
-    for change in changes:
-        assert work.one_pass().is_quiet
-        change()
-        compared = work.compare()
-        assert (compared.changed, compared.is_quiet) == (1, False)
-        work.one_pass()
-    pair.run(work)
+@pytest.mark.parametrize("kind", FAST)
+def test_records_move_while_an_application_uses_both_stores(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """With `--move` the old store ends up empty, no session is lost, and none that ended meanwhile comes back."""
+    old_url, new_url = f"sqlite:///{tmp_path}/from.db", url_of_kind(kind, request, tmp_path)
+    with ExitStack() as stack:
+        pair = PairStore(opened(stack, new_url), opened(stack, old_url))
+        fill(opened(stack, old_url), 600)
+        ended: list[str] = []
+        begun = [key(number) for number in range(1000, 1050)]
+        over = threading.Event()
+
+        def work() -> None:
+            for number, name in enumerate(begun):
+                pair.create(name, b"new", expires_at=int(time.time() * 1000) + HOUR)
+                ended.append(key(number * 12))
+                assert pair.delete(ended[-1])
+            over.set()
+
+        application = threading.Thread(target=work)
+        application.start()
+        moved = Terminal(None).data("copy", "--move", old_url, new_url)["copied"]
+        application.join()
+        assert over.is_set()
+        rest = Terminal(None).data("copy", "--move", old_url, new_url)
+        assert rest["copied"] == 0
+        assert moved <= 600
+        assert content(opened(stack, old_url)) == {}
+        assert set(content(opened(stack, new_url))) == {key(number) for number in range(600)} - {*ended} | {*begun}
 
 
-@pytest.mark.parametrize("operation", ["create", "replace", "touch", "delete"])
-@pytest.mark.parametrize("before", [True, False])
-def test_an_outage_at_any_step_is_made_up_for(pair: Pair, operation: str, before: bool) -> None:
-    """Wherever the target fails, before or after it did what it was asked, a new process finishes the copy."""
-    work = pair.copy()
-    if operation != "create":
-        work.one_pass()
-        pair.change(0, b"changed")
-        pair.source.touch(key(1), expires_at=pair.clock() + 2 * HOUR)
-        pair.source.delete(key(2))
-    pair.target.fail(operation, before=before)
-    with pytest.raises(StoreUnavailable):
-        work.one_pass()
-    pair.target.heal()
-    pair.run(pair.copy())
+@pytest.mark.parametrize("call", range(4))
+def test_a_session_that_ends_while_it_moves_stays_ended(call: int) -> None:
+    """Whichever call of a move the end of the session comes before, the session is in neither store afterwards."""
+    from holdfast.stores.memory import MemoryStore
+
+    class Interrupted(MemoryStore):
+        def load(self, *arguments: Any) -> Any:
+            interrupt()
+            return super().load(*arguments)
+
+        def create(self, *arguments: Any, **options: Any) -> Any:
+            interrupt()
+            return super().create(*arguments, **options)
+
+        def delete(self, *arguments: Any) -> Any:
+            interrupt()
+            return super().delete(*arguments)
+
+    new, old = Interrupted(), Interrupted()
+    calls = itertools.count()
+    ending = False
+
+    def interrupt() -> None:
+        nonlocal ending
+        if not ending and next(calls) == call:
+            ending = True
+            PairStore(new, old).delete(key(1))
+
+    MemoryStore.create(old, key(1), b"1", expires_at=int(time.time() * 1000) + HOUR)
+    PairStore(new, old).migrate(key(1))
+    assert ending
+    assert (content(new), content(old)) == ({}, {})
 
 
-def test_a_copy_whose_process_died_before_it_was_noted_is_not_forgotten(pair: Pair) -> None:
-    """What was written to the target by a process that died at once is removed when it is gone at the source."""
-    work = pair.copy()
-    work._journal.note = lambda *_: (_ for _ in ()).throw(StoreUnavailable("killed"))  # type: ignore[method-assign]
-    with pytest.raises(StoreUnavailable):
-        work.one_pass()
-    assert len(content(pair.target)) == 3
-    pair.source.delete(key(1))
-    assert pair.run(pair.copy())[0] == "2 copied, 1 deleted"
-
-
-def test_an_interrupted_pass_goes_on_where_it_was(pair: Pair) -> None:
-    """A new process does not begin the pass again, and never takes the rest of a pass for a whole one."""
-    for number in range(3, 1200):
-        pair.put(number)
-    calls = 0
-
-    def die_on_the_third_page(operation: str, _: str) -> None:
-        nonlocal calls
-        calls += operation == "scan"
-        if calls == 5:  # each is told of twice, before and after
-            raise StoreUnavailable("killed")
-
-    slow: Any = SlowStore(pair.source, die_on_the_third_page)
-    work = pair.copy(slow)
-    with pytest.raises(StoreUnavailable):
-        work.one_pass()
-    again = pair.copy()
-    tally = again.one_pass()
-    assert (tally.seen, tally.copied, tally.resumed) == (200, 200, True)
-    assert pair.run(again) == ["0 copied, 0 deleted"]
-
-
-@pytest.mark.parametrize("change", ["replace", "delete"])
-def test_a_target_that_somebody_else_writes_to_is_left_alone(pair: Pair, change: str) -> None:
-    """Where an application has changed or ended a copied session, the copy stops rather than undo it."""
-    work = pair.copy()
-    assert work.one_pass().copied == 3
-    copied = pair.target.load(key(0))
-    assert copied is not None
-    if change == "replace":
-        pair.target.replace(key(0), b"newer", expect=copied.version, expires_at=copied.expires_at)
-    else:
-        pair.target.delete(key(0))
-    assert work.one_pass().is_quiet
-    with pytest.raises(TargetChanged, match="a record that was copied is gone from the target or changed there"):
-        work.compare()
-    pair.change(0, b"older")
-    with pytest.raises(TargetChanged):
-        work.one_pass()
-    left = pair.target.load(key(0))
-    assert left is None if change == "delete" else left is not None and left.data == b"newer"
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_random_changes_are_all_copied(pair: Pair, seed: int) -> None:
-    """After any changes before, during and between passes, with outages, the target is equal to the source."""
-    chance = random.Random(seed)
-    left = iter(range(60))
-
-    def change_something(operation: str, _: str) -> None:
-        if operation in {"scan", "load"} and chance.random() < 0.5 and next(left, None) is not None:
-            pair.change_at_random(chance)
-
-    source: Any = SlowStore(pair.source, change_something)
-    failures = ["create", "replace", "delete", "load"]
-    for _ in range(100):
-        work = pair.copy(source)
-        if chance.random() < 0.5:
-            pair.target.fail(chance.choice(failures), before=chance.random() < 0.5)
-        try:
-            while not (work.one_pass().is_quiet and work.compare().is_quiet):
-                continue
-        except StoreUnavailable:
-            continue
-        finally:
-            pair.target.heal()
-        assert content(pair.source) == content(pair.target)
-        return
-    pytest.fail("the copy does not end")
+@pytest.mark.parametrize(
+    ("urls", "code", "message"),
+    [
+        (["memory://", "memory://"], 2, "FROM and TO are the same store"),
+        (["a://", "b://", "c://"], 2, "give one URL, or two: [FROM] TO"),
+        (["--move", "memory://"], 2, "give FROM and TO"),
+        ([], 2, "Missing argument '[FROM] TO'"),
+        (["memory://", "nowhere://"], 1, "the store URL's scheme 'nowhere' is not known"),
+        (["env:NO_SUCH_PLACE", "memory://"], 2, "the environment variable NO_SUCH_PLACE is not set"),
+        (["memcached://127.0.0.1:1", "memory://"], 1, "MemcachedStore cannot list what it holds"),
+    ],
+)
+def test_what_cannot_be_copied_is_one_line(urls: list[str], code: int, message: str) -> None:
+    """Every mistake is reported in one line."""
+    assert Terminal(None).error("copy", *urls, code=code).startswith(message)

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from support.web import Web
 
-from holdfast.cli import COMMANDS, main
+from holdfast.cli import COMMANDS
+from holdfast.cli.standalone import main
 from holdfast.clock import system_clock
 from holdfast.flask import session
 from holdfast.stores.contract import Closes
@@ -128,7 +130,7 @@ def test_every_command_is_on_the_page() -> None:
     """The page shows each command at work, and names every option."""
     text = PAGE.read_text("utf-8")
     lines = [line for line, _ in commands(text)]
-    assert [command.name for command in COMMANDS if not any(f" {command.name}" in line for line in lines)] == []
-    parameters = [parameter for command in (main, *COMMANDS) for parameter in command.params]
-    options = {option for parameter in parameters for option in parameter.opts if option.startswith("--")}
-    assert [option for option in sorted(options) if f"`{option}" not in text] == []
+    assert [name for name in COMMANDS if not any(f" {name}" in line for line in lines)] == []
+    group = [main, *(main.get_command(click.Context(main), name) for name in COMMANDS)]
+    options = {option for command in group if command for one in command.params for option in one.opts}
+    assert [option for option in sorted(options) if option.startswith("--") and f"`{option}" not in text] == []

@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner, Result
 from support.web import Web
 
-from holdfast.cli import main
+from holdfast.cli.standalone import main
 from holdfast.flask import session
 
 #: A browser that says what it is.

@@ -1,130 +1,113 @@
-"""The command that copies sessions to another store while the application runs: ``copy``."""
+"""The command that copies all records to another store: ``copy``."""
 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import click
 
-from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place, url_from
-from holdfast.cli.copy_engine import Copy, Tally, is_empty
-from holdfast.cli.copy_state import Journal
+from holdfast.cli.errors import Misuse, OneLine, outage
 from holdfast.cli.output import counted, progress, say
-from holdfast.errors import ConfigurationError
-from holdfast.stores.contract import Closes, Store
+from holdfast.cli.target import Target, json_option, pass_target, url_from
+from holdfast.errors import StoreUnavailable
+from holdfast.records.record import Record
+from holdfast.stores.contract import Closes, Iterates, Pings, Store, iterate
+from holdfast.stores.pair import PairStore
+
+#: Copies one record, and returns what became of it: ``copied``, ``present`` or ``different``.
+Carry: TypeAlias = Callable[[str, Record], str]
+
+_WORKERS = 4
 
 
 @click.command()
 @click.argument("urls", metavar="[FROM] TO", nargs=-1, required=True)
-@click.option(
-    "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("holdfast-copy.state"),
-    show_default=True,
-    help="The file that notes what was copied. The same command goes on from there.",
-)
-@click.option("--passes", type=click.IntRange(1), metavar="N", help="Give up after so many passes that found changes.")
-@click.option("--pause", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds between passes.")
-@click.option("--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Threads that write.")
-@click.option("--merge", is_flag=True, help="Copy into a store that holds records already.")
+@click.option("--move", is_flag=True, help="Move the records, while an application uses both stores as a pair.")
 @json_option
-@pass_place
-def copy(
-    place: Place,
-    *,
-    urls: tuple[str, ...],
-    state: Path,
-    passes: int | None,
-    pause: float,
-    workers: int,
-    merge: bool,
-    as_json: bool,
-) -> None:
-    """Copy all records to the store at TO, while the application goes on using FROM.
+@pass_target
+def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) -> None:
+    """Copy all records to the store at TO.
 
-    FROM is a URL; default: the store at hand. Passes are repeated until one finds nothing new, changed or gone, and
-    then every record is compared. What is deleted at FROM is deleted at TO. Nobody may use TO before this ends.
+    FROM is a URL; default: the application's store. Stop the application first, or let it use a PairStore of both and
+    add --move. A live record at TO is never written over. After an interruption, run the same command again.
     """
-    with contextlib.ExitStack() as stack:
-        source, target, names = _stores(place, urls, stack)
-        if not merge and not state.exists() and not is_empty(target):
-            raise ConfigurationError(
-                f"the target holds records, and {state} is not there to tell that they were copied: empty it, or "
-                "add --merge if no application uses it"
-            )
-        journal = Journal(state, source=names[0], target=names[1])
-        stack.callback(journal.close)
-        try:
-            done = _repeat(source, target, journal, passes=passes, pause=pause, workers=workers, as_json=as_json)
-        except sqlite3.Error as error:
-            raise ConfigurationError(f"{state} cannot be used to note what was copied: {error}") from error
-    text = f"{counted(done['records'], 'record')} at the source and the target, all equal."
-    say(done, f"{text}\n{state} can be removed when the application uses the target.", as_json=as_json)
-
-
-def _stores(place: Place, urls: tuple[str, ...], stack: contextlib.ExitStack) -> tuple[Store, Store, tuple[str, str]]:
-    if len(urls) > 2:
-        raise Misuse("give one URL, or two: [FROM] TO")
-    target_name = url_from(urls[-1])
-    source_name = url_from(urls[0]) if len(urls) == 2 else url_from(place.name)
-    if source_name == target_name:
+    if len(urls) > 2 or (move and len(urls) != 2):
+        raise Misuse("give FROM and TO" if move else "give one URL, or two: [FROM] TO")
+    addresses = tuple(map(url_from, urls))
+    names = addresses if len(urls) == 2 or target.url is None else (target.url, *addresses)
+    if len(names) == 2 and names[0] == names[1]:
         raise Misuse("FROM and TO are the same store")
-    stores = []
-    for url in urls:
-        store = place.store_at(url)
-        stores.append(store)
-        if isinstance(store, Closes):
-            stack.callback(store.close)
-    source = stores[0] if len(urls) == 2 else place.store
-    return source, stores[-1], (source_name, target_name)
-
-
-def _repeat(
-    source: Store, target: Store, journal: Journal, *, passes: int | None, pause: float, workers: int, as_json: bool
-) -> dict[str, Any]:
-    start, tallies = time.monotonic(), list[Tally]()
-    with progress("Copying") as advance:
-        work = Copy(source, target, journal, workers=workers, report=_reporter(advance, tallies))
-        while True:
-            tallies.append(_told(work.one_pass, "copied", as_json=as_json))
-            if tallies[-1].is_quiet:
-                compared = _told(work.compare, "compared", as_json=as_json)
-                if compared.is_quiet:
-                    seconds = round(time.monotonic() - start, 3)
-                    return {
-                        "records": journal.count(),
-                        "seconds": seconds,
-                        "passes": [asdict(tally) for tally in tallies],
-                    }
-            if passes is not None and len(tallies) >= passes:
-                raise OneLine(
-                    f"the source still changes after pass {tallies[-1].number}: stop the application and run this again"
-                )
-            time.sleep(pause)
-
-
-def _reporter(advance: Callable[[str, int, int | None], None], tallies: list[Tally]) -> Callable[[Tally], None]:
-    def report(tally: Tally) -> None:
-        total = max(tallies[-1].seen, tally.seen) if tallies else None
-        advance(f"Pass {tally.number}", tally.seen, total)
-
-    return report
-
-
-def _told(walk: Callable[[], Tally], what: str, *, as_json: bool) -> Tally:
     start = time.monotonic()
-    tally = walk()
-    if not as_json:
-        did = f"{tally.equal:,} equal" if what == "compared" else f"{tally.copied:,} copied"
-        click.echo(
-            f"Pass {tally.number}: {tally.seen:,} seen, {did}, {tally.deleted:,} deleted, "
-            f"{time.monotonic() - start:.1f} s",
-            err=True,
+    with contextlib.ExitStack() as stack:
+        stores = [_opened(target, url, stack) for url in addresses]
+        source = stores[0] if len(stores) == 2 else target.store
+        try:
+            if isinstance(stores[-1], Pings):
+                stores[-1].ping()  # with nothing to copy, nothing else would be asked of it
+            found = (_move if move else _copy)(source, stores[-1])
+        except StoreUnavailable as error:
+            raise outage(error, names) from error
+    done = {**found, "seconds": round(time.monotonic() - start, 3)}
+    verb = "Moved" if move else "Copied"
+    say(done, f"{verb} {counted(found['copied'], 'record')}; {found['present']:,} were there already.", as_json=as_json)
+
+
+def _opened(target: Target, url: str, stack: contextlib.ExitStack) -> Store:
+    store = target.store_at(url)
+    if isinstance(store, Closes):
+        stack.callback(store.close)
+    return store
+
+
+def _copy(source: Store, target: Store) -> dict[str, int]:
+    """Copy what is at *source*, which nobody else uses meanwhile.
+
+    Raises:
+        OneLine: A record at *target* is another one, or is not at *source*, so one of the stores was in use.
+    """
+
+    def carry(key: str, record: Record) -> str:
+        if target.create(key, record.data, expires_at=record.expires_at, owner=record.owner) is not None:
+            return "copied"
+        there = target.load(key)
+        if there is None or (there.data, there.owner) != (record.data, record.owner):
+            return "different"
+        target.touch(key, expires_at=record.expires_at)
+        return "present"
+
+    found = _each(source, carry)
+    extra = _extra(source, target) if found["present"] else 0
+    if found["different"] or extra:
+        differ = f"{counted(found['different'], 'record')} at the target differ{'s' * (found['different'] == 1)}"
+        raise OneLine(
+            f"{differ} from the source, and {extra:,} {'is' if extra == 1 else 'are'} not at the source: an application"
+            " used one of the stores meanwhile. Stop it, empty the target and copy again"
         )
-    return tally
+    return {"copied": found["copied"], "present": found["present"]}
+
+
+def _move(old: Store, new: Store) -> dict[str, int]:
+    """Move what is in *old*, while every process of the application uses both stores as a pair."""
+    pair = PairStore(new, old)
+    found = _each(old, lambda key, _: "copied" if pair.migrate(key) else "present")
+    return {"copied": found["copied"], "present": found["present"]}
+
+
+def _each(source: Store, carry: Carry) -> Counter[str]:
+    found = Counter[str]()
+    with ThreadPoolExecutor(_WORKERS) as pool, progress("Copying") as advance:
+        for page in iterate(source):
+            found.update(pool.map(lambda item: carry(*item), dict(page.items).items()))
+            advance("Copying", found.total(), None)
+    return found
+
+
+def _extra(source: Store, target: Store) -> int:
+    """Return how many records are at *target* alone, as far as it can list them: sessions that ended at *source*."""
+    pages = iterate(target) if isinstance(target, Iterates) else ()
+    return sum(source.load(key) is None for page in pages for key, _ in page.items)

@@ -1,4 +1,4 @@
-"""Commands that look at sessions: ``list``, ``show`` and ``stats``."""
+"""Commands that show sessions: ``list``, ``show`` and ``stats``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
+from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
-from holdfast.cli.survey import NEVER, walk
+from holdfast.cli.target import NEVER, Target, json_option, pass_target
 from holdfast.errors import HoldfastError
 from holdfast.sessions.flows.statistics import Survey
+from holdfast.stores.contract import iterate
 
 if TYPE_CHECKING:
     from holdfast.sessions.flows import SessionInfo, SessionPage
@@ -46,13 +47,13 @@ _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", 
 )
 @click.option("--after", metavar="PLACE", help="Go on where an earlier list ended.")
 @json_option
-@pass_place
-def list_(place: Place, *, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
+@pass_target
+def list_(target: Target, *, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
     """List live sessions.
 
     Without --user, the store is walked in its own order, one part at a time.
     """
-    manager = place.manager
+    manager = target.manager
     if user is not None:
         if after is not None:
             raise Misuse("--after does not go with --user, which lists all sessions of the user")
@@ -70,19 +71,19 @@ def list_(place: Place, *, user: str | None, limit: int, after: str | None, as_j
         return
     _print_table(found)
     if further is not None:
-        click.echo(f"There may be more: --after {shlex.quote(further)}")
+        click.echo(f"There may be more: --after {printable(shlex.quote(further))}")
 
 
 @click.command()
 @click.argument("handle")
 @json_option
-@pass_place
-def show(place: Place, *, handle: str, as_json: bool) -> None:
+@pass_target
+def show(target: Target, *, handle: str, as_json: bool) -> None:
     """Show what is known of the session with HANDLE.
 
     What the application keeps in it is not opened.
     """
-    found = place.manager.get(handle)
+    found = target.manager.get(handle)
     if found is None:
         raise OneLine("there is no live session with this handle")
     say(as_data(found), facts(list(_shown(found))), as_json=as_json)
@@ -90,15 +91,15 @@ def show(place: Place, *, handle: str, as_json: bool) -> None:
 
 @click.command()
 @json_option
-@pass_place
-def stats(place: Place, *, as_json: bool) -> None:
+@pass_target
+def stats(target: Target, *, as_json: bool) -> None:
     """Count sessions by user or none, by age and by device, and what else the store holds.
 
     Walks everything in the store once.
     """
-    context, store, survey, seen = place.manager.context, place.store, Survey(), 0
+    context, store, survey, seen = target.manager.context, target.store, Survey(), 0
     with progress("Counting") as advance:
-        for page in walk(store):
+        for page in iterate(store):
             for key, record in dict(page.items).items():
                 survey.add(context, key, record)
             seen += len(page.items)
@@ -119,7 +120,7 @@ def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
 def as_data(session: SessionInfo) -> dict[str, Any]:
     """Return what is known of *session* for JSON. Times are milliseconds since the epoch, None where not known."""
     data = asdict(session)
-    del data["current"], data["meta"]  # no request is running, and the fields tell what the metadata does
+    del data["current"], data["meta"]  # no request is running, and the other fields have what is in the metadata
     data["device"] = str(session.device) if session.device else None
     if session.absolute_deadline >= NEVER:
         data["absolute_deadline"] = None
@@ -136,7 +137,7 @@ def _print_table(sessions: Sequence[SessionInfo]) -> None:
             session.owner[:_SHORT] if session.owner else "-",
             moment(session.created_at),
             moment(session.last_used_at),
-            printable(str(session.device)) if session.device else "-",
+            str(session.device) if session.device else "-",
         )
         for session in sessions
     ]
@@ -153,7 +154,7 @@ def _shown(session: SessionInfo) -> Iterator[tuple[str, str]]:
         elif isinstance(value, bool):
             yield label, "yes" if value else "no"
         elif value is not None:
-            yield label, printable(str(value))
+            yield label, str(value)
 
 
 def _numbers(survey: Survey) -> dict[str, Any]:
@@ -186,5 +187,5 @@ def _described(kind: str, survey: Survey) -> str:
 
 
 def _counts(title: str, numbers: Counter[str]) -> list[tuple[str, str]]:
-    rows = [(f"  {printable(name)}", f"{number:,}") for name, number in numbers.items()]
+    rows = [(f"  {name}", f"{number:,}") for name, number in numbers.items()]
     return [(title, ""), *rows] if rows else []

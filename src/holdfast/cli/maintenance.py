@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli.base import Place, json_option, pass_place
 from holdfast.cli.output import counted, say
+from holdfast.cli.target import Target, json_option, pass_target
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import new_key as fresh_key
 from holdfast.stores.contract import Pings, Prepares, Purges
@@ -13,13 +13,13 @@ from holdfast.stores.contract import Pings, Prepares, Purges
 
 @click.command()
 @json_option
-@pass_place
-def init(place: Place, *, as_json: bool) -> None:
+@pass_target
+def init(target: Target, *, as_json: bool) -> None:
     """Make the table, the indexes or the files that the store needs, where they are missing.
 
     The first request would make them, too; a database user that must not is a reason to run this.
     """
-    store = place.store
+    store = target.store
     kind = type(store).__name__
     if isinstance(store, Prepares):
         store.prepare()
@@ -31,14 +31,14 @@ def init(place: Place, *, as_json: bool) -> None:
 @click.command()
 @click.argument("url", metavar="[URL]", required=False)
 @json_option
-@pass_place
-def ddl(place: Place, *, url: str | None, as_json: bool) -> None:
+@pass_target
+def ddl(target: Target, *, url: str | None, as_json: bool) -> None:
     """Print the statements that make the table of an SQL store.
 
     URL is what SESSION_STORE is set to, such as 'mysql+pymysql://user@host/name?table=sessions'. Nothing is connected
     to.
     """
-    store = place.store_at(url) if url is not None else place.store
+    store = target.store_at(url) if url is not None else target.store
     statements = getattr(store, "ddl", None)
     if statements is None:
         raise ConfigurationError(f"a {type(store).__name__} makes what it needs: there are no statements to print")
@@ -48,17 +48,17 @@ def ddl(place: Place, *, url: str | None, as_json: bool) -> None:
 
 @click.command()
 @json_option
-@pass_place
-def purge(place: Place, *, as_json: bool) -> None:
+@pass_target
+def purge(target: Target, *, as_json: bool) -> None:
     """Remove expired records now.
 
     Some stores remove them by themselves; for the others the application does so bit by bit while it makes new
     sessions. Live sessions are not touched.
     """
-    store = place.store
+    store = target.store
     kind = type(store).__name__
     if isinstance(store, Purges):
-        removed = place.manager.purge()
+        removed = target.manager.purge()
         text = f"Removed {counted(removed, 'expired record')}."
     else:
         removed = 0

@@ -23,6 +23,7 @@ def say(data: dict[str, Any], text: str, *, as_json: bool) -> None:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* under *headings*: aligned text, or a drawn table on a terminal."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     if _is_for_rich(sys.stdout):
         _draw(headings, rows)
         return
@@ -34,8 +35,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """Return one line for each of *pairs*, aligned."""
-    width = max(len(name) for name, _ in pairs)
-    return "\n".join(f"{name.ljust(width)}{_GAP}{value}".rstrip() for name, value in pairs)
+    lines = [(printable(name), printable(value)) for name, value in pairs]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name.ljust(width)}{_GAP}{value}".rstrip() for name, value in lines)
 
 
 def moment(milliseconds: int | None) -> str:
@@ -49,7 +51,10 @@ def moment(milliseconds: int | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return *text* without what would move the cursor or end the line. A browser can choose what it is called."""
+    """Return *text* with a replacement character for each that would move the cursor or end the line.
+
+    A browser chooses its name, a user a label, and anybody who can write to the store a key or an owner.
+    """
     return "".join(character if character.isprintable() else "�" for character in text)
 
 

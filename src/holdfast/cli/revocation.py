@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from holdfast.cli.base import Misuse, OneLine, Place, json_option, pass_place
+from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
+from holdfast.cli.target import Target, json_option, pass_target
 from holdfast.sessions.manager import Manager
 
 
@@ -18,9 +19,9 @@ from holdfast.sessions.manager import Manager
 @click.option("--all", "everyone", is_flag=True, help="End all sessions of everyone.")
 @click.option("--yes", is_flag=True, help="With --all: do not ask.")
 @json_option
-@pass_place
+@pass_target
 def revoke(
-    place: Place, *, handle: str | None, user: str | None, keep: str | None, everyone: bool, yes: bool, as_json: bool
+    target: Target, *, handle: str | None, user: str | None, keep: str | None, everyone: bool, yes: bool, as_json: bool
 ) -> None:
     """End the session with HANDLE, or all of a user's with --user, or everyone's with --all.
 
@@ -31,12 +32,12 @@ def revoke(
     if keep is not None and user is None:
         raise Misuse("--keep goes with --user")
     if handle is not None:
-        _end_one(place.manager, handle, as_json=as_json)
+        _end_one(target.manager, handle, as_json=as_json)
         return
     if user is not None:
-        ended = place.manager.revoke_all(user, keep=keep)
+        ended = target.manager.revoke_all(user, keep=keep)
     else:
-        manager = place.manager
+        manager = target.manager
         if not yes and not sys.stdin.isatty():
             raise Misuse("--all asks first: add --yes where nobody can answer")
         if not yes:

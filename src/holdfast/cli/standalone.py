@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli.base import Misuse, Place, url_from
-from holdfast.cli.survey import NEVER
+from holdfast.cli import COMMANDS
+from holdfast.cli.errors import Misuse
+from holdfast.cli.group import Commands
+from holdfast.cli.target import NEVER, Target, url_from
 from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.envelope import Envelope, Sealed
@@ -25,9 +27,9 @@ _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
 
 
 class _Metadata(Unsealed):
-    """Tells of sealed records what can be told: their times, and with a key their metadata too.
+    """Reads the times of sealed records, and with a key their metadata too.
 
-    Whose they are among applications that share a store is in the metadata: without a key all are shown.
+    The namespace of an application that shares the store is in the metadata: without a key all sessions are shown.
     """
 
     def __init__(self, namespace: str, keys: Sequence[str]) -> None:
@@ -50,38 +52,40 @@ class _Metadata(Unsealed):
         return Envelope(body.created_at, body.issued_at, body.idle, b"", body.codec, self._meta)
 
 
-def outside_place(
+@click.group(cls=Commands, commands=COMMANDS)
+@click.option("--store", metavar="URL", envvar="HOLDFAST_STORE", help="SESSION_STORE. Default: $HOLDFAST_STORE.")
+@click.option("--namespace", default="session:", show_default=True, help="SESSION_KEY_PREFIX.")
+@click.option("--owner-key", metavar="VARIABLE", help="Where SESSION_OWNER_KEY is in the environment, if not there.")
+@click.option("--seal-keys", metavar="VARIABLE", help="Where SESSION_SEAL_KEYS are in the environment, if not there.")
+@click.pass_context
+def main(
     context: click.Context, *, store: str | None, namespace: str, owner_key: str | None, seal_keys: str | None
-) -> Place:
-    """Return the place of the store with the URL *store*, for an application with these settings.
+) -> None:
+    """List, end and maintain the sessions in a store, without the application.
 
-    Args:
-        context: The end of it closes the store.
-        store: The URL, or None: then only commands work that need no store.
-        namespace: ``SESSION_KEY_PREFIX``.
-        owner_key: The environment variable that ``SESSION_OWNER_KEY`` is in. Default: the one of that name, if set.
-        seal_keys: The environment variable that ``SESSION_SEAL_KEYS`` are in, separated by spaces or commas. Default:
-            the one of that name, if set.
+    Wherever a URL is asked for, env:NAME takes it from the environment variable NAME, so that no list of processes
+    shows a password.
     """
+    url = None if store is None else url_from(store)
 
     @functools.cache
     def manager() -> Manager:
-        if store is None:
+        if url is None:
             raise Misuse("which store? Give --store URL before the command, or set HOLDFAST_STORE")
         secret = _variable(owner_key, _OWNER_KEY)
         keys = (_variable(seal_keys, _SEAL_KEYS) or "").replace(",", " ").split()
-        opened = open_store(url_from(store), root=Path.cwd())
+        opened = open_store(url, root=Path.cwd())
         if isinstance(opened, Closes):
             context.call_on_close(opened.close)
         return Manager(
             opened,
-            # The record tells when a session is over; what the application would add to that is not known here.
+            # The record says when a session is over; the application's own timeouts are not known here.
             policy=Policy(idle=NEVER, absolute=NEVER),
             keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
             sealer=_Metadata(namespace, keys),
         )
 
-    return Place(manager, Path.cwd(), store or "")
+    context.obj = Target(manager, Path.cwd(), url)
 
 
 def _variable(name: str | None, default: str) -> str | None:

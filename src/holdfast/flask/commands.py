@@ -1,35 +1,30 @@
-"""``flask sessions``: the commands of `holdfast.cli` on the sessions of an application."""
+"""``flask sessions``, which is imported when it is run: a web worker loads no command."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+import pkgutil
+from typing import Any
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
-
-from holdfast.cli import COMMANDS, Commands, Place
-from holdfast.contrib.doctor.command import doctor
-
-if TYPE_CHECKING:
-    from holdfast.sessions.manager import Manager
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.pass_context
-@with_appcontext
-def sessions(context: click.Context) -> None:
-    """Look at, end and keep the application's sessions."""
-    # Every command runs inside the application's context.
-    store = current_app.config.get("SESSION_STORE")
-    name = store if isinstance(store, str) else f"the store of {current_app.name}"
-    context.obj = Place(_manager, Path(current_app.instance_path), name)
+class _Imported(click.Command):
+    """Stands for a command that is imported when it is run."""
+
+    def __init__(self, name: str, source: str, *, short_help: str) -> None:
+        super().__init__(name, short_help=short_help)
+        self._source = source
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of the command itself, which click runs then."""
+        command: click.Command = pkgutil.resolve_name(self._source)
+        return command.make_context(info_name, args, parent, **extra)
 
 
-for _command in (*COMMANDS, doctor):
-    sessions.add_command(_command)
-
-
-def _manager() -> Manager:
-    return cast("Manager", current_app.extensions["holdfast"].manager)
+sessions = _Imported(
+    "sessions",
+    "holdfast.flask.command_group:sessions",
+    short_help="List, end and maintain the application's sessions.",
+)

@@ -31,9 +31,10 @@ The laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Rotates",
     "Store",
     "Version",
+    "iterate",
 ]
 
 
@@ -202,3 +204,18 @@ class Closes(Protocol):
 
     def close(self) -> None:
         """Release what the store itself opened, not what it was given. Idempotent."""
+
+
+def iterate(store: Store, *, limit: int = 500) -> Iterator[Page]:
+    """Yield page after page of all live records in *store*, about *limit* each.
+
+    Raises:
+        ConfigurationError: The store cannot list what it holds.
+    """
+    if not isinstance(store, Iterates):
+        raise ConfigurationError(f"{type(store).__name__} cannot list what it holds: use a store that can")
+    page = store.scan(None, limit=limit)
+    yield page
+    while page.after is not None:
+        page = store.scan(page.after, limit=limit)
+        yield page

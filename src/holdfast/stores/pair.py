@@ -67,6 +67,14 @@ class PairStore:
         self._new.delete(key)
         return Gone()
 
+    def migrate(self, key: str, /) -> bool:
+        """Move the record under *key* to the new store as it is. Return False where none is left to move."""
+        record = self._load_old(key)
+        if record is None:
+            return False
+        answer = self.replace(key, record.data, expect=record.version, expires_at=record.expires_at, owner=record.owner)
+        return not isinstance(answer, Conflict | Gone)
+
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         return (
             self._new.touch(key, expires_at=expires_at)

@@ -1,0 +1,106 @@
+"""Errors of one line: what went wrong and where, without credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import click
+
+from holdfast.cli.output import printable
+from holdfast.errors import HoldfastError, StoreUnavailable
+
+#: The ports of servers whose URL names none, by the scheme without what follows a ``+``.
+_PORTS = {
+    "memcached": "11211",
+    "mongodb": "27017",
+    "mysql": "3306",
+    "mariadb": "3306",
+    "postgresql": "5432",
+    "redis": "6379",
+    "rediss": "6379",
+    "valkey": "6379",
+    "valkeys": "6379",
+}
+
+#: The beginning of a driver's message says enough; MongoDB's goes on for pages.
+_LONGEST_REASON = 200
+
+_USER_INFO = re.compile(r"//[^/\s]*@")
+
+
+class OneLine(click.ClickException):
+    """An error that is reported in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(" ".join(message.split())))
+
+
+class Misuse(OneLine):
+    """The command was called wrongly."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def in_one_line(context: click.Context) -> Iterator[None]:
+    """Turn every error of Holdfast and of click into one line. An outage is that of the context's target."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        raise Misuse(f"{error.format_message().rstrip('.')}{where}") from None
+    except StoreUnavailable as error:
+        url = getattr(context.obj, "url", None)
+        raise outage(error, () if url is None else (url,)) from error
+    except HoldfastError as error:
+        raise OneLine(str(error)) from error
+
+
+def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:
+    """Return the line about a store that failed: the server, and the driver's reason, without credentials.
+
+    Args:
+        error: What the store raised, from the driver's error.
+        urls: The URLs of the stores in use, as far as they are known.
+    """
+    message, reason = str(error), _reason_of(error.__cause__)
+    if reason not in message:
+        message = f"{message}: {reason}"
+    servers = [server for server in map(_server_of, urls) if server.host]
+    for secret in (secret for server in servers for secret in server.secrets):
+        message = message.replace(secret, "***")
+    if servers and not any(server.host in message and server.port in message for server in servers):
+        message = f"{message} (at {' or '.join(f'{server.host}:{server.port}' for server in servers)})"
+    return OneLine(_USER_INFO.sub("//***@", message))
+
+
+class _Server(NamedTuple):
+    host: str
+    port: str
+    secrets: set[str]
+
+
+def _server_of(url: str) -> _Server:
+    """Return what *url* says of a server; the host is empty for a file."""
+    scheme, _, rest = url.partition("://")
+    # A password that is not escaped may hold any of "/?#".
+    user_info, _, place = rest.rpartition("@")
+    address, _, query = place.partition("?")
+    host, _, port = address.partition("/")[0].rpartition(":")
+    if not host or "]" in port:
+        host, port = f"{host}:{port}" if host else port, _PORTS.get(scheme.partition("+")[0], "")
+    password = user_info.partition(":")[2]
+    secrets = {value for name, value in parse_qsl(query) if "pass" in name.lower()}
+    return _Server(host, port, {*secrets, password, unquote(password)} - {""})
+
+
+def _reason_of(cause: BaseException | None) -> str:
+    """Return what the driver says, without the statement and its values that SQLAlchemy adds."""
+    said = " ".join(str(getattr(cause, "orig", None) or cause or "").split())
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

@@ -1,0 +1,31 @@
+"""The group ``flask sessions``: the commands of `holdfast.cli` on the sessions of an application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from holdfast.cli import COMMANDS
+from holdfast.cli.group import Commands
+from holdfast.cli.target import Target
+
+if TYPE_CHECKING:
+    from holdfast.sessions.manager import Manager
+
+
+@click.group(cls=Commands, commands={**COMMANDS, "doctor": "holdfast.contrib.doctor.command:doctor"})
+@click.pass_context
+@with_appcontext
+def sessions(context: click.Context) -> None:
+    """List, end and maintain the application's sessions."""
+    # Every command runs inside the application's context.
+    store = current_app.config.get("SESSION_STORE")
+    context.obj = Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
+
+
+def _manager() -> Manager:
+    return cast("Manager", current_app.extensions["holdfast"].manager)
