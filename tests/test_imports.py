@@ -53,6 +53,12 @@ def test_the_front_end_loads_no_driver() -> None:
     assert loaded_by("import holdfast.flask", DRIVERS) == []
 
 
+def test_a_web_worker_loads_no_command_no_doctor_and_no_page() -> None:
+    """An application has the commands without loading one of them before it is run."""
+    rest = ["holdfast.cli", "holdfast.contrib", "holdfast.flask.command_group"]
+    assert loaded_by("import flask, holdfast.flask\nholdfast.flask.Session(flask.Flask('app'))", rest) == []
+
+
 @pytest.mark.parametrize("name", modules())
 def test_public_names_have_docstrings(name: str) -> None:
     """Every module, and every public class and function defined in it, says what it is for."""

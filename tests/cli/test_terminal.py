@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,22 @@ def test_a_table_is_drawn_on_a_terminal(shelf: Shelf) -> None:
     column = [line.split()[0] for line in narrow.splitlines() if re.match(r" +[0-9a-f]+ ", line)]
     assert "".join(column).startswith(handle[: len(column[0])])
     assert "…" not in narrow
+
+
+def test_nothing_that_is_stored_writes_on_the_terminal(shelf: Shelf) -> None:
+    """Escape sequences in keys, owners, labels and devices are not written to a terminal, with rich or without."""
+    handle = shelf.sign_in("ada", agent="Mozilla/5.0 \x1b[31m Firefox/1")
+    with sqlite3.connect(shelf.url.removeprefix("sqlite:///")) as database:
+        row = database.execute("SELECT * FROM sessions").fetchone()
+        evil = ("\x1b]0;owned\x07\x9b2J" + row[0][10:], *row[1:4], "\x1b[2Jadmin", row[5])
+        database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", evil)
+    database.close()
+    for before in (["-c", _WITHOUT_RICH], ["-m", "holdfast"]):
+        for command in (["list"], ["list", "--limit", "1"], ["stats"], ["show", handle]):
+            text = on_a_terminal([*before, "--store", shelf.url, *command])
+            assert not {"\x07", "\x9b"} & set(text)
+            assert "\x1b]" not in text
+            assert "\x1b[2J" not in text
 
 
 def test_without_rich_a_terminal_gets_plain_text(shelf: Shelf) -> None:
