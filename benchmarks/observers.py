@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks.apps import PATHS, with_holdfast, without_sessions
 from benchmarks.machine import machine, versions
 from benchmarks.measure import BASE, measured
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.metrics.opentelemetry import OpenTelemetryObserver
 from holdfast.metrics.prometheus import PrometheusObserver
 
@@ -33,7 +33,7 @@ def main() -> None:
     provider = MeterProvider([InMemoryMetricReader()])
     observers = {
         "no observer": None,
-        "Tally": Tally(),
+        "InMemoryMetrics": InMemoryMetrics(),
         "PrometheusObserver": PrometheusObserver(CollectorRegistry()),
         "OpenTelemetryObserver": OpenTelemetryObserver(provider),
     }

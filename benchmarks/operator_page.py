@@ -21,13 +21,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from benchmarks.machine import machine, versions
-from holdfast.clock import system_clock
+from holdfast.clock import DAY, system_clock
 from holdfast.contrib.pages import operator_page
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys
-from holdfast.sessions.policy import DAY
 
 SEED = 20_240_611
 REPEATS = 15
@@ -50,7 +49,7 @@ def application(folder: Path) -> Flask:
     app = Flask("bench", static_folder=None)
     app.secret_key = secrets.token_hex()
     app.config["SESSION_STORE"] = f"sqlite:////{folder.as_posix().lstrip('/')}/sessions.db"
-    sessions = Session(app, observer=Tally())
+    sessions = Session(app, observer=InMemoryMetrics())
     app.register_blueprint(operator_page(sessions, authorize=lambda: session.owner is not None))
 
     @app.get("/login")

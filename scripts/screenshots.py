@@ -26,7 +26,7 @@ from werkzeug.serving import make_server
 
 from holdfast.contrib.pages import devices_page, operator_page
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -73,7 +73,7 @@ class Scene:
     def __init__(self) -> None:
         self.now = NOW - 30 * DAY
         self.random = random.Random(20_270_115)  # noqa: S311  # pictures need no secrets
-        self.tally = Tally(clock=lambda: self.now)
+        self.tally = InMemoryMetrics(clock=lambda: self.now)
         self.app = Flask(__name__)
         self.app.config.update(SESSION_STORE="memory://", SESSION_KEEP_ADDRESS=True, SESSION_PERMANENT=True)
         self.sessions = Session(self.app, clock=lambda: self.now, observer=self.tally)

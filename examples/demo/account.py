@@ -11,12 +11,12 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from holdfast import NotFresh
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 
 account = Blueprint("account", __name__)
 
 #: The observer counts the numbers of the operator's page.
-sessions = Session(observer=Tally())
+sessions = Session(observer=InMemoryMetrics())
 
 #: A real shop stores these in its database. Here a restart resets them.
 passwords = dict.fromkeys(USERS, generate_password_hash(PASSWORD))

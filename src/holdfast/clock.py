@@ -1,4 +1,4 @@
-"""Time, injected: everything that needs to know the time is given a `Clock`."""
+"""Time, injected: every part that needs the time is given a `Clock`. Spans are in milliseconds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Callable
 
 #: Returns the current time in milliseconds since the epoch.
 Clock = Callable[[], int]
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 
 def system_clock() -> int:

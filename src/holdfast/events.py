@@ -1,17 +1,25 @@
-"""What happens to sessions, as blinker signals, and the frozen words for it.
+"""What happens to sessions: the names, and the one stream of events.
 
-The sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and where it
-applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data.
+An application has one `Events`. What happens is emitted there once, and three kinds of subscribers get it: the signals
+below, the observers of `holdfast.metrics`, and the log of rejected cookies.
+
+A signal's sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and where
+it applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data.
 A receiver that raises does not change what happens to the session: the error is logged.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal, TypeAlias
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import ReferenceType
 
-from blinker import Namespace, Signal
+from blinker import Namespace
+
+from holdfast.clock import MINUTE, Clock
 
 RejectReason: TypeAlias = Literal[
     "malformed",
@@ -31,6 +39,53 @@ RejectReason: TypeAlias = Literal[
 EndReason: TypeAlias = Literal["logout", "revoked", "expired", "evicted", "replaced"]
 SaveResult: TypeAlias = Literal["saved", "merged", "unchanged", "gone", "conflict"]
 RevokeResult: TypeAlias = Literal["confirmed", "unconfirmed", "absent"]
+EventName: TypeAlias = Literal[
+    "opens",
+    "loads",
+    "saves",
+    "conflicts",
+    "merges",
+    "created",
+    "rotated",
+    "bound",
+    "ended",
+    "gone",
+    "rejected",
+    "superseded",
+    "store_unavailable",
+]
+
+
+class Event(NamedTuple):
+    """One kind of event.
+
+    Attributes:
+        meaning: What it counts, as a phrase.
+        label: The detail by which observers count it separately, or the empty text.
+        values: The values of that detail; only the empty text where there is none.
+    """
+
+    meaning: str
+    label: str = ""
+    values: tuple[str, ...] = ("",)
+
+
+#: Every event by its name. Those from ``created`` on are signals too.
+EVENTS: Mapping[str, Event] = {
+    "opens": Event("Requests that used their session"),
+    "loads": Event("Live sessions found"),
+    "saves": Event("Sessions at the end of a request that used them", "outcome", get_args(SaveResult)),
+    "conflicts": Event("Writes that found that another request had been first"),
+    "merges": Event("Changes of another request that were merged in"),
+    "created": Event("Sessions made"),
+    "rotated": Event("Sessions given a new token"),
+    "bound": Event("Sessions bound to a user"),
+    "ended": Event("Sessions ended", "reason", get_args(EndReason)),
+    "gone": Event("Changes dropped because the session had ended meanwhile"),
+    "rejected": Event("Cookies not accepted", "reason", get_args(RejectReason)),
+    "superseded": Event("Requests under an id that a rotation had replaced"),
+    "store_unavailable": Event("Requests and calls that the store failed"),
+}
 
 _signals = Namespace()
 
@@ -51,20 +106,99 @@ superseded = _signals.signal("superseded")
 #: The store could not be used. *error*.
 store_unavailable = _signals.signal("store_unavailable")
 
+#: Gets the name of an event and its details.
+Subscriber: TypeAlias = Callable[[str, Mapping[str, Any]], object]
+
 _logger = logging.getLogger("holdfast")
+_rejected_logger = logging.getLogger("holdfast.rejected")
 
 
-def emit(signal: Signal, sender: object, **details: Any) -> None:
-    """Tell every receiver; one that raises is logged and the others are still told.
+class Events:
+    """The stream of one application's events. Signals have *sender*, which may be a weak reference to the sender."""
 
-    *sender* may be a weak reference to the sender.
+    def __init__(self, sender: object) -> None:
+        self._sender = sender
+        self._subscribers: dict[str, list[Subscriber]] = {
+            event: [self._send] if event in _signals else [] for event in EVENTS
+        }
+
+    def subscribe(self, subscriber: Subscriber, *events: EventName) -> None:
+        """Call *subscriber* with each of *events*; without any, with every event."""
+        for event in events or EVENTS:
+            self._subscribers[event].append(subscriber)
+
+    def emit(self, event: EventName, **details: Any) -> None:
+        """Call the subscribers of *event*. An error of one is logged, and the others are called all the same."""
+        for subscriber in self._subscribers[event]:
+            notify(subscriber, event, event, details)
+
+    def _send(self, event: str, details: Mapping[str, Any]) -> None:
+        signal = _signals[event]
+        if signal.receivers:
+            sender = self._sender() if isinstance(self._sender, ReferenceType) else self._sender
+            for receiver in signal.receivers_for(sender):
+                notify(receiver, event, sender, **details)
+
+
+def notify(receiver: Callable[..., object], what: str, /, *args: Any, **details: Any) -> None:
+    """Call *receiver*. An error that it raises is logged with *what*, and changes nothing else."""
+    try:
+        receiver(*args, **details)
+    except Exception:  # the one boundary to receivers and observers, whose failure must not undo a logout
+        _logger.exception("a receiver of %r failed", what)
+
+
+#: How many lines a reason gets in a minute.
+_LINES = 10
+
+#: Reasons that every application meets: cookies outlive sessions.
+_ORDINARY: frozenset[RejectReason] = frozenset({"unknown_id", "superseded", "expired_idle", "expired_absolute"})
+
+
+@dataclass(slots=True)
+class _Minute:
+    began: int
+    lines: int = 0
+    left_out: int = 0
+
+
+class RejectionLog:
+    """Subscriber of ``rejected`` that logs as ``holdfast.rejected``, at most ten lines a minute for each reason.
+
+    The next line after that minute says how many were left out. A line has the reason and nothing of the cookie.
+    Ordinary reasons are logged as INFO, the others as WARNING.
     """
-    if not signal.receivers:
-        return
-    if isinstance(sender, ReferenceType):
-        sender = sender()
-    for receiver in signal.receivers_for(sender):
-        try:
-            receiver(sender, **details)
-        except Exception:  # the one boundary to receivers, whose failure must not undo a logout
-            _logger.exception("a receiver of %r failed", signal)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._minutes: dict[RejectReason, _Minute] = {}
+
+    def __call__(self, _event: str, details: Mapping[str, Any]) -> None:
+        """Log one rejection, unless its reason has had its lines."""
+        reason: RejectReason = details["reason"]
+        level = logging.INFO if reason in _ORDINARY else logging.WARNING
+        if not _rejected_logger.isEnabledFor(level):
+            return
+        with self._lock:
+            left_out, logged = self._count(reason)
+        if left_out:
+            _rejected_logger.log(
+                level, "session cookies were not accepted: %s, %d more since the last line", reason, left_out
+            )
+        if logged:
+            _rejected_logger.log(level, "a session cookie was not accepted: %s", reason)
+
+    def _count(self, reason: RejectReason) -> tuple[int, bool]:
+        """Return how many were left out in the minute that is over, and whether this one is logged."""
+        now = self._clock()
+        minute = self._minutes.get(reason)
+        left_out = 0
+        if minute is None or not minute.began <= now < minute.began + MINUTE:
+            left_out = minute.left_out if minute is not None else 0
+            minute = self._minutes[reason] = _Minute(now)
+        if minute.lines < _LINES:
+            minute.lines += 1
+            return left_out, True
+        minute.left_out += 1
+        return left_out, False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.errors import ConfigurationError
 from holdfast.records.envelope import Envelope
-from holdfast.sessions.policy import DAY, HOUR, MINUTE, RETENTION, SECOND, SKEW, Policy
+from holdfast.sessions.policy import RETENTION, SKEW, Policy
 
 NOW = 1_800_000_000_000
 

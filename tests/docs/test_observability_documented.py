@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holdfast.metrics.observer import EVENTS, OPERATIONS, OUTCOMES
+from holdfast.events import EVENTS
+from holdfast.metrics.observer import OPERATIONS, OUTCOMES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/observability.md").read_text("utf-8")
 

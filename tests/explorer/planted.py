@@ -10,6 +10,7 @@ from explorer.relay import relay
 from explorer.schedules import Actor, Footprint
 from explorer.world import ALICE, KEYS
 
+from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows import rotating, saving
@@ -18,7 +19,6 @@ from holdfast.sessions.flows.rotating import Rotation
 from holdfast.sessions.mapping import Loaded, Outcome, ServerSession
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
-from holdfast.sessions.policy import HOUR
 
 _CUTOFF = KEYS.cutoff_key(ALICE)
 _Move = Flow[Version | Conflict | Gone]

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from explorer.schedules import Actor
 from explorer.world import ALICE, Role, World
 
+from holdfast.clock import DAY
 from holdfast.sessions.flows import list_of, revoke, revoke_all
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.policy import DAY
 
 
 def _save(session: ServerSession, name: str) -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
-from blinker import Signal
 from explorer.relay import relay
 from explorer.schedules import Actor, Footprint, Mark, Schedule
 from explorer.stores import Atomic, enlisting
 
 from holdfast.errors import StoreUnavailable, TooManySessions
+from holdfast.events import Events
 from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
@@ -142,14 +142,6 @@ class Live:
     data: dict[str, Any]
 
 
-class Listening(Context):
-    """A context that tells its world of every signal."""
-
-    def emit(self, signal: Signal, **details: Any) -> None:
-        """Note *signal* down."""
-        self.sender.signals.append((signal.name, details))  # type: ignore[attr-defined]  # the sender is the world
-
-
 @dataclass(frozen=True)
 class Seat:
     """A browser and its session when the race begins."""
@@ -165,7 +157,7 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
     Mint.reset()
     clock = FakeClock()
     store = Atomic(clock=clock)
-    context = Context(Policy(), KEYS, MSGPACK, clock, None, rotates=True, indexes=True)
+    context = Context(Policy(), KEYS, MSGPACK, clock, Events(None), rotates=True, indexes=True)
     seats = {}
     for browser, who in (("here", user), ("there", "alice")):
         Mint.turn = browser
@@ -220,7 +212,9 @@ class World:
         self.answers: dict[str, Answer] = {}
         self.results: dict[str, Any] = {}
         self.answered: list[str] = []
-        self.signals: list[tuple[str, dict[str, Any]]] = []
+        self.signals: list[tuple[str, Mapping[str, Any]]] = []
+        self.events = Events(None)
+        self.events.subscribe(lambda event, details: self.signals.append((event, details)), "ended", "rotated")
         self.clock.advance_ms(max(role.idle for role in self.roles))
         self.actors: Mapping[str, Actor] = self._cast()
 
@@ -236,12 +230,12 @@ class World:
 
     def context(self, *, renewal: bool = False, behind: int = 0) -> Context:
         """Return what a server works with whose clock is *behind* by so many milliseconds."""
-        return Listening(
+        return Context(
             policy=Policy(renewal=1 if renewal else None, **self.limits),
             keys=KEYS,
             codec=MSGPACK,
             clock=(lambda: self.clock() - behind) if behind else self.clock,
-            sender=self,
+            events=self.events,
             rotates=self.store.rotates,
             indexes=True,
         )

@@ -13,7 +13,7 @@ from support.markup import Element, parse
 
 from holdfast.contrib.pages.charts import MOST_SERIES, Plot, Series, figure, lines, rows, scale, stacks
 from holdfast.contrib.pages.figures import Numbers, breakdown
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.sessions.flows import Survey
 from holdfast.testing import FakeClock
 
@@ -262,7 +262,7 @@ def _lab(linear: list[float]) -> list[float]:
 
 def test_numbers_of_an_empty_tally() -> None:
     """A tally that has just begun is all charts and totals, without a latency."""
-    numbers = Numbers(Tally(clock=FakeClock()).snapshot())
+    numbers = Numbers(InMemoryMetrics(clock=FakeClock()).snapshot())
     assert len(numbers.charts) == 8
     assert numbers.latencies == []
     assert {(total.lately, total.ever) for total in numbers.totals} == {(0, 0)}
@@ -271,7 +271,7 @@ def test_numbers_of_an_empty_tally() -> None:
 def test_numbers_of_an_hour_and_before() -> None:
     """What happened before the history is in the totals alone; latencies tell no more than their buckets do."""
     clock = FakeClock()
-    tally = Tally(minutes=10, clock=clock)
+    tally = InMemoryMetrics(minutes=10, clock=clock)
     tally.count("ended", "logout")
     clock.advance(3600)
     for outcome in ("saved", "merged"):

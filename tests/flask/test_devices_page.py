@@ -10,10 +10,10 @@ from support.markup import parse
 from support.web import end
 from werkzeug.test import TestResponse
 
+from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.flask import FlaskSession, session
 from holdfast.flask import user_agent as devices
 from holdfast.records.metadata import Device
-from holdfast.sessions.policy import DAY, HOUR, MINUTE, SECOND
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 

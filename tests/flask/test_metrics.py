@@ -16,9 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.web import STRANGER, Web
 
 from holdfast.errors import ConfigurationError
+from holdfast.events import EVENTS
 from holdfast.flask import session
-from holdfast.metrics.memory import Tally
-from holdfast.metrics.observer import BOUNDS, EVENTS, Observers
+from holdfast.metrics.memory import InMemoryMetrics
+from holdfast.metrics.observer import BOUNDS, Observers
 from holdfast.metrics.opentelemetry import OpenTelemetryObserver
 from holdfast.metrics.prometheus import PrometheusObserver
 
@@ -27,7 +28,7 @@ from holdfast.metrics.prometheus import PrometheusObserver
 
 def test_a_tally_in_an_application() -> None:
     """A page or a command finds the hour in one snapshot."""
-    tally = Tally()
+    tally = InMemoryMetrics()
     web = Web(observer=tally)
     web.put(a=1)
     web.data()

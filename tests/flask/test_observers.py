@@ -15,9 +15,10 @@ from support.observers import Broken, Ledger
 from support.web import STRANGER, Web, end, rotate
 
 from holdfast.errors import ConfigurationError
+from holdfast.events import EVENTS
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import Tally
-from holdfast.metrics.observer import EVENTS, OPERATIONS, OUTCOMES, Observers
+from holdfast.metrics.memory import InMemoryMetrics
+from holdfast.metrics.observer import OPERATIONS, OUTCOMES, Observers
 from holdfast.records.envelope import decode, encode
 from holdfast.stores.contract import Closes
 from holdfast.stores.urls import open_store
@@ -350,7 +351,7 @@ def test_a_broken_observer_does_not_undo_a_logout(ledger: Ledger, caplog: pytest
     assert web.do(end).status_code == 200
     assert web.records() == 0
     assert ledger.take()["ended.logout"] == 1
-    assert "an observer failed to count 'ended'" in caplog.messages
+    assert "a receiver of 'ended' failed" in caplog.messages
 
 
 def test_one_observer_of_several_applications(ledger: Ledger) -> None:
@@ -370,7 +371,7 @@ def test_one_observer_of_several_applications(ledger: Ledger) -> None:
 def test_what_is_no_observer_is_refused() -> None:
     """A class instead of its object is an error where `Session` is made."""
     with pytest.raises(ConfigurationError, match="it must be an object with the methods of"):
-        Session(observer=Tally)  # type: ignore[arg-type]  # the mistake that is meant
+        Session(observer=InMemoryMetrics)  # type: ignore[arg-type]  # the mistake that is meant
 
 
 def test_an_observer_without_effect_is_told() -> None:
@@ -378,5 +379,5 @@ def test_an_observer_without_effect_is_told() -> None:
     app = Flask("shop")
     app.config.update(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", SESSION_TYPE="null")
     with pytest.warns(UserWarning, match="an observer has no effect") as caught:
-        Session(app, observer=Tally())
+        Session(app, observer=InMemoryMetrics())
     assert caught[0].filename == __file__

@@ -18,7 +18,7 @@ from support.web import Web
 from holdfast import ConfigurationError
 from holdfast.contrib.pages import operator_page
 from holdfast.flask import session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.urls import open_store
@@ -31,7 +31,7 @@ PAGES = ("/operator/", "/operator/sessions", "/operator/user", "/operator/survey
 def desk() -> Desk:
     """Return an operator at an application on a memory store, with a tally."""
     clock = FakeClock()
-    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=Tally()))
+    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=InMemoryMetrics()))
 
 
 # --- who may see it --------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_numbers_cost_the_operator_s_own_session_alone(desk: Desk) -> None:
 
 def test_without_a_tally_the_page_says_how_to_add_one(web: Web) -> None:
     """Where nobody counts, it says in a line what to do."""
-    assert "Session(app, observer=Tally())" in Desk(web).text("/operator/")
+    assert "Session(app, observer=InMemoryMetrics())" in Desk(web).text("/operator/")
 
 
 def test_rejections_and_outages_are_shown(desk: Desk) -> None:
@@ -173,7 +173,7 @@ def test_rejections_and_outages_are_shown(desk: Desk) -> None:
 
 def test_a_thousand_sessions_page_by_page() -> None:
     """A walk by the links meets every session once, at one call of the store for each page and nothing more."""
-    desk = Desk(Web(observer=Tally()), per_page=50)
+    desk = Desk(Web(observer=InMemoryMetrics()), per_page=50)
     web = desk.web
     for number in range(999):
         sign_in(web, f"user {number}")

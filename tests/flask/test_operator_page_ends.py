@@ -13,7 +13,7 @@ from support.markup import parse
 from support.web import Web
 
 from holdfast.flask import Session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
@@ -22,7 +22,7 @@ from holdfast.testing import FakeClock
 def desk() -> Desk:
     """Return an operator at an application on a memory store, with a tally."""
     clock = FakeClock()
-    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=Tally()))
+    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=InMemoryMetrics()))
 
 
 # --- a user ----------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_an_end_of_everyone_can_be_stopped() -> None:
 @pytest.mark.parametrize("path", ["/operator/sessions", "/operator/user?id=ada"])
 def test_an_outage_is_told_in_the_page(path: str) -> None:
     """Where the store fails under an operator, the page says so with 503, and the numbers are still there."""
-    desk = Desk(Web(observer=Tally()), authorize=lambda: True)
+    desk = Desk(Web(observer=InMemoryMetrics()), authorize=lambda: True)
     web = desk.web
     operator = web.app.test_client()
     with web.failing.outage():

@@ -14,7 +14,7 @@ from support.markup import Element, parse
 from support.web import Web
 
 from holdfast.flask import session
-from holdfast.metrics.memory import Tally
+from holdfast.metrics.memory import InMemoryMetrics
 
 OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("sessions", "user?id=ada", "survey", "everyone"))]
 
@@ -67,7 +67,7 @@ def test_the_devices_are_in_the_layout() -> None:
 @pytest.fixture
 def desk() -> Desk:
     """Return an operator's page in the layout, with something on each."""
-    web = Web(observer=Tally())
+    web = Web(observer=InMemoryMetrics())
     lay_out(web.app)
     desk = Desk(web, authorize=lambda: True)
     sign_in(web)
@@ -90,7 +90,7 @@ def test_the_operator_s_pages_are_in_the_layout(desk: Desk, path: str) -> None:
 @pytest.mark.parametrize("path", OPERATOR)
 def test_a_layout_may_have_a_block_for_the_content(path: str) -> None:
     """A layout whose own block has the name of the page's needs an element with the class around it, and a head."""
-    web = Web(observer=Tally())
+    web = Web(observer=InMemoryMetrics())
     lay_out(
         web.app,
         LAYOUT.replace("MAIN", "content").replace("<main>", '<main class="holdfast">'),

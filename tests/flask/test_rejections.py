@@ -14,8 +14,8 @@ from flask import Response, abort, request
 from support.web import SECRET_KEY, STRANGER, Web, cookies_set, rotate
 
 from holdfast import StoreUnavailable, events
+from holdfast.events import RejectionLog
 from holdfast.flask import session
-from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.tokens import new_token
 from holdfast.testing import FakeClock
@@ -167,7 +167,7 @@ def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
     def flood() -> None:
         barrier.wait()
         for _ in range(100):
-            log.note("malformed")
+            log("rejected", {"reason": "malformed"})
 
     threads = [threading.Thread(target=flood) for _ in range(8)]
     for thread in threads:
@@ -176,7 +176,7 @@ def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
         thread.join()
     assert len(lines()) == 10
     clock.advance(-3600)
-    log.note("malformed")
+    log("rejected", {"reason": "malformed"})
     assert lines()[0] == ("WARNING", "session cookies were not accepted: malformed, 790 more since the last line")
 
 
@@ -186,10 +186,10 @@ def test_what_nobody_reads_is_not_counted(caplog: pytest.LogCaptureFixture) -> N
     clock = FakeClock()
     log = RejectionLog(clock)
     for _ in range(100):
-        log.note("malformed")
+        log("rejected", {"reason": "malformed"})
     clock.advance(60)
     caplog.set_level(logging.INFO, "holdfast.rejected")
-    log.note("malformed")
+    log("rejected", {"reason": "malformed"})
     assert [record.getMessage() for record in caplog.records] == ["a session cookie was not accepted: malformed"]
 
 

@@ -12,9 +12,9 @@ from support.everywhere import INDEXED, KINDS, url_of_kind
 from support.web import Web, cookies_set, end, rotate
 
 from holdfast import ConfigurationError, StoreUnavailable
+from holdfast.clock import DAY
 from holdfast.flask import session
 from holdfast.sessions.flows import SessionInfo
-from holdfast.sessions.policy import DAY
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.urls import open_store

@@ -100,7 +100,7 @@ def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     moved = rotating._moved
 
     def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
-        context.emit(events.rotated, handle=to.token, previous=loaded.key)
+        context.emit("rotated", handle=to.token, previous=loaded.key)
         return moved(context, session, loaded, to)
 
     monkeypatch.setattr(rotating, "_moved", telling)
@@ -142,13 +142,13 @@ def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told of ids that are not known."""
-    reject = Context.reject
+    emit = events.Events.emit
 
-    def quiet(self: Context, reason: events.RejectReason, *args: Any, **named: Any) -> None:
-        if reason != "unknown_id":
-            reject(self, reason, *args, **named)
+    def quiet(self: events.Events, event: events.EventName, **details: Any) -> None:
+        if details.get("reason") != "unknown_id":
+            emit(self, event, **details)
 
-    monkeypatch.setattr(Context, "reject", quiet)
+    monkeypatch.setattr(events.Events, "emit", quiet)
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------

@@ -134,10 +134,10 @@ def test_sessions_in_signed_cookies_say_what_a_logout_is(caplog: pytest.LogCaptu
 def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a receiver of a signal raises reaches the code that is ending a session."""
 
-    def emit(signal: Any, sender: Any, **details: Any) -> None:
-        signal.send(sender() if callable(sender) else sender, **details)
+    def notify(receiver: Any, what: str, *args: Any, **details: Any) -> None:
+        receiver(*args, **details)
 
-    monkeypatch.setattr(events, "emit", emit)
+    monkeypatch.setattr(events, "notify", notify)
 
 
 def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:

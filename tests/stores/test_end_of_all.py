@@ -16,11 +16,12 @@ from typing import Any, TypeAlias
 import pytest
 from support.everywhere import INDEXED, KINDS, url_of_kind
 
+from holdfast.clock import HOUR
 from holdfast.sessions.flows import commit, open_session, revoke_all
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.sessions.ops import PAUSE, Flow
-from holdfast.sessions.policy import HOUR, Policy
+from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.redis import RedisStore

@@ -75,7 +75,7 @@ class FlaskSession(ServerSession, SessionMixin):
         manager, config = self._interface.manager, self._app.config
         self.loaded_at = manager.clock()
         if presented.reason is not None:
-            manager.context.reject(presented.reason)
+            manager.context.emit("rejected", reason=presented.reason)
         opened = manager.open(presented.token)
         if config["SESSION_REQUIRE_HTTPS"] and not self.arrived_secure:
             self._give_up(opened)
@@ -85,7 +85,7 @@ class FlaskSession(ServerSession, SessionMixin):
             )
             return Opened(read_only=True)
         if config["SESSION_ON_DEVICE_CHANGE"] is not None and self._changed_device(opened):
-            manager.context.reject("binding_changed")
+            manager.context.emit("rejected", reason="binding_changed")
             if config["SESSION_ON_DEVICE_CHANGE"] == "end":
                 self._give_up(opened)
                 return Opened()

@@ -1,1 +1,1 @@
-"""Observers that are ready to use: a tally in the process, Prometheus, OpenTelemetry."""
+"""Observers that are ready to use: in memory, Prometheus, OpenTelemetry."""

@@ -1,4 +1,4 @@
-"""An observer that keeps its numbers in the process: totals, the last hour by the minute, and latencies."""
+"""An observer that counts in the process's memory: totals, the last hour by the minute, and latencies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from itertools import pairwise
 from typing import TypedDict
 
 from holdfast.clock import Clock, system_clock
-from holdfast.metrics.observer import BOUNDS, EVENTS, OPERATIONS
+from holdfast.events import EVENTS
+from holdfast.metrics.observer import BOUNDS, OPERATIONS
 
 _MINUTE = 60_000
 _NANOSECONDS = 1_000_000_000
 
 
 class Timing(TypedDict):
-    """How one store operation went since the tally began. Times are in seconds.
+    """The calls of one store operation since the start. Times are in seconds.
 
     *buckets* has one more entry than the snapshot's *bounds*: the calls that took longer than the last. The quantiles
-    are estimates, right to the bucket, and None where there was no call.
+    are estimates within their bucket, and None where there was no call.
     """
 
     calls: int
@@ -33,7 +34,7 @@ class Timing(TypedDict):
 
 
 class TimingHistory(TypedDict):
-    """How one store operation went, minute by minute."""
+    """The calls of one store operation, minute by minute."""
 
     calls: list[int]
     errors: list[int]
@@ -42,7 +43,7 @@ class TimingHistory(TypedDict):
 
 
 class History(TypedDict):
-    """The last minutes, the oldest first; the last one is under way. *first* is when the first began."""
+    """The last minutes, the oldest first; the last is the present one. *first* is when the first began."""
 
     first: int
     counts: dict[str, list[int]]
@@ -50,7 +51,7 @@ class History(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """What a tally knows. See `Tally`."""
+    """The numbers at one moment. See `InMemoryMetrics`."""
 
     since: int
     until: int
@@ -73,17 +74,17 @@ _STARTS = {name: len(_CELLS) + number * (_BUCKETS + 2) for number, name in enume
 _WIDTH = len(_CELLS) + len(OPERATIONS) * (_BUCKETS + 2)
 
 
-class Tally:
-    """Counts in memory that does not grow. Each process has its own numbers, and they begin again when it does.
+class InMemoryMetrics:
+    """Counts in memory of a fixed size. Each process has its own numbers, from its start.
 
     Args:
-        minutes: How many minutes the history goes back, the present one among them.
+        minutes: The length of the history, the present minute included. Default: 60.
         clock: The time.
 
     `snapshot` returns, ready for `json.dumps`, with times of day in milliseconds since the epoch::
 
         {
-            "since": 1800000000000,                   when the tally began
+            "since": 1800000000000,                   when counting began
             "until": 1800000123456,                   now
             "counts": {                               every count there is, also those that are 0
                 "opens": 1042,                        an event without a label
@@ -170,9 +171,9 @@ class Tally:
         self._minute = max(minute, self._minute)
 
 
-def tally_among(observers: Iterable[object]) -> Tally | None:
-    """Return the first tally among *observers* (such as `holdfast.sessions.manager.Manager.observers`), or None."""
-    return next((observer for observer in observers if isinstance(observer, Tally)), None)
+def in_memory_metrics_among(observers: Iterable[object]) -> InMemoryMetrics | None:
+    """Return the first `InMemoryMetrics` among *observers*, or None."""
+    return next((observer for observer in observers if isinstance(observer, InMemoryMetrics)), None)
 
 
 def quantile(buckets: Sequence[int], q: float) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
-from holdfast.metrics.observer import BOUNDS, EVENTS
+from holdfast.events import EVENTS
+from holdfast.metrics.observer import BOUNDS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter

@@ -89,12 +89,12 @@ class ClientSide(Manager):
         try:
             found = self._run(self._resolve(token))
         except StoreUnavailable:
-            context.reject("store_unavailable")
+            context.emit("rejected", reason="store_unavailable")
             if context.policy.on_store_error == "anonymous":
                 return Opened(read_only=True)
             raise
         if isinstance(found, Refusal):
-            context.reject(found.reason)
+            context.emit("rejected", reason=found.reason)
             return Opened(read_only=found.reason == "superseded")
         kept, data = found
         return Opened(kept, data, deliver=kept.stale)
@@ -176,9 +176,9 @@ class ClientSide(Manager):
     def _create(self, session: ServerSession) -> Outcome:
         issued = self._issue(session, None, None)
         session.opened = Opened(issued, session.data)
-        self.context.emit(events.created, handle=issued.key, owner=issued.owner)
+        self.context.emit("created", handle=issued.key, owner=issued.owner)
         if issued.owner is not None:
-            self.context.emit(events.bound, handle=issued.key, owner=issued.owner)
+            self.context.emit("bound", handle=issued.key, owner=issued.owner)
         return Outcome("saved", "send")
 
     def _rotate(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
@@ -187,13 +187,13 @@ class ClientSide(Manager):
         if not (yield from self._bury(kept, Tombstone(Fate.SUPERSEDED, self.clock() + context.policy.grace))):
             return dropped(context, session)
         session.opened = Opened(issued, session.data)
-        context.emit(events.rotated, handle=issued.key, previous=kept.key)
+        context.emit("rotated", handle=issued.key, previous=kept.key)
         if wishes.wiped:
-            context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="replaced")
+            context.emit("ended", handle=kept.key, owner=kept.owner, reason="replaced")
         elif wishes.rebind and issued.owner is None:
-            context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="logout")
+            context.emit("ended", handle=kept.key, owner=kept.owner, reason="logout")
         if wishes.rebind and issued.owner is not None:
-            context.emit(events.bound, handle=issued.key, owner=issued.owner)
+            context.emit("bound", handle=issued.key, owner=issued.owner)
         return Outcome("saved", "send")
 
     def _issue(self, session: ServerSession, old: Envelope | None, token: str | None) -> CookieSession:
@@ -215,7 +215,7 @@ class ClientSide(Manager):
         if not (yield from self._bury(kept, Tombstone(Fate.ENDED, self.clock()))):
             return dropped(self.context, session)
         session.opened = Opened()
-        self.context.emit(events.ended, handle=kept.key, owner=kept.owner, reason="logout")
+        self.context.emit("ended", handle=kept.key, owner=kept.owner, reason="logout")
         return Outcome("saved", "delete")
 
     def _bury(self, kept: CookieSession, tombstone: Tombstone) -> Flow[bool]:
@@ -248,7 +248,7 @@ class ClientSide(Manager):
         version = self._run(create(handle, encode(Tombstone(Fate.ENDED, self.clock())), until))
         if version is None:
             return "absent"
-        self.context.emit(events.ended, handle=handle, owner=None, reason="revoked")
+        self.context.emit("ended", handle=handle, owner=None, reason="revoked")
         return "confirmed"
 
     def _end_all(self, owner: str, keep: str | None) -> int:

@@ -7,11 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.events import Events, RejectionLog, RevokeResult
 from holdfast.metrics.observer import Observer, Observers, gather
-from holdfast.metrics.rejections import RejectionLog
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.tokens import Keys, is_token
@@ -84,6 +83,7 @@ class Manager:
         self.clock = clock
         self.keys = keys or Keys("session:")
         self._issued = 0
+        self._observers = gather(observer)
         self._policy = policy if callable(policy) else None
         self._context = Context(
             policy=policy if isinstance(policy, Policy) else Policy(),
@@ -91,12 +91,10 @@ class Manager:
             codec=codec,
             clock=clock,
             sealer=sealer or Unsealed(),
-            sender=self if sender is None else sender,
+            events=self._stream(self if sender is None else sender),
             rotates=isinstance(store, Rotates),
             indexes=isinstance(store, Indexes),
             confirms=isinstance(store, Confirms),
-            observers=gather(observer),
-            rejections=RejectionLog(clock),
         )
 
     @property
@@ -111,17 +109,23 @@ class Manager:
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Who counts and times what happens."""
-        observers = self._context.observers
-        return observers.members if observers is not None else ()
+        return self._observers.members if self._observers is not None else ()
+
+    def _stream(self, sender: object) -> Events:
+        stream = Events(sender)
+        stream.subscribe(RejectionLog(self.clock), "rejected")
+        if self._observers is not None:
+            stream.subscribe(self._observers.count)
+        return stream
 
     def _run(self, flow: Flow[T] | Call[T]) -> T:
-        observers = self._context.observers
+        observers = self._observers
         try:
             if observers is None:
                 return drive(flow, self.store)
-            return drive(flow, self.store, observers.called, timer=observers.timer)
+            return drive(flow, self.store, observers.timed, timer=observers.timer)
         except StoreUnavailable as error:
-            self._context.emit(events.store_unavailable, error=error)
+            self._context.emit("store_unavailable", error=error)
             raise
 
     def open(self, token: str | None) -> Opened:
@@ -130,17 +134,17 @@ class Manager:
         Raises:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
         """
-        self._context.count("opens")
+        self._context.emit("opens")
         if token is None:
             return Opened()
         context = self.context
         if not is_token(token):
-            context.reject("malformed")
+            context.emit("rejected", reason="malformed")
             return Opened()
         try:
             return self._run(open_session(context, token))
         except StoreUnavailable:
-            context.reject("store_unavailable")
+            context.emit("rejected", reason="store_unavailable")
             if context.policy.on_store_error == "anonymous":
                 return Opened(read_only=True)
             raise
@@ -208,7 +212,7 @@ class Manager:
         """
         return self._run(survey(self._iterated(), enough=enough))
 
-    def revoke(self, handle: str) -> events.RevokeResult:
+    def revoke(self, handle: str) -> RevokeResult:
         """End the session with *handle*, whatever requests are in flight.
 
         Returns ``confirmed``; ``unconfirmed`` when the store cannot tell that the loss of a server would not bring the

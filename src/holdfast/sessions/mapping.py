@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from holdfast.clock import SECOND
 from holdfast.records import freshness, metadata
 from holdfast.records.tokens import Keys
-from holdfast.sessions.policy import SECOND, SKEW
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import Loaded, Opened, Outcome
 
 __all__ = ["FRESH", "IDENTITY", "PERMANENT", "Loaded", "Opened", "Outcome", "ServerSession", "Wishes"]

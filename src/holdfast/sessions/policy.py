@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.records.envelope import Envelope
-
-SECOND = 1000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 
 #: A clock may be this far ahead of another before what it stamped counts as not yet valid.
 SKEW = MINUTE

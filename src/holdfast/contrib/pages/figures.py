@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from holdfast.contrib.pages import charts
 from holdfast.contrib.pages.charts import MOST_SERIES, Plot, Series, figure
+from holdfast.events import EVENTS
 from holdfast.metrics.memory import Snapshot, Timing
-from holdfast.metrics.observer import BOUNDS, EVENTS
+from holdfast.metrics.observer import BOUNDS
 from holdfast.sessions.flows import Survey
 
 _MINUTE = 60_000

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 from markupsafe import Markup
 
+from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.contrib.pages.words import gettext, ngettext
-from holdfast.sessions.policy import DAY, HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:
     from holdfast.sessions.flows import SessionInfo

@@ -17,7 +17,7 @@ from holdfast.contrib.pages.forms import is_lasting, is_own_form
 from holdfast.contrib.pages.listing import Listing, abilities, listing
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import require_fresh, session
-from holdfast.metrics.memory import tally_among
+from holdfast.metrics.memory import in_memory_metrics_among
 from holdfast.sessions.flows import Sweep
 from holdfast.sessions.flows.statistics import AGES
 
@@ -174,7 +174,7 @@ class _Page:
     # --- what there is -----------------------------------------------------------------------------------------------
 
     def numbers(self) -> ResponseReturnValue:
-        tally = tally_among(self._manager.observers)
+        tally = in_memory_metrics_among(self._manager.observers)
         return self._render("numbers", numbers=Numbers(tally.snapshot()) if tally else None)
 
     def sessions(self, error: str | None = None) -> ResponseReturnValue:

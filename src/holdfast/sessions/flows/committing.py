@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast import events
 from holdfast.errors import SessionConflict
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
@@ -35,9 +34,9 @@ def commit(context: Context, session: ServerSession, *, confirm: bool = False) -
     try:
         outcome = yield from _carry_out(context, session, session.opened, confirm=confirm)
     except SessionConflict:
-        context.count("saves", "conflict")
+        context.emit("saves", outcome="conflict")
         raise
-    context.count("saves", outcome.result)
+    context.emit("saves", outcome=outcome.result)
     session.wishes = Wishes()
     if session.opened.deliver and outcome.cookie == "keep":
         return replace(outcome, cookie="send")
@@ -81,9 +80,9 @@ def _create(context: Context, session: ServerSession) -> Flow[Outcome]:
     if owner is not None and not (yield from make_room(context, stored, owner)):
         return dropped(context, session)
     session.opened = Opened(stored, session.data)
-    context.emit(events.created, handle=key, owner=owner)
+    context.emit("created", handle=key, owner=owner)
     if owner is not None:
-        context.emit(events.bound, handle=key, owner=owner)
+        context.emit("bound", handle=key, owner=owner)
     return Outcome("saved", "send")
 
 
@@ -92,5 +91,5 @@ def _end(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outco
     session.opened = Opened()
     if ended is None:
         return dropped(context, session)
-    context.emit(events.ended, handle=ended, owner=loaded.owner, reason="logout")
+    context.emit("ended", handle=ended, owner=loaded.owner, reason="logout")
     return Outcome("saved", "delete")

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from blinker import NamedSignal
-
-from holdfast import events
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
-from holdfast.metrics.observer import Observers
-from holdfast.metrics.rejections import RejectionLog
+from holdfast.events import EventName, Events
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.envelope import Envelope
@@ -23,39 +19,23 @@ from holdfast.sessions.policy import Policy
 class Context:
     """One application's circumstances.
 
-    *sender* is who its signals come from, *sealer* seals its records. *rotates*, *indexes* and *confirms* tell which
-    capabilities its store has. *observers* are told what happens, *rejections* logs
-    what is not accepted.
+    *events* is its stream of events, *sealer* seals its records. *rotates*, *indexes* and *confirms* are the
+    capabilities of its store.
     """
 
     policy: Policy
     keys: Keys
     codec: Codec
     clock: Clock
-    sender: object
+    events: Events
     rotates: bool
     indexes: bool
     confirms: bool = False
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
-    observers: Observers | None = None
-    rejections: RejectionLog | None = None
 
-    def emit(self, signal: NamedSignal, **details: Any) -> None:
-        """Send *signal* from the application, and count it."""
-        if self.observers is not None:
-            self.observers.heard(signal.name, details)
-        events.emit(signal, self.sender, **details)
-
-    def count(self, event: str, label: str = "") -> None:
-        """Count an event that is no signal: see `holdfast.metrics.observer.EVENTS`."""
-        if self.observers is not None:
-            self.observers.count(event, label)
-
-    def reject(self, reason: events.RejectReason) -> None:
-        """Tell that a cookie was not accepted."""
-        if self.rejections is not None:
-            self.rejections.note(reason)
-        self.emit(events.rejected, reason=reason)
+    def emit(self, event: EventName, **details: Any) -> None:
+        """Emit *event*, one of `holdfast.events.EVENTS`, with its label and what its signal carries."""
+        self.events.emit(event, **details)
 
     def envelope(
         self, payload: bytes, *, created_at: int, issued_at: int, meta: dict[str, str] | None = None

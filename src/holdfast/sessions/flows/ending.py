@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast import events
+from holdfast.clock import HOUR
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, confirm, create, delete, keys_of, load, replace
-from holdfast.sessions.policy import HOUR
 
 #: Longer than any request that may still log in.
 _CUTOFF_LIFETIME = HOUR
@@ -71,7 +71,7 @@ def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
     ended = yield from kill(context, key, record.version, record.owner)
     if ended is None:
         return "absent"
-    context.emit(events.ended, handle=ended, owner=record.owner, reason="revoked")
+    context.emit("ended", handle=ended, owner=record.owner, reason="revoked")
     return "confirmed" if (yield from _is_confirmed(context, ended)) else "unconfirmed"
 
 
@@ -107,7 +107,7 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
             over.add(key)
             if record.owner == owner and (handle := (yield from kill(context, key, record.version, owner))) is not None:
                 ended += 1
-                context.emit(events.ended, handle=handle, owner=owner, reason="revoked")
+                context.emit("ended", handle=handle, owner=owner, reason="revoked")
         if len(over) == known:
             return ended
 

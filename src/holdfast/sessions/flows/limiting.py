@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from holdfast import events
 from holdfast.errors import TooManySessions
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
@@ -93,7 +92,7 @@ def _evict(
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.
         ended = yield from kill(context, other.key, other.record.version, owner, still=is_earlier)
         if ended is not None:
-            context.emit(events.ended, handle=ended, owner=owner, reason="evicted")
+            context.emit("ended", handle=ended, owner=owner, reason="evicted")
 
 
 def _limit(context: Context) -> int | None:

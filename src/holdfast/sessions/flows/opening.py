@@ -37,7 +37,7 @@ def open_session(context: Context, token: str) -> Flow[Opened]:
     if isinstance(found, Refusal):
         _report(context, key, found)
         return Opened(read_only=found.reason == "superseded")
-    context.count("loads")
+    context.emit("loads")
     loaded, data = found
     return Opened(loaded, data, deliver=loaded.token != token)
 
@@ -87,7 +87,7 @@ def _set_aside(key: str, *, foreign: bool) -> Flow[Refusal]:
 
 def _report(context: Context, key: str, refusal: Refusal) -> None:
     if refusal.reason == "superseded":
-        context.emit(events.superseded, handle=key)
+        context.emit("superseded", handle=key)
     if refusal.reason in ("expired_idle", "expired_absolute"):
-        context.emit(events.ended, handle=key, owner=None, reason="expired")
-    context.reject(refusal.reason)
+        context.emit("ended", handle=key, owner=None, reason="expired")
+    context.emit("rejected", reason=refusal.reason)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from holdfast import events
 from holdfast.errors import StoreUnavailable
 from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone, Version
@@ -131,11 +130,11 @@ def _moved(context: Context, session: ServerSession, loaded: Loaded, moved: Load
     if owner is not None and not (yield from make_room(context, moved, owner)):
         return dropped(context, session)
     session.opened = Opened(moved, session.data)
-    context.emit(events.rotated, handle=moved.key, previous=loaded.key)
+    context.emit("rotated", handle=moved.key, previous=loaded.key)
     if wishes.wiped:
-        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="replaced")
+        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="replaced")
     elif wishes.rebind and moved.owner is None:
-        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
+        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="logout")
     if owner is not None:
-        context.emit(events.bound, handle=moved.key, owner=owner)
+        context.emit("bound", handle=moved.key, owner=owner)
     return Outcome("saved", "send")

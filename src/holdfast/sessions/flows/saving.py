@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from holdfast import events
 from holdfast.errors import SessionConflict
 from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone, Version
@@ -20,7 +19,7 @@ _KEPT = Outcome("unchanged", "keep")
 
 def dropped(context: Context, session: ServerSession) -> Outcome:
     """Tell that the session was over before its change could be stored. No cookie goes out: gone is gone."""
-    context.emit(events.gone, handle=session.handle)
+    context.emit("gone", handle=session.handle)
     return Outcome("gone", "none")
 
 
@@ -66,7 +65,7 @@ def _write(context: Context, session: ServerSession, loaded: Loaded, payload: by
             return answer
         yield from delete(loaded.key)
         session.opened = Opened()
-        context.emit(events.ended, handle=loaded.key, owner=loaded.owner, reason="logout")
+        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="logout")
         return Outcome("saved", "delete")
     meta = session.meta_upon(old.meta, permanent=context.policy.permanent)
     envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=meta)
@@ -114,7 +113,7 @@ def reconcile(
     """
     if isinstance(answer, Gone):
         return None
-    context.count("conflicts")
+    context.emit("conflicts")
     current = answer.current
     if attempt:
         yield from pause(_delay(attempt))
@@ -122,7 +121,7 @@ def reconcile(
     found = yield from resolve(context, loaded.token, loaded.key, current or (yield from load(loaded.key)))
     if isinstance(found, Refusal):
         if found.reason == "superseded":
-            context.emit(events.superseded, handle=loaded.key)
+            context.emit("superseded", handle=loaded.key)
         return None
     if context.policy.on_conflict == "error":
         raise SessionConflict("another request changed the session first: repeat the request")
@@ -144,7 +143,7 @@ def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: di
         return encoded
 
     base = loaded.envelope.codec.loads(loaded.envelope.payload)
-    context.count("merges")
+    context.emit("merges")
     merged = merge(base, session.data, theirs, same=same)
     merged.update(session.wishes.reapplied(theirs))
     return merged

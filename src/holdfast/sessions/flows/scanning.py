@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from holdfast import events
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.ending import follow, kill
@@ -127,7 +126,7 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
         key, record = found
         handle = yield from kill(context, key, record.version, record.owner)
         if handle is not None:
-            context.emit(events.ended, handle=handle, owner=record.owner, reason="revoked")
+            context.emit("ended", handle=handle, owner=record.owner, reason="revoked")
             return 1
         record = yield from load(key)  # it is over, or somebody signed in or out just now
     return 0

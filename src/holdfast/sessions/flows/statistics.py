@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from holdfast.clock import DAY, HOUR
 from holdfast.errors import DecodeError
 from holdfast.records.envelope import Cutoff, Tombstone, decode
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import SessionInfo, info_of
-from holdfast.sessions.policy import DAY, HOUR
 
 #: The ages that are told apart, each with its end in milliseconds.
 AGES: tuple[tuple[str, float], ...] = (

@@ -9,8 +9,9 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from holdfast.metrics.memory import Tally, quantile, tally_among
-from holdfast.metrics.observer import BOUNDS, EVENTS, OPERATIONS
+from holdfast.events import EVENTS
+from holdfast.metrics.memory import InMemoryMetrics, in_memory_metrics_among, quantile
+from holdfast.metrics.observer import BOUNDS, OPERATIONS
 from holdfast.metrics.prometheus import PrometheusObserver
 from holdfast.sessions.manager import Manager
 from holdfast.stores.memory import MemoryStore
@@ -22,7 +23,7 @@ MINUTE = 60
 def test_a_tally_begins_at_nothing() -> None:
     """Every name there is is in the first snapshot, at 0, and it goes into JSON."""
     clock = FakeClock(1_800_000_030_000)
-    snapshot = Tally(minutes=3, clock=clock).snapshot()
+    snapshot = InMemoryMetrics(minutes=3, clock=clock).snapshot()
     assert json.loads(json.dumps(snapshot)) == snapshot
     assert set(snapshot["counts"].values()) == {0}
     assert set(snapshot["store"]) == set(OPERATIONS)
@@ -49,7 +50,7 @@ def test_a_tally_begins_at_nothing() -> None:
 
 def test_a_tally_names_each_label() -> None:
     """A series is an event, or an event and the value of its label."""
-    counts = Tally().snapshot()["counts"]
+    counts = InMemoryMetrics().snapshot()["counts"]
     assert {"opens", "saves.merged", "ended.logout", "rejected.unknown_id", "store_unavailable"} <= counts.keys()
     assert len(counts) == sum(len(event.values) for event in EVENTS.values())
 
@@ -57,7 +58,7 @@ def test_a_tally_names_each_label() -> None:
 def test_a_tally_counts_in_total_and_by_the_minute() -> None:
     """A minute that passed is one step to the left; a minute beyond the history is in the total alone."""
     clock = FakeClock()
-    tally = Tally(minutes=3, clock=clock)
+    tally = InMemoryMetrics(minutes=3, clock=clock)
     tally.count("opens")
     tally.count("saves", "merged")
     clock.advance(MINUTE)
@@ -79,7 +80,7 @@ def test_a_tally_counts_in_total_and_by_the_minute() -> None:
 def test_a_tally_forgets_after_a_long_silence(idle: int) -> None:
     """When nothing happened for as long as the history goes back, it is empty, and the total stands."""
     clock = FakeClock()
-    tally = Tally(minutes=3, clock=clock)
+    tally = InMemoryMetrics(minutes=3, clock=clock)
     tally.count("opens")
     clock.advance(idle * MINUTE)
     assert tally.snapshot()["minutes"]["counts"]["opens"] == [0, 0, 0]
@@ -89,7 +90,7 @@ def test_a_tally_forgets_after_a_long_silence(idle: int) -> None:
 def test_a_clock_set_back_loses_nothing() -> None:
     """A count that comes from before the present minute is in the present minute."""
     clock = FakeClock()
-    tally = Tally(minutes=3, clock=clock)
+    tally = InMemoryMetrics(minutes=3, clock=clock)
     tally.count("opens")
     clock.advance(-2 * MINUTE)
     tally.count("opens")
@@ -99,7 +100,7 @@ def test_a_clock_set_back_loses_nothing() -> None:
 def test_a_tally_adds_times_up() -> None:
     """Calls, errors, seconds and buckets are what was timed, in total and by the minute."""
     clock = FakeClock()
-    tally = Tally(minutes=2, clock=clock)
+    tally = InMemoryMetrics(minutes=2, clock=clock)
     tally.timed("load", 0.0002, "ok")
     tally.timed("load", 0.001, "ok")
     clock.advance(MINUTE)
@@ -134,7 +135,7 @@ def test_a_quantile_is_right_to_the_bucket() -> None:
 def test_a_tally_does_not_grow() -> None:
     """A day of use takes no more room than a minute of it."""
     clock = FakeClock()
-    tally = Tally(minutes=5, clock=clock)
+    tally = InMemoryMetrics(minutes=5, clock=clock)
     for _ in range(24 * 60):
         tally.count("opens")
         tally.timed("load", 0.001, "ok")
@@ -146,7 +147,7 @@ def test_a_tally_does_not_grow() -> None:
 def test_a_tally_counts_every_thread() -> None:
     """Threads that count at once lose nothing, also while the minutes turn and snapshots are taken."""
     clock = FakeClock()
-    tally = Tally(minutes=60, clock=clock)
+    tally = InMemoryMetrics(minutes=60, clock=clock)
 
     def work() -> None:
         for _ in range(300):
@@ -166,6 +167,6 @@ def test_a_tally_counts_every_thread() -> None:
 
 def test_the_tally_is_found() -> None:
     """A page or a command finds the tally among a manager's observers, or that there is none."""
-    tally, other = Tally(), PrometheusObserver(CollectorRegistry())
-    assert tally_among(Manager(MemoryStore(), observer=[other, tally]).observers) is tally
-    assert tally_among(Manager(MemoryStore(), observer=other).observers) is None
+    tally, other = InMemoryMetrics(), PrometheusObserver(CollectorRegistry())
+    assert in_memory_metrics_among(Manager(MemoryStore(), observer=[other, tally]).observers) is tally
+    assert in_memory_metrics_among(Manager(MemoryStore(), observer=other).observers) is None
