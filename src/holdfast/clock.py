@@ -1,4 +1,4 @@
-"""Time, injected: every part that needs the time is given a `Clock`. Spans are in milliseconds."""
+"""Injected time: every part that needs the time gets a `Clock`. Spans are in milliseconds."""
 
 from __future__ import annotations
 

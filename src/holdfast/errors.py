@@ -4,15 +4,15 @@
 
     HoldfastError
     ├── ConfigurationError (ValueError)      a setting is wrong or missing
-    ├── EncodeError (TypeError)              a session value cannot be kept
-    ├── DecodeError                          stored bytes are not a record of ours
-    │   └── UnknownKey                       it is not sealed with a key that is given
+    ├── EncodeError (TypeError)              a session value cannot be stored
+    ├── DecodeError                          stored bytes are not a readable record
+    │   └── UnknownKey                       no given key opens it
     ├── SessionConflict                      another request changed the session first
-    ├── NotFresh                             the user must prove who they are again first
-    ├── TooManySessions                      the user has as many sessions as one may have
-    └── StoreError                           the store could not do its work
+    ├── NotFresh                             the user must authenticate again first
+    ├── TooManySessions                      the user has the maximum number of sessions
+    └── StoreError                           a call of the store failed
         ├── StoreUnavailable                 it did not answer, or answered with a fault
-        └── RecordTooLarge                   the record exceeds what it can hold
+        └── RecordTooLarge                   the record exceeds its limit
 
 Expected outcomes (missing, expired, gone, conflict) are return values, see `holdfast.stores.contract`.
 No message ever contains a token, a key or a payload; a driver's own error is in ``__cause__``.
@@ -30,7 +30,7 @@ class ConfigurationError(HoldfastError, ValueError):
 
 
 class EncodeError(HoldfastError, TypeError):
-    """A session value cannot be kept. *path* names it, as in ``session['cart'][0]``."""
+    """A session value cannot be stored. *path* names it, as in ``session['cart'][0]``."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path} {problem}")
@@ -40,7 +40,7 @@ class EncodeError(HoldfastError, TypeError):
 class DecodeError(HoldfastError):
     """Stored bytes are not a record that can be read here: damaged, foreign or newer.
 
-    *foreign* is True when they may be good to somebody else, such as a newer release that writes to the same store.
+    *foreign* is True if another reader may accept them, such as a newer release with the same store.
     """
 
     def __init__(self, message: str, *, foreign: bool = False) -> None:
@@ -49,7 +49,7 @@ class DecodeError(HoldfastError):
 
 
 class UnknownKey(DecodeError):
-    """A record is sealed with none of the keys given here, or not sealed the way it must be."""
+    """A record is sealed with none of the given keys, or not in the required mode."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, foreign=True)
@@ -58,15 +58,15 @@ class UnknownKey(DecodeError):
 class SessionConflict(HoldfastError):
     """Another request changed the session first and the change could not be merged.
 
-    Raised on the first conflict with ``SESSION_ON_CONFLICT="error"``, and otherwise when the bounded
-    retries are used up. The stored session is the other request's, whole; nothing of this one is in it.
+    Raised on the first conflict with ``SESSION_ON_CONFLICT="error"``, and otherwise when the bounded retries are used
+    up. The stored session is the other request's; no change of this one is in it.
     """
 
 
 class TooManySessions(HoldfastError):
-    """A login was refused because the user has as many sessions as one may have. No session of it is stored.
+    """A login was refused because the user has the maximum number of sessions. No session of it is stored.
 
-    *limit* is how many.
+    *limit* is that number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -75,9 +75,9 @@ class TooManySessions(HoldfastError):
 
 
 class NotFresh(HoldfastError):
-    """The user must prove who they are again first: it is unknown, or too long ago, or was made use of.
+    """The user must authenticate again first: there is no authentication, or it is too old, or was used.
 
-    *seconds* is how recently they must have done so.
+    *seconds* is the maximum age of the authentication.
     """
 
     def __init__(self, message: str, *, seconds: float) -> None:
@@ -86,18 +86,18 @@ class NotFresh(HoldfastError):
 
 
 class StoreError(HoldfastError):
-    """The store could not do its work."""
+    """A call of the store failed."""
 
 
 class StoreUnavailable(StoreError):
-    """The store did not answer, or answered with a fault: never a statement about the session.
+    """The store did not answer, or answered with a fault. It says nothing about the session.
 
     Whether a write was applied is unknown.
     """
 
 
 class RecordTooLarge(StoreError):
-    """The record exceeds what the store can hold. Nothing was stored; the old record is intact.
+    """The record exceeds the store's limit. Nothing was stored; the old record is intact.
 
     *size* and *limit* are in bytes.
     """

@@ -35,7 +35,7 @@ class CookieRecord:
     Attributes:
         token: The session's token: 43 characters.
         expires_at: When the session expires unless it is used.
-        since: When it was last known not to be revoked.
+        since: When the revocation store was last asked about it.
         owner: The owner value of the user it is bound to, or None.
         envelope: Its times, metadata and data.
         stale: Whether it was encrypted with a key that is not the newest.

@@ -51,7 +51,7 @@ class Envelope:
     Attributes:
         created_at: When the session, or the login it belongs to, began. The absolute timeout counts from here.
         issued_at: When its token was made. The renewal interval counts from here.
-        idle: The idle timeout in force when the record was written; with the record's expiry it tells the last use.
+        idle: The idle timeout in force when the record was written; the last use is the record's expiry minus it.
         payload: The session's data, encoded by *codec*.
         codec: How the payload is encoded.
         meta: Device metadata: text under short names.
@@ -66,7 +66,7 @@ class Envelope:
 
 
 class Fate(IntEnum):
-    """What became of the session that a tombstone stands for."""
+    """The reason for which a tombstone replaced a session."""
 
     SUPERSEDED = 1
     ALIAS = 2
@@ -75,11 +75,11 @@ class Fate(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What is left under an old key. It holds no session data.
+    """The record that is left under an old key. It holds no session data.
 
     Attributes:
-        fate: Superseded (a rotation: the old token is worth nothing), alias (a renewal: the old token leads to the
-            new one until the grace period ends), or ended.
+        fate: Superseded (a rotation: the old token is invalid), alias (a renewal: the old token leads to the new one
+            until the grace period ends), or ended.
         until: When the grace period ends.
         successor: The key the session moved to, or None.
         sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
@@ -101,11 +101,11 @@ class Cutoff:
 
 @dataclass(slots=True)
 class Sealed:
-    """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and vouched for.
+    """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and authenticated.
 
     Attributes:
-        scheme: How it is sealed: see `holdfast.records.encryption`.
-        key_id: Which of the application's keys it is sealed with: 8 bytes.
+        scheme: The mode of sealing: see `holdfast.records.encryption`.
+        key_id: The id of the application's key that sealed it: 8 bytes.
         created_at, issued_at, idle, codec: As in `Envelope`.
         meta: The sealed metadata.
         payload: The sealed payload.
@@ -121,7 +121,7 @@ class Sealed:
     payload: bytes
 
     def header(self) -> bytes:
-        """Return what is readable, as it is stored: it begins the record."""
+        """Return the readable part, as it is stored: it begins the record."""
         codec = _CODECS.index(self.codec)
         return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, self.created_at, self.issued_at, self.idle)
 
@@ -145,11 +145,11 @@ def encode(body: Body) -> bytes:
 
 
 def decode(data: bytes) -> Body:
-    """Return what *data* holds.
+    """Return the body in *data*.
 
     Raises:
-        DecodeError: The bytes are not a whole body of a format known here. The payload of an envelope is
-            not looked at: that is its codec's work.
+        DecodeError: The bytes are not a whole body of a known format. The payload of an envelope is not checked: its
+            codec does that.
     """
     decoder = _DECODERS.get(data[0]) if data else None
     if decoder is None:
@@ -208,15 +208,15 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
 
 
 def encode_meta(meta: dict[str, str]) -> bytes:
-    """Return the bytes of device metadata: none for none."""
+    """Return the bytes of device metadata: empty if there is none."""
     return _META.encode(meta).encode() if meta else b""
 
 
 def decode_meta(text: bytes) -> dict[str, str]:
-    """Return what `encode_meta` was given.
+    """Return the metadata that `encode_meta` encoded.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It was encoded otherwise.
     """
     if not text:
         return {}

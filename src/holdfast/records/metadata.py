@@ -1,6 +1,6 @@
-"""What is kept about a session besides its data: text under short names, in the envelope, apart from the payload.
+"""Metadata of a session: text under short names, in the envelope, apart from the payload.
 
-It can be read where the payload cannot: in a list of a user's sessions, and when the payload is sealed with the cookie.
+It can be read without the payload: in a list of a user's sessions, and when the payload is sealed with the cookie.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 PERMANENT = "permanent"
 #: The application's own name for the session.
 LABEL = "label"
-#: Where the login came from.
+#: The client address of the login.
 ADDRESS = "address"
-#: Whose session it is among applications that share a store: their ``SESSION_KEY_PREFIX``, left out for the default.
+#: The application, among several that share a store: its ``SESSION_KEY_PREFIX``, omitted for the default.
 NAMESPACE = "namespace"
 
 _DEFAULT_NAMESPACE = "session:"
@@ -23,18 +23,18 @@ _DEFAULT_NAMESPACE = "session:"
 #: The longest label, in characters.
 LONGEST_LABEL = 100
 
-# Control characters, half characters, line breaks, and what turns the direction of the text around it.
+# Control characters, surrogates, line breaks, and characters that change the direction of text.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a login's browser said it is, by families alone. Anyone can say anything: it is for people to recognise.
+    """The device families of a login's User-Agent. A client can send any header: use it only for display.
 
     Attributes:
         browser: Such as ``Firefox``, or None.
         os: Such as ``Linux``, or None.
-        family: Such as ``iPhone``; None where the browser does not tell, as on most computers.
+        family: Such as ``iPhone``; None if unknown, as on most computers.
     """
 
     browser: str | None = None
@@ -42,14 +42,14 @@ class Device:
     family: str | None = None
 
     def __str__(self) -> str:
-        """Return it in words: ``Firefox on Linux``."""
+        """Return it as text: ``Firefox on Linux``."""
         words = " on ".join(part for part in (self.browser, self.os) if part)
         if self.family is None or self.family in words:
             return words
         return f"{words} ({self.family})" if words else self.family
 
     def as_meta(self) -> dict[str, str | None]:
-        """Return how it is kept."""
+        """Return its entries in the metadata."""
         return {"browser": self.browser, "os": self.os, "device": self.family}
 
 
@@ -57,22 +57,22 @@ _NO_DEVICE = Device()
 
 
 def device_in(meta: Mapping[str, str]) -> Device | None:
-    """Return the device that *meta* tells of, or None."""
+    """Return the device in *meta*, or None."""
     device = Device(meta.get("browser"), meta.get("os"), meta.get("device"))
     return None if device == _NO_DEVICE else device
 
 
 def mark_of(namespace: str) -> str | None:
-    """Return what marks the sessions of *namespace*, or None for the default one's."""
+    """Return the mark of the sessions of *namespace*, or None for the default one."""
     return None if namespace == _DEFAULT_NAMESPACE else namespace
 
 
 def label_from(text: object) -> str | None:
-    """Return *text* as a label, without the space around it; None for None and for nothing.
+    """Return *text* as a label, stripped; None for None and for an empty text.
 
     Raises:
         TypeError: It is not text.
-        ValueError: It is longer than 100 characters, or holds characters that are no part of a line of text.
+        ValueError: It is longer than 100 characters, or holds characters that do not belong in a line of text.
     """
     if text is None:
         return None
@@ -87,5 +87,5 @@ def label_from(text: object) -> str | None:
 
 
 def fit(text: str, longest: int) -> str | None:
-    """Return *text* from outside as one line of at most *longest* characters, or None when nothing is left."""
+    """Return foreign *text* as one line of at most *longest* characters, or None if it is empty."""
     return _UNFIT.sub("", text[:longest]).strip() or None

@@ -1,12 +1,12 @@
-"""What a store holds, and what its methods answer."""
+"""The record, and the answers of a store's methods."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-#: The compare-and-set token of a record, chosen by the store and opaque to everyone else. A version is
-#: never used twice for one key, not even after the record was deleted and created again.
+#: The compare-and-set token of a record, chosen by the store and opaque to all others. A version is never used twice
+#: for one key, not even after the record was deleted and created again.
 Version: TypeAlias = int | str | bytes
 
 
@@ -16,8 +16,8 @@ class Record:
 
     Attributes:
         data: The envelope, opaque bytes.
-        version: What the next `Store.replace` must *expect*.
-        expires_at: Milliseconds since the epoch; from this moment on the record is not there.
+        version: The value of *expect* for the next `Store.replace`.
+        expires_at: Milliseconds since the epoch; from this moment on the record counts as missing.
         owner: The opaque index value of the user the session is bound to, or None.
     """
 
@@ -31,7 +31,7 @@ class Record:
 class Conflict:
     """The record has another version than expected; nothing was written.
 
-    *current* is the record as it is now where the store has it at hand, else None: load it.
+    *current* is the current record if the store has it at hand, else None: load it.
     """
 
     current: Record | None = None
@@ -39,7 +39,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no live record under the key: it was deleted, it expired, or it never was. Nothing was written."""
+    """There is no live record under the key: it was deleted, it expired, or it never existed. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a store found out about the place where it keeps records.
+    """One fact that a store found about its database, server or folder.
 
     Attributes:
-        name: What was looked at, in a word or two, such as ``"eviction"``.
-        found: What was found, in a sentence.
-        fix: What to change, as exactly as can be told. Default: empty, nothing.
-        ok: Whether it is as it should be; None where that could not be found out, or is for people to decide.
+        name: The subject, in a word or two, such as ``"eviction"``.
+        found: The fact, in a sentence.
+        fix: The change to make, as exactly as possible. Default: empty, no change.
+        ok: Whether it is as it should be; None if unknown, or if a person must decide.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Tokens and what is derived from them.
+"""Tokens and the values derived from them.
 
-A token is the secret in the cookie. A store sees only the key made from it, so that a copy of the store opens
+A token is the secret in the cookie. A store sees only the key derived from it, so a copy of the store gives access to
 no session. Derivations are separated by length-prefixed labels: no two (purpose, namespace) pairs collide.
 """
 
@@ -28,7 +28,7 @@ def new_token() -> str:
 
 
 def is_token(text: str) -> bool:
-    """Tell whether *text* is the canonical spelling of a token."""
+    """Return whether *text* is the canonical spelling of a token."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -40,7 +40,7 @@ def labelled(*parts: bytes) -> bytes:
 class Keys:
     """Derives the keys of one namespace (``SESSION_KEY_PREFIX``) and the owner values of its users.
 
-    *owner_secret* makes owner values an HMAC, so that a copy of the store does not tell which user it is about.
+    *owner_secret* makes owner values an HMAC, so that a copy of the store does not reveal its users.
     """
 
     def __init__(self, namespace: str, *, owner_secret: bytes | None = None) -> None:
@@ -64,12 +64,12 @@ class Keys:
         return digest.hexdigest()
 
     def owner_of(self, user_id: object) -> str:
-        """Return the owner value of a user id, which is taken as its text: 64 lower-case hex digits."""
+        """Return the owner value of a user id, converted to text: 64 lower-case hex digits."""
         return hmac.digest(self._owner_secret, self._owner_label + str(user_id).encode(), "sha256").hex()
 
 
 def seal_successor(old: str, new: str) -> bytes:
-    """Return 32 bytes from which only the holder of the token *old* can make the token *new*.
+    """Return 32 bytes from which only the holder of the token *old* can compute the token *new*.
 
     A one-time pad: the pad is an HMAC under *old*, which is random, secret and superseded only once.
     """

@@ -1,4 +1,4 @@
-"""Tools for testing: the conformance suite for stores, a clock that a test sets, and stores that fail on purpose.
+"""Tools for testing: the conformance suite for stores, a test clock, and stores that fail on purpose.
 
 This is the one part of Holdfast that needs pytest.
 """

@@ -1,4 +1,4 @@
-"""What the tests of the contract share: the hooks a backend fills in, the store under test, and time."""
+"""The base of the contract's tests: the hooks that a backend implements, the store under test, and time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from holdfast.testing.clock import FakeClock
 
 
 class Fault(enum.Enum):
-    """What can go wrong between a store and the place where its records are."""
+    """The kinds of failure between a store and its server or disk."""
 
-    #: Nothing answers: the server is stopped, the folder is gone.
+    #: No answer: the server is stopped, the folder is missing.
     DOWN = "down"
-    #: The connection drops before the server has seen the request.
+    #: The connection drops before the server gets the request.
     REQUEST_LOST = "request lost"
-    #: The server does what was asked and the connection drops before the answer.
+    #: The server executes the request and the connection drops before the answer.
     REPLY_LOST = "reply lost"
-    #: The connection stays open and no answer ever comes.
+    #: The connection stays open and no answer arrives.
     SILENT = "silent"
 
 
 class ContractBase(abc.ABC):
-    """The hooks of `StoreContract`, and what its tests are written with."""
+    """The hooks of `StoreContract`, and helpers for its tests."""
 
     #: Whether two processes that open one place see the same records. Then the process tests run.
     shared_between_processes: ClassVar[bool] = False
@@ -43,15 +43,15 @@ class ContractBase(abc.ABC):
     native_ttl: ClassVar[bool] = False
     #: How many milliseconds `Record.expires_at` may be off, for a server that counts in seconds or in time to live.
     expiry_tolerance: ClassVar[int] = 0
-    #: False where `keys_of` may still list the keys of expired or re-owned records; the core drops those.
+    #: False if `keys_of` may still list the keys of expired or re-owned records; the core drops those.
     exact_index: ClassVar[bool] = True
-    #: How many bytes of data the store must keep.
+    #: The data size in bytes that the store must accept.
     max_bytes: ClassVar[int] = 300_000
-    #: How many bytes of data the store must refuse; None for a store without a limit.
+    #: The data size in bytes that the store must refuse; None for a store without a limit.
     too_large: ClassVar[int | None] = None
-    #: Within how many seconds the store gives up on a silent server, and works again after an outage.
+    #: The seconds within which the store reports a silent server, and works again after an outage.
     patience: ClassVar[float] = 5.0
-    #: How many times each race is run.
+    #: The number of repetitions of each race.
     rounds: ClassVar[int] = 15
 
     place: Path
@@ -62,14 +62,14 @@ class ContractBase(abc.ABC):
         """Return a client over the records of *place*, a folder private to one test.
 
         Called more than once, it returns clients over the same records. It may use nothing but its arguments, since
-        other processes call it as well: a fixture can leave the address of a server in a file in *place*. A
-        server has one set of records for everybody, so derive a prefix, a table or a database from *place*.
+        other processes call it as well: a fixture can leave the address of a server in a file in *place*. A server has
+        one set of records for all clients, so derive a prefix, a table or a database from *place*.
         """
 
     def disturb(self, fault: Fault, store: Store, place: Path, /) -> AbstractContextManager[object] | None:
-        """Return a context manager inside which *store* suffers *fault*, or None where that cannot be arranged.
+        """Return a context manager inside which *store* suffers *fault*, or None if the class cannot simulate it.
 
-        Afterwards the store works again by itself, and the records are as they were.
+        Afterwards the store works again by itself, and the records are unchanged.
         """
         del fault, store, place
         return None
@@ -81,9 +81,9 @@ class ContractBase(abc.ABC):
 
     @contextmanager
     def running(self, place: Path) -> Iterator[None]:
-        """Get ready for one test on *place*, and close what it opened."""
+        """Prepare one test on *place*, and close the clients that it opened."""
         self.place = place
-        # Ahead of the system's clock, so that a server that also expires records by its own never comes first.
+        # Ahead of the system's clock, so that a server's own expiry never comes first.
         self.clock = system_clock if self.native_ttl else FakeClock(system_clock() + 86_400_000)
         self._opened: list[Store] = []
         self._second: Store | None = None
@@ -107,31 +107,31 @@ class ContractBase(abc.ABC):
         return store
 
     def clients(self, count: int) -> list[Store]:
-        """Return a client for each of *count* threads: by turns the same two, so that threads share one as well."""
+        """Return a client for each of *count* threads: two alternating ones, so that some threads share a client."""
         if self._second is None:
             self._second = self.client()
         return [(self.store, self._second)[number % 2] for number in range(count)]
 
     def needs(self, capability: Any) -> Any:
-        """Return the store as one with *capability*, or skip the test and say which one is missing."""
+        """Return the store as one with *capability*, or skip the test and name the missing capability."""
         if not isinstance(self.store, capability):
             pytest.skip(f"the store has no {capability.__name__}")
         return self.store
 
     def needs_processes(self) -> None:
-        """Skip the test where processes do not share records."""
+        """Skip the test if processes do not share records."""
         if not self.shared_between_processes:
             pytest.skip("the records are not shared between processes")
 
     def needs_fake_clock(self) -> FakeClock:
-        """Return the clock that the test may set, or skip it where the server's clock counts."""
+        """Return the test clock, or skip the test if the server's clock counts."""
         if not isinstance(self.clock, FakeClock):
             pytest.skip("records expire by the server's clock, which a test cannot set")
         return self.clock
 
     @contextmanager
     def disturbed(self, fault: Fault) -> Iterator[None]:
-        """Let the store suffer *fault* inside the block, or skip the test where the class cannot arrange that."""
+        """Let the store suffer *fault* inside the block, or skip the test if the class cannot simulate it."""
         disturbance = self.disturb(fault, self.store, self.place)
         if disturbance is None:
             pytest.skip(f"{type(self).__name__}.disturb() does not arrange the fault {fault.value!r}")
@@ -168,7 +168,7 @@ class ContractBase(abc.ABC):
         return record
 
     def owned(self, owner: str) -> set[str]:
-        """Return the keys that the index gives for *owner*, without those that a store with a loose index may add."""
+        """Return the keys that the index lists for *owner*, without those that a store with a loose index may add."""
         store = self.needs(Indexes)
         keys = set(store.keys_of(owner))
         if self.exact_index:
@@ -176,7 +176,7 @@ class ContractBase(abc.ABC):
         return {key for key in keys if (record := store.load(key)) and record.owner == owner}
 
     def walk(self, *, limit: int, between: Callable[[], object] | None = None) -> dict[str, Record]:
-        """Scan from end to end, call *between* after each page, and return every record seen."""
+        """Scan from end to end, call *between* after each page, and return every record found."""
         store: Iterates = self.needs(Iterates)
         seen: dict[str, Record] = {}
         after = None
@@ -191,16 +191,16 @@ class ContractBase(abc.ABC):
         raise AssertionError("scan does not end")
 
     def assert_expiry(self, record: Record, expires_at: int) -> None:
-        """Assert when *record* expires, as exactly as the store can tell."""
+        """Assert when *record* expires, within the store's precision."""
         off = abs(record.expires_at - expires_at)
         assert off <= self.expiry_tolerance, f"expires_at is off by {off} ms"
 
     def assert_same(self, record: Record, before: Record) -> None:
-        """Assert that *record* is still what it was *before*."""
+        """Assert that *record* equals *before*."""
         assert (record.data, record.version, record.owner) == (before.data, before.version, before.owner)
         self.assert_expiry(record, before.expires_at)
 
 
 def new_key() -> str:
-    """Return a key that no record was ever under: 64 lower-case hex digits."""
+    """Return a key that was never used: 64 lower-case hex digits."""
     return secrets.token_hex(32)

@@ -1,4 +1,4 @@
-"""Laws 6, 9, 11 and 12, and what else the capabilities promise. A test skips where the store lacks its capability."""
+"""Laws 6, 9, 11 and 12, and the promises of the capabilities. A test skips if the store lacks its capability."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.testing.base import ContractBase, new_key
 
 
 class CapabilityLaws(ContractBase):
-    """What a store with an index, a scan, a purge or a rotation of its own does."""
+    """A store with an index, a scan, a purge or a rotation of its own."""
 
     def test_law_6_the_index_has_every_live_record_of_an_owner(self) -> None:
         """`keys_of` lists every live record of the owner, touched, replaced or new, on every client, and no other's."""
@@ -65,11 +65,11 @@ class CapabilityLaws(ContractBase):
                 self.assert_same(record, self.loaded(key))
 
     def test_law_9_scan_of_nothing_ends(self) -> None:
-        """A scan of an empty store ends and yields nothing."""
+        """A scan of an empty store ends and yields no record."""
         assert self.walk(limit=10) == {}
 
     def test_law_9_scan_stands_inserts_and_deletes(self) -> None:
-        """Records made and ended between two pages neither keep the scan going nor hide a lasting one."""
+        """Records created and deleted between two pages neither prolong the scan nor hide a lasting record."""
         self.needs(Iterates)
         passing = [self.make()[0] for _ in range(20)]
         lasting = {self.make()[0] for _ in range(20)}
@@ -82,7 +82,7 @@ class CapabilityLaws(ContractBase):
         assert lasting <= self.walk(limit=2, between=churn).keys()
 
     def test_law_9_scan_goes_on_after_a_deleted_record(self) -> None:
-        """Deleting every record of a page, the last of it too, does not end the scan early."""
+        """Deleting every record of a page, including its last, does not end the scan early."""
         store: Iterates = self.needs(Iterates)
         keys = {self.make()[0] for _ in range(12)}
         seen: set[str] = set()
@@ -97,7 +97,7 @@ class CapabilityLaws(ContractBase):
         assert seen == keys
 
     def test_law_11_the_index_entry_moves_with_the_owner(self) -> None:
-        """After `replace` with another owner the key is in that owner's list only; with None in nobody's."""
+        """After `replace` with another owner the key is in that owner's list only; with None in no list."""
         self.needs(Indexes)
         key, version = self.make()
         for owner in ("ada", "bob", "bob", None, "ada"):
@@ -109,7 +109,7 @@ class CapabilityLaws(ContractBase):
             assert self.loaded(key).owner == owner
 
     def test_law_11_a_refused_replace_moves_no_index_entry(self) -> None:
-        """A `replace` that ends in Conflict or Gone leaves the index as it was."""
+        """A `replace` that returns Conflict or Gone does not change the index."""
         self.needs(Indexes)
         key, stale = self.make(owner="ada")
         self.store.replace(key, b"data", expect=stale, expires_at=self.later(), owner="ada")
@@ -137,7 +137,7 @@ class CapabilityLaws(ContractBase):
         assert not isinstance(answer, Conflict | Gone)
 
     def test_law_12_move_moves_the_index_entry(self) -> None:
-        """After `move` the index has the new key under its owner and the old key under nobody."""
+        """After `move` the index has the new key under its owner and the old key under none."""
         self.needs(Indexes)
         store: Rotates = self.needs(Rotates)
         old, expect = self.make(owner="eve")
@@ -147,7 +147,7 @@ class CapabilityLaws(ContractBase):
         assert self.owned("eve") == {kept}
 
     def test_law_12_a_refused_move_does_nothing(self) -> None:
-        """On Conflict and on Gone the new key does not load, is in no index, and the old record is as it was."""
+        """On Conflict and on Gone the new key does not load, is in no index, and the old record is unchanged."""
         store: Rotates = self.needs(Rotates)
         old, stale = self.make(b"first", owner="ada")
         self.store.replace(old, b"second", expect=stale, expires_at=self.later(), owner="ada")
@@ -164,7 +164,7 @@ class CapabilityLaws(ContractBase):
             assert (self.owned("ada"), self.owned("bob")) == ({old}, set())
 
     def test_law_12_a_move_that_is_too_large_does_nothing(self) -> None:
-        """`move` with data over the limit raises RecordTooLarge and leaves the old record as it was."""
+        """`move` with data over the limit raises RecordTooLarge and does not change the old record."""
         store: Rotates = self.needs(Rotates)
         if self.too_large is None:
             pytest.skip("the store sets no limit: too_large is None")
@@ -176,7 +176,7 @@ class CapabilityLaws(ContractBase):
         self.assert_same(self.loaded(old), before)
 
     def test_purge_removes_only_the_expired_and_at_most_its_limit(self) -> None:
-        """`purge` removes what expired by *now*, no more than *limit* at a time, and returns how many."""
+        """`purge` removes records that expired by *now*, at most *limit* at a time, and returns how many."""
         store: Purges = self.needs(Purges)
         clock = self.needs_fake_clock()
         for seconds in (10, 20, 20, 20, 30):
@@ -192,7 +192,7 @@ class CapabilityLaws(ContractBase):
             assert self.owned("ada") == {living}
 
     def test_a_purged_key_can_be_made_anew(self) -> None:
-        """After a purge `create` works on the same key, and no version from before matches."""
+        """After a purge `create` works on the same key, and no earlier version matches."""
         store: Purges = self.needs(Purges)
         clock = self.needs_fake_clock()
         key, old = self.make(owner="ada", seconds=10)
@@ -208,7 +208,7 @@ class CapabilityLaws(ContractBase):
         store.ping()
 
     def test_close_can_be_called_twice_and_ends_no_record(self) -> None:
-        """Closing one client, twice, leaves the records to the others."""
+        """Closing one client, twice, does not affect the others."""
         self.needs(Closes)
         client = self.client()
         key, _ = self.make()

@@ -1,4 +1,4 @@
-"""A clock that a test sets."""
+"""A clock for tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 
 
 class FakeClock:
-    """A `Clock` that stands still until it is advanced. Safe to share between threads.
+    """A `Clock` that stands still until it is advanced. Thread-safe.
 
     Args:
-        now: The time it starts at, in milliseconds since the epoch.
+        now: The start time, in milliseconds since the epoch.
     """
 
     def __init__(self, now: int = 1_800_000_000_000) -> None:
@@ -21,10 +21,10 @@ class FakeClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass; a fraction counts to the millisecond."""
+        """Advance by *seconds*; a fraction counts to the millisecond."""
         self.advance_ms(round(seconds * 1000))
 
     def advance_ms(self, milliseconds: int) -> None:
-        """Let *milliseconds* pass."""
+        """Advance by *milliseconds*."""
         with self._lock:
             self._now += milliseconds

@@ -1,4 +1,4 @@
-"""Threads that start at once, and the two things that clients of a store do in several steps."""
+"""Threads that start at once, and two operations that a client of a store does in several steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOMBSTONE = b"superseded"
 
 @contextmanager
 def frequent_switches() -> Iterator[None]:
-    """Let threads take turns as often as the interpreter can make them, so that a gap between two steps shows."""
+    """Let threads switch as often as the interpreter can, so that a gap between two steps shows."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -32,9 +32,9 @@ def frequent_switches() -> Iterator[None]:
 
 
 def together(*calls: Callable[[], T]) -> list[T]:
-    """Run *calls* at once, each in a thread of its own, and return what they return, in order.
+    """Run *calls* at once, each in a thread of its own, and return their results, in order.
 
-    Which one is first is a matter of chance, and by how much: up to a third of a millisecond.
+    Their order is random, with offsets of up to a third of a millisecond.
     """
     barrier = threading.Barrier(len(calls))
 
@@ -50,7 +50,7 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
 
 def during(write: Callable[[], T], look: Callable[[], object]) -> T:
-    """Run *write* in a thread, call *look* again and again until it is done, and return what *write* returned."""
+    """Run *write* in a thread, call *look* repeatedly until it is done, and return the result of *write*."""
     with frequent_switches(), ThreadPoolExecutor(1) as pool:
         written = pool.submit(write)
         while not written.done():
@@ -60,12 +60,12 @@ def during(write: Callable[[], T], look: Callable[[], object]) -> T:
 
 
 def is_version(answer: Version | Conflict | Gone | None) -> TypeGuard[Version]:
-    """Tell whether *answer* says that a write was applied."""
+    """Return whether *answer* means that a write was applied."""
     return answer is not None and not isinstance(answer, Conflict | Gone)
 
 
 def update(store: Store, key: str, change: Callable[[dict[str, Any]], None], *, expires_at: int) -> Version:
-    """Load the JSON object under *key*, *change* it and save it, again and again until no other save came first."""
+    """Load the JSON object under *key*, *change* it and save it, until no other save comes first."""
     record = store.load(key)
     for _ in range(10_000):
         assert record is not None, "load returned None though the record is live"
@@ -90,7 +90,7 @@ def rotate(
     expires_at: int,
     owner: str | None = None,
 ) -> Version | Conflict | Gone:
-    """Give a record the key *new*: by `Rotates.move`, or with the steps the core takes on a store without it."""
+    """Give a record the key *new*: by `Rotates.move`, or with the core's steps for a store without it."""
     if isinstance(store, Rotates):
         return store.move(
             old, new, data, TOMBSTONE, expect=expect, expires_at=expires_at, grace_until=expires_at, owner=owner

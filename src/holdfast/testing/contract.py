@@ -1,4 +1,4 @@
-"""The law book as one class to inherit."""
+"""The contract as one class to inherit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.testing.random_calls import RandomCalls
 class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, ProcessRaces, RandomCalls):
     """The twelve laws of `holdfast.stores.contract` and the races at the level of a store, as pytest tests.
 
-    Inherit it, say how the store is opened, and every test runs on it::
+    Inherit it, implement `open_store`, and every test runs on it::
 
         class TestMyStore(StoreContract):
             shared_between_processes = True
@@ -22,10 +22,10 @@ class StoreContract(Laws, CapabilityLaws, Outages, RecordRaces, IndexRaces, Proc
             def open_store(self, place, clock):
                 return MyStore(place / "sessions.db", clock=clock)
 
-    The class attributes say what kind of store it is. A test that does not apply to it is skipped and says why.
+    The class attributes describe the store. A test that does not apply is skipped, with the reason.
 
-    A store on a server learns the address from a file in *place*, because other processes open it as well, and is
-    tested for outages through a `Link`::
+    A store on a server reads the address from a file in *place*, because other processes open it as well. Its outages
+    are tested through a `Link`::
 
         class TestMyServerStore(StoreContract):
             shared_between_processes = True

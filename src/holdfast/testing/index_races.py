@@ -13,10 +13,10 @@ from holdfast.testing.concurrency import during, is_version, rotate, together
 
 
 class IndexRaces(ContractBase):
-    """What happens when an owner's records are made, bound, rotated, ended and purged at once."""
+    """Concurrent creation, binding, rotation, deletion and purge of an owner's records."""
 
     def test_law_6_a_new_record_is_never_seen_without_its_index_entry(self) -> None:
-        """As soon as `load` returns a record that `create` is making, the index has it."""
+        """As soon as `load` returns a record from a concurrent `create`, the index has it."""
         self.needs(Indexes)
         writer = self.clients(2)[0]
         for turn in range(self.rounds):
@@ -24,7 +24,7 @@ class IndexRaces(ContractBase):
             self.watch(key, owner, partial(writer.create, key, b"", expires_at=self.later(), owner=owner))
 
     def test_law_6_a_bound_record_is_never_seen_without_its_index_entry(self) -> None:
-        """As soon as `load` returns the owner that `replace` is writing, the index has the record."""
+        """As soon as `load` returns the owner from a concurrent `replace`, the index has the record."""
         self.needs(Indexes)
         writer = self.clients(2)[0]
         for turn in range(self.rounds):
@@ -42,7 +42,7 @@ class IndexRaces(ContractBase):
             self.watch(new, owner, move)
 
     def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
-        """Run *write*, and meanwhile look whether the record under *key* has its *owner* and the index lacks it."""
+        """Run *write*, and meanwhile check that the index never lacks a record under *key* that has its *owner*."""
         reader = self.clients(2)[1]
         assert isinstance(reader, Indexes)
 
@@ -55,7 +55,7 @@ class IndexRaces(ContractBase):
         assert self.owned(owner) == {key}
 
     def test_race_8_ending_all_of_an_owner_catches_rotations(self) -> None:
-        """Listing and deleting until nothing is listed leaves no record of the owner, though it is being rotated."""
+        """Listing and deleting until the list is empty leaves no record of the owner, even during rotations."""
         self.needs(Indexes)
         rotator, ender = self.clients(2)
         for turn in range(self.rounds):
@@ -78,10 +78,10 @@ class IndexRaces(ContractBase):
             expect = answer
 
     def end_all(self, store: Store, owner: str) -> None:
-        """Delete the owner's live records until a listing leads to no record that was not met before.
+        """Delete the owner's live records until a listing has no record that is new.
 
-        One empty-handed pass is not enough: a key that was listed may have been rotated before it was looked at. Nor is
-        a listing that brings no new key: an index may list a key before its record is there.
+        One empty pass is not enough: a listed key may have been rotated before it was loaded. Nor is a listing without
+        a new key: an index may list a key before its record exists.
         """
         assert isinstance(store, Indexes)
         met: set[str] = set()
@@ -98,7 +98,7 @@ class IndexRaces(ContractBase):
                 return
 
     def test_race_9_concurrent_logins_are_all_in_the_index(self) -> None:
-        """Sessions of one owner that are made, bound and ended at once leave exactly the living in the index."""
+        """Sessions of one owner that are created, bound and ended at once leave exactly the live ones in the index."""
         self.needs(Indexes)
         clients = self.clients(5)
         for turn in range(self.rounds):
@@ -115,7 +115,7 @@ class IndexRaces(ContractBase):
             assert self.owned(owner) == {*made, bound, stays}
 
     def test_race_10_what_is_saved_during_a_purge_survives(self) -> None:
-        """During a purge that is ahead of the clock, True from `touch` and a version from `replace` mean alive."""
+        """During a purge that is ahead of the clock, True from `touch` and a version from `replace` mean live."""
         store: Purges = self.needs(Purges)
         self.needs_fake_clock()
         toucher = self.clients(2)[1]
@@ -128,7 +128,7 @@ class IndexRaces(ContractBase):
             assert [self.store.load(key) is not None for key in [*touched, *dict(saved)]] == answers
 
     def touch_and_save(self, store: Store, touched: list[str], saved: list[tuple[str, Version]]) -> list[bool]:
-        """Touch and replace the records given. Return which of them are said to be live."""
+        """Touch and replace the given records. Return those that are reported live."""
         expires_at = self.later(600)
         answers = [store.touch(key, expires_at=expires_at) for key in touched]
         return answers + [
@@ -136,7 +136,7 @@ class IndexRaces(ContractBase):
         ]
 
     def test_race_10_what_is_made_anew_during_a_purge_survives(self) -> None:
-        """A record that `create` makes in the place of an expired one is not purged for the other's age."""
+        """A record that `create` makes in place of an expired one is not purged as expired."""
         store: Purges = self.needs(Purges)
         clock = self.needs_fake_clock()
         maker = self.clients(2)[1]

@@ -1,4 +1,4 @@
-"""Laws 1 to 5, 7 and 10: what one record does."""
+"""Laws 1 to 5, 7 and 10: the operations on one record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.testing.base import ContractBase, new_key
 
 
 class Laws(ContractBase):
-    """What one record does."""
+    """The operations on one record."""
 
     def test_a_record_comes_back_as_it_was_made(self) -> None:
         """`load` returns data, version, expiry and owner of the record that `create` made, on every client."""
@@ -38,7 +38,7 @@ class Laws(ContractBase):
             self.assert_expiry(record, expires_at)
 
     def test_nothing_is_under_a_key_that_was_never_made(self) -> None:
-        """For an unknown key the answers are None, Gone, False and False, and none of them makes a record."""
+        """For an unknown key the answers are None, Gone, False and False, and no record is created."""
         _, version = self.make()
         key = new_key()
         assert self.store.load(key) is None
@@ -57,7 +57,7 @@ class Laws(ContractBase):
         assert self.loaded(stem + "1").data == b"one"
 
     def test_law_1_create_never_overwrites(self) -> None:
-        """`create` on a live record returns None and changes nothing about it."""
+        """`create` on a live record returns None and does not change it."""
         key, _ = self.make(b"first", owner="ada")
         before = self.loaded(key)
         for store in (self.store, self.client()):
@@ -65,7 +65,7 @@ class Laws(ContractBase):
         self.assert_same(self.loaded(key), before)
 
     def test_law_2_replace_needs_the_current_version(self) -> None:
-        """`replace` with an older version is a Conflict that changes nothing and tells, if anything, the truth."""
+        """`replace` with an older version is a Conflict without a change; its record, if any, is the current one."""
         key, old = self.make(b"first")
         current = self.store.replace(key, b"second", expect=old, expires_at=self.later(), owner="ada")
         before = self.loaded(key)
@@ -75,7 +75,7 @@ class Laws(ContractBase):
         self.assert_same(self.loaded(key), before)
 
     def test_law_2_every_write_has_a_version_of_its_own(self) -> None:
-        """No two writes of a key have the same version, whichever client wrote, and equal data does not matter."""
+        """No two writes of a key have the same version, from any client, even with equal data."""
         key, version = self.make()
         clients = [self.store, self.client()]
         seen: list[Version] = [version]
@@ -98,7 +98,7 @@ class Laws(ContractBase):
             assert store.load(key) is None
 
     def test_law_3_a_version_from_before_the_delete_never_matches(self) -> None:
-        """A key made anew has versions of its own, also on a client that was opened later."""
+        """A recreated key has new versions, also on a client that was opened later."""
         key, version = self.make(b"data")
         seen = [version]
         for _ in range(3):
@@ -124,7 +124,7 @@ class Laws(ContractBase):
         assert not isinstance(answer, Conflict | Gone)
 
     def test_law_4_touch_never_shortens(self) -> None:
-        """`touch` with an earlier time returns True and leaves the record's expiry as it is."""
+        """`touch` with an earlier time returns True and does not change the record's expiry."""
         key, _ = self.make(seconds=600)
         before = self.loaded(key)
         assert self.store.touch(key, expires_at=self.later(60)) is True
@@ -145,7 +145,7 @@ class Laws(ContractBase):
         assert self.store.load(shortened) is None
 
     def test_law_5_an_expired_record_is_not_there(self) -> None:
-        """No operation sees, revives or counts an expired record, though nothing has purged it."""
+        """No operation returns, revives or counts an expired record, even before a purge."""
         keys = [self.make(owner="ada", seconds=1) for _ in range(4)]
         self.wait_until(self.later(1))
         (load, _), (replace, version), (touch, _), (delete, _) = keys
@@ -160,7 +160,7 @@ class Laws(ContractBase):
         assert [key for key, _ in keys if self.store.load(key)] == []
 
     def test_law_5_create_takes_the_place_of_an_expired_record(self) -> None:
-        """`create` over an expired record works, and nothing of the old one is left: not its version, not its owner."""
+        """`create` over an expired record works, and no part of the old one is left, such as its version or owner."""
         key, old = self.make(b"old", owner="ada", seconds=1)
         self.wait_until(self.later(1))
         version = self.create(key, b"new", owner="bob")
@@ -173,7 +173,7 @@ class Laws(ContractBase):
             assert self.owned("bob") == {key}
 
     def test_law_5_a_record_expires_at_its_millisecond(self) -> None:
-        """One millisecond before `expires_at` the record is there; at `expires_at` it is not."""
+        """One millisecond before `expires_at` the record exists; at `expires_at` it does not."""
         clock = self.needs_fake_clock()
         key, _ = self.make(seconds=10)
         clock.advance_ms(9_999)
@@ -194,7 +194,7 @@ class Laws(ContractBase):
             assert self.store.load(key) is None
 
     def test_law_5_a_long_life_is_kept(self) -> None:
-        """A record with 400 days or ten years to live is there, and says when it ends."""
+        """A record with an expiry in 400 days or ten years exists, with that expiry."""
         for days in (29, 31, 400, 3650):
             expires_at = self.later(days * 86_400)
             key = new_key()
@@ -212,7 +212,7 @@ class Laws(ContractBase):
         assert self.store.load(key) is None
 
     def test_law_10_data_comes_back_as_it_went_in(self) -> None:
-        """Empty data, every byte value and data of `max_bytes` come back as bytes, from `create` and `replace`."""
+        """Empty data, every byte value and data of `max_bytes` are returned as bytes, from `create` and `replace`."""
         samples = [
             b"",
             bytes(range(256)),
@@ -228,7 +228,7 @@ class Laws(ContractBase):
             assert self.loaded(key).data == data[::-1]
 
     def test_law_10_what_is_too_large_is_refused_whole(self) -> None:
-        """Data over the limit raises RecordTooLarge, stores nothing, and leaves the old record as it was."""
+        """Data over the limit raises RecordTooLarge, stores nothing, and does not change the old record."""
         if self.too_large is None:
             pytest.skip("the store sets no limit: too_large is None")
         data = bytes(self.too_large)

@@ -1,4 +1,4 @@
-"""A port that leads to a server and can be disturbed, for the tests of outages against the real thing."""
+"""A port that leads to a server and can be disturbed, for outage tests with a real server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.testing.base import Fault
 
 
 class Link:
-    """Passes on what clients and a server send each other, until a `Fault` is arranged. Close it in the end.
+    """Forwards the data between clients and a server, until a `Fault` is simulated. Close it at the end.
 
     ::
 
@@ -38,7 +38,7 @@ class Link:
 
     @contextmanager
     def disturb(self, fault: Fault) -> Iterator[None]:
-        """Arrange *fault* inside the block.
+        """Simulate *fault* inside the block.
 
         A lost request or reply is the next one on any connection; the connection is closed, and the next works.
         """
@@ -110,7 +110,7 @@ class Link:
 
 
 def _drop(end: socket.socket) -> None:
-    # A thread that waits in `recv` or `accept` is woken by the shutdown, not by the close.
+    # The shutdown, not the close, wakes a thread that waits in `recv` or `accept`.
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()

@@ -1,4 +1,4 @@
-"""Law 8 and the races R11 and R12: what a store says when its records are out of reach."""
+"""Law 8 and the races R11 and R12: a store whose server or disk fails."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from holdfast.testing.wrappers import FailingStore
 
 
 class Outages(ContractBase):
-    """What a store says when its records are out of reach."""
+    """A store whose server or disk fails."""
 
     def test_law_8_an_outage_raises(self) -> None:
-        """While nothing answers, every operation raises StoreUnavailable; afterwards the store works by itself."""
+        """Without any answer, every operation raises StoreUnavailable; afterwards the store works by itself."""
         key, version = self.make(owner="ada")
         before = self.loaded(key)
         with self.disturbed(Fault.DOWN):
@@ -29,11 +29,11 @@ class Outages(ContractBase):
         self.assert_same(self.recovered(key), before)
 
     def test_race_11_a_save_whose_answer_was_lost_is_no_conflict(self) -> None:
-        """When the connection drops after a write is applied, the answer is an error or the truth about that write."""
+        """If the connection drops after a write is applied, the answer is an error or correct for that write."""
         self.assert_honest_when(Fault.REPLY_LOST)
 
     def test_race_11_a_save_that_never_arrived_is_no_conflict(self) -> None:
-        """When the connection drops before a write is applied, the answer is an error or the truth about that write."""
+        """If the connection drops before a write is applied, the answer is an error or correct for that write."""
         self.assert_honest_when(Fault.REQUEST_LOST)
 
     def test_race_11_a_repeated_save_is_applied_once(self) -> None:
@@ -51,7 +51,7 @@ class Outages(ContractBase):
             assert self.loaded(key).data == b"new"
 
     def test_race_12_a_save_begun_before_an_outage_succeeds_after_it(self) -> None:
-        """An outage on load and on save changes nothing: the version from before it still matches."""
+        """An outage on load and on save changes nothing: the earlier version still matches."""
         key, version = self.make(b"old")
         with self.disturbed(Fault.DOWN):
             with pytest.raises(StoreUnavailable):
@@ -63,7 +63,7 @@ class Outages(ContractBase):
         assert not isinstance(answer, Conflict | Gone)
 
     def test_race_12_silence_is_an_outage(self) -> None:
-        """Where no answer comes, load and save raise StoreUnavailable within `patience` seconds each."""
+        """Without an answer, load and save raise StoreUnavailable within `patience` seconds each."""
         key, version = self.make()
         with self.disturbed(Fault.SILENT):
             for operation in ("load", "replace"):
@@ -73,7 +73,7 @@ class Outages(ContractBase):
                 assert time.monotonic() - start <= self.patience
 
     def calls(self, key: str, version: Version, made: str | None = None) -> dict[str, Callable[[], object]]:
-        """Return a call of every operation the store has, by name, on the record under *key* and on a new one."""
+        """Return a call of each of the store's operations, by name, on the record under *key* and on a new one."""
         made = made or new_key()
         store, soon = self.store, self.later(120)
         calls: dict[str, Callable[[], object]] = {
@@ -98,7 +98,7 @@ class Outages(ContractBase):
         return calls
 
     def recovered(self, key: str) -> Record:
-        """Return the record under *key* as soon as the store works again, which takes at most `patience` seconds."""
+        """Return the record under *key* once the store works again, which takes at most `patience` seconds."""
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -109,7 +109,7 @@ class Outages(ContractBase):
                 time.sleep(0.05)
 
     def assert_honest_when(self, fault: Fault) -> None:
-        """Assert that under *fault* each write raises, or returns what is true of the record afterwards."""
+        """Assert that under *fault* each write raises, or returns the correct answer for the record."""
         writes = ["create", "replace", "touch", "delete"] + ["move"] * isinstance(self.store, Rotates)
         for operation in writes:
             key, version = self.make(b"old")

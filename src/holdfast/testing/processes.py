@@ -1,4 +1,4 @@
-"""The races between processes, and what is left when one is killed. They run where processes share the records."""
+"""The races between processes, and the records after a process is killed. They run if processes share the records."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Send = Callable[[object], None]
 
 
 class ProcessRaces(ContractBase):
-    """What happens when several processes use the records at once."""
+    """Several processes that use the records at once."""
 
     def test_race_2_increments_of_several_processes_are_exact(self) -> None:
-        """Three processes that increment one number and save a field of their own lose nothing."""
+        """Three processes that increment one number and save a field of their own lose no change."""
         key, _ = self.make(b'{"hits": 0}')
         times = 2 * self.rounds
         self.in_processes(3, count, key=key, times=times)
@@ -32,7 +32,7 @@ class ProcessRaces(ContractBase):
         assert sorted(fields.values()) == [times] * 3
 
     def test_law_1_and_2_one_of_several_processes_wins(self) -> None:
-        """Of several processes one makes each record, and one of those that expect a version replaces it."""
+        """Of several processes one creates each record, and one of those that expect a version replaces it."""
         keys = [new_key() for _ in range(self.rounds)]
         made = self.in_processes(3, create_each, keys=keys)
         assert sorted(key for wins in made for key in wins) == sorted(keys)
@@ -44,14 +44,14 @@ class ProcessRaces(ContractBase):
                 assert self.loaded(key).version == version
 
     def test_law_3_no_version_comes_back_in_any_process(self) -> None:
-        """Processes that end a record and make it anew, by turns and at once, never give it a version it had."""
+        """Processes that delete and recreate a record, alternating and at once, never repeat a version."""
         key = new_key()
         versions = [version for seen in self.in_processes(3, remake, key=key, times=self.rounds) for version in seen]
         assert len(versions) >= self.rounds
         assert len(set(versions)) == len(versions)
 
     def test_law_10_a_killed_process_tears_no_record(self) -> None:
-        """After a kill during a save the record is whole, no confirmed save is lost, and others can save."""
+        """After a kill during a save the record is intact, no confirmed save is lost, and others can save."""
         self.needs_processes()
         key, _ = self.make(numbered(0))
         confirmed = self.kill_during(save_on, key=key)
@@ -62,7 +62,7 @@ class ProcessRaces(ContractBase):
             assert record.data == numbered(number)
             assert confirmed[-1] <= number <= confirmed[-1] + 1
             assert len(saved) < 2, "nobody else can save"
-            # What the killed process sent last may arrive only now; then this is a Conflict, once.
+            # The last message of the killed process may arrive only now; then this is a Conflict, once.
             saved.append(is_version(self.store.replace(key, b"next", expect=record.version, expires_at=self.later())))
 
     def test_law_12_a_killed_rotation_leaves_a_key_that_works(self) -> None:
@@ -71,7 +71,7 @@ class ProcessRaces(ContractBase):
         first, _ = self.make(b"first", owner="ada")
         keys = [first, *self.kill_during(rotate_on, key=first)]
         unlisted: set[str] = set()
-        for _ in range(2):  # what the killed process sent last may arrive between two looks, once
+        for _ in range(2):  # the last message of the killed process may arrive between two loads, once
             live = {key for key in keys if (record := self.store.load(key)) and record.data != TOMBSTONE}
             assert live
             assert live <= set(keys[-2:])
@@ -81,7 +81,7 @@ class ProcessRaces(ContractBase):
         assert unlisted == set()
 
     def in_processes(self, count: int, job: Job, **arguments: object) -> list[Any]:
-        """Run *job* in *count* processes at once, or skip the test. Return what each returned."""
+        """Run *job* in *count* processes at once, or skip the test. Return their results."""
         self.needs_processes()
         with ExitStack() as stack:
             workers = [stack.enter_context(closing(Worker(self))) for _ in range(count)]
@@ -92,7 +92,7 @@ class ProcessRaces(ContractBase):
             return [worker.receive() for worker in workers]
 
     def kill_during(self, job: Job, **arguments: object) -> list[Any]:
-        """Kill a process that runs *job*, which never ends, and return every message it sent.
+        """Kill a process that runs *job*, which never ends, and return every message that it sent.
 
         The kill comes at any moment between two messages.
         """
@@ -106,12 +106,12 @@ class ProcessRaces(ContractBase):
 
 
 def numbered(number: int) -> bytes:
-    """Return data that shows whether it is whole."""
+    """Return data with a checksum."""
     return b"%08d" % number * 1_000
 
 
 def count(contract: ContractBase, _send: Send, *, key: str, times: int) -> None:
-    """Increment the number under *key*, and a field of this process, so many times."""
+    """Increment the number under *key*, and a field of this process, *times* times."""
     mine = new_key()
 
     def increment(fields: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def replace_each(contract: ContractBase, _send: Send, *, versions: dict[str, Ver
 
 
 def remake(contract: ContractBase, _send: Send, *, key: str, times: int) -> list[Version]:
-    """End the record and make it anew, so many times. Return the versions of those that this process made."""
+    """Delete the record and create it again, *times* times. Return the versions that this process created."""
     versions = []
     for _ in range(times):
         contract.store.delete(key)
@@ -148,7 +148,7 @@ def remake(contract: ContractBase, _send: Send, *, key: str, times: int) -> list
 
 
 def save_on(contract: ContractBase, send: Send, *, key: str) -> None:
-    """Save the next number for ever, and send each that is saved."""
+    """Save the next number in an endless loop, and send each that is saved."""
     version = contract.loaded(key).version
     for number in itertools.count(1):
         answer = contract.store.replace(key, numbered(number), expect=version, expires_at=contract.later())
@@ -158,7 +158,7 @@ def save_on(contract: ContractBase, send: Send, *, key: str) -> None:
 
 
 def rotate_on(contract: ContractBase, send: Send, *, key: str) -> None:
-    """Rotate for ever, and send each new key before it is made."""
+    """Rotate in an endless loop, and send each new key before it is created."""
     old, version = key, contract.loaded(key).version
     while True:
         new = new_key()

@@ -14,7 +14,7 @@ from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, 
 
 
 class RecordRaces(ContractBase):
-    """What happens when several clients use one record at once."""
+    """Several clients that use one record at once."""
 
     def test_law_1_one_of_many_creates_wins(self) -> None:
         """Of four concurrent `create` calls on one key exactly one makes the record, and its data is that one's."""
@@ -111,7 +111,7 @@ class RecordRaces(ContractBase):
         assert json.loads(self.loaded(key).data) == {"hits": 4 * times}
 
     def test_race_3_a_save_racing_a_delete_revives_nothing(self) -> None:
-        """Whichever of `replace` and `delete` comes first, no record is left, and its index entry is gone."""
+        """In either order of `replace` and `delete`, no record is left, and its index entry is gone."""
         saver, ender = self.clients(2)
         for _ in range(self.rounds):
             key, version = self.make(owner="ada")
@@ -123,7 +123,7 @@ class RecordRaces(ContractBase):
             assert self.store.replace(key, b"late", expect=version, expires_at=self.later()) == Gone()
 
     def test_race_4_a_touch_racing_a_delete_revives_nothing(self) -> None:
-        """Whichever of `touch` and `delete` comes first, no record is left."""
+        """In either order of `touch` and `delete`, no record is left."""
         toucher, ender = self.clients(2)
         for _ in range(self.rounds):
             key, _ = self.make()
@@ -132,7 +132,7 @@ class RecordRaces(ContractBase):
             assert self.store.load(key) is None
 
     def test_race_4_a_touch_racing_a_save_undoes_nothing(self) -> None:
-        """A `touch` during a `replace` brings back neither old data nor an old version."""
+        """A `touch` during a `replace` restores neither old data nor an old version."""
         saver, toucher = self.clients(2)
         for _ in range(self.rounds):
             key, version = self.make(b"old")

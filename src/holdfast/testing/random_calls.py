@@ -1,4 +1,4 @@
-"""Random calls, answered by the store under test and by the memory store, and compared."""
+"""Random calls on the store under test and on the memory store, with equal answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from holdfast.testing.clock import FakeClock
 
 
 class RandomCalls(ContractBase):
-    """What a long mixed history does, beside the reference."""
+    """A long mixed history of calls, compared with the reference."""
 
-    #: The seed of the random calls, to repeat a run that failed; None takes another one each time.
+    #: The seed of the random calls, to repeat a failed run; None chooses a new one each time.
     seed: ClassVar[int | None] = None
-    #: How many random calls are made.
+    #: The number of random calls.
     random_calls: ClassVar[int] = 200
 
     def test_random_calls_are_answered_as_the_reference_answers_them(self) -> None:
-        """On a few keys, two clients and a random history, every answer is the memory store's."""
+        """On a few keys, two clients and a random history, every answer equals the memory store's."""
         seed = random.randrange(2**32) if self.seed is None else self.seed
         history = _History(self, random.Random(seed))
         for number in range(self.random_calls):
@@ -33,7 +33,7 @@ class RandomCalls(ContractBase):
 
 
 class _History:
-    """The calls so far: what is known of each key, by the store and by the reference."""
+    """The calls so far: the state of each key, in the store and in the reference."""
 
     def __init__(self, contract: RandomCalls, choice: random.Random) -> None:
         self.contract = contract
@@ -55,7 +55,7 @@ class _History:
             self.steps.append(self.advance)
 
     def step(self) -> None:
-        """Make one call, then compare what can be seen."""
+        """Make one call, then compare the visible records."""
         call = self.random.choice(self.steps)
         self.call = call.__name__
         call()
@@ -84,7 +84,7 @@ class _History:
         self.same(key, answer, self.reference.create(key, data, expires_at=expires_at, owner=owner))
 
     def replace(self) -> None:
-        """Replace with a version that was once that key's, mostly the last."""
+        """Replace with a former version of the key, mostly the last."""
         key, data, expires_at, owner = self.random.choice(self.keys), self.data(), self.expiry(), self.owner()
         mine, theirs = self.version_of(key)
         answer = self.client.replace(key, data, expect=mine, expires_at=expires_at, owner=owner)
@@ -96,12 +96,12 @@ class _History:
         self.same(key, self.client.touch(key, expires_at=expires_at), self.reference.touch(key, expires_at=expires_at))
 
     def delete(self) -> None:
-        """Delete, perhaps what is not there."""
+        """Delete, perhaps a missing record."""
         key = self.random.choice(self.keys)
         self.same(key, self.client.delete(key), self.reference.delete(key))
 
     def move(self) -> None:
-        """Move one key to a new one, which takes the place of the first among the keys in use."""
+        """Move one key to a new one, which replaces the first of the keys in use."""
         store, old, new = self.client, self.random.choice(self.keys), new_key()
         assert isinstance(store, Rotates)
         data, owner, times = self.data(), self.owner(), {"expires_at": self.expiry(), "grace_until": self.expiry()}
@@ -121,7 +121,7 @@ class _History:
         self.reference.purge(self.contract.clock())
 
     def advance(self) -> None:
-        """Let some time pass."""
+        """Advance the clock."""
         assert isinstance(self.contract.clock, FakeClock)
         self.contract.clock.advance(self.random.choice([0.001, 1, 5, 20]))
 
@@ -131,7 +131,7 @@ class _History:
         return self.random.choice(self.clients)
 
     def data(self) -> bytes:
-        """Return a little data."""
+        """Return some data."""
         return self.random.randbytes(self.random.randrange(8))
 
     def owner(self) -> str | None:
@@ -144,12 +144,12 @@ class _History:
         return self.contract.later(self.random.choice(seconds))
 
     def version_of(self, key: str) -> tuple[Version, Version]:
-        """Return a version that *key* has or had, in the store's words and in the reference's."""
+        """Return a present or former version of *key*, of the store and of the reference."""
         versions = self.versions[key] or [(self.unknown, 0)]
         return versions[-1] if self.random.random() < 0.8 else self.random.choice(versions)
 
     def same(self, key: str, answer: object, wanted: object) -> None:
-        """Assert that both calls on *key* ended alike, and note the versions they returned."""
+        """Assert that both calls on *key* had the same result, and note the versions they returned."""
         if not isinstance(wanted, int) or isinstance(wanted, bool):
             assert type(answer) is type(wanted), f"the answer was {answer!r}, not {wanted!r}"
             assert isinstance(wanted, Conflict) or answer == wanted, f"the answer was {answer!r}, not {wanted!r}"

@@ -1,4 +1,4 @@
-"""Processes that open the store a test is about, do what they are told, and can be killed."""
+"""Processes that open the store under test, run jobs, and can be killed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, cast
 from holdfast.testing.base import ContractBase
 from holdfast.testing.clock import FakeClock
 
-#: What a worker does: it is given the contract in its own process, a function that sends a message to the test, and
-#: arguments. What it returns is sent at last.
+#: The job of a worker: it gets the contract in its own process, a function that sends a message to the test, and
+#: arguments. Its result is sent last.
 Job = Callable[..., object]
 
 
 class _Home(NamedTuple):
-    """Where a worker finds the test class, and what it opens the store with."""
+    """The test class of a worker, and the arguments for its store."""
 
     module: str
     source: str | None
@@ -32,9 +32,9 @@ class _Home(NamedTuple):
 
 
 class Worker:
-    """A process that works on the place of *contract*: started afresh, so nothing is inherited from this one.
+    """A process that works on the place of *contract*. It is spawned, so it inherits no state.
 
-    Its first message says that the store is open. Close it, for instance by `contextlib.closing`.
+    Its first message reports that the store is open. Close it, for instance by `contextlib.closing`.
     """
 
     def __init__(self, contract: ContractBase) -> None:
@@ -52,10 +52,10 @@ class Worker:
         self._connection.send((job, arguments))
 
     def receive(self, *, within: float = 20) -> Any:
-        """Return the next message of the worker, or what its job returned.
+        """Return the next message of the worker, or the result of its job.
 
         Raises:
-            AssertionError: The job failed, or nothing came within so many seconds.
+            AssertionError: The job failed, or no message came within *seconds*.
         """
         assert self._connection.poll(within), f"the worker process said nothing for {within} seconds"
         failed, message = self._connection.recv()
@@ -73,7 +73,7 @@ class Worker:
         return messages
 
     def close(self) -> None:
-        """Kill the process if it still runs, and release what it took."""
+        """Kill the process if it still runs, and release its resources."""
         self._process.kill()
         self._process.join()
         self._process.close()
@@ -100,7 +100,7 @@ def _class_at(home: _Home) -> Callable[[], ContractBase]:
     try:
         found = importlib.import_module(home.module)
     except ModuleNotFoundError:
-        # pytest can import a test file under a name that only it knows.
+        # pytest may import a test file under a name of its own.
         spec = importlib.util.spec_from_file_location(home.module, home.source or "")
         assert spec is not None
         assert spec.loader is not None

@@ -1,6 +1,6 @@
-"""Stores around a store: one counts the calls, one fails them, one holds them up.
+"""Wrappers around a store: one counts calls, one fails them, one delays them.
 
-A wrapper has exactly the capabilities of the store inside, so ``isinstance(wrapper, Rotates)`` is true just when
+A wrapper has exactly the capabilities of the wrapped store, so ``isinstance(wrapper, Rotates)`` is True if and only if
 it is for that store.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     _StoreMethods = object
 
-#: Every method that a store or one of its capabilities has.
+#: Every method of a store or one of its capabilities.
 OPERATIONS = (
     "load",
     "create",
@@ -49,18 +49,18 @@ OPERATIONS = (
 
 
 class StoreWrapper(_StoreMethods):
-    """Passes every call on to *store*. A subclass overrides `around` to do something before or after it."""
+    """Forwards every call to *store*. A subclass overrides `around` to act before or after it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        # Attributes of the instance, since a method that a class defines would be there for every store.
+        # Attributes of the instance, since a method of the class would exist for every store.
         for operation in OPERATIONS:
             method = getattr(store, operation, None)
             if method is not None:
                 setattr(self, operation, functools.partial(self._call, operation, method))
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
-        """Return what ``call()`` returns: the answer of the store inside to the method named *operation*."""
+        """Return the result of ``call()``, the wrapped store's method named *operation*."""
         del operation
         return call()
 
@@ -93,7 +93,7 @@ class CountingStore(StoreWrapper):
 
 
 class FailingStore(StoreWrapper):
-    """Raises `StoreUnavailable` where it is told to, before or after the call is applied."""
+    """Raises `StoreUnavailable` when told to, before or after the call is applied."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -101,7 +101,7 @@ class FailingStore(StoreWrapper):
         self._lock = threading.Lock()
 
     def fail(self, *operations: str, before: bool = True, times: float = 1) -> None:
-        """Make the next calls of *operations* raise; no name means every operation.
+        """Make the next calls of *operations* raise; without names, of every operation.
 
         Args:
             operations: The names of the methods.
@@ -150,10 +150,10 @@ class FailingStore(StoreWrapper):
 
 
 class SlowStore(StoreWrapper):
-    """Calls *pause* around every call, so that a test decides how long it takes.
+    """Calls *pause* before and after every call, so that a test controls its duration.
 
     Args:
-        store: The store that does the work.
+        store: The wrapped store.
         pause: Called as ``pause(operation, "before")`` and ``pause(operation, "after")``. It may wait on a
             `threading.Barrier` or an event, advance a clock, or raise.
     """

@@ -1,4 +1,4 @@
-"""The readable codec: JSON, with ``{"$name": …}`` for the types that JSON has no form for."""
+"""The readable codec: JSON, with ``{"$name": …}`` for the types that JSON does not have."""
 
 from __future__ import annotations
 

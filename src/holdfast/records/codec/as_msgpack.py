@@ -1,7 +1,7 @@
-"""The fast codec: msgpack, with extension types for the types that msgpack has no form for.
+"""The fast codec: msgpack, with extension types for the types that msgpack does not have.
 
 The library writes ordinary sessions by itself and calls back for each value of another type. The `Encoder` walks the
-data in Python only where the library refuses it, or where its output may be deeper or stranger than allowed.
+data in Python only if the library refuses it, or if its output may be too deep or not canonical.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from holdfast.errors import EncodeError
 from holdfast.records.codec.type_codecs import BY_TYPE, DICT, FLOAT, TYPE_CODECS, TypeCodec, UnsupportedValue
 
-#: How many containers may be nested, the session itself being the outermost.
+#: How deep containers may be nested; the session itself is the outermost.
 MAX_DEPTH = 32
 
 CONTAINERS: frozenset[type] = frozenset({list, dict, tuple, set, frozenset})
@@ -105,7 +105,7 @@ class Encoder:
         items: list[Any] = []
         try:
             for value in values:
-                items.append(self.encode(value, room))  # noqa: PERF401  # the length tells which of them failed
+                items.append(self.encode(value, room))  # noqa: PERF401  # the length shows which of them failed
         except UnsupportedValue as error:
             error.inside(container, step(len(items)))
             raise
@@ -178,7 +178,7 @@ def _based(value: Any) -> Any:
             return _BASES[base](value)
         html = None if isinstance(value, type) else getattr(value, "__html__", None)
         if callable(html):
-            return Markup(str(html()))  # noqa: S704  # to be safe markup is what `__html__` promises
+            return Markup(str(html()))  # noqa: S704  # `__html__` returns safe markup by convention
         if base is not None:
             return _BASES[base](value)
     except UnsupportedValue:
@@ -217,6 +217,6 @@ def _type_name(value: Any) -> str:
 def _shown(key: Any) -> str:
     try:
         shown = repr(key)
-    except Exception:  # noqa: BLE001  # what names a value that cannot be kept must not fail on its way there
+    except Exception:  # noqa: BLE001  # building an error message must not fail itself
         shown = f"<{_type_name(key)}>"
     return shown if len(shown) <= _KEY_SHOWN else f"{shown[: _KEY_SHOWN - 1]}…"

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 
 #: Returns the value of an extension, given its type and bytes, or raises any exception.
 ExtHook = Callable[[int, bytes], Any]
-#: Returns what to write for a value that the library has no form for, or raises any exception.
+#: Returns the form to write for a value that the library cannot write, or raises any exception.
 Default = Callable[[Any], Any]
 
 

@@ -39,5 +39,5 @@ class StrictCodec(ABC):
             problem = "it reads as something else"
         except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
             problem = type(error).__name__
-        # Outside of the handler, because a parser's error carries the payload along.
+        # Outside of the handler, because a parser's error contains the payload.
         raise DecodeError(f"the session's data is not {self.name} as Holdfast writes it: {problem}")

@@ -1,4 +1,4 @@
-"""The table of type codecs: every type beyond plain data that a session can hold, and how it is written.
+"""The table of type codecs: every type beyond plain data that a session can hold, and its encoded form.
 
 Both formats write a value as its plain form with a mark: msgpack's extension type *code*, JSON's ``{"$name": plain}``.
 Codes and names are part of the stored format. A released one never changes its meaning.
@@ -44,7 +44,7 @@ class UnsupportedValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TypeCodec:
-    """How one type is written.
+    """The encoding of one type.
 
     Attributes:
         code: msgpack's extension type.
@@ -64,7 +64,7 @@ class TypeCodec:
 
 
 class UnknownZone(tzinfo):
-    """A zone that the time zone database lacks, or gives another offset: the name and the offset that were stored.
+    """A zone that the time zone database lacks, or has with another offset: the stored name and offset.
 
     It is written under the zone's name, so a machine that knows the zone reads the zone.
     """
@@ -74,7 +74,7 @@ class UnknownZone(tzinfo):
         self.offset = offset
 
     def utcoffset(self, _: datetime | None, /) -> timedelta | None:
-        """Return the offset it was written with; None for a time of day."""
+        """Return the stored offset; None for a time of day."""
         return self.offset
 
     def dst(self, _: datetime | None, /) -> None:
