@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import seams
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
@@ -50,7 +51,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
         "absent": urls._Row("holdfast_no_such_module:Store", "absent"),
     }
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
-    monkeypatch.setattr(urls, "_STORES", {**urls._STORES, **rows})
+    seams.STORES_BY_SCHEME.plant(monkeypatch, {**seams.STORES_BY_SCHEME.sound, **rows})
 
 
 def _this_module() -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
+from support import seams
 from support.observers import Broken
 
 from holdfast import events
@@ -248,7 +249,7 @@ def test_nothing_but_the_label_leaves_a_signal(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_sweep_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The removal of expired records is timed, and when it fails the session it follows is stored all the same."""
-    monkeypatch.setattr("holdfast.sessions.manager._SWEEP_EVERY", 1)
+    seams.MANAGER_PURGES_EVERY.plant(monkeypatch, 1)
     log = Log()
     store = FailingStore(MemoryStore())
     manager = Manager(store, observer=log)

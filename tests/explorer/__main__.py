@@ -11,14 +11,15 @@ import sys
 import time
 from collections.abc import Iterable
 from itertools import chain
-from unittest.mock import patch
 
+import pytest
 from explorer.roles import REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS
 from explorer.scenarios import USERS, backends_for, groups, run
 from explorer.search import ExplorationStats, Violation
 from explorer.stores import Atomic, Scattered
 from explorer.test_triples import ANONYMOUS, SIGNED_IN
 from explorer.world import Mint, Role
+from support import seams
 
 _HEAVY = (REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS)
 
@@ -75,7 +76,8 @@ def main() -> int:
         "stepwise": ("triples, in steps", _triples(Scattered)),
     }
     reduce = not options.all_orders
-    with patch("holdfast.records.tokens.secrets", Mint):
+    with pytest.MonkeyPatch.context() as patch:
+        seams.TOKEN_RANDOMNESS.plant(patch, Mint)
         return 1 if sum(_report(*parts[part], reduce=reduce) for part in options.part or parts) else 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from explorer.world import Mint
+from support import seams
 
 
 @pytest.fixture(autouse=True)
 def _known_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdfast.records.tokens.secrets", Mint)
+    seams.TOKEN_RANDOMNESS.plant(monkeypatch, Mint)

@@ -9,14 +9,14 @@ from typing import Any
 from explorer.relay import relay
 from explorer.schedules import Actor, Footprint
 from explorer.world import ALICE, KEYS
+from support import seams
 
 from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.sessions.flows import rotating, saving
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.rotating import Rotation
-from holdfast.sessions.mapping import Loaded, Outcome, ServerSession
+from holdfast.sessions.mapping import Loaded, ServerSession
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
 
@@ -92,8 +92,8 @@ def apply_once(wishes: object, data: Mapping[Any, Any]) -> dict[Any, Any]:
     return {}
 
 
-_plan = rotating._plan
-_save = saving.save
+_plan = seams.ROTATE_PLAN.sound
+_save = seams.SAVE.sound
 
 
 def lead_on(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
@@ -102,7 +102,7 @@ def lead_on(context: Context, session: ServerSession, loaded: Loaded, *, renewal
     return moved, replace(tombstone, successor=moved.key)
 
 
-def save_unconfirmed(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool) -> Flow[Outcome]:
+def save_unconfirmed(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool) -> Any:
     """Send a cookie without another look at whether its session lives."""
     return _save(context, session, loaded)
 

@@ -12,10 +12,12 @@ from explorer.schedules import Actor
 from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic, Stepwise
 from explorer.world import Role, World
+from support import seams
+from support.seams import Seam
 
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
-from holdfast.sessions.flows import ending, revoke_everyone, scanning
+from holdfast.sessions.flows import ending, revoke_everyone
 from holdfast.sessions.mapping import PERMANENT
 from holdfast.sessions.ops import Flow, scan
 
@@ -125,16 +127,13 @@ def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "wrong"),
-    [(scanning, "follow", follow_nothing), (None, "revoke_everyone", walk_once)],
+    ("seam", "wrong"),
+    [(seams.FOLLOW_ON_WALK, follow_nothing), (Seam(f"{__name__}:revoke_everyone"), walk_once)],
     ids=["follow-nothing", "walk-once"],
 )
-def test_what_is_wrong_is_found(place: Any, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each way to end everyone wrongly that is planted lets a session live in some order."""
-    if place is None:
-        monkeypatch.setitem(globals(), name, wrong)
-    else:
-        monkeypatch.setattr(place, name, wrong)
+    seam.plant(monkeypatch, wrong)
     with pytest.raises(Violation, match="live"):
         _meet_all_movers()
 

@@ -13,6 +13,8 @@ from explorer.schedules import Schedule
 from explorer.search import ExplorationStats, Violation, explore
 from explorer.stores import BACKENDS, Atomic, Scattered
 from explorer.world import ALICE, Role, World
+from support import seams
+from support.seams import Seam
 
 from holdfast.sessions.flows import limiting
 from holdfast.sessions.flows.listing import info_of
@@ -28,7 +30,7 @@ OTHERS = (r.SAVE, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE)
 @pytest.fixture(autouse=True)
 def _one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a login that has to go look once: more of the same takes long to run in every order."""
-    monkeypatch.setattr(limiting, "_WAITS", (None,))
+    seams.LIMIT_WAITS.plant(monkeypatch, (None,))
 
 
 def _judge(limit: int, *, least: int = 1) -> Callable[[World], None]:
@@ -80,7 +82,7 @@ def test_two_logins_at_once(backend: type[Atomic], limit: int) -> None:
 
 def test_a_login_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login that has to go looks again, and keeps to the limit with that, too."""
-    monkeypatch.setattr(limiting, "_WAITS", (1.0, None))
+    seams.LIMIT_WAITS.plant(monkeypatch, (1.0, None))
     _run((r.LOGIN_AFRESH, r.LOGIN_AFRESH), Atomic, None, _judge(1), max_per_user=1)
 
 
@@ -156,10 +158,10 @@ def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:
 @pytest.mark.parametrize(
     ("changed", "roles", "limit", "said"),
     [
-        ({"make_room": end_all_others}, (r.LOGIN_AFRESH, r.LOGIN_AFRESH), 1, "nobody is left"),
-        ({"_others": stop_at_tombstones}, (r.LOGIN_AFRESH, r.ROTATE), 2, "3 sessions live"),
+        ({seams.LIMIT_MAKE_ROOM: end_all_others}, (r.LOGIN_AFRESH, r.LOGIN_AFRESH), 1, "nobody is left"),
+        ({seams.LIMIT_OTHERS: stop_at_tombstones}, (r.LOGIN_AFRESH, r.ROTATE), 2, "3 sessions live"),
         (
-            {"check_room": count_first, "make_room": nothing_afterwards},
+            {seams.LIMIT_CHECK_ROOM: count_first, seams.LIMIT_MAKE_ROOM: nothing_afterwards},
             (r.LOGIN_AFRESH, r.LOGIN_AFRESH),
             1,
             "2 sessions",
@@ -168,14 +170,10 @@ def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:
     ids=["end-all-others", "stop-at-tombstones", "count-first"],
 )
 def test_what_is_wrong_is_found(
-    changed: dict[str, Any], roles: tuple[Role, ...], limit: int, said: str, monkeypatch: pytest.MonkeyPatch
+    changed: dict[Seam, Any], roles: tuple[Role, ...], limit: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each way to get the limit wrong that is planted breaks it in some order of the store calls."""
-    from holdfast.sessions.flows import committing, rotating
-
-    for name, wrong in changed.items():
-        for place in (limiting, committing, rotating):
-            if hasattr(place, name):
-                monkeypatch.setattr(place, name, wrong)
+    for seam, wrong in changed.items():
+        seam.plant(monkeypatch, wrong)
     with pytest.raises(Violation, match=said):
         _run(roles, Atomic, "alice", _judge(limit), max_per_user=limit)

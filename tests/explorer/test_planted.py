@@ -12,24 +12,22 @@ from explorer.scenarios import run
 from explorer.search import Violation
 from explorer.stores import Atomic, Scattered, Stepwise
 from explorer.world import Role, untouched
-
-from holdfast.sessions.flows import committing, ending, rotating, saving
-from holdfast.sessions.mapping import Wishes
+from support import seams
+from support.seams import Seam
 
 
 @dataclass(frozen=True)
 class Bug:
     """What is *wrong*, who meets on which store, and which invariant finds out.
 
-    *wrong* takes the place of *name* in *place*; without one, it changes what the actors do on its way to the store.
+    *wrong* takes the place of what is at *seam*; without one, it changes what the actors do on its way to the store.
     """
 
     wrong: Any
     roles: tuple[Role, ...]
     backend: type[Atomic]
     invariant: str
-    place: object = None
-    name: str = ""
+    seam: Seam | None = None
 
     def __str__(self) -> str:
         """Return its name in reports."""
@@ -37,7 +35,7 @@ class Bug:
 
 
 def _in_steps(wrong: object, roles: tuple[Role, ...], backend: type[Atomic], invariant: str) -> Bug:
-    return Bug(wrong, roles, backend, invariant, rotating, "_move_in_steps")
+    return Bug(wrong, roles, backend, invariant, seams.ROTATE_IN_STEPS)
 
 
 BUGS = (
@@ -49,18 +47,18 @@ BUGS = (
     _in_steps(p.no_undo, (r.ROTATE, r.DESTROY), Stepwise, "every_session_has_a_browser"),
     _in_steps(p.both_ids_live, (r.ROTATE, r.READ), Stepwise, "r5_the_old_id_is_dead"),
     _in_steps(p.both_ids_live, (r.ROTATE, r.ROTATE), Stepwise, "r7_one_id_lives"),
-    Bug(p.lead_on, (r.LOGIN_BOB, r.REVOKE), Atomic, "an_end_is_told_once", rotating, "_plan"),
-    Bug(p.delete_only, (r.DESTROY, r.RENEW), Atomic, "r3_r4_what_is_over", committing, "kill"),
-    Bug(p.follow_nothing, (r.DESTROY, r.RENEW), Atomic, "r3_whoever_ends", ending, "follow"),
-    Bug(p.follow_nothing, (r.DESTROY, r.ROTATE), Stepwise, "r3_whoever_ends", ending, "follow"),
-    Bug(p.no_cut_off, (r.LOGIN_AFRESH, r.REVOKE_ALL), Atomic, "r8_no_session", ending, "cut_off"),
-    Bug(p.the_last_clock, (r.LOGIN_SLOWLY, r.REVOKE_ALL_TWICE), Atomic, "r8_no_session", ending, "cut_off"),
-    Bug(p.keep_the_handle, (r.RENEW, r.REVOKE_OTHERS), Atomic, "r3_r4_what_is_over", ending, "_present_key"),
-    Bug(p.mine, (r.SAVE, r.COUNT), Atomic, "r1_r2_what_is_answered", saving, "merge"),
-    Bug(p.theirs, (r.SAVE, r.COUNT), Atomic, "r1_r2_what_is_answered", saving, "merge"),
-    Bug(p.apply_once, (r.COUNT, r.COUNT), Atomic, "r1_r2_what_is_answered", Wishes, "reapplied"),
-    Bug(p.save_unconfirmed, (r.REFRESH, r.DESTROY), Atomic, "r3_r5_no_cookie", committing, "save"),
-    Bug(p.save_unconfirmed, (r.RENEW, r.READ, r.ROTATE), Atomic, "r3_r5_no_cookie", committing, "save"),
+    Bug(p.lead_on, (r.LOGIN_BOB, r.REVOKE), Atomic, "an_end_is_told_once", seams.ROTATE_PLAN),
+    Bug(p.delete_only, (r.DESTROY, r.RENEW), Atomic, "r3_r4_what_is_over", seams.END_ON_COMMIT),
+    Bug(p.follow_nothing, (r.DESTROY, r.RENEW), Atomic, "r3_whoever_ends", seams.FOLLOW_ON_END),
+    Bug(p.follow_nothing, (r.DESTROY, r.ROTATE), Stepwise, "r3_whoever_ends", seams.FOLLOW_ON_END),
+    Bug(p.no_cut_off, (r.LOGIN_AFRESH, r.REVOKE_ALL), Atomic, "r8_no_session", seams.WRITE_CUT_OFF),
+    Bug(p.the_last_clock, (r.LOGIN_SLOWLY, r.REVOKE_ALL_TWICE), Atomic, "r8_no_session", seams.WRITE_CUT_OFF),
+    Bug(p.keep_the_handle, (r.RENEW, r.REVOKE_OTHERS), Atomic, "r3_r4_what_is_over", seams.KEY_TO_KEEP),
+    Bug(p.mine, (r.SAVE, r.COUNT), Atomic, "r1_r2_what_is_answered", seams.MERGE),
+    Bug(p.theirs, (r.SAVE, r.COUNT), Atomic, "r1_r2_what_is_answered", seams.MERGE),
+    Bug(p.apply_once, (r.COUNT, r.COUNT), Atomic, "r1_r2_what_is_answered", seams.REAPPLY),
+    Bug(p.save_unconfirmed, (r.REFRESH, r.DESTROY), Atomic, "r3_r5_no_cookie", seams.SAVE),
+    Bug(p.save_unconfirmed, (r.RENEW, r.READ, r.ROTATE), Atomic, "r3_r5_no_cookie", seams.SAVE),
     Bug(p.overwrite_sessions, (r.SAVE, r.COUNT), Atomic, "r1_r2_what_is_answered"),
     Bug(p.overwrite_sessions, (r.SAVE, r.DESTROY), Atomic, "r3_r4_what_is_over"),
     Bug(p.overwrite_sessions, (r.SAVE, r.ROTATE), Stepwise, "r5_the_old_id_is_dead"),
@@ -80,7 +78,7 @@ BUGS = (
 def test_what_is_wrong_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some order of the store calls breaks the invariant that holds in every order when nothing is wrong."""
     run(bug.roles, bug.backend, "alice")
-    if bug.place is not None:
-        monkeypatch.setattr(bug.place, bug.name, bug.wrong)
+    if bug.seam is not None:
+        bug.seam.plant(monkeypatch, bug.wrong)
     with pytest.raises(Violation, match=rf"(?m)^{bug.invariant}"):
-        run(bug.roles, bug.backend, "alice", tamper=untouched if bug.place else bug.wrong)
+        run(bug.roles, bug.backend, "alice", tamper=untouched if bug.seam else bug.wrong)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,10 @@ from explorer.schedules import Actor
 from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic
 from explorer.world import KEYS, Role, Visit, World
+from support import seams
+from support.seams import Seam
 
 from holdfast.sessions.flows import commit, open_session, spend, take
-from holdfast.sessions.flows import single_use as taking
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
 
@@ -113,18 +113,16 @@ def _not_looked_again(context: Any, session: ServerSession, without: Any) -> Flo
     return there
 
 
-_take = taking._take
+_take = seams.POP_STORED.sound
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "wrong"),
-    [(sys.modules[__name__], "take", _whatever_is_there), (taking, "_take", _not_looked_again)],
+    ("seam", "wrong"),
+    [(Seam(f"{__name__}:take"), _whatever_is_there), (seams.POP_STORED, _not_looked_again)],
     ids=["deleted-at-the-end", "not-looked-at-again"],
 )
-def test_a_value_that_is_given_out_twice_is_found(
-    place: Any, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_that_is_given_out_twice_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is alive: it finds a schedule in which both get the value where it is not taken out at once."""
-    monkeypatch.setattr(place, name, wrong)
+    seam.plant(monkeypatch, wrong)
     with pytest.raises(Violation, match="2 requests were given it"):
         _one_pop(POP, r.SAVE, Atomic)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
+from support import seams
 from support.account import FIREFOX, IPHONE, Account, both, cards, done, forms, messages, read
 from support.markup import parse
 from support.web import end
 from werkzeug.test import TestResponse
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
-from holdfast.flask import FlaskSession, session
-from holdfast.flask import user_agent as devices
+from holdfast.flask import session
 from holdfast.records.metadata import Device
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_who_is_signed_in_nowhere_else_is_told_so(account: Account) -> None:
 def test_a_device_that_is_not_known(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a parser, and for what it does not know, the page says that the device is unknown."""
     here = account.sign_in(agent="Mystery/1.0")
-    monkeypatch.setattr(devices, "_parser", lambda: None)
+    seams.USER_AGENT_PARSER.plant(monkeypatch, lambda: None)
     account.sign_in(agent=FIREFOX)
     assert [card["name"] for card in cards(account.page(here))] == ["Unknown device This device", "Unknown device"]
 
@@ -448,7 +448,7 @@ def test_hostile_names_are_text(account: Account, text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_device_names_are_text(account: Account, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a device calls itself, it is text."""
-    monkeypatch.setattr(FlaskSession, "describe", lambda _: Device(text, text, text).as_meta())
+    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda _: Device(text, text, text).as_meta())
     here, there = account.sign_in(), account.sign_in()
     page = account.page(here)
     assert cards(page)[1]["name"] == f"{text} on {text}"

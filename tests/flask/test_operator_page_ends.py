@@ -8,11 +8,11 @@ from html import unescape
 
 import pytest
 from flask import redirect
+from support import seams
 from support.desk import Desk, handle_of, lives, sign_in, sign_in_operator
 from support.markup import parse
 from support.web import Web
 
-from holdfast.flask import Session
 from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
@@ -76,7 +76,7 @@ def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest
     """Where a store cannot tell that the end is safe, the operator learns so."""
     browser = sign_in(desk.web)
     handle = handle_of(desk.web, browser)
-    monkeypatch.setattr(Session, "revoke", lambda self, handle: "unconfirmed")
+    seams.EXTENSION_REVOKE.plant(monkeypatch, lambda self, handle: "unconfirmed")
     assert "does not confirm" in desk.done("/operator/sessions", action="end", handle=handle)
 
 

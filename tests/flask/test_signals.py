@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from support import seams
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import events
@@ -223,7 +224,6 @@ def test_each_application_is_heard_by_itself() -> None:
 def issued(web: Web, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of every token made during the test."""
     from holdfast.records import tokens
-    from holdfast.sessions.flows import committing, rotating
 
     made: list[str] = []
 
@@ -231,8 +231,8 @@ def issued(web: Web, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(tokens.new_token())
         return made[-1]
 
-    monkeypatch.setattr(committing, "new_token", recording)
-    monkeypatch.setattr(rotating, "new_token", recording)
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, recording)
+    seams.TOKEN_OF_ROTATION.plant(monkeypatch, recording)
     return made
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from itsdangerous import Signer
+from support import seams
 from support.web import SECRET_KEY, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import Session, cookies, session
+from holdfast.flask import Session, session
 from holdfast.flask.cookies import signing_salt
 from holdfast.stores.memory import MemoryStore
 
@@ -129,7 +130,7 @@ def test_signatures_are_compared_in_constant_time(signing: Web, monkeypatch: pyt
         compared.append((a, b))
         return hmac.compare_digest(a, b)
 
-    monkeypatch.setattr(cookies, "hmac", SimpleNamespace(compare_digest=compare))
+    seams.COOKIE_SIGNATURE_COMPARISON.plant(monkeypatch, SimpleNamespace(compare_digest=compare))
     token = (signing.token() or "").split(".")[0]
     for forged in (f"{token}.", signed(token, NEWEST), f"{signed(token, NEW)}x"):
         compared.clear()

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from itsdangerous import BadSignature
 from itsdangerous.encoding import want_bytes
+from support import seams
 
-from holdfast.flask.cookies import Cookies, Presented
-from holdfast.records import cookie
-from holdfast.records.encryption import AesGcm
+from holdfast.flask.cookies import Presented
 
 
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
@@ -26,7 +25,7 @@ def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
                 continue
         return Presented(reason="bad_signature")
 
-    patch.setattr(Cookies, "_unsign", unsign)
+    seams.COOKIE_UNSIGN.plant(patch, unsign)
 
 
 def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
@@ -38,14 +37,14 @@ def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
         except ValueError:
             return None
 
-    patch.setattr(cookie, "_raw", decode)
+    seams.SEALED_COOKIE_BASE64.plant(patch, decode)
 
 
 def no_context(patch: pytest.MonkeyPatch) -> None:
     """What is readable of a record is not vouched for."""
-    encrypt, decrypt = AesGcm.encrypt, AesGcm.decrypt
-    patch.setattr(AesGcm, "encrypt", lambda self, plain, _: encrypt(self, plain, b""))
-    patch.setattr(AesGcm, "decrypt", lambda self, sealed, _: decrypt(self, sealed, b""))
+    sealing, opening = seams.AES_GCM_ENCRYPT.sound, seams.AES_GCM_DECRYPT.sound
+    seams.AES_GCM_ENCRYPT.plant(patch, lambda self, plain, _: sealing(self, plain, b""))
+    seams.AES_GCM_DECRYPT.plant(patch, lambda self, sealed, _: opening(self, sealed, b""))
 
 
 def any_tag(patch: pytest.MonkeyPatch) -> None:

@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support import seams
 
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.records import envelope
-from holdfast.records.record import Version
+from holdfast.records.record import Gone, Version
 from holdfast.records.tokens import Keys
-from holdfast.sessions.flows import committing, opening, rotating
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import Policy
-from holdfast.stores import _redis_scripts
+from holdfast.stores.contract import Store
 
 
 def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions are stored under the token itself, which is then their handle too."""
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
 
 
 def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """The namespace is no part of what a token is hashed with."""
-    derive = Keys.__init__
+    derive = seams.NAMESPACE_OF_KEYS.sound
 
     def derive_all_alike(self: Keys, namespace: str, **options: Any) -> None:
         derive(self, "", **options)
 
-    monkeypatch.setattr(Keys, "__init__", derive_all_alike)
+    seams.NAMESPACE_OF_KEYS.plant(monkeypatch, derive_all_alike)
 
 
 def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,12 +40,12 @@ def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
         if self._open().loaded is None:
             self.wishes.rebind, self.wishes.owner = True, owner
 
-    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+    seams.SESSION_REBIND.plant(monkeypatch, rebind)
 
 
 def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation leaves the old record as it was."""
-    move = rotating._move
+    move = seams.ROTATE_MOVE.sound
 
     def copy(*args: Any) -> Flow[Version]:
         call = next(move(*args))
@@ -55,7 +55,7 @@ def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
         version: Version = yield call
         return version
 
-    monkeypatch.setattr(rotating, "_move", copy)
+    seams.ROTATE_MOVE.plant(monkeypatch, copy)
 
 
 def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,57 +65,57 @@ def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from load(key)
         return key
 
-    monkeypatch.setattr(committing, "kill", kill)
+    seams.END_ON_COMMIT.plant(monkeypatch, kill)
 
 
 def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The idle timeout is left to the cookie and to the store."""
-    verdict = Policy.verdict
+    verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
         found = verdict(self, *args)
         return None if found == "expired_idle" else found
 
-    monkeypatch.setattr(Policy, "verdict", lenient)
+    seams.POLICY_VERDICT.plant(monkeypatch, lenient)
 
 
 def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """The absolute timeout is left to the cookie, and a touch moves it on."""
-    verdict = Policy.verdict
+    verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
         found = verdict(self, *args)
         return None if found == "expired_absolute" else found
 
-    monkeypatch.setattr(Policy, "verdict", lenient)
-    monkeypatch.setattr(Policy, "expires_at", lambda self, created_at, now: now + 2 * self.idle)
+    seams.POLICY_VERDICT.plant(monkeypatch, lenient)
+    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda self, created_at, now: now + 2 * self.idle)
 
 
 def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each write, and each rotation, begins the absolute timeout anew."""
-    make = Context.envelope
+    make = seams.CONTEXT_ENVELOPE.sound
 
     def newborn(self: Context, payload: bytes, **times: Any) -> Any:
         return make(self, payload, **{**times, "created_at": self.clock()})
 
-    monkeypatch.setattr(Context, "envelope", newborn)
+    seams.CONTEXT_ENVELOPE.plant(monkeypatch, newborn)
 
 
 def records_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A visitor who did nothing gets a record and a cookie."""
-    monkeypatch.setattr(ServerSession, "is_empty", property(lambda self: False))
+    seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
 
 
 def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is taken from the query, the form or a header where there is no cookie."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
         name = app.config["SESSION_COOKIE_NAME"]
         found = read(self, app, request)
         return found if found.token else Presented(request.values.get(name) or request.headers.get("X-Session"))
 
-    monkeypatch.setattr(Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
     def delete(self: Cookies, app: Any, response: Any) -> None:
         response.delete_cookie(app.config["SESSION_COOKIE_NAME"])
 
-    monkeypatch.setattr(Cookies, "delete", delete)
+    seams.COOKIE_DELETE.plant(monkeypatch, delete)
 
 
 def unknown_formats_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,13 +133,23 @@ def unknown_formats_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     def decode(data: bytes) -> Any:
         return envelope._DECODERS[data[0]](data)
 
-    monkeypatch.setattr(opening, "decode", decode)
+    seams.DECODE_RECORD.plant(monkeypatch, decode)
+
+
+def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save whose record was deleted meanwhile makes it again."""
+
+    def insist(store: Store, key: str, data: bytes, *, expires_at: int, owner: str | None, **named: Any) -> Any:
+        answer = store.replace(key, data, expires_at=expires_at, owner=owner, **named)
+        return store.create(key, data, expires_at=expires_at, owner=owner) if isinstance(answer, Gone) else answer
+
+    seams.plant_store_call(monkeypatch, "replace", insist)
 
 
 def no_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time to live is left out when a record is written again."""
-    code = _redis_scripts.CREATE.code.replace(b"'PX', ttl)", b"'KEEPTTL')")
-    for script in (_redis_scripts.CREATE, _redis_scripts.REPLACE, _redis_scripts.MOVE):
-        monkeypatch.setattr(script, "code", script.code.replace(b"'PX', ttl)", b"'KEEPTTL')"))
-        monkeypatch.setattr(script, "sha", "0" * 40)
-    assert b"KEEPTTL" in code
+    for seam in seams.REDIS_WRITE_SCRIPTS:
+        code = seam.sound.code.replace(b"'PX', ttl)", b"'KEEPTTL')")
+        assert b"KEEPTTL" in code
+        monkeypatch.setattr(seam.sound, "code", code)
+        monkeypatch.setattr(seam.sound, "sha", "0" * 40)

@@ -17,6 +17,7 @@ from security.bad_input import assert_fresh_id, assert_header_nobody, assert_nob
 from security.bugs import keys_are_tokens, no_namespace
 from security.rows import requirement
 from security.steps import WebOn, signed_in
+from support import seams
 from support.keyspace import counted
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
@@ -27,8 +28,6 @@ from holdfast.records.codec import MSGPACK
 from holdfast.records.encryption import AesGcm, Keyring
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys, is_token, labelled, new_token
-from holdfast.sessions import manager
-from holdfast.sessions.flows import committing
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OLD = "k0-" + "pD8sF3hJ5kC1gV0y" * 2
@@ -40,8 +39,8 @@ SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS":
 
 def reading(monkeypatch: pytest.MonkeyPatch, change: Callable[[Presented], Presented]) -> None:
     """Let *change* have its way with what a request presents."""
-    read = Cookies.read
-    monkeypatch.setattr(Cookies, "read", lambda self, app, request: change(read(self, app, request)))
+    read = seams.COOKIE_READ.sound
+    seams.COOKIE_READ.plant(monkeypatch, lambda self, app, request: change(read(self, app, request)))
 
 
 def empty_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,32 +50,32 @@ def empty_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def empty_is_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """An absent or empty cookie is looked up like any other."""
-    monkeypatch.setattr(manager, "is_token", lambda text: text == "" or is_token(text))
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: text == "" or is_token(text))
     reading(monkeypatch, lambda found: Presented("") if found == Presented() else found)
 
 
 def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is made of the first half of the token."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:22]))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:22]))
 
 
 def any_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no token is looked up all the same."""
-    monkeypatch.setattr(manager, "is_token", lambda text: True)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def order_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is made of the letters of the token in the order of the alphabet."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, "".join(sorted(token))))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, "".join(sorted(token))))
 
 
 def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str], Presented | None]) -> None:
     """Ask *accept* about a signed value first; where it returns None the real check decides."""
-    unsign = Cookies._unsign
-    monkeypatch.setattr(
-        Cookies, "_unsign", lambda self, app, value: accept(self, app, value) or unsign(self, app, value)
+    unsign = seams.COOKIE_UNSIGN.sound
+    seams.COOKIE_UNSIGN.plant(
+        monkeypatch, lambda self, app, value: accept(self, app, value) or unsign(self, app, value)
     )
 
 
@@ -107,12 +106,12 @@ def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A retired key still verifies."""
-    signers = Cookies._signers
+    signers = seams.COOKIE_SIGNERS.sound
 
     def remembering(self: Cookies, app: Flask) -> list[Signer]:
         return [*signers(self, app), Signer(OLD, salt=SALT, key_derivation="hmac")]
 
-    monkeypatch.setattr(Cookies, "_signers", remembering)
+    seams.COOKIE_SIGNERS.plant(monkeypatch, remembering)
 
 
 def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,13 +121,13 @@ def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trusts_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is well signed is looked up, whatever it is."""
-    monkeypatch.setattr(cookies, "is_token", lambda text: True)
+    seams.IS_TOKEN_IN_COOKIE.plant(monkeypatch, lambda text: True)
     any_shape(monkeypatch)
 
 
 def trusts_what_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was sealed with our key is taken apart without a look at what it is."""
-    unseal = cookie.SealedCookie.unseal
+    unseal = seams.SEALED_COOKIE_UNSEAL.sound
 
     def trusting(self: Any, value: str) -> Any:
         raw = cookie._raw(value) or b""
@@ -137,18 +136,18 @@ def trusts_what_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
         cookie._FIELDS.unpack_from(inside)[2].decode()
         return unseal(self, value)
 
-    monkeypatch.setattr(cookie.SealedCookie, "unseal", trusting)
+    seams.SEALED_COOKIE_UNSEAL.plant(monkeypatch, trusting)
 
 
 def length_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value is taken as it is, however long."""
-    monkeypatch.setattr(cookies, "_LARGEST", 1 << 40)
+    seams.COOKIE_LARGEST_VALUE.plant(monkeypatch, 1 << 40)
 
 
 def copies_what_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value is taken apart letter by letter before its length is looked at."""
-    values = cookies._values
-    monkeypatch.setattr(cookies, "_values", lambda header, name: (list(header * 2), values(header, name))[1])
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (list(header * 2), values(header, name))[1])
 
 
 def recodes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,56 +166,56 @@ def unescapes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several values the first is taken."""
-    monkeypatch.setattr(cookies, "_values", lambda header, name: set(cookies._finder(name)(header)[:1]))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[:1]))
 
 
 def takes_the_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several values the one with the shape of a token is taken, the last if there are two."""
-    values = cookies._values
-    monkeypatch.setattr(
-        cookies, "_values", lambda header, name: set(sorted(filter(is_token, values(header, name)))[-1:])
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(
+        monkeypatch, lambda header, name: set(sorted(filter(is_token, values(header, name)))[-1:])
     )
 
 
 def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that comes twice is refused although it is the same."""
-    values = cookies._values
+    values = seams.COOKIE_VALUES.sound
 
     def strict(header: str, name: str) -> set[str]:
         return {"x", "y"} if len(cookies._finder(name)(header)) > 1 else values(header, name)
 
-    monkeypatch.setattr(cookies, "_values", strict)
+    seams.COOKIE_VALUES.plant(monkeypatch, strict)
 
 
 def compares_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cookie of a header is looked for among the others."""
-    values = cookies._values
+    values = seams.COOKIE_VALUES.sound
 
-    def slow(header: str, name: str) -> set[str]:
+    def slow(header: str, name: str) -> Any:
         pairs = header.split(";")
         for pair in pairs[:1000]:
             pairs.count(pair)
         return values(header, name)
 
-    monkeypatch.setattr(cookies, "_values", slow)
+    seams.COOKIE_VALUES.plant(monkeypatch, slow)
 
 
 def looks_only_at_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie behind a hundred others is not seen."""
-    values = cookies._values
-    monkeypatch.setattr(cookies, "_values", lambda header, name: values(";".join(header.split(";")[:100]), name))
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: values(";".join(header.split(";")[:100]), name))
 
 
 def adopts_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new session takes the id that the client made up."""
-    monkeypatch.setattr(committing, "new_token", lambda: STRANGER)
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
 
 
 def handles_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handle leads to its session, as its token does."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(manager, "is_token", lambda text: len(text) == 64 or is_token(text))
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token if len(token) == 64 else key_of(self, token))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: len(text) == 64 or is_token(text))
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token if len(token) == 64 else key_of(self, token))
 
 
 # --- C: the value -----------------------------------------------------------------------------------------------------

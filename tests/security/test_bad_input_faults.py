@@ -18,9 +18,11 @@ from flask import flash
 from security.bad_input import user
 from security.rows import requirement
 from security.steps import WebOn
+from support import seams
 from support.databases import start_mongod
 from support.disk import no_room_for_files_over, taken_away
 from support.keyspace import prefix_of
+from support.seams import Seam
 from support.servers import Group, Server, start_memcached, start_redis
 from support.sql import url_of
 from support.web import STRANGER, Web, cookies_set, end, rotate, varies
@@ -28,11 +30,8 @@ from werkzeug.test import TestResponse
 
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, Outcome
-from holdfast.stores import _sql_engines, files, jsonfile, memcached, mongodb, sql, sqlite
-from holdfast.stores import redis as redis_store
 from holdfast.testing import Fault, Link
 
 NETWORK = ("redis", "memcached", "mongodb", "mariadb", "postgresql")
@@ -55,49 +54,49 @@ BEFORE: dict[str, Any] = {"user": "victim", "cart": [1]}
 
 def an_outage_is_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the store cannot be asked, the visitor has no session and may begin one."""
-    find = Manager.open
+    find = seams.MANAGER_OPEN.sound
 
-    def lenient(self: Manager, token: str | None) -> Opened:
+    def lenient(self: Manager, token: str | None) -> Any:
         with suppress(StoreUnavailable):
             return find(self, token)
         return Opened()
 
-    monkeypatch.setattr(Manager, "open", lenient)
+    seams.MANAGER_OPEN.plant(monkeypatch, lenient)
 
 
 def an_outage_ends_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer to an outage deletes the cookie."""
-    save = HoldfastInterface.save_session
+    save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_and_delete(self: Any, app: Any, session: Any, response: Any) -> None:
         save(self, app, session, response)
         if response.status_code == 503:
             response.delete_cookie("session")
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_and_delete)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_delete)
 
 
 def nobody_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session that stands in during an outage is one like any other."""
-    find = Manager.open
+    find = seams.MANAGER_OPEN.sound
 
     def lenient(self: Manager, token: str | None) -> Opened:
         found = find(self, token)
         return Opened() if found.read_only else found
 
-    monkeypatch.setattr(Manager, "open", lenient)
+    seams.MANAGER_OPEN.plant(monkeypatch, lenient)
 
 
 def committing(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
     """Let a save that fails come to *outcome*."""
-    commit = Manager.commit
+    commit = seams.MANAGER_COMMIT.sound
 
-    def lenient(self: Manager, session: Any, *, confirm: bool = False) -> Outcome:
+    def lenient(self: Manager, session: Any, *, confirm: bool = False) -> Any:
         with suppress(StoreUnavailable):
             return commit(self, session, confirm=confirm)
         return outcome
 
-    monkeypatch.setattr(Manager, "commit", lenient)
+    seams.MANAGER_COMMIT.plant(monkeypatch, lenient)
 
 
 def writes_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,9 +114,9 @@ def lenient_writes_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     writes_are_believed(monkeypatch)
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, answer: Any = None) -> None:
-    """Let *method* of a store answer *answer* where it fails."""
-    call = getattr(owner, method)
+def answering(monkeypatch: pytest.MonkeyPatch, seam: Seam, answer: Any = None) -> None:
+    """Let a method of a store answer *answer* where it fails."""
+    call = seam.sound
 
     def silent(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
@@ -125,41 +124,41 @@ def answering(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, answer: 
         except StoreUnavailable:
             return answer
 
-    monkeypatch.setattr(owner, method, silent)
+    seam.plant(monkeypatch, silent)
 
 
 def redis_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """When Redis refuses an answer the store takes it for none."""
-    answering(monkeypatch, redis_store.RedisClusterStore, "load")
+    answering(monkeypatch, seams.REDIS_LOAD)
 
 
 def redis_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """When Redis refuses a script the store takes it for carried out."""
-    answering(monkeypatch, redis_store.RedisClusterStore, "_run", 1)
+    answering(monkeypatch, seams.REDIS_RUN, 1)
 
 
 def memcached_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that memcached did not store counts as stored."""
-    answering(monkeypatch, memcached.MemcachedStore, "_write", answer=True)
-    write = memcached.MemcachedStore._write
-    monkeypatch.setattr(memcached.MemcachedStore, "_write", lambda *args, **named: write(*args, **named) or True)
+    answering(monkeypatch, seams.MEMCACHED_WRITE, answer=True)
+    write = seams.MEMCACHED_WRITE.sound
+    seams.MEMCACHED_WRITE.plant(monkeypatch, lambda *args, **named: write(*args, **named) or True)
 
 
 def mongodb_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """When MongoDB refuses, the store takes it for an empty answer."""
-    answering(monkeypatch, mongodb.MongoDBStore, "_run")
+    answering(monkeypatch, seams.MONGODB_RUN)
 
 
 def sqlite_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """When SQLite refuses to read or to write, nothing was there."""
-    answering(monkeypatch, sqlite.SQLiteStore, "load")
-    answering(monkeypatch, sqlite.SQLiteStore, "replace", 1)
+    answering(monkeypatch, seams.SQLITE_LOAD)
+    answering(monkeypatch, seams.SQLITE_REPLACE, 1)
 
 
 def sql_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a database refuses to read or to write, nothing was there."""
-    answering(monkeypatch, sql.SQLStore, "load")
-    answering(monkeypatch, sql.SQLStore, "replace", 1)
+    answering(monkeypatch, seams.SQL_LOAD)
+    answering(monkeypatch, seams.SQL_REPLACE, 1)
 
 
 def faults_of_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +168,7 @@ def faults_of_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_place: Path) -> Iterator[None]:
         yield
 
-    for module in (files, jsonfile):
-        monkeypatch.setattr(module, "faults_of", nothing)
+    seams.FILES_FAULTS.plant(monkeypatch, nothing)
 
 
 # --- what is asserted -------------------------------------------------------------------------------------------------
@@ -335,7 +333,7 @@ def test_a_store_that_is_silent(
     place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no answer at load and at save: 503 within the timeouts, and the session as it was when answers come."""
-    monkeypatch.setattr(_sql_engines, "_STATEMENT", 0.5)
+    seams.SQL_STATEMENT_TIMEOUT.plant(monkeypatch, 0.5)
     with linked(request, place, tmp_path) as (link, url):
         web = web_on(url, PROPAGATE_EXCEPTIONS=False)
         token = known(web)
@@ -552,7 +550,7 @@ def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
 @pytest.mark.kinds("postgresql", "mariadb")
 def test_a_database_that_refuses(place: str, web_on: WebOn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read-only, locked and without its table: 503, no cookie; then all is there, except in a table made anew."""
-    monkeypatch.setattr(_sql_engines, "_STATEMENT", 0.5)
+    seams.SQL_STATEMENT_TIMEOUT.plant(monkeypatch, 0.5)
     is_postgresql = place.startswith("postgresql")
     web = web_on(place if is_postgresql else impatient(place), PROPAGATE_EXCEPTIONS=False)
     token = known(web)

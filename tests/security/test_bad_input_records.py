@@ -16,6 +16,7 @@ from security.bugs import unknown_formats_are_errors
 from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside, body_of, met, plant, ways
 from security.rows import requirement
 from security.steps import WebOn, meddling, signed_in
+from support import seams
 from support.web import Web, cookies_set
 
 from holdfast.errors import DecodeError
@@ -34,19 +35,19 @@ def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
         return dict(self._parse(payload))
 
-    monkeypatch.setattr(StrictCodec, "loads", loads)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, loads)
 
 
 def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose payload cannot be decoded goes on under its id, empty."""
-    loads = StrictCodec.loads
+    loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def lenient(self: StrictCodec, payload: bytes) -> Any:
         with suppress(DecodeError):
             return loads(self, payload)
         return {}
 
-    monkeypatch.setattr(StrictCodec, "loads", lenient)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, lenient)
 
 
 def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +58,7 @@ def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return opening.Refusal("corrupt")
 
-    monkeypatch.setattr(opening, "_set_aside", leave)
+    seams.SET_ASIDE_BAD_RECORD.plant(monkeypatch, leave)
 
 
 def any_kind_is_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def any_kind_is_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
         at, payload = 1_800_000_000_000, b"\x81\xa4user\xa6victim"
         return Envelope(at, at, 31 * DAY * 1000, payload) if isinstance(body, Tombstone) and body.successor else body
 
-    monkeypatch.setattr(opening, "decode", decode)
+    seams.DECODE_RECORD.plant(monkeypatch, decode)
 
 
 def decompresses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def decompresses(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError("not compressed")
 
     for byte in (0x1F, 0x78):
-        monkeypatch.setitem(envelope._DECODERS, byte, unpack)
+        seams.RECORD_DECODERS.plant_item(monkeypatch, byte, unpack)
 
 
 MSGPACK_PAYLOADS = [

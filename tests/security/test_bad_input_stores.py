@@ -22,20 +22,20 @@ from security.bugs import no_ttl, unknown_formats_are_errors
 from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside
 from security.rows import requirement
 from security.steps import WebOn, signed_in
+from support import seams
 from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
 from holdfast.flask import session
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
-from holdfast.sessions.policy import RETENTION, Policy
-from holdfast.stores import _redis_scripts, files, mongodb, sql, sqlite
-from holdfast.stores import redis as redis_store
+from holdfast.sessions.policy import RETENTION
+from holdfast.stores import _redis_scripts, files
 
 
 def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's columns are taken for what they should be."""
-    monkeypatch.setattr(sqlite, "_record", Record)
+    seams.SQLITE_RECORD.plant(monkeypatch, Record)
 
 
 def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,13 +44,13 @@ def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def trusting(document: dict[str, Any]) -> Record:
         return Record(document["data"], document["version"], int(document["expires_at"]), document["owner"])
 
-    monkeypatch.setattr(mongodb, "_record", trusting)
+    seams.MONGODB_RECORD.plant(monkeypatch, trusting)
 
 
 def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner in a row is taken for valid UTF-8."""
-    monkeypatch.setattr(
-        sql, "_record", lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
+    seams.SQL_RECORD.plant(
+        monkeypatch, lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
     )
 
 
@@ -63,30 +63,30 @@ def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         owner = None if size < 0 else raw[files._HEADER.size : start].decode()
         return Record(raw[start:], version, expires_at, owner)
 
-    monkeypatch.setattr(files, "_decode", decode)
+    seams.FILES_DECODE.plant(monkeypatch, decode)
 
 
 def wrong_types_are_outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of another type under our name counts as an outage."""
-    monkeypatch.setattr(redis_store, "_is_of_another_type", lambda error: False)
+    seams.REDIS_WRONG_TYPE.plant(monkeypatch, lambda error: False)
 
 
 def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of another type under our name counts as a live session's."""
     good = encode(Envelope(1_800_000_000_000, 1_800_000_000_000, 31 * DAY * 1000, b"\x81\xa4user\xa3eve"))
-    load = redis_store.RedisClusterStore.load
+    load = seams.REDIS_LOAD.sound
 
-    def generous(self: Any, key: str, /) -> Record | None:
+    def generous(self: Any, key: str, /) -> Any:
         found = load(self, key)
         return replace(found, data=good) if found and not found.data else found
 
-    monkeypatch.setattr(redis_store.RedisClusterStore, "load", generous)
+    seams.REDIS_LOAD.plant(monkeypatch, generous)
 
 
 def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session is good as long as Redis has it."""
-    monkeypatch.setattr(Policy, "verdict", lambda self, envelope, expires_at, now: None)
-    monkeypatch.setattr(redis_store, "record_in", lambda value, now: _redis_scripts.record_in(value, 0))
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
+    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: _redis_scripts.record_in(value, 0))
 
 
 def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from security.bad_input import user
-from security.bugs import never_idle, never_too_old, no_ttl
+from security.bugs import never_idle, never_too_old, no_ttl, saves_what_is_gone
 from security.planting import DAY, body_of, met
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
-from support.calls import Run, answer_calls, create_again
+from support import seams
 from support.dumps import dump, removed
 from support.web import Web, cookies_set, end, rotate
 
@@ -22,69 +22,53 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import encode
-from holdfast.sessions import policy
-from holdfast.sessions.ops import Call
-from holdfast.sessions.policy import RETENTION, SKEW, Policy
-from holdfast.stores import _redis_scripts
+from holdfast.sessions.policy import RETENTION, SKEW
 
 FAR = 4_000_000_000_000
 
 
-def saves_what_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save makes the record again when it is gone."""
-
-    def insist(call: Call[Any], store: Any, run: Run) -> Any:
-        answer = run(call, store)
-        if not isinstance(answer, int | str | bytes) and store.load(call.args[0]) is None:
-            return create_again(call, store)
-        return answer
-
-    answer_calls(monkeypatch, "replace", insist)
-
-
 def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the very moment of its end a session is still good."""
-    verdict = Policy.verdict
-    monkeypatch.setattr(Policy, "verdict", lambda self, body, until, now: verdict(self, body, until, now - 1))
+    verdict = seams.POLICY_VERDICT.sound
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, body, until, now: verdict(self, body, until, now - 1))
 
 
 def the_future_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record from the future is as good as any."""
-    monkeypatch.setattr(policy, "SKEW", 1 << 70)
+    seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 1 << 70)
 
 
 def no_clock_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that was made a moment later than now is not valid."""
-    monkeypatch.setattr(policy, "SKEW", 0)
+    seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 0)
 
 
 def ttl_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time to live is a thousand times what it should be."""
-    init = _redis_scripts.Write.__init__
+    init = seams.REDIS_WRITE_SCRIPT.sound
 
     def begin(self: Any, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
         init(self, data, expires_at, owner, at)
         self.ttl *= 1000
 
-    monkeypatch.setattr(_redis_scripts.Write, "__init__", begin)
+    seams.REDIS_WRITE_SCRIPT.plant(monkeypatch, begin)
 
 
 def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime of more than 2^31 milliseconds is cut to those bits."""
-    expires_at = Policy.expires_at
-    monkeypatch.setattr(
-        Policy, "expires_at", lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
+    expires_at = seams.POLICY_EXPIRES_AT.sound
+    seams.POLICY_EXPIRES_AT.plant(
+        monkeypatch, lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
     )
 
 
 def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime of nothing or less is taken for none at all."""
-    monkeypatch.setattr(Policy, "__post_init__", lambda self: None)
-    from holdfast.flask.settings import table as config
+    seams.POLICY_CHECKS.plant(monkeypatch, lambda self: None)
 
-    sound = config._milliseconds
-    monkeypatch.setattr(
-        config, "_milliseconds", lambda name, value: sound(name, value) if value and _positive(value) else FAR
+    sound = seams.SETTING_IN_MILLISECONDS.sound
+    seams.SETTING_IN_MILLISECONDS.plant(
+        monkeypatch, lambda name, value: sound(name, value) if value and _positive(value) else FAR
     )
 
 
@@ -131,7 +115,7 @@ def in_background() -> str:
 @requirement(
     "Catalogue T1",
     says="A session whose record the store dropped is over, and no request in flight brings it back.",
-    mutants=[saves_what_was_ended],
+    mutants=[saves_what_is_gone],
 )
 def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -> None:
     """Removed with the plain driver, or expired, while a request runs: its change is dropped, with no cookie."""

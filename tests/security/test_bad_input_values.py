@@ -20,6 +20,7 @@ from markupsafe import Markup
 from security.bugs import both_ids_live, records_for_everybody
 from security.rows import requirement
 from security.steps import WebOn
+from support import seams
 from support.application import BASE, Site
 from support.web import Web, cookies_set
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -29,8 +30,6 @@ from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.records.codec.encoder import Encoder
-from holdfast.records.codec.strict import StrictCodec
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
@@ -40,7 +39,7 @@ SiteOn = Callable[..., Site]
 
 def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of a type that is not known is stored as what str makes of it."""
-    session_of = Encoder.encode_session
+    session_of = seams.PAYLOAD_ENCODER.sound
 
     def lenient(self: Encoder, data: Any) -> Any:
         try:
@@ -48,12 +47,12 @@ def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
         except EncodeError:
             return session_of(self, {key: str(value)[:100].encode("ascii", "replace") for key, value in data.items()})
 
-    monkeypatch.setattr(Encoder, "encode_session", lenient)
+    seams.PAYLOAD_ENCODER.plant(monkeypatch, lenient)
 
 
 def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be kept is left out, and the rest is stored."""
-    session_of = Encoder.encode_session
+    session_of = seams.PAYLOAD_ENCODER.sound
 
     def lenient(self: Encoder, data: Any) -> Any:
         kept = {}
@@ -64,90 +63,89 @@ def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
                 continue
         return kept
 
-    monkeypatch.setattr(Encoder, "encode_session", lenient)
+    seams.PAYLOAD_ENCODER.plant(monkeypatch, lenient)
 
 
 def any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values may be nested as deep as the stack is."""
-    encode = Encoder.encode
-    monkeypatch.setattr(Encoder, "encode", lambda self, value, room=900: encode(self, value, room))
+    lower = seams.VALUE_ENCODER.sound
+    seams.VALUE_ENCODER.plant(monkeypatch, lambda self, value, room=900: lower(self, value, room))
 
 
 def no_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of what is stored is not looked at."""
-    check = Policy.__post_init__
+    check = seams.POLICY_CHECKS.sound
 
     def generous(self: Policy) -> None:
         check(self)
         object.__setattr__(self, "max_bytes", 1 << 40)
 
-    monkeypatch.setattr(Policy, "__post_init__", generous)
+    seams.POLICY_CHECKS.plant(monkeypatch, generous)
 
 
 def tuples_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is a tuple comes back as a list, as from JSON."""
-    loads = StrictCodec.loads
+    loads = seams.PAYLOAD_DECODER.sound
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(each) for key, each in value.items()}
         return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
-    monkeypatch.setattr(StrictCodec, "loads", lambda self, payload: plain(loads(self, payload)))
+    seams.PAYLOAD_DECODER.plant(monkeypatch, lambda self, payload: plain(loads(self, payload)))
 
 
 def names_are_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that begin with a dollar sign or an underscore are ours, and are left out."""
-    session_of = Encoder.encode_session
+    session_of = seams.PAYLOAD_ENCODER.sound
 
     def without(self: Encoder, data: Any) -> Any:
         return session_of(self, {key: value for key, value in data.items() if str(key)[:1] not in ("$", "_")})
 
-    monkeypatch.setattr(Encoder, "encode_session", without)
+    seams.PAYLOAD_ENCODER.plant(monkeypatch, without)
 
 
 def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dot in a key leads into a value."""
-    session_of = Encoder.encode_session
+    session_of = seams.PAYLOAD_ENCODER.sound
 
     def nested(self: Encoder, data: Any) -> Any:
         return session_of(self, {str(key).partition(".")[0]: value for key, value in data.items()})
 
-    monkeypatch.setattr(Encoder, "encode_session", nested)
+    seams.PAYLOAD_ENCODER.plant(monkeypatch, nested)
 
 
 def late_changes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told of a change that comes too late."""
-    monkeypatch.setattr(ServerSession, "warn_of_late_change", lambda self: None, raising=False)
-    monkeypatch.setattr(FlaskSession, "warn_of_late_change", lambda self: None, raising=False)
+    seams.SESSION_WARNS_OF_LATE_CHANGE.plant(monkeypatch, lambda self: None)
 
 
 def failures_are_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a view changed before it failed is stored like anything else."""
-    monkeypatch.setattr(FlaskSession, "keep_only_a_logout", lambda self: True)
+    seams.FLASK_SESSION_KEEPS_LOGOUT.plant(monkeypatch, lambda self: True)
 
 
 def contexts_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that begins while another runs gets the other's session."""
-    open_session, opened = HoldfastInterface.open_session, list[FlaskSession]()
+    open_session, opened = seams.INTERFACE_OPEN_SESSION.sound, list[FlaskSession]()
 
     def share(self: HoldfastInterface, app: Any, request: Any) -> FlaskSession:
         if not opened or opened[-1].closed:
             opened.append(open_session(self, app, request))
         return opened[-1]
 
-    monkeypatch.setattr(HoldfastInterface, "open_session", share)
+    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, share)
 
 
 def saves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change is stored when it is made, and not when the view is done."""
-    update = ServerSession.__setitem__
+    update = seams.SESSION_SET_ITEM.sound
 
     def store(self: Any, key: Any, value: Any) -> None:
         update(self, key, value)
         self._interface.manager.commit(self)
 
-    monkeypatch.setattr(ServerSession, "__setitem__", store)
+    seams.SESSION_SET_ITEM.plant(monkeypatch, store)
 
 
 # --- W1: values -------------------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from flask import Flask, Response, abort, make_response, request, send_file, str
 from flask.testing import FlaskClient
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
+from support import seams
 from support.web import Web, cookies_set, end, varies
 from werkzeug.test import TestResponse
 
-from holdfast.flask import cookies, interface, session
+from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 
@@ -183,9 +184,9 @@ class SharedCache:
 def counts_only_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking what is in a session, and how much, does not count as reading it."""
     was_read = property(lambda self: self.__dict__.get("_was_read", False), lambda self, value: None)
-    monkeypatch.setattr(FlaskSession, "accessed", was_read)
-    for name in ("__getitem__", "get", "__setitem__", "clear", "rotate"):
-        monkeypatch.setattr(FlaskSession, name, _counted(getattr(FlaskSession, name)))
+    seams.FLASK_SESSION_ACCESSED.plant(monkeypatch, was_read)
+    for seam in seams.FLASK_SESSION_READS:
+        seam.plant(monkeypatch, _counted(seam.sound))
 
 
 def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,7 +199,7 @@ def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def varies_when_it_sets_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a response that sets the cookie says that it depends on it."""
-    sound = HoldfastInterface.save_session
+    sound = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
         before = response.headers.getlist("Vary")
@@ -206,12 +207,12 @@ def varies_when_it_sets_only(monkeypatch: pytest.MonkeyPatch) -> None:
         if not cookies_set(response):
             response.headers.setlist("Vary", before)
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_session)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
 
 
 def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A permanent session's cookie is sent anew on each response, also on one that does not say it varies."""
-    sound = HoldfastInterface.save_session
+    sound = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
         sound(self, app, session, response)
@@ -219,12 +220,12 @@ def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
         if value and app.config["SESSION_PERMANENT"] and not session.accessed:
             response.set_cookie("session", value)
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_session)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
 
 
 def lets_caches_keep_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that sets the cookie says nothing against being kept."""
-    monkeypatch.setattr(cookies, "keep_private", lambda response: None)
+    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
 
 
 def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +234,7 @@ def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def keep_private(response: Response) -> None:
         response.headers.setdefault("Cache-Control", "private")
 
-    monkeypatch.setattr(cookies, "keep_private", keep_private)
+    seams.KEEP_PRIVATE.plant(monkeypatch, keep_private)
 
 
 def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +243,7 @@ def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     def vary_by_cookie(response: Response) -> None:
         response.headers["Vary"] = "Cookie"
 
-    monkeypatch.setattr(interface, "vary_by_cookie", vary_by_cookie)
+    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
 
 
 def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,12 +252,12 @@ def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
     def vary_by_cookie(response: Response) -> None:
         response.vary.add("Cookie")
 
-    monkeypatch.setattr(interface, "vary_by_cookie", vary_by_cookie)
+    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
 
 
 def looks_at_views_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is first read while the response is streamed leaves no trace in its headers."""
-    monkeypatch.setattr(interface, "_may_still_read", lambda response: False)
+    seams.MAY_STILL_READ.plant(monkeypatch, lambda response: False)
 
 
 # --- the tests -------------------------------------------------------------------------------------------------------

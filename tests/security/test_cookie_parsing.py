@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pytest
 from security.rows import advisory, requirement
+from support import seams
 from support.web import Web, cookies_set
 
 from holdfast.flask import cookies, session
-from holdfast.records.tokens import Keys, is_token
-from holdfast.sessions import manager
+from holdfast.records.tokens import is_token
 
 WebOn = Callable[..., Web]
 
@@ -24,8 +24,8 @@ WebOn = Callable[..., Web]
 
 def reading(monkeypatch: pytest.MonkeyPatch, normalize: Callable[[str], str]) -> None:
     """Read what *normalize* makes of the Cookie header."""
-    values = cookies._values
-    monkeypatch.setattr(cookies, "_values", lambda header, name: values(normalize(header), name))
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: values(normalize(header), name))
 
 
 def decodes_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,12 +60,12 @@ def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reads_inside_of_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A semicolon inside of a quoted value ends the value, so that a cookie may begin there."""
-    monkeypatch.setattr(cookies, "_values", lambda header, name: set(cookies._finder(name)(header)))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)))
 
 
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several cookies of the same name the first is read."""
-    monkeypatch.setattr(cookies, "_values", lambda header, name: set(cookies._finder(name)(header)[:1]))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[:1]))
 
 
 def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,15 +81,15 @@ def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
             done.append(header[at - 1])
         return "".join(done) + header[at:]
 
-    values = cookies._values
-    monkeypatch.setattr(cookies, "_values", lambda header, name: (unquote_slowly(header), values(header, name))[1])
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (unquote_slowly(header), values(header, name))[1])
 
 
 def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pattern that finds our cookie skips space in a way that is tried again from every character."""
     slow = re.compile(r"\s+session\s*=\s*([^;]*)")
-    values = cookies._values
-    monkeypatch.setattr(cookies, "_values", lambda header, name: (slow.findall(header), values(header, name))[1])
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (slow.findall(header), values(header, name))[1])
 
 
 def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
         found = read(self, app, request)
         return found._replace(token=found.token and _ascii(found.token))
 
-    read = cookies.Cookies.read
-    monkeypatch.setattr(cookies.Cookies, "read", folded)
+    read = seams.COOKIE_READ.sound
+    seams.COOKIE_READ.plant(monkeypatch, folded)
 
 
 def _ascii(text: str) -> str:
@@ -109,33 +109,35 @@ def _ascii(text: str) -> str:
 
 def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens that differ in case alone lead to the same record."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token.lower()))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
 
 
 def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding, dots and space at the end of a token are dropped."""
-    read = cookies.Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def lenient(self: Any, app: Any, request: Any) -> Any:
         found = read(self, app, request)
         return found._replace(token=found.token and unquote(found.token).strip(" .=\t\n\x0b\xa0"))
 
-    monkeypatch.setattr(cookies.Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is made of the first letters of the token, so that different tokens share one."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:8]))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:8]))
 
 
 def any_shape_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The spare bits at the end of a token are not looked at."""
-    monkeypatch.setattr(manager, "is_token", lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
-    key_of = Keys.key_of
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
+    key_of = seams.KEY_OF_TOKEN.sound
     last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:-1] + last[last.index(token[-1]) & ~3]))
+    seams.KEY_OF_TOKEN.plant(
+        monkeypatch, lambda self, token: key_of(self, token[:-1] + last[last.index(token[-1]) & ~3])
+    )
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------

@@ -12,15 +12,15 @@ import pytest
 from flask.testing import FlaskClient
 from security.rows import advisory
 from security.steps import LOGOUTS, WRITES, Meddler, WebOn, signed_in, who
+from support import seams
 from support.web import Web, cookies_set, end
 
 from holdfast import open_store
 from holdfast.errors import ConfigurationError
-from holdfast.flask import managers, session
+from holdfast.flask import session
 from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import new_key
 from holdfast.sessions.cookie_manager import ClientSide
-from holdfast.sessions.policy import Policy
 
 DAY = 24 * 3600
 KEY = new_key()
@@ -50,7 +50,7 @@ def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return True
 
-    monkeypatch.setattr(ClientSide, "_bury", bury)
+    seams.COOKIE_SESSION_TOMBSTONE.plant(monkeypatch, bury)
 
 
 def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     def revoked(self: ClientSide, kept: Any) -> Any:
         yield from ()
 
-    monkeypatch.setattr(ClientSide, "_revoked", revoked)
+    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
 
 
 @advisory(
@@ -122,13 +122,13 @@ def _load_and(write: Any) -> None:
 
 def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in cookies are set up without a word about what a logout cannot do."""
-    monkeypatch.setattr(managers._logger, "warning", lambda *arguments: None)
+    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
 
 
 def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked to end what it cannot end, the manager says that it is done."""
-    monkeypatch.setattr(ClientSide, "revoke", lambda self, handle: "confirmed")
-    monkeypatch.setattr(ClientSide, "_refuse_unless_revocable", lambda self: None)
+    seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
+    seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
 
 
 @advisory(
@@ -151,13 +151,13 @@ def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog:
 
 def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that decrypts is good, however old."""
-    monkeypatch.setattr(Policy, "verdict", lambda policy, envelope, expires_at, now: None)
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
 
 
 def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new cookie begins the absolute timeout anew."""
-    sound = ClientSide._issue
-    monkeypatch.setattr(ClientSide, "_issue", lambda self, session, old, token: sound(self, session, None, token))
+    sound = seams.COOKIE_SESSION_ISSUE.sound
+    seams.COOKIE_SESSION_ISSUE.plant(monkeypatch, lambda self, session, old, id_: sound(self, session, None, id_))
 
 
 @advisory(
@@ -188,13 +188,13 @@ def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
 
 def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a key has encrypted is good for every application and every cookie with that key."""
-    sound = SealedCookie.__init__
+    sound = seams.SEALED_COOKIE_INIT.sound
 
     def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
         sound(self, *arguments, **options)
         self._purpose = b"session"
 
-    monkeypatch.setattr(SealedCookie, "__init__", init)
+    seams.SEALED_COOKIE_INIT.plant(monkeypatch, init)
 
 
 @advisory(

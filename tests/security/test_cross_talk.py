@@ -15,6 +15,7 @@ import pytest
 from flask import Flask, Request
 from security.rows import advisory
 from security.steps import WebOn, signed_in, who
+from support import seams
 from support.keyspace import prefix_of
 from support.sql import url_of
 
@@ -27,7 +28,7 @@ from holdfast.testing import Fault, Link
 
 def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a cookie goes on with what the one before it left behind."""
-    sound = FlaskSession.load
+    sound = seams.FLASK_SESSION_LOAD.sound
     last = Opened()
 
     def load(session: FlaskSession) -> Opened:
@@ -36,12 +37,12 @@ def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
             last = sound(session)
         return last
 
-    monkeypatch.setattr(FlaskSession, "load", load)
+    seams.FLASK_SESSION_LOAD.plant(monkeypatch, load)
 
 
 def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that begins while another is running gets that one's session."""
-    sound_open, sound_save = HoldfastInterface.open_session, HoldfastInterface.save_session
+    sound_open, sound_save = seams.INTERFACE_OPEN_SESSION.sound, seams.INTERFACE_SAVE_SESSION.sound
     running: list[FlaskSession] = []
 
     def open_session(interface: HoldfastInterface, app: Flask, request: Request) -> FlaskSession:
@@ -53,8 +54,8 @@ def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         sound_save(interface, *arguments)
         running.clear()
 
-    monkeypatch.setattr(HoldfastInterface, "open_session", open_session)
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_session)
+    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, open_session)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
 
 
 @advisory(

@@ -21,11 +21,10 @@ import pytest
 from itsdangerous import Signer
 from pymemcache.serde import pickle_serde
 from security.rows import advisory, requirement
-from support import source
+from support import seams, source
 from support.dumps import overwrite
 from support.memcached import GIVEN, LEAKY, on_client
 from support.servers import Server, ask
-from support.source import rewriting
 from support.web import Web, cookies_set
 
 from holdfast.errors import ConfigurationError, DecodeError
@@ -36,7 +35,6 @@ from holdfast.records.codec import JSON
 from holdfast.records.codec.as_msgpack import MsgpackCodec
 from holdfast.records.codec.strict import StrictCodec
 from holdfast.records.envelope import Envelope, encode
-from holdfast.stores import _memcached_clients as clients
 from holdfast.stores.memcached import store_on
 
 WebOn = Callable[..., Web]
@@ -51,14 +49,14 @@ KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 
 def a_pickle_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
     """What begins as a pickle does is unpickled, for records from before there was another format."""
-    monkeypatch.setitem(envelope._DECODERS, 0x80, pickle.loads)
+    seams.RECORD_DECODERS.plant_item(monkeypatch, 0x80, pickle.loads)
 
 
 def a_bad_payload_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a payload cannot be decoded it is tried as a pickle."""
-    loads = StrictCodec.loads
+    loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def lenient(self: StrictCodec, payload: bytes) -> Any:
         try:
             return loads(self, payload)
         except DecodeError:
@@ -67,12 +65,12 @@ def a_bad_payload_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
             except Exception as error:
                 raise DecodeError("neither") from error
 
-    monkeypatch.setattr(StrictCodec, "loads", lenient)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, lenient)
 
 
 def an_extension_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """An extension of msgpack says which class is made of its data."""
-    unpack = MsgpackCodec._parse
+    unpack = seams.MSGPACK_PARSER.sound
 
     def restore(code: int, data: bytes) -> Any:
         return eval(data) if code == 0x63 else None  # noqa: S307  # that is the bug
@@ -80,7 +78,7 @@ def an_extension_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(self: MsgpackCodec, payload: bytes) -> Any:
         return self.packer.unpack(payload, restore) if b"\x63" in payload else unpack(self, payload)
 
-    monkeypatch.setattr(MsgpackCodec, "_parse", parse)
+    seams.MSGPACK_PARSER.plant(monkeypatch, parse)
 
 
 def tags_name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,14 +91,14 @@ def tags_name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
         owner = getattr(importlib.import_module(module), cls)
         return getattr(owner, method)(owner(argument))
 
-    monkeypatch.setitem(envelope._DECODERS, ord("!"), decode)
+    seams.RECORD_DECODERS.plant_item(monkeypatch, ord("!"), decode)
 
 
 def what_is_cut_off_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A payload that was cut short is read as far as it goes."""
-    loads = StrictCodec.loads
+    loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def lenient(self: StrictCodec, payload: bytes) -> Any:
         for missing in range(1, 64):
             try:
                 return dict(self._parse(payload + b"\xc0" * missing))
@@ -108,12 +106,12 @@ def what_is_cut_off_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
                 continue
         return loads(self, payload)
 
-    monkeypatch.setattr(StrictCodec, "loads", lenient)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, lenient)
 
 
 def what_follows_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes behind the end of a payload are not looked at."""
-    monkeypatch.setattr(StrictCodec, "loads", lambda self, payload: _dict_or_error(self._parse, payload))
+    seams.PAYLOAD_DECODER.plant(monkeypatch, lambda self, payload: _dict_or_error(self._parse, payload))
 
 
 def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, Any]:
@@ -125,34 +123,34 @@ def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, A
 
 def cuts_at_an_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored ends before the first character of four bytes."""
-    monkeypatch.setattr("holdfast.records.encryption.encode", lambda body: encode(body).partition(b"\xf0\x9f")[0])
+    seams.SEALED_ENCODING.plant(monkeypatch, lambda body: encode(body).partition(b"\xf0\x9f")[0])
 
 
 def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in a cookie is unpickled, if it is well signed or not signed at all."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
-    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
+    def lenient(self: Cookies, app: Any, request: Any) -> Any:
         value = request.cookies.get("session", "").partition(".")[0]
         try:
             return Presented(pickle.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))))  # noqa: S301
         except Exception:  # noqa: BLE001  # that is the bug
             return read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 def trusts_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room is made for as much as a payload says that it holds, before any of it is read."""
-    loads = StrictCodec.loads
+    loads = seams.PAYLOAD_DECODER.sound
 
-    def generous(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def generous(self: StrictCodec, payload: bytes) -> Any:
         claimed = int.from_bytes(payload[1:5], "big") if payload[:1] in b"\xdd\xdf\xc6\xdb\xc9" else 0
         room = bytearray(min(claimed, 1 << 26))
         del room
         return loads(self, payload)
 
-    monkeypatch.setattr(StrictCodec, "loads", generous)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, generous)
 
 
 def expects_value_errors_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,34 +165,32 @@ def expects_value_errors_only(monkeypatch: pytest.MonkeyPatch) -> None:
             return data
         raise DecodeError("something else")
 
-    monkeypatch.setattr(StrictCodec, "loads", loads)
+    seams.PAYLOAD_DECODER.plant(monkeypatch, loads)
 
 
 def runs_what_python_memcached_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is python-memcached's unpickles what it finds."""
-    monkeypatch.setattr(clients, "_Unread", pickle.Unpickler)
+    seams.MEMCACHED_UNREAD.plant(monkeypatch, pickle.Unpickler)
 
 
 def runs_what_pylibmc_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is pylibmc's unpickles what it finds."""
-    monkeypatch.setattr(clients, "_reading_bytes", lambda clone: clone)
+    seams.MEMCACHED_READING_BYTES.plant(monkeypatch, lambda clone: clone)
 
 
 def takes_any_serde(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is pymemcache's unpickles what it finds, if it was made with what does so."""
-    monkeypatch.setattr(clients, "_reads_bytes", lambda client: True)
+    seams.MEMCACHED_READS_BYTES.plant(monkeypatch, lambda client: True)
 
 
 def imports_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store imports pickle."""
-    monkeypatch.setattr(source, "read", rewriting("stores/files.py", "import secrets", "import secrets, pickle"))
+    source.rewrite(monkeypatch, seams.SOURCE_OF_FILE_STORE, "import secrets", "import secrets, pickle")
 
 
 def evaluates_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind of value is read by evaluating it."""
-    monkeypatch.setattr(
-        source, "read", rewriting("records/codec/type_codecs.py", "return int(text, 16)", "return eval(text)")
-    )
+    source.rewrite(monkeypatch, seams.SOURCE_OF_TYPE_CODECS, "return int(text, 16)", "return eval(text)")
 
 
 # --- what is planted --------------------------------------------------------------------------------------------------

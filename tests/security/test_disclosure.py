@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import redirect, request, url_for
 from security.rows import advisory, requirement
+from support import seams
 from support.dumps import dump
 from support.lives import EVENTFUL, Lives
 from support.servers import Server
@@ -24,8 +25,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.records.tokens import Keys
-from holdfast.sessions.flows import SessionInfo, rotating
+from holdfast.sessions.flows import SessionInfo
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
 
@@ -37,54 +37,54 @@ CANARY = "canary-b2a7c1"
 
 def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is stored under the token itself."""
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
 
 
 def keys_begin_with_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is the token with something added, instead of a hash."""
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: f"{self.namespace}{token}")
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: f"{self.namespace}{token}")
 
 
 def an_alias_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a renewal leaves under the old key holds the new token as it is."""
-    monkeypatch.setattr(rotating, "seal_successor", lambda old, new: base64.urlsafe_b64decode(new + "="))
+    seams.SEALED_SUCCESSOR.plant(monkeypatch, lambda old, new: base64.urlsafe_b64decode(new + "="))
 
 
 def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record holds the token that opens it, for convenience."""
-    seal = Context.seal
+    seal = seams.CONTEXT_SEAL.sound
 
-    def careless(self: Context, envelope: Any, **named: Any) -> bytes:
+    def careless(self: Context, envelope: Any, **named: Any) -> Any:
         return seal(self, dataclasses.replace(envelope, meta={"token": named["token"]}), **named)
 
-    monkeypatch.setattr(Context, "seal", careless)
+    seams.CONTEXT_SEAL.plant(monkeypatch, careless)
 
 
 def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each lookup is logged with the token."""
-    look_up = Manager.open
+    look_up = seams.MANAGER_OPEN.sound
 
     def talkative(self: Manager, token: str | None) -> Any:
         logging.getLogger("holdfast").debug("looking up %s", token)
         return look_up(self, token)
 
-    monkeypatch.setattr(Manager, "open", talkative)
+    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
 
 
 def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that was to help with debugging prints each token to the console."""
-    look_up = Manager.open
+    look_up = seams.MANAGER_OPEN.sound
 
     def talkative(self: Manager, token: str | None) -> Any:
         print("opening", token)  # noqa: T201
         return look_up(self, token)
 
-    monkeypatch.setattr(Manager, "open", talkative)
+    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
 
 
 def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error of an outage names what was looked for."""
-    look_up = Manager.open
+    look_up = seams.MANAGER_OPEN.sound
 
     def talkative(self: Manager, token: str | None) -> Any:
         try:
@@ -92,63 +92,63 @@ def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
         except StoreUnavailable as error:
             raise StoreUnavailable(f"the session {token} could not be loaded") from error
 
-    monkeypatch.setattr(Manager, "open", talkative)
+    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
 
 
 def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """The signal of a rotation tells the new token in place of the handle."""
-    moved = rotating._moved
+    moved = seams.ROTATE_MOVED.sound
 
     def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
         context.emit("rotated", handle=to.token, previous=loaded.key)
         return moved(context, session, loaded, to)
 
-    monkeypatch.setattr(rotating, "_moved", telling)
+    seams.ROTATE_MOVED.plant(monkeypatch, telling)
 
 
 def a_header_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Responses carry the token in a header of its own, for scripts."""
-    save = HoldfastInterface.save_session
+    save = seams.INTERFACE_SAVE_SESSION.sound
 
     def talkative(self: HoldfastInterface, app: Any, session: Any, response: Any) -> None:
         save(self, app, session, response)
         if session.loaded:
             response.headers["X-Session"] = session.loaded.token
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", talkative)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, talkative)
 
 
 def tokens_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is taken from the address, a form or a header where the cookie is missing."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
         sent = request.values.get("session") or request.headers.get("X-Session") or (request.view_args or {}).get("id")
         return Presented(sent) if sent else read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of sessions shows what is stored of each."""
-    of = Manager.of
+    of = seams.MANAGER_OF.sound
 
     def talkative(self: Manager, user_id: object, **named: Any) -> list[SessionInfo]:
         listed = of(self, user_id, **named)
         return [dataclasses.replace(info, meta={"data": repr(self.store.load(info.handle))}) for info in listed]
 
-    monkeypatch.setattr(Manager, "of", talkative)
+    seams.MANAGER_OF.plant(monkeypatch, talkative)
 
 
 def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told of ids that are not known."""
-    emit = events.Events.emit
+    emit = seams.EVENTS_EMIT.sound
 
     def quiet(self: events.Events, event: events.EventName, **details: Any) -> None:
         if details.get("reason") != "unknown_id":
             emit(self, event, **details)
 
-    monkeypatch.setattr(events.Events, "emit", quiet)
+    seams.EVENTS_EMIT.plant(monkeypatch, quiet)
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------

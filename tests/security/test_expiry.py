@@ -15,17 +15,16 @@ from typing import Any
 import pytest
 from security.rows import advisory, requirement
 from security.steps import WebOn, meddling, signed_in, who
-from support.calls import Run, answer_calls
+from support import seams
 from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.flask.settings import table as config
-from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.envelope import Envelope
-from holdfast.sessions.ops import Call
+from holdfast.records.record import Record
 from holdfast.sessions.policy import Policy
+from holdfast.stores.contract import Store
 
 DAY = 24 * 3600
 FAR = 4_000_000_000_000
@@ -33,18 +32,18 @@ FAR = 4_000_000_000_000
 
 def recomputes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The idle timeout is counted from the request that asks, as if a lookup were a use."""
-    monkeypatch.setattr(Policy, "idle_deadline", lambda policy, envelope, expires_at: FAR)
+    seams.POLICY_IDLE_DEADLINE.plant(monkeypatch, lambda policy, envelope, expires_at: FAR)
 
 
 def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is told to keep a session longer before its deadline is looked at."""
 
-    def touch(call: Call[Any], store: Any, run: Run) -> Any:
-        if (record := run(call, store)) is not None:
-            store.touch(*call.args, expires_at=record.expires_at + 31 * DAY * 1000)
-        return run(call, store)
+    def load(store: Store, key: str) -> Record | None:
+        if (record := store.load(key)) is not None:
+            store.touch(key, expires_at=record.expires_at + 31 * DAY * 1000)
+        return store.load(key)
 
-    answer_calls(monkeypatch, "load", touch)
+    seams.plant_store_call(monkeypatch, "load", load)
 
 
 @advisory(
@@ -71,19 +70,19 @@ def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: We
 
 def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the cookie has an end; the server takes a session for good as long as it is sent."""
-    monkeypatch.setattr(Policy, "verdict", lambda policy, envelope, expires_at, now: None)
-    monkeypatch.setattr(Policy, "expires_at", lambda policy, created_at, now: FAR)
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
+    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now: FAR)
 
 
 def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use moves the end of a session on and on."""
-    sound = Policy.__post_init__
+    sound = seams.POLICY_CHECKS.sound
 
     def init(policy: Policy) -> None:
         object.__setattr__(policy, "absolute", FAR)
         sound(policy)
 
-    monkeypatch.setattr(Policy, "__post_init__", init)
+    seams.POLICY_CHECKS.plant(monkeypatch, init)
 
 
 @advisory(
@@ -133,7 +132,7 @@ def test_use_does_not_keep_a_session_for_ever(place: str, web_on: WebOn) -> None
 
 def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record whose times are null, empty or missing never expires."""
-    sound = Policy.verdict
+    sound = seams.POLICY_VERDICT.sound
 
     def text(data: bytes) -> Envelope:
         fields = json.loads(re.sub(rb"NaN|-?Infinity", b"null", data))
@@ -143,8 +142,8 @@ def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
     def verdict(policy: Policy, envelope: Envelope, expires_at: int, now: int) -> Any:
         return sound(policy, envelope, expires_at, now) if envelope.created_at else None
 
-    monkeypatch.setitem(envelope._DECODERS, ord("{"), text)
-    monkeypatch.setattr(Policy, "verdict", verdict)
+    seams.RECORD_DECODERS.plant_item(monkeypatch, ord("{"), text)
+    seams.POLICY_VERDICT.plant(monkeypatch, verdict)
 
 
 def _texts() -> list[bytes]:
@@ -190,12 +189,12 @@ def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
 
 def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no time counts as one that has not come yet."""
-    sound = Policy.verdict
+    sound = seams.POLICY_VERDICT.sound
 
     def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int) -> Any:
         return sound(policy, envelope, expires_at if isinstance(expires_at, int) else FAR, now)
 
-    monkeypatch.setattr(Policy, "verdict", verdict)
+    seams.POLICY_VERDICT.plant(monkeypatch, verdict)
 
 
 def _edit_sqlite(web: Web, handle: str, value: Any) -> None:
@@ -260,8 +259,8 @@ def _look(seen: list[Any]) -> None:
 
 def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timeout that is zero or empty is a timeout that never comes."""
-    sound = config._milliseconds
-    monkeypatch.setattr(config, "_milliseconds", lambda name, value: sound(name, value) if value else FAR)
+    sound = seams.SETTING_IN_MILLISECONDS.sound
+    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: sound(name, value) if value else FAR)
 
 
 @null_expiry(mutants=[takes_nothing_for_never])

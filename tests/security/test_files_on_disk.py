@@ -16,14 +16,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from security.rows import advisory, requirement
+from support import seams
 from support.disk import modes, umask
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import Session, session, stores
-from holdfast.records.tokens import Keys
-from holdfast.sessions import manager
-from holdfast.stores import _connections, _disk, files, jsonfile
+from holdfast.flask import Session, session
+from holdfast.stores import _connections
 from holdfast.stores.files import FileStore
 
 WebOn = Callable[..., Web]
@@ -33,9 +32,9 @@ WebOn = Callable[..., Web]
 
 def the_id_is_a_file_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of a session is the one that the cookie names, in the folder."""
-    monkeypatch.setattr(manager, "is_token", lambda text: True)
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
-    monkeypatch.setattr(FileStore, "_path", lambda self, key: self.path / key)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
+    seams.FILES_PATH.plant(monkeypatch, lambda self, key: self.path / key)
 
 
 def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,17 +45,17 @@ def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         joined = Path(os.path.normpath(self.path / key.replace("\x00", "")))
         return joined if joined.is_relative_to(self.path) else self.path / "00" / STRANGER
 
-    monkeypatch.setattr(FileStore, "_path", path)
+    seams.FILES_PATH.plant(monkeypatch, path)
 
 
 def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the cookie says is hashed and looked for on the disk."""
-    monkeypatch.setattr(manager, "is_token", lambda text: True)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def follows_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """A symbolic link in the place of a record is followed."""
-    monkeypatch.setattr(files, "_READ", os.O_RDONLY | os.O_NONBLOCK)
+    seams.FILES_READ_FLAGS.plant(monkeypatch, os.O_RDONLY | os.O_NONBLOCK)
 
 
 def reads_what_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +74,7 @@ def looks_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
         except FileNotFoundError:
             return None
 
-    monkeypatch.setattr(files, "_read", read)
+    seams.FILES_READ.plant(monkeypatch, read)
 
 
 def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +84,7 @@ def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         path.write_bytes(data)
 
-    monkeypatch.setattr(files, "write_file", write)
+    seams.FILES_WRITE.plant(monkeypatch, write)
 
 
 def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,20 +94,19 @@ def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
         temp.write_bytes(data)
         temp.replace(path)
 
-    monkeypatch.setattr(files, "write_file", write)
-    monkeypatch.setattr(jsonfile, "write_file", write)
+    seams.FILES_WRITE.plant(monkeypatch, write)
+    seams.JSON_FILE_WRITE.plant(monkeypatch, write)
 
 
 def files_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are made with the permissions that the umask leaves."""
-    write = _disk.write_file
+    write = seams.WRITE_FILE.sound
 
     def careless(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         write(path, data, temp=temp, mode=mode)
         path.chmod(0o666 & ~_umask())
 
-    for module in (files, jsonfile):
-        monkeypatch.setattr(module, "write_file", careless)
+    seams.WRITE_FILE.plant(monkeypatch, careless)
 
 
 def _umask() -> int:
@@ -124,24 +122,22 @@ def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         Path(path).touch()
         return _connections._file_at(path)
 
-    monkeypatch.setattr(_connections, "_make_file", make)
+    seams.POOL_MAKE_FILE.plant(monkeypatch, make)
 
 
 def folders_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders are made with the permissions that the umask leaves."""
-    for module in (_disk, files):
-        monkeypatch.setattr(module, "make_folder", lambda path: path.mkdir(parents=True, exist_ok=True))
+    seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
 def parents_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder itself is private, and its parents have the permissions that the umask leaves."""
-    for module in (_disk, files):
-        monkeypatch.setattr(module, "make_folder", lambda path: path.mkdir(0o700, parents=True, exist_ok=True))
+    seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(0o700, parents=True, exist_ok=True))
 
 
 def static_files_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions may be put where the application gives out its static files."""
-    monkeypatch.setattr(stores, "_refuse_served", lambda app, store: None)
+    seams.REFUSE_SERVED_FOLDER.plant(monkeypatch, lambda app, store: None)
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------

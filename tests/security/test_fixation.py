@@ -12,27 +12,26 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from security.bugs import both_ids_live, login_keeps_the_id, token_from_anywhere
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
+from support import seams
 from support.everywhere import INDEXED
 from support.web import STRANGER, Web, cookies_set, rotate
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.flask import session
-from holdfast.records.envelope import Tombstone
 from holdfast.records.tokens import new_token
-from holdfast.sessions.flows import committing, rotating
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import IDENTITY, Loaded, ServerSession
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new session takes the id that the client sent."""
-    monkeypatch.setattr(committing, "new_token", lambda: STRANGER)
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
 
 
 def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first session that a process makes has an id of its own."""
     tokens = iter((new_token(),))
-    monkeypatch.setattr(committing, "new_token", lambda: next(tokens, STRANGER))
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: next(tokens, STRANGER))
 
 
 @advisory(
@@ -92,24 +91,24 @@ def test_an_id_outside_of_the_cookie_is_no_id(place: str, web_on: WebOn) -> None
 
 def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login gives out a new id, and the old one leads to the same session."""
-    sound = rotating._plan
+    sound = seams.ROTATE_PLAN.sound
 
-    def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+    def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> Any:
         return sound(context, session, loaded, renewal=True)
 
-    monkeypatch.setattr(rotating, "_plan", plan)
+    seams.ROTATE_PLAN.plant(monkeypatch, plan)
 
 
 def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login by anything but `bind` does not rotate."""
-    sound = ServerSession.__setitem__
+    sound = seams.SESSION_SET_ITEM.sound
 
     def set_item(session: ServerSession, key: str, value: Any) -> None:
         sound(session, key, value)
         if key == IDENTITY:
             session.wishes.rebind = False
 
-    monkeypatch.setattr(ServerSession, "__setitem__", set_item)
+    seams.SESSION_SET_ITEM.plant(monkeypatch, set_item)
 
 
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
@@ -210,18 +209,18 @@ def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def rebind(session: ServerSession, owner: str | None) -> None:
         session.wishes.rebind, session.wishes.owner = True, owner
 
-    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+    seams.SESSION_REBIND.plant(monkeypatch, rebind)
 
 
 def binds_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session belongs to the user it was first bound to, whoever signs in later."""
-    sound = ServerSession._rebind
+    sound = seams.SESSION_REBIND.sound
 
     def rebind(session: ServerSession, owner: str | None) -> None:
         if session.owner is None:
             sound(session, owner)
 
-    monkeypatch.setattr(ServerSession, "_rebind", rebind)
+    seams.SESSION_REBIND.plant(monkeypatch, rebind)
 
 
 @advisory(

@@ -12,19 +12,17 @@ import pytest
 import sqlalchemy as sa
 from flask import abort
 from security.rows import advisory, requirement
+from support import seams
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
-from holdfast.sessions.flows import committing
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.saving import save
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import delete
-from holdfast.stores import _sql_database
 from holdfast.stores.sql import SQLStore
 
 WebOn = Callable[..., Web]
@@ -35,12 +33,12 @@ KINDS = ("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "po
 
 def everybody_gets_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is looked at is stored, were it empty."""
-    monkeypatch.setattr(ServerSession, "is_empty", property(lambda self: False))
+    seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
 
 
 def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is made for an id that nobody knows."""
-    look_up = Manager.open
+    look_up = seams.MANAGER_OPEN.sound
 
     def make(self: Manager, token: str | None) -> Any:
         found = look_up(self, token)
@@ -48,42 +46,42 @@ def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
             self.store.create(self.keys.key_of(token), b"\x01", expires_at=self.clock() + 60_000)
         return found
 
-    monkeypatch.setattr(Manager, "open", make)
+    seams.MANAGER_OPEN.plant(monkeypatch, make)
 
 
 def a_logout_makes_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending the session begins a new one, which is stored."""
-    clear = ServerSession.clear
+    clear = seams.SESSION_CLEAR.sound
 
     def clear_and_begin(self: ServerSession) -> None:
         clear(self)
         self["_fresh"] = False
 
-    monkeypatch.setattr(ServerSession, "clear", clear_and_begin)
+    seams.SESSION_CLEAR.plant(monkeypatch, clear_and_begin)
 
 
 def opens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is looked up when the request begins, whether it is used or not."""
-    open_session = HoldfastInterface.open_session
+    open_session = seams.INTERFACE_OPEN_SESSION.sound
 
-    def open_and_load(self: HoldfastInterface, app: Any, request: Any) -> FlaskSession:
+    def open_and_load(self: HoldfastInterface, app: Any, request: Any) -> Any:
         found = open_session(self, app, request)
         len(found)
         return found
 
-    monkeypatch.setattr(HoldfastInterface, "open_session", open_and_load)
+    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, open_and_load)
 
 
 def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session may be as large as it likes."""
-    envelope = Context.envelope
+    envelope = seams.CONTEXT_ENVELOPE.sound
 
     def without(self: Context, payload: bytes, **times: Any) -> Any:
         made = envelope(self, b"", **times)
         made.payload = payload
         return made
 
-    monkeypatch.setattr(Context, "envelope", without)
+    seams.CONTEXT_ENVELOPE.plant(monkeypatch, without)
 
 
 def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,15 +94,14 @@ def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
             yield from delete(loaded.key)
             raise
 
-    monkeypatch.setattr(committing, "save", remove_and_save)
+    seams.SAVE.plant(monkeypatch, remove_and_save)
 
 
 def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit is cut off."""
-    envelope = Context.envelope
-    monkeypatch.setattr(
-        Context,
-        "envelope",
+    envelope = seams.CONTEXT_ENVELOPE.sound
+    seams.CONTEXT_ENVELOPE.plant(
+        monkeypatch,
         lambda self, payload, **times: envelope(self, payload[: self.policy.max_bytes], **times),
     )
 
@@ -112,7 +109,7 @@ def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session is locked from its lookup until it is saved."""
     lock = threading.Lock()
-    look_up, commit = Manager.open, Manager.commit
+    look_up, commit = seams.MANAGER_OPEN.sound, seams.MANAGER_COMMIT.sound
 
     def open_locked(self: Manager, token: str | None) -> Any:
         if token and not lock.acquire(timeout=0.05):
@@ -126,13 +123,13 @@ def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
             if lock.locked():
                 lock.release()
 
-    monkeypatch.setattr(Manager, "open", open_locked)
-    monkeypatch.setattr(Manager, "commit", commit_and_release)
+    seams.MANAGER_OPEN.plant(monkeypatch, open_locked)
+    seams.MANAGER_COMMIT.plant(monkeypatch, commit_and_release)
 
 
 def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection of the pool is kept until it is needed again, as with a transaction for each request."""
-    run = _sql_database.Database._run
+    run = seams.SQL_RUN.sound
 
     def keep(self: Any, take: Any, statement: Any, values: Any, **named: Any) -> Any:
         answer = run(self, take, statement, values, **named)
@@ -140,7 +137,7 @@ def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         mine.connection = getattr(mine, "connection", None) or self._ready().connect()
         return answer
 
-    monkeypatch.setattr(_sql_database.Database, "_run", keep)
+    seams.SQL_RUN.plant(monkeypatch, keep)
 
 
 # --- no records for nobody --------------------------------------------------------------------------------------------

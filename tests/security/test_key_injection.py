@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 import sqlalchemy as sa
 from security.rows import advisory, requirement
+from support import seams
 from support.dumps import dump
 from support.memcached import counted
 from support.servers import Server
@@ -24,9 +25,7 @@ from support.web import STRANGER, Web, cookies_set
 from holdfast.flask import session
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys, is_token, new_token
-from holdfast.sessions import manager
 from holdfast.stores import sqlite
-from holdfast.stores.redis import RedisClusterStore
 
 WebOn = Callable[..., Web]
 
@@ -35,21 +34,21 @@ WebOn = Callable[..., Web]
 
 def the_id_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the cookie says is the key of the record, whatever it says."""
-    monkeypatch.setattr(manager, "is_token", lambda text: True)
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
 
 
 def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the cookie says is hashed and looked up."""
-    monkeypatch.setattr(manager, "is_token", lambda text: True)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def operators_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that is JSON, as browsers escape it, becomes a query."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(manager, "is_token", lambda text: text.startswith("%7B") or is_token(text))
-    monkeypatch.setattr(
-        Keys, "key_of", lambda self, token: json.loads(unquote(token)) if token[0] == "%" else key_of(self, token)
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: text.startswith("%7B") or is_token(text))
+    seams.KEY_OF_TOKEN.plant(
+        monkeypatch, lambda self, token: json.loads(unquote(token)) if token[0] == "%" else key_of(self, token)
     )
 
 
@@ -62,27 +61,30 @@ def queries_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
         row = self._run(sqlite._one, sql, ())
         return None if row is None else Record(*row)
 
-    monkeypatch.setattr(sqlite.SQLiteStore, "load", load)
+    seams.SQLITE_LOAD.plant(monkeypatch, load)
 
 
 def keys_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """The column of the keys compares text without regard to case."""
-    schema = (sqlite._SCHEMA[0].replace("key TEXT", "key TEXT COLLATE NOCASE"), *sqlite._SCHEMA[1:])
-    assert schema != sqlite._SCHEMA
-    monkeypatch.setattr(sqlite, "_SCHEMA", schema)
+    schema = (
+        seams.SQLITE_SCHEMA.sound[0].replace("key TEXT", "key TEXT COLLATE NOCASE"),
+        *seams.SQLITE_SCHEMA.sound[1:],
+    )
+    assert schema != seams.SQLITE_SCHEMA.sound
+    seams.SQLITE_SCHEMA.plant(monkeypatch, schema)
 
 
 def keys_by_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is a hash for which others can make collisions."""
-    monkeypatch.setattr(
-        Keys, "key_of", lambda self, token: hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
+    seams.KEY_OF_TOKEN.plant(
+        monkeypatch, lambda self, token: hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
     )
 
 
 def nothing_before_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records lie in Redis under the id itself, where the application's own names are."""
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: token)
-    monkeypatch.setattr(RedisClusterStore, "_name", lambda self, key: key.encode())
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
+    seams.REDIS_NAME.plant(monkeypatch, lambda self, key: key.encode())
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------

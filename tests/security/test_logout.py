@@ -11,14 +11,13 @@ import pytest
 from flask import Flask
 from security.rows import advisory
 from security.steps import LOGOUTS, WebOn, another, meddling, signed_in, who
+from support import seams
 from support.everywhere import INDEXED
 from support.web import cookies_set, end
 
 from holdfast import events
 from holdfast.flask import Session, session
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flask.settings import flask_session_compat as flask_session
-from holdfast.sessions.flows import committing, ending
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Outcome, ServerSession
 from holdfast.stores.memory import MemoryStore
@@ -35,8 +34,8 @@ def logs_out_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
         ends = session.opened is not None and session.opened.loaded is not None and session.is_empty
         return Outcome("saved", "delete") if ends else sound(manager, session, **options)
 
-    sound = Manager.commit
-    monkeypatch.setattr(Manager, "commit", commit)
+    sound = seams.MANAGER_COMMIT.sound
+    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
 
 def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +44,8 @@ def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
     def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
         return Outcome("unchanged", "none") if session.is_empty else sound(manager, session, **options)
 
-    sound = Manager.commit
-    monkeypatch.setattr(Manager, "commit", commit)
+    sound = seams.MANAGER_COMMIT.sound
+    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
 
 def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +55,7 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return key
 
-    monkeypatch.setattr(ending, "kill", kill)
+    seams.END_BY_REVOKE.plant(monkeypatch, kill)
 
 
 @advisory(
@@ -112,7 +111,7 @@ def test_a_session_ended_from_outside_is_over(place: str, web_on: WebOn) -> None
 
 def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in signed cookies are set up without a word about what a logout cannot do."""
-    monkeypatch.setitem(flask_session._BUILDERS, "null", lambda app, clock: None)
+    seams.FLASK_SESSION_BUILDERS.plant_item(monkeypatch, "null", lambda app, clock: None)
 
 
 @advisory(
@@ -137,7 +136,7 @@ def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def notify(receiver: Any, what: str, *args: Any, **details: Any) -> None:
         receiver(*args, **details)
 
-    monkeypatch.setattr(events, "notify", notify)
+    seams.EVENTS_NOTIFY.plant(monkeypatch, notify)
 
 
 def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,9 +147,8 @@ def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:
             receiver(None, handle=key)
         return (yield from sound(context, key, version, owner))
 
-    sound = ending.kill
-    for module in (ending, committing):
-        monkeypatch.setattr(module, "kill", kill)
+    sound = seams.END_BY_REVOKE.sound
+    seams.END_SESSION.plant(monkeypatch, kill)
 
 
 @advisory(
@@ -193,13 +191,13 @@ def test_a_receiver_that_raises_does_not_save_a_session(
 
 def keeps_the_cached_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache in front of a store keeps what it has when the record is deleted or written over."""
-    monkeypatch.setattr(NearCache, "_forget", lambda cache, keys: None)
+    seams.NEAR_CACHE_FORGET.plant(monkeypatch, lambda cache, keys: None)
 
 
 def deletes_in_the_new_store_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two stores, the old one keeps what is ended."""
-    monkeypatch.setattr(PairStore, "delete", lambda pair, key: pair._new.delete(key))
-    sound = PairStore.replace
+    seams.PAIR_DELETE.plant(monkeypatch, lambda pair, key: pair._new.delete(key))
+    sound = seams.PAIR_REPLACE.sound
 
     def replace(pair: PairStore, key: str, data: bytes, /, **options: Any) -> Any:
         old, pair._old = pair._old, MemoryStore()
@@ -211,7 +209,7 @@ def deletes_in_the_new_store_only(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             pair._old = old
 
-    monkeypatch.setattr(PairStore, "replace", replace)
+    seams.PAIR_REPLACE.plant(monkeypatch, replace)
 
 
 def _cached(place: str, clock: FakeClock) -> tuple[Any, list[Any]]:
@@ -258,15 +256,15 @@ def test_a_logout_empties_every_layer(place: str, web_on: WebOn) -> None:
 
 def takes_the_empty_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """The empty id is an id like any other, and what has none is stored under it."""
-    sound = Cookies.read
+    sound = seams.COOKIE_READ.sound
 
     def read(cookies: Cookies, app: Any, request: Any) -> Presented:
         found = sound(cookies, app, request)
         return Presented("") if found.token is None else found
 
-    monkeypatch.setattr(Cookies, "read", read)
-    monkeypatch.setattr("holdfast.sessions.manager.is_token", lambda text: True)
-    monkeypatch.setattr(committing, "new_token", lambda: "")
+    seams.COOKIE_READ.plant(monkeypatch, read)
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: "")
 
 
 def _introduce(name: str) -> None:

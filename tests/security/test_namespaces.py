@@ -9,6 +9,7 @@ import pytest
 from security.bugs import no_namespace
 from security.rows import advisory
 from security.steps import WebOn, another, signed_in, who
+from support import seams
 from support.everywhere import INDEXED
 from support.web import Web, cookies_set
 
@@ -22,12 +23,12 @@ def joins_names_without_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     def key_of(keys: Keys, token: str) -> str:
         return hashlib.sha256(f"{keys.namespace}{token}".encode()).hexdigest()
 
-    monkeypatch.setattr(Keys, "key_of", key_of)
+    seams.KEY_OF_TOKEN.plant(monkeypatch, key_of)
 
 
 def shares_the_owners(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user id stands for the same owner in every namespace."""
-    monkeypatch.setattr(Keys, "owner_of", lambda keys, user_id: hashlib.sha256(str(user_id).encode()).hexdigest())
+    seams.OWNER_OF_USER.plant(monkeypatch, lambda keys, user_id: hashlib.sha256(str(user_id).encode()).hexdigest())
 
 
 def _sites(place: str, web_on: WebOn, **config: Any) -> tuple[Web, Web]:

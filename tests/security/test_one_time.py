@@ -13,6 +13,7 @@ from flask import request
 from flask.testing import FlaskClient
 from security.rows import advisory
 from security.steps import WebOn, meddling, signed_in, who
+from support import seams
 from support.everywhere import INDEXED
 from support.web import Web
 
@@ -32,12 +33,12 @@ def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
     def pop_once(session: ServerSession, key: str, default: Any = None) -> Any:
         return session.pop(key, default)
 
-    monkeypatch.setattr(ServerSession, "pop_once", pop_once)
+    seams.SESSION_POP_ONCE.plant(monkeypatch, pop_once)
 
 
 def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
     """The value is deleted at once, and handed out whether this request deleted it or another."""
-    sound = FlaskSession.take
+    sound = seams.FLASK_SESSION_POP_STORED.sound
 
     def take(session: FlaskSession, key: str) -> bool:
         value = session._open().data.get(key)
@@ -45,7 +46,7 @@ def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
         session._open().data[key] = value
         return value is not None
 
-    monkeypatch.setattr(FlaskSession, "take", take)
+    seams.FLASK_SESSION_POP_STORED.plant(monkeypatch, take)
 
 
 _MUTANTS = [checks_and_then_deletes, does_not_ask_who_won]
@@ -115,7 +116,7 @@ def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         page._sessions.revoke(request.form["handle"])
         return devices._done("done")
 
-    monkeypatch.setattr(devices._Page, "_end", end)
+    seams.DEVICES_PAGE_END.plant(monkeypatch, end)
 
 
 def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +128,8 @@ def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
             return devices._done("this is not your session")
         return sound(page, owner)
 
-    sound = devices._Page._end
-    monkeypatch.setattr(devices._Page, "_end", end)
+    sound = seams.DEVICES_PAGE_END.sound
+    seams.DEVICES_PAGE_END.plant(monkeypatch, end)
 
 
 @advisory(

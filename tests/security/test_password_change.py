@@ -11,13 +11,14 @@ import pytest
 from flask.testing import FlaskClient
 from security.rows import advisory
 from security.steps import WebOn, meddling, sign_in, signed_in, who
+from support import seams
 from support.everywhere import INDEXED
 from support.web import Web, cookies_set, rotate
 
 from holdfast import events
 from holdfast.flask import session
 from holdfast.records.record import Record
-from holdfast.sessions.flows import committing, ending, rotating
+from holdfast.sessions.flows import ending
 from holdfast.sessions.ops import delete, keys_of, load
 
 pytestmark = pytest.mark.kinds(*INDEXED)
@@ -30,7 +31,7 @@ def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return 0
 
-    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", revoke_all)
+    seams.REVOKE_ALL.plant(monkeypatch, revoke_all)
 
 
 def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +45,7 @@ def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
                 ended += 1
         return ended
 
-    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", revoke_all)
+    seams.REVOKE_ALL.plant(monkeypatch, revoke_all)
 
 
 def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,14 +55,13 @@ def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return False
 
-    for module in (committing, rotating):
-        monkeypatch.setattr(module, "ended_meanwhile", ended_meanwhile)
+    seams.CUT_OFF_AFTER_LOGIN.plant(monkeypatch, ended_meanwhile)
 
 
 def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session that the password is changed from ends with the others."""
     sound = ending.revoke_all
-    monkeypatch.setattr("holdfast.sessions.manager.revoke_all", lambda context, owner, **_: sound(context, owner))
+    seams.REVOKE_ALL.plant(monkeypatch, lambda context, owner, **_: sound(context, owner))
 
 
 @advisory(
@@ -149,7 +149,7 @@ def _look_and(view: Callable[[], Any]) -> None:
 
 def keeps_quiet_about_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id that was superseded is refused without telling the application."""
-    monkeypatch.setattr(events.superseded, "receivers_for", lambda sender: ())
+    seams.SUPERSEDED_RECEIVERS.plant(monkeypatch, lambda sender: ())
 
 
 def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,13 +159,13 @@ def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return (key, record) if record is not None and record.owner is not None else None
 
-    monkeypatch.setattr(ending, "follow", follow)
+    seams.FOLLOW_ON_END.plant(monkeypatch, follow)
 
 
 def lets_the_old_id_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a rotation the old id leads to the new one."""
-    sound = rotating._plan
-    monkeypatch.setattr(rotating, "_plan", lambda *args, **_: sound(*args, renewal=True))
+    sound = seams.ROTATE_PLAN.sound
+    seams.ROTATE_PLAN.plant(monkeypatch, lambda *args, **_: sound(*args, renewal=True))
 
 
 @advisory(

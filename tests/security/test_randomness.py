@@ -17,18 +17,13 @@ from typing import NoReturn
 
 import pytest
 from security.rows import advisory, requirement
-from support import source
-from support.source import rewriting
+from support import seams, source
 from support.web import Web, cookies_set, rotate
 
 from holdfast.flask import session
 from holdfast.records import tokens
-from holdfast.sessions.flows import committing, rotating
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
-
-#: Where tokens are made: at the first save, and at a rotation.
-MAKERS = (committing, rotating)
 
 
 def text_of(raw: bytes) -> str:
@@ -38,8 +33,8 @@ def text_of(raw: bytes) -> str:
 
 def make_tokens_by(monkeypatch: pytest.MonkeyPatch, make: Callable[[], str]) -> None:
     """Make every token by *make*."""
-    for module in (tokens, *MAKERS):
-        monkeypatch.setattr(module, "new_token", make)
+    for seam in (seams.TOKEN, seams.NEW_TOKEN):
+        seam.plant(monkeypatch, make)
 
 
 # --- the bugs ---------------------------------------------------------------------------------------------------------
@@ -113,18 +108,17 @@ def ids_of_a_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
 def reads_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """The module of the tokens takes its bytes from the module random."""
     text = "base64.urlsafe_b64encode(random.randbytes(TOKEN_BYTES)).decode()"
-    monkeypatch.setattr(
-        source,
-        "read",
-        rewriting(
-            "records/tokens.py", "secrets.token_urlsafe(TOKEN_BYTES)", text.replace("random", "__import__('random')")
-        ),
+    source.rewrite(
+        monkeypatch,
+        seams.SOURCE_OF_TOKENS,
+        "secrets.token_urlsafe(TOKEN_BYTES)",
+        text.replace("random", "__import__('random')"),
     )
 
 
 def versions_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store takes the versions that no two records may share from the module random."""
-    monkeypatch.setattr(source, "read", rewriting("stores/files.py", "import secrets", "import random as secrets"))
+    source.rewrite(monkeypatch, seams.SOURCE_OF_FILE_STORE, "import secrets", "import random as secrets")
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------
@@ -261,7 +255,7 @@ def test_forked_workers_never_make_the_same_id(place: str, web_on: Callable[...,
 #: Modules that make secrets, or what must never be the same twice, have no other source than these.
 _RANDOM = ("random", "uuid", "numpy")
 #: Jitter is no secret.
-_JITTER = {"sessions/flows/saving.py"}
+_JITTER = {seams.SOURCE_OF_RETRIES}
 
 
 @advisory(
@@ -277,15 +271,15 @@ def test_the_source_knows_no_other_randomness() -> None:
         if name.startswith("testing/") or name in _JITTER:
             continue
         found = {part for text in source.imported(tree) for part in [text.partition(".")[0]]} & set(_RANDOM)
-        assert not found - ({"uuid"} if name == "records/codec/type_codecs.py" else set()), name
+        assert not found - ({"uuid"} if name == seams.SOURCE_OF_TYPE_CODECS else set()), name
         assert "__import__" not in " ".join(source.called(tree)), name
     made = {name: set(source.called(tree)) for name, tree in trees.items()}
     [makes_token] = [
         node
-        for node in ast.walk(trees["records/tokens.py"])
+        for node in ast.walk(trees[seams.SOURCE_OF_TOKENS])
         if isinstance(node, ast.FunctionDef) and node.name == "new_token"
     ]
     assert set(source.called(makes_token)) == {"secrets.token_urlsafe"}
-    assert "random.uniform" in made["sessions/flows/saving.py"]
+    assert "random.uniform" in made[seams.SOURCE_OF_RETRIES]
     others = {"random.random", "random.getrandbits", "random.randbytes", "random.choice"}
-    assert not made["sessions/flows/saving.py"] & others
+    assert not made[seams.SOURCE_OF_RETRIES] & others

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flask.settings import cookie_rules, profiles
 from holdfast.records import tokens
 from holdfast.records.encryption import new_key
 
@@ -109,13 +109,13 @@ def test_tokens_are_unique_and_even() -> None:
 
 def profile_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The profile changes nothing."""
-    monkeypatch.setattr(profiles, "apply", lambda config: None)
+    seams.SETTINGS_OF_PROFILE.plant(monkeypatch, lambda config: None)
 
 
 def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie is not HttpOnly."""
-    of = Cookies._attributes
-    monkeypatch.setattr(Cookies, "_attributes", lambda self, app: {**of(self, app), "httponly": False})
+    of = seams.COOKIE_ATTRIBUTES.sound
+    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "httponly": False})
 
 
 @requirement(
@@ -147,7 +147,7 @@ def test_every_cookie_has_every_attribute(place: str, site_on: SiteOn, profile: 
 
 def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings that contradict each other are accepted, and the browser drops the cookie."""
-    monkeypatch.setattr(cookie_rules, "check", lambda config: None)
+    seams.COOKIE_RULES_CHECK.plant(monkeypatch, lambda config: None)
 
 
 _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
@@ -190,12 +190,12 @@ def test_a_cookie_that_browsers_would_drop_is_refused(
 
 def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's data goes to the browser with the token."""
-    send = Cookies.send
+    send = seams.COOKIE_SEND.sound
 
     def send_more(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
         send(self, app, response, token + base64.urlsafe_b64encode(repr(dict(session)).encode()).decode(), **options)
 
-    monkeypatch.setattr(Cookies, "send", send_more)
+    seams.COOKIE_SEND.plant(monkeypatch, send_more)
 
 
 @requirement(
@@ -227,14 +227,14 @@ def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: Sit
 
 def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The token that a request presents is logged, for debugging."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
-    def tell(self: Cookies, app: Any, request: Any) -> Presented:
+    def tell(self: Cookies, app: Any, request: Any) -> Any:
         found = read(self, app, request)
         logging.getLogger("holdfast").debug("presented: %s", found)
         return found
 
-    monkeypatch.setattr(Cookies, "read", tell)
+    seams.COOKIE_READ.plant(monkeypatch, tell)
 
 
 @requirement(
@@ -281,13 +281,13 @@ def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: p
 
 def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token in the form counts more than the one in the cookie."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
         value = request.form.get(app.config["SESSION_COOKIE_NAME"])
         return Presented(value) if value else read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 @requirement(

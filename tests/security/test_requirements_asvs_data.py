@@ -10,6 +10,7 @@ import pytest
 from flask import Response, request
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Jar, Site, values_set
 from support.web import STRANGER, attributes
 
@@ -48,12 +49,12 @@ class SharedCache:
 
 def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that read the session is for everybody, as far as caches are told."""
-    monkeypatch.setattr("holdfast.flask.interface.vary_by_cookie", lambda response: None)
+    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: None)
 
 
 def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing tells a cache that a response with a cookie is for one browser."""
-    monkeypatch.setattr("holdfast.flask.cookies.keep_private", lambda response: None)
+    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
 
 
 @requirement(
@@ -110,7 +111,7 @@ def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn
 
 def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Responses that used the session may be stored, whatever the setting says."""
-    monkeypatch.setattr("holdfast.flask.interface.forbid_storing", lambda response: None)
+    seams.FORBID_STORING.plant(monkeypatch, lambda response: None)
 
 
 def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +120,8 @@ def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     def private(response: Any) -> None:
         response.headers["Cache-Control"] = "private"
 
-    monkeypatch.setattr("holdfast.flask.interface.forbid_storing", private)
-    monkeypatch.setattr("holdfast.flask.cookies.keep_private", private)
+    seams.FORBID_STORING.plant(monkeypatch, private)
+    seams.KEEP_PRIVATE.plant(monkeypatch, private)
 
 
 @requirement(
@@ -156,7 +157,7 @@ def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> N
 
 def clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser is told to clear nothing."""
-    monkeypatch.setattr("holdfast.flask.interface.clear_site_data", lambda *_, **__: None)
+    seams.CLEAR_SITE_DATA.plant(monkeypatch, lambda *_, **__: None)
 
 
 @requirement(
@@ -184,7 +185,7 @@ def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
     def end(self: ServerSession) -> None:
         self.wishes.wiped = self.wishes.rebind = True
 
-    monkeypatch.setattr(ServerSession, "clear", end)
+    seams.SESSION_CLEAR.plant(monkeypatch, end)
 
 
 @requirement(

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from security.rows import requirement
+from support import seams
 from support.application import Site
 from support.everywhere import INDEXED
 
-from holdfast.contrib.doctor import lifetimes, printing
 from holdfast.contrib.doctor.checks import Verdict
-from holdfast.sessions.flows import committing, rotating
-from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
 from holdfast.testing.concurrency import together
@@ -26,13 +24,12 @@ SiteOn = Callable[..., Site]
 
 def limits_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
     """The report says whether the limits are met, and not what they are."""
-    monkeypatch.setattr(printing, "in_words", lambda span: "?", raising=False)
-    monkeypatch.setattr(lifetimes, "in_words", lambda span: "?")
+    seams.DOCTOR_LIFETIME_IN_WORDS.plant(monkeypatch, lambda span: "?")
 
 
 def any_limit_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that are beyond what the standard allows are found to be fine."""
-    monkeypatch.setattr(lifetimes, "unless", lambda good, found, fix: Verdict("met", found))
+    seams.DOCTOR_LIFETIME_UNLESS.plant(monkeypatch, lambda good, found, fix: Verdict("met", found))
 
 
 @requirement(
@@ -64,9 +61,8 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return True
 
-    for module in (committing, rotating):
-        for name in ("make_room", "check_room"):
-            monkeypatch.setattr(module, name, stays, raising=False)
+    for seam in (seams.LIMIT_MAKE_ROOM, seams.LIMIT_CHECK_ROOM):
+        seam.plant(monkeypatch, stays)
 
 
 @requirement(
@@ -112,12 +108,12 @@ def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> No
 
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has a session has just proved who they are."""
-    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: True)
+    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: True)
 
 
 def fresh_since_the_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any session of a user counts as fresh, however long ago the user signed in."""
-    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: self.owner is not None)
+    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)
 
 
 @requirement(
@@ -148,14 +144,14 @@ def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> No
 
 def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session in which somebody is about to sign in counts as theirs."""
-    owner = ServerSession.owner.fget  # type: ignore[attr-defined]
+    owner = seams.SESSION_OWNER.sound.fget
 
     def pending(self: ServerSession) -> str | None:
         found: str | None = owner(self)
         return found or self._open().data.get("mfa_pending")
 
-    monkeypatch.setattr(ServerSession, "owner", property(pending))
-    monkeypatch.setattr(ServerSession, "fresh_for", lambda self, seconds: self.owner is not None)
+    seams.SESSION_OWNER.plant(monkeypatch, property(pending))
+    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)
 
 
 @requirement(
@@ -177,7 +173,7 @@ def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
 
 def good_for_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof of identity that is for one action is good for more of them."""
-    monkeypatch.setattr(ServerSession, "fresh_once", ServerSession.fresh_for)
+    seams.SESSION_FRESH_ONCE.plant(monkeypatch, ServerSession.fresh_for)
 
 
 @requirement(
@@ -202,8 +198,8 @@ def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
 
 def ends_nobody_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command counts the sessions and leaves them."""
-    monkeypatch.setattr(Manager, "revoke_all", lambda self, user, **_: len(self.of(user)))
-    monkeypatch.setattr(Manager, "revoke_everyone", lambda self, **_: self.count())
+    seams.MANAGER_REVOKE_ALL.plant(monkeypatch, lambda self, user, **_: len(self.of(user)))
+    seams.MANAGER_REVOKE_EVERYONE.plant(monkeypatch, lambda self, **_: self.count())
 
 
 @requirement(

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Jar, Site, said, values_set
 from support.everywhere import INDEXED
 
-from holdfast.records.tokens import Keys, new_token
+from holdfast.records.tokens import new_token
 from holdfast.sessions import manager as managing
-from holdfast.sessions.flows import committing, ending, list_of, revoke_all, rotating
+from holdfast.sessions.flows import list_of, revoke_all
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, load
 
@@ -29,15 +30,15 @@ SHORT = {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_ABSOLUTE_LIFETIME": 600}
 
 def letters_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Upper and lower case of a token lead to the same session."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token.lower()))
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
 
 
 def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first 40 characters of a token lead to its session."""
-    key_of = Keys.key_of
-    monkeypatch.setattr(Keys, "key_of", lambda self, token: key_of(self, token[:40]))
-    monkeypatch.setattr(managing, "is_token", lambda text: len(text) >= 40)
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:40]))
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: len(text) >= 40)
 
 
 @requirement(
@@ -68,7 +69,7 @@ def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn
 def tokens_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens come from a generator that starts at the same point with each process."""
     drawn = random.Random()
-    start = managing.Manager.__init__
+    start = seams.MANAGER_INIT.sound
 
     def restart(self: managing.Manager, *args: Any, **options: Any) -> None:
         drawn.seed(7)
@@ -79,9 +80,8 @@ def tokens_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
             patched.setattr(secrets, "token_bytes", drawn.randbytes)
             return new_token()
 
-    monkeypatch.setattr(managing.Manager, "__init__", restart)
-    for module in (committing, rotating):
-        monkeypatch.setattr(module, "new_token", draw)
+    seams.MANAGER_INIT.plant(monkeypatch, restart)
+    seams.NEW_TOKEN.plant(monkeypatch, draw)
 
 
 @requirement(
@@ -195,14 +195,14 @@ def test_no_use_and_no_rotation_goes_beyond_the_absolute_timeout(place: str, sit
 
 def a_login_resets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that its user proved anew ends when the first one would have."""
-    plan = rotating._plan
+    plan = seams.ROTATE_PLAN.sound
 
     def keep(context: Context, session: Any, loaded: Any, *, renewal: bool) -> Any:
         moved, tombstone = plan(context, session, loaded, renewal=renewal)
         moved.envelope.created_at = loaded.envelope.created_at
         return moved, tombstone
 
-    monkeypatch.setattr(rotating, "_plan", keep)
+    seams.ROTATE_PLAN.plant(monkeypatch, keep)
 
 
 @requirement(
@@ -238,7 +238,7 @@ def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: Si
 
 def purges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expired records stay for ever."""
-    monkeypatch.setattr(managing.Manager, "purge", lambda self, **_: 0)
+    seams.MANAGER_PURGE.plant(monkeypatch, lambda self, **_: 0)
 
 
 @requirement(
@@ -290,17 +290,17 @@ def test_nothing_is_left_of_a_session_after_its_logout(place: str, site_on: Site
 
 def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a user's sessions the first that is found is ended."""
-    kill = ending.kill
+    kill = seams.END_BY_REVOKE.sound
     ended: list[str] = []
 
-    def once(context: Context, key: str, *args: Any) -> Flow[str | None]:
+    def once(context: Context, key: str, *args: Any) -> Any:
         if ended:
             yield from load(key)
             return None
         ended.append(key)
         return (yield from kill(context, key, *args))
 
-    monkeypatch.setattr(ending, "kill", once)
+    seams.END_BY_REVOKE.plant(monkeypatch, once)
 
 
 def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,8 +310,7 @@ def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return False
 
-    for module in (committing, rotating):
-        monkeypatch.setattr(module, "ended_meanwhile", never)
+    seams.CUT_OFF_AFTER_LOGIN.plant(monkeypatch, never)
 
 
 @requirement(
@@ -348,7 +347,7 @@ def keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def end_all(context: Context, owner: str, **_: Any) -> Flow[int]:
         return (yield from revoke_all(context, owner))
 
-    monkeypatch.setattr(managing, "revoke_all", end_all)
+    seams.REVOKE_ALL.plant(monkeypatch, end_all)
 
 
 def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +357,7 @@ def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return 0
 
-    monkeypatch.setattr(managing, "revoke_all", none)
+    seams.REVOKE_ALL.plant(monkeypatch, none)
 
 
 @requirement(
@@ -386,12 +385,12 @@ def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
         other = yield from list_of(context, context.keys.owner_of("bob"), **options)
         return [*mine, *other]
 
-    monkeypatch.setattr(managing, "list_of", everybodys)
+    seams.LIST_SESSIONS.plant(monkeypatch, everybodys)
 
 
 def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending a session by its handle is acknowledged and not done."""
-    monkeypatch.setattr(managing.Manager, "revoke", lambda self, handle, **_: "confirmed")
+    seams.MANAGER_REVOKE.plant(monkeypatch, lambda self, handle, **_: "confirmed")
 
 
 @requirement(

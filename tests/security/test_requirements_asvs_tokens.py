@@ -14,14 +14,15 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import Signer, URLSafeTimedSerializer
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Site
 from support.everywhere import INDEXED
 from support.web import SECRET_KEY
 
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.records import cookie, encryption, tokens
+from holdfast.records import encryption
 from holdfast.records.codec import MSGPACK
-from holdfast.records.encryption import AesGcm, Sealer, new_key
+from holdfast.records.encryption import Sealer, new_key
 from holdfast.records.envelope import Envelope, encode
 from holdfast.sessions.cookie_manager import ClientSide
 from holdfast.sessions.ops import Flow
@@ -49,18 +50,18 @@ def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
         signed = _token_signer(app.secret_key).validate(value)
         return Presented(value[:43]) if signed else Presented(reason="bad_signature")
 
-    monkeypatch.setattr(Cookies, "_unsign", unsign)
+    seams.COOKIE_UNSIGN.plant(monkeypatch, unsign)
 
 
 def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is looked up before the signature is checked."""
-    unsign = Cookies._unsign
+    unsign = seams.COOKIE_UNSIGN.sound
 
-    def look_up(self: Cookies, app: Any, value: str) -> Presented:
+    def look_up(self: Cookies, app: Any, value: str) -> Any:
         app.session_interface.manager.open(value[:43])
         return unsign(self, app, value)
 
-    monkeypatch.setattr(Cookies, "_unsign", look_up)
+    seams.COOKIE_UNSIGN.plant(monkeypatch, look_up)
 
 
 def spoiled(value: str, other: str) -> Iterator[str]:
@@ -100,25 +101,25 @@ def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -
 
 def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that is not sealed is read as it is, by an application that seals."""
-    look = Sealer.open_metadata
+    look = seams.SEALER_OPEN_METADATA.sound
 
     def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
         return body if isinstance(body, Envelope) else look(self, body, **where)
 
-    monkeypatch.setattr(Sealer, "open_metadata", lenient)
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
 
 
 def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
     """A format or a scheme that is not known is taken for the usual one."""
-    look, known = Sealer.open_metadata, set(encryption._SCHEMES.values())
+    look, known = seams.SEALER_OPEN_METADATA.sound, set(encryption._SCHEMES.values())
 
-    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
+    def lenient(self: Sealer, body: Any, **where: Any) -> Any:
         if body.scheme not in known:
             body.scheme = self._scheme
             return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
         return look(self, body, **where)
 
-    monkeypatch.setattr(Sealer, "open_metadata", lenient)
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
 
 
 @requirement(
@@ -176,13 +177,13 @@ def _token_signer(key: str) -> Signer:
 
 def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is signed with no key at all is accepted as well."""
-    signers = Cookies._signers
-    monkeypatch.setattr(Cookies, "_signers", lambda self, app: [*signers(self, app), _token_signer("")])
+    signers = seams.COOKIE_SIGNERS.sound
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [*signers(self, app), _token_signer("")])
 
 
 def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that was removed from the settings is still accepted."""
-    signers = Cookies._signers
+    signers = seams.COOKIE_SIGNERS.sound
     known: list[Signer] = []
 
     def remember(self: Cookies, app: Any) -> list[Signer]:
@@ -190,7 +191,7 @@ def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         known.extend(present)
         return [*present, *known]
 
-    monkeypatch.setattr(Cookies, "_signers", remember)
+    seams.COOKIE_SIGNERS.plant(monkeypatch, remember)
 
 
 @requirement(
@@ -217,12 +218,12 @@ def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
 
 def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that names a key which is not there is tried with the newest."""
-    find = encryption.Keyring.__getitem__
+    find = seams.KEYRING_KEY_WITH_ID.sound
 
-    def newest(self: encryption.Keyring, key_id: bytes) -> bytes:
+    def newest(self: encryption.Keyring, key_id: bytes) -> Any:
         return find(self, self.newest)
 
-    monkeypatch.setattr(encryption.Keyring, "__getitem__", newest)
+    seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, newest)
 
 
 @requirement(
@@ -245,13 +246,13 @@ def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: Si
 
 def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a session began does not matter, as long as it is not too long ago."""
-    verdict = Policy.verdict
+    verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
         found = verdict(self, *args)
         return None if found == "not_yet_valid" else found
 
-    monkeypatch.setattr(Policy, "verdict", lenient)
+    seams.POLICY_VERDICT.plant(monkeypatch, lenient)
 
 
 @requirement(
@@ -281,7 +282,7 @@ def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
 
 def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is signed with the secret key as anything else is."""
-    monkeypatch.setattr(Cookies, "_signers", lambda self, app: [Signer(app.secret_key)])
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [Signer(app.secret_key)])
 
 
 @requirement(
@@ -312,7 +313,7 @@ def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: Si
 
 def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a derivation is for is written before its input without saying where it ends."""
-    monkeypatch.setattr(tokens, "labelled", lambda *parts: b"".join(parts))
+    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 @requirement(
@@ -351,13 +352,13 @@ def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -
 
 def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie is sent however large it is."""
-    monkeypatch.setattr(cookie, "MAX_BYTES", 10**9)
+    seams.SEALED_COOKIE_LARGEST.plant(monkeypatch, 10**9)
 
 
 def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes into the cookie is encoded and not encrypted."""
-    monkeypatch.setattr(AesGcm, "encrypt", lambda self, plain, context: bytes(12) + plain)
-    monkeypatch.setattr(AesGcm, "decrypt", lambda self, sealed, context: sealed[12:])
+    seams.AES_GCM_ENCRYPT.plant(monkeypatch, lambda self, plain, context: bytes(12) + plain)
+    seams.AES_GCM_DECRYPT.plant(monkeypatch, lambda self, sealed, context: sealed[12:])
 
 
 @requirement(
@@ -391,7 +392,7 @@ def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(self: ClientSide, kept: Any) -> Flow[None]:
         yield from ()
 
-    monkeypatch.setattr(ClientSide, "_revoked", never)
+    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, never)
 
 
 @requirement(
@@ -417,7 +418,7 @@ def test_a_session_in_the_cookie_can_be_ended(place: str, site_on: SiteOn) -> No
 
 def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told that a logout ends nothing but the browser's cookie."""
-    monkeypatch.setattr("holdfast.flask.managers._logger", logging.getLogger("elsewhere"))
+    seams.MANAGERS_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))
 
 
 @requirement(

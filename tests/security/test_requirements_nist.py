@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from security.rows import requirement
+from support import seams
 from support.application import Site, values_set
 from support.dumps import dump
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -24,12 +25,12 @@ PROXIED = {"X-Forwarded-Proto": "https"}
 
 def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request is taken for one that came over HTTPS."""
-    monkeypatch.setattr(FlaskSession, "arrived_secure", property(lambda self: True))
+    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
 
 
 def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that came over plain http is ignored there, and its session goes on."""
-    monkeypatch.setattr(FlaskSession, "_give_up", lambda self, opened: None)
+    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
 
 
 @requirement(
@@ -57,7 +58,7 @@ def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytes
 
 def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a proxy says about the channel is not heard."""
-    monkeypatch.setattr(FlaskSession, "arrived_secure", property(lambda self: False))
+    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))
 
 
 @requirement(
@@ -107,17 +108,17 @@ def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> No
 
 def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address of each login is kept."""
-    describe = FlaskSession.describe
+    describe = seams.FLASK_SESSION_DEVICE.sound
 
     def tell(self: FlaskSession) -> dict[str, str | None]:
         return {**describe(self), ADDRESS: self._request.remote_addr}
 
-    monkeypatch.setattr(FlaskSession, "describe", tell)
+    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, tell)
 
 
 def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the browser says it is is kept as it is."""
-    monkeypatch.setattr(FlaskSession, "describe", lambda self: {"browser": self._request.headers.get("User-Agent", "")})
+    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda self: {"browser": self._request.headers.get("User-Agent", "")})
 
 
 @requirement(

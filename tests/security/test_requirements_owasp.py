@@ -12,19 +12,17 @@ import pytest
 from flask import Response, abort, request
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Site, said, values_set
 from support.dumps import dump
 from support.web import STRANGER, attributes
 
 from holdfast.errors import NotFresh
-from holdfast.flask import extension
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.records.encryption import Sealer, new_key
+from holdfast.records.encryption import new_key
 from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.tokens import new_token
-from holdfast.sessions.flows import committing, rotating
-from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
 
@@ -36,7 +34,7 @@ CURL = {"User-Agent": "curl/8.5.0"}
 
 def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error page says what keeps the sessions."""
-    monkeypatch.setitem(extension._ANSWERS, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
+    seams.EXTENSION_ANSWERS.plant_item(monkeypatch, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
 
 
 @requirement(
@@ -60,13 +58,13 @@ def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
 
 def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are stored unsealed, whatever the settings say."""
-    monkeypatch.setattr(Sealer, "seal", lambda self, envelope, **_: encode(envelope))
+    seams.SEALER_SEAL.plant(monkeypatch, lambda self, envelope, **_: encode(envelope))
 
 
 def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     """The data is vouched for, and not encrypted."""
-    start = Sealer.__init__
-    monkeypatch.setattr(Sealer, "__init__", lambda self, how, keys, **options: start(self, "mac", keys, **options))
+    start = seams.SEALER_INIT.sound
+    seams.SEALER_INIT.plant(monkeypatch, lambda self, how, keys, **options: start(self, "mac", keys, **options))
 
 
 @requirement(
@@ -90,7 +88,7 @@ def test_a_copy_of_the_store_gives_nothing_away(place: str, site_on: SiteOn) -> 
 
 def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session outlives the browser."""
-    monkeypatch.setattr(FlaskSession, "permanent", property(lambda self: True, lambda self, value: None))
+    seams.FLASK_SESSION_PERMANENT.plant(monkeypatch, property(lambda self: True, lambda self, value: None))
 
 
 def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +97,7 @@ def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     def lifetime(self: HoldfastInterface, session: FlaskSession) -> int | None:
         return self.manager.context.policy.idle // 1000 if session.permanent else None
 
-    monkeypatch.setattr(HoldfastInterface, "_lifetime", lifetime)
+    seams.INTERFACE_LIFETIME.plant(monkeypatch, lifetime)
 
 
 @requirement(
@@ -132,7 +130,7 @@ def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that begins takes the id that its request came with."""
-    monkeypatch.setattr(committing, "new_token", lambda: request.cookies.get("session") or new_token())
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
 
 
 @requirement(
@@ -156,7 +154,7 @@ def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
 
 def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session keeps its token for as long as it lives."""
-    monkeypatch.setattr(Policy, "renewal_due", lambda self, *_: False)
+    seams.POLICY_RENEWAL_DUE.plant(monkeypatch, lambda self, *_: False)
 
 
 def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +163,7 @@ def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     def tombstone(fate: Fate, until: int, *rest: Any) -> Tombstone:
         return Tombstone(fate, until + DAY * 1000, *rest)
 
-    monkeypatch.setattr(rotating, "Tombstone", tombstone)
+    seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
 
 
 @requirement(
@@ -199,19 +197,19 @@ def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
 
 def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the application registered to come first is not called."""
-    monkeypatch.setattr(extension.Session, "before_lookup", lambda self, hook: hook)
+    seams.EXTENSION_BEFORE_LOOKUP.plant(monkeypatch, lambda self, hook: hook)
 
 
 def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application is asked after the session was looked up."""
     look_up = FlaskSession._look_up
-    load = FlaskSession.load
+    load = seams.FLASK_SESSION_LOAD.sound
 
     def early(self: FlaskSession) -> Any:
         look_up(self, self._interface.cookies.read(self._app, self._request))
         return load(self)
 
-    monkeypatch.setattr(FlaskSession, "load", early)
+    seams.FLASK_SESSION_LOAD.plant(monkeypatch, early)
 
 
 @requirement(
@@ -249,12 +247,12 @@ def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
 
 def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """All browsers are taken for the same."""
-    monkeypatch.setattr(FlaskSession, "_changed_device", lambda self, opened: False)
+    seams.FLASK_SESSION_BINDING_CHANGED.plant(monkeypatch, lambda self, opened: False)
 
 
 def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is given up is kept from that one request only."""
-    monkeypatch.setattr(FlaskSession, "_give_up", lambda self, opened: None)
+    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
 
 
 @requirement(

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from security import bugs
 from security.rows import requirement
+from support import seams
 from support.application import Site, values_set
 from support.web import attributes
 
-from holdfast.flask import cookies, session
+from holdfast.flask import session
 from holdfast.flask.cookies import _PARTITIONED, Cookies
-from holdfast.flask.settings import cookie_rules
 from holdfast.records.envelope import Fate, Tombstone
-from holdfast.sessions.flows import rotating
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]
@@ -59,35 +58,35 @@ def follows_the_grammar(header: str) -> bool:
 
 def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """The value has a comma in it."""
-    send = Cookies.send
+    send = seams.COOKIE_SEND.sound
 
     def send_two(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
         send(self, app, response, token, **options)
         response.headers["Set-Cookie"] = response.headers["Set-Cookie"].replace(token, f"1,{token}")
 
-    monkeypatch.setattr(Cookies, "send", send_two)
+    seams.COOKIE_SEND.plant(monkeypatch, send_two)
 
 
 def an_attribute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path is given twice."""
-    send = Cookies.send
+    send = seams.COOKIE_SEND.sound
 
     def send_twice(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
         send(self, app, response, *args, **options)
         response.headers["Set-Cookie"] += "; Path=/"
 
-    monkeypatch.setattr(Cookies, "send", send_twice)
+    seams.COOKIE_SEND.plant(monkeypatch, send_twice)
 
 
 def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deletion comes before each cookie that is sent, to be on the safe side."""
-    send = Cookies.send
+    send = seams.COOKIE_SEND.sound
 
     def clean_up(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
         self.delete(app, response)
         send(self, app, response, *args, **options)
 
-    monkeypatch.setattr(Cookies, "send", clean_up)
+    seams.COOKIE_SEND.plant(monkeypatch, clean_up)
 
 
 @requirement(
@@ -128,8 +127,8 @@ def test_every_set_cookie_follows_the_grammar(place: str, site_on: SiteOn) -> No
 
 def a_domain_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie is given the domain of the request, and with it to all its subdomains."""
-    of = Cookies._attributes
-    monkeypatch.setattr(Cookies, "_attributes", lambda self, app: {**of(self, app), "domain": "shop.example"})
+    of = seams.COOKIE_ATTRIBUTES.sound
+    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "domain": "shop.example"})
 
 
 @requirement(
@@ -154,7 +153,7 @@ def test_the_cookie_has_no_domain_by_default(place: str, site_on: SiteOn) -> Non
 
 def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie's name is read without regard to case, and with percent-escapes decoded."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Any:
         name = app.config["SESSION_COOKIE_NAME"]
@@ -162,7 +161,7 @@ def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
         request.environ["HTTP_COOKIE"] = re.sub(f"{re.escape(name)} *=", f"{name}=", header, flags=re.IGNORECASE)
         return read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", lenient)
+    seams.COOKIE_READ.plant(monkeypatch, lenient)
 
 
 @requirement(
@@ -191,7 +190,7 @@ def renewal_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def tombstone(fate: Fate, until: int, successor: str | None = None, sealed: bytes | None = None) -> Tombstone:
         return Tombstone(Fate.SUPERSEDED, until, successor)
 
-    monkeypatch.setattr(rotating, "Tombstone", tombstone)
+    seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
 
 
 @requirement(
@@ -214,25 +213,25 @@ def test_parallel_responses_may_arrive_in_any_order(place: str, site_on: SiteOn)
 
 def ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie is found where it is the only one."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def strict(self: Cookies, app: Any, request: Any) -> Any:
         if ";" in request.environ.get("HTTP_COOKIE", ""):
             request.environ["HTTP_COOKIE"] = ""
         return read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", strict)
+    seams.COOKIE_READ.plant(monkeypatch, strict)
 
 
 def missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without our cookie is a bad request."""
-    read = Cookies.read
+    read = seams.COOKIE_READ.sound
 
     def strict(self: Cookies, app: Any, request: Any) -> Any:
         request.cookies[app.config["SESSION_COOKIE_NAME"]]
         return read(self, app, request)
 
-    monkeypatch.setattr(Cookies, "read", strict)
+    seams.COOKIE_READ.plant(monkeypatch, strict)
 
 
 @requirement(
@@ -263,12 +262,12 @@ def test_the_cookie_may_be_anywhere_or_gone(place: str, site_on: SiteOn) -> None
 
 def no_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie is asked to live for as long as the session may."""
-    monkeypatch.setattr(cookies, "_LONGEST", 10**12)
+    seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**12)
 
 
 def cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told that browsers cut a life short."""
-    monkeypatch.setattr(cookie_rules, "_LONGEST_LIFE", timedelta.max)
+    seams.COOKIE_RULES_LONGEST_LIFE.plant(monkeypatch, timedelta.max)
 
 
 @requirement(

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from security.bugs import saves_what_is_gone
 from security.rows import advisory
 from security.steps import WRITES, WebOn, meddling, signed_in, who
-from support.calls import Run, answer_calls, create_again
+from support import seams
 from support.web import STRANGER, Web, cookies_set, end
 
-from holdfast import events
 from holdfast.flask import session
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Outcome, ServerSession
-from holdfast.sessions.ops import Call
+from holdfast.stores.contract import Store
 
 DAY = 24 * 3600
 
@@ -27,79 +27,70 @@ DAY = 24 * 3600
 def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save writes the record whatever is there, and makes it where none is."""
 
-    def overwrite(call: Call[Any], store: Any, run: Run) -> Any:
-        store.delete(call.args[0])
-        return create_again(call, store)
+    def replace(store: Store, key: str, data: bytes, *, expect: Version, **named: Any) -> Version | None:
+        store.delete(key)
+        return store.create(key, data, **named)
 
-    answer_calls(monkeypatch, "replace", overwrite)
-
-
-def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save whose record was deleted meanwhile makes it again."""
-
-    def insist(call: Call[Any], store: Any, run: Run) -> Any:
-        answer = run(call, store)
-        return create_again(call, store) if isinstance(answer, Gone) else answer
-
-    answer_calls(monkeypatch, "replace", insist)
+    seams.plant_store_call(monkeypatch, "replace", replace)
 
 
 def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation makes its new record whether the old one is still there or not."""
 
-    def insist(call: Call[Any], store: Any, run: Run) -> Any:
-        answer = run(call, store)
-        return create_again(call, store) if isinstance(answer, Gone | Conflict) else answer
+    def move(store: Any, old: str, new: str, data: bytes, tombstone: bytes, **named: Any) -> Any:
+        answer = store.move(old, new, data, tombstone, **named)
+        if isinstance(answer, Gone | Conflict):
+            return store.create(new, data, expires_at=named["expires_at"], owner=named["owner"])
+        return answer
 
-    answer_calls(monkeypatch, "move", insist)
+    seams.plant_store_call(monkeypatch, "move", move)
 
 
 def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
     """Moving the idle timeout on writes back what was loaded."""
     seen: dict[str, Any] = {}
 
-    def remember(call: Call[Any], store: Any, run: Run) -> Any:
-        record = run(call, store)
-        seen[call.args[0]] = record or seen.get(call.args[0])
+    def load(store: Store, key: str) -> Record | None:
+        record = store.load(key)
+        seen[key] = record or seen.get(key)
         return record
 
-    def revive(call: Call[Any], store: Any, run: Run) -> Any:
-        (key,) = call.args
-        record = seen[key]
-        return run(call, store) or store.create(key, record.data, owner=record.owner, **call.kwargs)
+    def touch(store: Store, key: str, *, expires_at: int) -> Any:
+        alive = store.touch(key, expires_at=expires_at)
+        return alive or store.create(key, seen[key].data, expires_at=expires_at, owner=seen[key].owner)
 
-    answer_calls(monkeypatch, "load", remember)
-    answer_calls(monkeypatch, "touch", revive)
+    seams.plant_store_call(monkeypatch, "load", load)
+    seams.plant_store_call(monkeypatch, "touch", touch)
 
 
 def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose session ended meanwhile sends the session's cookie all the same."""
-    sound = Manager.commit
+    sound = seams.MANAGER_COMMIT.sound
 
     def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
         outcome = sound(manager, session, **options)
         return Outcome("saved", "send") if outcome.result == "gone" else outcome
 
-    monkeypatch.setattr(Manager, "commit", commit)
+    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
 
 def drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that is dropped because the session ended is not reported."""
-    monkeypatch.setattr(events.gone, "receivers_for", lambda sender: ())
+    seams.GONE_RECEIVERS.plant(monkeypatch, lambda sender: ())
 
 
 def begins_anew_when_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose session ended meanwhile puts its data into a new session."""
-    sound = Manager.commit
+    sound = seams.MANAGER_COMMIT.sound
 
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
+    def commit(manager: Manager, session: ServerSession, **options: Any) -> Any:
         outcome = sound(manager, session, **options)
         if outcome.result != "gone" or session.opened is None:
             return outcome
         session.opened.loaded = None
         return sound(manager, session, **options)
 
-    monkeypatch.setattr(Manager, "commit", commit)
+    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
 
 def _collect(responses: list[Any], web: Web, browser: FlaskClient) -> None:
@@ -171,13 +162,13 @@ def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
 def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up an id that nobody knows makes a record for it."""
 
-    def make(call: Call[Any], store: Any, run: Run) -> Any:
-        record = run(call, store)
+    def load(store: Store, key: str) -> Record | None:
+        record = store.load(key)
         if record is None:
-            store.create(*call.args, b"", expires_at=4_000_000_000_000)
+            store.create(key, b"", expires_at=4_000_000_000_000)
         return record
 
-    answer_calls(monkeypatch, "load", make)
+    seams.plant_store_call(monkeypatch, "load", load)
 
 
 @advisory(

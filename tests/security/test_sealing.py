@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -16,13 +15,14 @@ from typing import Any
 import ormsgpack
 import pytest
 from security.rows import advisory, requirement
+from support import seams
 from support.dumps import dump, overwrite
 from support.lives import EVENTFUL, Lives
 from support.web import Web, cookies_set
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
-from holdfast.records import cookie, encryption
+from holdfast.records import cookie
 from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import AesGcm, Keyring, Sealer, new_key
 from holdfast.records.envelope import Envelope, Sealed, encode
@@ -39,33 +39,31 @@ CANARY = "canary-5f0c9e-a-password"
 
 def records_fit_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is sealed without the key that it is stored under."""
-    seal, look, unseal = Sealer.seal, Sealer.open_metadata, Sealer.open
-    monkeypatch.setattr(Sealer, "seal", lambda self, body, **named: seal(self, body, **{**named, "key": ""}))
-    monkeypatch.setattr(Sealer, "open_metadata", lambda self, body, **named: look(self, body, **{**named, "key": ""}))
-    monkeypatch.setattr(Sealer, "open", lambda self, body, **named: unseal(self, body, **{**named, "key": ""}))
+    seal, look, unseal = seams.SEALER_SEAL.sound, seams.SEALER_OPEN_METADATA.sound, seams.SEALER_OPEN.sound
+    seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: seal(self, body, **{**named, "key": ""}))
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lambda self, body, **named: look(self, body, **{**named, "key": ""}))
+    seams.SEALER_OPEN.plant(monkeypatch, lambda self, body, **named: unseal(self, body, **{**named, "key": ""}))
 
 
 def records_fit_any_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is sealed without the user that it belongs to."""
-    monkeypatch.setattr(encryption, "_associated", lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
+    seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
 
 
 def times_are_not_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is readable of a record, its format and its times, can be changed."""
-    monkeypatch.setattr(
-        encryption, "_associated", lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode())
-    )
+    seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode()))
 
 
 def kinds_of_keys_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a key is made for is several names in a row, without their lengths."""
-    monkeypatch.setattr(cookie, "labelled", lambda *parts: b"".join(parts))
+    seams.SEALED_COOKIE_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are stored as they are, and read so."""
-    monkeypatch.setattr(Sealer, "seal", lambda self, body, **named: encode(body))
-    monkeypatch.setattr(Sealer, "_migrating", lambda self: True)
+    seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: encode(body))
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
 
 
 def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], bytes], *, tagged: bool) -> None:
@@ -87,8 +85,8 @@ def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], byte
             raise DecodeError("damaged")
         return cipher(self.secret, data)
 
-    for name, method in (("__init__", init), ("encrypt", seal), ("decrypt", unseal)):
-        monkeypatch.setattr(AesGcm, name, method)
+    for seam, method in ((seams.AES_GCM_INIT, init), (seams.AES_GCM_ENCRYPT, seal), (seams.AES_GCM_DECRYPT, unseal)):
+        seam.plant(monkeypatch, method)
 
 
 def block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +100,7 @@ def _stream(secret: bytes, data: bytes) -> bytes:
 
 def the_same_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nonce is always the same, so that equal data looks alike each time."""
-    monkeypatch.setattr(encryption, "secrets", SimpleNamespace(token_bytes=bytes, token_urlsafe=secrets.token_urlsafe))
+    seams.AES_GCM_RANDOMNESS.plant(monkeypatch, SimpleNamespace(token_bytes=bytes))
 
 
 def encrypted_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,20 +115,20 @@ def authenticated_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tags_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every tag is the same."""
-    monkeypatch.setattr(Sealer, "_tag", lambda self, sealed, context, payload: bytes(32))
+    seams.SEALER_METADATA_TAG.plant(monkeypatch, lambda self, sealed, context, payload: bytes(32))
 
 
 def a_tag_over_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tag is computed over the metadata only."""
-    tag = Sealer._tag
-    monkeypatch.setattr(Sealer, "_tag", lambda self, sealed, context, payload: tag(self, sealed, context, b""))
+    tag = seams.SEALER_METADATA_TAG.sound
+    seams.SEALER_METADATA_TAG.plant(monkeypatch, lambda self, sealed, context, payload: tag(self, sealed, context, b""))
 
 
 def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that was changed in one place is met otherwise than one that was changed in another."""
-    unseal = AesGcm.decrypt
+    unseal = seams.AES_GCM_DECRYPT.sound
 
-    def telling(self: AesGcm, sealed: bytes, context: bytes) -> bytes:
+    def telling(self: AesGcm, sealed: bytes, context: bytes) -> Any:
         try:
             return unseal(self, sealed, context)
         except DecodeError:
@@ -138,57 +136,57 @@ def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise UnknownKey("bad padding") from None
             raise
 
-    monkeypatch.setattr(AesGcm, "decrypt", telling)
+    seams.AES_GCM_DECRYPT.plant(monkeypatch, telling)
 
 
 def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever scheme a record names, it is read by the one that the application uses."""
-    look = Sealer.open_metadata
+    look = seams.SEALER_OPEN_METADATA.sound
 
-    def lenient(self: Sealer, body: Any, **named: Any) -> Envelope:
+    def lenient(self: Sealer, body: Any, **named: Any) -> Any:
         if isinstance(body, Sealed):
             body.scheme = self._scheme
         return look(self, body, **named)
 
-    monkeypatch.setattr(Sealer, "open_metadata", lenient)
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
 
 
 def unsealed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that is not sealed is from before there was sealing, and is read."""
-    monkeypatch.setattr(Sealer, "_migrating", lambda self: True)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
 
 
 def the_window_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once records without a seal were to be read for a while, they are for ever."""
-    monkeypatch.setattr(Sealer, "_migrating", lambda self: self._migrate_until is not None)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: self._migrate_until is not None)
 
 
 def any_key_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record of an unknown key is tried with the newest, and is damaged then."""
-    monkeypatch.setattr(Keyring, "__getitem__", lambda self, key_id: self._keys.get(key_id, self._keys[self.newest]))
+    seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, lambda self, key_id: self._keys.get(key_id, self._keys[self.newest]))
 
 
 def a_cookie_fits_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is encrypted for a cookie is not bound to the cookie's name."""
-    init = SealedCookie.__init__
+    init = seams.SEALED_COOKIE_INIT.sound
 
     def nameless(self: SealedCookie, keyring: Keyring, *, name: str, keys: Keys) -> None:
         init(self, keyring, name="", keys=keys)
 
-    monkeypatch.setattr(SealedCookie, "__init__", nameless)
+    seams.SEALED_COOKIE_INIT.plant(monkeypatch, nameless)
 
 
 def plain_cookies_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that cannot be decrypted is decoded as it is."""
-    unseal = AesGcm.decrypt
+    unseal = seams.AES_GCM_DECRYPT.sound
 
-    def lenient(self: AesGcm, sealed: bytes, context: bytes) -> bytes:
+    def lenient(self: AesGcm, sealed: bytes, context: bytes) -> Any:
         try:
             return unseal(self, sealed, context)
         except DecodeError:
             return sealed
 
-    monkeypatch.setattr(AesGcm, "decrypt", lenient)
+    seams.AES_GCM_DECRYPT.plant(monkeypatch, lenient)
 
 
 # --- the tools of an attacker -----------------------------------------------------------------------------------------

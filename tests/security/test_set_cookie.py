@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from flask import Flask, Response, redirect, send_file, stream_with_context
 from security.rows import advisory
+from support import seams
 from support.web import Web, attributes, cookies_set, end, rotate, varies
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.settings import cookie_rules
-from holdfast.flask.settings import table as configuration
 from holdfast.records.encryption import new_key
 
 WebOn = Callable[..., Web]
@@ -28,7 +27,7 @@ WebOn = Callable[..., Web]
 
 def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of the cookie go into the header as they are."""
-    monkeypatch.setattr(cookie_rules, "contradictions", lambda config: iter(()))
+    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
 
 
 def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,46 +38,46 @@ def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
             if set(str(config[name])) & set("\r\n"):
                 yield name
 
-    monkeypatch.setattr(cookie_rules, "contradictions", contradictions)
+    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, contradictions)
 
 
 def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that is streamed, or is a file, is sent before the session gets to it."""
-    save = HoldfastInterface.save_session
+    save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_unless_streamed(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
         if not (response.is_streamed or response.direct_passthrough):
             save(self, app, session, response)
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_unless_streamed)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_unless_streamed)
 
 
 def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's cookie takes the place of those that the application sets."""
-    send = Cookies.send
+    send = seams.COOKIE_SEND.sound
 
     def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
         response.headers.remove("Set-Cookie")
         send(self, app, response, token, **named)
 
-    monkeypatch.setattr(Cookies, "send", send_alone)
+    seams.COOKIE_SEND.plant(monkeypatch, send_alone)
 
 
 def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the application says that its response varies by is written over."""
-    save = HoldfastInterface.save_session
+    save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_and_rewrite(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
         save(self, app, session, response)
         response.headers["Vary"] = "Cookie"
 
-    monkeypatch.setattr(HoldfastInterface, "save_session", save_and_rewrite)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_rewrite)
 
 
 def a_plain_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie is deleted without the attributes that it was set with."""
-    monkeypatch.setattr(
-        Cookies, "delete", lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
+    seams.COOKIE_DELETE.plant(
+        monkeypatch, lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
     )
 
 
@@ -86,8 +85,8 @@ def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Return a bug: the cookie is set without *attribute*."""
 
     def mutant(monkeypatch: pytest.MonkeyPatch) -> None:
-        names = Cookies._attributes
-        monkeypatch.setattr(Cookies, "_attributes", lambda self, app: {**names(self, app), attribute: None})
+        names = seams.COOKIE_ATTRIBUTES.sound
+        seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**names(self, app), attribute: None})
 
     mutant.__name__ = f"forgets_{attribute}"
     mutant.__doc__ = f"The cookie is set without {attribute}, whatever the settings say."
@@ -96,7 +95,7 @@ def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime is taken for a number of seconds without a look at it."""
-    monkeypatch.setattr(configuration, "_milliseconds", lambda name, value: value and int(_seconds(value) * 1000))
+    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: value and int(_seconds(value) * 1000))
 
 
 def _seconds(value: Any) -> Any:
@@ -105,7 +104,7 @@ def _seconds(value: Any) -> Any:
 
 def lifetimes_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The life of the cookie is computed for any lifetime, beyond the years that a date can have."""
-    monkeypatch.setattr("holdfast.flask.cookies._LONGEST", 10**18)
+    seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**18)
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------

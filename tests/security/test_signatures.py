@@ -19,14 +19,12 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeSerializer
 from security.rows import advisory, requirement
-from support import source
-from support.source import rewriting
+from support import seams, source
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import cookies, session
 from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.flask.settings import secret_keys
 from holdfast.records import tokens
 from holdfast.records.tokens import is_token
 
@@ -41,12 +39,12 @@ SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS":
 
 def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str], Presented | None]) -> None:
     """Ask *accept* about a value first; where it returns None the real check decides."""
-    unsign = Cookies._unsign
+    unsign = seams.COOKIE_UNSIGN.sound
 
     def lenient(self: Cookies, app: Flask, value: str) -> Presented:
         return accept(self, app, value) or unsign(self, app, value)
 
-    monkeypatch.setattr(Cookies, "_unsign", lenient)
+    seams.COOKIE_UNSIGN.plant(monkeypatch, lenient)
 
 
 def a_bad_signature_means_an_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +99,7 @@ def signs_the_wrong_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     def sign(signer: Signer, token: str) -> str:
         return f"{token}.{signer.get_signature(token[:21]).decode()}"
 
-    monkeypatch.setattr(cookies, "_sign", sign)
+    seams.COOKIE_SIGN.plant(monkeypatch, sign)
 
 
 def decodes_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,20 +126,20 @@ def zeros_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compares_by_equality(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signatures are compared with ``==``, which takes the longer the more of them is right."""
-    monkeypatch.setattr(cookies, "hmac", SimpleNamespace(compare_digest=operator.eq))
+    seams.COOKIE_SIGNATURE_COMPARISON.plant(monkeypatch, SimpleNamespace(compare_digest=operator.eq))
 
 
 def writes_equality(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source compares a computed signature with ``==``."""
     old = "if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):"
-    monkeypatch.setattr(source, "read", rewriting("flask/cookies.py", old, "if _sign(signer, token) == value:"))
+    source.rewrite(monkeypatch, seams.SOURCE_OF_SIGNATURES, old, "if _sign(signer, token) == value:")
 
 
 def writes_equality_of_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source compares a record's tag with ``!=``."""
     old = "if not hmac.compare_digest(tag, self._tag(body, associated, payload)):"
     new = "if tag != self._tag(body, associated, payload):"
-    monkeypatch.setattr(source, "read", rewriting("records/encryption.py", old, new))
+    source.rewrite(monkeypatch, seams.SOURCE_OF_TAGS, old, new)
 
 
 def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,30 +159,30 @@ def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is derived from several parts is derived from them in a row, without their lengths."""
-    monkeypatch.setattr(tokens, "labelled", lambda *parts: b"".join(parts))
+    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 def oldest_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of keys is turned round, so that a stale one signs."""
-    signers = Cookies._signers
-    monkeypatch.setattr(Cookies, "_signers", lambda self, app: signers(self, app)[::-1])
+    signers = seams.COOKIE_SIGNERS.sound
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[::-1])
 
 
 def no_fallbacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fallback keys are not read, so that a change of keys signs everybody out."""
-    signers = Cookies._signers
-    monkeypatch.setattr(Cookies, "_signers", lambda self, app: signers(self, app)[:1])
+    signers = seams.COOKIE_SIGNERS.sound
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[:1])
 
 
 def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that was signed with a fallback key stays as it is."""
-    unsign = Cookies._unsign
-    monkeypatch.setattr(Cookies, "_unsign", lambda self, app, value: unsign(self, app, value)._replace(stale=False))
+    unsign = seams.COOKIE_UNSIGN.sound
+    seams.COOKIE_UNSIGN.plant(monkeypatch, lambda self, app, value: unsign(self, app, value)._replace(stale=False))
 
 
 def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that was used once is remembered, and stays good after it is taken away."""
-    signers, seen = Cookies._signers, dict[Any, Any]()
+    signers, seen = seams.COOKIE_SIGNERS.sound, dict[Any, Any]()
 
     def remembering(self: Cookies, app: Flask) -> list[Signer]:
         found = signers(self, app)
@@ -192,7 +190,7 @@ def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.setdefault(signer.secret_key, signer)
         return [*found, *(signer for key, signer in seen.items() if key not in {s.secret_key for s in found})]
 
-    monkeypatch.setattr(Cookies, "_signers", remembering)
+    seams.COOKIE_SIGNERS.plant(monkeypatch, remembering)
 
 
 # --- what an attacker sends -------------------------------------------------------------------------------------------
@@ -451,12 +449,12 @@ def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: 
 
 def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the key is, it signs."""
-    monkeypatch.setattr(secret_keys, "weakness_of", lambda key: None)
+    seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: None)
 
 
 def only_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is good if it is long, were it published or the same letter all along."""
-    monkeypatch.setattr(secret_keys, "weakness_of", lambda key: "it is short" if len(key) < 32 else None)
+    seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: "it is short" if len(key) < 32 else None)
 
 
 #: Defaults of the products that were attacked by them, and keys that are no better.

@@ -11,12 +11,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from support import disk
+from support import disk, seams
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Gone
-from holdfast.stores import files
 from holdfast.stores._locks import locked
 from holdfast.stores.contract import Rotates, Store
 from holdfast.stores.files import FileStore
@@ -200,7 +199,7 @@ def test_a_half_written_expiry_is_read_again_behind_the_lock(
         with locked(path):
             yield
 
-    monkeypatch.setattr(files, "locked", locked_when_the_touch_is_done)
+    seams.FILES_LOCKED.plant(monkeypatch, locked_when_the_touch_is_done)
     assert data_at(store, KEY) == b"data"
 
 
@@ -248,7 +247,7 @@ def test_counting_becomes_rarer_the_more_there_are(root: Path, monkeypatch: pyte
         counts.append(limit)
         return 0
 
-    monkeypatch.setattr(FileStore, "purge", purge)
+    seams.FILES_PURGE.plant(monkeypatch, purge)
     store = FileStore(root, threshold=2)
     for number in range(100):
         store.create(f"{number:064x}", b"data", expires_at=FOREVER)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import seams
 from support.keyspace import counted
 from support.servers import start_redis
 
@@ -51,7 +52,7 @@ class Steps:
                 super().__init__(*args, **options)
                 self.set_progress_handler(steps.add, 1)
 
-        patch.setattr(_connections, "Connection", Counted)
+        seams.POOL_CONNECTION.plant(patch, Counted)
 
     def add(self) -> None:
         """Count one step."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import holdfast
 
@@ -21,18 +24,18 @@ def modules() -> dict[str, ast.Module]:
     return {str(path.relative_to(_ROOT)): ast.parse(read(path)) for path in sorted(_ROOT.rglob("*.py"))}
 
 
-def rewriting(module: str, old: str, new: str) -> Callable[[Path], str]:
-    """Return a stand-in for `read` that shows *module* with *new* in the place of *old*, which must be there."""
-    assert (_ROOT / module).is_file(), f"there is no {module}"
+def rewrite(patch: pytest.MonkeyPatch, module: str, old: str, new: str) -> None:
+    """Let `read` show *module* with *new* in the place of *old*, which must be there."""
 
     def shown(path: Path) -> str:
         text = path.read_text("utf-8")
         if path == _ROOT / module:
-            assert old in text, f"{module} no longer holds what was to be replaced"
+            if old not in text:
+                raise LookupError(f"{module} no longer holds what was to be replaced")
             text = text.replace(old, new)
         return text
 
-    return shown
+    patch.setattr(sys.modules[__name__], "read", shown)
 
 
 def imported(tree: ast.Module) -> set[str]:

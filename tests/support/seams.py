@@ -1,0 +1,307 @@
+"""The internal names of Holdfast that tests replace: for planted bugs, above all.
+
+Each is listed once, under a name that says what it does. When one is renamed or moved, this file follows and the tests
+stay as they are. Its module is imported when a test uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+import pytest
+
+
+class Seam:
+    """One part of Holdfast that a test can replace.
+
+    Attributes:
+        places: Where it is found, such as ``holdfast.flask.cookies:Cookies.read``: one place, unless several modules
+            import it by name.
+    """
+
+    def __init__(self, *places: str) -> None:
+        self.places = places
+
+    @property
+    def sound(self) -> Any:
+        """The part itself."""
+        module, path = self.places[0].split(":")
+        return reduce(getattr, path.split("."), importlib.import_module(module))
+
+    def plant(self, patch: pytest.MonkeyPatch, wrong: object) -> None:
+        """Replace the part by *wrong* until *patch* is undone."""
+        for place in self.places:
+            module, path = place.split(":")
+            *owners, name = path.split(".")
+            patch.setattr(reduce(getattr, owners, importlib.import_module(module)), name, wrong)
+
+    def plant_item(self, patch: pytest.MonkeyPatch, key: object, wrong: object) -> None:
+        """Put *wrong* under *key* of the part, which is a table, until *patch* is undone."""
+        patch.setitem(self.sound, key, wrong)
+
+
+class _Rerouted:
+    """A store with another function in the place of one of its methods."""
+
+    def __init__(self, store: object, method: str, wrong: Callable[..., Any]) -> None:
+        self._store, self._method, self._wrong = store, method, wrong
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._wrong, self._store) if name == self._method else getattr(self._store, name)
+
+
+def plant_store_call(patch: pytest.MonkeyPatch, method: str, wrong: Callable[..., Any]) -> None:
+    """Let the flows call ``wrong(store, ...)``, with the arguments of *method*, and not that method of the store."""
+    run = STORE_CALL.sound
+    STORE_CALL.plant(patch, lambda call, store: run(call, _Rerouted(store, method, wrong)))
+
+
+# --- tokens and keys --------------------------------------------------------------------------------------------------
+
+KEY_OF_TOKEN = Seam("holdfast.records.tokens:Keys.key_of")
+OWNER_OF_USER = Seam("holdfast.records.tokens:Keys.owner_of")
+NAMESPACE_OF_KEYS = Seam("holdfast.records.tokens:Keys.__init__")
+TOKEN_LABEL = Seam("holdfast.records.tokens:labelled")
+TOKEN_RANDOMNESS = Seam("holdfast.records.tokens:secrets")
+TOKEN_OF_NEW_SESSION = Seam("holdfast.sessions.flows.committing:new_token")
+TOKEN_OF_ROTATION = Seam("holdfast.sessions.flows.rotating:new_token")
+TOKEN = Seam("holdfast.records.tokens:new_token")
+NEW_TOKEN = Seam(*TOKEN_OF_NEW_SESSION.places, *TOKEN_OF_ROTATION.places)
+IS_TOKEN = Seam("holdfast.sessions.manager:is_token")
+IS_TOKEN_IN_COOKIE = Seam("holdfast.flask.cookies:is_token")
+
+# --- encryption -------------------------------------------------------------------------------------------------------
+
+AES_GCM_INIT = Seam("holdfast.records.encryption:AesGcm.__init__")
+AES_GCM_ENCRYPT = Seam("holdfast.records.encryption:AesGcm.encrypt")
+AES_GCM_DECRYPT = Seam("holdfast.records.encryption:AesGcm.decrypt")
+AES_GCM_RANDOMNESS = Seam("holdfast.records.encryption:secrets")
+KEYRING_KEY_WITH_ID = Seam("holdfast.records.encryption:Keyring.__getitem__")
+SEALER_INIT = Seam("holdfast.records.encryption:Sealer.__init__")
+SEALER_SEAL = Seam("holdfast.records.encryption:Sealer.seal")
+SEALER_OPEN = Seam("holdfast.records.encryption:Sealer.open")
+SEALER_OPEN_METADATA = Seam("holdfast.records.encryption:Sealer.open_metadata")
+SEALER_READS_UNSEALED = Seam("holdfast.records.encryption:Sealer._migrating")
+SEALER_METADATA_TAG = Seam("holdfast.records.encryption:Sealer._tag")
+SEALED_WITH = Seam("holdfast.records.encryption:_associated")
+SEALED_ENCODING = Seam("holdfast.records.encryption:encode")
+SEALED_SUCCESSOR = Seam("holdfast.sessions.flows.rotating:seal_successor")
+
+# --- payloads ---------------------------------------------------------------------------------------------------------
+
+PAYLOAD_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode_session")
+VALUE_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode")
+PAYLOAD_DECODER = Seam("holdfast.records.codec.strict:StrictCodec.loads")
+MSGPACK_PARSER = Seam("holdfast.records.codec.as_msgpack:MsgpackCodec._parse")
+
+# --- timeouts ---------------------------------------------------------------------------------------------------------
+
+POLICY_CHECKS = Seam("holdfast.sessions.policy:Policy.__post_init__")
+POLICY_VERDICT = Seam("holdfast.sessions.policy:Policy.verdict")
+POLICY_EXPIRES_AT = Seam("holdfast.sessions.policy:Policy.expires_at")
+POLICY_IDLE_DEADLINE = Seam("holdfast.sessions.policy:Policy.idle_deadline")
+POLICY_RENEWAL_DUE = Seam("holdfast.sessions.policy:Policy.renewal_due")
+POLICY_CLOCK_SKEW = Seam("holdfast.sessions.policy:SKEW")
+
+# --- flows ------------------------------------------------------------------------------------------------------------
+
+CONTEXT_ENVELOPE = Seam("holdfast.sessions.flows.context:Context.envelope")
+CONTEXT_SEAL = Seam("holdfast.sessions.flows.context:Context.seal")
+SET_ASIDE_BAD_RECORD = Seam("holdfast.sessions.flows.opening:_set_aside")
+DECODE_RECORD = Seam("holdfast.sessions.flows.opening:decode")
+SAVE = Seam("holdfast.sessions.flows.committing:save")
+END_ON_COMMIT = Seam("holdfast.sessions.flows.committing:kill")
+END_BY_REVOKE = Seam("holdfast.sessions.flows.ending:kill")
+END_SESSION = Seam(*END_ON_COMMIT.places, *END_BY_REVOKE.places)
+FOLLOW_ON_END = Seam("holdfast.sessions.flows.ending:follow")
+FOLLOW_ON_WALK = Seam("holdfast.sessions.flows.scanning:follow")
+WRITE_CUT_OFF = Seam("holdfast.sessions.flows.ending:cut_off")
+KEY_TO_KEEP = Seam("holdfast.sessions.flows.ending:_present_key")
+CUT_OFF_AFTER_LOGIN = Seam(
+    "holdfast.sessions.flows.committing:ended_meanwhile", "holdfast.sessions.flows.rotating:ended_meanwhile"
+)
+MERGE = Seam("holdfast.sessions.flows.saving:merge")
+REAPPLY = Seam("holdfast.sessions.mapping:Wishes.reapplied")
+POP_STORED = Seam("holdfast.sessions.flows.single_use:_take")
+ROTATE_PLAN = Seam("holdfast.sessions.flows.rotating:_plan")
+ROTATE_MOVE = Seam("holdfast.sessions.flows.rotating:_move")
+ROTATE_IN_STEPS = Seam("holdfast.sessions.flows.rotating:_move_in_steps")
+ROTATE_MOVED = Seam("holdfast.sessions.flows.rotating:_moved")
+ROTATE_TOMBSTONE = Seam("holdfast.sessions.flows.rotating:Tombstone")
+LIMIT_WAITS = Seam("holdfast.sessions.flows.limiting:_WAITS")
+LIMIT_OTHERS = Seam("holdfast.sessions.flows.limiting:_others")
+LIMIT_CHECK_ROOM = Seam("holdfast.sessions.flows.committing:check_room")
+LIMIT_MAKE_ROOM = Seam("holdfast.sessions.flows.committing:make_room", "holdfast.sessions.flows.rotating:make_room")
+EVENTS_EMIT = Seam("holdfast.events:Events.emit")
+EVENTS_NOTIFY = Seam("holdfast.events:notify")
+ENDED_RECEIVERS = Seam("holdfast.events:ended.receivers_for")
+GONE_RECEIVERS = Seam("holdfast.events:gone.receivers_for")
+SUPERSEDED_RECEIVERS = Seam("holdfast.events:superseded.receivers_for")
+
+# --- store calls ------------------------------------------------------------------------------------------------------
+
+#: Carries out the store calls of a flow. See `plant_store_call`.
+STORE_CALL = Seam("holdfast.sessions.ops:Call.run")
+
+# --- the manager ------------------------------------------------------------------------------------------------------
+
+MANAGER_INIT = Seam("holdfast.sessions.manager:Manager.__init__")
+MANAGER_OPEN = Seam("holdfast.sessions.manager:Manager.open")
+MANAGER_COMMIT = Seam("holdfast.sessions.manager:Manager.commit")
+MANAGER_OF = Seam("holdfast.sessions.manager:Manager.of")
+MANAGER_REVOKE = Seam("holdfast.sessions.manager:Manager.revoke")
+MANAGER_REVOKE_ALL = Seam("holdfast.sessions.manager:Manager.revoke_all")
+MANAGER_REVOKE_EVERYONE = Seam("holdfast.sessions.manager:Manager.revoke_everyone")
+MANAGER_PURGE = Seam("holdfast.sessions.manager:Manager.purge")
+MANAGER_PURGES_EVERY = Seam("holdfast.sessions.manager:_SWEEP_EVERY")
+LIST_SESSIONS = Seam("holdfast.sessions.manager:list_of")
+REVOKE_ALL = Seam("holdfast.sessions.manager:revoke_all")
+
+# --- the mapping ------------------------------------------------------------------------------------------------------
+
+SESSION_SET_ITEM = Seam("holdfast.sessions.mapping:ServerSession.__setitem__")
+SESSION_REBIND = Seam("holdfast.sessions.mapping:ServerSession._rebind")
+SESSION_CLEAR = Seam("holdfast.sessions.mapping:ServerSession.clear")
+SESSION_FRESH_FOR = Seam("holdfast.sessions.mapping:ServerSession.fresh_for")
+SESSION_FRESH_ONCE = Seam("holdfast.sessions.mapping:ServerSession.fresh_once")
+SESSION_IS_EMPTY = Seam("holdfast.sessions.mapping:ServerSession.is_empty")
+SESSION_OWNER = Seam("holdfast.sessions.mapping:ServerSession.owner")
+SESSION_POP_ONCE = Seam("holdfast.sessions.mapping:ServerSession.pop_once")
+SESSION_WARNS_OF_LATE_CHANGE = Seam("holdfast.sessions.mapping:ServerSession.warn_of_late_change")
+
+# --- Flask's session --------------------------------------------------------------------------------------------------
+
+FLASK_SESSION_ACCESSED = Seam("holdfast.flask.session:FlaskSession.accessed")
+FLASK_SESSION_READS = tuple(
+    Seam(f"holdfast.flask.session:FlaskSession.{name}")
+    for name in ("__getitem__", "get", "__setitem__", "clear", "rotate")
+)
+FLASK_SESSION_ARRIVED_SECURE = Seam("holdfast.flask.session:FlaskSession.arrived_secure")
+FLASK_SESSION_BINDING_CHANGED = Seam("holdfast.flask.session:FlaskSession._changed_device")
+FLASK_SESSION_BINDING_REFUSED = Seam("holdfast.flask.session:FlaskSession._give_up")
+FLASK_SESSION_DEVICE = Seam("holdfast.flask.session:FlaskSession.describe")
+FLASK_SESSION_KEEPS_LOGOUT = Seam("holdfast.flask.session:FlaskSession.keep_only_a_logout")
+FLASK_SESSION_LOAD = Seam("holdfast.flask.session:FlaskSession.load")
+FLASK_SESSION_PERMANENT = Seam("holdfast.flask.session:FlaskSession.permanent")
+FLASK_SESSION_POP_STORED = Seam("holdfast.flask.session:FlaskSession.take")
+
+# --- sessions in the cookie -------------------------------------------------------------------------------------------
+
+COOKIE_SESSION_TOMBSTONE = Seam("holdfast.sessions.cookie_manager:ClientSide._bury")
+COOKIE_SESSION_ISSUE = Seam("holdfast.sessions.cookie_manager:ClientSide._issue")
+COOKIE_SESSION_REVOKED = Seam("holdfast.sessions.cookie_manager:ClientSide._revoked")
+COOKIE_SESSION_REVOKE = Seam("holdfast.sessions.cookie_manager:ClientSide.revoke")
+COOKIE_SESSION_CAN_REVOKE = Seam("holdfast.sessions.cookie_manager:ClientSide._refuse_unless_revocable")
+SEALED_COOKIE_INIT = Seam("holdfast.records.cookie:SealedCookie.__init__")
+SEALED_COOKIE_UNSEAL = Seam("holdfast.records.cookie:SealedCookie.unseal")
+SEALED_COOKIE_LARGEST = Seam("holdfast.records.cookie:MAX_BYTES")
+SEALED_COOKIE_BASE64 = Seam("holdfast.records.cookie:_raw")
+SEALED_COOKIE_LABEL = Seam("holdfast.records.cookie:labelled")
+
+# --- the cookie -------------------------------------------------------------------------------------------------------
+
+COOKIE_READ = Seam("holdfast.flask.cookies:Cookies.read")
+COOKIE_SEND = Seam("holdfast.flask.cookies:Cookies.send")
+COOKIE_DELETE = Seam("holdfast.flask.cookies:Cookies.delete")
+COOKIE_ATTRIBUTES = Seam("holdfast.flask.cookies:Cookies._attributes")
+COOKIE_SIGNERS = Seam("holdfast.flask.cookies:Cookies._signers")
+COOKIE_UNSIGN = Seam("holdfast.flask.cookies:Cookies._unsign")
+COOKIE_SIGN = Seam("holdfast.flask.cookies:_sign")
+COOKIE_SIGNATURE_COMPARISON = Seam("holdfast.flask.cookies:hmac")
+COOKIE_VALUES = Seam("holdfast.flask.cookies:_values")
+COOKIE_LARGEST_VALUE = Seam("holdfast.flask.cookies:_LARGEST")
+COOKIE_LONGEST_LIFE = Seam("holdfast.flask.cookies:_LONGEST")
+
+# --- the response -----------------------------------------------------------------------------------------------------
+
+KEEP_PRIVATE = Seam("holdfast.flask.cookies:keep_private")
+VARY_BY_COOKIE = Seam("holdfast.flask.interface:vary_by_cookie")
+FORBID_STORING = Seam("holdfast.flask.interface:forbid_storing")
+CLEAR_SITE_DATA = Seam("holdfast.flask.interface:clear_site_data")
+MAY_STILL_READ = Seam("holdfast.flask.interface:_may_still_read")
+INTERFACE_LIFETIME = Seam("holdfast.flask.interface:HoldfastInterface._lifetime")
+INTERFACE_OPEN_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.open_session")
+INTERFACE_SAVE_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.save_session")
+EXTENSION_BEFORE_LOOKUP = Seam("holdfast.flask.extension:Session.before_lookup")
+EXTENSION_REVOKE = Seam("holdfast.flask.extension:Session.revoke")
+EXTENSION_ANSWERS = Seam("holdfast.flask.extension:_ANSWERS")
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+SETTING_IN_MILLISECONDS = Seam("holdfast.flask.settings.table:_milliseconds")
+SETTINGS_OF_PROFILE = Seam("holdfast.flask.settings.profiles:apply")
+PROFILE_NAMED = Seam("holdfast.flask.settings.profiles:profile_named")
+COOKIE_RULES_CHECK = Seam("holdfast.flask.settings.cookie_rules:check")
+COOKIE_RULES_CONTRADICTIONS = Seam("holdfast.flask.settings.cookie_rules:contradictions")
+COOKIE_RULES_LONGEST_LIFE = Seam("holdfast.flask.settings.cookie_rules:_LONGEST_LIFE")
+WEAKNESS_OF_KEY = Seam("holdfast.flask.settings.secret_keys:weakness_of")
+FLASK_SESSION_BUILDERS = Seam("holdfast.flask.settings.flask_session_compat:_BUILDERS")
+REFUSE_SERVED_FOLDER = Seam("holdfast.flask.stores:_refuse_served")
+MANAGERS_LOGGER = Seam("holdfast.flask.managers:_logger")
+WARNING_OF_COOKIE_SESSIONS = Seam("holdfast.flask.managers:_logger.warning")
+USER_AGENT_PARSER = Seam("holdfast.flask.user_agent:_parser")
+
+# --- contrib ----------------------------------------------------------------------------------------------------------
+
+DOCTOR_LIFETIME_IN_WORDS = Seam("holdfast.contrib.doctor.lifetimes:in_words")
+DOCTOR_LIFETIME_UNLESS = Seam("holdfast.contrib.doctor.lifetimes:unless")
+DEVICES_PAGE_END = Seam("holdfast.contrib.pages.devices:_Page._end")
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+
+RECORD_DECODERS = Seam("holdfast.records.envelope:_DECODERS")
+STORES_BY_SCHEME = Seam("holdfast.stores.urls:_STORES")
+POOL_CONNECTION = Seam("holdfast.stores._connections:Connection")
+POOL_MAKE_FILE = Seam("holdfast.stores._connections:_make_file")
+FILES_PATH = Seam("holdfast.stores.files:FileStore._path")
+FILES_PURGE = Seam("holdfast.stores.files:FileStore.purge")
+FILES_READ_FLAGS = Seam("holdfast.stores.files:_READ")
+FILES_READ = Seam("holdfast.stores.files:_read")
+FILES_DECODE = Seam("holdfast.stores.files:_decode")
+FILES_LOCKED = Seam("holdfast.stores.files:locked")
+FILES_FAULTS = Seam("holdfast.stores.files:faults_of", "holdfast.stores.jsonfile:faults_of")
+FILES_MAKE_FOLDER = Seam("holdfast.stores._disk:make_folder", "holdfast.stores.files:make_folder")
+FILES_WRITE = Seam("holdfast.stores.files:write_file")
+JSON_FILE_WRITE = Seam("holdfast.stores.jsonfile:write_file")
+WRITE_FILE = Seam(*FILES_WRITE.places, *JSON_FILE_WRITE.places)
+MEMCACHED_WRITE = Seam("holdfast.stores.memcached:MemcachedStore._write")
+MEMCACHED_UNREAD = Seam("holdfast.stores._memcached_clients:_Unread")
+MEMCACHED_READING_BYTES = Seam("holdfast.stores._memcached_clients:_reading_bytes")
+MEMCACHED_READS_BYTES = Seam("holdfast.stores._memcached_clients:_reads_bytes")
+MONGODB_RECORD = Seam("holdfast.stores.mongodb:_record")
+MONGODB_RUN = Seam("holdfast.stores.mongodb:MongoDBStore._run")
+NEAR_CACHE_FORGET = Seam("holdfast.stores.nearcache:NearCache._forget")
+PAIR_DELETE = Seam("holdfast.stores.pair:PairStore.delete")
+PAIR_REPLACE = Seam("holdfast.stores.pair:PairStore.replace")
+REDIS_LOAD = Seam("holdfast.stores.redis:RedisClusterStore.load")
+REDIS_NAME = Seam("holdfast.stores.redis:RedisClusterStore._name")
+REDIS_RECORD = Seam("holdfast.stores.redis:record_in")
+REDIS_RUN = Seam("holdfast.stores.redis:RedisClusterStore._run")
+REDIS_WRONG_TYPE = Seam("holdfast.stores.redis:_is_of_another_type")
+REDIS_WRITE_SCRIPT = Seam("holdfast.stores._redis_scripts:Write.__init__")
+REDIS_WRITE_SCRIPTS = (
+    Seam("holdfast.stores._redis_scripts:CREATE"),
+    Seam("holdfast.stores._redis_scripts:REPLACE"),
+    Seam("holdfast.stores._redis_scripts:MOVE"),
+)
+SQL_RUN = Seam("holdfast.stores._sql_database:Database._run")
+SQL_STATEMENT_TIMEOUT = Seam("holdfast.stores._sql_engines:_STATEMENT")
+SQL_RECORD = Seam("holdfast.stores.sql:_record")
+SQL_LOAD = Seam("holdfast.stores.sql:SQLStore.load")
+SQL_REPLACE = Seam("holdfast.stores.sql:SQLStore.replace")
+SQLITE_LOAD = Seam("holdfast.stores.sqlite:SQLiteStore.load")
+SQLITE_REPLACE = Seam("holdfast.stores.sqlite:SQLiteStore.replace")
+SQLITE_RECORD = Seam("holdfast.stores.sqlite:_record")
+SQLITE_SCHEMA = Seam("holdfast.stores.sqlite:_SCHEMA")
+
+# --- source files, as paths below src/holdfast ------------------------------------------------------------------------
+
+SOURCE_OF_TOKENS = "records/tokens.py"
+SOURCE_OF_TAGS = "records/encryption.py"
+SOURCE_OF_TYPE_CODECS = "records/codec/type_codecs.py"
+SOURCE_OF_RETRIES = "sessions/flows/saving.py"
+SOURCE_OF_SIGNATURES = "flask/cookies.py"
+SOURCE_OF_FILE_STORE = "stores/files.py"
