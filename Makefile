@@ -11,6 +11,10 @@ PORT ?= 5000
 STORE ?=
 ARGS ?=
 ONLY ?=
+NEXT ?=
+# The tests of `make quick`: no page, no program other than Python, nothing that waits.
+QUICK := tests/core tests/codec tests/flask --ignore-glob='*/test_*page*' --ignore-glob='*/test_charts.py' \
+	-m 'not (slow or browser or redis or memcached or mongodb or mariadb or postgresql)'
 # The interpreter that .venv is made with; the first one that works when not given.
 PYTHON ?= $(shell scripts/find-python)
 
@@ -30,6 +34,20 @@ demo: $(VENV)/.run ## Serve the demo shop on 127.0.0.1 (PORT=5000, STORE=sqlite:
 test: $(VENV)/.dev ## Run the tests (ARGS="-k cookie" picks some)
 	@scripts/install-test-tools
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: quick
+quick: $(VENV)/.dev ## Run the tests of the core, the codec and Flask on memory and SQLite (ARGS="-x")
+	@$(BIN)/python -m pytest $(QUICK) $(ARGS)
+
+.PHONY: latest
+latest: ## Run the tests on the newest release of everything, in .venv-latest
+	@scripts/install-test-tools
+	@PYTHON='$(PYTHON)' scripts/ahead latest $(ARGS)
+
+.PHONY: next
+next: ## Run the tests on Flask and Werkzeug as they will be, in .venv-next (NEXT="../flask ../werkzeug")
+	@scripts/install-test-tools
+	@PYTHON='$(PYTHON)' NEXT='$(NEXT)' scripts/ahead next $(ARGS)
 
 .PHONY: check
 check: lint types layers docs ## Run every check but the tests
@@ -93,7 +111,7 @@ forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records o
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Feed 1,000,000 cookies and as many records, guided by coverage (an hour; ARGS=10000)
-	@$(BIN)/python -m pip install --quiet --group fuzz
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
 	@PYTHONPATH=tests $(BIN)/python -m fuzzing $(ARGS)
 
 .PHONY: matrix
@@ -105,22 +123,26 @@ matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Fl
 upstream: $(VENV)/.dev ## Run the suites of Flask, Flask-Login and Flask-WTF on Holdfast (ARGS="flask==2.3.3")
 	@$(BIN)/python scripts/upstream $(ARGS)
 
+.PHONY: lock
+lock: $(VENV)/bin/python ## Renew what requirements/ locks, and show what changed (ONLY="flask redis" moves no other)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
+	@$(BIN)/python scripts/lock.py $(ONLY)
+
 .PHONY: clean
 clean: ## Remove what the other targets made, .venv too
-	rm -rf $(VENV) .venv-matrix build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) .venv-latest .venv-matrix .venv-next build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two stamps, so that `make demo` does not wait for the test tools. Both are renewed when pyproject.toml changes.
+# Two stamps, so that `make demo` does not wait for the test tools. Both are renewed when a lock or pyproject.toml changes.
 $(VENV)/bin/python:
 	@test -n '$(PYTHON)' || { echo "Holdfast needs Python 3.10 or later with venv; set PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+$(VENV)/.run: pyproject.toml requirements/build.txt requirements/run.txt | $(VENV)/bin/python
+	scripts/install-locked $(BIN)/python run
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+$(VENV)/.dev: pyproject.toml requirements/build.txt requirements/dev.txt | $(VENV)/bin/python
+	scripts/install-locked $(BIN)/python dev
 	@touch $@ $(VENV)/.run
