@@ -1,4 +1,4 @@
-"""The machine of a measurement."""
+"""What a measurement was made on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def processor() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Return a description of the machine."""
+    """Return what the machine is, in words."""
     return {
         "processor": f"{processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
 from support.servers import Server, private_folder
 from support.visitor import Visitor, open_shop, visiting
+
+if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a browser need it
+    from selenium.webdriver import Chrome
 
 LINUX = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
 IPHONE = (
@@ -28,12 +30,15 @@ FLAGS = [
 ]
 
 
-Starter = Callable[[str], Chrome]
+Starter: TypeAlias = "Callable[[str], Chrome]"
 
 
 @pytest.fixture(scope="session")
 def start_chromium(require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Return a function that starts Chromium with a fresh profile, and with a User-Agent to call itself by."""
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
     drivers: list[Chrome] = []
 
     def start(agent: str) -> Chrome:

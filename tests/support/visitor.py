@@ -6,15 +6,16 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.ui import WebDriverWait
 from support.servers import Server, expect, free_port
+
+if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a browser need it
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
+    from selenium.webdriver.support.ui import WebDriverWait
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo"
 
@@ -48,11 +49,17 @@ class Visitor:
 
     def click(self, selector: str) -> None:
         """Click something that leads to a page, and wait for the page."""
+        from selenium.webdriver.support.expected_conditions import staleness_of
+
         page = self.find("html")
         self.find(selector).click()
         # While a page is being replaced, the driver may answer with a fault of its own: ask again.
-        wait = WebDriverWait(self.browser, 10, poll_frequency=0.02, ignored_exceptions=[WebDriverException])
-        wait.until(staleness_of(page))
+        self._wait(WebDriverException).until(staleness_of(page))
+
+    def _wait(self, *ignored: type[Exception]) -> WebDriverWait[Chrome]:
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.browser, 10, poll_frequency=0.02, ignored_exceptions=ignored)
 
     def sign_in(self, user: str, *, password: str = PASSWORD) -> None:
         """Fill in the form as *user* and send it."""
@@ -65,7 +72,7 @@ class Visitor:
         """Press the hammer's button and return what the page says in the end."""
         self.find("#hammer").click()
         tally = self.find("#tally")
-        WebDriverWait(self.browser, 10, poll_frequency=0.02).until(lambda _: tally.text.startswith(("Sent", "That")))
+        self._wait().until(lambda _: tally.text.startswith(("Sent", "That")))
         return tally.text
 
     def add_at_once(self, products: list[str]) -> list[int]:
