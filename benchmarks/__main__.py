@@ -1,7 +1,7 @@
-"""Measure what a request pays for its session.
+"""Measure the cost of sessions per request.
 
-One application is sent the same requests with Holdfast's sessions in each store, with the bare client calls that the
-store needs instead, with Flask's sessions in a signed cookie, with Flask-Session's on the same server, and with none.
+One application gets the same requests with Holdfast's sessions in each store, with only the client calls that the store
+needs, with Flask's sessions in a signed cookie, with Flask-Session's on the same server, and with none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DISTRIBUTIONS = (
 
 
 def arguments() -> argparse.Namespace:
-    """Return what the command line asks for."""
+    """Return the parsed command line."""
     names = [backend.name.lower() for backend in BACKENDS]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("backends", nargs="*", help=f"any of {', '.join(names)}; all by default")
@@ -67,10 +67,10 @@ def variants(backend: Backend, url: str, folder: Path) -> dict[str, Flask]:
 
 
 def result_on(backend: Backend, *, samples: int, rng: random.Random) -> Result:
-    """Return what is found on one backend.
+    """Return the results for one backend.
 
     Raises:
-        FileNotFoundError, ConfigurationError, ImportError: Something that it needs is not here.
+        FileNotFoundError, ConfigurationError, ImportError: A part that it needs is not installed.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(temp_folder())

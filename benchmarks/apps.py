@@ -1,4 +1,4 @@
-"""The same application, with sessions of every sort and without any."""
+"""The same application, with each kind of sessions and without."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from holdfast.flask import Session
 from holdfast.metrics.observer import Observer
 from holdfast.records.codec import MSGPACK
 
-#: What a request does to its session, in the order it is shown.
+#: The kinds of requests, in the order of the table.
 PATHS = ("untouched", "read", "write", "first")
 
-#: The session of a user who is signed in, as Flask-Login and Flask-WTF fill it, and has put three things into the cart.
+#: The session of a signed-in user with Flask-Login and Flask-WTF, and three items in the cart.
 USER = "alice"
 _RANDOM = random.Random(1)
 SESSION: dict[str, Any] = {
@@ -40,10 +40,10 @@ SESSION: dict[str, Any] = {
     ],
     "seen": [1, 2, 3, 5, 8, 13, 21, 34],
 }
-#: What a store keeps of it, give or take a few bytes.
+#: Its approximate size in a store.
 DATA = bytes(29) + MSGPACK.dumps(SESSION)
 
-#: How many sessions take turns.
+#: The number of alternating sessions.
 SESSIONS = 20
 
 Environ = dict[str, Any]
@@ -62,7 +62,7 @@ def _bare_app() -> Flask:
 
 
 def without_sessions() -> Flask:
-    """Return the application without sessions: what every overhead is over."""
+    """Return the application without sessions, the base of every overhead."""
     app = _bare_app()
     app.session_interface = _NoSessions()
     for path in PATHS:
@@ -106,7 +106,7 @@ def with_cookie() -> Flask:
 
 
 def with_holdfast(url: str, folder: Path, *, observer: Observer | None = None) -> Flask:
-    """Return the application with Holdfast's sessions in the store at *url*, told to *observer*."""
+    """Return the application with Holdfast's sessions in the store at *url*, with *observer*."""
     app = _with_views(_bare_app())
     app.instance_path = str(folder)
     app.config["SESSION_STORE"] = url
@@ -152,7 +152,7 @@ def _with_views(app: Flask) -> Flask:
 
 
 def requests(app: Flask) -> Requests:
-    """Make some sessions in *app*; return, by path, the requests it is sent without end, the sessions taking turns."""
+    """Make some sessions in *app*; return, by path, an endless iterator of requests, with alternating sessions."""
     cookies = [_cookie_of(app) for _ in range(SESSIONS)] if "first" in app.view_functions else []
     streams: Requests = {}
     for path in app.view_functions:

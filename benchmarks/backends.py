@@ -1,4 +1,4 @@
-"""The places that sessions can be kept in: how each is started, and what Flask-Session is told to use it."""
+"""The backends: how each is started, and Flask-Session's settings for it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Backend:
         name: Its name on the command line and in the table.
         url: The URL of an embedded store; ``{folder}`` is a temp folder.
         start: Starts the server, for a store on one.
-        rival: Returns Flask-Session's settings for the place at a URL; None where it has no such place.
-        waits: Whether a request waits for a server or a disk, so that the clock on the wall is the measure. Otherwise
-            processor time is, which other work on the machine disturbs less.
-        most: How many requests of each kind it is sent at most, where every first write slows all that follow.
+        rival: Returns Flask-Session's settings for the backend at a URL; None if it does not support it.
+        waits: Whether a request waits for a server or a disk, so that wall-clock time is the measure. Otherwise
+            processor time is, which other load on the machine disturbs less.
+        most: The maximum number of requests of each kind, if every first write slows all that follow.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Backend:
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[str]:
-        """Keep the place ready while the block runs, and give its URL.
+        """Run the backend during the block, and yield its URL.
 
         Raises:
             FileNotFoundError: The server is not installed.
@@ -63,7 +63,7 @@ class Backend:
 
 @contextmanager
 def temp_folder() -> Iterator[Path]:
-    """Give a folder that is removed after the block."""
+    """Yield a folder that is removed after the block."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
     try:
         yield folder

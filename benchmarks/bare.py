@@ -1,7 +1,7 @@
-"""The calls that a path needs of a client, and nothing else: what no session library can go below.
+"""The client calls that a path needs: the lower bound for any session library.
 
-A read fetches the data. A write fetches it, and stores other data if the version is still the one that was fetched;
-on files it does not look. A first write stores data where nothing is. No key is hashed, nothing is encoded.
+A read fetches the data. A write fetches it, and stores other data if the version is unchanged; on files it does not
+check. A first write stores data under a new key. No key is hashed, no data is encoded.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Calls(Protocol):
     """The bare calls of one client, on data of the size that Holdfast stores."""
 
     def read(self, key: str, /) -> object:
-        """Fetch what is under *key*."""
+        """Fetch the data under *key*."""
 
     def write(self, key: str, /) -> object:
-        """Fetch what is under *key*, and store something else if that is still there."""
+        """Fetch the data under *key*, and store other data if it is unchanged."""
 
     def first(self, key: str, /) -> object:
-        """Store something under *key*, where nothing is."""
+        """Store data under *key*, which is new."""
 
 
 class _Redis:
@@ -91,7 +91,7 @@ class _MongoDB:
 
 
 class _SQL:
-    """A connection that commits each statement. *mark* is how its driver writes a parameter."""
+    """A connection that commits each statement. *mark* is the driver's form of a parameter."""
 
     def __init__(self, connection: Any, data: bytes, *, mark: str, blob: str) -> None:
         self._connection = connection
@@ -149,7 +149,7 @@ def _sqlite(url: str, data: bytes) -> Calls:
 def _server(url: str, data: bytes, *, blob: str) -> Calls:
     import sqlalchemy
 
-    # SQLAlchemy only reads the URL here. What is kept is the driver's own connection, out of its pool's hands.
+    # SQLAlchemy only parses the URL here. The driver's own connection is used, without a pool.
     fairy = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT").connect().connection
     fairy.detach()
     return _SQL(fairy.dbapi_connection, data, mark="%s", blob=blob)
@@ -167,7 +167,7 @@ def _files(url: str, data: bytes) -> Calls:
     return _Files(Path(url.partition("///")[2]).with_name("bare"), data)
 
 
-#: Returns the bare calls on what a URL names, by the backend's name. Memory needs none.
+#: Returns the bare calls for a URL, by the backend's name. Memory needs none.
 BARE: dict[str, Callable[[str, bytes], Calls]] = {
     "SQLite": _sqlite,
     "files": _files,

@@ -1,4 +1,4 @@
-"""Timing requests, in turns, so that whatever disturbs the machine disturbs every variant alike."""
+"""Timing requests, alternating, so that other load affects every variant equally."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flask import Flask
 
 from benchmarks.apps import USER, Environ, requests
 
-#: How many requests of one variant follow each other.
+#: The number of consecutive requests of one variant.
 BLOCK = 20
 
-#: The variant that every overhead is over, and its only path that is measured.
+#: The variant that is the base of every overhead, and its only measured path.
 BASE = ("without", "untouched")
 
 Case = tuple[str, str]
@@ -26,7 +26,7 @@ Case = tuple[str, str]
 
 @dataclass
 class Samples:
-    """What one case took: a list for each block, nanoseconds for each request, on the wall and of the processor."""
+    """The times of one case: a list for each block, nanoseconds for each request, wall-clock and processor time."""
 
     wall: list[list[int]] = field(default_factory=list)
     cpu: list[list[int]] = field(default_factory=list)
@@ -34,19 +34,19 @@ class Samples:
 
 @dataclass(frozen=True)
 class Figures:
-    """Microseconds: what a request takes more than one without sessions."""
+    """Microseconds: the overhead of a request over one without sessions."""
 
     p50: float
     p99: float
     cpu: float
 
     def by(self, *, waits: bool) -> float:
-        """Return what ratios are of: the median on the wall, or that of the processor's time."""
+        """Return the time for ratios: the wall-clock median, or that of the processor time."""
         return self.p50 if waits else self.cpu
 
 
 def measured(apps: dict[str, Flask], *, samples: int, rng: random.Random) -> dict[Case, Samples]:
-    """Send each path of each app so many requests: a block of each in turn, in an order drawn for each round."""
+    """Send *samples* requests to each path of each app: one block of each in turn, in a random order for each round."""
     streams: dict[Case, tuple[Flask, Iterator[Environ]]] = {}
     for name, app in apps.items():
         paths = requests(app)
@@ -71,7 +71,7 @@ def _block(app: Flask, stream: Iterator[Environ]) -> tuple[list[int], list[int]]
         request = environ.copy()
         wall_before, cpu_before = time.perf_counter_ns(), time.thread_time_ns()
         body = b"".join(answer := app(request, _start_response))
-        answer.close()  # type: ignore[attr-defined]  # a response of Werkzeug's has it
+        answer.close()  # type: ignore[attr-defined]  # Werkzeug's responses have it
         cpu_after, wall_after = time.thread_time_ns(), time.perf_counter_ns()
         assert body == USER.encode(), body
         wall.append(wall_after - wall_before)
@@ -84,7 +84,7 @@ def _start_response(*_: Any) -> Any:
 
 
 def overheads(found: dict[Case, Samples]) -> dict[Case, Figures]:
-    """Return what each case takes more than the base: medians compared within each round, p99 over all of them."""
+    """Return the overhead of each case over the base: medians within each round, p99 over all of them."""
     base = found[BASE]
     return {
         (name, path): Figures(
@@ -98,7 +98,7 @@ def overheads(found: dict[Case, Samples]) -> dict[Case, Figures]:
 
 
 def whole(samples: Samples) -> Figures:
-    """Return what a request of one case takes as a whole."""
+    """Return the total time of a request of one case."""
     return Figures(
         p50=statistics.median(itertools.chain(*samples.wall)) / 1000,
         p99=_p99(samples.wall),

@@ -1,4 +1,4 @@
-"""Measure what a request pays for being watched, on the memory store, where it shows the most.
+"""Measure the cost of an observer per request, on the memory store, where its share is largest.
 
 Run by ``make bench-observers``. The requests are those of the other measurements.
 """
@@ -29,7 +29,7 @@ DISTRIBUTIONS = ("Flask", "Werkzeug", "prometheus-client", "opentelemetry-sdk")
 
 
 def main() -> None:
-    """Print the median time of each kind of request, watched by each observer and by none."""
+    """Print the median time of each kind of request, with each observer and with none."""
     provider = MeterProvider([InMemoryMetricReader()])
     observers = {
         "no observer": None,

@@ -1,6 +1,6 @@
-"""Measure what the operator's page costs with many sessions in SQLite.
+"""Measure the cost of the operator's page with many sessions in SQLite.
 
-Run by ``make bench-operator``. ``ARGS=10000`` sets how many sessions there are; a million unless it says more.
+Run by ``make bench-operator``. ``ARGS=10000`` sets the number of sessions; the default is a million.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _INSERT = "INSERT INTO sessions (key, version, expires_at, purge_at, owner, data
 
 
 def records(count: int, now: int) -> Iterator[tuple[Any, ...]]:
-    """Yield rows of *count* sessions: of as many users as half of them, on three devices, up to 30 days old."""
+    """Yield rows of *count* sessions: of half as many users, on three devices, up to 30 days old."""
     rng, keys = random.Random(SEED), Keys("session:")
     devices = [{"browser": name, "os": system} for name, system in (("Firefox", "Linux"), ("Edge", "Windows"))]
     for _ in range(count):
@@ -45,7 +45,7 @@ def records(count: int, now: int) -> Iterator[tuple[Any, ...]]:
 
 
 def application(folder: Path) -> Flask:
-    """Return an application with the page, for whoever is signed in."""
+    """Return an application with the page, for any signed-in user."""
     app = Flask("bench", static_folder=None)
     app.secret_key = secrets.token_hex()
     app.config["SESSION_STORE"] = f"sqlite:////{folder.as_posix().lstrip('/')}/sessions.db"
@@ -61,7 +61,7 @@ def application(folder: Path) -> Flask:
 
 
 def milliseconds(action: Callable[[], Any]) -> float:
-    """Return the median of how long *action* takes."""
+    """Return the median duration of *action*."""
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -71,7 +71,7 @@ def milliseconds(action: Callable[[], Any]) -> float:
 
 
 def send(browser: FlaskClient, path: str, **fields: str) -> tuple[float, str]:
-    """Send a form of a page; return how many seconds that took, and the page that is shown then."""
+    """Send a form of a page; return the seconds it took, and the next page."""
     proof = _FORM_TOKEN.search(browser.get(path).text)
     assert proof
     began = time.perf_counter()
@@ -81,14 +81,14 @@ def send(browser: FlaskClient, path: str, **fields: str) -> tuple[float, str]:
 
 
 def counted(page: str) -> int:
-    """Return the number of sessions that a page tells of."""
+    """Return the number of sessions that a page shows."""
     found = re.search(r"([\d,]+) sessions</strong>|([\d,]+) sessions have ended|Sessions ended: ([\d,]+)\.", page)
     assert found
     return int(next(part for part in found.groups() if part).replace(",", ""))
 
 
 def measure(browser: FlaskClient) -> None:
-    """Print what each page takes."""
+    """Print the time of each page."""
     for name, path in (
         ("numbers", "/operator/"),
         ("the first page of sessions", "/operator/sessions"),
@@ -104,7 +104,7 @@ def measure(browser: FlaskClient) -> None:
 
 
 def main() -> None:
-    """Fill a store, and print what each page takes."""
+    """Fill a store, and print the time of each page."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         app = application(Path(folder))

@@ -1,4 +1,4 @@
-"""What was found, as a table and as JSON."""
+"""The results, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from benchmarks.apps import DATA, PATHS, SESSIONS
 from benchmarks.measure import BLOCK, Case, Figures
 
-#: What Holdfast is compared with, and the heads of the columns about it.
+#: The variants that Holdfast is compared with, and the column headings.
 _TO = {"bare": "bare", "cookie": "cookie", "flask-session": "F-S"}
 
 
-#: With fewer samples, p99 is the luck of the slowest few, and is not shown.
+#: With fewer samples, p99 is random, and is not shown.
 _ENOUGH = 500
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found on one backend by so many *samples*: *base* is a whole request without sessions."""
+    """The results for one backend with *samples* requests: *base* is a whole request without sessions."""
 
     backend: str
     waits: bool
@@ -28,7 +28,7 @@ class Result:
     overheads: dict[Case, Figures]
 
     def ratio(self, path: str, to: str) -> float | None:
-        """Return Holdfast's overhead as a multiple of that of *to*, or None where it has none worth the name."""
+        """Return Holdfast's overhead as a multiple of that of *to*, or None if that is too small."""
         ours, theirs = self.overheads["holdfast", path], self.overheads.get((to, path))
         if theirs is None or theirs.by(waits=self.waits) <= 1:
             return None
@@ -36,7 +36,7 @@ class Result:
 
 
 def legend(about: dict[str, Any], results: list[Result]) -> str:
-    """Return what must be known to read the table."""
+    """Return the notes that the table needs."""
     fewer = [f"{result.samples} on {result.backend}" for result in results if result.samples < about["samples"]]
     samples = ", ".join([f"{about['samples']} requests of each kind", *fewer])
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
@@ -53,7 +53,7 @@ server or a disk, otherwise by processor time, which other work on the machine d
 
 
 def table(results: list[Result]) -> str:
-    """Return the ratios and the overheads they are made of."""
+    """Return the ratios and the overheads they are computed from."""
     head = ["", "", *(f"÷ {to}" for to in _TO.values()), "p50", "p99", "CPU", *_TO.values(), "by"]
     rows = [row for result in results for row in _rows(result)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -85,7 +85,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def as_json(about: dict[str, Any], results: list[Result], skipped: dict[str, str]) -> dict[str, Any]:
-    """Return everything that was found, ready to be written."""
+    """Return all results as data for JSON."""
     return {**about, "backends": {result.backend: _found(result) for result in results}, "skipped": skipped}
 
 

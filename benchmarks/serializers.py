@@ -1,9 +1,9 @@
-"""Choose the serializer: what each candidate keeps, what hostile bytes do to it, and how fast it is.
+"""Choose the serializer: the types that each candidate supports, its reaction to hostile bytes, and its speed.
 
 Usage: python benchmarks/serializers.py
 
 The candidates are ormsgpack, msgspec and msgpack. Each is timed as a whole codec, Holdfast's own over that library:
-every type comes back as it was, deep nesting is refused, and a payload is read only if it is what would be written.
+every type is returned unchanged, deep nesting is refused, and a payload is read only if it is canonical.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ MEMORY = 2 << 30
 
 
 class Msgpack:
-    """msgpack with a packer that is kept, which is its fastest way, and a hook for what it does not write exactly."""
+    """msgpack with a reused packer, which is its fastest way, and a hook for values that it does not write exactly."""
 
     def __init__(self) -> None:
         self.ext = msgpack.ExtType
         self._packer: Any = None
 
     def pack(self, lowered: Any, /) -> bytes:
-        """Return a lowered value encoded."""
+        """Return an encoded value as bytes."""
         packed: bytes = msgpack.packb(lowered, strict_types=True)
         return packed
 
@@ -68,12 +68,12 @@ class Msgpack:
         return packed
 
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
-        """Return what *payload* says."""
+        """Return the data in *payload*."""
         return msgpack.unpackb(payload, ext_hook=hook)
 
 
 class Msgspec:
-    """msgspec, which writes many types in its own way and asks nobody: data must be known to be plain."""
+    """msgspec, which writes many types in its own way without a hook: data must be known to be plain."""
 
     _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
     _TEXT = frozenset({str})
@@ -108,13 +108,13 @@ class Msgspec:
             return None
 
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
-        """Return what *payload* says."""
+        """Return the data in *payload*."""
         untyped: Any = hook  # it gets a memoryview, which our hooks can read as well
         return msgspec.msgpack.decode(payload, ext_hook=untyped)
 
 
 class FlaskTagged:
-    """What Flask's cookie sessions are written with, for comparison: it keeps fewer types and checks nothing."""
+    """The serializer of Flask's cookie sessions, for comparison: it supports fewer types and checks nothing."""
 
     def __init__(self) -> None:
         serializer = TaggedJSONSerializer()
@@ -136,7 +136,7 @@ LIBRARIES = ["ormsgpack", "msgspec", "msgpack"]
 
 
 def sessions(rng: random.Random) -> dict[str, dict[str, Any]]:
-    """Return sessions as applications have them."""
+    """Return typical sessions of applications."""
 
     def token(length: int) -> str:
         return "".join(rng.choices("0123456789abcdef", k=length))
@@ -237,16 +237,16 @@ VALUES: dict[str, Any] = {
 
 
 class HandedOverError(Exception):
-    """The library asked what to write."""
+    """The library called the hook."""
 
 
 def hand_over(_: Any) -> Any:
-    """Stand for the hook that writes what a library does not."""
+    """A placeholder for the hook that writes values which a library does not."""
     raise HandedOverError
 
 
 def library_packs(library: str) -> Callable[[Any], bytes]:
-    """Return what packs with a library alone, told to leave to the hook as much as it can."""
+    """Return a packing function of a library alone, which leaves as much as possible to the hook."""
     if library == "ormsgpack":
         passed = [getattr(ormsgpack, name) for name in dir(ormsgpack) if name.startswith("OPT_PASSTHROUGH_")]
         return lambda value: ormsgpack.packb(value, hand_over, sum(passed))
@@ -257,7 +257,7 @@ def library_packs(library: str) -> Callable[[Any], bytes]:
 
 
 def library_unpacks(library: str) -> Callable[[bytes], Any]:
-    """Return what unpacks with a library alone."""
+    """Return an unpacking function of a library alone."""
     if library == "ormsgpack":
         return lambda data: ormsgpack.unpackb(data, option=ormsgpack.OPT_NON_STR_KEYS)
     if library == "msgspec":
@@ -266,7 +266,7 @@ def library_unpacks(library: str) -> Callable[[bytes], Any]:
 
 
 def fate(library: str, value: Any) -> str:
-    """Return what becomes of *value*: the same, asked for by the hook, refused with an error, or changed in silence."""
+    """Return the result for *value*: the same, written by the hook, refused with an error, or changed silently."""
     try:
         packed = library_packs(library)(value)
     except Exception as error:  # noqa: BLE001  # each library raises its own
@@ -294,7 +294,7 @@ HOSTILE = {
 
 
 def attack(library: str, name: str) -> None:
-    """Unpack one hostile payload in this process, with little memory, and print what came of it."""
+    """Unpack one hostile payload in this process, with little memory, and print the result."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     unpack = library_unpacks(library)
@@ -310,7 +310,7 @@ def attack(library: str, name: str) -> None:
 
 
 def outcome_of_attack(library: str, name: str) -> str:
-    """Return what came of one hostile payload in a process of its own."""
+    """Return the result of one hostile payload in a process of its own."""
     done = subprocess.run([sys.executable, __file__, library, name], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode >= 0 else f"killed: {signal.Signals(-done.returncode).name}"
 
@@ -319,7 +319,7 @@ def outcome_of_attack(library: str, name: str) -> str:
 
 
 def seconds_of(work: Callable[[], object], times: int) -> float:
-    """Return how long *work* takes, *times* over."""
+    """Return the duration of *work*, *times* times."""
     began = time.perf_counter()
     for _ in range(times):
         work()
@@ -327,7 +327,7 @@ def seconds_of(work: Callable[[], object], times: int) -> float:
 
 
 def measured(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median microseconds of each of *works*, taken in turns."""
+    """Return the median microseconds of each of *works*, alternating."""
     times = {name: max(1, int(ROUND_SECONDS / (seconds_of(work, 20) / 20))) for name, work in works.items()}
     samples: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
@@ -337,7 +337,7 @@ def measured(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def round_trip(codec: Any, data: dict[str, Any]) -> Callable[[], object]:
-    """Return what loads and dumps *data* once, as a request does."""
+    """Return a function that loads and dumps *data* once, as a request does."""
     payload = codec.dumps(data)
     return lambda: codec.dumps(codec.loads(payload))
 

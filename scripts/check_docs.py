@@ -1,4 +1,4 @@
-"""Check the Markdown files: every relative link and anchor leads somewhere, every Python block compiles."""
+"""Check the Markdown files: every relative link and anchor has a target, every Python block compiles."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def prose(text: str) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors that GitHub gives the headings of *text*."""
+    """Return GitHub's anchors of the headings of *text*."""
     titles = (match["title"] for match in HEADING.finditer(FENCE.sub("", text)))
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def link_faults(path: Path, text: str) -> Iterator[str]:
-    """Yield one sentence for each link of *text* that leads nowhere. Links to other sites are not followed."""
+    """Yield one sentence for each broken link of *text*. Links to other sites are not checked."""
     for match in LINK.finditer(prose(text)):
         target = match["target"].strip("<>")
         if re.match(r"[a-z]+:", target):
@@ -54,7 +54,7 @@ def code_faults(text: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print every fault found; return 1 where there is one."""
+    """Print every fault found; return 1 if there is one."""
     pages = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
     faults = [
         f"{page.relative_to(ROOT)}: {fault}"

@@ -1,7 +1,7 @@
-"""Photograph the pages of `holdfast.contrib.pages` for the docs: in light, in dark, and on a phone.
+"""Take pictures of the pages of `holdfast.contrib.pages` for the docs: in light and dark mode, and on a phone.
 
-The sessions are real ones, of an application with a clock that this program sets. What the charts show is drawn from a
-seeded generator.
+The sessions are real ones, of an application with a clock that this program sets. The charts show data from a seeded
+generator.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ PIXEL = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/138.
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15"
 EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0"
 
-#: How often each is met.
+#: The frequency of each.
 AGENTS = {IPHONE: 9, FIREFOX: 5, LINUX: 2, PIXEL: 8, MAC: 4, EDGE: 6}
 
-#: How many operations of the store a request makes, and how long one takes, in seconds.
+#: The number of store operations of a request, and their duration in seconds.
 STORE = {"load": (1.0, 0.0006), "replace": (0.3, 0.0011), "touch": (0.05, 0.0009), "create": (0.06, 0.0012)}
 
-#: What is counted in a minute, for each request of it.
+#: The events counted in a minute, for each request of it.
 COUNTS = {
     ("created", ""): 0.05,
     ("bound", ""): 0.03,
@@ -82,13 +82,13 @@ class Scene:
         self.app.register_blueprint(operator_page(self.sessions, authorize=lambda: True, per_page=25))
 
     def sign_in(self, user: str) -> str:
-        """Sign in whoever says so."""
+        """Sign in the user of the request."""
         session.bind(user)
         session["user"] = user
         return "Signed in"
 
     def add_device(self, user: str, agent: str, ago: int, *, label: str | None = None) -> None:
-        """Sign *user* in, so many milliseconds ago."""
+        """Sign *user* in, *ago* milliseconds before now."""
         self.now = NOW - ago
         address = f"203.0.113.{self.random.randrange(2, 250)}"
         with self.app.test_request_context(headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": address}):
@@ -105,13 +105,13 @@ class Scene:
         self.now = NOW - 2 * HOUR
 
     def fill_hour(self) -> None:
-        """Count what happens in the last hour, and sign some users in."""
+        """Count events for the last hour, and sign some users in."""
         for minute in range(60):
             self.add_somebody((59 - minute) * MINUTE)
             self.count(minute)
 
     def add_somebody(self, ago: int) -> None:
-        """Sign some user in, so many milliseconds ago."""
+        """Sign some user in, *ago* milliseconds before now."""
         (agent,) = self.random.choices(list(AGENTS), list(AGENTS.values()))
         self.add_device(f"user {self.random.randrange(70)}", agent, ago)
 
@@ -136,13 +136,13 @@ class Scene:
                 self.tally.timed("load", 1.0, "unavailable")
 
     def about(self, mean: float) -> int:
-        """Return a number of events of which there are *mean* on average."""
+        """Return a random number of events with this *mean*."""
         return max(0, round(self.random.gauss(mean, math.sqrt(mean))))
 
 
 @contextlib.contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """Serve *app* and give its address. Whoever asks does so from an address that is kept for examples."""
+    """Serve *app* and yield its address. The client's address is from a range for examples."""
 
     def relocated(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return app(environ | {"REMOTE_ADDR": "203.0.113.5"}, start_response)
@@ -160,7 +160,7 @@ def served(app: Flask) -> Iterator[str]:
 
 @contextlib.contextmanager
 def browsing() -> Iterator[Chrome]:
-    """Give a headless Chromium."""
+    """Yield a headless Chromium."""
     with tempfile.TemporaryDirectory() as profile:
         options = ChromeOptions()
         options.binary_location = program("chromium")
@@ -175,7 +175,7 @@ def browsing() -> Iterator[Chrome]:
 
 
 def photograph(driver: Chrome, name: str, *, last: str, scheme: str = "light", width: int, scale: float = 1) -> None:
-    """Write what the browser shows to ``docs/images``, down to the element that *last* selects."""
+    """Save the browser's page to ``docs/images``, down to the element that *last* selects."""
     screen = {"width": width, "height": 800, "deviceScaleFactor": scale, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     features = [{"name": "prefers-color-scheme", "value": scheme}]

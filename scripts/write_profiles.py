@@ -1,4 +1,4 @@
-"""Write what the code says into docs/profiles.md: what each profile sets, and the doctor's report."""
+"""Generate parts of docs/profiles.md from the code: the settings of each profile, and the doctor's report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"
 
 
 def written(text: str) -> str:
-    """Return the page *text* with its generated parts as they are today."""
+    """Return the page *text* with its generated parts up to date."""
     for name, content in (("tables", tables()), ("report", report())):
         opening, closing = re.findall(rf"<!-- (?:{name}:|end of {name}) ?[^\n]*-->\n?", text)
         before, _, rest = text.partition(opening)

@@ -1,4 +1,4 @@
-"""Write into docs/requirements.md what the security tests say: which requirement which test holds Holdfast to."""
+"""Generate the tables of docs/requirements.md from the security tests: the requirements and their tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from security.out_of_scope import OUT_OF_SCOPE  # noqa: E402
 
 PAGE = ROOT / "docs" / "requirements.md"
 
-#: The standards, by how their ids begin.
+#: The standards, by the prefixes of their ids.
 STANDARDS = {
     "ASVS ": "OWASP ASVS 5.0",
     "ASVS 4.0 ": "OWASP ASVS 4.0.3",
@@ -23,19 +23,19 @@ STANDARDS = {
     "Catalogue ": "Bad input",
 }
 
-#: What is said before the tables of some of them.
+#: The text before the tables of some of them.
 ABOUT = {
     "Catalogue ": """\
-A catalogue of what goes wrong. C is for the value of a cookie, D for several cookies and their names; P, K, N, S and R
-for what is aimed at files, memcached, MongoDB, SQL and Redis, and for what they can be made to hold; T is for times, G
-for what is stored, W for what an application writes, H for HTTP itself, A for guesses, F for faults of a store. Unless
-a row says otherwise the answer is the view's own, to nobody: no error, no cookie, one signal, at most one record loaded
-and none written."""
+A catalogue of bad input. C is for the value of a cookie, D for several cookies and their names; P, K, N, S and R for
+attacks on files, memcached, MongoDB, SQL and Redis, and for bad data in them; T is for times, G for stored records, W
+for values that an application writes, H for HTTP itself, A for guesses, F for faults of a store. Unless a row says
+otherwise the response is the view's own for a visitor: no error, no cookie, one signal, at most one record loaded and
+none written."""
 }
 
 
 def standard_of(id_: str) -> str:
-    """Return how the ids of the standard begin that *id_* is of; empty when it is of none."""
+    """Return the prefix of the standard of *id_*; empty if there is none."""
     return max((beginning for beginning in STANDARDS if id_.startswith(beginning)), key=len, default="")
 
 
@@ -51,16 +51,16 @@ def tests_of(standard: str) -> str:
         key=lambda row: (natural(row[0]), row[3]),
     )
     shown = [(id_.removeprefix(standard).strip(", "), *rest) for id_, *rest in rows]
-    return table(("requirement", "asked", "what holds", "test", "bugs"), shown)
+    return table(("requirement", "requires", "behaviour", "test", "bugs"), shown)
 
 
 def others() -> str:
     """Return the table of what is out of scope."""
-    return table(("requirement", "whose"), [(id_, OUT_OF_SCOPE[id_]) for id_ in sorted(OUT_OF_SCOPE, key=natural)])
+    return table(("requirement", "task of"), [(id_, OUT_OF_SCOPE[id_]) for id_ in sorted(OUT_OF_SCOPE, key=natural)])
 
 
 def written(page: str) -> str:
-    """Return *page* with its generated parts as they are today."""
+    """Return *page* with its generated parts up to date."""
     tables = "\n\n".join(
         "\n\n".join([f"## {title}", *[ABOUT[of] for of in ABOUT if of == beginning], tests_of(beginning)])
         for beginning, title in STANDARDS.items()

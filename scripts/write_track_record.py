@@ -1,4 +1,4 @@
-"""Write into docs/track-record.md what the security tests say: which published bug which test would have caught."""
+"""Generate the tables of docs/track-record.md from the security tests: the published bugs and their tests."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ PAGE = ROOT / "docs" / "track-record.md"
 
 
 def advisories() -> list[Tested]:
-    """Return the rows that are about published advisories, the newest advisory first."""
+    """Return the rows about published advisories, the newest advisory first."""
     rows = [each for each in catalogue() if each.row.product]
     return sorted(rows, key=lambda each: (natural(each.row.ids[0]), each.test), reverse=True)
 
 
 def bugs_of(rows: list[Tested]) -> int:
-    """Return how many planted bugs the tests of *rows* catch: a bug counts once for each test that it is put before."""
+    """Return the number of planted bugs that the tests of *rows* detect: a bug counts once for each of its tests."""
     return len({(each.file, each.test, mutant.__name__) for each in rows for mutant in each.row.mutants})
 
 
 def tests_of(rows: list[Tested]) -> int:
-    """Return how many tests *rows* are on."""
+    """Return the number of tests of *rows*."""
     return len({(each.file, each.test) for each in rows})
 
 
 def figures() -> str:
-    """Return how much is tested."""
+    """Return the numbers of rows, tests and planted bugs."""
     found, everything = advisories(), catalogue()
     ids = {id_ for each in found for id_ in each.row.ids}
     return (
-        f"{len(ids)} advisories, in {len(found)} rows on {tests_of(found)} tests, which catch {bugs_of(found)} of"
-        f" {bugs_of(found)} planted bugs.\nWith those for [requirements](requirements.md) it is {len(everything)} rows"
-        f" on {tests_of(everything)} tests, which catch {bugs_of(everything)} of {bugs_of(everything)}.\n"
-        f"{len(NOT_APPLICABLE)} advisories cannot happen here."
+        f"{len(ids)} advisories, in {len(found)} rows on {tests_of(found)} tests, which detect {bugs_of(found)} of"
+        f" {bugs_of(found)} planted bugs.\nWith the [requirements](requirements.md) it is {len(everything)} rows on"
+        f" {tests_of(everything)} tests, which detect {bugs_of(everything)} of {bugs_of(everything)}.\n"
+        f"{len(NOT_APPLICABLE)} advisories do not apply."
     )
 
 
 def record() -> str:
     """Return the table of the advisories."""
-    headings = ("advisory", "product", "what happened there", "what holds here", "test", "the planted bugs it catches")
+    headings = ("advisory", "product", "the bug there", "the behaviour here", "test", "planted bugs it detects")
     return table(headings, [_line(each) for each in advisories()])
 
 
@@ -54,13 +54,13 @@ def _line(each: Tested) -> tuple[str, ...]:
 
 
 def others() -> str:
-    """Return the table of what cannot happen here."""
+    """Return the table of advisories that do not apply."""
     ids = sorted(NOT_APPLICABLE, key=natural, reverse=True)
     return table(("advisory", "why"), [(id_, NOT_APPLICABLE[id_]) for id_ in ids])
 
 
 def written(page: str) -> str:
-    """Return *page* with its generated parts as they are today."""
+    """Return *page* with its generated parts up to date."""
     for part, content in (("figures", figures()), ("record", record()), ("others", others())):
         page = filled(page, part, content)
     return page

@@ -1,7 +1,8 @@
 """Run the test suites of Flask, Flask-Login and Flask-WTF with every application on Holdfast.
 
-Each suite comes from its project's source distribution and runs twice, without Holdfast and with it. What fails only
-with it counts. Arguments choose releases, as in ``flask==3.0.3``. Environments and sources are kept in build/upstream.
+Each suite comes from its project's source distribution and runs twice, without Holdfast and with it. A test counts if
+it fails only with it. Arguments choose releases, as in ``flask==3.0.3``. Environments and sources are in
+build/upstream.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ PLACE = ROOT / "build" / "upstream"
 PYTHON = PLACE / "venv" / "bin" / "python"
 SUITES = ["flask", "flask-login", "flask-wtf"]
 
-#: What the suites need, and what their releases of today do not work with.
+#: The packages that the suites need, in versions that work with them.
 TOOLS = [
     "pytest<9", "asgiref", "greenlet", "python-dotenv", "cryptography", "semantic-version", "flask-babel",
     "flask-reuploaded", "email-validator",
 ]  # fmt: skip
 
-#: Tests of what Holdfast does otherwise on purpose.
+#: Tests of intended differences of Holdfast.
 EXPECTED = {
     "test_session_refresh_vary": "a request that leaves the session alone costs nothing: it refreshes no cookie either",
 }
 
 
 def prepare(releases: list[str]) -> None:
-    """Make the environment, with Holdfast as it is here and the *releases* asked for."""
+    """Create the environment, with this copy of Holdfast and the given *releases*."""
     if not PYTHON.exists():
         venv.create(PYTHON.parents[1], with_pip=True)
     subprocess.run(
@@ -58,7 +59,7 @@ def fetch(suite: str) -> Path:
 
 
 def run(folder: Path, *options: str) -> tuple[int, set[str]]:
-    """Run a suite; return how many tests there were, and the names of those that failed."""
+    """Run a suite; return the number of tests, and the names of those that failed."""
     report = PLACE / "report.xml"
     report.unlink(missing_ok=True)
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -74,7 +75,7 @@ def run(folder: Path, *options: str) -> tuple[int, set[str]]:
 
 
 def main(releases: list[str]) -> int:
-    """Run every suite and print what became of it; return 1 if anything failed that should not."""
+    """Run every suite and print the results; return 1 if a test failed unexpectedly."""
     prepare([*SUITES, *releases])
     broken: set[str] = set()
     for suite in SUITES:

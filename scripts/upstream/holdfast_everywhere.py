@@ -1,8 +1,8 @@
-"""A pytest plugin: every Flask application of a test suite keeps its sessions by Holdfast.
+"""A pytest plugin: every Flask application of a test suite uses Holdfast's sessions.
 
 The suites were written for Flask's signed cookie, so sessions need a ``SECRET_KEY`` here too: tokens are signed with
-it, however weak it is, and an application without one has Flask's null session. Applications that bring their own
-interface keep it.
+it, even if it is weak, and an application without one has Flask's null session. Applications with their own interface
+keep it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _open_with_a_key(self: HoldfastInterface, app: Flask, request: Request) -> F
     return _open(self, app, request) if app.secret_key else None
 
 
-def _no_weakness_of(key: str | bytes) -> str | None:  # noqa: ARG001  # whatever it is
+def _no_weakness_of(key: str | bytes) -> str | None:  # noqa: ARG001  # any value
     return None
 
 

@@ -281,7 +281,7 @@ def test_d3_ours_is_found_among_many(target: Target, filler: str) -> None:
     ],
 )  # fmt: skip
 def test_d4_names_that_look_like_ours(target: Target, header: str) -> None:
-    """A name that differs from ours in case, spelling, prefix or quoting is another cookie's."""
+    """A name with another case, spelling, prefix or quoting is not our cookie."""
     target.assert_nobody(header.format(target.token))
 
 

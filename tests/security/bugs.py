@@ -24,7 +24,7 @@ def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The namespace is no part of what a token is hashed with."""
+    """The namespace is not hashed with the token."""
     derive = seams.NAMESPACE_OF_KEYS.sound
 
     def derive_all_alike(self: Keys, namespace: str, **options: Any) -> None:
@@ -34,7 +34,7 @@ def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that finds a session goes on under its id."""
+    """A login in an existing session keeps its id."""
 
     def rebind(self: ServerSession, owner: str | None) -> None:
         if self._open().loaded is None:
@@ -44,7 +44,7 @@ def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rotation leaves the old record as it was."""
+    """A rotation does not change the old record."""
     move = seams.ROTATE_MOVE.sound
 
     def copy(*args: Any) -> Flow[Version]:
@@ -59,7 +59,7 @@ def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A logout deletes the cookie and leaves the record."""
+    """A logout deletes the cookie and not the record."""
 
     def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str]:
         yield from load(key)
@@ -69,7 +69,7 @@ def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The idle timeout is left to the cookie and to the store."""
+    """Only the cookie and the store enforce the idle timeout."""
     verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
@@ -80,7 +80,7 @@ def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The absolute timeout is left to the cookie, and a touch moves it on."""
+    """Only the cookie enforces the absolute timeout, and a touch extends it."""
     verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
@@ -92,7 +92,7 @@ def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each write, and each rotation, begins the absolute timeout anew."""
+    """Each write, and each rotation, restarts the absolute timeout."""
     make = seams.CONTEXT_ENVELOPE.sound
 
     def newborn(self: Context, payload: bytes, **times: Any) -> Any:
@@ -102,12 +102,12 @@ def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def records_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A visitor who did nothing gets a record and a cookie."""
+    """A visitor who changed no data gets a record and a cookie."""
     seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
 
 
 def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is taken from the query, the form or a header where there is no cookie."""
+    """A token is accepted from the query, the form or a header if there is no cookie."""
     read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
@@ -128,7 +128,7 @@ def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unknown_formats_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A format byte that is not known ends in an error."""
+    """An unknown format byte causes an error."""
 
     def decode(data: bytes) -> Any:
         return envelope._DECODERS[data[0]](data)
@@ -137,7 +137,7 @@ def unknown_formats_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save whose record was deleted meanwhile makes it again."""
+    """A save whose record was deleted meanwhile creates it again."""
 
     def insist(store: Store, key: str, data: bytes, *, expires_at: int, owner: str | None, **named: Any) -> Any:
         answer = store.replace(key, data, expires_at=expires_at, owner=owner, **named)
@@ -147,7 +147,7 @@ def saves_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to live is left out when a record is written again."""
+    """The time to live is omitted when a record is written again."""
     for seam in seams.REDIS_WRITE_SCRIPTS:
         code = seam.sound.code.replace(b"'PX', ttl)", b"'KEEPTTL')")
         assert b"KEEPTTL" in code

@@ -44,7 +44,7 @@ def reading(monkeypatch: pytest.MonkeyPatch, change: Callable[[Presented], Prese
 
 
 def empty_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An absent cookie is told of as a bad one."""
+    """An absent cookie is reported as a bad one."""
     reading(monkeypatch, lambda found: Presented(reason="malformed") if found == Presented() else found)
 
 
@@ -55,18 +55,18 @@ def empty_is_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is made of the first half of the token."""
+    """The key is computed from the first half of the token."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:22]))
 
 
 def any_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no token is looked up all the same."""
+    """A value that is not a token is looked up all the same."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def order_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is made of the letters of the token in the order of the alphabet."""
+    """The key is computed from the letters of the token in alphabetical order."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, "".join(sorted(token))))
 
@@ -90,12 +90,12 @@ def half_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def zeros_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature of nothing but zeros is taken for a valid one."""
+    """A signature of zeros counts as valid."""
     unsigning(monkeypatch, lambda self, app, value: Presented(value[:43]) if set(value[44:]) == {"A"} else None)
 
 
 def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is looked at after the store was asked."""
+    """The signature is checked after the store was called."""
 
     def accept(self: Any, app: Flask, value: str) -> None:
         if is_token(value[:43]):
@@ -115,18 +115,18 @@ def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that a fallback key signed stays as it is."""
+    """A cookie signed with a fallback key is not signed again."""
     reading(monkeypatch, lambda found: found._replace(stale=False))
 
 
 def trusts_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is well signed is looked up, whatever it is."""
+    """Any well-signed value is looked up."""
     seams.IS_TOKEN_IN_COOKIE.plant(monkeypatch, lambda text: True)
     any_shape(monkeypatch)
 
 
 def trusts_what_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was sealed with our key is taken apart without a look at what it is."""
+    """A value sealed with our key is unpacked without a check of its kind."""
     unseal = seams.SEALED_COOKIE_UNSEAL.sound
 
     def trusting(self: Any, value: str) -> Any:
@@ -140,23 +140,23 @@ def trusts_what_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def length_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value is taken as it is, however long."""
+    """A value of any length is accepted."""
     seams.COOKIE_LARGEST_VALUE.plant(monkeypatch, 1 << 40)
 
 
 def copies_what_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value is taken apart letter by letter before its length is looked at."""
+    """A value is split into letters before its length is checked."""
     values = seams.COOKIE_VALUES.sound
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (list(header * 2), values(header, name))[1])
 
 
 def recodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Letters beyond ASCII are dropped from what a client sends."""
+    """Letters beyond ASCII are dropped from a client's value."""
     reading(monkeypatch, lambda found: found._replace(token=found.token and re.sub(r"[^\x21-\x7e]", "", found.token)))
 
 
 def unescapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Control characters, quotes and escapes are undone before the shape is looked at."""
+    """Control characters, quotes and escapes are decoded before the form is checked."""
 
     def plain(text: str) -> str:
         return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), re.sub(r'[\x00-\x1f\x7f"]', "", text))
@@ -165,12 +165,12 @@ def unescapes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several values the first is taken."""
+    """Of several values the first is used."""
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[:1]))
 
 
 def takes_the_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several values the one with the shape of a token is taken, the last if there are two."""
+    """Of several values one with the form of a token is used, the last if there are two."""
     values = seams.COOKIE_VALUES.sound
     seams.COOKIE_VALUES.plant(
         monkeypatch, lambda header, name: set(sorted(filter(is_token, values(header, name)))[-1:])
@@ -178,7 +178,7 @@ def takes_the_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that comes twice is refused although it is the same."""
+    """A cookie that is sent twice is refused even if both are the same."""
     values = seams.COOKIE_VALUES.sound
 
     def strict(header: str, name: str) -> set[str]:
@@ -188,7 +188,7 @@ def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compares_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each cookie of a header is looked for among the others."""
+    """Each cookie of a header is searched for among the others."""
     values = seams.COOKIE_VALUES.sound
 
     def slow(header: str, name: str) -> Any:
@@ -201,18 +201,18 @@ def compares_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def looks_only_at_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie behind a hundred others is not seen."""
+    """A cookie after a hundred others is not found."""
     values = seams.COOKIE_VALUES.sound
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: values(";".join(header.split(";")[:100]), name))
 
 
 def adopts_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new session takes the id that the client made up."""
+    """A new session uses the id that the client chose."""
     seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
 
 
 def handles_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handle leads to its session, as its token does."""
+    """A handle opens its session, like its token."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.IS_TOKEN.plant(monkeypatch, lambda text: len(text) == 64 or is_token(text))
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token if len(token) == 64 else key_of(self, token))
@@ -230,12 +230,12 @@ def victim(web: Web) -> str:
 
 @requirement(
     "Catalogue C1",
-    says="A cookie that is absent or empty is no bad cookie: nothing is told, looked up or deleted.",
+    says="An absent or empty cookie is not a bad cookie: no signal, no lookup, no deletion.",
     mutants=[empty_is_malformed, empty_is_a_token],
 )
 @pytest.mark.kinds("memory")
 def test_no_cookie_is_nothing_to_tell(place: str, web_on: WebOn) -> None:
-    """An absent or empty cookie in every spelling: no signal, no call, no cookie; what is written gets an id."""
+    """An absent or empty cookie, in every spelling: no signal, no call, no cookie; a write creates an id."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for header in ("", "session", "session=", "session= ", "session=;", "session=; session=", "; ;", "theme=dark"):
         for _ in range(2):
@@ -275,7 +275,7 @@ def refused(values: Iterator[str], good: str) -> list[str]:
     mutants=[short_keys, order_does_not_count],
 )
 def test_a_damaged_token_is_another(place: str, web_on: WebOn) -> None:
-    """On every store: what lost the shape of a token costs no call, what kept it one load, and it opens nothing."""
+    """On every store: a value without the form of a token costs no call, one with it one load, and opens no session."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     shaped = 0
@@ -302,7 +302,7 @@ def test_a_damaged_token_is_another(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_a_damaged_signature_costs_nothing(place: str, web_on: WebOn) -> None:
-    """Every change of a signed cookie is refused unread: its bits, its length, a tag of zeros or another's tag."""
+    """Every change of a signed cookie is refused before a lookup: bits, length, a tag of zeros, another's tag."""
     web = web_on(place, **SIGNED)
     value = victim(web)
     other = web.app.test_client()
@@ -342,12 +342,12 @@ def foreign(token: str) -> dict[str, str]:
 
 @requirement(
     "Catalogue C5",
-    says="Cookies of other makers, keys and purposes open nothing; those of a fallback key do, and are signed again.",
+    says="Cookies of other makers, keys and purposes open no session; a fallback key's do, and are signed again.",
     mutants=[any_key_will_do, never_signs_again],
 )
 @pytest.mark.kinds("memory")
 def test_cookies_of_other_makers_open_nothing(place: str, web_on: WebOn) -> None:
-    """Whoever signed for another purpose, or with a key that is none of ours, is nobody at no cost."""
+    """A signature for another purpose, or by an unknown key, is anonymous without a store call."""
     web = web_on(place, **SIGNED)
     token = victim(web)[:43]
     for name, value in foreign(token).items():
@@ -366,11 +366,11 @@ def test_cookies_of_other_makers_open_nothing(place: str, web_on: WebOn) -> None
 
 @requirement(
     "Catalogue C5",
-    says="A token of another application on the same store opens nothing here.",
+    says="A token of another application on the same store opens no session.",
     mutants=[no_namespace],
 )
 def test_a_token_of_another_application_opens_nothing(place: str, web_on: WebOn) -> None:
-    """On one store under two prefixes each application's token is unknown at the other, and unharmed by it."""
+    """On one store with two prefixes, each application rejects the other's token as unknown and does not change it."""
     web = web_on(place, SESSION_KEY_PREFIX="shop:", PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     other = web_on(lambda _: web.memory, SESSION_KEY_PREFIX="blog:", PROPAGATE_EXCEPTIONS=False)
@@ -384,12 +384,12 @@ PAYLOADS: list[Any] = [None, [], "s", 1, {}, {"user": "victim"}, {"user": ["vict
 
 @requirement(
     "Catalogue C6",
-    says="What is well signed and is no token is refused like anything else.",
+    says="A well-signed value that is not a token is refused like any other.",
     mutants=[trusts_what_is_signed],
 )
 @pytest.mark.kinds("memory")
 def test_a_good_signature_makes_no_token(place: str, web_on: WebOn) -> None:
-    """With our key and salt around null, a list, text, a number, objects, doubled keys or more: nobody, at no cost."""
+    """Our key and salt around null, a list, text, a number, objects, doubled keys or more: anonymous, no call."""
     web = web_on(place, **SIGNED)
     token = victim(web)[:43]
     texts = [json.dumps(payload) for payload in PAYLOADS]
@@ -403,11 +403,11 @@ def test_a_good_signature_makes_no_token(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue C6",
-    says="What was sealed with our key and is no session is refused like anything else.",
+    says="A value sealed with our key that is not a session is refused like any other.",
     mutants=[trusts_what_is_sealed],
 )
 def test_a_good_seal_makes_no_session(web_on: WebOn) -> None:
-    """In a cookie that holds the session: with our key around anything else, nobody, and never an error."""
+    """In a cookie that holds the session, other content sealed with our key is anonymous, without an error."""
     key = bytes(range(32))
     web = web_on("memory://", SESSION_STORE="cookie://", SESSION_SEAL_KEYS=[key], PROPAGATE_EXCEPTIONS=False)
     now = web.clock()
@@ -433,12 +433,12 @@ def sealed(key: bytes, inside: bytes) -> str:
 
 @requirement(
     "Catalogue C7",
-    says="A value of more than 4096 bytes is refused by its length, before anything is computed about it.",
+    says="A value of more than 4096 bytes is refused by its length, before any computation.",
     mutants=[length_comes_last, copies_what_is_long],
 )
 @pytest.mark.kinds("memory")
 def test_a_huge_value_is_refused_by_its_length(place: str, web_on: WebOn) -> None:
-    """From 4 KB to 16 MB, signed or not: too long, no store call, and no more memory and time than its size asks."""
+    """From 4 KB to 16 MB, signed or not: too long, no store call, memory and time proportional to the size."""
     for config in ({}, SIGNED):
         web = web_on(place, **{"PROPAGATE_EXCEPTIONS": False, **config})
         token = victim(web)
@@ -464,12 +464,12 @@ NOT_ASCII = [
 
 @requirement(
     "Catalogue C8",
-    says="A value with anything beyond ASCII is refused unread, and locks nobody out.",
+    says="A value with characters beyond ASCII is refused before a lookup, and locks no user out.",
     mutants=[recodes, any_shape],
 )
 @pytest.mark.kinds("memory")
 def test_what_is_not_ascii_is_no_token(place: str, web_on: WebOn) -> None:
-    """Valid and invalid UTF-8 alone, before, in and behind a token: refused unread; beside it, it does not matter."""
+    """Valid and invalid UTF-8 alone, before, in and after a token is refused; in another cookie it has no effect."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web).encode()
     for piece in NOT_ASCII:
@@ -481,12 +481,12 @@ def test_what_is_not_ascii_is_no_token(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue C9",
-    says="Control characters, quotes, backslashes and escapes in a value make it nobody's, and reach no header.",
+    says="A value with control characters, quotes, backslashes or escapes is anonymous, and reaches no header.",
     mutants=[unescapes, any_shape],
 )
 @pytest.mark.kinds("memory")
 def test_what_is_no_character_of_a_token_is_refused(place: str, web_on: WebOn) -> None:
-    """Each of them in the first, a middle and the last place, and line breaks with headers behind them."""
+    """Each of them in the first, a middle and the last position, and line breaks followed by headers."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web).encode()
     values = [b'"' + token + b'"', b'"' + b"".join(b"\\%03o" % byte for byte in token) + b'"', b"\\" + token]
@@ -509,12 +509,12 @@ def test_what_is_no_character_of_a_token_is_refused(place: str, web_on: WebOn) -
 
 @requirement(
     "Catalogue D1",
-    says="Of two different values none is taken, in whatever order; the same value twice is that value.",
+    says="Two different values are refused, in any order; the same value twice is that value.",
     mutants=[takes_the_first, takes_the_good_one, refuses_every_repetition],
 )
 @pytest.mark.kinds("memory")
 def test_two_values_are_none(place: str, web_on: WebOn) -> None:
-    """A valid one with junk, nothing, an unknown or another valid one is ambiguous: told of, and not looked up."""
+    """A valid one with junk, an empty, an unknown or another valid one is ambiguous: reported, and not looked up."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     other = web.token(signed_in(web, "eve"))
@@ -529,7 +529,7 @@ def test_two_values_are_none(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue D2",
-    says="A sibling site that sets a session of its own beside the victim's makes nobody act in it.",
+    says="A sibling site that sets a session of its own beside the victim's cannot make a user act in it.",
     mutants=[takes_the_first, takes_the_good_one],
 )
 def test_a_tossed_cookie_makes_nobody_act_for_another(place: str, web_on: WebOn) -> None:
@@ -549,12 +549,12 @@ def test_a_tossed_cookie_makes_nobody_act_for_another(place: str, web_on: WebOn)
 
 @requirement(
     "Catalogue D3",
-    says="Any number of cookies is read in time that grows with their length, and ours is found among them.",
+    says="Any number of cookies is parsed in linear time, and ours is found among them.",
     mutants=[compares_each_with_each, looks_only_at_the_beginning],
 )
 @pytest.mark.kinds("memory")
 def test_ours_is_found_among_any_number(place: str, web_on: WebOn) -> None:
-    """Behind, before and amid 100, 3,000 and 100,000 cookies, and in headers of nothing but signs, in linear time."""
+    """After, before and among 100, 3,000 and 100,000 cookies, and in headers of punctuation only, in linear time."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     for count in (100, 3000, 100_000):
@@ -579,7 +579,7 @@ def test_ours_is_found_among_any_number(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("redis")
 def test_no_cookie_speaks_to_redis(place: str, web_on: WebOn) -> None:
-    """Commands, globs and hash tags in the cookie: the server is asked nothing, and a key is 64 hex digits."""
+    """Commands, globs and hash tags in the cookie: no command is sent to the server, and a key is 64 hex digits."""
     import redis
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
@@ -599,11 +599,11 @@ def test_no_cookie_speaks_to_redis(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue A",
-    says="A guess leads nowhere and leaves nothing, whoever makes it; what the store and lists show is no token.",
+    says="A guess opens no session and creates no record; the store and lists show no token.",
     mutants=[adopts_the_guess, handles_are_tokens, keys_are_tokens, any_shape],
 )
 def test_guesses_lead_nowhere(place: str, web_on: WebOn) -> None:
-    """On every store, well-formed guesses, one from many addresses, and the handle in many forms, are nobody's."""
+    """On every store, well-formed guesses, one from many addresses, and the handle in many forms, are anonymous."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     handle = web.see(lambda: session.handle)

@@ -53,7 +53,7 @@ BEFORE: dict[str, Any] = {"user": "victim", "cart": [1]}
 
 
 def an_outage_is_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the store cannot be asked, the visitor has no session and may begin one."""
+    """When the store is down, the visitor has no session and may begin one."""
     find = seams.MANAGER_OPEN.sound
 
     def lenient(self: Manager, token: str | None) -> Any:
@@ -65,7 +65,7 @@ def an_outage_is_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_outage_ends_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer to an outage deletes the cookie."""
+    """The response to an outage deletes the cookie."""
     save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_and_delete(self: Any, app: Any, session: Any, response: Any) -> None:
@@ -77,7 +77,7 @@ def an_outage_ends_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session that stands in during an outage is one like any other."""
+    """The replacement session during an outage is an ordinary one."""
     find = seams.MANAGER_OPEN.sound
 
     def lenient(self: Manager, token: str | None) -> Opened:
@@ -100,17 +100,17 @@ def committing(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
 
 
 def writes_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save that failed is answered as if it were done."""
+    """A failed save is answered like a successful one."""
     committing(monkeypatch, Outcome("saved", "keep"))
 
 
 def a_failed_save_is_a_logout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save that failed ends the session in the browser."""
+    """A failed save ends the session in the browser."""
     committing(monkeypatch, Outcome("gone", "delete"))
 
 
 def lenient_writes_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an outage makes visitors anonymous, a save that fails is dropped without a word."""
+    """If an outage makes visitors anonymous, a failed save is dropped silently."""
     writes_are_believed(monkeypatch)
 
 
@@ -128,12 +128,12 @@ def answering(monkeypatch: pytest.MonkeyPatch, seam: Seam, answer: Any = None) -
 
 
 def redis_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Redis refuses an answer the store takes it for none."""
+    """When Redis refuses a read, the store treats it as a missing record."""
     answering(monkeypatch, seams.REDIS_LOAD)
 
 
 def redis_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Redis refuses a script the store takes it for carried out."""
+    """When Redis refuses a script, the store treats it as executed."""
     answering(monkeypatch, seams.REDIS_RUN, 1)
 
 
@@ -145,24 +145,24 @@ def memcached_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mongodb_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When MongoDB refuses, the store takes it for an empty answer."""
+    """When MongoDB refuses, the store treats it as an empty answer."""
     answering(monkeypatch, seams.MONGODB_RUN)
 
 
 def sqlite_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When SQLite refuses to read or to write, nothing was there."""
+    """When SQLite refuses a read or a write, the record counts as missing."""
     answering(monkeypatch, seams.SQLITE_LOAD)
     answering(monkeypatch, seams.SQLITE_REPLACE, 1)
 
 
 def sql_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a database refuses to read or to write, nothing was there."""
+    """When a database refuses a read or a write, the record counts as missing."""
     answering(monkeypatch, seams.SQL_LOAD)
     answering(monkeypatch, seams.SQL_REPLACE, 1)
 
 
 def faults_of_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the system says about files reaches the view as it is."""
+    """The operating system's error about a file reaches the view unchanged."""
 
     @contextmanager
     def nothing(_place: Path) -> Iterator[None]:
@@ -260,13 +260,13 @@ def impatient(url: str) -> str:
 
 @requirement(
     "Catalogue F",
-    says="A store that refuses connections makes nobody a user, logs nobody out, and no write is told as done.",
+    says="A store that refuses connections signs no one in or out, and no write is reported as done.",
     mutants=[an_outage_is_a_new_session, an_outage_ends_the_cookie, writes_are_believed, a_failed_save_is_a_logout,
              redis_has_nothing],
 )  # fmt: skip
 @pytest.mark.kinds(*NETWORK)
 def test_a_store_that_is_down(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """At load and at save of every view: 503, the cookie stays, the session is as it was; so for unknown and ended."""
+    """At load and at save of every view: 503, no cookie, the session unchanged; also for unknown and ended ones."""
     with linked(request, place, tmp_path) as (link, url):
         web = web_on(url, PROPAGATE_EXCEPTIONS=False)
         ended, _ = known(web), web.do(end)
@@ -302,12 +302,12 @@ def _then(view: Callable[[], Any], link: Link, fault: Fault, stack: ExitStack) -
 
 @requirement(
     "Catalogue F",
-    says="A connection that is lost before or after a write gives an answer that is true, or none.",
+    says="If a connection is lost before or after a write, the answer is true, or an error.",
     mutants=[writes_are_believed, an_outage_ends_the_cookie, redis_did_it, an_outage_is_a_new_session],
 )
 @pytest.mark.kinds(*NETWORK)
 def test_a_connection_that_is_lost(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """A request or an answer lost at load and at save of every view: it is repeated, or 503, and never half done."""
+    """A request or an answer lost at load and at save of every view: repeated, or 503, and never half done."""
     with linked(request, place, tmp_path) as (link, url):
         web = web_on(url, PROPAGATE_EXCEPTIONS=False)
         for fault in (Fault.REQUEST_LOST, Fault.REPLY_LOST):
@@ -325,14 +325,14 @@ def test_a_connection_that_is_lost(place: str, web_on: WebOn, request: pytest.Fi
 
 @requirement(
     "Catalogue F",
-    says="A store that does not answer is an outage in a bounded time.",
+    says="A store that does not answer is an outage within a bounded time.",
     mutants=[an_outage_is_a_new_session, writes_are_believed],
 )
 @pytest.mark.kinds(*NETWORK)
 def test_a_store_that_is_silent(
     place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With no answer at load and at save: 503 within the timeouts, and the session as it was when answers come."""
+    """No answer at load and at save: 503 within the timeouts, and the session unchanged when answers return."""
     seams.SQL_STATEMENT_TIMEOUT.plant(monkeypatch, 0.5)
     with linked(request, place, tmp_path) as (link, url):
         web = web_on(url, PROPAGATE_EXCEPTIONS=False)
@@ -349,12 +349,12 @@ def test_a_store_that_is_silent(
 
 @requirement(
     "Catalogue F",
-    says="Where the settings let visitors in during an outage, they are nobody, and nothing that they do is kept.",
+    says="If the settings allow visitors during an outage, they are anonymous, and none of their changes is saved.",
     mutants=[nobody_may_write, lenient_writes_are_lost, a_failed_save_is_a_logout],
 )
 @pytest.mark.kinds("redis", "memcached", "postgresql")
 def test_nobody_during_an_outage(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """With SESSION_ON_STORE_ERROR="anonymous": 200 to nobody, read-only, no cookie; a save that fails is 503 still."""
+    """With SESSION_ON_STORE_ERROR="anonymous": 200, anonymous, read-only, no cookie; a failed save is still 503."""
     with linked(request, place, tmp_path) as (link, url):
         web = web_on(url, **LENIENT)
         token = known(web)
@@ -407,7 +407,7 @@ def own_redis() -> Iterator[Server]:
 )
 @pytest.mark.redis
 def test_a_redis_that_refuses(own_redis: Server, web_on: WebOn) -> None:
-    """A real server made a replica, full, without rights, and loading: 503, no cookie, and all is there afterwards."""
+    """A real server made a replica, full, without rights, and loading: 503, no cookie, and no data is lost."""
     import redis
 
     url = f"redis://127.0.0.1:{own_redis.address[1]}/0"
@@ -461,7 +461,7 @@ def _while_loading(client: Any, action: Callable[[], None]) -> None:
 
 @requirement(
     "Catalogue F",
-    says="A node of a Redis Cluster that is asked as if it were the only server is an outage, and not an empty store.",
+    says="A Redis Cluster node that is used like a single server is an outage, and not an empty store.",
     mutants=[redis_did_it],
 )
 @pytest.mark.redis
@@ -481,12 +481,12 @@ def test_a_redis_that_sends_elsewhere(redis_cluster_server: Group, web_on: WebOn
 
 @requirement(
     "Catalogue F",
-    says="A memcached whose memory is full is an outage for what would be written, and nobody's logout.",
+    says="A memcached whose memory is full is an outage for writes, and logs no user out.",
     mutants=[memcached_did_it, writes_are_believed],
 )
 @pytest.mark.memcached
 def test_a_memcached_that_is_full(web_on: WebOn) -> None:
-    """A real server that may not evict, filled up: a first write is 503 without a cookie, and reads go on."""
+    """A real server that may not evict, filled up: a first write is 503 without a cookie, and reads work."""
     import pymemcache
 
     server = start_memcached("-M", "-m", "1", "-I", "512k")
@@ -512,7 +512,7 @@ def test_a_memcached_that_is_full(web_on: WebOn) -> None:
 )
 @pytest.mark.mongodb
 def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
-    """A real server told to fail: no rights, no room, lost cursors: 503, and all is kept."""
+    """A real server with failpoints: no rights, no room, lost cursors: 503, and no data is lost."""
     import pymongo
 
     server = start_mongod("--setParameter", "enableTestCommands=1")
@@ -544,12 +544,12 @@ def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue F",
-    says="A table that is gone or locked, and a database that takes no writes, are outages.",
+    says="A missing or locked table, and a read-only database, are outages.",
     mutants=[sql_has_nothing, writes_are_believed, an_outage_ends_the_cookie],
 )
 @pytest.mark.kinds("postgresql", "mariadb")
 def test_a_database_that_refuses(place: str, web_on: WebOn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read-only, locked and without its table: 503, no cookie; then all is there, except in a table made anew."""
+    """Read-only, locked and without its table: 503, no cookie; then all data is back, except in a recreated table."""
     seams.SQL_STATEMENT_TIMEOUT.plant(monkeypatch, 0.5)
     is_postgresql = place.startswith("postgresql")
     web = web_on(place if is_postgresql else impatient(place), PROPAGATE_EXCEPTIONS=False)
@@ -615,12 +615,12 @@ def forbidden(folder: Path) -> Iterator[None]:
 
 @requirement(
     "Catalogue F",
-    says="A disk that is gone, full or forbidden is an outage: 503, the cookie stays, and the session is as it was.",
+    says="A missing, full or forbidden disk is an outage: 503, no cookie, and the session unchanged.",
     mutants=[faults_of_files_pass, writes_are_believed, an_outage_ends_the_cookie, an_outage_is_a_new_session],
 )
 @pytest.mark.kinds("files", "json", "sqlite")
 def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """The folder taken away, no right to open it, and no room: at load and at save, on every store on disk."""
+    """A removed folder, a folder without permissions, and a full disk: at load and at save, on every store on disk."""
     folder = tmp_path / "place"
     folder.mkdir()
     place = place.replace(str(tmp_path), str(folder))
@@ -648,7 +648,7 @@ def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
 )
 @pytest.mark.kinds("sqlite")
 def test_a_sqlite_that_refuses(place: str, web_on: WebOn) -> None:
-    """Locked by another program: reads go on and writes are 503; a dropped table is 503 once, and then made anew."""
+    """Locked by another program: reads work and writes are 503; a dropped table is 503 once, and then recreated."""
     web = web_on(f"{place}?timeout=0.05", PROPAGATE_EXCEPTIONS=False)
     token = known(web)
     path = Path(place.partition(":///")[2])

@@ -30,7 +30,7 @@ from holdfast.sessions.ops import Flow
 
 
 def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be decoded is an error of the request."""
+    """Undecodable data is an error of the request."""
 
     def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
         return dict(self._parse(payload))
@@ -39,7 +39,7 @@ def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session whose payload cannot be decoded goes on under its id, empty."""
+    """A session whose payload cannot be decoded continues under its id, empty."""
     loads = seams.PAYLOAD_DECODER.sound
 
     def lenient(self: StrictCodec, payload: bytes) -> Any:
@@ -51,7 +51,7 @@ def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A damaged record is met again at every request."""
+    """A damaged record is found again at every request."""
 
     def leave(key: str, *, foreign: bool) -> Flow[opening.Refusal]:
         del key, foreign
@@ -62,7 +62,7 @@ def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def any_kind_is_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trace of a rotation is taken for the session that it leads to."""
+    """A tombstone counts as the session that it leads to."""
 
     def decode(data: bytes) -> Any:
         body = envelope.decode(data)
@@ -73,7 +73,7 @@ def any_kind_is_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def decompresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What begins as compressed data does is decompressed."""
+    """Data with the header of a compressed format is decompressed."""
 
     def unpack(data: bytes) -> Any:
         with suppress(zlib.error, EOFError):
@@ -102,11 +102,11 @@ JSON_PAYLOADS = [
 
 @requirement(
     "Catalogue G4",
-    says="What is no record of ours, or half of one, is nobody's session: told of, set aside, and never an error.",
+    says="Foreign or truncated data is no session: it is reported and removed, without an error.",
     mutants=[unknown_formats_are_errors, bad_records_stay],
 )
 def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
-    """Nothing, zeros, HTML, gzip, a pickle or a part, put under a live key with the plain driver of each store."""
+    """Empty data, zeros, HTML, gzip, a pickle or a part, stored under a live key with the driver of each store."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for whole in ways(place):
         for what, planted in WHOLE.items():
@@ -126,16 +126,16 @@ def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue G1",
-    says="Hostile JSON in a record of ours is nobody's session.",
+    says="Hostile JSON in a record is no session.",
     mutants=[a_bad_payload_is_an_error, a_bad_payload_is_empty],
 )
 @requirement(
     "Catalogue G2",
-    says="Hostile msgpack in a record of ours is nobody's session.",
+    says="Hostile msgpack in a record is no session.",
     mutants=[a_bad_payload_is_an_error, a_bad_payload_is_empty],
 )
 def test_a_hostile_payload_is_set_aside(place: str, web_on: WebOn) -> None:
-    """Deep, huge by claim, cut, trailing, of other types, in both formats, on every store: corrupt, and then gone."""
+    """Deep, of huge claimed size, cut, trailing, of other types, both formats, every store: corrupt, then removed."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(a=1)
     body = body_of(web)
@@ -155,11 +155,11 @@ def test_a_hostile_payload_is_set_aside(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue G3",
-    says="Nothing that is stored is decompressed.",
+    says="Stored data is never decompressed.",
     mutants=[decompresses],
 )
 def test_compressed_data_stays_compressed(place: str, web_on: WebOn) -> None:
-    """Bombs of four formats, nested, cut short and around a good record: nobody's, in little memory, on every store."""
+    """Bombs of four formats, nested, cut and around a good record: no session, in little memory, on every store."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     data = encode(body_of(web))
@@ -180,11 +180,11 @@ def test_compressed_data_stays_compressed(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue G4",
-    says="A trace of a rotation, a cut-off or another user's record under a live key opens nothing of anybody's.",
+    says="A tombstone, a cut-off or another user's record under a live key opens no session.",
     mutants=[any_kind_is_a_session],
 )
 def test_records_of_other_kinds_open_nothing(place: str, web_on: WebOn) -> None:
-    """Tombstones of every fate, with successors that are there, and cut-offs, under a live key on every store."""
+    """Tombstones of every kind, with existing successors, and cut-offs, under a live key on every store."""
     web, _ = meddling(web_on, place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     now, victim = web.clock(), web.see(lambda: session.handle)

@@ -34,12 +34,12 @@ from holdfast.stores import _redis_scripts, files
 
 
 def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's columns are taken for what they should be."""
+    """The types of SQLite's columns are not checked."""
     seams.SQLITE_RECORD.plant(monkeypatch, Record)
 
 
 def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A document's fields are taken for what they should be."""
+    """The types of a document's fields are not checked."""
 
     def trusting(document: dict[str, Any]) -> Record:
         return Record(document["data"], document["version"], int(document["expires_at"]), document["owner"])
@@ -48,14 +48,14 @@ def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An owner in a row is taken for valid UTF-8."""
+    """An owner in a row counts as valid UTF-8 without a check."""
     seams.SQL_RECORD.plant(
         monkeypatch, lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
     )
 
 
 def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file is taken for one of ours, and for whole."""
+    """A file counts as a complete record without a check."""
 
     def decode(raw: bytes) -> Record:
         _, size, version, expires_at, _ = files._HEADER.unpack_from(raw)
@@ -67,12 +67,12 @@ def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_types_are_outages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of another type under our name counts as an outage."""
+    """A value of another type under our key counts as an outage."""
     seams.REDIS_WRONG_TYPE.plant(monkeypatch, lambda error: False)
 
 
 def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of another type under our name counts as a live session's."""
+    """A value of another type under our key counts as a live session."""
     good = encode(Envelope(1_800_000_000_000, 1_800_000_000_000, 31 * DAY * 1000, b"\x81\xa4user\xa3eve"))
     load = seams.REDIS_LOAD.sound
 
@@ -84,7 +84,7 @@ def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session is good as long as Redis has it."""
+    """A session is valid as long as Redis has it."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
     seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: _redis_scripts.record_in(value, 0))
 
@@ -96,12 +96,12 @@ def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:
 
 @requirement(
     "Catalogue S",
-    says="A row whose columns hold values of other types is nobody's session, and no error.",
+    says="A row with values of other types is no session, and no error.",
     mutants=[any_value_is_a_record],
 )
 @pytest.mark.kinds("sqlite")
 def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
-    """Numbers, text and bytes where SQLite takes any of them: no error, and what goes over all sessions goes on."""
+    """Numbers, text and bytes where SQLite accepts them: no error, and operations on all sessions work."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     values: list[Any] = [5, 0, -1.5, "", "{", "\x01text", b"", b"\x00", "1e999", 2**62]
     for column in ("data", "version", "owner", "expires_at"):
@@ -118,12 +118,12 @@ def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue S",
-    says="A row with an owner or data that nobody wrote is no error.",
+    says="A row with a foreign owner or foreign data is no error.",
     mutants=[owners_are_text],
 )
 @pytest.mark.kinds("mariadb", "postgresql")
 def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
-    """An owner that is no text, empty or another's, and versions and times at the ends of what the columns hold."""
+    """An owner that is no text, empty or another's, and versions and times at the limits of the columns."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     engine = sa.create_engine(place)
     table = sa.Table(
@@ -147,12 +147,12 @@ def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue N",
-    says="A document whose fields are of other types is nobody's session, and no error.",
+    says="A document with fields of other types is no session, and no error.",
     mutants=[any_field_is_a_record],
 )
 @pytest.mark.kinds("mongodb")
 def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
-    """Null, numbers, text, lists, operators, code and missing fields in MongoDB: nobody, and never an error."""
+    """Null, numbers, text, lists, operators, code and missing fields in MongoDB: anonymous, without an error."""
     import bson
     import pymongo
 
@@ -174,12 +174,12 @@ def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> Non
 
 @requirement(
     "Catalogue P",
-    says="A file under a record's name that is none of ours, or damaged, is nobody's session, and no error.",
+    says="A foreign or damaged file under a record's name is no session, and no error.",
     mutants=[files_are_whole],
 )
 @pytest.mark.kinds("files")
 def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
-    """Every truncation of a session's file, and 0x00 and 0xff in the place of each byte: no error."""
+    """Every truncation of a session's file, and 0x00 and 0xff in place of each byte: no error."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.browser = signed_in(web)
     key = web.see(lambda: session.handle)
@@ -198,12 +198,12 @@ def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue R",
-    says="A value of another type under our name in Redis is nobody's session: corrupt, and no error.",
+    says="A value of another type under our key in Redis is no session: corrupt, and no error.",
     mutants=[wrong_types_are_outages, wrong_types_are_nothing],
 )
 @pytest.mark.kinds("redis")
 def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
-    """A list, a set, a hash, a sorted set, a stream or text under a live name, before and amid a request."""
+    """A list, a set, a hash, a sorted set, a stream or text under a live key, before and during a request."""
     import redis
 
     prefix = place.partition("?prefix=")[2]
@@ -241,12 +241,12 @@ def _change(client: Any, name: str, make: Callable[[str], Any]) -> None:
 
 @requirement(
     "Catalogue R",
-    says="A name in Redis that lost its time to live ends by the record's own time.",
+    says="A Redis key without a time to live ends at the record's own expiry.",
     mutants=[only_the_store_ends_sessions, no_ttl],
 )
 @pytest.mark.kinds("redis")
 def test_a_record_without_a_ttl_ends_in_time(place: str, web_on: WebOn) -> None:
-    """After PERSIST the session is over at its time, and until then the next save gives the name its end again."""
+    """After PERSIST the session expires on time, and until then the next save sets the time to live again."""
     import redis
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
@@ -266,12 +266,12 @@ def test_a_record_without_a_ttl_ends_in_time(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue K",
-    says="A value of another's under our name in memcached is nobody's session.",
+    says="A foreign value under our key in memcached is no session.",
     mutants=[unknown_formats_are_errors],
 )
 @pytest.mark.kinds("memcached")
 def test_another_value_in_memcached_is_nobody_s(place: str, memcached_server: Server, web_on: WebOn) -> None:
-    """Text, numbers, and values with the flags of pickles and of compression, under a live name: nobody, no error."""
+    """Text, numbers, and values with the flags of pickles and of compression, under a live key: anonymous, no error."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for flags in (0, 1, 2, 16, 65535):
         for value in (
@@ -293,12 +293,12 @@ def test_another_value_in_memcached_is_nobody_s(place: str, memcached_server: Se
 
 @requirement(
     "Catalogue G4",
-    says="A file of all sessions that is damaged is an outage, and is not written over until it was looked at.",
+    says="A damaged file of all sessions is an outage, and is not overwritten.",
     mutants=[unknown_formats_are_errors],
 )
 @pytest.mark.kinds("json")
 def test_a_damaged_file_of_all_sessions_is_kept(place: str, web_on: WebOn) -> None:
-    """The JSON file cut short, or of other JSON: 503 without a deletion, the file as it is; repaired, all is there."""
+    """The JSON file truncated, or with other JSON: 503, no deletion, the file unchanged; repaired, all data is back."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     path = Path(place.partition(":///")[2])

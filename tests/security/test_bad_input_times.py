@@ -28,23 +28,23 @@ FAR = 4_000_000_000_000
 
 
 def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the very moment of its end a session is still good."""
+    """At the very moment of its expiry a session is still valid."""
     verdict = seams.POLICY_VERDICT.sound
     seams.POLICY_VERDICT.plant(monkeypatch, lambda self, body, until, now: verdict(self, body, until, now - 1))
 
 
 def the_future_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record from the future is as good as any."""
+    """A record from the future is always accepted."""
     seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 1 << 70)
 
 
 def no_clock_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that was made a moment later than now is not valid."""
+    """A record created a moment after now is not valid."""
     seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 0)
 
 
 def ttl_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to live is a thousand times what it should be."""
+    """The time to live is a thousand times too long."""
     init = seams.REDIS_WRITE_SCRIPT.sound
 
     def begin(self: Any, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
@@ -55,7 +55,7 @@ def ttl_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime of more than 2^31 milliseconds is cut to those bits."""
+    """A lifetime of more than 2^31 milliseconds is truncated to 31 bits."""
     expires_at = seams.POLICY_EXPIRES_AT.sound
     seams.POLICY_EXPIRES_AT.plant(
         monkeypatch, lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
@@ -63,7 +63,7 @@ def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime of nothing or less is taken for none at all."""
+    """A lifetime of zero or less counts as no limit."""
     seams.POLICY_CHECKS.plant(monkeypatch, lambda self: None)
 
     sound = seams.SETTING_IN_MILLISECONDS.sound
@@ -78,11 +78,11 @@ def _positive(value: Any) -> bool:
 
 @requirement(
     "Catalogue T1",
-    says="A session is over at its limit to the millisecond, although the store still has it.",
+    says="A session expires at its limit to the millisecond, even if the store still has it.",
     mutants=[never_idle, never_too_old, the_limit_is_alive],
 )
 def test_a_session_is_over_at_its_limit(place: str, web_on: WebOn) -> None:
-    """On every store: good until the last millisecond, over at the limit and after it, and not revived."""
+    """On every store: valid until the last millisecond, expired at the limit and after it, and not revived."""
     for name, reason in (
         ("PERMANENT_SESSION_LIFETIME", "expired_idle"),
         ("SESSION_ABSOLUTE_LIFETIME", "expired_absolute"),
@@ -114,11 +114,11 @@ def in_background() -> str:
 
 @requirement(
     "Catalogue T1",
-    says="A session whose record the store dropped is over, and no request in flight brings it back.",
+    says="A session whose record the store dropped is over, and no running request brings it back.",
     mutants=[saves_what_is_gone],
 )
 def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -> None:
-    """Removed with the plain driver, or expired, while a request runs: its change is dropped, with no cookie."""
+    """Removed with the driver, or expired, during a request: its change is dropped, without a cookie."""
     for way in ("removed", "expired"):
         for view in (lambda: session.update(a=1), rotate, lambda: session.bind("ada"), lambda: session.get("user")):
             web = web_on(place, PERMANENT_SESSION_LIFETIME=600, PROPAGATE_EXCEPTIONS=False)
@@ -143,11 +143,11 @@ def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -
 
 @requirement(
     "Catalogue T2",
-    says="A record from the future counts only as far ahead as clocks may differ.",
+    says="A record from the future is accepted only within the tolerated clock difference.",
     mutants=[the_future_is_fine, no_clock_may_differ],
 )
 def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) -> None:
-    """Up to a minute ahead good, then not valid yet: a second more, a year, the year 9999, 2^31 to 2^63; or no time."""
+    """Up to a minute ahead valid, then not yet valid: a second more, a year, the year 9999, 2^31 to 2^63, no time."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     now, body = web.clock(), body_of(web)
@@ -171,11 +171,11 @@ def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) ->
 
 @requirement(
     "Catalogue T3",
-    says="A clock that steps, or that is another process's, is no error, revives nothing, and ends no session early.",
+    says="A clock that steps, or differs between processes, causes no error, revives no session, and ends none early.",
     mutants=[no_clock_may_differ, the_future_is_fine],
 )
 def test_clocks_that_step_and_differ(place: str, web_on: WebOn) -> None:
-    """Steps of a second to an hour both ways, and processes up to five minutes apart, on every store."""
+    """Steps of a second to an hour in both directions, and processes up to five minutes apart, on every store."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="dead")
     dead, _ = web.token(), web.do(end)
@@ -199,12 +199,12 @@ def test_clocks_that_step_and_differ(place: str, web_on: WebOn) -> None:
 
 @requirement(
     "Catalogue T3",
-    says="No clock makes Redis be told a time to live that is negative, nothing, or without an end.",
+    says="No clock makes Redis get a time to live that is negative, zero, or infinite.",
     mutants=[ttl_in_seconds, no_ttl],
 )
 @pytest.mark.kinds("redis")
 def test_no_time_to_live_is_negative(place: str, web_on: WebOn) -> None:
-    """Whatever the clock does between load and save, every name in Redis has an end ahead, at most a lifetime away."""
+    """With any clock between load and save, every Redis key has an expiry ahead, at most a lifetime away."""
     import redis
 
     web = web_on(place, SESSION_ABSOLUTE_LIFETIME=600, PROPAGATE_EXCEPTIONS=False)
@@ -228,12 +228,12 @@ def stepping(web: Web, view: Callable[[], Any], step: int) -> None:
 
 @requirement(
     "Catalogue T4",
-    says="Every lifetime from a second to the longest works on every store, and none is endless.",
+    says="Every lifetime from a second to the longest works on every store, and none is infinite.",
     mutants=[lifetimes_are_32_bits, zero_is_for_ever],
 )
 @pytest.mark.filterwarnings("ignore:.*browsers keep a cookie:UserWarning")
 def test_every_lifetime_works(place: str, web_on: WebOn) -> None:
-    """30 days and a second more, 31, 400 and 401 days, and the longest timedelta: kept that long, and not after it."""
+    """30 days and a second more, 31, 400 and 401 days, and the longest timedelta: kept that long, and no longer."""
     for lifetime in (60, 30 * DAY, 30 * DAY + 1, 31 * DAY, 400 * DAY, 401 * DAY, timedelta.max):
         names = ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME")
         web = web_on(place, SESSION_PERMANENT=True, PROPAGATE_EXCEPTIONS=False, **dict.fromkeys(names, lifetime))

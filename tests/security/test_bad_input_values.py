@@ -38,7 +38,7 @@ SiteOn = Callable[..., Site]
 
 
 def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of a type that is not known is stored as what str makes of it."""
+    """A value of an unknown type is stored as its str."""
     session_of = seams.PAYLOAD_ENCODER.sound
 
     def lenient(self: Encoder, data: Any) -> Any:
@@ -51,7 +51,7 @@ def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be kept is left out, and the rest is stored."""
+    """An unsupported value is omitted, and the rest is stored."""
     session_of = seams.PAYLOAD_ENCODER.sound
 
     def lenient(self: Encoder, data: Any) -> Any:
@@ -67,13 +67,13 @@ def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values may be nested as deep as the stack is."""
+    """Values may be nested as deep as the stack allows."""
     lower = seams.VALUE_ENCODER.sound
     seams.VALUE_ENCODER.plant(monkeypatch, lambda self, value, room=900: lower(self, value, room))
 
 
 def no_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size of what is stored is not looked at."""
+    """The size of the data is not checked."""
     check = seams.POLICY_CHECKS.sound
 
     def generous(self: Policy) -> None:
@@ -84,7 +84,7 @@ def no_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tuples_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is a tuple comes back as a list, as from JSON."""
+    """A tuple is returned as a list, as from JSON."""
     loads = seams.PAYLOAD_DECODER.sound
 
     def plain(value: Any) -> Any:
@@ -96,7 +96,7 @@ def tuples_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names_are_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that begin with a dollar sign or an underscore are ours, and are left out."""
+    """Keys that begin with a dollar sign or an underscore are reserved, and omitted."""
     session_of = seams.PAYLOAD_ENCODER.sound
 
     def without(self: Encoder, data: Any) -> Any:
@@ -106,7 +106,7 @@ def names_are_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dot in a key leads into a value."""
+    """A dot in a key addresses a nested value."""
     session_of = seams.PAYLOAD_ENCODER.sound
 
     def nested(self: Encoder, data: Any) -> Any:
@@ -116,12 +116,12 @@ def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def late_changes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told of a change that comes too late."""
+    """A late change is not logged."""
     seams.SESSION_WARNS_OF_LATE_CHANGE.plant(monkeypatch, lambda self: None)
 
 
 def failures_are_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a view changed before it failed is stored like anything else."""
+    """The changes of a failed view are saved like any other."""
     seams.FLASK_SESSION_KEEPS_LOGOUT.plant(monkeypatch, lambda self: True)
 
 
@@ -138,7 +138,7 @@ def contexts_share(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def saves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change is stored when it is made, and not when the view is done."""
+    """A change is saved when it is made, and not at the end of the view."""
     update = seams.SESSION_SET_ITEM.sound
 
     def store(self: Any, key: Any, value: Any) -> None:
@@ -206,7 +206,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
 
 @requirement(
     "Catalogue W1",
-    says="What can be kept comes back as it was; what cannot is an error that names the key, and nothing is stored.",
+    says="A supported value is returned unchanged; an unsupported one is an error that names the key, without a write.",
     mutants=[values_become_text, bad_values_are_left_out, any_depth, tuples_are_lists],
 )
 def test_values_are_kept_or_refused(place: str, web_on: WebOn) -> None:
@@ -258,11 +258,11 @@ def error_of(web: Web, view: Callable[[], Any]) -> BaseException | None:
 
 @requirement(
     "Catalogue W1",
-    says="A session that is too large is an error, on every store, and the one that is stored stays.",
+    says="A session that is too large is an error, on every store, and the stored one is unchanged.",
     mutants=[no_size_limit],
 )
 def test_what_is_too_large_is_refused(place: str, web_on: WebOn) -> None:
-    """One byte over the default limit of 1 MiB: an error, no cookie, the old session; what fits is kept whole."""
+    """One byte over the default limit of 1 MiB: an error, no cookie, the old session; a smaller one is stored whole."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(cart=[1])
     for size in (1 << 20, (1 << 20) + 1, 4 << 20):
@@ -294,11 +294,11 @@ NAMES = [
 
 @requirement(
     "Catalogue W2",
-    says="Any key is data, and none is taken for the store's, a format's or our own.",
+    says="Any key is data, and none has a special meaning for the store, a format or Holdfast.",
     mutants=[names_are_metadata, keys_are_paths],
 )
 def test_any_key_is_data(place: str, web_on: WebOn) -> None:
-    """Names that mean something to Python, MongoDB, JSON and us, and 10,000 keys, in both formats, on every store."""
+    """Names with a meaning in Python, MongoDB, JSON and Holdfast, and 10,000 keys, both formats, every store."""
     for format_ in formats(place):
         web = web_on(place, SESSION_SERIALIZATION_FORMAT=format_)
         values: dict[str, Any] = {name: {name: [name]} for name in NAMES}
@@ -325,11 +325,11 @@ LATE = "the session was changed after the response was saved"
 
 @requirement(
     "Catalogue W3",
-    says="A change that comes too late is told of, and one in time is kept, wherever in a request it is made.",
+    says="A late change is logged, and one in time is saved, in every phase of a request.",
     mutants=[late_changes_pass],
 )
 def test_no_change_is_lost_in_silence(place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
-    """In after_request and in a thread in time: kept. In teardown, in a stream and in a late thread: a warning."""
+    """In after_request and in a thread in time: saved. In teardown, in a stream and in a late thread: a warning."""
     caplog.set_level(logging.WARNING, "holdfast")
     web = web_on(place)
     web.app.after_request(_count)
@@ -391,11 +391,11 @@ def _pieces() -> Iterator[str]:
 
 @requirement(
     "Catalogue W3",
-    says="After a logout in the same request, an abort, or an error, what is stored is what is documented.",
+    says="After a logout in the same request, an abort, or an error, the stored session is as documented.",
     mutants=[both_ids_live, failures_are_saved, saves_at_once],
 )
 def test_every_moment_has_its_result(place: str, web_on: WebOn) -> None:
-    """After a logout a new id; in before_request and error handlers as in views; a 5xx keeps nothing but a logout."""
+    """After a logout a new id; in before_request and error handlers as in views; a 5xx saves only a logout."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.app.before_request(_abort_some)
     web.app.register_error_handler(418, _teapot)
@@ -450,11 +450,11 @@ def _log_out_and_fail() -> None:
 
 @requirement(
     "Catalogue W3",
-    says="A nested application context, a request inside of a request, and none at all are what they are without us.",
+    says="A nested application context, a nested request, and code outside both behave as without Holdfast.",
     mutants=[contexts_share],
 )
 def test_contexts_do_not_mix(place: str, web_on: WebOn) -> None:
-    """A context of the application within a request leaves its session alone; another request has its own."""
+    """An application context within a request does not change its session; another request has its own."""
     web = web_on(place)
     web.put(a=1)
     other = web.app.test_client()
@@ -486,11 +486,11 @@ def _reached() -> Any:
 
 @requirement(
     "Catalogue H",
-    says="No method and no status gives a visitor a session, and a response that failed keeps no half of a change.",
+    says="No method and no status creates a session for a visitor, and a failed response saves no partial change.",
     mutants=[records_for_everybody, failures_are_saved],
 )
 def test_no_method_and_no_status_makes_a_session(place: str, site_on: SiteOn) -> None:
-    """HEAD, OPTIONS, 404, 405, 413 and 500 without a session and in one, on every store: no cookie, nothing stored."""
+    """HEAD, OPTIONS, 404, 405, 413 and 500 with and without a session, on every store: no cookie, no write."""
     site = site_on(place, MAX_CONTENT_LENGTH=1000)
     ada = site.jar()
     ada.login("ada")
@@ -550,11 +550,11 @@ def listening(site: Site) -> Iterator[Callable[..., bytes]]:
 
 @requirement(
     "Catalogue H",
-    says="A request that breaks off, or is none, changes no session and breaks no later one.",
+    says="An aborted or invalid request changes no session and breaks no later one.",
     mutants=[failures_are_saved, records_for_everybody],
 )
 def test_broken_connections_change_nothing(place: str, site_on: SiteOn) -> None:
-    """HTTP/1.0, pipelined requests, bodies cut off or garbage, and clients that hang up, at a server on every store."""
+    """HTTP/1.0, pipelined requests, bodies cut off or garbage, and clients that disconnect, on every store."""
     site = site_on(place)
     ada = site.jar()
     ada.login("ada")

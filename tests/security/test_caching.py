@@ -182,7 +182,7 @@ class SharedCache:
 
 
 def counts_only_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asking what is in a session, and how much, does not count as reading it."""
+    """`in` and `len` on a session do not count as reading it."""
     was_read = property(lambda self: self.__dict__.get("_was_read", False), lambda self, value: None)
     seams.FLASK_SESSION_ACCESSED.plant(monkeypatch, was_read)
     for seam in seams.FLASK_SESSION_READS:
@@ -198,7 +198,7 @@ def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def varies_when_it_sets_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a response that sets the cookie says that it depends on it."""
+    """Only a response that sets the cookie has `Vary: Cookie`."""
     sound = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
@@ -211,7 +211,7 @@ def varies_when_it_sets_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A permanent session's cookie is sent anew on each response, also on one that does not say it varies."""
+    """A permanent session's cookie is sent again on each response, also on one without `Vary`."""
     sound = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
@@ -224,12 +224,12 @@ def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lets_caches_keep_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that sets the cookie says nothing against being kept."""
+    """A response that sets the cookie does not forbid caching."""
     seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
 
 
 def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that sets the cookie stays public where the application says so."""
+    """A response that sets the cookie stays public if the application made it public."""
 
     def keep_private(response: Response) -> None:
         response.headers.setdefault("Cache-Control", "private")
@@ -238,7 +238,7 @@ def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the application says in Vary is replaced."""
+    """The application's Vary is replaced."""
 
     def vary_by_cookie(response: Response) -> None:
         response.headers["Vary"] = "Cookie"
@@ -247,7 +247,7 @@ def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several Vary headers the first is kept, and put together anew."""
+    """Only the first of several Vary headers is kept."""
 
     def vary_by_cookie(response: Response) -> None:
         response.vary.add("Cookie")
@@ -256,7 +256,7 @@ def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def looks_at_views_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is first read while the response is streamed leaves no trace in its headers."""
+    """A session that is first read while the response is streamed does not change its headers."""
     seams.MAY_STILL_READ.plant(monkeypatch, lambda response: False)
 
 
@@ -290,7 +290,7 @@ def _said(says: str) -> list[str]:
     "CVE-2023-30861",
     "CVE-2026-27205",
     product="Flask",
-    cause="A response that only looked at the session, or refreshed it, did not vary by cookie.",
+    cause="A response that only read the session, or refreshed it, did not vary by cookie.",
     mutants=[counts_only_items, varies_when_it_sets_only, looks_at_views_only],
 )
 @advisory(
@@ -304,23 +304,23 @@ def _said(says: str) -> list[str]:
     "CVE-2022-24894",
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
-    cause="A response with a cookie could be kept by a shared cache, and the cookie given to everybody.",
+    cause="A shared cache could store a response with a cookie, and give the cookie to all clients.",
     mutants=[lets_caches_keep_cookies, adds_private_to_nothing_only],
 )
 @advisory(
     "CVE-2026-6907",
     "CVE-2026-48587",
     product="Django",
-    cause="A Vary of `*`, or one with unusual spaces, was not understood, and a private response kept.",
+    cause="A Vary of `*`, or one with unusual spaces, was not recognised, and a private response was cached.",
     mutants=[writes_vary_anew, reads_one_vary_header],
 )
 @requirement(
     "ASVS 14.2.2",
-    says="No cache on the way gives one user's response, or cookie, to another.",
+    says="No shared cache gives one user's response, or cookie, to another.",
     mutants=[varies_when_it_sets_only, lets_caches_keep_cookies],
 )
 def test_what_a_response_tells_caches(web_on: WebOn) -> None:
-    """Whatever uses the session varies by cookie; what sets a cookie is private; what the application says stays."""
+    """Each response that uses the session varies by cookie, and is private with a cookie; other directives stay."""
     for name, use in USES.items():
         for says in SAYS:
             web, path = _site(web_on, use, says)
@@ -353,11 +353,11 @@ def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     "CVE-2022-24894",
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
-    cause="A cache kept the cookie that one visitor was given and gave it to the next.",
+    cause="A cache stored one visitor's cookie and gave it to the next.",
     mutants=[lets_caches_keep_cookies, adds_private_to_nothing_only],
 )
 def test_a_shared_cache_mixes_nobody_up(web_on: WebOn) -> None:
-    """Of a user, a visitor and another user behind one cache, each sees their own page and gets no other's cookie."""
+    """A user, a visitor and another user behind one cache each get their own page and no other's cookie."""
     for name, use in USES.items():
         for says in SAYS:
             web, path = _site(web_on, use, says)

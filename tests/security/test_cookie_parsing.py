@@ -46,12 +46,12 @@ def mangles_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reads_nameless_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie without a name, whose value looks like name and value, is read as the cookie of that name."""
+    """A cookie without a name, whose value has the form name=value, is parsed as the cookie of that name."""
     reading(monkeypatch, lambda header: re.sub(r"(^|;)\s*=", r"\1 ", header))
 
 
 def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The space around names, of whatever kind, and control characters in them are dropped."""
+    """Whitespace of any kind around names, and control characters in them, are dropped."""
     reading(
         monkeypatch,
         lambda header: re.sub(r"[^=;]+(?==)", lambda n: "".join(c for c in n[0] if c > " " and c != "\xa0"), header),
@@ -59,7 +59,7 @@ def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reads_inside_of_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A semicolon inside of a quoted value ends the value, so that a cookie may begin there."""
+    """A semicolon inside a quoted value ends the value, so that a cookie may begin there."""
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)))
 
 
@@ -69,7 +69,7 @@ def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Escapes in a header are undone one at a time, with a search of all the rest before each."""
+    """Escapes in a header are decoded one at a time, each with a search of the rest."""
 
     def unquote_slowly(header: str) -> str:
         done, at = [], 0
@@ -86,14 +86,14 @@ def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pattern that finds our cookie skips space in a way that is tried again from every character."""
+    """The pattern that finds our cookie skips spaces and backtracks at every character."""
     slow = re.compile(r"\s+session\s*=\s*([^;]*)")
     values = seams.COOKIE_VALUES.sound
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (slow.findall(header), values(header, name))[1])
 
 
 def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a client sends is normalized, so that letters that look alike become the same."""
+    """A client's value is normalized, so that similar letters become equal."""
 
     def folded(self: Any, app: Any, request: Any) -> Any:
         found = read(self, app, request)
@@ -125,13 +125,13 @@ def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is made of the first letters of the token, so that different tokens share one."""
+    """A key is the first letters of the token, so that different tokens share one."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:8]))
 
 
 def any_shape_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spare bits at the end of a token are not looked at."""
+    """The spare bits at the end of a token are not checked."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
     key_of = seams.KEY_OF_TOKEN.sound
     last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -188,28 +188,28 @@ _LOOK_ALIKES = [
 @advisory(
     "CVE-2022-31629",
     product="PHP",
-    cause="Dots, spaces and brackets in a name became underscores, of which the prefixes are made.",
+    cause="Dots, spaces and brackets in a name became underscores, which are part of the prefixes.",
     mutants=[mangles_names],
 )
 @advisory(
     "CVE-2023-23934",
     product="Werkzeug",
-    cause="A cookie without a name was read as the one whose name and value were its value.",
+    cause="A cookie without a name was parsed as one whose name and value were in its value.",
     mutants=[reads_nameless_cookies, strips_names],
 )
 @requirement(
     "RFC 6265bis 4.1.3",
-    says="Only the exact name of a prefixed cookie is ours.",
+    says="Only the exact name of a prefixed cookie is accepted.",
     mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
 )
 @requirement(
     "Catalogue D4",
-    says="A name that differs from ours in case, spelling, prefix or quoting is another cookie's.",
+    says="A name with another case, spelling, prefix or quoting is not our cookie.",
     mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
 )
 @pytest.mark.kinds("memory")
 def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
-    """The victim's token under any name that can be taken for a prefixed one opens nothing; under its own it does."""
+    """The victim's token under any name similar to a prefixed one opens no session; under its own it does."""
     token = token_of(victim).encode()
     for name in _LOOK_ALIKES:
         assert seen(victim, name.encode("latin-1") + b"=" + token) == "None", name
@@ -219,12 +219,12 @@ def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
 @advisory(
     "CVE-2023-26049",
     product="Jetty",
-    cause="A quoted value reached over the cookies behind it, so that they could be hidden, or read from inside of it.",
+    cause="A quoted value extended over the next cookies, so that they could be hidden, or read from inside it.",
     mutants=[reads_inside_of_quotes, takes_the_first],
 )
 @pytest.mark.kinds("memory")
 def test_a_cookie_is_not_read_from_inside_of_another(victim: Web) -> None:
-    """What stands in another cookie's quotes is not ours, and of two values beside each other none is."""
+    """A value inside another cookie's quotes is not ours, and two different values are refused."""
     token = token_of(victim).encode()
     ours = b"__Host-s=" + token
     for header in (b'x="; %b; y"', b'x="\\"; %b"', b'x="a;%b;"'):
@@ -254,17 +254,17 @@ def _headers(size: int) -> dict[str, str]:
     "CVE-2024-52804",
     "CVE-2025-27219",
     product="CPython, Tornado, Ruby's cgi",
-    cause="The time to read a header grew with the square of its length.",
+    cause="The time to parse a header grew with the square of its length.",
     mutants=[unquotes_step_by_step, backtracks],
 )
 @requirement(
     "Catalogue D3",
-    says="No header takes time that grows with the square of its length.",
+    says="No header takes quadratic time.",
     mutants=[unquotes_step_by_step, backtracks],
 )
 @pytest.mark.kinds("memory")
 def test_no_header_takes_long_to_read(place: str, web_on: WebOn) -> None:
-    """A header of 32 KiB that is made to be slow takes no more than a hundred times what an ordinary one takes."""
+    """A crafted header of 32 KiB takes at most a hundred times as long as an ordinary one."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for shape, header in _headers(32 << 10).items():
         start = time.process_time()
@@ -305,17 +305,17 @@ _SPELLINGS: dict[str, Callable[[str], str | bytes]] = {
 @advisory(
     "CVE-2024-55885",
     product="beego",
-    cause="Names were made by a hash in which collisions can be made.",
+    cause="Names were made by a hash without collision resistance.",
     mutants=[short_keys, any_shape_will_do],
 )
 @requirement(
     "Catalogue C4",
     "Catalogue C8",
-    says="A token has one spelling: what decodes or normalizes to it is something else.",
+    says="A token has one spelling: other encodings of the same bytes are refused.",
     mutants=[folds_spellings, ignores_the_case_of_tokens, strips_tokens, any_shape_will_do],
 )
 def test_a_token_has_one_spelling(place: str, web_on: WebOn) -> None:
-    """On no store does anything open a session that is not, letter by letter, its token."""
+    """On every store only the exact token opens a session."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     token = web.token() or ""

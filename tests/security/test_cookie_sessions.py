@@ -44,7 +44,7 @@ def _alone(web_on: WebOn, **config: Any) -> Web:
 
 
 def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A logout deletes the cookie, and nothing is kept that says it is over."""
+    """A logout deletes the cookie, and no revocation is stored."""
 
     def bury(self: ClientSide, kept: Any, tombstone: Any) -> Any:
         yield from ()
@@ -54,7 +54,7 @@ def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was revoked is kept, and not looked up."""
+    """Revocations are stored, and never checked."""
 
     def revoked(self: ClientSide, kept: Any) -> Any:
         yield from ()
@@ -67,11 +67,11 @@ def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2025-53826",
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, File Browser, Superset",
-    cause="The session was in the cookie, so a copy of it went on after the logout.",
+    cause="The session was in the cookie, so a copy of it worked after the logout.",
     mutants=[forgets_in_the_browser_only, believes_the_cookie],
 )
 def test_a_copied_cookie_session_ends_with_the_logout(place: str, web_on: WebOn) -> None:
-    """With a store for revocations, every copy and every earlier state of the cookie is worth nothing after it."""
+    """With a store for revocations, every copy and every earlier state of the cookie is invalid after it."""
     web, _ = _in_cookies(web_on, place)
     for way, logout in LOGOUTS.items():
         browser = signed_in(web)
@@ -86,12 +86,12 @@ def test_a_copied_cookie_session_ends_with_the_logout(place: str, web_on: WebOn)
     "CVE-2025-46336",
     "CVE-2021-41247",
     product="rack-session, JupyterHub",
-    cause="A request that was under way during a logout gave the browser its session back.",
+    cause="A request that ran during a logout gave the browser its session back.",
     mutants=[forgets_in_the_browser_only],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis")
 def test_no_request_in_flight_brings_a_cookie_session_back(place: str, web_on: WebOn) -> None:
-    """Wherever between two lookups of a request a logout comes, the cookie that the request sends opens nothing."""
+    """If a logout comes between any two lookups of a request, the cookie that the request sends opens no session."""
     web, store = _in_cookies(web_on, place)
     for way, write in WRITES.items():
         accepted = 0
@@ -121,12 +121,12 @@ def _load_and(write: Any) -> None:
 
 
 def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in cookies are set up without a word about what a logout cannot do."""
+    """Sessions in cookies are set up without a warning about the limits of a logout."""
     seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
 
 
 def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked to end what it cannot end, the manager says that it is done."""
+    """When it cannot end a session, the manager reports success."""
     seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
     seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
 
@@ -135,11 +135,11 @@ def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2024-31999",
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, Superset",
-    cause="Nobody was told that the sessions were in the cookie, so that a logout did not end them.",
+    cause="The documentation did not say that sessions were in the cookie, so that a logout did not end them.",
     mutants=[says_nothing, pretends_to_revoke],
 )
 def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says at the start that a logout ends a session in its browser only, and revoking is an error."""
+    """The log says at start-up that a logout ends a session in its browser only, and revoking is an error."""
     with caplog.at_level(logging.WARNING, "holdfast"):
         web = _alone(web_on)
     assert "a logout ends a session in its browser only" in caplog.text
@@ -150,12 +150,12 @@ def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog:
 
 
 def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that decrypts is good, however old."""
+    """A cookie that decrypts is valid at any age."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
 
 
 def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each new cookie begins the absolute timeout anew."""
+    """Each new cookie restarts the absolute timeout."""
     sound = seams.COOKIE_SESSION_ISSUE.sound
     seams.COOKIE_SESSION_ISSUE.plant(monkeypatch, lambda self, session, old, id_: sound(self, session, None, id_))
 
@@ -163,17 +163,17 @@ def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
-    cause="The age of an encrypted cookie was left to the browser, so that one that was kept worked for ever.",
+    cause="Only the browser enforced the age of an encrypted cookie, so that a copied one worked for ever.",
     mutants=[does_not_look_at_the_age],
 )
 @advisory(
     "CVE-2022-2888",
     product="OctoPrint",
-    cause="A session that was used never ended.",
+    cause="A session in use never expired.",
     mutants=[begins_anew_with_each_cookie, does_not_look_at_the_age],
 )
 def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
-    """A cookie that was kept past the idle timeout opens nothing, and daily use does not outlast the absolute one."""
+    """A cookie older than the idle timeout opens no session, and daily use does not outlast the absolute timeout."""
     web = _alone(web_on, SESSION_PERMANENT=True)
     browser = signed_in(web)
     kept = web.token(browser)
@@ -187,7 +187,7 @@ def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
 
 
 def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a key has encrypted is good for every application and every cookie with that key."""
+    """A ciphertext is valid for every application and every cookie with its key."""
     sound = seams.SEALED_COOKIE_INIT.sound
 
     def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
@@ -202,11 +202,11 @@ def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2020-17526",
     "CVE-2022-46170",
     product="TYPO3, Airflow, CodeIgniter",
-    cause="A cookie of one site was good at another with the same key.",
+    cause="A cookie of one site was valid at another with the same key.",
     mutants=[binds_cookies_to_nothing],
 )
 def test_a_cookie_session_of_one_application_opens_nothing_at_another(web_on: WebOn) -> None:
-    """With the same keys, another key prefix or another cookie's name makes it another application."""
+    """With the same keys, another key prefix or another cookie name makes a separate application."""
     here = _alone(web_on)
     token = here.token(signed_in(here))
     for config in ({"SESSION_KEY_PREFIX": "b:"}, {"SESSION_COOKIE_NAME": "admin"}):
@@ -220,11 +220,11 @@ def test_a_cookie_session_of_one_application_opens_nothing_at_another(web_on: We
     "CVE-2019-10641",
     "CVE-2022-3362",
     product="Contao, rdiffweb",
-    cause="The user's other sessions lived on after the password was changed.",
+    cause="The user's other sessions survived a password change.",
     mutants=[believes_the_cookie],
 )
 def test_a_password_change_ends_all_other_cookie_sessions(place: str, web_on: WebOn) -> None:
-    """The session that it is made from stays, the user's others end, and later logins work."""
+    """The session of the change continues, the user's others end, and later logins work."""
     web, _ = _in_cookies(web_on, place)
     mine, other = signed_in(web), signed_in(web)
     bob = signed_in(web, "bob")

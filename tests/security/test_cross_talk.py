@@ -27,7 +27,7 @@ from holdfast.testing import Fault, Link
 
 
 def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request without a cookie goes on with what the one before it left behind."""
+    """A request without a cookie continues with the session of the previous one."""
     sound = seams.FLASK_SESSION_LOAD.sound
     last = Opened()
 
@@ -65,7 +65,7 @@ def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[remembers_the_last_visitor],
 )
 def test_nothing_is_left_for_the_next_request(place: str, web_on: WebOn) -> None:
-    """After a user's request a visitor with no cookie, or with one that is worth nothing, sees an empty session."""
+    """After a user's request, a visitor with no cookie, or an invalid one, has an empty session."""
     web = web_on(place)
     browser = signed_in(web)
     for _ in range(2):
@@ -77,11 +77,11 @@ def test_nothing_is_left_for_the_next_request(place: str, web_on: WebOn) -> None
 @advisory(
     "CVE-2020-35681",
     product="Channels",
-    cause="Requests that ran at the same time shared a variable, and so a session.",
+    cause="Concurrent requests shared a variable, and so a session.",
     mutants=[has_one_session_at_a_time],
 )
 def test_requests_that_overlap_do_not_mix(place: str, web_on: WebOn) -> None:
-    """Six users whose requests are all in their views at once each see and save their own data."""
+    """Six users whose views run at the same time each read and save their own data."""
     web = web_on(place)
     users = [f"user {number}" for number in range(6)]
     browsers = {user: signed_in(web, user) for user in users}
@@ -160,7 +160,7 @@ def _url_through(link: Link, place: str, server: Any, folder: Path) -> str:
 
 
 def leaves_the_answer_on_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection on which an answer is still to come goes back to the others."""
+    """A connection with an outstanding answer returns to the pool."""
     from redis.connection import AbstractConnection
 
     sound = AbstractConnection.read_response
@@ -179,14 +179,14 @@ def _open(seen: list[Any]) -> None:
     "CVE-2023-28858",
     "CVE-2023-28859",
     product="redis-py",
-    cause="A command that was broken off left its answer on the connection, for the next caller to read.",
+    cause="An aborted command left its answer on the connection, for the next caller to read.",
     mutants=[leaves_the_answer_on_the_connection],
 )
 @pytest.mark.kinds("redis", "memcached", "mongodb", "mariadb", "postgresql")
 def test_a_request_that_is_broken_off_leaves_no_answer_behind(
     place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """After a request ended while it waited for the server, everybody still gets their own session."""
+    """After a request was aborted while it waited for the server, all users still get their own sessions."""
     kind = request.node.callspec.id.partition("-")[0]
     server = request.getfixturevalue(f"{kind if not kind.startswith('mutant') else 'redis'}_server")
     with closing(HeldLink(server.address)) as link, _raising_on_signal():

@@ -48,12 +48,12 @@ KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 
 
 def a_pickle_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What begins as a pickle does is unpickled, for records from before there was another format."""
+    """Data with the header of a pickle is unpickled, as an old format."""
     seams.RECORD_DECODERS.plant_item(monkeypatch, 0x80, pickle.loads)
 
 
 def a_bad_payload_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a payload cannot be decoded it is tried as a pickle."""
+    """If a payload cannot be decoded, it is tried as a pickle."""
     loads = seams.PAYLOAD_DECODER.sound
 
     def lenient(self: StrictCodec, payload: bytes) -> Any:
@@ -69,7 +69,7 @@ def a_bad_payload_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_extension_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An extension of msgpack says which class is made of its data."""
+    """An extension of msgpack names the class of its data."""
     unpack = seams.MSGPACK_PARSER.sound
 
     def restore(code: int, data: bytes) -> Any:
@@ -82,7 +82,7 @@ def an_extension_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tags_name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text format names functions, which are called with what follows."""
+    """A text format names functions, which are called with the following data."""
 
     def decode(data: bytes) -> Any:
         match = re.match(rb"!!python/object/apply:(\w+)\.(\w+)\.(\w+) \[(.*)\]", data)
@@ -95,7 +95,7 @@ def tags_name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_cut_off_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A payload that was cut short is read as far as it goes."""
+    """A truncated payload is read as far as possible."""
     loads = seams.PAYLOAD_DECODER.sound
 
     def lenient(self: StrictCodec, payload: bytes) -> Any:
@@ -110,7 +110,7 @@ def what_is_cut_off_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def what_follows_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes behind the end of a payload are not looked at."""
+    """Bytes after the end of a payload are ignored."""
     seams.PAYLOAD_DECODER.plant(monkeypatch, lambda self, payload: _dict_or_error(self._parse, payload))
 
 
@@ -122,12 +122,12 @@ def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, A
 
 
 def cuts_at_an_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is stored ends before the first character of four bytes."""
+    """Stored text ends before the first four-byte character."""
     seams.SEALED_ENCODING.plant(monkeypatch, lambda body: encode(body).partition(b"\xf0\x9f")[0])
 
 
 def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is in a cookie is unpickled, if it is well signed or not signed at all."""
+    """Cookie data is unpickled, if it is well signed or not signed at all."""
     read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Any:
@@ -141,7 +141,7 @@ def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trusts_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room is made for as much as a payload says that it holds, before any of it is read."""
+    """Memory is allocated for the claimed size of a payload, before it is read."""
     loads = seams.PAYLOAD_DECODER.sound
 
     def generous(self: StrictCodec, payload: bytes) -> Any:
@@ -154,7 +154,7 @@ def trusts_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def expects_value_errors_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the errors that a parser can raise only one is expected, and too deep a nesting raises another."""
+    """Only one of a parser's errors is expected, and deep nesting raises another."""
 
     def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
         try:
@@ -169,17 +169,17 @@ def expects_value_errors_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def runs_what_python_memcached_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is python-memcached's unpickles what it finds."""
+    """A python-memcached client unpickles values."""
     seams.MEMCACHED_UNREAD.plant(monkeypatch, pickle.Unpickler)
 
 
 def runs_what_pylibmc_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is pylibmc's unpickles what it finds."""
+    """A pylibmc client unpickles values."""
     seams.MEMCACHED_READING_BYTES.plant(monkeypatch, lambda clone: clone)
 
 
 def takes_any_serde(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is pymemcache's unpickles what it finds, if it was made with what does so."""
+    """A pymemcache client with a pickle serde unpickles values."""
     seams.MEMCACHED_READS_BYTES.plant(monkeypatch, lambda client: True)
 
 
@@ -189,7 +189,7 @@ def imports_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluates_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kind of value is read by evaluating it."""
+    """A type of value is read by evaluating it."""
     source.rewrite(monkeypatch, seams.SOURCE_OF_TYPE_CODECS, "return int(text, 16)", "return eval(text)")
 
 
@@ -256,36 +256,36 @@ def planted_in(data: bytes, canary: Path) -> Iterator[tuple[str, bytes]]:
     "CVE-2020-9484",
     "CVE-2025-24813",
     product="Beaker, Flask-Caching, diskcache, pgAdmin, Tomcat",
-    cause="What was in the store was unpickled or deserialised, so that whoever could write to it could run code.",
+    cause="Stored data was unpickled or deserialised, so that a client with write access could run code.",
     mutants=[a_pickle_is_a_format, a_bad_payload_is_unpickled],
 )
 @advisory(
     "GHSA-mhr3-j7m5-c7c9",
     product="LangGraph",
-    cause="What could not be decoded was tried as a pickle, and extensions of msgpack named what to call.",
+    cause="Undecodable data was tried as a pickle, and extensions of msgpack named the functions to call.",
     mutants=[a_bad_payload_is_unpickled, an_extension_is_code],
 )
 @advisory(
     "CVE-2020-22083",
     "CVE-2025-49113",
     product="jsonpickle, Roundcube",
-    cause="The data itself named the functions or classes that were made of it.",
+    cause="The data itself named the functions or classes to call.",
     mutants=[tags_name_functions, an_extension_is_code],
 )
 @advisory(
     "CVE-2016-3171",
     "CVE-2015-8562",
     product="Drupal, Joomla",
-    cause="Data that had been cut short was read as far as it went, or on into what stood behind it.",
+    cause="Truncated data was read as far as possible, or beyond its end.",
     mutants=[what_is_cut_off_is_made_up, what_follows_is_ignored],
 )
 @requirement(
     "Catalogue G4",
-    says="A pickle, or a record that was cut or has more behind it, is never read.",
+    says="A pickle, or a record that is truncated or has trailing bytes, is never read.",
     mutants=[a_pickle_is_a_format, a_bad_payload_is_unpickled, what_is_cut_off_is_made_up, what_follows_is_ignored],
 )
 def test_what_others_put_into_a_store_is_never_run_or_read(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """A pickle, an extension, YAML or a cut record under a live key is nobody's session, no error, and runs nothing."""
+    """A pickle, an extension, YAML or a cut record under a live key is no session, no error, and runs no code."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     canary = tmp_path / "canary"
     web.put(user="victim", note="text")
@@ -309,11 +309,11 @@ def test_what_others_put_into_a_store_is_never_run_or_read(place: str, web_on: W
     "CVE-2016-3171",
     "CVE-2015-8562",
     product="Drupal, Joomla",
-    cause="Databases cut text at a character of four bytes, and what was left was read as something else.",
+    cause="Databases cut text at a four-byte character, and the rest was interpreted as something else.",
     mutants=[cuts_at_an_emoji],
 )
 def test_every_character_is_stored_whole(place: str, web_on: WebOn) -> None:
-    """Characters of four bytes, NUL, quotes and backslashes come back from every store with all that follows them."""
+    """Four-byte characters, NUL, quotes and backslashes are returned by every store, with all that follows."""
     for name in ("msgpack", "json"):
         web = web_on(place, SESSION_SERIALIZATION_FORMAT=name)
         values: dict[str, Any] = {
@@ -330,12 +330,12 @@ def test_every_character_is_stored_whole(place: str, web_on: WebOn) -> None:
     "CVE-2014-125112",
     "CVE-2017-1000053",
     product="Plack, Plug",
-    cause="What was in a cookie was deserialised, with or without a signature.",
+    cause="Cookie data was deserialised, with or without a signature.",
     mutants=[cookies_are_unpickled],
 )
 @pytest.mark.kinds("memory")
 def test_a_cookie_is_never_deserialised(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """A pickle in the cookie, plain, in base64 or signed with the application's own key, is not run."""
+    """A pickle in the cookie, plain, in base64 or signed with the application's own key, is not loaded."""
     canary = tmp_path / "canary"
     bomb = base64.urlsafe_b64encode(pickle.dumps(Bomb(canary))).rstrip(b"=").decode()
     signer = Signer(KEY, salt=SALT, key_derivation="hmac")
@@ -357,7 +357,7 @@ _FLAGS = (0, 1, 2, 4, 8, 9, 16, 17, 64)
 @advisory(
     "CVE-2021-33026",
     product="Flask-Caching",
-    cause="Values in memcached were unpickled, so that whoever could write there could run code.",
+    cause="Values in memcached were unpickled, so that a client with write access could run code.",
     mutants=[runs_what_python_memcached_finds, takes_any_serde, *([runs_what_pylibmc_finds] if _PYLIBMC else [])],
 )
 @LEAKY
@@ -365,7 +365,7 @@ _FLAGS = (0, 1, 2, 4, 8, 9, 16, 17, 64)
 def test_no_client_of_memcached_runs_what_it_finds(
     place: str, memcached_server: Server, web_on: WebOn, tmp_path: Path
 ) -> None:
-    """Whatever client an application gives, sessions go in as bytes, and a pickle with any flags is not run."""
+    """With any client library, sessions are stored as bytes, and a pickle with any flags is not loaded."""
     canary = tmp_path / "canary"
     for kind in [kind for kind in GIVEN if kind != "pylibmc" or _PYLIBMC]:
         with ExitStack() as stack:
@@ -409,25 +409,25 @@ _TEXT_BOMBS = {
 @advisory(
     "CVE-2026-14803",
     product="Mojo::JSON",
-    cause="Deep nesting used up the stack.",
+    cause="Deep nesting exhausted the stack.",
     mutants=[expects_value_errors_only],
 )
 @advisory(
     "CVE-2026-25899",
     "CVE-2026-21452",
     product="Fiber, msgpack-java",
-    cause="A few bytes that claimed to be a huge value made the reader take as much memory as they claimed.",
+    cause="A few bytes that claimed to be a huge value made the reader allocate the claimed memory.",
     mutants=[trusts_lengths],
 )
 @requirement(
     "Catalogue G1",
     "Catalogue G2",
-    says="A payload that claims to be huge or deep costs no more than it is.",
+    says="A payload that claims to be huge or deep costs only its real size.",
     mutants=[expects_value_errors_only, trusts_lengths],
 )
 @pytest.mark.kinds("memory", "sqlite")
 def test_a_record_costs_no_more_than_it_is(place: str, web_on: WebOn) -> None:
-    """Records that claim to be huge or deep are nobody's session, without an error or the memory that they claim."""
+    """Records that claim to be huge or deep are no session, without an error or the claimed memory."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(a=1)
     key = web.see(lambda: session.handle)
@@ -456,7 +456,7 @@ _BANNED = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpi
 
 
 @requirement(
-    "ASVS 1.5.2", says="Nothing that a store or a client holds is deserialised into objects.",
+    "ASVS 1.5.2", says="Data from a store or a client is never deserialised into objects.",
     mutants=[imports_pickle, evaluates_text],
 )  # fmt: skip
 @advisory(
@@ -466,7 +466,7 @@ _BANNED = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpi
     mutants=[imports_pickle, evaluates_text],
 )
 def test_the_source_can_neither_unpickle_nor_evaluate() -> None:
-    """No module of Holdfast imports what runs what it reads, or evaluates text."""
+    """No module of Holdfast imports a module that executes its input, or evaluates text."""
     for name, tree in source.modules().items():
         assert not {full.partition(".")[0] for full in source.imported(tree)} & _BANNED, name
         assert not {"eval", "exec", "compile", "__import__"} & set(source.called(tree)), name

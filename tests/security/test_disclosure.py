@@ -41,17 +41,17 @@ def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_begin_with_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is the token with something added, instead of a hash."""
+    """The key is the token with a suffix, instead of a hash."""
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: f"{self.namespace}{token}")
 
 
 def an_alias_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a renewal leaves under the old key holds the new token as it is."""
+    """The tombstone of a renewal holds the new token in clear."""
     seams.SEALED_SUCCESSOR.plant(monkeypatch, lambda old, new: base64.urlsafe_b64decode(new + "="))
 
 
 def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record holds the token that opens it, for convenience."""
+    """A record holds its own token."""
     seal = seams.CONTEXT_SEAL.sound
 
     def careless(self: Context, envelope: Any, **named: Any) -> Any:
@@ -72,7 +72,7 @@ def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that was to help with debugging prints each token to the console."""
+    """A debugging line prints each token to the console."""
     look_up = seams.MANAGER_OPEN.sound
 
     def talkative(self: Manager, token: str | None) -> Any:
@@ -83,7 +83,7 @@ def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of an outage names what was looked for."""
+    """The error of an outage contains the token."""
     look_up = seams.MANAGER_OPEN.sound
 
     def talkative(self: Manager, token: str | None) -> Any:
@@ -96,7 +96,7 @@ def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signal of a rotation tells the new token in place of the handle."""
+    """The signal of a rotation contains the new token instead of the handle."""
     moved = seams.ROTATE_MOVED.sound
 
     def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
@@ -119,7 +119,7 @@ def a_header_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tokens_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is taken from the address, a form or a header where the cookie is missing."""
+    """A token is accepted from the URL, a form or a header if the cookie is missing."""
     read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
@@ -130,7 +130,7 @@ def tokens_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of sessions shows what is stored of each."""
+    """The list of sessions shows the stored data of each."""
     of = seams.MANAGER_OF.sound
 
     def talkative(self: Manager, user_id: object, **named: Any) -> list[SessionInfo]:
@@ -141,7 +141,7 @@ def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told of ids that are not known."""
+    """Unknown ids are not reported."""
     emit = seams.EVENTS_EMIT.sound
 
     def quiet(self: events.Events, event: events.EventName, **details: Any) -> None:
@@ -158,7 +158,7 @@ def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2019-16782",
     "CVE-2019-25025",
     product="rack, activerecord-session_store",
-    cause="Records were looked up by the id itself, so that the time of a lookup told how much of a guess was right.",
+    cause="Records were looked up by the id itself, so the time of a lookup revealed how much of a guess was right.",
     mutants=[keys_are_tokens, keys_begin_with_tokens],
 )
 @advisory(
@@ -166,7 +166,7 @@ def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2021-21339",
     "CVE-2026-53603",
     product="TYPO3, nebula-mesh",
-    cause="Ids were stored in clear text, so that whoever could read the store could use every session.",
+    cause="Ids were stored in clear text, so that a client with read access could use every session.",
     mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
 )
 @requirement(
@@ -175,7 +175,7 @@ def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
 )
 def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
-    """After all that can happen to sessions, no token that was handed out is in any store, in any spelling."""
+    """After all operations on sessions, no store contains any issued token, in any spelling."""
     web = web_on(place, **EVENTFUL)
     lives = Lives(web, CANARY)
     lives.lead()
@@ -194,7 +194,7 @@ def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("redis")
 def test_what_redis_is_told_holds_no_token(place: str, redis_server: Server, web_on: WebOn) -> None:
-    """All that is said to a Redis server names records by 64 hex digits, and holds no token."""
+    """All commands to a Redis server name records by 64 hex digits, and contain no token."""
     with socket.create_connection(redis_server.address, timeout=5) as monitor:
         monitor.sendall(b"MONITOR\r\n")
         assert monitor.recv(5) == b"+OK\r\n"
@@ -238,7 +238,7 @@ _TALKATIVE = {"mongodb": "pymongo.command", "mariadb": "sqlalchemy.engine", "pos
     "ASVS 16.2.5",
     "ASVS 4.0 7.1.1",
     "ASVS 3.3.4",
-    says="No log, and nothing but the cookie, holds a token.",
+    says="Only the cookie holds a token; no log does.",
     mutants=[
         logs_the_token,
         prints_the_token,
@@ -279,12 +279,12 @@ def test_no_log_and_no_answer_holds_a_token(
 @advisory(
     "CVE-2026-39381",
     product="Parse Server",
-    cause="The list of sessions gave out fields that were meant for the server alone.",
+    cause="The list of sessions returned fields that were meant for the server only.",
     mutants=[lists_the_data],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis")
 def test_a_list_of_sessions_shows_what_may_be_shown(place: str, web_on: WebOn) -> None:
-    """Of a session one is shown its handle, owner, times and device: no data, and nothing that works as a cookie."""
+    """A listed session shows its handle, owner, times and device: no data, and no value that works as a cookie."""
     web = web_on(place)
     web.do(lambda: session.bind("ada"))
     web.put(note=CANARY)
@@ -308,12 +308,12 @@ def test_a_list_of_sessions_shows_what_may_be_shown(place: str, web_on: WebOn) -
     "ASVS 14.2.1",
     "ASVS 4.0 3.1.1",
     "OWASP used vs. accepted",
-    says="A token is taken from the cookie alone.",
+    says="A token is accepted from the cookie only.",
     mutants=[tokens_from_anywhere],
 )
 @pytest.mark.kinds("memory")
 def test_a_token_counts_in_the_cookie_alone(place: str, web_on: WebOn) -> None:
-    """In the query, the path, a form or a header a token opens nothing, and no address that is built holds one."""
+    """In the query, the path, a form or a header a token opens no session, and no generated URL holds one."""
     web = web_on(place)
     web.app.add_url_rule("/by/<id>", "by", lambda id: str(dict(session)))  # noqa: A006
     web.app.add_url_rule("/away", "away", lambda: (session.update(b=2), redirect(url_for("by", id="x")))[1])
@@ -336,12 +336,12 @@ def test_a_token_counts_in_the_cookie_alone(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2024-52801",
     product="SFTPGo",
-    cause="The cookies of its sessions could be found by trying, and nobody would notice.",
+    cause="Session cookies could be found by trying, without being noticed.",
     mutants=[guesses_pass_unnoticed],
 )
 @pytest.mark.kinds("memory")
 def test_guesses_are_told_of(place: str, web_on: WebOn) -> None:
-    """Each of 100 guessed tokens opens nothing, writes nothing, and is told of by a signal."""
+    """Each of 100 guessed tokens opens no session, writes no record, and is reported by a signal."""
     web = web_on(place)
     web.put(a=1)
     web.take_heard()

@@ -31,12 +31,12 @@ FAR = 4_000_000_000_000
 
 
 def recomputes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The idle timeout is counted from the request that asks, as if a lookup were a use."""
+    """The idle timeout is counted from the current request, as if a lookup were a use."""
     seams.POLICY_IDLE_DEADLINE.plant(monkeypatch, lambda policy, envelope, expires_at: FAR)
 
 
 def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store is told to keep a session longer before its deadline is looked at."""
+    """The store extends a session before its deadline is checked."""
 
     def load(store: Store, key: str) -> Record | None:
         if (record := store.load(key)) is not None:
@@ -49,11 +49,11 @@ def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2024-35220",
     product="@fastify/session",
-    cause="Loading a session computed its expiry anew, so that an expired one looked alive.",
+    cause="Loading a session recomputed its expiry, so that an expired one looked alive.",
     mutants=[recomputes_the_deadline, touches_before_it_looks],
 )
 def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: WebOn) -> None:
-    """A session past its idle timeout is nobody's although its cookie slides, and no request moves its end."""
+    """A session past its idle timeout is anonymous although its cookie is refreshed, and no request moves its end."""
     web, store = meddling(web_on, place, SESSION_PERMANENT=True, SESSION_REFRESH_EACH_REQUEST=True)
     browser = signed_in(web)
     handle = web.see(lambda: session.handle, browser)
@@ -69,13 +69,13 @@ def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: We
 
 
 def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the cookie has an end; the server takes a session for good as long as it is sent."""
+    """Only the cookie expires; the server accepts a session as long as it is sent."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
     seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now: FAR)
 
 
 def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use moves the end of a session on and on."""
+    """Use extends a session without limit."""
     sound = seams.POLICY_CHECKS.sound
 
     def init(policy: Policy) -> None:
@@ -88,11 +88,11 @@ def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
-    cause="The server did not look at the age of a session, so a cookie that was kept worked for ever.",
+    cause="The server did not check the age of a session, so an old cookie worked for ever.",
     mutants=[trusts_the_browser],
 )
 def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn) -> None:
-    """A cookie that is sent after its time opens nothing, however long after."""
+    """A cookie sent after its expiry opens no session."""
     web = web_on(place, SESSION_PERMANENT=True)
     browser = signed_in(web)
     (header,) = cookies_set(web.put(browser, a=1))
@@ -107,13 +107,13 @@ def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn
 @advisory(
     "CVE-2022-2888",
     product="OctoPrint",
-    cause="A session that was used never ended, so a stolen cookie was good for the life of the account.",
+    cause="A session in use never expired, so a stolen cookie was valid for the life of the account.",
     mutants=[forgets_the_absolute_timeout, trusts_the_browser],
 )
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
-    cause="Sending a cookie again and again kept its session alive for ever.",
+    cause="Sending a cookie repeatedly kept its session alive for ever.",
     mutants=[forgets_the_absolute_timeout],
 )
 def test_use_does_not_keep_a_session_for_ever(place: str, web_on: WebOn) -> None:
@@ -166,18 +166,18 @@ null_expiry = partial(
     advisory,
     "CVE-2026-34574",
     product="Parse Server",
-    cause="A session whose expiry was null passed a check for truth and never expired.",
+    cause="A session whose expiry was null passed a truth check and never expired.",
 )
 
 
 @null_expiry(mutants=[takes_no_time_for_never])
 @requirement(
     "Catalogue T2",
-    says="A record whose times are null, missing, text or absurd is dead.",
+    says="A record whose times are null, missing, text or absurd is expired.",
     mutants=[takes_no_time_for_never],
 )
 def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
-    """A record whose times are null, zero, empty, missing, negative, text or absurd opens nothing."""
+    """A record whose times are null, zero, empty, missing, negative, text or absurd opens no session."""
     web = web_on(place)
     for data in (*_texts(), *_binaries()):
         browser = signed_in(web)
@@ -188,7 +188,7 @@ def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
 
 
 def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no time counts as one that has not come yet."""
+    """A value that is no time counts as a time in the future."""
     sound = seams.POLICY_VERDICT.sound
 
     def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int) -> Any:
@@ -233,12 +233,12 @@ _EDITS: dict[str, Callable[[Web, str, Any], None]] = {
 @null_expiry(mutants=[takes_anything_for_a_time])
 @requirement(
     "Catalogue T2",
-    says="A store's own expiry that is no time is no life.",
+    says="A record whose expiry in the store is no time is expired.",
     mutants=[takes_anything_for_a_time],
 )
 @pytest.mark.kinds("sqlite", "json", "mongodb", "redis")
 def test_an_expiry_that_is_no_time_is_no_life(place: str, web_on: WebOn) -> None:
-    """A record whose own expiry was made null, zero, empty, negative, text or not a number opens nothing."""
+    """A record whose expiry was changed to null, zero, empty, negative, text or not a number opens no session."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     edit = _EDITS[type(web.memory).__name__]
     values: list[Any] = [None, 0, "", -1, "never", math.nan, math.inf, True, [], 1e30]
@@ -258,7 +258,7 @@ def _look(seen: list[Any]) -> None:
 
 
 def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timeout that is zero or empty is a timeout that never comes."""
+    """A zero or empty timeout means no timeout."""
     sound = seams.SETTING_IN_MILLISECONDS.sound
     seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: sound(name, value) if value else FAR)
 
@@ -266,11 +266,11 @@ def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
 @null_expiry(mutants=[takes_nothing_for_never])
 @requirement(
     "Catalogue T4",
-    says="No lifetime is without an end: zero, less, and what is no number are refused.",
+    says="Every lifetime has an end: zero, negative and non-numeric ones are refused.",
     mutants=[takes_nothing_for_never],
 )
 def test_no_timeout_is_never_switched_off(web_on: WebOn) -> None:
-    """A timeout of zero, nothing, less than nothing or no number is refused, and None is the default."""
+    """A timeout of zero, empty, negative or no number is refused, and None is the default."""
     for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
         for value in (0, "", -1, math.nan, math.inf, "never"):
             with pytest.raises(ConfigurationError, match=name):

@@ -31,14 +31,14 @@ WebOn = Callable[..., Web]
 
 
 def the_id_is_a_file_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file of a session is the one that the cookie names, in the folder."""
+    """The file of a session is the file of that name in the folder."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
     seams.FILES_PATH.plant(monkeypatch, lambda self, key: self.path / key)
 
 
 def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie names the file, and only a path that leads out of the folder is refused."""
+    """The cookie names the file, and only a path that leaves the folder is refused."""
     the_id_is_a_file_name(monkeypatch)
 
     def path(self: FileStore, key: str) -> Path:
@@ -49,22 +49,22 @@ def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the cookie says is hashed and looked for on the disk."""
+    """Any cookie value is hashed and looked up on the disk."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def follows_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A symbolic link in the place of a record is followed."""
+    """A symbolic link in place of a record is followed."""
     seams.FILES_READ_FLAGS.plant(monkeypatch, os.O_RDONLY | os.O_NONBLOCK)
 
 
 def reads_what_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was opened is read, be it a file or not."""
+    """Any opened path is read, file or not."""
     monkeypatch.setattr(stat, "S_ISREG", lambda mode: True)
 
 
 def looks_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a record's file is one is asked of its name, before it is opened by its name."""
+    """The type of a record's file is checked by its name, before it is opened by its name."""
 
     def read(path: Path) -> bytes | None:
         try:
@@ -78,7 +78,7 @@ def looks_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is read from and written to whatever its name leads to."""
+    """A record is read from and written to the target of its name."""
     follows_links(monkeypatch)
 
     def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
@@ -88,7 +88,7 @@ def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that is to be renamed is written to, whatever is there already under its name."""
+    """The temporary file is written even if the name already exists."""
 
     def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         temp.write_bytes(data)
@@ -99,7 +99,7 @@ def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are made with the permissions that the umask leaves."""
+    """Files get the permissions that the umask leaves."""
     write = seams.WRITE_FILE.sound
 
     def careless(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
@@ -116,7 +116,7 @@ def _umask() -> int:
 
 
 def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite makes its file by itself, with the permissions that the umask leaves."""
+    """SQLite creates its file by itself, with the permissions that the umask leaves."""
 
     def make(path: str) -> Any:
         Path(path).touch()
@@ -126,17 +126,17 @@ def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def folders_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders are made with the permissions that the umask leaves."""
+    """Folders get the permissions that the umask leaves."""
     seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
 def parents_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder itself is private, and its parents have the permissions that the umask leaves."""
+    """The folder itself is private, and its parents get the permissions that the umask leaves."""
     seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(0o700, parents=True, exist_ok=True))
 
 
 def static_files_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions may be put where the application gives out its static files."""
+    """Sessions may be stored in the folder of static files."""
     seams.REFUSE_SERVED_FOLDER.plant(monkeypatch, lambda app, store: None)
 
 
@@ -212,17 +212,17 @@ def files_touched() -> Iterator[list[str]]:
     "CVE-2025-66221",
     "CVE-2026-21860",
     product="Werkzeug",
-    cause="Names of devices, which Windows has in every folder, passed for names of files.",
+    cause="Device names, which Windows has in every folder, were accepted as file names.",
     mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
 )
 @requirement(
     "Catalogue P",
-    says="What a client sends is never part of a path.",
+    says="A client's value is never part of a path.",
     mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
 )
 @pytest.mark.kinds("files")
 def test_no_cookie_is_a_path(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """A path in the cookie opens nothing and touches no file; a token touches files alone that are named by keys."""
+    """A path in the cookie opens no session and touches no file; a token touches only files named by keys."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     folder = Path(place.partition(":///")[2])
@@ -262,14 +262,14 @@ def record_of(web: Web, place: str) -> Path:
     "GO-2024-2730",
     "CVE-2022-23181",
     product="gorilla/sessions, Tomcat's FileStore",
-    cause="What was at the path of a session was checked and then opened, or not checked, and links led on.",
+    cause="The path of a session was checked and then opened, or not checked, and links were followed.",
     mutants=[follows_links, reads_what_is_no_file, looks_before_it_opens],
 )
 @pytest.mark.kinds("files")
 def test_what_is_no_file_is_no_record(
     place: str, web_on: WebOn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link, a FIFO or a folder under a record's name is nobody's session, even if it comes at the last moment."""
+    """A link, a FIFO or a folder under a record's name is no session, even if it is created at the last moment."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     path = record_of(web, place)
@@ -318,12 +318,12 @@ def _swapping(look: Callable[..., Any], path: Path, target: Path) -> Callable[..
 @advisory(
     "GO-2024-2730",
     product="gorilla/sessions",
-    cause="A session was written to where its name led, which could be any file.",
+    cause="A session was written to the target of its name, which could be any file.",
     mutants=[writes_through_links, opens_a_planted_temp_file],
 )
 @pytest.mark.kinds("files")
 def test_nothing_is_written_through_a_link(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """The files that planted links lead to, from a record's name and from a temporary one, are as they were."""
+    """The targets of planted links, under a record's name and under a temporary one, are not changed."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     path, target = record_of(web, place), tmp_path / "target"
@@ -357,7 +357,7 @@ def test_nothing_is_written_through_a_link(place: str, web_on: WebOn, tmp_path: 
     "CVE-2020-24583",
     "CVE-2020-24584",
     product="Django",
-    cause="The folders on the way to a file had the permissions that the umask left.",
+    cause="The parent folders of a file had the permissions that the umask left.",
     mutants=[parents_for_all, folders_for_all],
 )
 @requirement(
@@ -367,7 +367,7 @@ def test_nothing_is_written_through_a_link(place: str, web_on: WebOn, tmp_path: 
 )
 @pytest.mark.kinds("files", "json")
 def test_files_are_private_whatever_the_umask(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """Under the umask 000 every file has the mode 0600, and every folder that is made on the way the mode 0700."""
+    """Under the umask 000 every file has the mode 0600, and every created folder the mode 0700."""
     assert_private(place, web_on, tmp_path)
 
 
@@ -380,7 +380,7 @@ def test_files_are_private_whatever_the_umask(place: str, web_on: WebOn, tmp_pat
 )
 @pytest.mark.kinds("sqlite")
 def test_a_database_is_private_whatever_the_umask(place: str, web_on: WebOn, tmp_path: Path) -> None:
-    """The same holds for a SQLite file and for the files that SQLite makes beside it."""
+    """The same holds for a SQLite file and for the files that SQLite creates beside it."""
     assert_private(place, web_on, tmp_path)
 
 
@@ -400,12 +400,12 @@ def assert_private(place: str, web_on: WebOn, tmp_path: Path) -> None:
 @advisory(
     "CVE-2020-24584",
     product="Django",
-    cause="Stored sessions could be read by those that they were not meant for.",
+    cause="Stored sessions were readable for unauthorised clients.",
     mutants=[static_files_are_no_matter],
 )
 @pytest.mark.kinds("sqlite", "files", "json")
 def test_sessions_are_not_given_out_as_static_files(place: str, tmp_path: Path) -> None:
-    """A store below the static folder is an error at the start, also when links lead there."""
+    """A store below the static folder is an error at start-up, also through links."""
     static = tmp_path / "static"
     static.mkdir()
     (tmp_path / "link").symlink_to(static)

@@ -29,7 +29,7 @@ def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first session that a process makes has an id of its own."""
+    """Only the first session of a process gets an id of its own."""
     tokens = iter((new_token(),))
     seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: next(tokens, STRANGER))
 
@@ -39,20 +39,20 @@ def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2018-1000519",
     "CVE-2018-12071",
     product="Fiber, aiohttp-session, CodeIgniter",
-    cause="An id that the client made up became the id of its session.",
+    cause="An id that the client chose became the id of its session.",
     mutants=[adopts_the_id],
 )
 @advisory(
     "CVE-2007-6077",
     product="Rails",
-    cause="The setting that kept chosen ids out was looked at for the first request of a process only.",
+    cause="The setting that rejects chosen ids was checked for the first request of a process only.",
     mutants=[adopts_from_the_second_request_on],
 )
 @requirement(
     "OWASP strict session management", says="An id that was not issued is never adopted.", mutants=[adopts_the_id]
 )
 def test_a_chosen_id_is_never_adopted(place: str, web_on: Callable[..., Web]) -> None:
-    """The id that comes back is another one, on the first request and on the second."""
+    """The returned id is a different one, on the first request and on the second."""
     web = web_on(place)
     for _ in range(2):
         response: Any = web.send(f"session={STRANGER}", lambda: session.update(a=1))
@@ -68,11 +68,11 @@ def _look(seen: list[Any]) -> None:
     "CVE-2007-5380",
     "CVE-2007-6077",
     product="Rails",
-    cause="A link could bring the id of a session along, so that the victim used the attacker's.",
+    cause="A link could contain the id of a session, so that the victim used the attacker's.",
     mutants=[token_from_anywhere],
 )
 def test_an_id_outside_of_the_cookie_is_no_id(place: str, web_on: WebOn) -> None:
-    """The id of a live session in a query, a form, a header or a path opens nothing."""
+    """The id of a live session in a query, a form, a header or a path opens no session."""
     web = web_on(place)
     token = web.token(signed_in(web))
     requests: list[dict[str, Any]] = [
@@ -90,7 +90,7 @@ def test_an_id_outside_of_the_cookie_is_no_id(place: str, web_on: WebOn) -> None
 
 
 def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login gives out a new id, and the old one leads to the same session."""
+    """A login creates a new id, and the old one leads to the same session."""
     sound = seams.ROTATE_PLAN.sound
 
     def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> Any:
@@ -100,7 +100,7 @@ def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login by anything but `bind` does not rotate."""
+    """Only a login by `bind` rotates."""
     sound = seams.SESSION_SET_ITEM.sound
 
     def set_item(session: ServerSession, key: str, value: Any) -> None:
@@ -159,11 +159,11 @@ _LOGINS: dict[str, Callable[[], Any]] = {
     "CVE-2019-12203",
     "CVE-2017-12868",
     product="passport, @fastify/passport, Airflow, rdiffweb, Symfony, SilverStripe, SimpleSAMLphp",
-    cause="The login kept the id that the session had before, which somebody else could know.",
+    cause="The login kept the old id of the session, which an attacker could know.",
     mutants=[login_keeps_the_id, both_ids_live, leaves_the_old_id_alive, rotates_when_told_only],
 )
 def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
-    """After each kind of login the id from before it opens nothing and changes nothing, though the data went along."""
+    """After each kind of login the old id opens no session and changes no data, and the new one has the data."""
     web = web_on(place)
     LoginManager(web.app).user_loader(User)
     for way, login in _LOGINS.items():
@@ -186,7 +186,7 @@ def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
     mutants=[login_keeps_the_id, rotates_when_told_only],
 )
 def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn) -> None:
-    """A remembered user who comes with an id that an attacker planted gets another one."""
+    """A remembered user who sends an id that an attacker planted gets another one."""
     web = web_on(place)
     LoginManager(web.app).user_loader(User)
     browser = web.app.test_client()
@@ -204,7 +204,7 @@ def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn)
 
 
 def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login over another user's session takes its data over."""
+    """A login in another user's session keeps its data."""
 
     def rebind(session: ServerSession, owner: str | None) -> None:
         session.wishes.rebind, session.wishes.owner = True, owner
@@ -213,7 +213,7 @@ def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def binds_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session belongs to the user it was first bound to, whoever signs in later."""
+    """A session stays bound to its first user."""
     sound = seams.SESSION_REBIND.sound
 
     def rebind(session: ServerSession, owner: str | None) -> None:
@@ -226,17 +226,17 @@ def binds_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2014-0482",
     product="Django",
-    cause="Another user who was signed in by the front-end server got the session of the one before.",
+    cause="A second user who was signed in by the front-end server got the session of the first.",
     mutants=[keeps_the_other_user_s_data, binds_once],
 )
 @advisory(
     "CVE-2026-33946",
     product="MCP Ruby SDK",
-    cause="An id was not bound to a user, so that whoever had it went on with the session.",
+    cause="An id was not bound to a user, so that any holder could continue the session.",
     mutants=[binds_once],
 )
 def test_another_user_gets_another_session(place: str, web_on: WebOn) -> None:
-    """Bob's login over Ada's session starts from nothing, under another id that belongs to him; hers is over."""
+    """Bob's login in Ada's session starts with empty data, under a new id bound to him; hers is over."""
     web = web_on(place)
     for login in (lambda: session.bind("bob"), lambda: session.update({IDENTITY: "bob"})):
         browser = signed_in(web, secret="ada's")
@@ -252,12 +252,12 @@ def test_another_user_gets_another_session(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2026-33946",
     product="MCP Ruby SDK",
-    cause="An id was not bound to a user, so that whoever had it went on with the session.",
+    cause="An id was not bound to a user, so that any holder could continue the session.",
     mutants=[binds_once],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_session_is_listed_for_its_user_alone(place: str, web_on: WebOn) -> None:
-    """After Bob's login over Ada's session it is among his sessions and not among hers."""
+    """After Bob's login in Ada's session it is listed among his sessions and not among hers."""
     web = web_on(place)
     browser = signed_in(web)
     assert len(web.sessions.of("ada")) == 1

@@ -32,12 +32,12 @@ KINDS = ("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "po
 
 
 def everybody_gets_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is looked at is stored, were it empty."""
+    """A session that is read is stored, even if empty."""
     seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
 
 
 def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is made for an id that nobody knows."""
+    """A record is created for an unknown id."""
     look_up = seams.MANAGER_OPEN.sound
 
     def make(self: Manager, token: str | None) -> Any:
@@ -73,7 +73,7 @@ def opens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session may be as large as it likes."""
+    """A session may have any size."""
     envelope = seams.CONTEXT_ENVELOPE.sound
 
     def without(self: Context, payload: bytes, **times: Any) -> Any:
@@ -85,7 +85,7 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old record is removed before it is known whether the new one can be stored."""
+    """The old record is removed before the new one is known to fit."""
 
     def remove_and_save(context: Context, session: ServerSession, loaded: Any, **named: Any) -> Any:
         try:
@@ -98,7 +98,7 @@ def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not fit is cut off."""
+    """Data over the limit is truncated."""
     envelope = seams.CONTEXT_ENVELOPE.sound
     seams.CONTEXT_ENVELOPE.plant(
         monkeypatch,
@@ -128,7 +128,7 @@ def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection of the pool is kept until it is needed again, as with a transaction for each request."""
+    """A connection of the pool is held until its next use, as with a transaction for each request."""
     run = seams.SQL_RUN.sound
 
     def keep(self: Any, take: Any, statement: Any, values: Any, **named: Any) -> Any:
@@ -166,17 +166,17 @@ _METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT")
     "CVE-2015-5963",
     "CVE-2015-5964",
     product="Django",
-    cause="Looking into a session, or logging out of none, made a record, so that anybody could fill the store.",
+    cause="Reading a session, or a logout without one, created a record, so that any client could fill the store.",
     mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
 )
 @requirement(
     "ASVS 7.6.2",
-    says="Visitors who do nothing get no session.",
+    says="Visitors who change no data get no session.",
     mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
 )
 @pytest.mark.kinds(*KINDS)
 def test_nobody_leaves_a_record(place: str, web_on: WebOn) -> None:
-    """Reading, logging out, failing, 404 and every method, with no, bad or unknown cookies, store nothing."""
+    """Reading, logging out, failing, 404 and every method, with no, bad or unknown cookies, store no record."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for view in _NOTHING:
         for cookie in ("", "session=", "session=junk", f"session={STRANGER}", f"session={'A' * 5000}"):
@@ -192,12 +192,12 @@ def test_nobody_leaves_a_record(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2015-5143",
     product="Django",
-    cause="Requests that had nothing to do with a session cost the store something.",
+    cause="Requests without use of the session caused store calls.",
     mutants=[opens_at_once],
 )
 @pytest.mark.kinds("memory")
 def test_what_is_not_used_costs_nothing(place: str, web_on: WebOn) -> None:
-    """A request that leaves the session alone calls no store and sets no cookie, with a cookie of any kind."""
+    """A request that does not use the session calls no store and sets no cookie, with a cookie of any kind."""
     web = web_on(place)
     web.put(a=1)
     for cookie in ("", f"session={web.token()}", f"session={STRANGER}", "session=junk"):
@@ -213,10 +213,12 @@ def test_what_is_not_used_costs_nothing(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2016-4423",
     product="Symfony",
-    cause="What a client sent was kept in its session, whatever its length.",
+    cause="A client's data was stored in its session, at any length.",
     mutants=[no_limit, makes_room_first, stores_what_fits],
 )
-@requirement("OWASP store flooding", says="A record has a limit on every store.", mutants=[no_limit, makes_room_first])
+@requirement(
+    "OWASP store flooding", says="A record has a size limit on every store.", mutants=[no_limit, makes_room_first]
+)
 def test_no_record_exceeds_the_limit(place: str, web_on: WebOn) -> None:
     """On every store a session over the limit is an error before anything is written, and the old data is intact."""
     web = web_on(place, SESSION_MAX_BYTES=5000, PROPAGATE_EXCEPTIONS=False)
@@ -240,7 +242,7 @@ def test_no_record_exceeds_the_limit(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2018-11386",
     product="Symfony's PdoSessionHandler",
-    cause="A transaction was open while the view ran, so that few slow requests used up the connections.",
+    cause="A transaction was open while the view ran, so that a few slow requests used up the connections.",
     mutants=[a_lock_while_the_view_runs],
 )
 def test_a_view_holds_nothing_of_the_store(place: str, web_on: WebOn) -> None:
@@ -267,11 +269,11 @@ def test_a_view_holds_nothing_of_the_store(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2018-11386",
     product="Symfony's PdoSessionHandler",
-    cause="A connection was kept while the view ran, so that few slow requests used up the pool.",
+    cause="A connection was held while the view ran, so that a few slow requests used up the pool.",
     mutants=[a_connection_while_the_view_runs],
 )
 def test_a_view_holds_no_connection(web_on: WebOn, tmp_path: Path) -> None:
-    """Ten views that all run at once finish on a pool of two connections, of which none is out while they run."""
+    """Ten concurrent views finish with a pool of two connections, and none is in use while they run."""
     options: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": 2, "max_overflow": 0, "pool_timeout": 1}
 
     def store(clock: Any) -> SQLStore:

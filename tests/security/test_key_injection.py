@@ -33,13 +33,13 @@ WebOn = Callable[..., Web]
 
 
 def the_id_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the cookie says is the key of the record, whatever it says."""
+    """The cookie value is the key of the record."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
 
 
 def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the cookie says is hashed and looked up."""
+    """Any cookie value is hashed and looked up."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
@@ -75,14 +75,14 @@ def keys_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_by_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is a hash for which others can make collisions."""
+    """The key is a hash with known collisions."""
     seams.KEY_OF_TOKEN.plant(
         monkeypatch, lambda self, token: hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
     )
 
 
 def nothing_before_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records lie in Redis under the id itself, where the application's own names are."""
+    """Records are in Redis under the id itself, in the application's own namespace."""
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
     seams.REDIS_NAME.plant(monkeypatch, lambda self, key: key.encode())
 
@@ -110,17 +110,17 @@ _MEMCACHED = [
     "CVE-2020-13254",
     "CVE-2022-27924",
     product="HTTP::Session2, Django, Zimbra",
-    cause="What the client sent was a key of memcached, in which spaces and line breaks begin other commands.",
+    cause="The client's value was a key of memcached, in which spaces and line breaks begin other commands.",
     mutants=[the_id_is_the_key, any_shape_is_looked_up],
 )
 @requirement(
     "Catalogue K",
-    says="What a client sends is never a key or a command of memcached.",
+    says="A client's value is never a key or a command of memcached.",
     mutants=[the_id_is_the_key, any_shape_is_looked_up],
 )
 @pytest.mark.kinds("memcached")
 def test_no_cookie_speaks_to_memcached(place: str, memcached_server: Server, web_on: WebOn) -> None:
-    """Commands, overlong and malformed keys in the cookie are nobody's session, and the server is told nothing."""
+    """Commands, overlong and malformed keys in the cookie are no session, and no command is sent to the server."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     for value in _MEMCACHED:
@@ -139,12 +139,12 @@ _OPERATORS = [
 
 @requirement(
     "Catalogue N",
-    says="What a client sends is never an operator of a query.",
+    says="A client's value is never an operator of a query.",
     mutants=[operators_are_read, any_shape_is_looked_up],
 )
 @pytest.mark.kinds("mongodb")
 def test_no_cookie_is_a_query(place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
-    """Operators in the cookie open nothing and reach no query; every filter on a record is one by 64 hex digits."""
+    """Operators in the cookie open no session and reach no query; every filter on a record is one by 64 hex digits."""
     caplog.set_level(logging.DEBUG, "pymongo.command")
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
@@ -170,12 +170,12 @@ _STATEMENTS = [
 
 @requirement(
     "Catalogue S",
-    says="What a client sends is never part of a statement.",
+    says="A client's value is never part of a statement.",
     mutants=[queries_are_text, the_id_is_the_key, any_shape_is_looked_up],
 )
 @pytest.mark.kinds("sqlite", "mariadb", "postgresql")
 def test_no_cookie_is_a_statement(place: str, web_on: WebOn) -> None:
-    """Quotes, wildcards and statements in the cookie open nothing, call no store, and leave the table as it is."""
+    """Quotes, wildcards and statements in the cookie open no session, call no store, and do not change the table."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
     for value in _STATEMENTS:
@@ -193,7 +193,7 @@ def test_no_cookie_is_a_statement(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("sqlite", "mariadb", "postgresql", "mongodb", "redis", "files", "json", "memory")
 def test_stores_tell_keys_apart_by_every_letter(place: str, web_on: WebOn) -> None:
-    """Under its key in capitals, with space before it or cut short a record is not found, whatever the collation."""
+    """A record is not found under its key in capitals, with a leading space or truncated, with any collation."""
     web = web_on(place)
     web.put(user="victim")
     key = web.see(lambda: session.handle)
@@ -228,10 +228,10 @@ def matching_in_capitals(place: str, key: str) -> int:
 @advisory(
     "CVE-2024-55885",
     product="beego",
-    cause="Names of sessions were MD5 hashes, for which collisions can be made.",
+    cause="Names of sessions were MD5 hashes, for which collisions can be computed.",
     mutants=[keys_by_a_weak_hash],
 )
-@requirement("Finding 3", says="Stores see 64 hex digits of SHA-256 and nothing else.", mutants=[keys_by_a_weak_hash])
+@requirement("Finding 3", says="Stores get only 64 hex digits of SHA-256.", mutants=[keys_by_a_weak_hash])
 def test_keys_are_whole_hashes(place: str, web_on: WebOn) -> None:
     """On every store a record is named by 64 lower-case hex digits, half of whose bits are set."""
     web = web_on(place)
@@ -248,12 +248,12 @@ def test_keys_are_whole_hashes(place: str, web_on: WebOn) -> None:
 @advisory(
     "CVE-2011-4136",
     product="Django",
-    cause="Sessions lay in the cache under names that an application could be made to write to.",
+    cause="Sessions were in a cache under names that an application could be made to overwrite.",
     mutants=[nothing_before_the_key, the_id_is_the_key],
 )
 @pytest.mark.kinds("redis", "memcached")
 def test_what_an_application_caches_is_no_session(place: str, request: pytest.FixtureRequest, web_on: WebOn) -> None:
-    """Whatever an application writes to the same server under names that a user chose leaves sessions as they are."""
+    """Data that an application writes to the same server under user-chosen names does not change sessions."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="eve")
     token = web.token() or ""

@@ -39,7 +39,7 @@ def logs_out_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that was emptied counts as one with nothing to save."""
+    """An emptied session counts as unchanged."""
 
     def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
         return Outcome("unchanged", "none") if session.is_empty else sound(manager, session, **options)
@@ -49,7 +49,7 @@ def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a session from outside says that it is done, and does nothing."""
+    """Ending a session from outside reports success, and ends no session."""
 
     def kill(context: object, key: str, version: object, owner: object) -> Any:
         yield from ()
@@ -65,7 +65,7 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     "Superset 2025, stateless sessions",
     "CVE-2026-30224",
     product="@fastify/secure-session, File Browser, pwpush, Superset, OliveTin",
-    cause="A cookie that was copied before the logout worked after it: only the browser was told to forget it.",
+    cause="A cookie copied before the logout worked after it: only the browser's copy was deleted.",
     mutants=[logs_out_the_browser_only],
 )
 @advisory(
@@ -75,7 +75,7 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[does_not_save_emptiness],
 )
 def test_a_copy_of_the_cookie_is_worth_nothing_after_the_logout(place: str, web_on: WebOn) -> None:
-    """After each kind of logout the copied cookie opens nothing, in this process and in another."""
+    """After each kind of logout the copied cookie opens no session, in this process and in another."""
     web, store = meddling(web_on, place)
     other = another(web, web_on, place)
     for way, logout in LOGOUTS.items():
@@ -110,7 +110,7 @@ def test_a_session_ended_from_outside_is_over(place: str, web_on: WebOn) -> None
 
 
 def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in signed cookies are set up without a word about what a logout cannot do."""
+    """Sessions in signed cookies are set up without a warning about the limits of a logout."""
     seams.FLASK_SESSION_BUILDERS.plant_item(monkeypatch, "null", lambda app, clock: None)
 
 
@@ -118,11 +118,11 @@ def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2024-31999",
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, Superset",
-    cause="Nobody was told that the sessions were in the cookie, so that a logout did not end them.",
+    cause="The documentation did not say that sessions were in the cookie, so that a logout did not end them.",
     mutants=[says_nothing_of_cookie_sessions],
 )
 def test_sessions_in_signed_cookies_say_what_a_logout_is(caplog: pytest.LogCaptureFixture) -> None:
-    """Starting with Flask's signed cookie logs that a logout is the browser's matter only."""
+    """Starting with Flask's signed cookie logs that a logout affects only the browser's copy."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="null", SECRET_KEY="not a secret")
     with caplog.at_level(logging.WARNING, "holdfast"):
@@ -131,7 +131,7 @@ def test_sessions_in_signed_cookies_say_what_a_logout_is(caplog: pytest.LogCaptu
 
 
 def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a receiver of a signal raises reaches the code that is ending a session."""
+    """The exception of a signal's receiver reaches the code that ends a session."""
 
     def notify(receiver: Any, what: str, *args: Any, **details: Any) -> None:
         receiver(*args, **details)
@@ -140,7 +140,7 @@ def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The receivers are told of the end before it, and one that raises prevents it."""
+    """The receivers are called before the end, and one that raises prevents it."""
 
     def kill(context: Any, key: str, version: Any, owner: Any) -> Any:
         for receiver in events.ended.receivers_for(None):
@@ -154,14 +154,14 @@ def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2021-34428",
     product="Jetty",
-    cause="An exception in a listener to the end of sessions left the id valid.",
+    cause="An exception in a listener for ended sessions left the id valid.",
     mutants=[lets_receivers_fail_it, tells_first],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_receiver_that_raises_does_not_save_a_session(
     place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A session is over although a receiver of `ended` raised, and the log has the error."""
+    """A session is over even if a receiver of `ended` raised, and the log has the error."""
     web = web_on(place)
 
     def receiver(sender: object, **details: Any) -> None:
@@ -190,12 +190,12 @@ def test_a_receiver_that_raises_does_not_save_a_session(
 
 
 def keeps_the_cached_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache in front of a store keeps what it has when the record is deleted or written over."""
+    """The cache in front of a store keeps its record when the record is deleted or overwritten."""
     seams.NEAR_CACHE_FORGET.plant(monkeypatch, lambda cache, keys: None)
 
 
 def deletes_in_the_new_store_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two stores, the old one keeps what is ended."""
+    """Of two stores, the old one keeps an ended session."""
     seams.PAIR_DELETE.plant(monkeypatch, lambda pair, key: pair._new.delete(key))
     sound = seams.PAIR_REPLACE.sound
 
@@ -226,11 +226,11 @@ def _paired(place: str, clock: FakeClock) -> tuple[Any, list[Any]]:
 @advisory(
     "CVE-2022-24444",
     product="SilverStripe hybridsessions",
-    cause="A logout did not end the session in every place that kept it.",
+    cause="A logout did not end the session in every store.",
     mutants=[keeps_the_cached_copy, deletes_in_the_new_store_only],
 )
 def test_a_logout_empties_every_layer(place: str, web_on: WebOn) -> None:
-    """Behind a cache, and while sessions move from one store to another, a logout leaves nothing in either."""
+    """Behind a cache, and during a migration between two stores, a logout leaves no record in either."""
     for layered in (_cached, _paired):
         layers: list[Any] = []
 
@@ -255,7 +255,7 @@ def test_a_logout_empties_every_layer(place: str, web_on: WebOn) -> None:
 
 
 def takes_the_empty_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The empty id is an id like any other, and what has none is stored under it."""
+    """The empty id is an id like any other, and sessions without an id are stored under it."""
     sound = seams.COOKIE_READ.sound
 
     def read(cookies: Cookies, app: Any, request: Any) -> Presented:

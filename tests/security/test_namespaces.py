@@ -18,7 +18,7 @@ from holdfast.records.tokens import Keys
 
 
 def joins_names_without_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The namespace and the token are hashed one after the other, with nothing that tells where one ends."""
+    """The namespace and the token are hashed one after the other, without a separator."""
 
     def key_of(keys: Keys, token: str) -> str:
         return hashlib.sha256(f"{keys.namespace}{token}".encode()).hexdigest()
@@ -27,7 +27,7 @@ def joins_names_without_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shares_the_owners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user id stands for the same owner in every namespace."""
+    """A user id is the same owner in every namespace."""
     seams.OWNER_OF_USER.plant(monkeypatch, lambda keys, user_id: hashlib.sha256(str(user_id).encode()).hexdigest())
 
 
@@ -43,11 +43,11 @@ def _sites(place: str, web_on: WebOn, **config: Any) -> tuple[Web, Web]:
     "CVE-2021-41263",
     "CVE-2020-17526",
     product="CodeIgniter, TYPO3, rails_multisite, Airflow",
-    cause="A cookie of one site or application was good at another that shared its key or its store.",
+    cause="A cookie of one site or application was valid at another that shared its key or its store.",
     mutants=[no_namespace],
 )
 def test_a_cookie_of_one_application_opens_nothing_at_another(place: str, web_on: WebOn) -> None:
-    """Two applications on one store do not take each other's ids, signed with the same key or not."""
+    """Two applications on one store do not accept each other's ids, with or without the same signing key."""
     for signed in (False, True):
         here, there = _sites(place, web_on, SESSION_USE_SIGNER=signed)
         browser = signed_in(here)
@@ -66,7 +66,7 @@ def test_a_cookie_of_one_application_opens_nothing_at_another(place: str, web_on
     mutants=[no_namespace],
 )
 def test_two_cookies_of_one_browser_are_not_exchanged(place: str, web_on: WebOn) -> None:
-    """The value of one session cookie, sent under the name of another, opens nothing."""
+    """The value of one session cookie, sent under the name of another, opens no session."""
     shop = web_on(place)
     admin = another(shop, web_on, place, SESSION_KEY_PREFIX="admin:", SESSION_COOKIE_NAME="admin")
     token = shop.token(signed_in(shop, "ada"))
@@ -76,7 +76,7 @@ def test_two_cookies_of_one_browser_are_not_exchanged(place: str, web_on: WebOn)
 @advisory(
     "CVE-2022-46170",
     product="CodeIgniter",
-    cause="Nothing told the ids of one kind of session from those of another.",
+    cause="The ids of one kind of session were not separated from those of another.",
     mutants=[joins_names_without_lengths],
 )
 def test_names_and_tokens_do_not_run_together() -> None:
@@ -90,12 +90,12 @@ def test_names_and_tokens_do_not_run_together() -> None:
     "CVE-2021-41263",
     "CVE-2023-47127",
     product="rails_multisite, TYPO3",
-    cause="What one site gave out was taken for the same user at another.",
+    cause="A user id of one site was accepted as the same user at another.",
     mutants=[no_namespace, shares_the_owners],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_user_of_one_application_is_nobody_at_another(place: str, web_on: WebOn) -> None:
-    """Listing and ending the sessions of user 1 of one application does not touch those of user 1 of another."""
+    """Listing and ending the sessions of user 1 of one application does not affect those of user 1 of another."""
     here, there = _sites(place, web_on)
     browser = signed_in(here, "1")
     assert there.sessions.of("1") == []

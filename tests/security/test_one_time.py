@@ -28,7 +28,7 @@ MANY = 100
 
 
 def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value is handed out when it is there, and deleted when the request ends."""
+    """The value is returned if it exists, and deleted when the request ends."""
 
     def pop_once(session: ServerSession, key: str, default: Any = None) -> Any:
         return session.pop(key, default)
@@ -37,7 +37,7 @@ def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value is deleted at once, and handed out whether this request deleted it or another."""
+    """The value is deleted at once, and returned whether this request deleted it or another."""
     sound = seams.FLASK_SESSION_POP_STORED.sound
 
     def take(session: FlaskSession, key: str) -> bool:
@@ -58,11 +58,11 @@ _MUTANTS = [checks_and_then_deletes, does_not_ask_who_won]
     "CVE-2026-45720",
     "CVE-2026-3590",
     product="Parse Server, Omni, Mattermost",
-    cause="A code or a token for one use was looked up and then deleted, so that two requests at once both had it.",
+    cause="A one-time code or token was looked up and then deleted, so that two concurrent requests both got it.",
     mutants=_MUTANTS,
 )
 def test_of_a_hundred_requests_one_has_the_value(place: str, web_on: WebOn) -> None:
-    """A hundred requests that have all seen the value ask for it, and one is given it."""
+    """A hundred requests that have all read the value pop it, and one gets it."""
     web = web_on(place)
     browser = signed_in(web, code="1234")
     token = web.token(browser)
@@ -84,11 +84,11 @@ def test_of_a_hundred_requests_one_has_the_value(place: str, web_on: WebOn) -> N
     "CVE-2026-33624",
     "CVE-2026-34224",
     product="Parse Server",
-    cause="Between the look at a code and its deletion there was room for another request.",
+    cause="A second request could use a code between its lookup and its deletion.",
     mutants=_MUTANTS,
 )
 def test_no_moment_lets_a_second_request_have_it(place: str, web_on: WebOn) -> None:
-    """Wherever between two steps of one request the other one comes, one of the two has the value."""
+    """If a second request comes between any two steps of the first, exactly one of the two gets the value."""
     web, store = meddling(web_on, place)
     for moment in itertools.count(2):  # before the first, the request has not begun
         browser = signed_in(web, code="1234")
@@ -110,7 +110,7 @@ def _pop(had: list[Any]) -> None:
 
 
 def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page ends the session with the handle that was sent, whosever it is."""
+    """The page ends the session of the given handle, of any user."""
 
     def end(page: Any, owner: str) -> Any:
         page._sessions.revoke(request.form["handle"])
@@ -120,7 +120,7 @@ def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page says of another user's session that it is another user's, and ends it."""
+    """The page reports that the session is another user's, and ends it."""
 
     def end(page: Any, owner: str) -> Any:
         entry = page._sessions.get(request.form["handle"])
@@ -135,12 +135,12 @@ def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2017-18878",
     product="Mattermost",
-    cause="Whoever knew the id of a session could end it, be it their own or not.",
+    cause="A client that knew the id of a session could end it, even another user's.",
     mutants=[ends_whatever_it_is_told, tells_of_others],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_nobody_ends_another_user_s_session(place: str, web_on: WebOn) -> None:
-    """Asked to end another user's session, the page answers as for one that does not exist, and ends nothing."""
+    """For another user's session, the page answers as for one that does not exist, and ends no session."""
     web = web_on(place)
     web.app.register_blueprint(devices_page(web.sessions))
     victim, mallory = signed_in(web, "ada"), signed_in(web, "mallory")

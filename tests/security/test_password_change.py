@@ -25,7 +25,7 @@ pytestmark = pytest.mark.kinds(*INDEXED)
 
 
 def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password change leaves the user's other sessions as they are."""
+    """A password change does not end the user's other sessions."""
 
     def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
         yield from ()
@@ -35,7 +35,7 @@ def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the index lists at one moment is deleted, and nothing else is done."""
+    """The sessions that the index lists at one moment are deleted, without a cut-off."""
 
     def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
         ended = 0
@@ -49,7 +49,7 @@ def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login does not look whether the user's sessions were ended while it was under way."""
+    """A login does not check whether the user's sessions were ended during it."""
 
     def ended_meanwhile(*_: object) -> Any:
         yield from ()
@@ -59,7 +59,7 @@ def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session that the password is changed from ends with the others."""
+    """The session of the password change ends with the others."""
     sound = ending.revoke_all
     seams.REVOKE_ALL.plant(monkeypatch, lambda context, owner, **_: sound(context, owner))
 
@@ -73,11 +73,11 @@ def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2026-27575",
     "CVE-2022-3362",
     product="Contao, TYPO3, Symfony, Airflow, listmonk, Vikunja, rdiffweb",
-    cause="The user's other sessions lived on after the password was changed.",
+    cause="The user's other sessions survived a password change.",
     mutants=[ends_only_its_own, ends_the_kept_one_too],
 )
 def test_a_password_change_ends_all_other_sessions(place: str, web_on: WebOn) -> None:
-    """The session that it is made from stays, the user's others end, and other users' do not."""
+    """The session of the change continues, the user's others end, and other users' do not."""
     web = web_on(place)
     mine, *others = (signed_in(web) for _ in range(4))
     bob = signed_in(web, "bob")
@@ -114,11 +114,11 @@ _OVERLAPPING: dict[str, tuple[Callable[[Web], FlaskClient], Callable[[], Any]]] 
     "CVE-2023-40273",
     "CVE-2026-27575",
     product="Airflow, Vikunja",
-    cause="Sessions of the user lived on after the password was changed.",
+    cause="Sessions of the user survived a password change.",
     mutants=[ends_what_is_listed_once, ignores_the_cut_off],
 )
 def test_no_login_or_rotation_slips_through_a_password_change(place: str, web_on: WebOn) -> None:
-    """Wherever between two steps of the one the other comes, no session that began before the change lives."""
+    """If one comes between any two steps of the other, no session that began before the change lives."""
     web, store = meddling(web_on, place)
     change = partial(web.sessions.manager.revoke_all, "ada")
 
@@ -148,12 +148,12 @@ def _look_and(view: Callable[[], Any]) -> None:
 
 
 def keeps_quiet_about_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id that was superseded is refused without telling the application."""
+    """A superseded id is refused without a signal to the application."""
     seams.SUPERSEDED_RECEIVERS.plant(monkeypatch, lambda sender: ())
 
 
 def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a session by an id that it had before ends nothing."""
+    """Ending a session by an earlier id ends no session."""
 
     def follow(key: str, record: Record | None) -> Any:
         yield from ()
@@ -171,11 +171,11 @@ def lets_the_old_id_work(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2026-56750",
     product="Gitea",
-    cause="The reuse of a token that had been replaced was noticed, and the thief's session was kept.",
+    cause="The reuse of a replaced token was noticed, and the thief's session was kept.",
     mutants=[keeps_quiet_about_reuse, loses_the_track, lets_the_old_id_work],
 )
 def test_reuse_of_a_replaced_id_can_end_the_whole_session(place: str, web_on: WebOn) -> None:
-    """The old id opens nothing, the application is told its handle, and ending that ends what it was rotated to."""
+    """The old id opens no session, the signal has its handle, and ending that handle ends the session's successor."""
     for change in (rotate, sign_in("ada", who="ada")):
         web = web_on(place)
         victim = signed_in(web)

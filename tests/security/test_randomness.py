@@ -46,7 +46,7 @@ def ids_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ids_from_time_and_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are a digest of the time, the number of the process and a few small random numbers."""
+    """Ids are a digest of the time, the process id and a few small random numbers."""
 
     def make() -> str:
         seed = f"{int(time.time())} {os.getpid()} {random.random()}"
@@ -91,22 +91,22 @@ def half_of_the_alphabet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def uneven_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random bytes are taken modulo 62, so that some letters are more frequent."""
+    """Random bytes are reduced modulo 62, so that some letters are more frequent."""
     make_tokens_by(monkeypatch, lambda: "".join(ALPHABET[byte % 62] for byte in secrets.token_bytes(42)) + "A")
 
 
 def begins_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id begins with the time at which it was made."""
+    """An id begins with the time of its creation."""
     make_tokens_by(monkeypatch, lambda: text_of(time.time_ns().to_bytes(8, "big") + secrets.token_bytes(24)))
 
 
 def ids_of_a_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id is a UUID filled up: 122 random bits."""
+    """An id is a padded UUID: 122 random bits."""
     make_tokens_by(monkeypatch, lambda: text_of(uuid.uuid4().bytes + bytes(16)))
 
 
 def reads_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module of the tokens takes its bytes from the module random."""
+    """The module of the tokens gets its bytes from the module random."""
     text = "base64.urlsafe_b64encode(random.randbytes(TOKEN_BYTES)).decode()"
     source.rewrite(
         monkeypatch,
@@ -117,7 +117,7 @@ def reads_random(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def versions_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store takes the versions that no two records may share from the module random."""
+    """A store gets the versions that no two records may share from the module random."""
     source.rewrite(monkeypatch, seams.SOURCE_OF_FILE_STORE, "import secrets", "import random as secrets")
 
 
@@ -160,7 +160,7 @@ def test_ids_do_not_follow_from_what_others_know(
     "CVE-2025-66565",
     "CVE-2025-66630",
     product="17 session modules for Perl, Fiber",
-    cause="When the system's randomness failed, ids were guessable or all the same instead of none.",
+    cause="When the system's randomness failed, ids were guessable or all the same, instead of an error.",
     mutants=[falls_back_to_a_guess, falls_back_to_zeros],
 )
 @requirement("ASVS 7.2.3", says="A failing random number generator is an error.", mutants=[falls_back_to_a_guess])
@@ -188,7 +188,7 @@ def test_without_randomness_there_is_no_session(place: str, web_on: Callable[...
 @advisory(
     "RUSTSEC-2024-0343",
     product="nano-id",
-    cause="A mask that did not fit the alphabet left ids with far fewer bits than they seemed to have.",
+    cause="A mask that did not fit the alphabet left ids with far fewer bits than intended.",
     mutants=[half_of_the_alphabet, uneven_letters, begins_with_the_time, ids_of_a_uuid],
 )
 @requirement(
@@ -199,7 +199,7 @@ def test_without_randomness_there_is_no_session(place: str, web_on: Callable[...
 )
 @pytest.mark.kinds("memory")
 def test_an_id_is_256_even_bits(place: str, web_on: Callable[..., Web]) -> None:
-    """Of 4,000 ids, some of them over HTTP, every bit is set in half, every letter as often, none is twice."""
+    """Of 4,000 ids, some over HTTP, every bit is set in half, every letter is equally frequent, none occurs twice."""
     web = web_on(place)
     issued: list[str] = []
     for _ in range(20):
@@ -223,13 +223,13 @@ def test_an_id_is_256_even_bits(place: str, web_on: Callable[..., Web]) -> None:
 @advisory(
     "CVE-2025-66565",
     product="Fiber",
-    cause="Workers could hand out the same ids, because what they were made from was made only once.",
+    cause="Workers could return the same ids, because their seed was made only once.",
     mutants=[a_pool_filled_once],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # later Pythons warn where there are threads
 def test_forked_workers_never_make_the_same_id(place: str, web_on: Callable[..., Web]) -> None:
-    """Of the ids that eight forked workers make of one loaded application, no two are alike."""
+    """Of the ids that eight forked workers make of one loaded application, no two are equal."""
     web = web_on(place)
     web.put(a=1)
     issued: list[bytes] = []
@@ -261,11 +261,11 @@ _JITTER = {seams.SOURCE_OF_RETRIES}
 @advisory(
     *_PERL,
     product="17 session modules for Perl",
-    cause="Ids were made from sources that are not meant for secrets.",
+    cause="Ids were made from generators that are not meant for secrets.",
     mutants=[reads_random, versions_from_random],
 )
 def test_the_source_knows_no_other_randomness() -> None:
-    """No module but the one that waits between two tries names random, and what makes keys and tokens names secrets."""
+    """Only the module that waits between two attempts uses random, and the modules of keys and tokens use secrets."""
     trees = source.modules()
     for name, tree in trees.items():
         if name.startswith("testing/") or name in _JITTER:

@@ -30,11 +30,11 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 @requirement(
     "ASVS 4.0 3.3.1",
-    says="After a logout the back button and a conditional request show nothing of the session.",
+    says="After a logout, the back button and a conditional request show no content of the session.",
     mutants=[bugs.logout_in_the_browser_only],
 )
 def test_a_page_of_a_user_is_not_confirmed_after_the_logout(place: str, site_on: SiteOn) -> None:
-    """A request that asks whether the user's page is still good is answered with nobody's page."""
+    """A conditional request for the user's page is answered with the page for visitors."""
     site = site_on(place)
     [jar] = site.jars("ada", 1)
     page = jar.get("/me")
@@ -72,7 +72,7 @@ def a_second_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_the_profiles_have_the_limits_of_the_standards(place: str, site_on: SiteOn) -> None:
-    """A second before the idle limit and before the absolute one a session in use lives, a second after it is over.
+    """A session in use lives a second before the idle and the absolute limit, and is over a second after it.
 
     After the idle limit of AAL2 nothing is resumed: NIST allows that, and Holdfast is stricter.
     """
@@ -121,7 +121,7 @@ def test_the_path_is_the_application_s(place: str, site_on: SiteOn) -> None:
 
 
 def writes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save that another one overtook writes over it."""
+    """A save that is overtaken overwrites the other."""
 
     def insist(store: Store, key: str, data: bytes, *, expect: Version, **named: Any) -> Any:
         answer = store.replace(key, data, expect=expect, **named)
@@ -135,7 +135,7 @@ def writes_over(monkeypatch: pytest.MonkeyPatch) -> None:
 @requirement(
     "ASVS 4.0 1.11.2",
     "ASVS 4.0 1.11.3",
-    says="Requests at once lose no change and act on no check that is out of date.",
+    says="Concurrent requests lose no change and use no outdated check.",
     mutants=[writes_over],
 )
 def test_no_increment_is_lost(place: str, site_on: SiteOn) -> None:
@@ -162,11 +162,11 @@ def test_no_increment_is_lost(place: str, site_on: SiteOn) -> None:
 
 @requirement(
     "ASVS 4.0 1.11.3",
-    says="A session that ends while a request works on it stays ended.",
+    says="A session that ends during a request stays ended.",
     mutants=[saves_what_is_gone],
 )
 def test_a_logout_in_the_middle_of_a_request_stands(place: str, site_on: SiteOn) -> None:
-    """The slow request's change is dropped, its response has no cookie, and nothing is left in the store."""
+    """The slow request's change is dropped, its response has no cookie, and no record is left in the store."""
     site = site_on(place)
     [jar] = site.jars("ada", 1)
     slow, copy = jar.copy(), jar.copy()
@@ -179,12 +179,12 @@ def test_a_logout_in_the_middle_of_a_request_stands(place: str, site_on: SiteOn)
 
 
 def looks_up_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is in the cookie is looked up."""
+    """Any cookie value is looked up."""
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
 
 
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several cookies with our name the first counts."""
+    """Of several cookies with our name the first is used."""
     read = seams.COOKIE_READ.sound
 
     def first(self: Cookies, app: Any, request: Any) -> Any:
@@ -202,7 +202,7 @@ def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     "OWASP multiple cookies",
     "RFC 6265bis 4.2.2",
     "RFC 6265bis 8.4-8.6",
-    says="What is not one well-formed token is no session, and reaches no store.",
+    says="Only one well-formed token reaches the store.",
     mutants=[looks_up_anything, takes_the_first],
 )
 @pytest.mark.kinds("memory")
@@ -229,12 +229,12 @@ def test_only_one_token_of_the_right_form_reaches_the_store(place: str, site_on:
 
 
 def says_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a session is told of by no signal."""
+    """The end of a session sends no signal."""
     seams.ENDED_RECEIVERS.plant(monkeypatch, lambda sender: ())
 
 
 def handles_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a signal calls a session has nothing to do with the session."""
+    """The handle in a signal is unrelated to the session."""
     emit = seams.EVENTS_EMIT.sound
 
     def tell(self: events.Events, event: events.EventName, **details: Any) -> None:
@@ -246,7 +246,7 @@ def handles_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
 @requirement(
     "ASVS 4.0 7.2.1",
     "OWASP lifecycle logging",
-    says="Each step of a session's life is told, with a name that correlates them and is no token.",
+    says="Each step of a session's life is signalled, with a name that correlates them and is not the token.",
     mutants=[says_little, handles_at_random, bugs.keys_are_tokens],
 )
 def test_a_life_is_told_step_by_step(place: str, site_on: SiteOn) -> None:
@@ -299,12 +299,12 @@ def one_more_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "ASVS 4.0 8.1.3",
-    says="The browser is given one cookie and no more.",
+    says="The browser gets exactly one cookie.",
     mutants=[one_more_cookie],
 )
 @pytest.mark.kinds("memory")
 def test_there_is_one_cookie(place: str, site_on: SiteOn) -> None:
-    """With flashes and CSRF secrets in the session, too, there is one cookie."""
+    """With flashes and CSRF secrets in the session, there is still one cookie."""
     site = site_on(place)
 
     @site.app.get("/form")

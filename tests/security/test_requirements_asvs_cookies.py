@@ -38,12 +38,12 @@ IDS = int(os.environ.get("HOLDFAST_TEST_IDS", "200000"))
 
 
 def inherited_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each worker goes on with the generator that it inherited."""
+    """Each worker continues the generator that it inherited."""
     monkeypatch.setattr(secrets, "token_bytes", random.Random(1).randbytes)
 
 
 def the_time_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token begins with the minute in which it was made."""
+    """A token begins with the minute of its creation."""
     drawn = secrets.token_bytes
     monkeypatch.setattr(
         secrets, "token_bytes", lambda size: (int(time.time()) // 60).to_bytes(4, "big") + drawn(size - 4)
@@ -51,7 +51,7 @@ def the_time_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def eight_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token carries four random bytes, eight times."""
+    """A token is four random bytes, repeated eight times."""
     drawn = secrets.token_bytes
     monkeypatch.setattr(secrets, "token_bytes", lambda size: drawn(4) * (size // 4))
 
@@ -81,13 +81,13 @@ def made_in_workers(each: int, workers: int) -> Iterator[bytes]:
     "OWASP entropy and length",
     "OWASP content",
     "NIST 5.1 (1)(2) approved generator",
-    says="Tokens are unique, random in every bit, at least 128 bits long, and mean nothing.",
+    says="Tokens are unique, random in every bit, at least 128 bits long, and contain no data.",
     mutants=[inherited_randomness, the_time_first, eight_bytes],
 )
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # later Pythons warn where there are threads
 @pytest.mark.timeout(60 + IDS // 50_000)
 def test_tokens_are_unique_and_even() -> None:
-    """Of the ids that four forked workers make none is twice, and no place in them prefers a letter.
+    """Of the ids that four forked workers make, none occurs twice, and no position prefers a letter.
 
     Chi-square with 63 degrees of freedom exceeds 160 once in 10^10 times.
     """
@@ -108,7 +108,7 @@ def test_tokens_are_unique_and_even() -> None:
 
 
 def profile_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The profile changes nothing."""
+    """The profile has no effect."""
     seams.SETTINGS_OF_PROFILE.plant(monkeypatch, lambda config: None)
 
 
@@ -134,7 +134,7 @@ def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.kinds("memory")
 @pytest.mark.parametrize("profile", ["asvs-l1", "nist-aal2"])
 def test_every_cookie_has_every_attribute(place: str, site_on: SiteOn, profile: str) -> None:
-    """Under a profile each Set-Cookie of a life, the deletion included, has all attributes. The default is Flask's."""
+    """Under a profile every Set-Cookie, including the deletion, has all attributes. The default is Flask's."""
     site = site_on(place, SESSION_PROFILE=profile)
     jar = site.jar()
     for path, form in [("/set", {"k": "a", "v": "b"}), ("/login", {"u": "ada"}), ("/rotate", {}), ("/logout", {})]:
@@ -146,7 +146,7 @@ def test_every_cookie_has_every_attribute(place: str, site_on: SiteOn, profile: 
 
 
 def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings that contradict each other are accepted, and the browser drops the cookie."""
+    """Conflicting settings are accepted, and the browser drops the cookie."""
     seams.COOKIE_RULES_CHECK.plant(monkeypatch, lambda config: None)
 
 
@@ -161,7 +161,7 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
     "RFC 6265bis 5.6-5.7",
     "RFC 6265bis, layered cookies",
     "RFC 6265bis, CHIPS",
-    says="A name, a path or attributes that contradict each other are refused at start-up.",
+    says="A name, a path or attributes that conflict are refused at start-up.",
     mutants=[no_rules],
 )
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
 def test_a_cookie_that_browsers_would_drop_is_refused(
     place: str, site_on: SiteOn, settings: dict[str, Any], named: str
 ) -> None:
-    """The application does not start, and the message names what to change."""
+    """The application does not start, and the message names the setting to change."""
     with pytest.raises(ConfigurationError, match=named):
         site_on(place, **settings)
 
@@ -205,7 +205,7 @@ def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 8.2.2",
     "RFC 6265bis 4.2.1 header limit",
     "RFC 6265bis 5.6-5.7",
-    says="The cookie is small and means nothing, whatever is in the session.",
+    says="The cookie is small and contains no data, with any session.",
     mutants=[data_in_the_cookie],
 )
 def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: SiteOn) -> None:
@@ -226,7 +226,7 @@ def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: Sit
 
 
 def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token that a request presents is logged, for debugging."""
+    """A presented token is logged, for debugging."""
     read = seams.COOKIE_READ.sound
 
     def tell(self: Cookies, app: Any, request: Any) -> Any:
@@ -245,11 +245,11 @@ def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 3.2.3",
     "ASVS 4.0 7.1.1",
     "NIST 5.1 storage and fallback",
-    says="The token leaves the server by Set-Cookie alone: in no body, header, log, signal or error page.",
+    says="Only Set-Cookie sends the token: no body, header, log, signal or error page does.",
     mutants=[bugs.keys_are_tokens, logs_the_token],
 )
 def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
-    """Over a life with logins, an error, rejections and a logout, with all loggers at DEBUG, no token shows up."""
+    """With logins, an error, rejections and a logout, and all loggers at DEBUG, no token is visible."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="sqlalchemy")
     site = site_on(place, SESSION_RENEWAL_INTERVAL=3600)
@@ -280,7 +280,7 @@ def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: p
 
 
 def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token in the form counts more than the one in the cookie."""
+    """A token in the form takes precedence over the cookie."""
     read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Presented:
@@ -297,12 +297,12 @@ def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 5.1.1",
     "ASVS 4.0 13.1.3",
     "OWASP used vs. accepted",
-    says="A token is accepted from the cookie alone.",
+    says="A token is accepted from the cookie only.",
     mutants=[bugs.token_from_anywhere, body_over_cookie],
 )
 @pytest.mark.kinds("memory")
 def test_a_token_elsewhere_than_in_the_cookie_is_ignored(place: str, site_on: SiteOn) -> None:
-    """In the query, the path, the form, the JSON or a header a token is nobody's, and beside a cookie it is ignored."""
+    """In the query, the path, the form, the JSON or a header a token is ignored, also beside a cookie."""
     site = site_on(place)
     ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
     token, name = ada.token or "", site.cookie_name

@@ -48,12 +48,12 @@ class SharedCache:
 
 
 def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that read the session is for everybody, as far as caches are told."""
+    """A response that read the session is public for caches."""
     seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: None)
 
 
 def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing tells a cache that a response with a cookie is for one browser."""
+    """A response with a cookie has no directive for caches."""
     seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
 
 
@@ -66,7 +66,7 @@ def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: SiteOn) -> None:
-    """Behind a cache that keeps all it may, each visitor is served their own page, and nobody gets another's cookie."""
+    """Behind a cache that stores all it may, each visitor gets their own page, and no other's cookie."""
     site = site_on(place, SESSION_PERMANENT=True)
     cache = SharedCache()
     ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
@@ -91,7 +91,7 @@ def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: 
 )
 @pytest.mark.kinds("memory")
 def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn) -> None:
-    """The deletion has the name, the path, the domain and the flags of the cookie, or browsers would keep that one."""
+    """The deletion has the name, the path, the domain and the flags of the cookie, or browsers would keep it."""
     site = site_on(
         place,
         SESSION_COOKIE_NAME="__Secure-id",
@@ -110,12 +110,12 @@ def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn
 
 
 def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Responses that used the session may be stored, whatever the setting says."""
+    """Responses that used the session may be cached, with any setting."""
     seams.FORBID_STORING.plant(monkeypatch, lambda response: None)
 
 
 def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the application says about caching is replaced."""
+    """The application's directives for caches are replaced."""
 
     def private(response: Any) -> None:
         response.headers["Cache-Control"] = "private"
@@ -128,7 +128,7 @@ def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 14.3.2",
     "ASVS 4.0 8.2.1",
     "OWASP caching",
-    says="Responses with a session are not stored by caches, as configured, and a stricter answer is not weakened.",
+    says="Responses with a session are not cached, as configured, and a stricter directive is not weakened.",
     mutants=[lets_everything_be_stored, overrides_the_application, public_cookies],
 )
 @pytest.mark.kinds("memory")
@@ -156,7 +156,7 @@ def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> N
 
 
 def clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser is told to clear nothing."""
+    """The header to clear data is not sent."""
     seams.CLEAR_SITE_DATA.plant(monkeypatch, lambda *_, **__: None)
 
 
@@ -164,12 +164,12 @@ def clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 14.3.1",
     "ASVS 4.0 8.2.3",
     "OWASP caching",
-    says="The end of a session can clear what the site left in the browser.",
+    says="The end of a session can clear the site's data in the browser.",
     mutants=[clears_nothing],
 )
 @pytest.mark.kinds("memory")
 def test_a_logout_can_clear_the_browser(place: str, site_on: SiteOn) -> None:
-    """With the setting a logout, and nothing else, tells the browser to clear its cookies and storage."""
+    """With the setting, only a logout makes the browser clear its cookies and storage."""
     site = site_on(place, SESSION_CLEAR_SITE_DATA=True)
     jar = site.jar()
     answers = [jar.login("ada"), jar.get("/me"), jar.post("/logout"), site.jar(STRANGER).get("/me")]
@@ -180,7 +180,7 @@ def test_a_logout_can_clear_the_browser(place: str, site_on: SiteOn) -> None:
 
 
 def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is ended goes on until the end of the request."""
+    """An ended session continues until the end of the request."""
 
     def end(self: ServerSession) -> None:
         self.wishes.wiped = self.wishes.rebind = True
@@ -194,7 +194,7 @@ def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[ends_later],
 )
 def test_a_check_during_the_session_ends_it_at_once(place: str, site_on: SiteOn) -> None:
-    """What the application finds out before its view, about the address, say, makes that same request nobody's."""
+    """If a check before the view fails, for example of the address, that same request is anonymous."""
     site = site_on(place)
 
     @site.app.before_request
@@ -231,7 +231,7 @@ def listening(site: Site) -> Iterator[int]:
 @requirement(
     "ASVS 4.4.3",
     "ASVS 4.4.4",
-    says="A WebSocket acts for a session only while the session lives.",
+    says="A WebSocket acts for a session only while the session is live.",
     mutants=[bugs.logout_in_the_browser_only],
 )
 @pytest.mark.kinds("memory", "sqlite")

@@ -23,18 +23,18 @@ SiteOn = Callable[..., Site]
 
 
 def limits_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report says whether the limits are met, and not what they are."""
+    """The report has the result of the limits, but not their values."""
     seams.DOCTOR_LIFETIME_IN_WORDS.plant(monkeypatch, lambda span: "?")
 
 
 def any_limit_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that are beyond what the standard allows are found to be fine."""
+    """Limits beyond those of the standard are accepted."""
     seams.DOCTOR_LIFETIME_UNLESS.plant(monkeypatch, lambda good, found, fix: Verdict("met", found))
 
 
 @requirement(
     "ASVS 7.1.1",
-    says="The idle and the absolute timeout in force are written down.",
+    says="The idle and the absolute timeout in force are documented.",
     mutants=[limits_unsaid, any_limit_will_do],
 )
 @pytest.mark.kinds("memory")
@@ -55,7 +55,7 @@ def test_the_doctor_prints_both_limits(place: str, site_on: SiteOn) -> None:
 
 
 def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of a user's sessions is not looked at when one more begins."""
+    """The number of a user's sessions is not checked at a login."""
 
     def stays(*args: Any, **options: Any) -> Flow[bool]:
         yield from ()
@@ -68,7 +68,7 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 @requirement(
     "ASVS 7.1.2",
     "OWASP simultaneous logons",
-    says="A user has no more sessions at once than the settings allow, and the settings say what happens at the limit.",
+    says="A user has no more sessions at once than the settings allow, and a setting defines the reaction to more.",
     mutants=[no_limit],
 )
 @pytest.mark.kinds(*INDEXED)
@@ -89,12 +89,12 @@ def test_a_user_has_no_more_sessions_than_allowed(place: str, site_on: SiteOn) -
 
 @requirement(
     "ASVS 7.1.2",
-    says="Logins at the same moment do not get around the limit.",
+    says="Concurrent logins do not exceed the limit.",
     mutants=[no_limit],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis", "mongodb", "mariadb", "postgresql")
 def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> None:
-    """Of eight logins at once no more than three sessions are left."""
+    """Of eight concurrent logins at most three sessions are left."""
     site = site_on(place, SESSION_MAX_PER_USER=3)
     jars = [site.jar() for _ in range(8)]
     together(*(lambda jar=jar: jar.login("ada") for jar in jars))
@@ -107,23 +107,23 @@ def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> No
 
 
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has a session has just proved who they are."""
+    """Any holder of a session counts as just authenticated."""
     seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: True)
 
 
 def fresh_since_the_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any session of a user counts as fresh, however long ago the user signed in."""
+    """Any session of a user counts as fresh, at any time after the login."""
     seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)
 
 
 @requirement(
     "ASVS 7.5.1",
     "ASVS 4.0 3.7.1",
-    says="Sensitive changes need a recent proof of identity, which gives a new token.",
+    says="Sensitive changes need a recent authentication, which gives a new token.",
     mutants=[always_fresh, fresh_since_the_last_request],
 )
 def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> None:
-    """After 301 seconds of use the view answers 401 until the user proves who they are, which changes the token."""
+    """After 301 seconds of use the view answers 401 until the user authenticates again, which changes the token."""
     site = site_on(place)
     assert site.jar().get("/secret").status_code == 401
     [jar] = site.jars("ada", 1)
@@ -143,7 +143,7 @@ def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> No
 
 
 def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session in which somebody is about to sign in counts as theirs."""
+    """A session with an unfinished login counts as bound."""
     owner = seams.SESSION_OWNER.sound.fget
 
     def pending(self: ServerSession) -> str | None:
@@ -156,11 +156,11 @@ def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "ASVS 4.0 3.7.1",
-    says="A login that is only half done opens nothing.",
+    says="A login that is not complete gives no access.",
     mutants=[half_open_is_enough],
 )
 def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
-    """What a view notes about a user before the second factor makes the session neither theirs nor fresh."""
+    """Data that a view stores before the second factor makes the session neither bound nor fresh."""
     site = site_on(place)
     jar = site.jar()
     jar.post("/set", k="mfa_pending", v="ada")
@@ -172,17 +172,17 @@ def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
 
 
 def good_for_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof of identity that is for one action is good for more of them."""
+    """An authentication for one action is valid for more of them."""
     seams.SESSION_FRESH_ONCE.plant(monkeypatch, ServerSession.fresh_for)
 
 
 @requirement(
     "ASVS 7.5.3",
-    says="A highly sensitive action needs a proof of its own.",
+    says="A highly sensitive action needs its own authentication.",
     mutants=[good_for_any_number],
 )
 def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
-    """Of two requests at the same moment one pays; the next needs another proof."""
+    """Of two concurrent requests one pays; the next needs another authentication."""
     site = site_on(place)
     [jar] = site.jars("ada", 1)
     for _ in range(2):
@@ -197,19 +197,19 @@ def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
 
 
 def ends_nobody_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command counts the sessions and leaves them."""
+    """The command counts the sessions without ending them."""
     seams.MANAGER_REVOKE_ALL.plant(monkeypatch, lambda self, user, **_: len(self.of(user)))
     seams.MANAGER_REVOKE_EVERYONE.plant(monkeypatch, lambda self, **_: self.count())
 
 
 @requirement(
     "ASVS 7.4.5",
-    says="Administrators can end the sessions of a user, and everybody's.",
+    says="Administrators can end the sessions of one user, and of all users.",
     mutants=[ends_nobody_s],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_an_administrator_ends_sessions(place: str, site_on: SiteOn) -> None:
-    """``flask sessions revoke`` ends what it says it ended, and the next request of each browser is nobody's."""
+    """``flask sessions revoke`` ends the sessions that it reports, and each browser's next request is anonymous."""
     site = site_on(place)
     ada, bob = site.jars("ada", 3), site.jars("bob", 2)
 

@@ -29,13 +29,13 @@ SHORT = {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_ABSOLUTE_LIFETIME": 600}
 
 
 def letters_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upper and lower case of a token lead to the same session."""
+    """Upper and lower case of a token open the same session."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
 
 
 def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first 40 characters of a token lead to its session."""
+    """The first 40 characters of a token open its session."""
     key_of = seams.KEY_OF_TOKEN.sound
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:40]))
     seams.IS_TOKEN.plant(monkeypatch, lambda text: len(text) >= 40)
@@ -48,7 +48,7 @@ def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[letters_are_alike, the_beginning_will_do],
 )
 def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn) -> None:
-    """The token leads to its user; without it, and with any edited one, the visitor is nobody."""
+    """The token opens its user's session; without it, and with any changed one, the visitor is anonymous."""
     site = site_on(place)
     [jar] = site.jars("ada", 1)
     token = jar.token or ""
@@ -67,7 +67,7 @@ def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn
 
 
 def tokens_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens come from a generator that starts at the same point with each process."""
+    """Tokens come from a generator with the same seed in each process."""
     drawn = random.Random()
     start = seams.MANAGER_INIT.sound
 
@@ -104,12 +104,12 @@ def test_each_session_has_its_own_token(place: str, site_on: SiteOn) -> None:
     "ASVS 4.0 3.2.1",
     "NIST 5.1 generated at authentication",
     "OWASP different names before and after login",
-    says="A login gives the session a new token, and the one from before it reaches nothing.",
+    says="A login gives the session a new token, and the old one opens no session.",
     mutants=[bugs.login_keeps_the_id, bugs.both_ids_live],
 )
 @pytest.mark.parametrize("how", ["bind", "key"])
 def test_a_login_changes_the_token(place: str, site_on: SiteOn, how: str) -> None:
-    """Each login gives a new token, even where the application only sets its identity key. The old ones are dead.
+    """Each login gives a new token, even if the application only sets its identity key. The old ones are invalid.
 
     There is one cookie, under one name: it is the token that tells before from after.
     """
@@ -130,12 +130,12 @@ def test_a_login_changes_the_token(place: str, site_on: SiteOn, how: str) -> Non
 
 @requirement(
     "OWASP renewal on privilege change",
-    says="A rise or a fall in privilege gives a new token, and the old one is dead.",
+    says="Each change of privilege gives a new token, and the old one is invalid.",
     mutants=[bugs.login_keeps_the_id, bugs.both_ids_live, bugs.logout_in_the_browser_only],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_change_of_privilege_changes_the_token(place: str, site_on: SiteOn) -> None:
-    """Proving oneself again, a change of role and a logout all leave the old token worthless."""
+    """A re-authentication, a change of role and a logout all invalidate the old token."""
     site = site_on(place)
     for change in ("/sudo", "/rotate", "/alone", "/logout"):
         site.clock.advance(1)
@@ -158,7 +158,7 @@ def test_a_change_of_privilege_changes_the_token(place: str, site_on: SiteOn) ->
     mutants=[bugs.never_idle],
 )
 def test_an_unused_session_is_over(place: str, site_on: SiteOn) -> None:
-    """Use within the timeout keeps a session; a second too late it is over, whatever the browser still sends."""
+    """Use within the timeout keeps a session; a second later it is over, even if the browser still sends the cookie."""
     site = site_on(place, **SHORT)
     [jar] = site.jars("ada", 1)
     for _ in range(3):
@@ -174,7 +174,7 @@ def test_an_unused_session_is_over(place: str, site_on: SiteOn) -> None:
     "ASVS 4.0 3.3.1",
     "NIST 5.1 (5) times out",
     "OWASP timeouts",
-    says="A session is over at the absolute timeout, however much it is used and rotated.",
+    says="A session is over at the absolute timeout, even if it is used and rotated.",
     mutants=[bugs.never_too_old, bugs.born_again_at_each_write],
 )
 def test_no_use_and_no_rotation_goes_beyond_the_absolute_timeout(place: str, site_on: SiteOn) -> None:
@@ -194,7 +194,7 @@ def test_no_use_and_no_rotation_goes_beyond_the_absolute_timeout(place: str, sit
 
 
 def a_login_resets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that its user proved anew ends when the first one would have."""
+    """A re-authenticated session keeps its old absolute timeout."""
     plan = seams.ROTATE_PLAN.sound
 
     def keep(context: Context, session: Any, loaded: Any, *, renewal: bool) -> Any:
@@ -207,11 +207,11 @@ def a_login_resets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "NIST 5.2 two timeouts",
-    says="Activity restarts the idle timeout alone, re-authentication both; either ends the session.",
+    says="Activity restarts only the idle timeout, re-authentication both; either ends the session.",
     mutants=[bugs.never_too_old, bugs.never_idle, bugs.born_again_at_each_write, a_login_resets_nothing],
 )
 def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: SiteOn) -> None:
-    """With a new proof at 590 seconds a session lives at 1180, without one it is over at 601, and idle at any time."""
+    """Re-authenticated at 590 seconds, a session lives at 1180; otherwise it is over at 601, and idle at any time."""
     site = site_on(place, **SHORT)
     proved, used, idle = site.jars("ada", 3)
 
@@ -237,18 +237,18 @@ def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: Si
 
 
 def purges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expired records stay for ever."""
+    """Expired records are never removed."""
     seams.MANAGER_PURGE.plant(monkeypatch, lambda self, **_: 0)
 
 
 @requirement(
     "OWASP expiry acts on both sides",
-    says="When a session expires, its record goes and its cookie is worth nothing.",
+    says="When a session expires, its record is removed and its cookie is invalid.",
     mutants=[purges_nothing, bugs.never_idle],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "mariadb", "postgresql")
 def test_an_expired_session_leaves_nothing(place: str, site_on: SiteOn) -> None:
-    """The record is swept, in the stores that do not do so by themselves. No deletion cookie is sent.
+    """The record is purged, in the stores that do not do so by themselves. No deletion cookie is sent.
 
     A deletion could arrive after the cookie of a login and undo it.
     """
@@ -273,7 +273,7 @@ def test_an_expired_session_leaves_nothing(place: str, site_on: SiteOn) -> None:
     "ASVS 4.0 3.3.1",
     "OWASP logout",
     "NIST 5.1 (3) erased at logout",
-    says="After a logout no copy of the cookie is worth anything, in any process.",
+    says="After a logout no copy of the cookie is valid, in any process.",
     mutants=[bugs.logout_in_the_browser_only],
 )
 def test_nothing_is_left_of_a_session_after_its_logout(place: str, site_on: SiteOn) -> None:
@@ -289,7 +289,7 @@ def test_nothing_is_left_of_a_session_after_its_logout(place: str, site_on: Site
 
 
 def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a user's sessions the first that is found is ended."""
+    """Only the first of a user's sessions is ended."""
     kill = seams.END_BY_REVOKE.sound
     ended: list[str] = []
 
@@ -304,7 +304,7 @@ def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that began before all of a user's sessions were ended is let in after it."""
+    """A login that began before all of a user's sessions were ended succeeds after it."""
 
     def never(context: Context, *args: Any) -> Flow[bool]:
         yield from ()
@@ -321,7 +321,7 @@ def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.kinds(*INDEXED)
 def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None:
-    """The next request of each browser, in each process, is nobody's; nor is a login that was under way let in."""
+    """The next request of each browser, in each process, is anonymous; a login that was running is refused too."""
     site = site_on(place)
     jars = [jar.at(site.worker()) for jar in site.jars("ada", 3)]
     [other] = site.jars("bob", 1)
@@ -342,7 +342,7 @@ def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None
 
 
 def keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session that is to be kept is ended with the others."""
+    """The session to keep is ended with the others."""
 
     def end_all(context: Context, owner: str, **_: Any) -> Flow[int]:
         return (yield from revoke_all(context, owner))
@@ -351,7 +351,7 @@ def keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one session is to be kept, none is ended."""
+    """If one session is to be kept, none is ended."""
 
     def none(context: Context, owner: str, **_: Any) -> Flow[int]:
         yield from ()
@@ -368,7 +368,7 @@ def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
-    """The browser that asked goes on, under a new token; the user's others are over."""
+    """The browser that asked continues, under a new token; the user's others are over."""
     site = site_on(place)
     jars = site.jars("ada", 3)
     old = jars[0].copy()
@@ -378,7 +378,7 @@ def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
 
 
 def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user is shown the sessions of all users as their own."""
+    """A user sees the sessions of all users as their own."""
 
     def everybodys(context: Context, owner: str, **options: Any) -> Flow[Any]:
         mine = yield from list_of(context, owner, **options)
@@ -389,7 +389,7 @@ def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a session by its handle is acknowledged and not done."""
+    """Ending a session by its handle reports success without ending it."""
     seams.MANAGER_REVOKE.plant(monkeypatch, lambda self, handle, **_: "confirmed")
 
 
@@ -397,12 +397,12 @@ def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 7.5.2",
     "ASVS 4.0 3.3.4",
     "OWASP simultaneous logons",
-    says="Users can list their sessions and end any of them, and nobody else's.",
+    says="Users can list their sessions and end any of them, but no one else's.",
     mutants=[bugs.keys_are_tokens, lists_everybodys, revokes_nothing],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_users_list_and_end_their_own_sessions(place: str, site_on: SiteOn) -> None:
-    """A handle opens nothing, ends a session of one's own, and is not found where it is another user's."""
+    """A handle opens no session, ends a session of its user, and is not found for another user."""
     site = site_on(place)
     mine, lost = site.jars("ada", 2)
     [other] = site.jars("bob", 1)
@@ -420,11 +420,11 @@ def test_users_list_and_end_their_own_sessions(place: str, site_on: SiteOn) -> N
 
 @requirement(
     "ASVS 7.6.2",
-    says="A session begins with something that the user did.",
+    says="A session begins only with an action of the user.",
     mutants=[bugs.records_for_everybody],
 )
 def test_visitors_who_do_nothing_have_no_session(place: str, site_on: SiteOn) -> None:
-    """Crawlers, prefetches, checks, missing pages and a logout out of nothing leave no record and get no cookie."""
+    """Crawlers, prefetches, checks, missing pages and a logout without a session leave no record and get no cookie."""
     site = site_on(place)
     visits: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "/me", {}),

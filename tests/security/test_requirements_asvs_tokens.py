@@ -44,7 +44,7 @@ def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature is decoded before it is compared, so that several spellings pass."""
+    """A signature is decoded before it is compared, so that several spellings are valid."""
 
     def unsign(self: Cookies, app: Any, value: str) -> Presented:
         signed = _token_signer(app.secret_key).validate(value)
@@ -80,12 +80,12 @@ def spoiled(value: str, other: str) -> Iterator[str]:
     "ASVS 9.1.1",
     "ASVS 4.0 3.5.3",
     "OWASP anomalies",
-    says="A signature is checked before anything is done with what it signs.",
+    says="A signature is checked before the signed value is used.",
     mutants=[any_signature, signature_by_meaning, looks_up_first],
 )
 @pytest.mark.kinds("memory")
 def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -> None:
-    """Every truncation, substitution and splice is nobody's, is told as such, and causes no store call."""
+    """Every truncation, substitution and splice is anonymous, is reported as such, and causes no store call."""
     site = site_on(place, SESSION_USE_SIGNER=True)
     ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
     assert ada.me() == "ada"
@@ -100,7 +100,7 @@ def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -
 
 
 def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that is not sealed is read as it is, by an application that seals."""
+    """An application that seals reads unsealed records."""
     look = seams.SEALER_OPEN_METADATA.sound
 
     def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
@@ -110,7 +110,7 @@ def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A format or a scheme that is not known is taken for the usual one."""
+    """An unknown format or scheme counts as the usual one."""
     look, known = seams.SEALER_OPEN_METADATA.sound, set(encryption._SCHEMES.values())
 
     def lenient(self: Sealer, body: Any, **where: Any) -> Any:
@@ -126,12 +126,12 @@ def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 9.1.1",
     "ASVS 9.1.2",
     "ASVS 4.0 3.5.3",
-    says="What is stored sealed is refused when any byte of it changed, its format and algorithm included.",
+    says="A sealed record is refused when any of its bytes changed, including format and algorithm.",
     mutants=[any_signature, sealed_as_found, any_format],
 )
 @pytest.mark.kinds("memory")
 def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> None:
-    """Each changed byte, every other format and scheme, and no seal at all, are refused before anything is decoded."""
+    """Each changed byte, every other format and scheme, and no seal at all, are refused before decoding."""
     site = site_on(place, SESSION_SEAL="mac", SESSION_SEAL_KEYS=[KEY])
     [jar] = site.jars("ada", 1)
     [(key, good)] = site.records().items()
@@ -151,11 +151,11 @@ def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> Non
 @requirement(
     "ASVS 9.1.1",
     "ASVS 9.2.3",
-    says="A sealed record is worth nothing under another key or for another user.",
+    says="A sealed record is invalid under another key or for another user.",
     mutants=[sealed_as_found],
 )
 def test_a_record_is_bound_to_its_place(place: str, site_on: SiteOn) -> None:
-    """Two users' records that change places, and one that is replaced by an unsealed one, are nobody's."""
+    """Two users' records that are swapped, and one that is replaced by an unsealed one, are no session."""
     site = site_on(place, SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[KEY])
     ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
     [(first, of_one), (second, of_other)] = site.records().items()
@@ -176,7 +176,7 @@ def _token_signer(key: str) -> Signer:
 
 
 def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is signed with no key at all is accepted as well."""
+    """A signature with an empty key is accepted as well."""
     signers = seams.COOKIE_SIGNERS.sound
     seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [*signers(self, app), _token_signer("")])
 
@@ -196,12 +196,12 @@ def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "ASVS 9.1.3",
-    says="Keys come from the settings alone.",
+    says="Keys come from the settings only.",
     mutants=[the_empty_key, keys_for_ever],
 )
 @pytest.mark.kinds("memory")
 def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
-    """A token signed with a fallback is accepted and signed anew; with a removed, an empty or another key it is not."""
+    """A token signed with a fallback is accepted and re-signed; with a removed, an empty or another key it is not."""
     old, new = "a first key that nobody guesses: 8Xk2", "a second key that nobody guesses: mQ71"
     site = site_on(place, SESSION_USE_SIGNER=True, SECRET_KEY=old)
     [jar] = site.jars("ada", 1)
@@ -217,7 +217,7 @@ def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
 
 
 def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that names a key which is not there is tried with the newest."""
+    """A record that names a missing key is tried with the newest."""
     find = seams.KEYRING_KEY_WITH_ID.sound
 
     def newest(self: encryption.Keyring, key_id: bytes) -> Any:
@@ -232,7 +232,7 @@ def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
     mutants=[reads_what_it_cannot_open],
 )
 def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: SiteOn) -> None:
-    """After its key is removed a session is refused as sealed with an unknown key, and stays for who has the key."""
+    """After its key is removed, a session is refused with `unknown_key`, and kept for servers that have the key."""
     site = site_on(place, SESSION_SEAL="keys", SESSION_SEAL_KEYS=[KEY])
     [jar] = site.jars("ada", 1)
     other = site.worker(SESSION_SEAL_KEYS=[new_key()])
@@ -245,7 +245,7 @@ def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: Si
 
 
 def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a session began does not matter, as long as it is not too long ago."""
+    """The start of a session is not checked against the future."""
     verdict = seams.POLICY_VERDICT.sound
 
     def lenient(self: Policy, *args: Any) -> Any:
@@ -257,11 +257,11 @@ def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "ASVS 9.2.1",
-    says="A session counts only within the times that its record states.",
+    says="A session is valid only within the times in its record.",
     mutants=[from_the_future, bugs.never_too_old, bugs.never_idle],
 )
 def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
-    """A record from the future, from 1970, from the end of time or long unused is nobody's; a minute's skew is fine."""
+    """A record from the future, from 1970, the end of time or long unused is no session; a minute's skew is fine."""
     site = site_on(place)
     now = site.clock()
     payload = MSGPACK.dumps({"u": "ada"})
@@ -281,19 +281,19 @@ def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
 
 
 def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is signed with the secret key as anything else is."""
+    """A token is signed with the secret key without a purpose."""
     seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [Signer(app.secret_key)])
 
 
 @requirement(
     "ASVS 9.2.2",
     "ASVS 9.2.4",
-    says="What was signed with the same key for another purpose is no token.",
+    says="A value signed with the same key for another purpose is no token.",
     mutants=[no_purpose],
 )
 @pytest.mark.kinds("memory")
 def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: SiteOn) -> None:
-    """Flask's own session cookie, a reset token, a CSRF token and a bare signature over a live token are nobody's."""
+    """Flask's session cookie, a reset token, a CSRF token and a bare signature over a live token are refused."""
     site = site_on(place, SESSION_USE_SIGNER=True)
     [jar] = site.jars("ada", 1)
     token = (jar.token or "")[:43]
@@ -312,18 +312,18 @@ def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: Si
 
 
 def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a derivation is for is written before its input without saying where it ends."""
+    """The purpose of a derivation is written before its input without a separator."""
     seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 @requirement(
     "ASVS 9.2.3",
     "ASVS 9.2.4",
-    says="A token is good for the application it was made for, and for no other on the same store.",
+    says="A token is valid for its own application, and for no other on the same store.",
     mutants=[bugs.no_namespace],
 )
 def test_a_token_is_good_for_one_application(place: str, site_on: SiteOn) -> None:
-    """Two applications with one store, one secret key and two namespaces know nothing of each other's sessions."""
+    """Two applications with one store, one secret key and two namespaces cannot access each other's sessions."""
     shop = site_on(place, SESSION_KEY_PREFIX="shop:")
     forum = shop.worker(SESSION_KEY_PREFIX="forum:")
     [jar] = shop.jars("ada", 1)
@@ -333,12 +333,12 @@ def test_a_token_is_good_for_one_application(place: str, site_on: SiteOn) -> Non
 
 @requirement(
     "ASVS 9.2.4",
-    says="No two names of applications and users run together.",
+    says="No two pairs of application and user names are ambiguous.",
     mutants=[run_together, bugs.no_namespace],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -> None:
-    """The user ``bc`` of ``a`` and the user ``c`` of ``ab`` are two: ending the sessions of one spares the other."""
+    """The user ``bc`` of ``a`` and the user ``c`` of ``ab`` are two: ending the sessions of one keeps the other's."""
     one = site_on(place, SESSION_KEY_PREFIX="a")
     two = one.worker(SESSION_KEY_PREFIX="ab")
     [jar] = two.jars("c", 1)
@@ -351,12 +351,12 @@ def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -
 
 
 def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie is sent however large it is."""
+    """A cookie is sent at any size."""
     seams.SEALED_COOKIE_LARGEST.plant(monkeypatch, 10**9)
 
 
 def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes into the cookie is encoded and not encrypted."""
+    """The data of the cookie is encoded and not encrypted."""
     seams.AES_GCM_ENCRYPT.plant(monkeypatch, lambda self, plain, context: bytes(12) + plain)
     seams.AES_GCM_DECRYPT.plant(monkeypatch, lambda self, sealed, context: sealed[12:])
 
@@ -366,14 +366,14 @@ def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 14.3.3",
     "ASVS 4.0 8.2.2",
     "RFC 6265bis 5.6-5.7",
-    says="A session kept in the cookie is encrypted, and is never sent when browsers would drop it.",
+    says="A session in the cookie is encrypted, and is never sent if browsers would drop it.",
     mutants=[cookies_of_any_size, encodes_only],
 )
 @pytest.mark.kinds("memory")
 def test_a_session_in_the_cookie_is_private_and_fits(
     place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No part of a value shows in the cookie; what does not fit is an error, and the browser keeps what it had."""
+    """No part of a value is visible in the cookie; too much data is an error, and the browser keeps its old cookie."""
     site = site_on("cookie://", SESSION_SEAL_KEYS=[KEY])
     jar = site.jar()
     jar.login("ada-lovelace")
@@ -387,7 +387,7 @@ def test_a_session_in_the_cookie_is_private_and_fits(
 
 
 def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that opens is good, whatever was revoked."""
+    """A cookie that opens is valid, even if it was revoked."""
 
     def never(self: ClientSide, kept: Any) -> Flow[None]:
         yield from ()
@@ -417,21 +417,21 @@ def test_a_session_in_the_cookie_can_be_ended(place: str, site_on: SiteOn) -> No
 
 
 def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told that a logout ends nothing but the browser's cookie."""
+    """There is no warning that a logout ends only the browser's cookie."""
     seams.MANAGERS_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))
 
 
 @requirement(
     "ASVS 7.4.1",
     "ASVS 4.0 3.5.3",
-    says="What cannot be revoked is not called revoked.",
+    says="A session that cannot be revoked is not reported as revoked.",
     mutants=[says_nothing],
 )
 @pytest.mark.kinds("memory")
 def test_without_a_store_nothing_is_called_revoked(
     place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where sessions live in the cookie alone, the log says so at the start, and revoking is refused."""
+    """With sessions in the cookie alone, the log warns at start-up, and revoking is refused."""
     site = site_on("cookie://", SESSION_SEAL_KEYS=[KEY])
     told = [record.getMessage() for record in caplog.records if record.name == "holdfast"]
     assert any("SESSION_REVOCATION_STORE" in message for message in told)

@@ -24,12 +24,12 @@ PROXIED = {"X-Forwarded-Proto": "https"}
 
 
 def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request is taken for one that came over HTTPS."""
+    """Every request counts as one over HTTPS."""
     seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
 
 
 def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that came over plain http is ignored there, and its session goes on."""
+    """A token sent over plain http is ignored there, and its session continues."""
     seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
 
 
@@ -37,11 +37,11 @@ def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     "NIST 5.1 (4)(6) protected channel",
     "NIST 5.1 storage and fallback",
     "OWASP TLS",
-    says="A session is used over HTTPS alone, and one whose token was seen on plain http is over.",
+    says="A session is used over HTTPS only, and one whose token was sent over plain http is ended.",
     mutants=[any_channel, ignored_and_kept],
 )
 def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
-    """Over http no cookie is sent or accepted, and a token that came that way ends its session. One warning tells."""
+    """Over http no cookie is sent or accepted, and a token sent that way ends its session. One warning is logged."""
     caplog.set_level(logging.WARNING, logger="holdfast")
     site = site_on(place, SESSION_REQUIRE_HTTPS=True, SESSION_COOKIE_SECURE=True)
     guest = site.jar()
@@ -57,18 +57,18 @@ def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytes
 
 
 def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a proxy says about the channel is not heard."""
+    """A proxy's headers about the channel are ignored."""
     seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))
 
 
 @requirement(
     "OWASP TLS",
-    says="Behind a proxy that speaks HTTPS for the application the cookie is sent, once the application is told so.",
+    says="Behind a proxy that terminates HTTPS the cookie is sent, if the application is configured for the proxy.",
     mutants=[never_secure],
 )
 @pytest.mark.kinds("memory")
 def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn) -> None:
-    """With `ProxyFix` what the proxy says counts; without it nothing that a request says does."""
+    """With `ProxyFix` the proxy's headers count; without it no header of a request does."""
     for proxy in (None, lambda wsgi: ProxyFix(wsgi, x_proto=1)):
         site = site_on(place, SESSION_REQUIRE_HTTPS=True, SESSION_COOKIE_SECURE=True, proxy=proxy)
         jar = site.jar()
@@ -81,7 +81,7 @@ def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn
 
 
 def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a page does in the background keeps its session alive."""
+    """Background requests keep a session alive."""
     monkeypatch.setattr(
         ServerSession, "background", property(lambda self: False, lambda self, value: None), raising=False
     )
@@ -89,11 +89,11 @@ def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "NIST 5.2 two timeouts",
-    says="A poll in the background is no activity of the user.",
+    says="Background polling is no activity of the user.",
     mutants=[every_request_is_use],
 )
 def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> None:
-    """A page that polls for a minute finds its session over, gets no new token, and a user's request counts as ever."""
+    """A page that polls for a minute finds its session expired, gets no new token; a user's request still counts."""
     site = site_on(place, PERMANENT_SESSION_LIFETIME=60, SESSION_RENEWAL_INTERVAL=30)
     polled, used = site.jars("ada", 2)
     token = polled.token
@@ -107,7 +107,7 @@ def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> No
 
 
 def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address of each login is kept."""
+    """The address of each login is stored."""
     describe = seams.FLASK_SESSION_DEVICE.sound
 
     def tell(self: FlaskSession) -> dict[str, str | None]:
@@ -117,17 +117,17 @@ def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the browser says it is is kept as it is."""
+    """The browser's User-Agent is stored as it is."""
     seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda self: {"browser": self._request.headers.get("User-Agent", "")})
 
 
 @requirement(
     "NIST 5.3 monitoring",
-    says="What tells of a user's device and address is kept only where the settings ask for it, and hashed or coarse.",
+    says="The user's device and address are stored only if the settings say so, and hashed or coarse.",
     mutants=[every_address, whole_agents],
 )
 def test_no_address_and_no_browser_is_kept_as_it_is(place: str, site_on: SiteOn) -> None:
-    """In the store there is no address by default, and no ``User-Agent`` even where a change of it ends the session.
+    """By default the store has no address, and no ``User-Agent`` even if a change of it ends the session.
 
     By default a login keeps the families of browser and system, such as "Firefox on Linux".
     """

@@ -33,18 +33,18 @@ CURL = {"User-Agent": "curl/8.5.0"}
 
 
 def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error page says what keeps the sessions."""
+    """An error page names the session library."""
     seams.EXTENSION_ANSWERS.plant_item(monkeypatch, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
 
 
 @requirement(
     "OWASP name fingerprinting",
-    says="Neither the cookie nor a page tells which session library is used.",
+    says="Neither the cookie nor a page reveals the session library.",
     mutants=[names_itself],
 )
 @pytest.mark.kinds("memory")
 def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
-    """The cookie's names are neutral, and no header, error page or answer names Holdfast."""
+    """The cookie's names are neutral, and no header, error page or response names Holdfast."""
     plain, strict = site_on(place), site_on(place, SESSION_PROFILE="asvs-l1")
     assert (plain.cookie_name, strict.cookie_name) == ("session", "__Host-id")
     told = []
@@ -57,23 +57,23 @@ def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
 
 
 def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records are stored unsealed, whatever the settings say."""
+    """Records are stored unsealed, with any setting."""
     seams.SEALER_SEAL.plant(monkeypatch, lambda self, envelope, **_: encode(envelope))
 
 
 def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data is vouched for, and not encrypted."""
+    """The data is authenticated, and not encrypted."""
     start = seams.SEALER_INIT.sound
     seams.SEALER_INIT.plant(monkeypatch, lambda self, how, keys, **options: start(self, "mac", keys, **options))
 
 
 @requirement(
     "OWASP protection of the repository",
-    says="A copy of the store gives nothing away.",
+    says="A copy of the store reveals no data.",
     mutants=[bugs.keys_are_tokens, stored_in_clear, payload_in_clear],
 )
 def test_a_copy_of_the_store_gives_nothing_away(place: str, site_on: SiteOn) -> None:
-    """With sealing on, neither a token nor a value is in the store, as plain drivers show it."""
+    """With sealing on, drivers show neither a token nor a value in the store."""
     site = site_on(place, SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[KEY])
     canary = "canary-7f3a91c04d"
     jar = site.jar()
@@ -105,12 +105,12 @@ def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     "NIST 5.1 not persistent",
     "NIST 5.1.1 cookies",
     "RFC 6265bis 4.1.2.1-4.1.2.2",
-    says="A cookie ends with the browser unless it is made to last, and then with the session at the latest.",
+    says="A cookie ends with the browser unless it is permanent, and then with the session at the latest.",
     mutants=[cookies_for_ever, cookies_outlive_sessions],
 )
 @pytest.mark.kinds("memory")
 def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) -> None:
-    """By default it has no end of its own; a lasting one ends with the absolute timeout, by both ways to say it."""
+    """By default it has no expiry; a permanent one ends with the absolute timeout, by both ways to set it."""
     [plain] = values_set(site_on(place).jar().login("ada"), "session")
     assert not {"max-age", "expires"} & attributes(plain).keys()
     site = site_on(
@@ -129,17 +129,17 @@ def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) 
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that begins takes the id that its request came with."""
+    """A new session uses the id of its request."""
     seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
 
 
 @requirement(
     "OWASP strict session management",
-    says="An id that was not issued is never adopted, and each is told of.",
+    says="An id that was not issued is never adopted, and each is reported.",
     mutants=[adopts_the_id],
 )
 def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
-    """Each of 30 ids of the right form is told as unknown, leaves no record, and is replaced when a session begins."""
+    """Each of 30 well-formed ids is reported as unknown, leaves no record, and is replaced when a session begins."""
     site = site_on(place)
     made_up = [secrets.token_urlsafe(32) for _ in range(30)]
     assert {site.jar(token).me() for token in made_up} == {None}
@@ -168,7 +168,7 @@ def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "OWASP timeouts",
-    says="A session in use gets a new token now and then, and the old one is good for a short while only.",
+    says="A session in use gets a new token periodically, and the old one is valid for a short time only.",
     mutants=[never_renewed, old_ones_for_a_day],
 )
 def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
@@ -196,12 +196,12 @@ def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
 
 
 def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the application registered to come first is not called."""
+    """The application's hook before the lookup is not called."""
     seams.EXTENSION_BEFORE_LOOKUP.plant(monkeypatch, lambda self, hook: hook)
 
 
 def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application is asked after the session was looked up."""
+    """The application's hook is called after the lookup."""
     look_up = FlaskSession._look_up
     load = seams.FLASK_SESSION_LOAD.sound
 
@@ -214,12 +214,12 @@ def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "OWASP guessing",
-    says="Guesses can be counted by where they come from, and be answered before anything is looked up.",
+    says="Guesses can be counted by client address, and answered before any lookup.",
     mutants=[deaf_to_hooks, asks_afterwards],
 )
 @pytest.mark.kinds("memory")
 def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
-    """After twenty guesses from one address the application answers 429, at the cost of no store call."""
+    """After twenty guesses from one address the application answers 429, without a store call."""
     site = site_on(place)
     guesses: dict[str | None, int] = {}
 
@@ -246,12 +246,12 @@ def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
 
 
 def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All browsers are taken for the same."""
+    """All browsers count as the same."""
     seams.FLASK_SESSION_BINDING_CHANGED.plant(monkeypatch, lambda self, opened: False)
 
 
 def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is given up is kept from that one request only."""
+    """The ended session is withheld from that one request only."""
     seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
 
 
@@ -260,11 +260,11 @@ def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     "OWASP binding",
     "OWASP cookie theft",
     "ASVS 8.2.4",
-    says="A token that shows up in another browser is told of, and can end its session.",
+    says="A token that is used by another browser is reported, and can end its session.",
     mutants=[one_device_for_all, ends_for_one_request],
 )
 def test_a_token_in_another_browser_is_noticed(place: str, site_on: SiteOn) -> None:
-    """By default it is no matter; with ``signal`` it is told of; with ``end`` the session is over for everybody."""
+    """By default there is no effect; ``signal`` reports it; ``end`` ends the session for all browsers."""
     site = site_on(place)
     results = []
     for policy in (None, "signal", "end"):

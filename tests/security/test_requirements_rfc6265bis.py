@@ -57,7 +57,7 @@ def follows_the_grammar(header: str) -> bool:
 
 
 def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value has a comma in it."""
+    """The value contains a comma."""
     send = seams.COOKIE_SEND.sound
 
     def send_two(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
@@ -68,7 +68,7 @@ def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_attribute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path is given twice."""
+    """The path is sent twice."""
     send = seams.COOKIE_SEND.sound
 
     def send_twice(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
@@ -79,7 +79,7 @@ def an_attribute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deletion comes before each cookie that is sent, to be on the safe side."""
+    """A deletion precedes each cookie that is sent."""
     send = seams.COOKIE_SEND.sound
 
     def clean_up(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
@@ -97,7 +97,7 @@ def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_every_set_cookie_follows_the_grammar(place: str, site_on: SiteOn) -> None:
-    """Under four configurations each header of a life does, also of a request that does everything to its session."""
+    """Under four configurations each header does, also of a request that does every operation on its session."""
     configurations: list[dict[str, Any]] = [
         {},
         {"SESSION_PROFILE": "nist-aal1"},
@@ -126,19 +126,19 @@ def test_every_set_cookie_follows_the_grammar(place: str, site_on: SiteOn) -> No
 
 
 def a_domain_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is given the domain of the request, and with it to all its subdomains."""
+    """The cookie gets the domain of the request, and with it all its subdomains."""
     of = seams.COOKIE_ATTRIBUTES.sound
     seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "domain": "shop.example"})
 
 
 @requirement(
     "RFC 6265bis 4.1.2.3-4.1.2.4",
-    says="The cookie is for the host that set it alone, unless it is shared on purpose.",
+    says="The cookie is for the host that set it only, unless it is shared on purpose.",
     mutants=[a_domain_of_its_own],
 )
 @pytest.mark.kinds("memory")
 def test_the_cookie_has_no_domain_by_default(place: str, site_on: SiteOn) -> None:
-    """By default the cookie, and its deletion, have no Domain, also where the server's name is set."""
+    """By default the cookie, and its deletion, have no Domain, even if the server's name is set."""
     for config in ({}, {"SERVER_NAME": "shop.example"}, {"SESSION_PROFILE": "asvs-l2"}):
         site = site_on(place, **config)
         jar = site.jar()
@@ -152,7 +152,7 @@ def test_the_cookie_has_no_domain_by_default(place: str, site_on: SiteOn) -> Non
 
 
 def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie's name is read without regard to case, and with percent-escapes decoded."""
+    """The cookie's name is compared without regard to case, and with percent-escapes decoded."""
     read = seams.COOKIE_READ.sound
 
     def lenient(self: Cookies, app: Any, request: Any) -> Any:
@@ -166,12 +166,12 @@ def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "RFC 6265bis 4.1.3",
-    says="No other spelling of a name with a prefix is taken for it.",
+    says="No other spelling of a prefixed name is accepted.",
     mutants=[by_any_spelling],
 )
 @pytest.mark.kinds("memory")
 def test_no_other_spelling_of_the_name_counts(place: str, site_on: SiteOn) -> None:
-    """A name in another case, escaped, with a space or an equals sign more is nobody's, beside the real one too."""
+    """A name in another case, escaped, with an extra space or equals sign is ignored, also beside the real one."""
     site = site_on(place, SESSION_PROFILE="asvs-l1")
     ada, eve = *site.jars("ada", 1), *site.jars("eve", 1)
     others = ["__HOST-id", "__host-id", "__Host-ID", "%5F_Host-id", "=__Host-id", "__Host-id ", "x__Host-id", "Host-id"]
@@ -185,7 +185,7 @@ def test_no_other_spelling_of_the_name_counts(place: str, site_on: SiteOn) -> No
 
 
 def renewal_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a renewal the old token is worth nothing at once."""
+    """After a renewal the old token is invalid at once."""
 
     def tombstone(fate: Fate, until: int, successor: str | None = None, sealed: bytes | None = None) -> Tombstone:
         return Tombstone(Fate.SUPERSEDED, until, successor)
@@ -195,11 +195,11 @@ def renewal_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @requirement(
     "RFC 6265bis 4.1.1 concurrent Set-Cookie",
-    says="Whichever of several responses the browser keeps the cookie of, the session goes on.",
+    says="The session continues with the cookie of any of several responses.",
     mutants=[renewal_cuts_off],
 )
 def test_parallel_responses_may_arrive_in_any_order(place: str, site_on: SiteOn) -> None:
-    """Of eight requests at once, over a renewal, each response leaves its browser with a token that works."""
+    """Of eight concurrent requests during a renewal, each response leaves its browser with a valid token."""
     site = site_on(place, SESSION_RENEWAL_INTERVAL=300, SESSION_PERMANENT=True)
     [jar] = site.jars("ada", 1)
     tabs = [jar.copy() for _ in range(8)]
@@ -212,7 +212,7 @@ def test_parallel_responses_may_arrive_in_any_order(place: str, site_on: SiteOn)
 
 
 def ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is found where it is the only one."""
+    """The cookie is found only if it is the only one."""
     read = seams.COOKIE_READ.sound
 
     def strict(self: Cookies, app: Any, request: Any) -> Any:
@@ -237,12 +237,12 @@ def missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @requirement(
     "RFC 6265bis 4.2.1 several Cookie headers",
     "RFC 6265bis 6.1",
-    says="Our cookie may be anywhere among others, split or not, or be gone.",
+    says="Our cookie may be anywhere among others, split or not, or missing.",
     mutants=[ours_alone, missing_is_an_error],
 )
 @pytest.mark.kinds("memory")
 def test_the_cookie_may_be_anywhere_or_gone(place: str, site_on: SiteOn) -> None:
-    """Among sixty cookies of others it is found in each place, with or without a space; without it nobody is there.
+    """Among sixty other cookies it is found in each position, with or without a space; without it there is no session.
 
     Servers join what HTTP/2 splits by "; ", before the application sees it (RFC 9113 §8.2.3).
     """
@@ -261,23 +261,23 @@ def test_the_cookie_may_be_anywhere_or_gone(place: str, site_on: SiteOn) -> None
 
 
 def no_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie is asked to live for as long as the session may."""
+    """A cookie gets the lifetime of the session."""
     seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**12)
 
 
 def cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told that browsers cut a life short."""
+    """There is no warning that browsers limit the lifetime."""
     seams.COOKIE_RULES_LONGEST_LIFE.plant(monkeypatch, timedelta.max)
 
 
 @requirement(
     "RFC 6265bis 5.5",
-    says="No cookie is asked to live for more than 400 days, and a setting that wants it is told of.",
+    says="No cookie has a lifetime of more than 400 days, and a longer setting is a warning.",
     mutants=[no_cap, cut_in_silence],
 )
 @pytest.mark.kinds("memory")
 def test_no_cookie_lives_for_more_than_400_days(place: str, site_on: SiteOn) -> None:
-    """With timeouts of 500 days the cookie is for 400, and a warning at the start says so."""
+    """With timeouts of 500 days the cookie is for 400, and a warning is logged at start-up."""
     long = timedelta(days=500)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -289,13 +289,13 @@ def test_no_cookie_lives_for_more_than_400_days(place: str, site_on: SiteOn) -> 
 
 @requirement(
     "RFC 6265bis, CHIPS",
-    says="A partitioned cookie, and its deletion, have all that browsers ask of one.",
+    says="A partitioned cookie, and its deletion, have all attributes that browsers require.",
     mutants=[bugs.bare_deletion],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.skipif(not _PARTITIONED, reason="this Werkzeug knows no Partitioned")
 def test_a_partitioned_cookie_is_whole(place: str, site_on: SiteOn) -> None:
-    """It is Secure, SameSite=None and for the root path, and so is its deletion, or it would stay in its partition."""
+    """It is Secure, SameSite=None and for the root path, and so is its deletion, or the cookie would not be deleted."""
     site = site_on(
         place,
         SESSION_COOKIE_NAME="__Host-id",

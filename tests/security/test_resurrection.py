@@ -25,7 +25,7 @@ DAY = 24 * 3600
 
 
 def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save writes the record whatever is there, and makes it where none is."""
+    """A save writes the record even if it is missing or changed."""
 
     def replace(store: Store, key: str, data: bytes, *, expect: Version, **named: Any) -> Version | None:
         store.delete(key)
@@ -35,7 +35,7 @@ def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rotation makes its new record whether the old one is still there or not."""
+    """A rotation creates its new record even if the old one is gone."""
 
     def move(store: Any, old: str, new: str, data: bytes, tombstone: bytes, **named: Any) -> Any:
         answer = store.move(old, new, data, tombstone, **named)
@@ -47,7 +47,7 @@ def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Moving the idle timeout on writes back what was loaded."""
+    """A touch writes back the loaded data."""
     seen: dict[str, Any] = {}
 
     def load(store: Store, key: str) -> Record | None:
@@ -64,7 +64,7 @@ def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose session ended meanwhile sends the session's cookie all the same."""
+    """A request whose session ended meanwhile still sends the session's cookie."""
     sound = seams.MANAGER_COMMIT.sound
 
     def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
@@ -80,7 +80,7 @@ def drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begins_anew_when_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose session ended meanwhile puts its data into a new session."""
+    """A request whose session ended meanwhile stores its data in a new session."""
     sound = seams.MANAGER_COMMIT.sound
 
     def commit(manager: Manager, session: ServerSession, **options: Any) -> Any:
@@ -106,7 +106,7 @@ def _load_and(write: Callable[[], Any]) -> None:
     "CVE-2025-46336",
     "CVE-2025-32441",
     product="rack-session, rack",
-    cause="A request that was under way during a logout wrote its session back at its end.",
+    cause="A request that ran during a logout wrote its session back at its end.",
     mutants=[
         saves_blindly,
         saves_what_is_gone,
@@ -116,7 +116,7 @@ def _load_and(write: Callable[[], Any]) -> None:
     ],
 )
 def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None:
-    """Wherever between two steps of a request a logout comes, nothing is left, and the request's answer is mute."""
+    """If a logout comes between any two steps of a request, no record is left, and the response has no cookie."""
     web, store = meddling(web_on, place)
     for way, write in WRITES.items():
         accepted = 0
@@ -142,11 +142,11 @@ def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None
 @advisory(
     "CVE-2025-46336",
     product="rack-session",
-    cause="The application was not told that what a request changed was lost.",
+    cause="The application was not notified that a change was lost.",
     mutants=[drops_in_silence],
 )
 def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
-    """The signal `gone` tells of a change that was dropped because the session ended meanwhile."""
+    """The signal `gone` reports a change that was dropped because the session ended meanwhile."""
     web = web_on("memory://")
     browser = signed_in(web)
     web.take_heard()
@@ -160,7 +160,7 @@ def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
 
 
 def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking up an id that nobody knows makes a record for it."""
+    """Looking up an unknown id creates a record for it."""
 
     def load(store: Store, key: str) -> Record | None:
         record = store.load(key)
@@ -174,11 +174,11 @@ def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
 @advisory(
     "CVE-2013-10075",
     product="Apache::Session",
-    cause="Opening a session that did not exist made it.",
+    cause="Opening a session that did not exist created it.",
     mutants=[creates_on_load],
 )
 def test_looking_up_an_unknown_id_makes_nothing(place: str, web_on: WebOn) -> None:
-    """After requests with ids that nobody was given, the store holds what it held before."""
+    """After requests with ids that were not issued, the store is unchanged."""
     web, store = meddling(web_on, place)
     signed_in(web)
     before = store.alive()
@@ -196,7 +196,7 @@ def test_looking_up_an_unknown_id_makes_nothing(place: str, web_on: WebOn) -> No
     mutants=[begins_anew_when_gone, answers_with_the_old_cookie, saves_what_is_gone],
 )
 def test_the_other_tabs_do_not_undo_a_logout(place: str, web_on: WebOn) -> None:
-    """Of twenty requests around a logout, all with one jar of cookies, none leaves the browser signed in."""
+    """Of twenty requests during a logout, all with one cookie jar, none leaves the browser signed in."""
     web, store = meddling(web_on, place)
     browser = signed_in(web, cart=[1])
     token = web.token(browser)

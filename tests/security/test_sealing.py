@@ -46,22 +46,22 @@ def records_fit_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def records_fit_any_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is sealed without the user that it belongs to."""
+    """A record is sealed without its owner."""
     seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
 
 
 def times_are_not_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is readable of a record, its format and its times, can be changed."""
+    """The readable parts of a record, its format and its times, can be changed."""
     seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode()))
 
 
 def kinds_of_keys_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a key is made for is several names in a row, without their lengths."""
+    """A key is derived from several concatenated names, without their lengths."""
     seams.SEALED_COOKIE_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records are stored as they are, and read so."""
+    """Records are stored and read unsealed."""
     seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: encode(body))
     seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
 
@@ -90,7 +90,7 @@ def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], byte
 
 
 def block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block is encrypted by itself, so that equal ones look alike."""
+    """Each block is encrypted separately, so that equal blocks look equal."""
     using(monkeypatch, lambda secret, data: bytes(b ^ secret[at % 16] for at, b in enumerate(data)), tagged=True)
 
 
@@ -99,17 +99,17 @@ def _stream(secret: bytes, data: bytes) -> bytes:
 
 
 def the_same_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nonce is always the same, so that equal data looks alike each time."""
+    """The nonce is constant, so that equal data looks equal."""
     seams.AES_GCM_RANDOMNESS.plant(monkeypatch, SimpleNamespace(token_bytes=bytes))
 
 
 def encrypted_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data is encrypted, and nothing tells whether it was changed."""
+    """Data is encrypted, but not authenticated."""
     using(monkeypatch, _stream, tagged=False)
 
 
 def authenticated_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data carries a tag, and is readable."""
+    """Data has a tag, and is readable."""
     using(monkeypatch, lambda _secret, data: data, tagged=True)
 
 
@@ -125,7 +125,7 @@ def a_tag_over_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that was changed in one place is met otherwise than one that was changed in another."""
+    """A record changed in one place is rejected differently from one changed in another."""
     unseal = seams.AES_GCM_DECRYPT.sound
 
     def telling(self: AesGcm, sealed: bytes, context: bytes) -> Any:
@@ -140,7 +140,7 @@ def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever scheme a record names, it is read by the one that the application uses."""
+    """A record is read with the application's scheme, whatever scheme it names."""
     look = seams.SEALER_OPEN_METADATA.sound
 
     def lenient(self: Sealer, body: Any, **named: Any) -> Any:
@@ -152,22 +152,22 @@ def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unsealed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that is not sealed is from before there was sealing, and is read."""
+    """An unsealed record is accepted as an old one."""
     seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
 
 
 def the_window_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once records without a seal were to be read for a while, they are for ever."""
+    """The period in which unsealed records are read never ends."""
     seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: self._migrate_until is not None)
 
 
 def any_key_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record of an unknown key is tried with the newest, and is damaged then."""
+    """A record of an unknown key is tried with the newest, and counts as damaged."""
     seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, lambda self, key_id: self._keys.get(key_id, self._keys[self.newest]))
 
 
 def a_cookie_fits_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is encrypted for a cookie is not bound to the cookie's name."""
+    """An encrypted cookie is not bound to the cookie's name."""
     init = seams.SEALED_COOKIE_INIT.sound
 
     def nameless(self: SealedCookie, keyring: Keyring, *, name: str, keys: Keys) -> None:
@@ -245,14 +245,12 @@ def flipped(data: bytes) -> Iterator[bytes]:
     "CVE-2026-6873",
     "CVE-2019-10911",
     product="Django, Symfony",
-    cause="What was protected was not bound to what it was for, and could be used in another place.",
+    cause="Protected data was not bound to its purpose, and could be used in another place.",
     mutants=[records_fit_anywhere],
 )
-@requirement(
-    "Finding 2f", says="Records that somebody exchanges in the store are nobody's.", mutants=[records_fit_anywhere]
-)
+@requirement("Finding 2f", says="Records that are swapped in the store are no session.", mutants=[records_fit_anywhere])
 def test_two_users_records_cannot_be_exchanged(place: str, web_on: WebOn) -> None:
-    """On every store, when two users' records change places, both are anonymous, and neither sees the other's data."""
+    """On every store, if two users' records are swapped, both are anonymous, and neither sees the other's data."""
     for how in WAYS:
         web = sealing_by(web_on, place, how)
         ada, eve = web.app.test_client(), web.app.test_client()
@@ -265,10 +263,10 @@ def test_two_users_records_cannot_be_exchanged(place: str, web_on: WebOn) -> Non
             assert shown(web, browser) == (200, "{}", ["corrupt"]), how
 
 
-@requirement("Finding 2f", says="A record cannot be passed off as another user's.", mutants=[records_fit_any_user])
+@requirement("Finding 2f", says="A record cannot be assigned to another user.", mutants=[records_fit_any_user])
 @pytest.mark.kinds("memory")
 def test_a_record_cannot_be_given_to_another_user(place: str, web_on: WebOn) -> None:
-    """A record whose owner was changed in the store opens for nobody."""
+    """A record whose owner was changed in the store does not open."""
     for how in WAYS:
         web = sealing_by(web_on, place, how)
         web.do(lambda: session.bind("eve"))
@@ -289,13 +287,13 @@ def test_a_record_cannot_be_given_to_another_user(place: str, web_on: WebOn) -> 
 )
 @requirement(
     "OWASP protection of the repository",
-    says="With sealing on, neither the store nor a log tells what is in a session.",
+    says="With sealing on, neither the store nor a log reveals session data.",
     mutants=[nothing_is_sealed, authenticated_only],
 )
 def test_a_copy_of_the_store_tells_nothing(
     place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With sealing on, no store, and no log of any library at DEBUG, tells what is in sessions, or a key."""
+    """With sealing on, no store, and no log of any library at DEBUG, reveals session data or a key."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, "sqlalchemy.engine")
     for how in ("keys", "cookie"):
@@ -315,12 +313,12 @@ def test_a_copy_of_the_store_tells_nothing(
 @advisory(
     "CVE-2012-3458",
     product="Beaker",
-    cause="Each block was encrypted by itself (AES-ECB), so that equal ones looked alike.",
+    cause="Each block was encrypted separately (AES-ECB), so that equal blocks looked equal.",
     mutants=[block_by_block, the_same_nonce],
 )
 @pytest.mark.kinds("memory")
 def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
-    """Neither equal blocks in a session, nor equal sessions, nor one that is saved twice, are alike in the store."""
+    """Neither equal blocks in a session, nor equal sessions, nor one that is saved twice, look equal in the store."""
     for how in ("keys", "cookie"):
         web = sealing_by(web_on, place, how)
         other = web.app.test_client()
@@ -351,13 +349,13 @@ def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
     "CVE-2010-3332",
     "CVE-2019-12422",
     product="ASP.NET, Shiro",
-    cause="The answer to a changed cookie told whether its padding was right, by which it could be decrypted.",
+    cause="The answer to a changed cookie revealed whether its padding was right, which allowed decryption.",
     mutants=[errors_tell_what_was_wrong],
 )
-@requirement("ASVS 9.1.1", says="Every byte of a record is vouched for.", mutants=[encrypted_only, tags_of_zeros])
+@requirement("ASVS 9.1.1", says="Every byte of a record is authenticated.", mutants=[encrypted_only, tags_of_zeros])
 @pytest.mark.kinds("memory")
 def test_every_changed_record_is_refused_alike(place: str, web_on: WebOn) -> None:
-    """No record with a changed byte, or a part cut off or added, opens; what is sealed is refused in one way."""
+    """No record that is changed, truncated or extended opens; all sealed records are refused in the same way."""
     for how in WAYS:
         web = sealing_by(web_on, place, how)
         web.put(user="victim", n=1)
@@ -377,12 +375,12 @@ def test_every_changed_record_is_refused_alike(place: str, web_on: WebOn) -> Non
 @requirement(
     "ASVS 9.1.2",
     "ASVS 9.1.3",
-    says="Only the configured scheme and keys open a record, whatever it says of itself.",
+    says="Only the configured scheme and keys open a record, whatever scheme it names.",
     mutants=[any_scheme_will_do, any_key_is_tried],
 )
 @pytest.mark.kinds("memory")
 def test_a_record_does_not_choose_how_it_is_read(place: str, web_on: WebOn) -> None:
-    """Every other format, scheme and codec byte is refused, and a key that is not known here is told from damage."""
+    """Every other format, scheme and codec byte is refused, and an unknown key is distinguished from damage."""
     for how in WAYS:
         web = sealing_by(web_on, place, how)
         web.put(user="victim")
@@ -402,17 +400,17 @@ def test_a_record_does_not_choose_how_it_is_read(place: str, web_on: WebOn) -> N
 @advisory(
     "CVE-2026-39324",
     product="rack-session",
-    cause="What could not be decrypted was decoded without any check.",
+    cause="Data that could not be decrypted was decoded without any check.",
     mutants=[unsealed_ones_are_read, the_window_never_ends],
 )
 @advisory(
     "CVE-2011-4136",
     product="Django",
-    cause="Whoever could write to the cache that sessions were in could make a session of any content.",
+    cause="A client with write access to the cache of sessions could create a session with any content.",
     mutants=[unsealed_ones_are_read],
 )
 def test_what_is_not_sealed_is_not_read(place: str, web_on: WebOn) -> None:
-    """A record in clear text, or sealed by another key or in another way, is refused, but for a window of time."""
+    """A record in clear text, or sealed by another key or in another way, is refused, except until a set date."""
     now = sealing_by(web_on, place, "keys").clock()
     until = datetime.fromtimestamp(now / 1000, timezone.utc) + timedelta(hours=1)
     made = Envelope(now, now, 31 * 86_400_000, ormsgpack.packb({"user": "admin"}))
@@ -454,14 +452,14 @@ def taken_for(web: Web, value: str) -> str:
     "Laravel 2018-08",
     "Laravel 2020-07",
     product="Laravel",
-    cause="An encrypted cookie was not bound to its name, so that any other value the application encrypted would do.",
+    cause="An encrypted cookie was not bound to its name, so that any other value the application encrypted was valid.",
     mutants=[a_cookie_fits_any_name],
 )
 @advisory(
     "CVE-2026-6873",
     "CVE-2019-10911",
     product="Django, Symfony",
-    cause="What a key was made of was several names in a row, so that two pairs of names gave the same.",
+    cause="A key was derived from several concatenated names, so that two pairs of names gave the same.",
     mutants=[kinds_of_keys_in_a_row],
 )
 def test_a_cookie_counts_under_its_own_name_alone(web_on: WebOn) -> None:

@@ -26,12 +26,12 @@ WebOn = Callable[..., Web]
 
 
 def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the cookie go into the header as they are."""
+    """The settings of the cookie are written to the header unchecked."""
     seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
 
 
 def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the settings of the cookie only carriage returns and line feeds are refused."""
+    """Only carriage returns and line feeds are refused in the settings of the cookie."""
 
     def contradictions(config: Any) -> Iterator[str]:
         for name in ("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"):
@@ -42,7 +42,7 @@ def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that is streamed, or is a file, is sent before the session gets to it."""
+    """A response that is streamed, or is a file, is sent before the session is saved."""
     save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_unless_streamed(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
@@ -53,7 +53,7 @@ def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session's cookie takes the place of those that the application sets."""
+    """The session's cookie replaces those that the application sets."""
     send = seams.COOKIE_SEND.sound
 
     def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
@@ -64,7 +64,7 @@ def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the application says that its response varies by is written over."""
+    """The application's Vary is overwritten."""
     save = seams.INTERFACE_SAVE_SESSION.sound
 
     def save_and_rewrite(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
@@ -89,12 +89,12 @@ def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
         seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**names(self, app), attribute: None})
 
     mutant.__name__ = f"forgets_{attribute}"
-    mutant.__doc__ = f"The cookie is set without {attribute}, whatever the settings say."
+    mutant.__doc__ = f"The cookie is set without {attribute}, with any setting."
     return mutant
 
 
 def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime is taken for a number of seconds without a look at it."""
+    """A lifetime counts as a number of seconds without a check."""
     seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: value and int(_seconds(value) * 1000))
 
 
@@ -103,7 +103,7 @@ def _seconds(value: Any) -> Any:
 
 
 def lifetimes_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The life of the cookie is computed for any lifetime, beyond the years that a date can have."""
+    """The lifetime of the cookie is computed without a limit, beyond the range of dates."""
     seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**18)
 
 
@@ -119,13 +119,13 @@ _BREAKERS = ["\r\nX-Evil: 1", "\nSet-Cookie: a=b", "\r", "; Domain=evil.example"
     "CVE-2016-9964",
     "CVE-2012-2374",
     product="cookie for Node.js, CPython's http.cookies, Bottle, Tornado",
-    cause="Line breaks and semicolons in a name, path or domain went into the header, and began headers or attributes.",
+    cause="Line breaks and semicolons in a name, path or domain reached the header, and began headers or attributes.",
     mutants=[any_setting_will_do, only_line_breaks_matter],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"])
 def test_no_setting_of_the_cookie_can_break_its_header(place: str, web_on: WebOn, setting: str) -> None:
-    """A semicolon or control character in the cookie's name, domain or path is an error at the start that names it."""
+    """A semicolon or control character in the cookie's name, domain or path is an error at start-up that names it."""
     good = {"SESSION_COOKIE_NAME": "s", "SESSION_COOKIE_DOMAIN": "example.org", "SESSION_COOKIE_PATH": "/x"}[setting]
     for breaker in _BREAKERS:
         for value in (good + breaker, good + breaker + "x", good[0] + breaker + good[1:]):
@@ -158,7 +158,7 @@ _WAYS: list[tuple[Callable[[], Any], list[str], set[str]]] = [
 )
 @pytest.mark.kinds("memory")
 def test_every_kind_of_response_carries_the_cookie(place: str, web_on: WebOn) -> None:
-    """Text, streams, files and lists of headers come with one cookie of ours, ``Vary``, and all that they had."""
+    """Text, streams, files and lists of headers get one cookie of ours, ``Vary``, and keep all that they had."""
     web = web_on(place)
 
     def view(answer: Callable[[], Any]) -> Callable[[], Any]:
@@ -195,7 +195,7 @@ _HARDENED = {
 @advisory(
     "CVE-2024-22416",
     product="pyLoad",
-    cause="The cookie was sent without SameSite, so that other sites could make requests with it.",
+    cause="The cookie was sent without SameSite, so that other sites could send requests with it.",
     mutants=[forgets("samesite"), a_plain_deletion],
 )
 @pytest.mark.kinds("memory")
@@ -219,12 +219,12 @@ def test_every_cookie_has_the_attributes_that_are_set(place: str, web_on: WebOn)
     "CVE-2024-22416",
     "CVE-2022-3174",
     product="pyLoad, rdiffweb",
-    cause="The defaults left the attributes out.",
+    cause="The defaults omitted the attributes.",
     mutants=[forgets("secure"), forgets("samesite"), forgets("httponly")],
 )
 @pytest.mark.kinds("memory")
 def test_a_profile_sets_the_attributes(place: str, web_on: WebOn) -> None:
-    """With a profile every cookie has Secure, HttpOnly, SameSite and the path that its prefix asks for."""
+    """With a profile every cookie has Secure, HttpOnly, SameSite and the path that its prefix requires."""
     for profile in ("asvs-l1", "asvs-l2", "asvs-l3", "nist-aal1", "nist-aal2", "nist-aal3"):
         web = web_on(place, SESSION_PROFILE=profile, SESSION_SEAL_KEYS=[new_key()])
         name = web.app.config["SESSION_COOKIE_NAME"]
@@ -242,13 +242,13 @@ def test_a_profile_sets_the_attributes(place: str, web_on: WebOn) -> None:
 @advisory(
     "RUSTSEC-2017-0005",
     product="cookie for Rust",
-    cause="A huge Max-Age made the program end.",
+    cause="A huge Max-Age crashed the program.",
     mutants=[lifetimes_as_they_are, lifetimes_without_limit],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.filterwarnings("ignore:.*400 days")
 def test_every_lifetime_makes_a_cookie_or_an_error(place: str, web_on: WebOn) -> None:
-    """A lifetime from one second to the longest gives a Max-Age of at most 400 days; one that is none is refused."""
+    """A lifetime from one second to the longest gives a Max-Age of at most 400 days; an invalid one is refused."""
     for lifetime in (1, 2**31, 2**32, timedelta.max, timedelta(days=999_999)):
         web = web_on(place, SESSION_PERMANENT=True, PROPAGATE_EXCEPTIONS=False)
         web.app.config.update(PERMANENT_SESSION_LIFETIME=lifetime, SESSION_ABSOLUTE_LIFETIME=lifetime)

@@ -48,14 +48,14 @@ def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str
 
 
 def a_bad_signature_means_an_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is not well signed is read as one from before there were signatures."""
+    """A badly signed value is accepted as an old unsigned one."""
     unsigning(
         monkeypatch, lambda self, app, value: Presented(value.partition(".")[0]) if is_token(value[:43]) else None
     )
 
 
 def reads_older_formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is not well signed is decoded as base64, JSON or a pickle, and its id is taken from there."""
+    """A badly signed value is decoded as base64, JSON or a pickle, and its id is used."""
 
     def accept(self: Any, app: Flask, value: str) -> Presented | None:
         for decode in (json.loads, lambda text: json.loads(_decoded(text)), lambda text: pickle.loads(_decoded(text))):  # noqa: S301
@@ -125,7 +125,7 @@ def zeros_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compares_by_equality(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signatures are compared with ``==``, which takes the longer the more of them is right."""
+    """Signatures are compared with ``==``, which takes longer the more of them is right."""
     seams.COOKIE_SIGNATURE_COMPARISON.plant(monkeypatch, SimpleNamespace(compare_digest=operator.eq))
 
 
@@ -143,7 +143,7 @@ def writes_equality_of_tags(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature that was made for something else with the same key is accepted."""
+    """A signature for another purpose with the same key is accepted."""
 
     def accept(self: Any, app: Flask, value: str) -> Presented | None:
         for salt in ("itsdangerous", "cookie-session", "itsdangerous.Signer", "password-reset", "remember-me"):
@@ -158,30 +158,30 @@ def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is derived from several parts is derived from them in a row, without their lengths."""
+    """A derivation concatenates its parts without their lengths."""
     seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
 
 
 def oldest_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of keys is turned round, so that a stale one signs."""
+    """The list of keys is reversed, so that a stale one signs."""
     signers = seams.COOKIE_SIGNERS.sound
     seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[::-1])
 
 
 def no_fallbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fallback keys are not read, so that a change of keys signs everybody out."""
+    """Fallback keys are not read, so that a change of keys signs all users out."""
     signers = seams.COOKIE_SIGNERS.sound
     seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[:1])
 
 
 def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that was signed with a fallback key stays as it is."""
+    """A cookie signed with a fallback key is not signed again."""
     unsign = seams.COOKIE_UNSIGN.sound
     seams.COOKIE_UNSIGN.plant(monkeypatch, lambda self, app, value: unsign(self, app, value)._replace(stale=False))
 
 
 def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that was used once is remembered, and stays good after it is taken away."""
+    """A key that was used once is remembered, and stays valid after its removal."""
     signers, seen = seams.COOKIE_SIGNERS.sound, dict[Any, Any]()
 
     def remembering(self: Cookies, app: Flask) -> list[Signer]:
@@ -294,7 +294,7 @@ def assert_refused(web: Web, value: str) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_what_is_not_signed_is_not_read(victim: Web) -> None:
-    """The token alone, or in a format that session cookies have or had elsewhere, opens nothing and calls no store."""
+    """The token alone, or in a former or foreign format of session cookies, opens no session and calls no store."""
     token = (victim.token() or "").split(".")[0]
     for value in in_older_formats(token):
         assert_refused(victim, value)
@@ -310,7 +310,7 @@ def test_what_is_not_signed_is_not_read(victim: Web) -> None:
 )  # fmt: skip
 @requirement(
     "ASVS 9.1.1",
-    says="The signature is checked before anything is read.",
+    says="The signature is checked before any lookup.",
     mutants=[computes_and_ignores, compares_what_is_there, signs_the_wrong_bytes, decodes_the_signature],
 )
 @pytest.mark.kinds("memory")
@@ -329,13 +329,13 @@ def test_every_changed_cookie_is_refused(victim: Web) -> None:
     "Laravel 2018-08",
     "Laravel 2020-07",
     product="Laravel",
-    cause="A value that the application had encrypted for something else was accepted as a session cookie.",
+    cause="A value that the application had encrypted for another purpose was accepted as a session cookie.",
     mutants=[signs_with_any_salt],
 )
 @requirement("ASVS 9.2.2", says="A token that was made for another purpose is refused.", mutants=[signs_with_any_salt])
 @pytest.mark.kinds("memory")
 def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
-    """Reset links, remember-me tokens and Flask's own session, signed with the same key, open nothing."""
+    """Reset links, remember-me tokens and Flask's own session, signed with the same key, open no session."""
     token = (victim.token() or "").split(".")[0]
     for value in for_other_purposes(token):
         assert_refused(victim, value)
@@ -345,17 +345,17 @@ def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
     "CVE-2026-6873",
     "CVE-2019-10911",
     product="Django, Symfony",
-    cause="What was hashed or signed was several values in a row, so that two lists of values gave the same.",
+    cause="Several concatenated values were hashed or signed, so that two lists of values gave the same.",
     mutants=[derives_by_concatenation],
 )
 @requirement(
     "ASVS 9.2.3",
-    says="Whatever is derived for one purpose or namespace fits no other.",
+    says="Each derived value is valid for one purpose or namespace only.",
     mutants=[derives_by_concatenation],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
 def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
-    """The user "bc" of the application "a" is not the user "c" of the application "ab" beside it in one store."""
+    """The user "bc" of the application "a" is not the user "c" of the application "ab" on the same store."""
     first = web_on(place, SESSION_KEY_PREFIX="ab", SESSION_OWNER_KEY=b"k" * 32)
     second = web_on(lambda clock: first.memory, SESSION_KEY_PREFIX="a", SESSION_OWNER_KEY=b"k" * 32)
     first.do(lambda: session.bind("c"))
@@ -370,12 +370,12 @@ def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
     "CVE-2017-14775",
     "CVE-2015-8125",
     product="rack, Laravel, Symfony",
-    cause="Signatures were compared in a time that told how much of a forged one was right.",
+    cause="Signatures were compared in a time that revealed how much of a forged one was right.",
     mutants=[compares_by_equality],
 )
 @pytest.mark.kinds("memory")
 def test_signatures_are_compared_in_constant_time(victim: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much of a signature is right, the whole of it is compared, once, by what takes the same time for all."""
+    """The whole signature is compared, once, in constant time."""
     compared: list[tuple[int, int]] = []
     constant = hmac.compare_digest
 
@@ -400,7 +400,7 @@ _SECRETS = {"tag", "_tag", "mac", "signature", "get_signature", "sign", "_sign",
     "CVE-2017-14775",
     "CVE-2015-8125",
     product="rack, Laravel, Symfony",
-    cause="Signatures were compared with the operator of equality.",
+    cause="Signatures were compared with the equality operator.",
     mutants=[writes_equality, writes_equality_of_tags],
 )
 def test_the_source_compares_no_secret_by_equality() -> None:
@@ -421,12 +421,12 @@ def _is_secret(node: ast.expr) -> bool:
 @advisory(
     "CVE-2025-47278",
     product="Flask 3.1.0",
-    cause="The list of keys was turned round, so that a stale fallback key signed what was sent.",
+    cause="The list of keys was reversed, so that a stale fallback key signed new cookies.",
     mutants=[oldest_key_first, no_fallbacks, never_signs_again, keeps_keys_for_ever],
 )
 @pytest.mark.kinds("memory")
 def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: WebOn) -> None:
-    """In every order of up to three keys the first signs, all are read and signed anew, and a retired one is not."""
+    """In every order of up to three keys the first signs, all are read and signed again, and a retired one is not."""
     web = web_on(place, **SIGNED)
     web.put(user="victim")
     token = (web.token() or "").split(".")[0]
@@ -448,12 +448,12 @@ def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: 
 
 
 def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the key is, it signs."""
+    """Any key is accepted for signing."""
     seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: None)
 
 
 def only_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is good if it is long, were it published or the same letter all along."""
+    """A long key is accepted, even a published one or a repeated letter."""
     seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: "it is short" if len(key) < 32 else None)
 
 
@@ -481,12 +481,12 @@ _GUESSABLE: list[str | bytes] = [
     "CVE-2024-58135",
     "CVE-2016-4437",
     product="Superset, Mojolicious, Shiro",
-    cause="Cookies were signed or encrypted with a key that is the default of the product, or is made of few letters.",
+    cause="Cookies were signed or encrypted with a key that is the default of the product, or consists of few letters.",
     mutants=[any_key_will_do, only_length_counts],
 )
 @pytest.mark.kinds("memory")
 def test_keys_that_others_know_are_refused(place: str, web_on: WebOn) -> None:
-    """A published, short or monotonous key is an error at the start that does not show it; a random one is not."""
+    """A published, short or monotonous key is an error at start-up that does not show it; a random one is accepted."""
     for key in _GUESSABLE:
         text = key if isinstance(key, str) else key.decode()
         for keys in ({"SECRET_KEY": key}, {"SECRET_KEY": KEY, "SECRET_KEY_FALLBACKS": [OTHERS[0], key]}):

@@ -45,4 +45,4 @@ def test_the_figures_are_those_of_the_runs(script: dict[str, Any]) -> None:
     for each in found:
         planted[each.file, each.test] |= {mutant.__name__ for mutant in each.row.mutants}
     number = sum(map(len, planted.values()))
-    assert re.search(rf"catch {number} of {number} planted bugs", script["figures"]())
+    assert re.search(rf"detect {number} of {number} planted bugs", script["figures"]())
