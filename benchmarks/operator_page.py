@@ -22,9 +22,8 @@ from flask.testing import FlaskClient
 
 from benchmarks.machine import machine, versions
 from holdfast.clock import DAY, system_clock
-from holdfast.contrib.pages import operator_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys
 
@@ -49,7 +48,7 @@ def application(folder: Path) -> Flask:
     app = Flask("bench", static_folder=None)
     app.secret_key = secrets.token_hex()
     app.config["SESSION_STORE"] = f"sqlite:////{folder.as_posix().lstrip('/')}/sessions.db"
-    sessions = Session(app, observer=InMemoryMetrics())
+    sessions = Session(app)
     app.register_blueprint(operator_page(sessions, authorize=lambda: session.owner is not None))
 
     @app.get("/login")
@@ -90,14 +89,13 @@ def counted(page: str) -> int:
 def measure(browser: FlaskClient) -> None:
     """Print the time of each page."""
     for name, path in (
-        ("numbers", "/operator/"),
-        ("the first page of sessions", "/operator/sessions"),
-        ("a page in the middle", f"/operator/sessions?after={'8' * 64}"),
+        ("the first page of sessions", "/operator/"),
+        ("a page in the middle", f"/operator/?after={'8' * 64}"),
         ("a user's sessions", "/operator/user?id=17"),
     ):
         print(f"{name:36}{milliseconds(lambda path=path: browser.get(path)):8.1f} ms")  # type: ignore[misc]
     for most in ("10000", "100000", "1000000"):
-        took, page = send(browser, "/operator/survey", most=most)
+        took, page = send(browser, "/operator/breakdown", most=most)
         print(f"{'a breakdown of up to ' + format(int(most), ','):36}{took * 1000:8.0f} ms, {counted(page):,} sessions")
     took, page = send(browser, "/operator/everyone", action="begin", word="everyone")
     print(f"{'one step of ending everyone':36}{took * 1000:8.0f} ms, {counted(page):,} sessions")

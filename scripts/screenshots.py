@@ -1,7 +1,6 @@
-"""Take pictures of the pages of `holdfast.contrib.pages` for the docs: in light and dark mode, and on a phone.
+"""Take pictures of the ready pages for the docs: in light and dark mode, and on a phone.
 
-The sessions are real ones, of an application with a clock that this program sets. The charts show data from a seeded
-generator.
+The sessions are real ones, of an application with a clock that this program sets, and users from a seeded generator.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-import math
 import random
 import sys
 import tempfile
@@ -24,9 +22,9 @@ from selenium.webdriver.chrome.service import Service
 from support.servers import program
 from werkzeug.serving import make_server
 
-from holdfast.contrib.pages import devices_page, operator_page
+from holdfast.contrib.devices_page import devices_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import InMemoryMetrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -46,26 +44,6 @@ EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/138.
 #: The frequency of each.
 AGENTS = {IPHONE: 9, FIREFOX: 5, LINUX: 2, PIXEL: 8, MAC: 4, EDGE: 6}
 
-#: The number of store operations of a request, and their duration in seconds.
-STORE = {"load": (1.0, 0.0006), "replace": (0.3, 0.0011), "touch": (0.05, 0.0009), "create": (0.06, 0.0012)}
-
-#: The events counted in a minute, for each request of it.
-COUNTS = {
-    ("created", ""): 0.05,
-    ("bound", ""): 0.03,
-    ("saves", "saved"): 0.2,
-    ("saves", "merged"): 0.05,
-    ("saves", "unchanged"): 0.11,
-    ("ended", "logout"): 0.014,
-    ("ended", "expired"): 0.008,
-    ("ended", "revoked"): 0.004,
-    ("gone", ""): 0.006,
-    ("rejected", "unknown_id"): 0.02,
-    ("rejected", "expired_idle"): 0.012,
-    ("rejected", "superseded"): 0.007,
-    ("rejected", "malformed"): 0.003,
-}
-
 
 class Scene:
     """An application with both pages, at a time that can be set."""
@@ -73,10 +51,9 @@ class Scene:
     def __init__(self) -> None:
         self.now = NOW - 30 * DAY
         self.random = random.Random(20_270_115)  # noqa: S311  # pictures need no secrets
-        self.tally = InMemoryMetrics(clock=lambda: self.now)
         self.app = Flask(__name__)
         self.app.config.update(SESSION_STORE="memory://", SESSION_KEEP_ADDRESS=True, SESSION_PERMANENT=True)
-        self.sessions = Session(self.app, clock=lambda: self.now, observer=self.tally)
+        self.sessions = Session(self.app, clock=lambda: self.now)
         self.app.add_url_rule("/sign-in/<user>", view_func=self.sign_in)
         self.app.register_blueprint(devices_page(self.sessions), url_prefix="/account/devices")
         self.app.register_blueprint(operator_page(self.sessions, authorize=lambda: True, per_page=25))
@@ -105,39 +82,14 @@ class Scene:
         self.now = NOW - 2 * HOUR
 
     def fill_hour(self) -> None:
-        """Count events for the last hour, and sign some users in."""
+        """Sign some users in during the last hour."""
         for minute in range(60):
             self.add_somebody((59 - minute) * MINUTE)
-            self.count(minute)
 
     def add_somebody(self, ago: int) -> None:
         """Sign some user in, *ago* milliseconds before now."""
         (agent,) = self.random.choices(list(AGENTS), list(AGENTS.values()))
         self.add_device(f"user {self.random.randrange(70)}", agent, ago)
-
-    def count(self, minute: int) -> None:
-        """Count one minute, with an outage in two of them."""
-        opens = round(180 + 70 * math.sin(minute / 9) + self.random.gauss(0, 12))
-        for _ in range(opens):
-            self.tally.count("opens")
-        for (event, label), rate in COUNTS.items():
-            for _ in range(self.about(opens * rate)):
-                self.tally.count(event, label)
-        for _ in range(self.about(opens * 0.06)):
-            self.tally.count("conflicts")
-            if self.random.random() < 0.9:
-                self.tally.count("merges")
-        for operation, (rate, seconds) in STORE.items():
-            for _ in range(self.about(opens * rate)):
-                self.tally.timed(operation, self.random.lognormvariate(math.log(seconds), 0.5), "ok")
-        if minute in {33, 34}:
-            for _ in range(self.about(40)):
-                self.tally.count("store_unavailable")
-                self.tally.timed("load", 1.0, "unavailable")
-
-    def about(self, mean: float) -> int:
-        """Return a random number of events with this *mean*."""
-        return max(0, round(self.random.gauss(mean, math.sqrt(mean))))
 
 
 @contextlib.contextmanager
@@ -196,16 +148,17 @@ def main() -> int:
         scene.fill_days()
         driver.get(f"{address}/sign-in/ada")
         scene.fill_hour()
-        for page, path, last, last_on_phone in (
-            ("devices", "/account/devices/", "main", "main"),
-            ("operator", "/operator/", ".hf-chart:nth-child(6)", ".hf-chart:nth-child(2)"),
+        for page, path, last in (
+            ("devices", "/account/devices/", "main"),
+            ("operator", "/operator/", "tbody tr:nth-child(8)"),
         ):
             driver.get(address + path)
             photograph(driver, f"{page}-light", width=1000, last=last)
             photograph(driver, f"{page}-dark", scheme="dark", width=1000, last=last)
-            photograph(driver, f"{page}-phone", width=375, scale=1.5, last=last_on_phone)
-        driver.get(f"{address}/operator/sessions")
-        photograph(driver, "operator-sessions", width=1000, last="tbody tr:nth-child(8)")
+            photograph(driver, f"{page}-phone", width=375, scale=1.5, last=last.replace("8", "3"))
+        driver.get(f"{address}/operator/breakdown")
+        driver.find_element("css selector", "button.hf-main").click()
+        photograph(driver, "operator-breakdown", width=1000, last=".hf-charts")
     return 0
 
 

@@ -15,7 +15,8 @@ from catalogue import PRODUCTS, USERS
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from holdfast.contrib.pages import devices_page, operator_page
+from holdfast.contrib.devices_page import devices_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
 from holdfast.stores.contract import Store
 

@@ -9,7 +9,7 @@ from support.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 DEVICES = "/account/devices/"
-OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("sessions", "user?id=chiara", "survey", "everyone"))]
+OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("user?id=chiara", "breakdown", "everyone"))]
 PAGES = ["/account", DEVICES, *OPERATOR]
 
 #: What assistive technology calls things that do something or show something.
@@ -129,7 +129,7 @@ def test_the_ready_pages_work_without_javascript(operator: Visitor, other_visito
         assert other_visitor.user is None
 
         other_visitor.sign_in("anouk")
-        operator.go("/operator/survey")
+        operator.go("/operator/breakdown")
         operator.click("button.hf-main")
         assert "sessions were counted" in operator.find(".hf-note").text
         operator.go("/operator/user")

@@ -7,14 +7,10 @@ import math
 import threading
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from holdfast.events import EVENTS
-from holdfast.metrics.memory import InMemoryMetrics, in_memory_metrics_among, quantile
+from holdfast.metrics.memory import InMemoryMetrics, quantile
 from holdfast.metrics.observer import BOUNDS, OPERATIONS
-from holdfast.metrics.prometheus import PrometheusObserver
-from holdfast.sessions.manager import Manager
-from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
 MINUTE = 60
@@ -163,10 +159,3 @@ def test_a_tally_counts_every_thread() -> None:
     snapshot = tally.snapshot()
     assert snapshot["counts"]["opens"] == sum(snapshot["minutes"]["counts"]["opens"]) == 1200
     assert snapshot["store"]["load"]["calls"] == sum(snapshot["minutes"]["store"]["load"]["calls"]) == 1200
-
-
-def test_the_tally_is_found() -> None:
-    """A page or a command finds the tally among a manager's observers, or that there is none."""
-    tally, other = InMemoryMetrics(), PrometheusObserver(CollectorRegistry())
-    assert in_memory_metrics_among(Manager(MemoryStore(), observer=[other, tally]).observers) is tally
-    assert in_memory_metrics_among(Manager(MemoryStore(), observer=other).observers) is None

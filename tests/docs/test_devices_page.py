@@ -68,8 +68,8 @@ def test_the_templates_of_the_page_work(app: Flask) -> None:
 
 def test_the_package_is_where_pybabel_is_told_to_look() -> None:
     """The folder that the docs name has the templates and the modules whose texts are to be collected."""
-    from holdfast.contrib import pages
+    from holdfast import contrib
 
-    folder = Path(pages.__path__[0])
-    assert (folder / "devices.py").exists()
-    assert list(folder.glob("templates/**/devices.html"))
+    folder = Path(contrib.__path__[0])
+    assert (folder / "devices_page" / "views.py").exists()
+    assert list(folder.glob("*/templates/**/devices.html"))

@@ -13,7 +13,7 @@ from support.markup import parse
 from support.pages import blocks
 from support.web import Web
 
-from holdfast.contrib.pages import operator_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
 
 PAGE = "docs/operator-page.md"

@@ -14,7 +14,7 @@ from support.account import IPHONE, Account, cards, done, messages, read
 from support.markup import Element
 from support.web import Web
 
-from holdfast.contrib.pages import devices_page
+from holdfast.contrib.devices_page import devices_page
 from holdfast.flask import session
 
 #: What a catalog would have, in a language of the tests' own: every text between brackets.

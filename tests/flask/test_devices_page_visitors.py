@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask, redirect, request
+from flask import Flask, get_flashed_messages, redirect, request
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_user
 from support.account import FIREFOX, IPHONE, Account, both, cards, done, read
 from support.web import SECRET_KEY
 
 from holdfast import ConfigurationError, NotFresh
-from holdfast.contrib.pages import devices_page
-from holdfast.flask import Session
+from holdfast.contrib.devices_page import devices_page
+from holdfast.flask import Session, session
 from holdfast.stores.memory import MemoryStore
 
 
@@ -115,6 +115,20 @@ def test_flask_login_s_answer_to_visitors() -> None:
     club.login.login_view = "/login"
     response = visitor.get("/account/devices/")
     assert (response.status_code, response.location) == (302, "/login?next=%2Faccount%2Fdevices%2F")
+
+
+def test_visitors_leave_no_record() -> None:
+    """A visitor without a cookie is sent to sign in and gets no session; one who has a session gets the message too."""
+    club = Club()
+    club.login.login_view = "/login"
+    visitor = club.app.test_client()
+    club.store.reset()
+    response = visitor.get("/account/devices/")
+    assert (response.status_code, "Set-Cookie" in response.headers) == (302, False)
+    assert not club.store.counts
+    club.do(lambda: session.update(cart=["pen"]), visitor)
+    visitor.get("/account/devices/")
+    assert club.see(get_flashed_messages, visitor) == ["Please log in to access this page."]
 
 
 def test_a_user_who_is_no_more_is_not_signed_in() -> None:

@@ -16,22 +16,21 @@ from support.markup import parse
 from support.web import Web
 
 from holdfast import ConfigurationError
-from holdfast.contrib.pages import operator_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
-from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
 
-PAGES = ("/operator/", "/operator/sessions", "/operator/user", "/operator/survey", "/operator/everyone")
+PAGES = ("/operator/", "/operator/user", "/operator/breakdown", "/operator/everyone")
 
 
 @pytest.fixture
 def desk() -> Desk:
-    """Return an operator at an application on a memory store, with a tally."""
+    """Return an operator at an application on a memory store."""
     clock = FakeClock()
-    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=InMemoryMetrics()))
+    return Desk(Web(lambda _: MemoryStore(clock=clock)))
 
 
 # --- who may see it --------------------------------------------------------------------------------------------------
@@ -61,9 +60,27 @@ def test_nobody_else_sees_it(desk: Desk, path: str) -> None:
         assert response.status_code == 200
     assert desk.get(path, other).status_code == 404
     assert other.options(path).status_code == 404
-    if path in PAGES[1:]:
+    if path in PAGES:
         assert other.post(path, data={"action": "begin", "word": "everyone"}).status_code == 404
     assert lives(desk.web, other)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("path", ["", "/", "//user", "/user", "/user/", "/static/operator.css", "/none"])
+def test_nobody_else_learns_that_there_is_a_page(web: Web, method: str, path: str) -> None:
+    """Whatever the method and the path, others get the status, the headers and the body of a page that is not there."""
+    web.app.add_url_rule("/operators/", "operators", lambda: "not one of these pages")
+    desk = Desk(web, authorize=lambda: False)
+    answer, missing = (desk.operator.open(f"{where}{path}", method=method) for where in ("/operator", "/nowhere"))
+    assert (answer.status, answer.data) == (missing.status, missing.data) == ("404 NOT FOUND", missing.data)
+    assert list(answer.headers) == list(missing.headers)
+    assert desk.get("/operators").status_code == 308
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "", 308), ("PUT", "/user", 405), ("GET", "/none", 404)])
+def test_an_operator_gets_the_usual_answers_of_routing(desk: Desk, method: str, path: str, status: int) -> None:
+    """For an operator a missing slash is a redirect, and a wrong method is one."""
+    assert desk.operator.open(f"/operator{path}", method=method).status_code == status
 
 
 def test_the_authorizer_comes_before_any_store_call(web: Web) -> None:
@@ -126,61 +143,19 @@ def test_pages_are_kept_to_themselves(desk: Desk, path: str) -> None:
     assert len(set(identifiers)) == len(identifiers)
 
 
-# --- numbers ---------------------------------------------------------------------------------------------------------
-
-
-def test_numbers_come_from_the_tally(desk: Desk) -> None:
-    """What the tally has counted is shown as totals, latencies and charts."""
-    sign_in(desk.web)
-    sign_in(desk.web, "bob")
-    page = desk.text("/operator/")
-    assert re.search(r"Sessions made</th><td>3</td><td>3</td>", page)
-    assert re.search(r'<th scope="row">create</th><td>3</td><td>0</td><td>[\d.e-]+ ms</td>', page)
-    assert page.count('role="img"') == 8
-    assert "Saves by outcome" in page
-
-
-def test_numbers_cost_the_operator_s_own_session_alone(desk: Desk) -> None:
-    """However many sessions there are, the numbers cost one lookup: that of who looks at them."""
-    for number in range(20):
-        sign_in(desk.web, f"user {number}")
-    desk.web.store.reset()
-    desk.get()
-    assert desk.web.store.counts == {"load": 1}
-
-
-def test_without_a_tally_the_page_says_how_to_add_one(web: Web) -> None:
-    """Where nobody counts, it says in a line what to do."""
-    assert "Session(app, observer=InMemoryMetrics())" in Desk(web).text("/operator/")
-
-
-def test_rejections_and_outages_are_shown(desk: Desk) -> None:
-    """Cookies that were not accepted are counted by reason, and what the store failed is, too."""
-    web = desk.web
-    for _ in range(3):
-        web.see(lambda: session.get("a"), web.with_token("A" * 43))
-    web.app.config["PROPAGATE_EXCEPTIONS"] = False
-    with web.failing.outage():
-        web.do(lambda: session.get("a"), web.with_token("A" * 43))
-    page = desk.text("/operator/")
-    assert "unknown_id: 3" in page
-    assert "store_unavailable: 1" in page
-    assert re.search(r"Requests and calls that the store failed</th><td>1</td>", page)
-
-
 # --- a list of all ---------------------------------------------------------------------------------------------------
 
 
 def test_a_thousand_sessions_page_by_page() -> None:
     """A walk by the links meets every session once, at one call of the store for each page and nothing more."""
-    desk = Desk(Web(observer=InMemoryMetrics()), per_page=50)
+    desk = Desk(Web(), per_page=50)
     web = desk.web
     for number in range(999):
         sign_in(web, f"user {number}")
     handles = {info.handle for info in web.sessions.scan(limit=2000).items}
     assert len(handles) == 1000
     seen: set[str] = set()
-    path, pages = "/operator/sessions", 0
+    path, pages = "/operator/", 0
     while path:
         web.store.reset()
         page = desk.text(path)
@@ -204,7 +179,7 @@ def test_each_store_is_walked_searched_and_emptied(kind: str, request: pytest.Fi
     web = desk.web
     browsers = [sign_in(web, f"user {number // 2}") for number in range(12)]
     seen: set[str] = set()
-    path = "/operator/sessions"
+    path = "/operator/"
     while path:
         page = desk.text(path)
         seen |= set(re.findall(r'name="handle" value="([0-9a-f]{64})"', page))
@@ -212,8 +187,8 @@ def test_each_store_is_walked_searched_and_emptied(kind: str, request: pytest.Fi
         path = unescape(link[1]) if link else ""
     assert len(seen) == 12
     assert desk.text("/operator/user?id=user+3").count("Firefox on Linux") == 2
-    assert "<strong>13 sessions</strong>" in desk.send("/operator/survey", most="10000").text
-    assert desk.get("/operator/sessions?after=made+up").status_code in {200, 400}
+    assert "<strong>13 sessions</strong>" in desk.send("/operator/breakdown", most="10000").text
+    assert desk.get("/operator/?after=made+up").status_code in {200, 400}
     page = desk.done("/operator/everyone", action="begin", word="everyone")
     while "Not yet all" in page:
         page = desk.done("/operator/everyone", action="on")
@@ -228,7 +203,7 @@ def test_what_is_shown_of_a_session(desk: Desk) -> None:
     web = desk.web
     browser = sign_in(web, label="Work laptop")
     web.do(lambda: session.update(cart="a secret thing"), browser)
-    page = desk.text("/operator/sessions")
+    page = desk.text("/operator/")
     assert "Firefox on Linux" in page
     assert "Work laptop" in page
     owner = web.sessions.manager.keys.owner_of("ada")
@@ -244,7 +219,7 @@ def test_the_address_is_shown_where_it_is_kept() -> None:
     """Where the application keeps addresses, operators see them."""
     desk = Desk(Web(SESSION_KEEP_ADDRESS=True))
     desk.web.do(lambda: session.bind("ada"), environ_base={"REMOTE_ADDR": "192.0.2.7"})
-    assert "192.0.2.7" in desk.text("/operator/sessions")
+    assert "192.0.2.7" in desk.text("/operator/")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +233,7 @@ def test_a_page_can_be_filtered(desk: Desk, query: str, found: int) -> None:
     web.clock.advance(7200)
     sign_in(web, "ada")
     sign_in(web, "bob", label="A laptop")
-    page = desk.text(f"/operator/sessions?{query}")
+    page = desk.text(f"/operator/?{query}")
     assert len(re.findall('name="handle" value="[0-9a-f]{64}"', page)) == found
     assert "of the 4 sessions on this page" in page
 
@@ -267,32 +242,19 @@ def test_a_page_can_be_filtered(desk: Desk, query: str, found: int) -> None:
 def test_what_comes_from_outside_is_escaped(desk: Desk, label: str) -> None:
     """Labels, user ids, filters and places to go on are text, wherever they are shown."""
     sign_in(desk.web, label, label=label)
-    for path in ("sessions?device={}&age={}&after={}", "user?id={}"):
+    for path in ("?device={}&age={}&after={}", "user?id={}"):
         page = desk.get(f"/operator/{path.replace('{}', label)}").text
         assert "<script>" not in page
         assert "<img" not in page
         assert "nannannan" not in page
-    assert unescape(desk.text("/operator/sessions")).count(label) == 1
-
-
-def test_hostile_devices_are_escaped_in_charts(desk: Desk) -> None:
-    """A device that says it is markup is text in the table and in the chart."""
-
-    def view() -> None:
-        session.bind("ada")
-        session.note("browser", "<b>&amp;")
-
-    desk.web.do(view)
-    page = desk.text("/operator/sessions")
-    assert "<b>&amp;" not in page
-    assert page.count("&lt;b&gt;&amp;amp;") >= 3
+    assert unescape(desk.text("/operator/")).count(label) == 1
 
 
 @pytest.mark.parametrize("after", ["%00", "a%0Ab", "x" * 501])
 def test_a_place_that_no_store_gave_is_refused(desk: Desk, after: str) -> None:
     """A made-up place to go on is told as such, and does not reach the store."""
     desk.web.store.reset()
-    assert "Begin at its start" in desk.text(f"/operator/sessions?after={after}", 400)
+    assert "Begin at its start" in desk.text(f"/operator/?after={after}", 400)
     assert "scan" not in desk.web.store.counts
 
 
@@ -319,14 +281,14 @@ def test_a_breakdown_says_of_how_many_it_is(desk: Desk) -> None:
     """Counting is on demand, walks over the store in bounded steps, and says whether there are more."""
     for number in range(20):
         sign_in(desk.web, f"user {number % 3}")
-    assert "sessions</strong> were counted" not in desk.text("/operator/survey")
-    response = desk.send("/operator/survey", most="10000")
+    assert "sessions</strong> were counted" not in desk.text("/operator/breakdown")
+    response = desk.send("/operator/breakdown", most="10000")
     assert response.status_code == 200
     assert "<strong>21 sessions</strong> were counted, 21 of users" in response.text
     assert "There are no more." in response.text
     assert "Firefox on Linux: 20. not known: 1" in response.text
     desk.web.store.reset()
-    desk.send("/operator/survey", most="10000")
+    desk.send("/operator/breakdown", most="10000")
     assert desk.web.store.counts["scan"] == 1
 
 
@@ -335,7 +297,7 @@ def test_a_breakdown_stops_in_time() -> None:
     desk = Desk(Web(), patience=0.5)
     for number in range(600):
         sign_in(desk.web, f"user {number}")
-    assert "The time for one request was up" in desk.send("/operator/survey", most="10000").text
+    assert "The time for one request was up" in desk.send("/operator/breakdown", most="10000").text
 
 
 # --- stores that cannot do everything --------------------------------------------------------------------------------
@@ -347,20 +309,20 @@ def test_a_store_that_cannot_be_walked_says_so() -> None:
     web = desk.web
     browser = sign_in(web)
     handle = handle_of(web, browser)
-    assert "Bare cannot list what it holds" in desk.text("/operator/sessions").replace("CountingStore", "Bare")
-    for path in ("/operator/survey", "/operator/everyone"):
+    assert "Bare cannot list what it holds" in desk.text("/operator/").replace("CountingStore", "Bare")
+    for path in ("/operator/breakdown", "/operator/everyone"):
         assert "cannot list what it holds" in desk.text(path)
     assert "keeps no index by owner" in desk.text("/operator/user?id=ada")
-    assert "The session has ended." in desk.done("/operator/sessions", action="end", handle=handle)
+    assert "The session has ended." in desk.done("/operator/", action="end", handle=handle)
     assert not lives(web, browser)
 
 
 def test_sessions_in_cookies() -> None:
     """Sessions in cookies cannot be listed, and without a store for revocations nothing can end them."""
     desk = Desk(Web(SESSION_STORE="cookie://"))
-    for path in PAGES[1:]:
+    for path in PAGES:
         assert "browsers’ cookies" in unescape(desk.text(path + "?id=ada"))
-    assert "SESSION_REVOCATION_STORE" in desk.text("/operator/sessions")
+    assert "SESSION_REVOCATION_STORE" in desk.text("/operator/")
 
 
 def test_sessions_in_cookies_with_revocation() -> None:
@@ -371,7 +333,7 @@ def test_sessions_in_cookies_with_revocation() -> None:
     web.clock.advance(1)
     assert "How many is not known" in desk.done("/operator/user?id=ada", action="end-all")
     handle = handle_of(web, bob)
-    path = "/operator/sessions"
+    path = "/operator/"
     assert "There is no such session" in desk.done(path, action="end", handle="no handle")
     response = desk.send(path, action="end", handle="no handle")
     proof = parse(desk.text(response.location)).all("input", name="form_token")[0]["value"]

@@ -13,16 +13,15 @@ from support.desk import Desk, handle_of, lives, sign_in, sign_in_operator
 from support.markup import parse
 from support.web import Web
 
-from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
 
 @pytest.fixture
 def desk() -> Desk:
-    """Return an operator at an application on a memory store, with a tally."""
+    """Return an operator at an application on a memory store."""
     clock = FakeClock()
-    return Desk(Web(lambda _: MemoryStore(clock=clock), observer=InMemoryMetrics()))
+    return Desk(Web(lambda _: MemoryStore(clock=clock)))
 
 
 # --- a user ----------------------------------------------------------------------------------------------------------
@@ -51,7 +50,7 @@ def test_an_operator_s_own_session_is_kept(desk: Desk) -> None:
 # --- ending one ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/operator/sessions?device=fire", "/operator/user?id=ada"])
+@pytest.mark.parametrize("path", ["/operator/?device=fire", "/operator/user?id=ada"])
 def test_one_session_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture, path: str) -> None:
     """A session is ended by its handle, the page that it was on is shown again, and the log says who did it."""
     web = desk.web
@@ -69,7 +68,7 @@ def test_one_session_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture, path
 def test_a_session_that_is_over_is_told(desk: Desk) -> None:
     """What is ended already, and what is no handle, is said to be absent."""
     for handle in ("0" * 64, "no handle"):
-        assert "There is no such session" in desk.done("/operator/sessions", action="end", handle=handle)
+        assert "There is no such session" in desk.done("/operator/", action="end", handle=handle)
 
 
 def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,20 +76,20 @@ def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest
     browser = sign_in(desk.web)
     handle = handle_of(desk.web, browser)
     seams.EXTENSION_REVOKE.plant(monkeypatch, lambda self, handle: "unconfirmed")
-    assert "does not confirm" in desk.done("/operator/sessions", action="end", handle=handle)
+    assert "does not confirm" in desk.done("/operator/", action="end", handle=handle)
 
 
 def test_the_operator_s_own_session_is_not_ended(desk: Desk) -> None:
     """The session that asks cannot be ended here."""
     handle = handle_of(desk.web, desk.operator)
-    assert desk.send("/operator/sessions", action="end", handle=handle).status_code == 400
+    assert desk.send("/operator/", action="end", handle=handle).status_code == 400
     assert lives(desk.web, desk.operator)
 
 
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/operator/sessions", {"action": "end"}),
+        ("/operator/", {"action": "end"}),
         ("/operator/user?id=ada", {"action": "end"}),
         ("/operator/user?id=ada", {"action": "end-all"}),
         ("/operator/everyone", {"action": "begin", "word": "everyone"}),
@@ -126,13 +125,13 @@ def test_an_unknown_action_is_refused(desk: Desk) -> None:
     """A form that asks for what there is not is a bad request."""
     for path in ("/operator/user?id=ada", "/operator/everyone"):
         assert desk.send(path, action="dance").status_code == 400
-    assert desk.send("/operator/survey", most="7").status_code == 400
+    assert desk.send("/operator/breakdown", most="7").status_code == 400
 
 
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/operator/sessions", {"action": "end"}),
+        ("/operator/", {"action": "end"}),
         ("/operator/user?id=ada", {"action": "end-all"}),
         ("/operator/everyone", {"action": "begin", "word": "everyone"}),
     ],
@@ -156,7 +155,7 @@ def test_ending_can_ask_a_function() -> None:
     """A function may take the place of the seconds, and its answer is sent."""
     desk = Desk(Web(), fresh=lambda: redirect("/prove-it"))
     browser = sign_in(desk.web)
-    response = desk.send("/operator/sessions", action="end", handle=handle_of(desk.web, browser))
+    response = desk.send("/operator/", action="end", handle=handle_of(desk.web, browser))
     assert response.location == "/prove-it"
     assert lives(desk.web, browser)
 
@@ -167,10 +166,10 @@ def test_forms_outlive_a_renewal() -> None:
     browser = sign_in(desk.web)
     handle = handle_of(desk.web, browser)
     desk.web.clock.advance(61)
-    response = desk.get("/operator/sessions?device=fire")
+    response = desk.get("/operator/?device=fire")
     assert response.status_code == 303
     proof = parse(desk.text(response.location)).all("input", name="form_token")[0]["value"]
-    desk.operator.post("/operator/sessions", data={"form_token": proof, "action": "end", "handle": handle})
+    desk.operator.post("/operator/", data={"form_token": proof, "action": "end", "handle": handle})
     assert not lives(desk.web, browser)
 
 
@@ -178,9 +177,9 @@ def test_who_has_no_session_is_told_that_forms_need_one(web: Web) -> None:
     """An operator who is let in without a session can look, and is told why nothing else can be done."""
     desk = Desk(web, authorize=lambda: True)
     browser = web.app.test_client()
-    assert "no stored session" in browser.get("/operator/sessions").text
-    assert "no stored session" not in desk.text("/operator/sessions")
-    assert browser.post("/operator/sessions", data={"form_token": "", "action": "end"}).status_code == 400
+    assert "no stored session" in browser.get("/operator/").text
+    assert "no stored session" not in desk.text("/operator/")
+    assert browser.post("/operator/", data={"form_token": "", "action": "end"}).status_code == 400
 
 
 # --- everyone --------------------------------------------------------------------------------------------------------
@@ -245,10 +244,10 @@ def test_an_end_of_everyone_can_be_stopped() -> None:
 # --- a store that is down --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/operator/sessions", "/operator/user?id=ada"])
+@pytest.mark.parametrize("path", ["/operator/", "/operator/user?id=ada"])
 def test_an_outage_is_told_in_the_page(path: str) -> None:
-    """Where the store fails under an operator, the page says so with 503, and the numbers are still there."""
-    desk = Desk(Web(observer=InMemoryMetrics()), authorize=lambda: True)
+    """Where the store fails under an operator, the page says so with 503."""
+    desk = Desk(Web(), authorize=lambda: True)
     web = desk.web
     operator = web.app.test_client()
     with web.failing.outage():
@@ -256,14 +255,13 @@ def test_an_outage_is_told_in_the_page(path: str) -> None:
         assert response.status_code == 503
         assert response.headers["Retry-After"]
         assert "does not answer" in response.text
-        assert operator.get("/operator/").status_code == 200
 
 
 def test_an_outage_shows_nothing_to_who_is_not_let_in(desk: Desk) -> None:
     """Where it cannot be known whether a request is an operator's, the answer is a plain 503."""
     web = desk.web
     with web.failing.outage():
-        response = desk.get("/operator/sessions")
+        response = desk.get("/operator/")
     assert response.status_code == 503
     assert "<html" not in response.text
 

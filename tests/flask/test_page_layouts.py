@@ -14,9 +14,8 @@ from support.markup import Element, parse
 from support.web import Web
 
 from holdfast.flask import session
-from holdfast.metrics.memory import InMemoryMetrics
 
-OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("sessions", "user?id=ada", "survey", "everyone"))]
+OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("user?id=ada", "breakdown", "everyone"))]
 
 #: What an application may have: every block that a page of ours might be mistaken for is there.
 LAYOUT = """<!doctype html><html><head><title>{% block title %}{% endblock %} – Shop</title>
@@ -67,7 +66,7 @@ def test_the_devices_are_in_the_layout() -> None:
 @pytest.fixture
 def desk() -> Desk:
     """Return an operator's page in the layout, with something on each."""
-    web = Web(observer=InMemoryMetrics())
+    web = Web()
     lay_out(web.app)
     desk = Desk(web, authorize=lambda: True)
     sign_in(web)
@@ -82,7 +81,7 @@ def test_the_operator_s_pages_are_in_the_layout(desk: Desk, path: str) -> None:
     assert page.one("meta", name="robots")["content"] == "noindex, nofollow"
     part = ours(page)
     tabs = part.one("nav", **{"aria-label": "Operator"}).all("a")
-    assert len(tabs) == 5
+    assert len(tabs) == 4
     assert [tab["href"] for tab in tabs if "aria-current" in tab.attributes] == [path.partition("?")[0]]
     assert len(part.all("h1")) == 1
 
@@ -90,7 +89,7 @@ def test_the_operator_s_pages_are_in_the_layout(desk: Desk, path: str) -> None:
 @pytest.mark.parametrize("path", OPERATOR)
 def test_a_layout_may_have_a_block_for_the_content(path: str) -> None:
     """A layout whose own block has the name of the page's needs an element with the class around it, and a head."""
-    web = Web(observer=InMemoryMetrics())
+    web = Web()
     lay_out(
         web.app,
         LAYOUT.replace("MAIN", "content").replace("<main>", '<main class="holdfast">'),
@@ -105,7 +104,7 @@ def test_a_layout_may_have_a_block_for_the_content(path: str) -> None:
 def test_an_outage_is_told_in_a_layout_that_uses_the_session(desk: Desk) -> None:
     """Where the layout asks for the session as well, the page says that the store is down, and does not fail."""
     with desk.web.failing.outage():
-        response = desk.get("/operator/sessions")
+        response = desk.get("/operator/")
     assert response.status_code == 503
     assert "does not answer" in parse(response.text).one("main").text
 
@@ -115,9 +114,9 @@ def test_an_outage_is_told_in_a_layout_that_uses_the_session(desk: Desk) -> None
 
 def test_no_class_is_one_that_an_application_has() -> None:
     """Whatever the stylesheets select is in `holdfast`, and every other class begins with `hf-`."""
-    static = resources.files("holdfast.contrib.pages") / "static"
-    for name in ("holdfast.css", "operator.css"):
-        sheet = re.sub(r"/\*.*?\*/", "", (static / name).read_text("utf-8"), flags=re.DOTALL)
+    for name in ("pages/static/holdfast.css", "operator_page/static/operator.css"):
+        text = (resources.files("holdfast.contrib") / name).read_text("utf-8")
+        sheet = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
         for rule in re.findall(r"([^{}]+)\{", sheet):
             selectors = [] if rule.strip().startswith("@") else [one.strip() for one in rule.split(",")]
             assert all(re.match(r"(body)?\.holdfast\b", one) for one in selectors), rule

@@ -17,7 +17,7 @@ from support import seams
 from support.everywhere import INDEXED
 from support.web import Web
 
-from holdfast.contrib.pages import devices, devices_page
+from holdfast.contrib.devices_page import devices_page, views
 from holdfast.contrib.pages.forms import FIELD, form_token
 from holdfast.flask import session
 from holdfast.flask.session import FlaskSession
@@ -114,7 +114,7 @@ def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def end(page: Any, owner: str) -> Any:
         page._sessions.revoke(request.form["handle"])
-        return devices._done("done")
+        return views._done("done")
 
     seams.DEVICES_PAGE_END.plant(monkeypatch, end)
 
@@ -125,7 +125,7 @@ def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def end(page: Any, owner: str) -> Any:
         entry = page._sessions.get(request.form["handle"])
         if entry is not None and entry.owner != owner:
-            return devices._done("this is not your session")
+            return views._done("this is not your session")
         return sound(page, owner)
 
     sound = seams.DEVICES_PAGE_END.sound

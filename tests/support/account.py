@@ -9,7 +9,7 @@ from support.markup import Element, parse
 from support.web import Web
 from werkzeug.test import TestResponse
 
-from holdfast.contrib.pages import devices_page
+from holdfast.contrib.devices_page import devices_page
 from holdfast.flask import session
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from support.web import Web
 from werkzeug.test import TestResponse
 
-from holdfast.contrib.pages import operator_page
+from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock

@@ -248,7 +248,7 @@ USER_AGENT_PARSER = Seam("holdfast.flask.user_agent:_parser")
 
 DOCTOR_LIFETIME_IN_WORDS = Seam("holdfast.contrib.doctor.lifetimes:in_words")
 DOCTOR_LIFETIME_UNLESS = Seam("holdfast.contrib.doctor.lifetimes:unless")
-DEVICES_PAGE_END = Seam("holdfast.contrib.pages.devices:_Page._end")
+DEVICES_PAGE_END = Seam("holdfast.contrib.devices_page.views:_Page._end")
 
 # --- stores -----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypedDict
 
@@ -169,11 +169,6 @@ class InMemoryMetrics:
         for _ in range(min(minute - self._minute, len(self._rows))):
             self._rows.append([0] * _WIDTH)
         self._minute = max(minute, self._minute)
-
-
-def in_memory_metrics_among(observers: Iterable[object]) -> InMemoryMetrics | None:
-    """Return the first `InMemoryMetrics` among *observers*, or None."""
-    return next((observer for observer in observers if isinstance(observer, InMemoryMetrics)), None)
 
 
 def quantile(buckets: Sequence[int], q: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Forms that only a page of the same session can have made.
+"""Forms that only a page of the same session can have made, and the check before a form ends sessions.
 
 The proof is a value made from the session's token, so there is nothing to store, and it is worth nothing once the token
 has changed: after a login, a logout, a rotation.
@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from flask import current_app, request
 
-from holdfast.flask import session
+from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+#: Called before sessions are ended: returns None to go on, or a response.
+Guard: TypeAlias = "Callable[[], ResponseReturnValue | None]"
 
 #: The field that carries the proof.
 FIELD = "form_token"
@@ -24,7 +32,7 @@ _OWN = {"same-origin", "none"}
 def form_token() -> str:
     """Return the proof for a form of the present session; nothing where it is not stored.
 
-    It differs each time, so that the length of compressed pages tells nothing of it.
+    It differs each time, so that the length of compressed pages reveals nothing of it.
     """
     nonce = secrets.token_hex(16)
     made = _proof(nonce)
@@ -32,7 +40,7 @@ def form_token() -> str:
 
 
 def is_lasting() -> bool:
-    """Tell whether the present session keeps its token when this request ends, so that its forms can be used then."""
+    """Return whether the present session keeps its token when this request ends, so that its forms work afterwards."""
     loaded, wishes, manager = session.loaded, session.wishes, current_app.extensions["holdfast"].manager
     if loaded is None or wishes.rotate or wishes.wiped or wishes.rebind:
         return False
@@ -40,8 +48,19 @@ def is_lasting() -> bool:
 
 
 def is_own_form() -> bool:
-    """Tell whether the request's form was made for the present session, and sent by a page of this origin."""
+    """Return whether the request's form was made for the present session, and sent by a page of this origin."""
     return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
+
+
+def guard_of(fresh: float | Guard | None) -> Guard:
+    """Return what is called before sessions are ended, from a page's argument *fresh*.
+
+    Raises:
+        ValueError: *fresh* is negative.
+    """
+    if fresh is None:
+        return lambda: None
+    return fresh if callable(fresh) else require_fresh(fresh)(lambda: None)
 
 
 def _is_proven(value: str) -> bool:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
-from holdfast.contrib.pages.figures import breakdown
+from holdfast.contrib.operator_page.charts import Chart, charts_of
 from holdfast.sessions.flows import SessionInfo, Survey
 from holdfast.sessions.flows.statistics import age_of
 from holdfast.stores.contract import Iterates
@@ -55,7 +53,7 @@ class Listing:
     entries: list[SessionInfo] = field(default_factory=list)
     met: int = 0
     after: str | None = None
-    charts: list[Markup] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
 
 
 def abilities(manager: Manager) -> Abilities:
@@ -92,4 +90,4 @@ def listing(sessions: Session, query: Mapping[str, str], limit: int) -> Listing:
         if words in f"{entry.device or ''} {entry.label or ''}".casefold()
         and age in {"", age_of(now - entry.created_at)}
     ]
-    return Listing(entries, len(page.items), page.after, breakdown(survey) if page.items else [])
+    return Listing(entries, len(page.items), page.after, charts_of(survey) if page.items else [])

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 
-from holdfast.contrib.pages.blueprint import page_blueprint
 from holdfast.contrib.pages.filters import device
-from holdfast.contrib.pages.forms import is_lasting, is_own_form
+from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.layout import page_blueprint
 from holdfast.contrib.pages.words import gettext
 from holdfast.errors import ConfigurationError, NotFresh
-from holdfast.flask import require_fresh, session
+from holdfast.flask import session
 from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
 
+    from holdfast.contrib.pages.forms import Guard
     from holdfast.flask.extension import Session
     from holdfast.sessions.flows import SessionInfo
-
-    Guard = Callable[[], ResponseReturnValue | None]
 
 #: A page shows no more sessions than this, the last used ones.
 _MOST = 100
@@ -83,8 +82,8 @@ def devices_page(
     Raises:
         ValueError: *fresh* is negative.
     """
-    page = _Page(sessions, user_id, login_url, _guard(fresh))
-    blueprint = page_blueprint("devices", url_prefix="/devices")
+    page = _Page(sessions, user_id, login_url, guard_of(fresh))
+    blueprint = page_blueprint("devices", __package__)
     blueprint.record(page.check)
     blueprint.before_request(page.admit)
     blueprint.add_url_rule("/", "page", page.show, methods=["GET"])
@@ -167,6 +166,8 @@ class _Page:
             return self.to_login()
         login = getattr(current_app, "login_manager", None)
         answer: ResponseReturnValue = abort(401) if login is None else login.unauthorized()
+        if session.loaded is None:
+            session.pop("_flashes", None)  # its message would make a record at each request without a cookie
         return answer
 
     def _listing(self, owner: str, status: int = 200, **shown: Any) -> ResponseReturnValue:
@@ -209,12 +210,6 @@ class _Page:
 def _done(message: str) -> Response:
     flash(message)
     return redirect(url_for(".page"), 303)
-
-
-def _guard(fresh: float | Guard | None) -> Guard:
-    if fresh is None:
-        return lambda: None
-    return fresh if callable(fresh) else require_fresh(fresh)(lambda: None)
 
 
 def _from_flask_login() -> Callable[[], object] | None:

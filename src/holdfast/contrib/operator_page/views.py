@@ -1,4 +1,4 @@
-"""The page on which an operator watches sessions, finds them, and ends one, a user's, or everyone's."""
+"""The pages on which an operator lists sessions, counts them, and ends one, a user's, or everyone's."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
 
-from holdfast.contrib.pages.blueprint import page_blueprint
-from holdfast.contrib.pages.figures import SHORT, Numbers, breakdown
-from holdfast.contrib.pages.forms import is_lasting, is_own_form
-from holdfast.contrib.pages.listing import Listing, abilities, listing
+from holdfast.contrib.operator_page.charts import SHORT, charts_of
+from holdfast.contrib.operator_page.listing import Listing, abilities, listing
+from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.flask import require_fresh, session
-from holdfast.metrics.memory import in_memory_metrics_among
+from holdfast.flask import session
 from holdfast.sessions.flows import Sweep
 from holdfast.sessions.flows.statistics import AGES
 
 if TYPE_CHECKING:
+    from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
     from werkzeug.wrappers import Response
 
+    from holdfast.contrib.pages.forms import Guard
     from holdfast.flask.extension import Session
     from holdfast.sessions.manager import Manager
 
-    Guard: TypeAlias = Callable[[], ResponseReturnValue | None]
     Submit: TypeAlias = Callable[[], ResponseReturnValue]
     Show: TypeAlias = Callable[..., ResponseReturnValue]
 
@@ -38,10 +38,10 @@ Authorizer: TypeAlias = Callable[[], "bool | str | Awaitable[bool | str | None] 
 #: How many of a user's sessions are shown.
 _MOST = 100
 
-#: How many sessions a survey may count.
-_SURVEYS = (10_000, 100_000, 1_000_000)
+#: How many sessions a breakdown may count.
+_COUNTS = (10_000, 100_000, 1_000_000)
 
-#: Where an end of everyone that is not over is kept in the operator's session.
+#: The key in the operator's session of an end of everyone's sessions that is not over.
 _SWEEP = "_holdfast_sweep"
 
 #: What must be typed to end everyone's sessions.
@@ -52,10 +52,10 @@ _RETRY_AFTER = "5"
 #: What the query of a page may hold.
 _ASKED = ("after", "device", "age", "id")
 
-#: What is told of an end, by its result.
+#: The message about an end, by its result.
 _RESULTS = {
     "confirmed": "The session has ended.",
-    "unconfirmed": "The session has ended, as far as is known: the store does not confirm it. Look again in a minute.",
+    "unconfirmed": "The session has ended, but the store does not confirm it. Check again in a minute.",
     "absent": "There is no such session. It may have ended already.",
 }
 
@@ -81,13 +81,13 @@ def operator_page(
             anything else is answered with 404. It may raise, as ``abort`` does.
         fresh: Before sessions are ended the operator must have signed in at most so many seconds ago, as
             `require_fresh` says. Or a function that is called then: it returns None to go on, or a response. Default:
-            no such thing.
+            no check.
         per_page: About how many sessions a page shows.
         patience: For how many seconds one request counts or ends sessions, before it says how far it has come.
         timer: Returns seconds from any beginning, for tests.
 
     Raises:
-        ConfigurationError: *authorize* is no function, or *per_page* or *patience* is not above 0.
+        ConfigurationError: *authorize* is not a function, or *per_page* or *patience* is not above 0.
         ValueError: *fresh* is negative.
     """
     if not callable(authorize):
@@ -97,21 +97,22 @@ def operator_page(
     for name, value in (("per_page", per_page), ("patience", patience)):
         if not value > 0:
             raise ConfigurationError(f"operator_page({name}={value!r}): it must be above 0")
-    page = _Page(sessions, authorize, _guard(fresh), per_page, functools.partial(_deadline, patience, timer))
-    blueprint = page_blueprint("operator", url_prefix="/operator")
+    page = _Page(sessions, authorize, guard_of(fresh), per_page, functools.partial(_deadline, patience, timer))
+    blueprint = page_blueprint("operator", __package__)
+    blueprint.record(page.cover)
     blueprint.before_request(page.admit)
-    blueprint.after_request(_hide)
+    blueprint.after_request(_forbid_indexing)
     blueprint.register_error_handler(StoreUnavailable, page.down)
-    blueprint.add_url_rule("/", "numbers", page.numbers, methods=["GET"])
     forms: dict[str, tuple[Show, Submit]] = {
         "sessions": (page.sessions, page.end_one),
         "user": (page.user, page.end_of_user),
-        "survey": (page.survey, page.count),
+        "breakdown": (page.breakdown, page.count),
         "everyone": (page.everyone, page.end_everyone),
     }
     for name, (show, submit) in forms.items():
-        blueprint.add_url_rule(f"/{name}", name, _with_forms(show), methods=["GET"])
-        blueprint.add_url_rule(f"/{name}", f"{name}_form", _form(show, submit), methods=["POST"])
+        path = "/" if name == "sessions" else f"/{name}"
+        blueprint.add_url_rule(path, name, _with_forms(show), methods=["GET"])
+        blueprint.add_url_rule(path, f"{name}_form", _form(show, submit), methods=["POST"])
     return blueprint
 
 
@@ -132,11 +133,22 @@ class _Page:
 
     # --- every request -----------------------------------------------------------------------------------------------
 
+    def cover(self, state: BlueprintSetupState) -> None:
+        """Authorize what routing answers by itself as well: a redirect or a 405 would show that there are pages."""
+        prefix = f"{state.url_prefix or ''}/"
+
+        def admit_unrouted() -> ResponseReturnValue | None:
+            covered = request.routing_exception is not None and f"{request.path}/".startswith(prefix)
+            return self.admit() if covered else None
+
+        if prefix != "/":
+            state.app.before_request(admit_unrouted)
+
     def admit(self) -> ResponseReturnValue | None:
         g.holdfast_operator = None
         name = current_app.ensure_sync(self._authorize)()
         if not name:
-            abort(404)
+            hide()
         if name is not True and not isinstance(name, str):
             raise TypeError(
                 f"authorize() returned {type(name).__name__}: return True, the operator's name, or False for others"
@@ -149,7 +161,7 @@ class _Page:
         return None
 
     def down(self, error: StoreUnavailable) -> Response:
-        """Say that the store is down: to operators in the frame of the page, to others in a line."""
+        """Say that the store is down: to operators in the page's frame, to others in a line."""
         _logger.error("the session store is unavailable", exc_info=error)
         if g.get("holdfast_operator") is None:
             response = make_response("The service is unavailable for a moment. Please try again.\n")
@@ -173,10 +185,6 @@ class _Page:
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
-    def numbers(self) -> ResponseReturnValue:
-        tally = in_memory_metrics_among(self._manager.observers)
-        return self._render("numbers", numbers=Numbers(tally.snapshot()) if tally else None)
-
     def sessions(self, error: str | None = None) -> ResponseReturnValue:
         found = Listing()
         if abilities(self._manager).walks:
@@ -194,24 +202,24 @@ class _Page:
         shown = {"user_id": user_id, "owner": owner, "entries": found[:_MOST], "found": len(found)}
         return self._render_forms("user", **shown, error=error)
 
-    def survey(self, error: str | None = None) -> ResponseReturnValue:
-        return self._render_forms("survey", choices=_SURVEYS, survey=None, error=error)
+    def breakdown(self, error: str | None = None) -> ResponseReturnValue:
+        return self._render_forms("breakdown", choices=_COUNTS, survey=None, error=error)
 
     def count(self) -> ResponseReturnValue:
-        """Count in this request, since nothing is changed: who loads the page again counts again."""
+        """Count in this request, since nothing is changed: reloading repeats the count."""
         most = request.form.get("most", type=int)
-        if most not in _SURVEYS or not abilities(self._manager).walks:
+        if most not in _COUNTS or not abilities(self._manager).walks:
             abort(400)
         over = self._deadline()
         survey, complete = self._manager.survey(enough=lambda counted: counted >= most or over())
         return self._render_forms(
-            "survey",
+            "breakdown",
             error=None,
-            choices=_SURVEYS,
+            choices=_COUNTS,
             survey=survey,
             complete=complete,
             stopped=not complete and survey.sessions < most,
-            charts=breakdown(survey),
+            charts=charts_of(survey),
         )
 
     # --- what can be done --------------------------------------------------------------------------------------------
@@ -283,7 +291,7 @@ class _Page:
             session[_SWEEP] = asdict(sweep)
             return
         session.pop(_SWEEP, None)
-        session.rotate()  # who has a copy of the operator's own cookie is out as well
+        session.rotate()  # a copy of the operator's own cookie is worth nothing afterwards
         flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {sweep.ended:,}.")
 
 
@@ -303,19 +311,14 @@ def _form(show: Show, submit: Submit) -> Submit:
     return lambda: submit() if is_own_form() else show(_OUT_OF_DATE)
 
 
-def _guard(fresh: float | Guard | None) -> Guard:
-    if fresh is None:
-        return lambda: None
-    return fresh if callable(fresh) else require_fresh(fresh)(lambda: None)
-
-
 def _deadline(patience: float, timer: Callable[[], float]) -> Callable[[], bool]:
     until = timer() + patience
     return lambda: timer() >= until
 
 
-def _hide(response: Response) -> Response:
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+def _forbid_indexing(response: Response) -> Response:
+    if g.get("holdfast_operator") is not None:
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
     return response
 
 

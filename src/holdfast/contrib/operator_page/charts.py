@@ -1,0 +1,55 @@
+"""Charts of what a store holds: sessions by user, device and age. ``holdfast/operator/charts.html`` draws them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from holdfast.sessions.flows import Survey
+
+#: How many users and devices a chart shows, and how many characters of an owner value: enough to distinguish users.
+_MOST, SHORT = 10, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart with a bar for each name, one below the other.
+
+    Attributes:
+        ident: The id of its elements, unique on a page.
+        title: The heading.
+        bars: Names and numbers of sessions.
+    """
+
+    ident: str
+    title: str
+    bars: Sequence[tuple[str, int]]
+
+    @property
+    def highest(self) -> int:
+        """The highest of the numbers, at least 1."""
+        return max((number for _, number in self.bars), default=0) or 1
+
+
+def charts_of(survey: Survey) -> list[Chart]:
+    """Return charts of the sessions that *survey* has counted, by user, device, age and last use."""
+    users = [(f"{owner[:SHORT]}…", number) for owner, number in (survey.owners or Counter()).most_common(_MOST)]
+    devices, known = survey.devices.most_common(_MOST), survey.devices.total()
+    users += [("other users", _rest(survey.bound, users) if survey.owners else 0)]
+    users += [("no user", survey.sessions - survey.bound)]
+    devices += [("other devices", _rest(known, devices)), ("not known", survey.sessions - known)]
+    return [
+        Chart("chart-users", "By user", _some(users)),
+        Chart("chart-devices", "By device", _some(devices)),
+        Chart("chart-ages", "By age", list(survey.ages.items())),
+        Chart("chart-idle", "By the time since their last use", list(survey.idle.items())),
+    ]
+
+
+def _rest(total: int, shown: Sequence[tuple[str, int]]) -> int:
+    return total - sum(number for _, number in shown)
+
+
+def _some(numbers: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [(name, number) for name, number in numbers if number]
