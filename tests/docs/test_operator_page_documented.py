@@ -50,7 +50,7 @@ def test_the_base_of_the_devices_page_serves_the_operator_s() -> None:
     sheets = [link["href"] for link in page.all("link")]
     assert sheets == ["/operator/static/holdfast.css", "/operator/static/operator.css"]
     part = page.one("div", class_="holdfast")
-    assert len(part.one("nav").all("a")) == 5
+    assert len(part.one("nav").all("a")) == 4
     assert len(part.all("form")) == 1
 
 
