@@ -22,8 +22,8 @@ from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.stores import _connections
 from holdfast.stores.files import FileStore
+from holdfast.stores.shared import sqlite_pool
 
 WebOn = Callable[..., Web]
 
@@ -120,7 +120,7 @@ def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def make(path: str) -> Any:
         Path(path).touch()
-        return _connections._file_at(path)
+        return sqlite_pool._file_at(path)
 
     seams.POOL_MAKE_FILE.plant(monkeypatch, make)
 

@@ -16,9 +16,9 @@ from support import disk, seams
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Gone
-from holdfast.stores._locks import locked
 from holdfast.stores.contract import Rotates, Store
 from holdfast.stores.files import FileStore
+from holdfast.stores.shared.locks import locked
 from holdfast.testing import FakeClock, Fault, StoreContract
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -414,7 +414,7 @@ def test_a_lock_is_free_though_a_child_was_forked_inside(tmp_path: Path) -> None
     code = """
 import os, sys, time
 from pathlib import Path
-from holdfast.stores._locks import locked
+from holdfast.stores.shared.locks import locked
 
 path = Path(sys.argv[1])
 reading, writing = os.pipe()

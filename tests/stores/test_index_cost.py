@@ -20,8 +20,8 @@ from holdfast.clock import system_clock
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions.manager import Manager
-from holdfast.stores import _connections
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.shared import sqlite_pool
 from holdfast.stores.sqlite import SQLiteStore
 
 OTHERS = int(os.environ.get("HOLDFAST_TEST_OTHERS", "20000"))
@@ -47,7 +47,7 @@ class Steps:
         self.count = 0
         steps = self
 
-        class Counted(_connections.Connection):
+        class Counted(sqlite_pool.Connection):
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options)
                 self.set_progress_handler(steps.add, 1)

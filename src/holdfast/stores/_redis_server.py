@@ -8,7 +8,7 @@ from typing import Any
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Finding
-from holdfast.stores._findings import about_clock
+from holdfast.stores.shared.health import about_clock
 
 #: How many records of each server are looked at.
 SAMPLE = 20

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from holdfast.clock import Clock
 from holdfast.records.record import Finding
-from holdfast.stores._findings import about_clock, about_indexes
+from holdfast.stores.shared.health import about_clock, about_indexes
 
 # What tells the time in seconds since the epoch, by dialect. SQLite's is this machine's.
 _EPOCH = {

@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores._disk import Home, faults_of, make_folder, path_from_url, write_file
-from holdfast.stores._findings import about_modes
-from holdfast.stores._locks import locked
+from holdfast.stores.shared.disk import Home, faults_of, make_folder, path_from_url, write_file
+from holdfast.stores.shared.health import about_modes
+from holdfast.stores.shared.locks import locked
 
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores._disk import Home, faults_of, path_from_url, write_file
-from holdfast.stores._findings import about_modes
-from holdfast.stores._locks import locked
+from holdfast.stores.shared.disk import Home, faults_of, path_from_url, write_file
+from holdfast.stores.shared.health import about_modes
+from holdfast.stores.shared.locks import locked
 
 Entries: TypeAlias = dict[str, dict[str, Any]]
 

@@ -30,7 +30,7 @@ from pymongo.write_concern import WriteConcern
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores._findings import about_clock, about_indexes
+from holdfast.stores.shared.health import about_clock, about_indexes
 
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, TypeVar
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores._connections import Connections
-from holdfast.stores._disk import path_from_url
-from holdfast.stores._findings import about_indexes, about_modes
+from holdfast.stores.shared.disk import path_from_url
+from holdfast.stores.shared.health import about_indexes, about_modes
+from holdfast.stores.shared.sqlite_pool import Connections
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.stores._disk import Home
+from holdfast.stores.shared.disk import Home
 
 
 class Connection(sqlite3.Connection):

@@ -1,0 +1,1 @@
+"""What several stores share. Only stores import it."""
