@@ -30,7 +30,8 @@ from holdfast.flask import session
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
 from holdfast.sessions.policy import RETENTION
-from holdfast.stores import _redis_scripts, files
+from holdfast.stores import files
+from holdfast.stores.redis import scripts as redis_scripts
 
 
 def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session is valid as long as Redis has it."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
-    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: _redis_scripts.record_in(value, 0))
+    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: redis_scripts.record_in(value, 0))
 
 
 def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:

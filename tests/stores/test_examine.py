@@ -183,7 +183,7 @@ def test_every_node_of_a_cluster_is_asked(request: pytest.FixtureRequest, opened
 
 def test_a_server_that_does_not_tell_is_no_fault() -> None:
     """Where the server forbids its user to ask, that is for people to look at, and the rest is told."""
-    from holdfast.stores._redis_server import about_server
+    from holdfast.stores.redis.health import about_server
 
     class NoPermissionError(Exception):
         pass

@@ -18,10 +18,9 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.stores import _redis_scripts as scripts
-from holdfast.stores._redis_server import SAMPLE
 from holdfast.stores.contract import Store
-from holdfast.stores.redis import RedisStore
+from holdfast.stores.redis import RedisStore, scripts
+from holdfast.stores.redis.health import SAMPLE
 from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 

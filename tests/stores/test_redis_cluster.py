@@ -23,10 +23,9 @@ from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.record import Conflict, Gone
-from holdfast.stores import _redis_scripts as scripts
-from holdfast.stores._redis_scripts import Script
 from holdfast.stores.contract import Store
-from holdfast.stores.redis import RedisClusterStore, store_on
+from holdfast.stores.redis import RedisClusterStore, scripts, store_on
+from holdfast.stores.redis.scripts import Script
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.testing.base import new_key
 

@@ -278,14 +278,14 @@ PAIR_DELETE = Seam("holdfast.stores.pair:PairStore.delete")
 PAIR_REPLACE = Seam("holdfast.stores.pair:PairStore.replace")
 REDIS_LOAD = Seam("holdfast.stores.redis:RedisClusterStore.load")
 REDIS_NAME = Seam("holdfast.stores.redis:RedisClusterStore._name")
-REDIS_RECORD = Seam("holdfast.stores.redis:record_in")
+REDIS_RECORD = Seam("holdfast.stores.redis.store:record_in")
 REDIS_RUN = Seam("holdfast.stores.redis:RedisClusterStore._run")
-REDIS_WRONG_TYPE = Seam("holdfast.stores.redis:_is_of_another_type")
-REDIS_WRITE_SCRIPT = Seam("holdfast.stores._redis_scripts:Write.__init__")
+REDIS_WRONG_TYPE = Seam("holdfast.stores.redis.store:_is_of_another_type")
+REDIS_WRITE_SCRIPT = Seam("holdfast.stores.redis.scripts:Write.__init__")
 REDIS_WRITE_SCRIPTS = (
-    Seam("holdfast.stores._redis_scripts:CREATE"),
-    Seam("holdfast.stores._redis_scripts:REPLACE"),
-    Seam("holdfast.stores._redis_scripts:MOVE"),
+    Seam("holdfast.stores.redis.scripts:CREATE"),
+    Seam("holdfast.stores.redis.scripts:REPLACE"),
+    Seam("holdfast.stores.redis.scripts:MOVE"),
 )
 SQL_RUN = Seam("holdfast.stores._sql_database:Database._run")
 SQL_STATEMENT_TIMEOUT = Seam("holdfast.stores._sql_engines:_STATEMENT")

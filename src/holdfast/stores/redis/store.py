@@ -1,7 +1,7 @@
 """Sessions in Redis or Valkey: one server, one behind Sentinels, or a Cluster.
 
 Any client with redis-py's methods will do. What a value holds and how the index is kept is told, and done, in
-`holdfast.stores._redis_scripts`.
+`holdfast.stores.redis.scripts`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores import _redis_scripts as scripts
-from holdfast.stores._redis_clients import OPTIONS, Later, check_client, client_from_url, number, seconds
-from holdfast.stores._redis_scripts import (
+from holdfast.stores.redis import scripts
+from holdfast.stores.redis.client import OPTIONS, Later, check_client, client_from_url, number, seconds
+from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
+from holdfast.stores.redis.scripts import (
     DONE,
     GONE,
     NEVER,
@@ -30,7 +31,6 @@ from holdfast.stores._redis_scripts import (
     owner_field,
     record_in,
 )
-from holdfast.stores._redis_server import SAMPLE, about_expiry, about_server, worst_of
 
 #: How many keys each further step of one call walks past, while hardly any is ours.
 _STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
