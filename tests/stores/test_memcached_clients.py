@@ -21,8 +21,8 @@ from support.servers import IS_ROOT, Server, ask, program, wait_for
 from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
-from holdfast.stores._memcached_clients import OwnConnections
 from holdfast.stores.memcached import MemcachedStore, store_on
+from holdfast.stores.memcached.clients import OwnConnections
 from holdfast.stores.urls import open_store
 
 pytestmark = pytest.mark.memcached

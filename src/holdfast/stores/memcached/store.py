@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Record, Version
-from holdfast.stores._memcached_clients import OwnConnections, cells_of
+from holdfast.stores.memcached.clients import OwnConnections, cells_of
 
 _HEAD = struct.Struct(">BQqI8s")
 _FORMAT = 1
