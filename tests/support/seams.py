@@ -287,9 +287,9 @@ REDIS_WRITE_SCRIPTS = (
     Seam("holdfast.stores.redis.scripts:REPLACE"),
     Seam("holdfast.stores.redis.scripts:MOVE"),
 )
-SQL_RUN = Seam("holdfast.stores._sql_database:Database._run")
-SQL_STATEMENT_TIMEOUT = Seam("holdfast.stores._sql_engines:_STATEMENT")
-SQL_RECORD = Seam("holdfast.stores.sql:_record")
+SQL_RUN = Seam("holdfast.stores.sql.database:Database._run")
+SQL_STATEMENT_TIMEOUT = Seam("holdfast.stores.sql.engines:_STATEMENT")
+SQL_RECORD = Seam("holdfast.stores.sql.store:_record")
 SQL_LOAD = Seam("holdfast.stores.sql:SQLStore.load")
 SQL_REPLACE = Seam("holdfast.stores.sql:SQLStore.replace")
 SQLITE_LOAD = Seam("holdfast.stores.sqlite:SQLiteStore.load")

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores._sql_database import Database
-from holdfast.stores._sql_engines import database_url, engine_at, refuse_asynchronous
-from holdfast.stores._sql_examination import examined
-from holdfast.stores._sql_table import sessions_table, statements_for
+from holdfast.stores.sql.database import Database
+from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous
+from holdfast.stores.sql.health import examined
+from holdfast.stores.sql.table import sessions_table, statements_for
 
 __all__ = ["SQLStore", "sessions_table", "store_on"]
 

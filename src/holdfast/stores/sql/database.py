@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.stores._sql_engines import engine_beside
-from holdfast.stores._sql_table import make_indexes, see_to
+from holdfast.stores.sql.engines import engine_beside
+from holdfast.stores.sql.table import make_indexes, see_to
 
 T = TypeVar("T")
 
