@@ -13,11 +13,11 @@ import redis
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.clients import store_of
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.registry import store_for
 from holdfast.stores.sql import SQLStore
 
 
@@ -45,7 +45,7 @@ class Traced:
 def test_a_client_is_known_by_its_methods(make: Callable[[], Any], kind: type) -> None:
     """A client of each kind, also one behind another object, makes a store of its kind, and nothing is connected to."""
     client = make()
-    assert type(store_of(client)) is kind
+    assert type(store_for(client)) is kind
     for close in ("close", "dispose", "disconnect_all"):
         if callable(getattr(type(client), close, None)):
             getattr(client, close)()
@@ -54,11 +54,11 @@ def test_a_client_is_known_by_its_methods(make: Callable[[], Any], kind: type) -
 @pytest.mark.parametrize("other", [7, "redis://", {"get": 1}, None, object(), MemoryStore()])
 def test_what_is_no_client_is_none(other: object) -> None:
     """Anything else is None: a store too."""
-    assert store_of(other) is None
+    assert store_for(other) is None
 
 
 def test_a_client_that_cannot_be_used_is_an_error() -> None:
     """A client whose settings do not fit is refused, with its class."""
     client = redis.Redis(port=1, decode_responses=True)
     with pytest.raises(ConfigurationError, match=r"redis\.client\.Redis has decode_responses=True"):
-        store_of(client)
+        store_for(client)

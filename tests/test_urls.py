@@ -11,9 +11,9 @@ from support import seams
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.stores import urls
+from holdfast.stores import registry
 from holdfast.stores.memory import MemoryStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 KEY = "ab" * 32
@@ -44,14 +44,14 @@ class Driverless:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows as a network store would add them."""
-    rows = {
-        "quick": urls._Row(f"{__name__}:Elsewhere", "quick"),
-        "mysql+*": urls._Row(f"{__name__}:Elsewhere", "sql"),
-        "slow": urls._Row(f"{__name__}:Driverless", "slow"),
-        "absent": urls._Row("holdfast_no_such_module:Store", "absent"),
-    }
+    rows = (
+        registry._Backend(f"{__name__}:Elsewhere", ("quick",), "quick"),
+        registry._Backend(f"{__name__}:Elsewhere", ("mysql+*",), "sql"),
+        registry._Backend(f"{__name__}:Driverless", ("slow",), "slow"),
+        registry._Backend("holdfast_no_such_module:Store", ("absent",), "absent"),
+    )
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
-    seams.STORES_BY_SCHEME.plant(monkeypatch, {**seams.STORES_BY_SCHEME.sound, **rows})
+    seams.STORE_BACKENDS.plant(monkeypatch, seams.STORE_BACKENDS.sound + rows)
 
 
 def _this_module() -> Any:
@@ -114,11 +114,69 @@ def test_an_unknown_option_is_named(tmp_path: Path) -> None:
         open_store("sqlite:///here.db?timout=2", root=tmp_path)
 
 
-@pytest.mark.parametrize("url", ["sqlite:///here.db?timeout=soon", "file:///here?threshold=1.5", "file:///here?mode=9"])
-def test_a_bad_option_value_is_named(url: str, tmp_path: Path) -> None:
-    """A value that does not fit its option is an error that names both."""
-    with pytest.raises(ConfigurationError, match=r"(timeout|threshold|mode)='(soon|1\.5|9)' is not valid"):
+_SECONDS = "it must be seconds, more than 0 and at most 3600, such as 2.5"
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        *[
+            (f"{store}{name}={text}", _SECONDS)
+            for store, name in [
+                ("sqlite:///here.db?", "timeout"),
+                ("memcached://h?", "timeout"),
+                ("redis://h?", "timeout"),
+                ("redis+cluster://h?", "connect_timeout"),
+                ("redis+sentinel://h/s?", "wait_timeout"),
+            ]
+            for text in ("nan", "-1", "0", "inf", "1e9", "3601", "soon", "1_0", "", "\N{ARABIC-INDIC DIGIT ONE}")
+        ],
+        *[
+            (f"{store}{name}={text}", f"it must be a whole number from {least} to 2147483647")
+            for store, name, least in [
+                ("file:///here?", "threshold", 0),
+                ("memcached://h?", "max_bytes", 1),
+                ("redis://h?", "db", 0),
+                ("redis://h?", "wait_replicas", 0),
+            ]
+            for text in ("-1", "1.5", "nan", "many", "1_0", "", "9" * 5000)
+        ],
+        *[
+            (f"file:///here?mode={text}", "it must be three octal digits, with 6 for the owner and no right to write")
+            for text in ("9", "777777", "0o600", "400", "602", "666", "-600", "")
+        ],
+    ],
+)
+def test_a_bad_option_value_is_named(url: str, fix: str, tmp_path: Path) -> None:
+    """A value that does not fit its option is an error at start-up that names the option, the value and the fix."""
+    name, _, text = url.partition("?")[2].partition("=")
+    with pytest.raises(ConfigurationError) as caught:
         open_store(url, root=tmp_path)
+    assert f"option {name}={text!r} is not valid: {fix}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///a?timeout=1&timeout=2", "redis://h?db=1&db=1", "file:///a?mode=600&mode=640"]
+)
+def test_an_option_twice_is_refused(url: str, tmp_path: Path) -> None:
+    """An option that is there twice is an error that names it, since one of the two would be without effect."""
+    with pytest.raises(ConfigurationError, match=r"the option (timeout|db|mode) twice: remove one"):
+        open_store(url, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"), [("memcached://h:0", "a port"), ("memcached://h:99999", "a port"), ("redis://h:0", "a port")]
+)
+def test_a_port_is_a_number_that_there_is(url: str, problem: str, tmp_path: Path) -> None:
+    """A port below 1 or above 65535 is an error at start-up."""
+    with pytest.raises(ConfigurationError, match=problem):
+        open_store(url, root=tmp_path)
+
+
+def test_the_old_name_of_postgresql_is_put_right(tmp_path: Path) -> None:
+    """``postgres://``, which some hosts hand out, is an error that says what to write instead."""
+    with pytest.raises(ConfigurationError, match=r"'postgres' is not known: write postgresql\+psycopg://$"):
+        open_store(f"postgres://u:{SECRET}@h/d", root=tmp_path)
 
 
 def test_an_unknown_scheme_is_named(tmp_path: Path) -> None:
@@ -183,6 +241,9 @@ def test_a_python_without_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         f"sqlite://user:{SECRET}@host/x",
         f"absent://user:{SECRET}@host",
         f"memory://user:{SECRET}@host",
+        f"redis://user:pass?{SECRET}@host",
+        f"redis://user:pass?{SECRET}={SECRET}@host",
+        f"memcached://user:pass?{SECRET}@host",
     ],
 )
 def test_no_message_shows_credentials(url: str, tmp_path: Path) -> None:

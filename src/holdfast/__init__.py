@@ -19,7 +19,7 @@ from holdfast.errors import (
 from holdfast.records.record import Conflict, Gone, Page, Record
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 __all__ = [
     "ConfigurationError",

@@ -12,7 +12,7 @@ from support.terminal import AppTerminal, Shelf, Terminal
 from support.web import Web
 
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from holdfast.records.codec import JSON, MSGPACK
 from holdfast.records.envelope import Cutoff, Envelope, Fate, Tombstone, encode
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import SKEW
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 DAY = 24 * 3600
 

@@ -25,7 +25,7 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import PROFILES
 from holdfast.records.encryption import new_key
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FailingStore
 
 KEY = new_key()

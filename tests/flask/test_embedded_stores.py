@@ -14,7 +14,7 @@ from support.web import STRANGER, Web, attributes, cookies_set, end, rotate
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.stores.memory import MemoryStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 

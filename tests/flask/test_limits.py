@@ -16,7 +16,7 @@ from support.web import Web, cookies_set, end
 from holdfast import ConfigurationError, TooManySessions
 from holdfast.flask import Session, session
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 MANY = 50
 

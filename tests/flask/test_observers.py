@@ -21,7 +21,7 @@ from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.metrics.observer import OPERATIONS, OUTCOMES, Observers
 from holdfast.records.envelope import decode, encode
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 DAY = 24 * 3600
 

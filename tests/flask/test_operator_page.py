@@ -20,7 +20,7 @@ from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 PAGES = ("/operator/", "/operator/user", "/operator/breakdown", "/operator/everyone")

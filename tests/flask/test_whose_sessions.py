@@ -17,7 +17,7 @@ from holdfast.flask import session
 from holdfast.sessions.flows import SessionInfo
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 MINUTE = 60_000

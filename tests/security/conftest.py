@@ -17,7 +17,7 @@ from support.everywhere import KINDS, url_of_kind
 from support.web import Web
 
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 #: What a test fails by when it notices something.

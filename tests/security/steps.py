@@ -12,7 +12,7 @@ from support.web import Web, end, rotate
 from holdfast.flask import session
 from holdfast.sessions.mapping import IDENTITY
 from holdfast.stores.contract import Store
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, StoreWrapper
 
 #: A function that makes applications: the fixture `web_on`.

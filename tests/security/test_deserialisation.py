@@ -35,7 +35,7 @@ from holdfast.records.codec import JSON
 from holdfast.records.codec.as_msgpack import MsgpackCodec
 from holdfast.records.codec.strict import StrictCodec
 from holdfast.records.envelope import Envelope, encode
-from holdfast.stores.memcached import store_on
+from holdfast.stores.memcached import MemcachedStore
 
 WebOn = Callable[..., Web]
 #: Later Pythons have no wheel of it.
@@ -381,7 +381,7 @@ def test_no_client_of_memcached_runs_what_it_finds(
                 assert web.data(browser) == {}, kind
                 assert not canary.exists(), kind
     with pytest.raises(ConfigurationError, match="has a serde"):
-        store_on(pymemcache.Client(memcached_server.address, serde=pickle_serde))
+        MemcachedStore.from_client(pymemcache.Client(memcached_server.address, serde=pickle_serde))
 
 
 # --- bombs ------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from holdfast.sessions.mapping import Outcome, ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 

@@ -25,8 +25,8 @@ from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.registry import open_store
 from holdfast.stores.sqlite import SQLiteStore
-from holdfast.stores.urls import open_store
 from holdfast.testing import FakeClock
 
 #: Run every order on every store, instead of some on those that take long.

@@ -18,7 +18,7 @@ from holdfast.stores.contract import Closes, Examines
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 KEY = 64 * "a"

@@ -438,7 +438,7 @@ import sys
 from pathlib import Path
 sys.modules["fcntl"] = None
 from holdfast.errors import ConfigurationError
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 for url in ("file:///sessions", "json:///sessions.json"):
     try:

@@ -22,7 +22,7 @@ from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
 from holdfast.stores.contract import Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memcached import MemcachedStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.testing.base import new_key
 

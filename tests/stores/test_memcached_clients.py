@@ -21,9 +21,9 @@ from support.servers import IS_ROOT, Server, ask, program, wait_for
 from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
-from holdfast.stores.memcached import MemcachedStore, store_on
+from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memcached.clients import OwnConnections
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 pytestmark = pytest.mark.memcached
 
@@ -31,14 +31,14 @@ FORKED = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from support.memcached import given
-from holdfast.stores.memcached import MemcachedStore, store_on
+from holdfast.stores.memcached import MemcachedStore
 from pathlib import Path
 
 kind, port = sys.argv[2], int(sys.argv[3])
 if kind == "own":
     store = MemcachedStore.from_url(f"memcached://127.0.0.1:{port}", root=Path())
 else:
-    store = store_on(given(kind, ("127.0.0.1", port)))
+    store = MemcachedStore.from_client(given(kind, ("127.0.0.1", port)))
 keys = [os.urandom(32).hex() for _ in range(2)]
 for key in keys:
     assert store.create(key, key.encode(), expires_at=2**50)
@@ -129,7 +129,7 @@ class Asynchronous:
 def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> None:
     """A wrong client is an error at start-up that names its class, also in ``SESSION_MEMCACHED``."""
     with pytest.raises(ConfigurationError, match=problem):
-        store_on(client)
+        MemcachedStore.from_client(client)
     app = Flask("shop")
     app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=client)
     with pytest.raises(ConfigurationError, match=f"SESSION_MEMCACHED: .*{problem}"):

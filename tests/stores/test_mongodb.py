@@ -25,8 +25,8 @@ from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
 from holdfast.stores.contract import Store
-from holdfast.stores.mongodb import MongoDBStore, store_on
-from holdfast.stores.urls import open_store
+from holdfast.stores.mongodb import MongoDBStore
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 
 pytestmark = pytest.mark.mongodb
@@ -120,7 +120,7 @@ def client(mongodb_server: Server, heard: Heard) -> Iterator[Any]:
 @pytest.fixture
 def store(client: Any, clock: FakeClock, tmp_path: Path) -> Iterator[MongoDBStore]:
     """A store on that client, with its indexes made."""
-    opened = store_on(client, database="holdfast", collection=collection_of(tmp_path), clock=clock)
+    opened = MongoDBStore.from_client(client, database="holdfast", collection=collection_of(tmp_path), clock=clock)
     with closing(opened):
         opened.load(KEY)
         indexed(opened)
@@ -201,7 +201,7 @@ def test_writes_are_a_majority_s_and_reads_the_primary_s(
     """Whatever the application's client is set to, writes wait for a majority and reads go to the primary."""
     loose = f"{mongodb_server.url}?w=1&readPreference=secondaryPreferred&readConcernLevel=available"
     with pymongo.MongoClient(loose, event_listeners=[heard]) as client:  # type: ignore[var-annotated]
-        store = store_on(client, collection=secrets.token_hex(8), clock=clock)
+        store = MongoDBStore.from_client(client, collection=secrets.token_hex(8), clock=clock)
         version = store.create(KEY, b"data", expires_at=clock() + DAY)
         assert version is not None
         store.replace(KEY, b"data", expect=version, expires_at=clock() + DAY)
@@ -299,7 +299,7 @@ def test_without_its_indexes_the_store_works(
 ) -> None:
     """Where the indexes cannot be made, a warning says what follows from it, and no request fails."""
     sessions.create_index("owner", unique=True)
-    with closing(store_on(client, collection=collection_of(tmp_path), clock=clock)) as store:
+    with closing(MongoDBStore.from_client(client, collection=collection_of(tmp_path), clock=clock)) as store:
         version = store.create(KEY, b"data", expires_at=clock() + DAY, owner="ada")
         indexed(store)
         assert version is not None

@@ -21,7 +21,7 @@ from holdfast.records.record import Conflict, Gone, Record
 from holdfast.stores.contract import Store
 from holdfast.stores.redis import RedisStore, scripts
 from holdfast.stores.redis.health import SAMPLE
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 
 pytestmark = pytest.mark.redis

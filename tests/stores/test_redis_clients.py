@@ -17,7 +17,7 @@ from support.web import Web, end
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict
-from holdfast.stores.redis import RedisStore, store_on
+from holdfast.stores.redis import RedisStore
 from holdfast.testing import FakeClock
 
 pytestmark = pytest.mark.redis
@@ -77,7 +77,7 @@ class ReadingReplicas(redis.Redis):
 def test_what_is_no_client_is_refused_by_its_class(client: Any, problem: str) -> None:
     """A client that cannot do the work is an error at start-up that names its class; nothing else is used instead."""
     with pytest.raises(ConfigurationError, match=problem):
-        store_on(client)
+        RedisStore.from_client(client)
 
 
 def test_the_setting_of_flask_session_is_a_client(redis_server: Server) -> None:

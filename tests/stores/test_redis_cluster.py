@@ -24,7 +24,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.record import Conflict, Gone
 from holdfast.stores.contract import Store
-from holdfast.stores.redis import RedisClusterStore, scripts, store_on
+from holdfast.stores.redis import RedisClusterStore, RedisStore, scripts
 from holdfast.stores.redis.scripts import Script
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 from holdfast.testing.base import new_key
@@ -207,7 +207,7 @@ def test_any_client_of_a_cluster_will_do(
     host, port = redis_cluster_server.nodes[0].address
     clients = {"redis": client, "wrapped": Wrapped(client)}
     with closing(clients.get(kind) or VALKEY(host=host, port=port)) as given:
-        store = store_on(given, clock=clock)
+        store = RedisStore.from_client(given, clock=clock)
         assert type(store) is RedisClusterStore
         store = RedisClusterStore(given, prefix=prefix_of(tmp_path), wait_replicas=1, clock=clock)
         keys = [f"{number:064x}" for number in range(9)]

@@ -12,7 +12,7 @@ import pytest
 from support.load import save_through
 from support.servers import Group, start_cluster, start_sentinel
 
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 pytestmark = pytest.mark.redis
 

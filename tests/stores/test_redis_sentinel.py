@@ -15,7 +15,7 @@ from holdfast.clock import Clock
 from holdfast.flask import session
 from holdfast.stores.contract import Store
 from holdfast.stores.redis import RedisStore
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, StoreContract
 
 pytestmark = pytest.mark.redis

@@ -15,8 +15,8 @@ from support.sql import url_of
 
 from holdfast.clock import Clock
 from holdfast.stores.contract import Store
+from holdfast.stores.registry import open_store
 from holdfast.stores.sql import SQLStore, sessions_table
-from holdfast.stores.urls import open_store
 from holdfast.testing import Fault, Link, StoreContract
 
 

@@ -24,7 +24,7 @@ from support.sql import fresh_database, url_of
 
 from holdfast.clock import system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
-from holdfast.stores.sql import SQLStore, sessions_table, store_on
+from holdfast.stores.sql import SQLStore, sessions_table
 from holdfast.testing import Fault, Link
 
 KEY = "0" * 64
@@ -73,7 +73,7 @@ def test_a_call_is_one_command_at_the_server(mariadb_server: Server, mariadb_url
             return int(connection.execute(sa.text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
 
     engine = sa.create_engine(mariadb_url)
-    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as own, closing(store_on(engine)) as lent:
+    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as own, closing(SQLStore.from_client(engine)) as lent:
         for store in (own, lent):
             store.delete(KEY)
             version = store.create(KEY, b"data", expires_at=FAR)
@@ -103,7 +103,7 @@ def test_an_application_that_uses_all_its_connections_does_not_stop_its_sessions
     engine = sa.create_engine(sql_url, pool_size=1, max_overflow=0, pool_timeout=0.1, poolclass=sa.QueuePool)
     made: list[object] = []
     sa.event.listen(engine, "connect", lambda connection, _: made.append(connection))
-    with engine.connect() as held, closing(store_on(engine)) as store:
+    with engine.connect() as held, closing(SQLStore.from_client(engine)) as store:
         held.execute(sa.text("SELECT 1"))
         assert store.create(KEY, b"data", expires_at=FAR) is not None
         assert held.connection.dbapi_connection is made[0]
@@ -127,7 +127,7 @@ def test_a_file_that_the_url_does_not_name_is_kept_to(tmp_path: Path) -> None:
     path = tmp_path / "sealed.db"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(path, check_same_thread=False))
     with (
-        closing(store_on(engine)) as store,
+        closing(SQLStore.from_client(engine)) as store,
         closing(SQLStore.from_url(f"sqlite+pysqlite:///{path}", root=tmp_path)) as file,
     ):
         store.create(KEY, b"data", expires_at=FAR)
@@ -224,7 +224,7 @@ def test_an_error_shows_no_session(kind: str, request: pytest.FixtureRequest) ->
         if kind == "mariadb":
             connection.execute(sa.text("ALTER TABLE holdfast_sessions ALTER COLUMN extra DROP DEFAULT"))
     key, data = "5ec2e7" * 10 + "abcd", b"a secret that is kept"
-    with closing(store_on(engine)) as store, pytest.raises(StoreUnavailable) as caught:
+    with closing(SQLStore.from_client(engine)) as store, pytest.raises(StoreUnavailable) as caught:
         store.create(key, data, expires_at=FAR)
     logged = "".join(traceback.format_exception(caught.value))
     assert key not in logged
@@ -299,7 +299,7 @@ def test_a_statement_that_the_server_gave_up_for_another_is_repeated(kind: str, 
     url: str = request.getfixturevalue(f"{kind}_url")
     engine, watch, t = sa.create_engine(url), sa.create_engine(url, isolation_level="AUTOCOMMIT"), sessions_table()
     lock = t.update().values(version=2)
-    with closing(store_on(engine)) as store, engine.connect() as other, ThreadPoolExecutor(1) as pool:
+    with closing(SQLStore.from_client(engine)) as store, engine.connect() as other, ThreadPoolExecutor(1) as pool:
         store.ping()
         fill(url, 2)
         # The server gives up the one that has written less.

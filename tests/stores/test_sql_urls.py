@@ -10,9 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.clients import store_of
-from holdfast.stores.sql import SQLStore, store_on
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store, store_for
+from holdfast.stores.sql import SQLStore
 
 KEY = "0" * 64
 FAR = 4_000_000_000_000
@@ -82,8 +81,8 @@ def test_connections_to_postgresql_have_short_limits() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mysql+pymysql://u:hunter2@h/d?create_table=no", "create_table is 'no': it must be 0 or 1"),
-        ("mysql+pymysql://u:hunter2@h/d?table=a&table=b", "the option table more than once"),
+        ("mysql+pymysql://u:hunter2@h/d?create_table=no", "create_table='no' is not valid: it must be 0 or 1"),
+        ("mysql+pymysql://u:hunter2@h/d?table=a&table=b", "the option table twice: remove one"),
         ("mysql+pymysql://u:hunter2@h:x:y/d", "cannot be parsed: write it like"),
         ("mysql+pymysql://u:hunt@er2:hunter2/d", "cannot be parsed: write it like"),
         ("mysql+nothing://u:hunter2@h/d", r"no such driver: .*mysql\.nothing"),
@@ -109,13 +108,13 @@ def test_a_url_that_cannot_be_meant(url: str, message: str) -> None:
 def test_what_is_no_engine_is_refused(client: object, kind: str) -> None:
     """Anything but an engine is an error that names its class."""
     with pytest.raises(ConfigurationError, match=f"{kind} is no engine"):
-        store_on(client)
+        SQLStore.from_client(client)
 
 
 def test_an_engine_is_a_ready_client(sqlite_url: str) -> None:
-    """`store_of` makes an SQL store of an engine, which it leaves as it is."""
+    """`store_for` makes an SQL store of an engine, which it leaves as it is."""
     engine = sa.create_engine(sqlite_url)
-    store = store_of(engine)
+    store = store_for(engine)
     assert isinstance(store, SQLStore)
     with closing(store):
         assert store.create(KEY, b"data", expires_at=FAR) is not None

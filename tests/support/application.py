@@ -44,7 +44,7 @@ from holdfast.errors import DecodeError
 from holdfast.flask import Session, require_fresh, session
 from holdfast.records.envelope import Cutoff, Tombstone, decode
 from holdfast.stores.contract import Closes, Iterates, Store
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 from holdfast.testing import CountingStore, FakeClock
 
 #: Where the application is, as its visitors see it.

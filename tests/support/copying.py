@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.records.record import Record
 from holdfast.stores.contract import Closes, iterate
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 HOUR = 3_600_000
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from holdfast.records.record import Record
 from holdfast.stores.contract import Store
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 SLOTS = 3
 FOREVER = 2**50

@@ -14,7 +14,7 @@ import pytest
 from support.servers import Server, ask
 
 from holdfast.clock import Clock, system_clock
-from holdfast.stores.memcached import MemcachedStore, store_on
+from holdfast.stores.memcached import MemcachedStore
 
 DAY = 86_400_000
 
@@ -65,7 +65,7 @@ def on_client(kind: str, servers: list[Server], clock: Clock = system_clock) -> 
             yield store
         return
     client = given(kind, *(server.address for server in servers))
-    yield store_on(client, clock=clock)
+    yield MemcachedStore.from_client(client, clock=clock)
     Tidy.close()
     getattr(client, "close", client.disconnect_all)()
 

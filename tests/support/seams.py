@@ -253,7 +253,7 @@ DEVICES_PAGE_END = Seam("holdfast.contrib.devices_page.views:_Page._end")
 # --- stores -----------------------------------------------------------------------------------------------------------
 
 RECORD_DECODERS = Seam("holdfast.records.envelope:_DECODERS")
-STORES_BY_SCHEME = Seam("holdfast.stores.urls:_STORES")
+STORE_BACKENDS = Seam("holdfast.stores.registry:_BACKENDS")
 POOL_CONNECTION = Seam("holdfast.stores.shared.sqlite_pool:Connection")
 POOL_MAKE_FILE = Seam("holdfast.stores.shared.sqlite_pool:_make_file")
 FILES_PATH = Seam("holdfast.stores.files:FileStore._path")

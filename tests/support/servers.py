@@ -1,7 +1,8 @@
 """Real servers for tests and benchmarks, each in a temp folder of its own, on a private socket or a free port.
 
 Every ``start_…`` function returns when the server answers, or raises with the end of its log. What it returns has a
-``url`` that `holdfast.stores.urls.open_store` understands. Nothing is durable: the servers do not wait for the disk.
+``url`` that `holdfast.stores.registry.open_store` understands. Nothing is durable: the servers do not wait for the
+disk.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Server:
     """One server process.
 
     Attributes:
-        url: Where it is, for `holdfast.stores.urls.open_store`.
+        url: Where it is, for `holdfast.stores.registry.open_store`.
         address: Its host and port.
         folder: Its temp folder, with its data and its log.
     """
@@ -185,7 +186,7 @@ class Group:
     """Servers that work as one, such as a Redis Cluster or a MongoDB replica set.
 
     Attributes:
-        url: Where they are, for `holdfast.stores.urls.open_store`.
+        url: Where they are, for `holdfast.stores.registry.open_store`.
         nodes: The servers that hold records.
         helpers: The servers that hold none.
     """

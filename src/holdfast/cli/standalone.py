@@ -21,7 +21,7 @@ from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
 

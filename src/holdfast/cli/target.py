@@ -12,7 +12,7 @@ import click
 
 from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager

@@ -11,9 +11,8 @@ from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask.databases import has_engines, store_on_db
 from holdfast.flask.settings import flask_session_compat as flask_session
-from holdfast.stores.clients import store_of
 from holdfast.stores.contract import Store
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store, store_for
 
 _DEFAULT = "sqlite:///sessions.db"
 
@@ -60,7 +59,7 @@ def _named(app: Flask, given: Any, clock: Clock) -> Store:
     if has_engines(given):
         return store_on_db(app, given, clock=clock)
     if not isinstance(given, type):
-        made = store_of(given, clock=clock)
+        made = store_for(given, clock=clock)
         if made is not None:
             return made
         if all(callable(getattr(given, name, None)) for name in ("load", "create", "replace", "touch", "delete")):

@@ -11,16 +11,17 @@ import secrets
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores.shared.disk import Home, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
+from holdfast.stores.shared.options import Converter, file_mode, whole
 
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
@@ -57,10 +58,7 @@ class FileStore:
     """
 
     #: The options of a ``file:///`` URL; the mode is in octal digits.
-    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
-        "mode": lambda digits: int(digits, 8),
-        "threshold": int,
-    }
+    url_options: ClassVar[Mapping[str, Converter]] = {"mode": file_mode, "threshold": whole()}
 
     def __init__(
         self, directory: str | Path, *, mode: int = 0o600, threshold: int = 500, clock: Clock = system_clock

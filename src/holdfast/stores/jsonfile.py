@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import NoneType
@@ -17,6 +17,7 @@ from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Versi
 from holdfast.stores.shared.disk import Home, faults_of, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
+from holdfast.stores.shared.options import Converter
 
 Entries: TypeAlias = dict[str, dict[str, Any]]
 
@@ -43,7 +44,7 @@ class JSONFileStore:
     """
 
     #: The options of a ``json:///`` URL: none.
-    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+    url_options: ClassVar[Mapping[str, Converter]] = {}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.

@@ -8,11 +8,12 @@ import itertools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.stores.shared.options import Converter
 
 
 class MemoryStore:
@@ -22,7 +23,7 @@ class MemoryStore:
     """
 
     #: The options of a URL: none.
-    url_options: ClassVar[Mapping[str, Any]] = {}
+    url_options: ClassVar[Mapping[str, Converter]] = {}
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
         self._clock = clock

@@ -7,7 +7,6 @@ saved would be missing.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import re
@@ -30,6 +29,7 @@ from pymongo.write_concern import WriteConcern
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
 from holdfast.stores.shared.health import about_clock, about_indexes
 
 T = TypeVar("T")
@@ -105,6 +105,13 @@ class MongoDBStore:
             timeout=parts["options"].get("timeoutms") or 2.0,
             clock=clock,
         )
+
+    @classmethod
+    def from_client(
+        cls, client: Any, *, database: str = "holdfast", collection: str = "sessions", clock: Clock = system_clock
+    ) -> MongoDBStore:
+        """Return the store on *client*, a ``pymongo.MongoClient``."""
+        return cls(_checked(client), database=database, collection=collection, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         found = self._run(lambda sessions: sessions.find_one(self._live(key)))
@@ -251,32 +258,14 @@ def _findings(sessions: Collection, clock: Clock) -> list[Finding]:
     ]
 
 
-def store_on(
-    client: Any, *, database: str = "holdfast", collection: str = "sessions", clock: Clock = system_clock
-) -> MongoDBStore:
-    """Return a store on *client*.
-
-    Raises:
-        ConfigurationError: It cannot be used; the message names its class. Or a name is not valid.
-    """
-    return MongoDBStore(_checked(client), database=database, collection=collection, clock=clock)
-
-
 def _checked(client: Any) -> Any:
-    kind = type(client)
-    # On an instance every attribute is there: it is the database of that name.
-    if not callable(getattr(kind, "get_database", None)):
-        raise ConfigurationError(
-            f"{kind.__module__}.{kind.__qualname__} is no MongoDB client, it has no get_database: "
-            "give a pymongo.MongoClient"
-        )
-    if hasattr(kind, "get_io_loop") or inspect.iscoroutinefunction(getattr(kind, "close", None)):
-        raise ConfigurationError(f"{kind.__module__}.{kind.__qualname__} is asynchronous: give a pymongo.MongoClient")
+    require_methods(client, ("get_database",), kind="MongoDB", give="a pymongo.MongoClient")
+    refuse_asynchronous(client, "close", give="a pymongo.MongoClient")
     return client
 
 
 def _parse(url: str) -> Mapping[str, Any]:
-    # Who looks up mongodb+srv asks a name server, and starting must not need one.
+    # Resolving mongodb+srv needs a name server, and start-up must not.
     scheme, _, rest = url.partition("://")
     if scheme.lower() == "mongodb+srv":
         rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
@@ -284,12 +273,23 @@ def _parse(url: str) -> Mapping[str, Any]:
         parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
     except (PyMongoError, ValueError) as error:
         # Where "@" is quoted, something of a password may be.
-        problem = "" if "@" in str(error) else f" ({error})"
+        problem = "" if "@" in str(error) else f" ({_wrong_option(rest)}{error})"
         raise ConfigurationError(
             f"the MongoDB URL is not valid{problem}: write mongodb://[user:password@]host[:port],.../db.collection, "
             "with special characters percent-encoded"
         ) from None
     return parts
+
+
+def _wrong_option(rest: str) -> str:
+    """Return the name of the first option that pymongo refuses, since its message may lack it; "" where none is."""
+    query = rest.partition("?")[2]
+    for option in query.split("&") if "@" not in query else ():
+        try:
+            parse_uri(f"mongodb://host/?{option}")
+        except (PyMongoError, ValueError):
+            return f"{option.partition('=')[0]}: "
+    return ""
 
 
 def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:

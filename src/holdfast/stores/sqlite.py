@@ -17,6 +17,7 @@ from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores.shared.disk import path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
+from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class SQLiteStore:
     """
 
     #: The options of a ``sqlite:///`` URL.
-    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"timeout": float}
+    url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock, timeout: float = 5.0) -> None:
         #: The file, as an absolute path.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask.databases import has_engines, store_at_uri, store_on_db
 from holdfast.stores.contract import Store
-from holdfast.stores.urls import open_store
+from holdfast.stores.registry import open_store
 
 _logger = logging.getLogger("holdfast")
 
@@ -104,14 +103,18 @@ def _redis(app: Flask, clock: Clock) -> Store:
     client = app.config.get("SESSION_REDIS")
     if client is None:
         return open_store("redis://127.0.0.1:6379", root=Path(app.instance_path), clock=clock)
-    return _on_client("SESSION_REDIS", client, "redis", clock=clock)
+    from holdfast.stores.redis import RedisStore
+
+    return _on_client("SESSION_REDIS", RedisStore.from_client, client, clock=clock)
 
 
 def _memcached(app: Flask, clock: Clock) -> Store:
     client = app.config.get("SESSION_MEMCACHED")
     if client is None:
         return open_store("memcached://127.0.0.1:11211", root=Path(app.instance_path), clock=clock)
-    return _on_client("SESSION_MEMCACHED", client, "memcached", clock=clock)
+    from holdfast.stores.memcached import MemcachedStore
+
+    return _on_client("SESSION_MEMCACHED", MemcachedStore.from_client, client, clock=clock)
 
 
 def _mongodb(app: Flask, clock: Clock) -> Store:
@@ -121,15 +124,18 @@ def _mongodb(app: Flask, clock: Clock) -> Store:
     if client is None:
         url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
         return open_store(url, root=Path(app.instance_path), clock=clock)
-    return _on_client("SESSION_MONGODB", client, "mongodb", database=database, collection=collection, clock=clock)
+    from holdfast.stores.mongodb import MongoDBStore
+
+    return _on_client(
+        "SESSION_MONGODB", MongoDBStore.from_client, client, database=database, collection=collection, clock=clock
+    )
 
 
-def _on_client(setting: str, client: Any, module: str, *, alternative: str = "", **options: Any) -> Store:
+def _on_client(setting: str, make: Callable[..., Store], client: Any, *, hint: str = "", **options: Any) -> Store:
     try:
-        store: Store = importlib.import_module(f"holdfast.stores.{module}").store_on(client, **options)
+        return make(client, **options)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{setting}: {error}{alternative}") from None
-    return store
+        raise ConfigurationError(f"{setting}: {error}{hint}") from None
 
 
 def _text(app: Flask, name: str, default: str) -> str:
@@ -151,7 +157,9 @@ def _sqlalchemy(app: Flask, clock: Clock) -> Store:
         return store_at_uri(app, bind_key=bind_key, **options)
     if has_engines(client):
         return store_on_db(app, client, bind_key=bind_key, **options)
-    return _on_client("SESSION_SQLALCHEMY", client, "sql", alternative="; or Flask-SQLAlchemy's db", **options)
+    from holdfast.stores.sql import SQLStore
+
+    return _on_client("SESSION_SQLALCHEMY", SQLStore.from_client, client, hint="; or Flask-SQLAlchemy's db", **options)
 
 
 def _name(app: Flask, setting: str) -> str | None:

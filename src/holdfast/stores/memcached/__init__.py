@@ -1,5 +1,5 @@
 """Sessions in memcached: fast, shared, and only as lasting as its memory."""
 
-from holdfast.stores.memcached.store import MemcachedStore, store_on
+from holdfast.stores.memcached.store import MemcachedStore
 
-__all__ = ["MemcachedStore", "store_on"]
+__all__ = ["MemcachedStore"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import hashlib
 import importlib
-import inspect
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NoReturn
 
 from holdfast.errors import ConfigurationError
+from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
 
 # memcached has no smaller limit than this, in bytes, and counts so many bytes with each value: for the
 # item, its unique id, one of our keys, and the end of a line.
@@ -116,8 +116,8 @@ class GivenPymemcache(Cells):
         self._clients: dict[str, Any] = getattr(client, "clients", None) or {"": client}
         if not all(map(_reads_bytes, self._clients.values())):
             raise ConfigurationError(
-                f"{_kind(client)} has a serde, with which whoever can write to memcached may run code here: make a "
-                "client without it"
+                f"{class_name(client)} has a serde, with which anybody who can write to memcached may run code here: "
+                "make a client without it"
             )
         self._pooled = all(hasattr(client, "client_pool") for client in self._clients.values())
         self._connected_in = {os.getpid()}
@@ -319,26 +319,21 @@ def cells_of(client: Any) -> Cells:
     Raises:
         ConfigurationError: It lacks a method, is asynchronous, or hides outages. The message names its class.
     """
-    kind = _kind(client)
-    missing = [name for name in ("gets", "add", "cas", "delete") if not callable(getattr(client, name, None))]
-    if missing:
-        raise ConfigurationError(
-            f"{kind} is no memcached client, it has no {' and no '.join(missing)}: give a client of pymemcache, "
-            "pylibmc or python-memcached"
-        )
-    if inspect.iscoroutinefunction(client.gets):
-        raise ConfigurationError(f"{kind} is asynchronous: give a client that is not")
+    require_methods(
+        client,
+        ("gets", "add", "cas", "delete"),
+        kind="memcached",
+        give="a client of pymemcache, pylibmc or python-memcached",
+    )
+    refuse_asynchronous(client, "gets", give="a client that is not")
     if getattr(client, "ignore_exc", False):
         raise ConfigurationError(
-            f"{kind} has ignore_exc=True, with which an outage would end every session: make the client without it"
+            f"{class_name(client)} has ignore_exc=True, with which an outage would end every session: "
+            "make the client without it"
         )
     if callable(getattr(client, "forget_dead_hosts", None)):
         return GivenPythonMemcached(client)
     return GivenPylibmc(client) if callable(getattr(client, "clone", None)) else GivenPymemcache(client)
-
-
-def _kind(client: Any) -> str:
-    return f"{type(client).__module__}.{type(client).__qualname__}"
 
 
 def _reads_bytes(client: Any) -> bool:

@@ -12,7 +12,7 @@ import secrets
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote
@@ -21,7 +21,10 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Record, Version
 from holdfast.stores.memcached.clients import OwnConnections, cells_of
+from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 
+# A name, an IPv4 address, or an IPv6 address in brackets.
+_HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+\]", re.ASCII)
 _HEAD = struct.Struct(">BQqI8s")
 _FORMAT = 1
 # How many milliseconds what has expired is kept, so that no clock but the application's decides about expiry.
@@ -57,7 +60,7 @@ class MemcachedStore:
     """
 
     #: The options of a URL.
-    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"timeout": float, "max_bytes": int}
+    url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1)}
 
     def __init__(self, client: Any, *, max_bytes: int = 1_000_000, clock: Clock = system_clock) -> None:
         self._cells = client if isinstance(client, OwnConnections) else cells_of(client)
@@ -76,6 +79,11 @@ class MemcachedStore:
         """
         del root
         return cls(OwnConnections(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
+
+    @classmethod
+    def from_client(cls, client: Any, *, clock: Clock = system_clock) -> MemcachedStore:
+        """Return the store on *client*."""
+        return cls(client, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         found = self._look(key)
@@ -196,15 +204,6 @@ class _Found(NamedTuple):
     unique: Any
 
 
-def store_on(client: Any, *, clock: Clock = system_clock) -> MemcachedStore:
-    """Return a store on *client*.
-
-    Raises:
-        ConfigurationError: It cannot be used; the message names its class.
-    """
-    return MemcachedStore(client, clock=clock)
-
-
 def _value(key: str, record: Record) -> bytes:
     owner = b"" if record.owner is None else record.owner.encode()
     size = 0 if record.owner is None else len(owner) + 1
@@ -229,14 +228,16 @@ def _servers(url: str) -> list[str]:
     hosts = url.partition("://")[2]
     if hosts.startswith("/"):
         return [unquote(hosts)]
-    servers = [_server(text) for text in hosts.removesuffix("/").split(",")]
-    if None in servers:
+    try:
+        return [_server(text) for text in hosts.removesuffix("/").split(",")]
+    except ValueError as error:
         raise ConfigurationError(
-            "the memcached URL is not valid: write memcached://host[:port],host[:port] or memcached:///path/of/a/socket"
-        )
-    return [server for server in servers if server]
+            f"{error} in the memcached URL: write memcached://host[:port],host[:port] or memcached:///path/of/a/socket"
+        ) from None
 
 
-def _server(text: str) -> str | None:
-    match = re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(?::(\d{1,5}))?", text, re.ASCII)
-    return f"{match[1]}:{match[2] or 11211}".lower() if match else None
+def _server(text: str) -> str:
+    host, port = host_and_port(text, 11211)
+    if not _HOST.fullmatch(host):
+        raise ValueError("a host or a port is not valid")
+    return f"{host}:{port}".lower()

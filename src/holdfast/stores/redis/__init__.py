@@ -1,5 +1,5 @@
 """Sessions in Redis or Valkey: one server, one behind Sentinels, or a Cluster."""
 
-from holdfast.stores.redis.store import RedisClusterStore, RedisStore, store_on
+from holdfast.stores.redis.store import RedisClusterStore, RedisStore
 
-__all__ = ["RedisClusterStore", "RedisStore", "store_on"]
+__all__ = ["RedisClusterStore", "RedisStore"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError
+from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
+from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 
 _METHODS = ("get", "evalsha", "eval", "zrangebyscore", "scan", "pipeline", "ping")
 _FORMS = (
@@ -18,25 +19,9 @@ _FORMS = (
 )
 
 
-def seconds(text: str) -> float:
-    """Return the number of seconds that *text* says."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("it must be seconds greater than 0")
-    return value
-
-
-def number(text: str) -> int:
-    """Return the number that *text* says."""
-    value = int(text)
-    if value < 0:
-        raise ValueError("it must be a whole number, 0 or greater")
-    return value
-
-
 #: What may follow the question mark of a URL and is about the client.
-OPTIONS: Mapping[str, Callable[[str], Any]] = {
-    "db": number,
+OPTIONS: Mapping[str, Converter] = {
+    "db": whole(),
     "timeout": seconds,
     "connect_timeout": seconds,
     "sentinel_username": str,
@@ -53,17 +38,15 @@ def check_client(client: Any) -> None:
     Raises:
         ConfigurationError: It lacks a method, is asynchronous, reads from replicas, or decodes what it reads.
     """
-    kind = f"{type(client).__module__}.{type(client).__qualname__}"
-    missing = [name for name in _METHODS if not callable(getattr(client, name, None))]
-    if missing:
-        raise ConfigurationError(
-            f"{kind} is no Redis client, it has no {' and no '.join(missing)}: "
-            "give one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
-        )
-    if inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
-        raise ConfigurationError(f"{kind} is asynchronous: give the client of the same name without asyncio")
+    require_methods(
+        client, _METHODS, kind="Redis", give="one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
+    )
+    refuse_asynchronous(client, "execute_command", give="the client of the same name without asyncio")
+    kind = class_name(client)
     if any(getattr(client, name, None) for name in ("read_from_replicas", "load_balancing_strategy")):
-        raise ConfigurationError(f"{kind} reads from replicas, where a session that was ended may still be: let it not")
+        raise ConfigurationError(
+            f"{kind} reads from replicas, where an ended session may still be: disable reads from replicas"
+        )
     encoder = getattr(client, "get_encoder", None)
     if callable(encoder) and getattr(encoder(), "decode_responses", None) is True:
         raise ConfigurationError(
@@ -173,17 +156,16 @@ def _parse(url: str) -> _Place:
     )
     hosts_allowed, parts_allowed = _PARTS.get(place.kind, ((), ()))
     if len(place.hosts) not in hosts_allowed or len(place.path) not in parts_allowed:
-        raise ConfigurationError(f"the {scheme} URL has a part too many or too few: write {_FORMS}")
+        raise ConfigurationError(f"the {scheme} URL is malformed: write {_FORMS}")
     return place
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
-    if not colon:
-        host, port = text, str(default_port)
-    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise ConfigurationError(f"a host or a port in the Redis URL is not valid: write {_FORMS}")
-    return host.strip("[]"), int(port)
+    try:
+        host, port = host_and_port(text, default_port)
+    except ValueError as error:
+        raise ConfigurationError(f"{error} in the Redis URL: write {_FORMS}") from None
+    return host.strip("[]"), port
 
 
 def _database(path: list[str], options: Mapping[str, Any]) -> int:

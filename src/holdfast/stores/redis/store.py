@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
 from holdfast.stores.redis import scripts
-from holdfast.stores.redis.client import OPTIONS, Later, check_client, client_from_url, number, seconds
+from holdfast.stores.redis.client import OPTIONS, Later, check_client, client_from_url
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.scripts import (
     DONE,
@@ -31,6 +31,8 @@ from holdfast.stores.redis.scripts import (
     owner_field,
     record_in,
 )
+from holdfast.stores.shared.clients import has_method
+from holdfast.stores.shared.options import Converter, seconds, whole
 
 #: How many keys each further step of one call walks past, while hardly any is ours.
 _STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
@@ -53,9 +55,9 @@ class RedisClusterStore:
     """
 
     #: The options of a URL.
-    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+    url_options: ClassVar[Mapping[str, Converter]] = {
         "prefix": str,
-        "wait_replicas": number,
+        "wait_replicas": whole(),
         "wait_timeout": seconds,
         **OPTIONS,
     }
@@ -89,6 +91,11 @@ class RedisClusterStore:
         in_cluster = url.partition("://")[0].lower().endswith("+cluster")
         store_class = RedisClusterStore if in_cluster else RedisStore
         return store_class(client_from_url(url, options), clock=clock, **own)
+
+    @classmethod
+    def from_client(cls, client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
+        """Return the store on *client*, whose methods say whether it is one of a Cluster."""
+        return (RedisClusterStore if has_method(client, "get_primaries") else RedisStore)(client, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         """Return the live record under *key*, or None. Anything else that is there counts as a record of no data."""
@@ -313,16 +320,6 @@ class RedisStore(RedisClusterStore):
     def _node_of(self, name: bytes) -> Any:
         del name
         return self._client
-
-
-def store_on(client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
-    """Return a store on *client*, which tells by its methods whether it is one of a Cluster.
-
-    Raises:
-        ConfigurationError: It cannot be used; the message names its class.
-    """
-    in_cluster = callable(getattr(client, "get_primaries", None))
-    return (RedisClusterStore if in_cluster else RedisStore)(client, clock=clock)
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

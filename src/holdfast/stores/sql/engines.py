@@ -49,18 +49,20 @@ def database_url(url: str | sa.URL) -> sa.URL:
         parsed = sa.make_url(url)
         parsed.get_dialect()
     except sa.exc.NoSuchModuleError as error:
-        raise ConfigurationError(f"SQLAlchemy has no such driver: {error}") from error
+        raise ConfigurationError(
+            f"SQLAlchemy has no such driver: {error}: name one, such as mysql+pymysql or postgresql+psycopg"
+        ) from error
     except (sa.exc.ArgumentError, ValueError):
         # What could not be parsed may be a password with a special character.
         raise ConfigurationError(
             "the database URL cannot be parsed: write it like mysql+pymysql://user:password@host:3306/name, "
             "with special characters percent-encoded"
         ) from None
-    refuse_asynchronous(parsed)
+    refuse_asynchronous_driver(parsed)
     return parsed
 
 
-def refuse_asynchronous(url: sa.URL) -> None:
+def refuse_asynchronous_driver(url: sa.URL) -> None:
     """Return if the driver that *url* names is one for ordinary functions.
 
     Raises:

@@ -12,16 +12,18 @@ import sqlalchemy as sa
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.stores.shared.clients import class_name
+from holdfast.stores.shared.options import Converter, convert_options, flag
 from holdfast.stores.sql.database import Database
-from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous
+from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous_driver
 from holdfast.stores.sql.health import examined
 from holdfast.stores.sql.table import sessions_table, statements_for
 
-__all__ = ["SQLStore", "sessions_table", "store_on"]
+__all__ = ["SQLStore", "sessions_table"]
 
 _BATCH = 100
 _TRIES = 5
-_OPTIONS = ("table", "schema", "create_table")
+_OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag}
 
 
 class SQLStore:
@@ -73,8 +75,29 @@ class SQLStore:
             ConfigurationError: The URL or an option is not valid, or the driver is missing or asynchronous.
         """
         address = database_url(url)
-        engine = engine_at(address.difference_update_query(_OPTIONS), root=root, options=engine_options)
-        return cls(engine, clock=clock, **_options_of(address), **options)
+        engine = engine_at(address.difference_update_query(list(_OPTIONS)), root=root, options=engine_options)
+        own = [(name, text) for name in _OPTIONS for text in address.normalized_query.get(name, ())]
+        return cls(engine, clock=clock, **convert_options(own, address.drivername, _OPTIONS), **options)
+
+    @classmethod
+    def from_client(
+        cls,
+        engine: Any,
+        *,
+        table: str = "holdfast_sessions",
+        schema: str | None = None,
+        create_table: bool = True,
+        clock: Clock = system_clock,
+    ) -> SQLStore:
+        """Return the store on *engine*, whose connections it does not use.
+
+        Raises:
+            ConfigurationError: It is no `sqlalchemy.Engine`, or its driver is asynchronous.
+        """
+        if not isinstance(engine, sa.Engine):
+            raise ConfigurationError(f"{class_name(engine)} is no engine: give what sqlalchemy.create_engine returns")
+        refuse_asynchronous_driver(engine.url)
+        return cls(engine, table=table, schema=schema, create_table=create_table, clock=clock)
 
     def _prepare_statements(self) -> None:
         t, table = self._table.c, self._table
@@ -183,37 +206,6 @@ class SQLStore:
     def ddl(self) -> str:
         """Return the statements that make the table, as the database writes them. Nothing is connected to."""
         return statements_for(self._table, self._find_engine().dialect)
-
-
-def store_on(
-    engine: Any,
-    *,
-    table: str = "holdfast_sessions",
-    schema: str | None = None,
-    create_table: bool = True,
-    clock: Clock = system_clock,
-) -> SQLStore:
-    """Return a store on *engine*, whose connections it does not use.
-
-    Raises:
-        ConfigurationError: It is no `sqlalchemy.Engine`, or its driver is asynchronous.
-    """
-    if not isinstance(engine, sa.Engine):
-        kind = f"{type(engine).__module__}.{type(engine).__qualname__}"
-        raise ConfigurationError(f"{kind} is no engine: give what sqlalchemy.create_engine returns")
-    refuse_asynchronous(engine.url)
-    return SQLStore(engine, table=table, schema=schema, create_table=create_table, clock=clock)
-
-
-def _options_of(url: sa.URL) -> dict[str, Any]:
-    options: dict[str, Any] = {name: url.query[name] for name in _OPTIONS if name in url.query}
-    for name, value in options.items():
-        if isinstance(value, tuple):
-            raise ConfigurationError(f"the store URL has the option {name} more than once")
-    flag = options.get("create_table", "1")
-    if flag not in {"0", "1"}:
-        raise ConfigurationError(f"the store URL's option create_table is {flag!r}: it must be 0 or 1")
-    return {**options, "create_table": flag == "1"}
 
 
 def _new_version() -> int:

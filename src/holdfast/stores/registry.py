@@ -1,0 +1,124 @@
+"""From a URL, or from a ready client, to its store.
+
+A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class takes
+part with the class methods ``from_url(url, *, root, clock)`` and, where applications have ready clients,
+``from_client(client, *, clock)``. A class that lists its ``url_options``, a converter by name, gets the URL without the
+query, and the query as keyword arguments; any other gets the whole URL.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from holdfast.clock import Clock, system_clock
+from holdfast.errors import ConfigurationError
+from holdfast.stores.contract import Store
+from holdfast.stores.shared.clients import has_method
+from holdfast.stores.shared.options import did_you_mean, split_options
+
+
+class _Backend(NamedTuple):
+    """A kind of store. *client_method* is a method that only its clients have."""
+
+    target: str
+    schemes: tuple[str, ...]
+    extra: str | None = None
+    client_method: str | None = None
+
+
+# A scheme such as "mysql+*" stands for "mysql" and for "mysql+" with any driver, as SQLAlchemy writes it.
+_BACKENDS = (
+    _Backend("holdfast.stores.memory:MemoryStore", ("memory",)),
+    _Backend("holdfast.stores.sqlite:SQLiteStore", ("sqlite",)),
+    _Backend("holdfast.stores.files:FileStore", ("file",)),
+    _Backend("holdfast.stores.jsonfile:JSONFileStore", ("json",)),
+    _Backend(
+        "holdfast.stores.redis:RedisStore",
+        ("redis+*", "rediss+*", "valkey+*", "valkeys+*", "unix"),
+        extra="redis",
+        client_method="register_script",
+    ),
+    _Backend("holdfast.stores.memcached:MemcachedStore", ("memcached",), extra="memcached", client_method="gets"),
+    _Backend(
+        "holdfast.stores.mongodb:MongoDBStore",
+        ("mongodb", "mongodb+srv"),
+        extra="mongodb",
+        client_method="get_database",
+    ),
+    _Backend(
+        "holdfast.stores.sql:SQLStore",
+        ("cockroachdb+*", "mariadb+*", "mssql+*", "mysql+*", "postgresql+*", "sqlite+*"),
+        extra="sql",
+        client_method="raw_connection",
+    ),
+)
+
+# What others call a scheme, and what to write.
+_FOREIGN = {"postgres": "postgresql+psycopg"}
+
+# What comes before "://" may be quoted in a message; a password cannot be in it.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
+
+
+def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock) -> Store:
+    """Return the store that *url* names. Nothing is opened before its first use.
+
+    Args:
+        url: Such as ``sqlite:///sessions.db``. In ``sqlite``, ``file`` and ``json`` URLs three slashes begin a path
+            relative to *root*, and four an absolute one. Percent-escapes are decoded. Options follow a question mark,
+            as in ``sqlite:///sessions.db?timeout=2``.
+        root: The folder that relative paths start from: an application's instance folder. Default: the current one.
+        clock: Returns the time in milliseconds since the epoch.
+
+    Raises:
+        ConfigurationError: The scheme or an option is not known, a value is wrong, or a driver is not installed.
+    """
+    match = _SCHEME.match(url)
+    if match is None:
+        raise ConfigurationError("the store URL has no scheme: write it like sqlite:///sessions.db")
+    scheme = match[1].lower()
+    backend = _backend_of(scheme)
+    try:
+        store_class = _class_of(backend)
+        converters = getattr(store_class, "url_options", None)
+        address, options = (url, {}) if converters is None else split_options(url, scheme, converters)
+        store: Store = store_class.from_url(address, root=Path(root), clock=clock, **options)
+    except ModuleNotFoundError as error:
+        fix = f": pip install 'holdfast[{backend.extra}]'" if backend.extra else ""
+        driver = error.name or "a driver"
+        raise ConfigurationError(
+            f"the store URL's scheme {scheme!r} needs {driver}, which is not installed{fix}"
+        ) from error
+    return store
+
+
+def store_for(client: Any, *, clock: Clock = system_clock) -> Store | None:
+    """Return a store on *client*, such as a ``redis.Redis`` or a ``sqlalchemy.Engine``; None where it is no client.
+
+    Raises:
+        ConfigurationError: It is one that cannot be used; the message names its class.
+    """
+    for backend in _BACKENDS:
+        if backend.client_method is not None and has_method(client, backend.client_method):
+            store: Store = _class_of(backend).from_client(client, clock=clock)
+            return store
+    return None
+
+
+def _backend_of(scheme: str) -> _Backend:
+    if scheme in _FOREIGN:
+        raise ConfigurationError(f"the store URL's scheme {scheme!r} is not known: write {_FOREIGN[scheme]}://")
+    known = {name: backend for backend in _BACKENDS for name in backend.schemes}
+    backend = known.get(scheme) or known.get(f"{scheme.partition('+')[0]}+*")
+    if backend is None:
+        hint = did_you_mean(scheme, (name.removesuffix("+*") for name in known))
+        raise ConfigurationError(f"the store URL's scheme {scheme!r} is not known{hint}")
+    return backend
+
+
+def _class_of(backend: _Backend) -> Any:
+    module, _, name = backend.target.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,51 @@
+"""How a store looks at a client that it is given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+
+
+def class_name(client: Any) -> str:
+    """Return the full name of the class of *client*, for messages."""
+    return f"{type(client).__module__}.{type(client).__qualname__}"
+
+
+def has_method(client: Any, name: str) -> bool:
+    """Return whether *client* has the method *name*."""
+    # A class is no client. And some objects have every attribute: on MongoDB's client each is a database.
+    ask_class = isinstance(client, type) or hasattr(client, "an_attribute_of_no_client")
+    owner = type(client) if ask_class else client
+    return callable(getattr(owner, name, None))
+
+
+def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) -> None:
+    """Refuse *client* where it lacks one of the methods *names*.
+
+    Args:
+        client: What the application gave.
+        names: The methods that a store calls.
+        kind: What the client must be one of, for the message, such as ``"Redis"``.
+        give: What to give instead.
+
+    Raises:
+        ConfigurationError: It lacks one. The message names its class.
+    """
+    missing = [name for name in names if not has_method(client, name)]
+    if missing:
+        raise ConfigurationError(
+            f"{class_name(client)} is no {kind} client, it has no {' and no '.join(missing)}: give {give}"
+        )
+
+
+def refuse_asynchronous(client: Any, method: str, *, give: str) -> None:
+    """Refuse *client* where its *method* is a coroutine function, or where it has an event loop, as Motor's have.
+
+    Raises:
+        ConfigurationError: It is. The message names its class.
+    """
+    if inspect.iscoroutinefunction(getattr(client, method, None)) or has_method(client, "get_io_loop"):
+        raise ConfigurationError(f"{class_name(client)} is asynchronous: give {give}")

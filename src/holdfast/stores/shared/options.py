@@ -1,0 +1,114 @@
+"""The options after the question mark of a store's URL: how each is read, and which values it may have."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from holdfast.errors import ConfigurationError
+
+#: Reads the text of an option. Raises `ValueError` with what a value must be.
+Converter: TypeAlias = Callable[[str], Any]
+
+# A limit on a wait is for minutes at most, and no driver's clock overflows.
+_MOST_SECONDS = 3600
+_MOST = 2**31 - 1
+_DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_WHOLE = re.compile(r"\d{1,10}", re.ASCII)
+_OCTAL = re.compile(r"0?[0-7]{3}", re.ASCII)
+
+
+def seconds(text: str) -> float:
+    """Return the seconds in *text*: more than 0, and at most an hour."""
+    value = float(text) if _DECIMAL.fullmatch(text) else 0.0
+    if not 0 < value <= _MOST_SECONDS:
+        raise ValueError(f"it must be seconds, more than 0 and at most {_MOST_SECONDS}, such as 2.5")
+    return value
+
+
+def whole(least: int = 0) -> Converter:
+    """Return a converter for whole numbers that are *least* or greater."""
+
+    def convert(text: str) -> int:
+        value = int(text) if _WHOLE.fullmatch(text) else -1
+        if not least <= value <= _MOST:
+            raise ValueError(f"it must be a whole number from {least} to {_MOST}")
+        return value
+
+    return convert
+
+
+def file_mode(text: str) -> int:
+    """Return the mode that the octal digits *text* stand for: the owner reads and writes, and others do not write."""
+    mode = int(text, 8) if _OCTAL.fullmatch(text) else 0
+    if mode & 0o602 != 0o600:
+        raise ValueError("it must be three octal digits, with 6 for the owner and no right to write for others: 600")
+    return mode
+
+
+def flag(text: str) -> bool:
+    """Return whether *text* is 1, and not 0."""
+    if text not in {"0", "1"}:
+        raise ValueError("it must be 0 or 1")
+    return text == "1"
+
+
+def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) -> tuple[str, dict[str, Any]]:
+    """Return *url* without its query, and the options in the query.
+
+    Raises:
+        ConfigurationError: An option is not known, is there twice, or has a value that is not valid.
+    """
+    address, _, query = url.partition("?")
+    if "@" in query and "@" not in address:
+        # It may be the rest of a password, and is not quoted.
+        raise ConfigurationError(
+            f"the {scheme} URL has a question mark before its @: write %3F for it, and percent-encode other special "
+            "characters of the password too"
+        )
+    return address, convert_options(parse_qsl(query, keep_blank_values=True), scheme, converters)
+
+
+def convert_options(
+    pairs: Iterable[tuple[str, str]], scheme: str, converters: Mapping[str, Converter]
+) -> dict[str, Any]:
+    """Return the options in *pairs*, each as what its converter makes of its text.
+
+    Raises:
+        ConfigurationError: An option is not known, is there twice, or has a value that is not valid.
+    """
+    options: dict[str, Any] = {}
+    for name, text in pairs:
+        if name not in converters:
+            raise ConfigurationError(f"a {scheme} store URL has no option {name!r}{did_you_mean(name, converters)}")
+        if name in options:
+            raise ConfigurationError(f"the {scheme} store URL has the option {name} twice: remove one")
+        try:
+            options[name] = converters[name](text)
+        except ValueError as error:
+            raise ConfigurationError(f"the {scheme} store URL's option {name}={text!r} is not valid: {error}") from None
+    return options
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about *name*, which is none of the *known* ones."""
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return (f", did you mean {nearest[0]!r}?" if nearest else ".") + f" Known: {', '.join(known) or 'none'}"
+
+
+def host_and_port(text: str, default_port: int) -> tuple[str, int]:
+    """Return the host and the port in *text*; a host in brackets is an IPv6 address, and keeps them.
+
+    Raises:
+        ValueError: There is no host, or the port is none.
+    """
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        host, port = text, str(default_port)
+    if not host or not _WHOLE.fullmatch(port) or not 0 < int(port) < 65_536:
+        raise ValueError("a host or a port is not valid")
+    return host, int(port)
