@@ -1,7 +1,7 @@
 """Server-side sessions for Flask that hold.
 
-``from holdfast.flask import Session`` is all an application needs. This package is the core underneath it, which
-knows no framework and loads no driver: see `holdfast.stores.contract` for the contract of a store.
+``from holdfast.flask import Session`` is all an application needs. This package is the core below it, which knows no
+framework and loads no driver: see `holdfast.stores.contract` for the contract of a store.
 """
 
 from holdfast.errors import (

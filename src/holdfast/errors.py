@@ -104,7 +104,7 @@ class RecordTooLarge(StoreError):
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"a record of {size} bytes exceeds the limit of {limit}: keep less in the session, or raise the limit"
+            f"a record of {size} bytes exceeds the limit of {limit}: store less in the session, or raise the limit"
         )
         self.size = size
         self.limit = limit

@@ -1,11 +1,11 @@
-"""What happens to sessions: the names, and the one stream of events.
+"""The events of sessions: their names, and the one stream of them.
 
-An application has one `Events`. What happens is emitted there once, and three kinds of subscribers get it: the signals
+An application has one `Events`. Each event is emitted there once, and three kinds of subscribers get it: the signals
 below, the observers of `holdfast.metrics`, and the log of rejected cookies.
 
-A signal's sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and where
-it applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data.
-A receiver that raises does not change what happens to the session: the error is logged.
+A signal's sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and if it
+applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data. An
+exception of a receiver is logged and does not change the session.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Event(NamedTuple):
     """One kind of event.
 
     Attributes:
-        meaning: What it counts, as a phrase.
+        meaning: The thing it counts, as a phrase.
         label: The detail by which observers count it separately, or the empty text.
-        values: The values of that detail; only the empty text where there is none.
+        values: The values of that detail; only the empty text if there is none.
     """
 
     meaning: str
@@ -75,7 +75,7 @@ EVENTS: Mapping[str, Event] = {
     "opens": Event("Requests that used their session"),
     "loads": Event("Live sessions found"),
     "saves": Event("Sessions at the end of a request that used them", "outcome", get_args(SaveResult)),
-    "conflicts": Event("Writes that found that another request had been first"),
+    "conflicts": Event("Attempts to write that failed because another request wrote first"),
     "merges": Event("Changes of another request that were merged in"),
     "created": Event("Sessions made"),
     "rotated": Event("Sessions given a new token"),
@@ -84,7 +84,7 @@ EVENTS: Mapping[str, Event] = {
     "gone": Event("Changes dropped because the session had ended meanwhile"),
     "rejected": Event("Cookies not accepted", "reason", get_args(RejectReason)),
     "superseded": Event("Requests under an id that a rotation had replaced"),
-    "store_unavailable": Event("Requests and calls that the store failed"),
+    "store_unavailable": Event("Requests and calls that failed because the store is unavailable"),
 }
 
 _signals = Namespace()
@@ -103,7 +103,7 @@ gone = _signals.signal("gone")
 rejected = _signals.signal("rejected")
 #: A request came with, or saved under, an id that a rotation had replaced. *handle* is the old one.
 superseded = _signals.signal("superseded")
-#: The store could not be used. *error*.
+#: A call of the store failed. *error*.
 store_unavailable = _signals.signal("store_unavailable")
 
 #: Gets the name of an event and its details.
@@ -128,7 +128,7 @@ class Events:
             self._subscribers[event].append(subscriber)
 
     def emit(self, event: EventName, **details: Any) -> None:
-        """Call the subscribers of *event*. An error of one is logged, and the others are called all the same."""
+        """Call the subscribers of *event*. An exception of one is logged, and the others are still called."""
         for subscriber in self._subscribers[event]:
             notify(subscriber, event, event, details)
 
@@ -141,17 +141,17 @@ class Events:
 
 
 def notify(receiver: Callable[..., object], what: str, /, *args: Any, **details: Any) -> None:
-    """Call *receiver*. An error that it raises is logged with *what*, and changes nothing else."""
+    """Call *receiver*. Its exception is logged with *what*, and has no other effect."""
     try:
         receiver(*args, **details)
     except Exception:  # the one boundary to receivers and observers, whose failure must not undo a logout
         _logger.exception("a receiver of %r failed", what)
 
 
-#: How many lines a reason gets in a minute.
+#: The maximum number of lines for a reason in a minute.
 _LINES = 10
 
-#: Reasons that every application meets: cookies outlive sessions.
+#: Reasons that are normal in every application: cookies outlive sessions.
 _ORDINARY: frozenset[RejectReason] = frozenset({"unknown_id", "superseded", "expired_idle", "expired_absolute"})
 
 
@@ -165,7 +165,7 @@ class _Minute:
 class RejectionLog:
     """Subscriber of ``rejected`` that logs as ``holdfast.rejected``, at most ten lines a minute for each reason.
 
-    The next line after that minute says how many were left out. A line has the reason and nothing of the cookie.
+    The next line after that minute reports how many were omitted. A line has the reason and no part of the cookie.
     Ordinary reasons are logged as INFO, the others as WARNING.
     """
 
@@ -175,7 +175,7 @@ class RejectionLog:
         self._minutes: dict[RejectReason, _Minute] = {}
 
     def __call__(self, _event: str, details: Mapping[str, Any]) -> None:
-        """Log one rejection, unless its reason has had its lines."""
+        """Log one rejection, unless its reason has reached the limit."""
         reason: RejectReason = details["reason"]
         level = logging.INFO if reason in _ORDINARY else logging.WARNING
         if not _rejected_logger.isEnabledFor(level):
@@ -184,13 +184,13 @@ class RejectionLog:
             left_out, logged = self._count(reason)
         if left_out:
             _rejected_logger.log(
-                level, "session cookies were not accepted: %s, %d more since the last line", reason, left_out
+                level, "session cookies were rejected: %s, %d more since the last line", reason, left_out
             )
         if logged:
-            _rejected_logger.log(level, "a session cookie was not accepted: %s", reason)
+            _rejected_logger.log(level, "a session cookie was rejected: %s", reason)
 
     def _count(self, reason: RejectReason) -> tuple[int, bool]:
-        """Return how many were left out in the minute that is over, and whether this one is logged."""
+        """Return how many were omitted in the previous minute, and whether this one is logged."""
         now = self._clock()
         minute = self._minutes.get(reason)
         left_out = 0

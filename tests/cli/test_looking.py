@@ -174,13 +174,13 @@ def test_an_error_is_one_line(shelf: Shelf, arguments: list[str], code: int, mes
 @pytest.mark.parametrize("shelf", [pytest.param("redis", marks=pytest.mark.redis)], indirect=True)
 def test_a_place_that_no_list_ended_at_is_an_error(shelf: Shelf) -> None:
     """Redis' places are not keys; any other text is refused."""
-    assert shelf.store.error("list", "--after", "here", code=2) == "--after is not where a list of this store ended"
+    assert shelf.store.error("list", "--after", "here", code=2) == "--after is not the position of a list of this store"
 
 
 def test_a_store_is_needed() -> None:
     """Without a URL it is asked for; `env:` takes it from a variable, which must be set."""
     nowhere = Terminal(None)
-    assert nowhere.error("list", code=2) == "which store? Give --store URL before the command, or set HOLDFAST_STORE"
+    assert nowhere.error("list", code=2) == "no store: give --store URL before the command, or set HOLDFAST_STORE"
     assert nowhere.read("list", HOLDFAST_STORE="memory://") == "No live sessions.\n"
     named = Terminal("env:PLACE")
     assert named.read("list", PLACE="memory://") == "No live sessions.\n"

@@ -197,7 +197,7 @@ def test_a_terminal_is_shown_a_table(make: Make, monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         text = out.getvalue().decode()
     assert "SESSION_COOKIE_SECURE = True" in text
-    assert "Found, and what to change" in text
+    assert "Found, and the change to make" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -229,7 +229,7 @@ HOST = {"SESSION_COOKIE_SECURE": True}
         ("absolute", {"SESSION_ABSOLUTE_LIFETIME": timedelta(days=31)}, "not met", "31 days"),
         ("renewal", {"SESSION_RENEWAL_INTERVAL": 60}, "met", "60"),
         ("new_at_login", {}, "yours", "no Flask-Login"),
-        ("sealed", {}, "not applicable", "not asked for"),
+        ("sealed", {}, "not applicable", "not required"),
         ("sealed", {"SESSION_SEAL_KEYS": [KEY]}, "met", "'keys'"),
         ("sealed", {"SESSION_SEAL": "mac", "SESSION_SEAL_KEYS": [KEY]}, "not applicable", "'mac'"),
         ("secret_key", {}, "not applicable", "not set"),

@@ -125,7 +125,7 @@ def test_every_reason_is_reached_signalled_and_logged(reason: str, lines: Lines)
     web.send(cookie, read)
     assert web.reasons() == [reason]
     level = "INFO" if reason in ORDINARY else "WARNING"
-    assert lines() == [(level, f"a session cookie was not accepted: {reason}")]
+    assert lines() == [(level, f"a session cookie was rejected: {reason}")]
 
 
 def test_nothing_of_the_cookie_is_logged(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
@@ -146,16 +146,16 @@ def test_a_flood_makes_few_lines(lines: Lines) -> None:
         web.send(f"session={STRANGER}", read)
     web.send("session=x", read)
     assert Counter(lines()) == {
-        ("INFO", "a session cookie was not accepted: unknown_id"): 10,
-        ("WARNING", "a session cookie was not accepted: malformed"): 1,
+        ("INFO", "a session cookie was rejected: unknown_id"): 10,
+        ("WARNING", "a session cookie was rejected: malformed"): 1,
     }
     assert len(web.reasons()) == 101
     web.clock.advance(60)
     for _ in range(2):
         web.send(f"session={STRANGER}", read)
     first, *rest = lines()
-    assert first == ("INFO", "session cookies were not accepted: unknown_id, 90 more since the last line")
-    assert rest == [("INFO", "a session cookie was not accepted: unknown_id")] * 2
+    assert first == ("INFO", "session cookies were rejected: unknown_id, 90 more since the last line")
+    assert rest == [("INFO", "a session cookie was rejected: unknown_id")] * 2
 
 
 def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
@@ -177,7 +177,7 @@ def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
     assert len(lines()) == 10
     clock.advance(-3600)
     log("rejected", {"reason": "malformed"})
-    assert lines()[0] == ("WARNING", "session cookies were not accepted: malformed, 790 more since the last line")
+    assert lines()[0] == ("WARNING", "session cookies were rejected: malformed, 790 more since the last line")
 
 
 def test_what_nobody_reads_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -190,7 +190,7 @@ def test_what_nobody_reads_is_not_counted(caplog: pytest.LogCaptureFixture) -> N
     clock.advance(60)
     caplog.set_level(logging.INFO, "holdfast.rejected")
     log("rejected", {"reason": "malformed"})
-    assert [record.getMessage() for record in caplog.records] == ["a session cookie was not accepted: malformed"]
+    assert [record.getMessage() for record in caplog.records] == ["a session cookie was rejected: malformed"]
 
 
 # --- before a lookup -------------------------------------------------------------------------------------------------

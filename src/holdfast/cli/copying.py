@@ -19,7 +19,7 @@ from holdfast.records.record import Record
 from holdfast.stores.contract import Closes, Iterates, Pings, Store, iterate
 from holdfast.stores.pair import PairStore
 
-#: Copies one record, and returns what became of it: ``copied``, ``present`` or ``different``.
+#: Copies one record, and returns the result: ``copied``, ``present`` or ``different``.
 Carry: TypeAlias = Callable[[str, Record], str]
 
 _WORKERS = 4
@@ -34,7 +34,7 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
     """Copy all records to the store at TO.
 
     FROM is a URL; default: the application's store. Stop the application first, or let it use a PairStore of both and
-    add --move. A live record at TO is never written over. After an interruption, run the same command again.
+    add --move. A live record at TO is never overwritten. After an interruption, run the same command again.
     """
     if len(urls) > 2 or (move and len(urls) != 2):
         raise Misuse("give FROM and TO" if move else "give one URL, or two: [FROM] TO")
@@ -48,7 +48,7 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
         source = stores[0] if len(stores) == 2 else target.store
         try:
             if isinstance(stores[-1], Pings):
-                stores[-1].ping()  # with nothing to copy, nothing else would be asked of it
+                stores[-1].ping()  # without a record to copy, it would get no other call
             found = (_move if move else _copy)(source, stores[-1])
         except StoreUnavailable as error:
             raise outage(error, names) from error
@@ -65,10 +65,10 @@ def _opened(target: Target, url: str, stack: contextlib.ExitStack) -> Store:
 
 
 def _copy(source: Store, target: Store) -> dict[str, int]:
-    """Copy what is at *source*, which nobody else uses meanwhile.
+    """Copy the records at *source*, which no other process uses meanwhile.
 
     Raises:
-        OneLine: A record at *target* is another one, or is not at *source*, so one of the stores was in use.
+        OneLine: A record at *target* differs, or is not at *source*, so one of the stores was in use.
     """
 
     def carry(key: str, record: Record) -> str:
@@ -108,6 +108,6 @@ def _each(source: Store, carry: Carry) -> Counter[str]:
 
 
 def _extra(source: Store, target: Store) -> int:
-    """Return how many records are at *target* alone, as far as it can list them: sessions that ended at *source*."""
+    """Return the number of records at *target* only, if it can list them: sessions that ended at *source*."""
     pages = iterate(target) if isinstance(target, Iterates) else ()
     return sum(source.load(key) is None for page in pages for key, _ in page.items)

@@ -1,4 +1,4 @@
-"""Errors of one line: what went wrong and where, without credentials."""
+"""One-line errors: the problem and the server, without credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from holdfast.cli.output import printable
 from holdfast.errors import HoldfastError, StoreUnavailable
 
-#: The ports of servers whose URL names none, by the scheme without what follows a ``+``.
+#: The default ports of servers, by the URL's scheme without the part after a ``+``.
 _PORTS = {
     "memcached": "11211",
     "mongodb": "27017",
@@ -26,7 +26,7 @@ _PORTS = {
     "valkeys": "6379",
 }
 
-#: The beginning of a driver's message says enough; MongoDB's goes on for pages.
+#: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
 
 _USER_INFO = re.compile(r"//[^/\s]*@")
@@ -40,7 +40,7 @@ class OneLine(click.ClickException):
 
 
 class Misuse(OneLine):
-    """The command was called wrongly."""
+    """A usage error."""
 
     exit_code = 2
 
@@ -63,11 +63,11 @@ def in_one_line(context: click.Context) -> Iterator[None]:
 
 
 def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:
-    """Return the line about a store that failed: the server, and the driver's reason, without credentials.
+    """Return the line about a store that failed: the server, and the driver's message, without credentials.
 
     Args:
-        error: What the store raised, from the driver's error.
-        urls: The URLs of the stores in use, as far as they are known.
+        error: The store's exception, raised from the driver's.
+        urls: The URLs of the stores in use, if known.
     """
     message, reason = str(error), _reason_of(error.__cause__)
     if reason not in message:
@@ -87,9 +87,9 @@ class _Server(NamedTuple):
 
 
 def _server_of(url: str) -> _Server:
-    """Return what *url* says of a server; the host is empty for a file."""
+    """Return the server in *url*; the host is empty for a file."""
     scheme, _, rest = url.partition("://")
-    # A password that is not escaped may hold any of "/?#".
+    # An unescaped password may contain any of "/?#".
     user_info, _, place = rest.rpartition("@")
     address, _, query = place.partition("?")
     host, _, port = address.partition("/")[0].rpartition(":")
@@ -101,6 +101,6 @@ def _server_of(url: str) -> _Server:
 
 
 def _reason_of(cause: BaseException | None) -> str:
-    """Return what the driver says, without the statement and its values that SQLAlchemy adds."""
+    """Return the driver's message, without the statement and its values that SQLAlchemy adds."""
     said = " ".join(str(getattr(cause, "orig", None) or cause or "").split())
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

@@ -14,11 +14,11 @@ from holdfast.cli.errors import in_one_line
 class Commands(click.Group):
     """A group of commands that are imported when they are run or listed.
 
-    An error is one line on standard error; the exit code is 1, or 2 for a wrong call.
+    An error is one line on standard error; the exit code is 1, or 2 for a usage error.
 
     Args:
         commands: The module and the name of each command, as in `holdfast.cli.COMMANDS`.
-        settings: What `click.Group` takes.
+        settings: The arguments of `click.Group`.
     """
 
     def __init__(self, *, commands: Mapping[str, str], **settings: Any) -> None:
@@ -31,7 +31,7 @@ class Commands(click.Group):
         return list(self._sources)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command called *cmd_name*, or None when there is none."""
+        """Return the command called *cmd_name*, or None."""
         del ctx
         source = self._sources.get(cmd_name)
         if source is None:

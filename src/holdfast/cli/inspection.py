@@ -41,17 +41,21 @@ _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", 
 
 
 @click.command("list")
-@click.option("--user", metavar="ID", help="Only the sessions of this user, the last used first.")
+@click.option("--user", metavar="ID", help="Only the sessions of this user, the most recently used first.")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, about, without --user."
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="The approximate number, without --user.",
 )
-@click.option("--after", metavar="PLACE", help="Go on where an earlier list ended.")
+@click.option("--after", metavar="PLACE", help="Continue an earlier list.")
 @json_option
 @pass_target
 def list_(target: Target, *, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
     """List live sessions.
 
-    Without --user, the store is walked in its own order, one part at a time.
+    Without --user, the store is listed in its own order, one page at a time.
     """
     manager = target.manager
     if user is not None:
@@ -79,9 +83,9 @@ def list_(target: Target, *, user: str | None, limit: int, after: str | None, as
 @json_option
 @pass_target
 def show(target: Target, *, handle: str, as_json: bool) -> None:
-    """Show what is known of the session with HANDLE.
+    """Show the metadata of the session with HANDLE.
 
-    What the application keeps in it is not opened.
+    The session's data is not shown.
     """
     found = target.manager.get(handle)
     if found is None:
@@ -93,9 +97,9 @@ def show(target: Target, *, handle: str, as_json: bool) -> None:
 @json_option
 @pass_target
 def stats(target: Target, *, as_json: bool) -> None:
-    """Count sessions by user or none, by age and by device, and what else the store holds.
+    """Count sessions by user, age and device, and other records.
 
-    Walks everything in the store once.
+    Scans the whole store once.
     """
     context, store, survey, seen = target.manager.context, target.store, Survey(), 0
     with progress("Counting") as advance:
@@ -114,13 +118,13 @@ def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
     except ValueError as error:
         if isinstance(error, HoldfastError) or after is None:
             raise
-        raise Misuse("--after is not where a list of this store ended") from error
+        raise Misuse("--after is not the position of a list of this store") from error
 
 
 def as_data(session: SessionInfo) -> dict[str, Any]:
-    """Return what is known of *session* for JSON. Times are milliseconds since the epoch, None where not known."""
+    """Return the metadata of *session* for JSON. Times are milliseconds since the epoch, None if unknown."""
     data = asdict(session)
-    del data["current"], data["meta"]  # no request is running, and the other fields have what is in the metadata
+    del data["current"], data["meta"]  # no request is running, and the metadata is in the other fields
     data["device"] = str(session.device) if session.device else None
     if session.absolute_deadline >= NEVER:
         data["absolute_deadline"] = None

@@ -1,4 +1,4 @@
-"""Commands that look after the place where sessions are kept: ``init``, ``ddl``, ``purge`` and ``new-key``."""
+"""Commands that maintain the store: ``init``, ``ddl``, ``purge`` and ``new-key``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from holdfast.stores.contract import Pings, Prepares, Purges
 @json_option
 @pass_target
 def init(target: Target, *, as_json: bool) -> None:
-    """Make the table, the indexes or the files that the store needs, where they are missing.
+    """Create the table, the indexes or the files that the store needs, if they are missing.
 
-    The first request would make them, too; a database user that must not is a reason to run this.
+    The first request would create them, too. Run this if the application's database user lacks the permission.
     """
     store = target.store
     kind = type(store).__name__
     if isinstance(store, Prepares):
         store.prepare()
     elif isinstance(store, Pings):
-        store.ping()  # the first use makes what is missing
+        store.ping()  # the first use creates missing parts
     say({"store": kind, "ready": True}, f"{kind} is ready.", as_json=as_json)
 
 
@@ -33,10 +33,9 @@ def init(target: Target, *, as_json: bool) -> None:
 @json_option
 @pass_target
 def ddl(target: Target, *, url: str | None, as_json: bool) -> None:
-    """Print the statements that make the table of an SQL store.
+    """Print the statements that create the table of an SQL store.
 
-    URL is what SESSION_STORE is set to, such as 'mysql+pymysql://user@host/name?table=sessions'. Nothing is connected
-    to.
+    URL is the value of SESSION_STORE, such as 'mysql+pymysql://user@host/name?table=sessions'. No connection is made.
     """
     store = target.store_at(url) if url is not None else target.store
     statements = getattr(store, "ddl", None)
@@ -52,8 +51,8 @@ def ddl(target: Target, *, url: str | None, as_json: bool) -> None:
 def purge(target: Target, *, as_json: bool) -> None:
     """Remove expired records now.
 
-    Some stores remove them by themselves; for the others the application does so bit by bit while it makes new
-    sessions. Live sessions are not touched.
+    Some stores remove them by themselves; for the others the application removes some whenever it creates new sessions.
+    Live sessions are not touched.
     """
     store = target.store
     kind = type(store).__name__

@@ -1,4 +1,4 @@
-"""What commands print: JSON, or text for people. ``rich`` draws tables and progress where it is installed."""
+"""The output of commands: JSON, or text. ``rich`` draws tables and progress if it is installed."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def moment(milliseconds: int | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return *text* with a replacement character for each that would move the cursor or end the line.
+    """Return *text* with a replacement character for each character that would move the cursor or end the line.
 
-    A browser chooses its name, a user a label, and anybody who can write to the store a key or an owner.
+    A browser chooses its name, a user a label, and a client with write access to the store a key or an owner.
     """
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return such as ``1 session`` or ``1,000 sessions``."""
+    """Return text such as ``1 session`` or ``1,000 sessions``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield a function that shows a step of a long work on a terminal: what is done, how much, and of how much.
+    """Yield a function that shows progress on a terminal: the step, the number done, and the total.
 
     Elsewhere nothing is shown.
     """

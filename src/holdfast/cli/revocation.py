@@ -15,22 +15,22 @@ from holdfast.sessions.manager import Manager
 @click.command()
 @click.argument("handle", required=False)
 @click.option("--user", metavar="ID", help="End all sessions of this user.")
-@click.option("--keep", metavar="HANDLE", help="With --user: all but this one.")
-@click.option("--all", "everyone", is_flag=True, help="End all sessions of everyone.")
-@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+@click.option("--keep", metavar="HANDLE", help="With --user: all except this one.")
+@click.option("--all", "everyone", is_flag=True, help="End all sessions of all users.")
+@click.option("--yes", is_flag=True, help="With --all: do not prompt.")
 @json_option
 @pass_target
 def revoke(
     target: Target, *, handle: str | None, user: str | None, keep: str | None, everyone: bool, yes: bool, as_json: bool
 ) -> None:
-    """End the session with HANDLE, or all of a user's with --user, or everyone's with --all.
+    """End the session with HANDLE, or all sessions of a user with --user, or all sessions with --all.
 
-    It holds whatever requests are in flight: no save brings an ended session back.
+    It is effective against concurrent requests: no save brings an ended session back.
     """
     if [handle is not None, user is not None, everyone].count(True) != 1:
         raise Misuse("give one of HANDLE, --user ID and --all")
     if keep is not None and user is None:
-        raise Misuse("--keep goes with --user")
+        raise Misuse("--keep needs --user")
     if handle is not None:
         _end_one(target.manager, handle, as_json=as_json)
         return
@@ -39,9 +39,9 @@ def revoke(
     else:
         manager = target.manager
         if not yes and not sys.stdin.isatty():
-            raise Misuse("--all asks first: add --yes where nobody can answer")
+            raise Misuse("--all prompts for confirmation: add --yes in scripts")
         if not yes:
-            click.confirm("End all sessions of everyone?", abort=True, err=True)
+            click.confirm("End all sessions of all users?", abort=True, err=True)
         with progress("Ending") as advance:
             ended = manager.revoke_everyone(progress=lambda so_far: advance("Ending", so_far, None))
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
@@ -54,5 +54,5 @@ def _end_one(manager: Manager, handle: str, *, as_json: bool) -> None:
     say({"result": result}, "Ended 1 session.", as_json=as_json)
     if result == "unconfirmed":
         raise OneLine(
-            "the session is ended, but the store does not confirm that this outlives the loss of a server: look again"
+            "the session is ended, but the store does not confirm it: a lost server may bring it back. Check again"
         )

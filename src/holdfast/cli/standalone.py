@@ -41,7 +41,7 @@ class _Metadata(Unsealed):
             raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
     def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
-        """Return the session that *body* holds, without its payload, and without metadata that no key opens."""
+        """Return the session in *body*, without its payload, and without metadata that no key opens."""
         if not isinstance(body, Sealed):
             return body
         if self._sealer is not None:
@@ -55,23 +55,26 @@ class _Metadata(Unsealed):
 @click.group(cls=Commands, commands=COMMANDS)
 @click.option("--store", metavar="URL", envvar="HOLDFAST_STORE", help="SESSION_STORE. Default: $HOLDFAST_STORE.")
 @click.option("--namespace", default="session:", show_default=True, help="SESSION_KEY_PREFIX.")
-@click.option("--owner-key", metavar="VARIABLE", help="Where SESSION_OWNER_KEY is in the environment, if not there.")
-@click.option("--seal-keys", metavar="VARIABLE", help="Where SESSION_SEAL_KEYS are in the environment, if not there.")
+@click.option(
+    "--owner-key", metavar="VARIABLE", help="The environment variable with SESSION_OWNER_KEY, if it has another name."
+)
+@click.option(
+    "--seal-keys", metavar="VARIABLE", help="The environment variable with SESSION_SEAL_KEYS, if it has another name."
+)
 @click.pass_context
 def main(
     context: click.Context, *, store: str | None, namespace: str, owner_key: str | None, seal_keys: str | None
 ) -> None:
     """List, end and maintain the sessions in a store, without the application.
 
-    Wherever a URL is asked for, env:NAME takes it from the environment variable NAME, so that no list of processes
-    shows a password.
+    env:NAME in place of a URL reads it from the environment variable NAME, so that no process list shows a password.
     """
     url = None if store is None else url_from(store)
 
     @functools.cache
     def manager() -> Manager:
         if url is None:
-            raise Misuse("which store? Give --store URL before the command, or set HOLDFAST_STORE")
+            raise Misuse("no store: give --store URL before the command, or set HOLDFAST_STORE")
         secret = _variable(owner_key, _OWNER_KEY)
         keys = (_variable(seal_keys, _SEAL_KEYS) or "").replace(",", " ").split()
         opened = open_store(url, root=Path.cwd())
@@ -79,7 +82,7 @@ def main(
             context.call_on_close(opened.close)
         return Manager(
             opened,
-            # The record says when a session is over; the application's own timeouts are not known here.
+            # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
             keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
             sealer=_Metadata(namespace, keys),

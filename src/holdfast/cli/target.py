@@ -1,4 +1,4 @@
-"""The sessions that a command works on, and the options that several commands have."""
+"""The sessions that a command works on, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager
     from holdfast.stores.contract import Store
 
-#: A span, in milliseconds, that no session reaches: stands for limits that only the application knows.
+#: A span, in milliseconds, that no session reaches, in place of limits that only the application knows.
 NEVER = 2**50
 
 _VARIABLE = "env:"
@@ -26,12 +26,12 @@ _VARIABLE = "env:"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a command finds the sessions.
+    """The sessions, or the store, of a command.
 
     Attributes:
-        find_manager: Returns the manager, and raises `ConfigurationError` where there is none. Called when needed.
-        root: The folder that relative paths in store URLs start from.
-        url: The store's URL; None where the application has none.
+        find_manager: Returns the manager, and raises `ConfigurationError` if there is none. Called on first use.
+        root: The base folder of relative paths in store URLs.
+        url: The store's URL; None if the application has none.
     """
 
     find_manager: Callable[[], Manager]
@@ -45,10 +45,10 @@ class Target:
 
     @property
     def store(self) -> Store:
-        """The store that the sessions are in.
+        """The store of the sessions.
 
         Raises:
-            ConfigurationError: There is none: they are in the browsers' cookies.
+            ConfigurationError: There is none: the sessions are in the browsers' cookies.
         """
         manager = self.manager
         if not getattr(manager, "revokes", True):
@@ -61,7 +61,7 @@ class Target:
 
 
 def url_from(text: str) -> str:
-    """Return the URL that *text* is, or that is in the environment variable it names, as ``env:NAME``."""
+    """Return *text* as a URL, or the URL in the environment variable it names, as ``env:NAME``."""
     if not text.startswith(_VARIABLE):
         return text
     name = text[len(_VARIABLE) :]
@@ -71,8 +71,8 @@ def url_from(text: str) -> str:
     return url
 
 
-#: Gives a command its `Target` as the first argument.
+#: Passes a command its `Target` as the first argument.
 pass_target = click.make_pass_decorator(Target)
 
-#: Gives a command the argument *as_json*.
+#: Adds the option --json to a command, as the argument *as_json*.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -21,7 +21,7 @@ class Timing(TypedDict):
     """The calls of one store operation since the start. Times are in seconds.
 
     *buckets* has one more entry than the snapshot's *bounds*: the calls that took longer than the last. The quantiles
-    are estimates within their bucket, and None where there was no call.
+    are estimates within their bucket, and None if there was no call.
     """
 
     calls: int
@@ -61,14 +61,14 @@ class Snapshot(TypedDict):
     minutes: History
 
 
-#: Where each count is in a row of numbers: by event and label, and by the name it has in a snapshot.
+#: The position of each count in a row of numbers: by event and label, and by its name in a snapshot.
 _CELLS: dict[tuple[str, str], int] = {}
 for _name, _event in EVENTS.items():
     for _label in _event.values:
         _CELLS[_name, _label] = len(_CELLS)
 _NAMES = {f"{name}.{label}" if label else name: cell for (name, label), cell in _CELLS.items()}
 
-#: Behind them each operation has its errors, its nanoseconds and its buckets, from here on.
+#: After them each operation has its errors, its nanoseconds and its buckets, from this position on.
 _BUCKETS = len(BOUNDS) + 1
 _STARTS = {name: len(_CELLS) + number * (_BUCKETS + 2) for number, name in enumerate(OPERATIONS)}
 _WIDTH = len(_CELLS) + len(OPERATIONS) * (_BUCKETS + 2)
@@ -108,7 +108,7 @@ class InMemoryMetrics:
             },
         }
 
-    Names are never removed, and more may come. Minutes before *since* are 0.
+    Names are never removed, and more may be added. Minutes before *since* are 0.
     """
 
     def __init__(self, *, minutes: int = 60, clock: Clock = system_clock) -> None:
@@ -144,7 +144,7 @@ class InMemoryMetrics:
                 row[bucket] += 1
 
     def snapshot(self) -> Snapshot:
-        """Return all numbers of one moment. The class says what they are."""
+        """Return all numbers at one moment. The class documents them."""
         with self._lock:
             now = self._clock()
             self._turn(now // _MINUTE)
@@ -165,7 +165,7 @@ class InMemoryMetrics:
         }
 
     def _turn(self, minute: int) -> None:
-        """Begin a new row for each minute that has passed. A clock that was set back goes on in the present row."""
+        """Begin a new row for each minute that has passed. A clock that was set back continues in the current row."""
         for _ in range(min(minute - self._minute, len(self._rows))):
             self._rows.append([0] * _WIDTH)
         self._minute = max(minute, self._minute)
@@ -174,7 +174,8 @@ class InMemoryMetrics:
 def quantile(buckets: Sequence[int], q: float) -> float | None:
     """Return an estimate of the time, in seconds, that the share *q* of the calls in *buckets* did not exceed.
 
-    Within a bucket the calls are taken to lie evenly. Beyond the last bound the answer is that bound. None: no call.
+    Within a bucket the calls count as evenly distributed. Beyond the last bound the result is that bound. None: no
+    call.
     """
     rank = q * sum(buckets)
     if not rank:

@@ -1,7 +1,7 @@
 """The observer: a small interface for counting events and timing store operations.
 
 An `Observer` gets the events of `holdfast.events.EVENTS`, each with its label, and the time of each store operation
-(`OPERATIONS`). Labels come from closed sets, so what an observer keeps stays small and names no user, handle, token or
+(`OPERATIONS`). Labels come from closed sets, so an observer's memory stays small and contains no user, handle, token or
 key. `holdfast.metrics` has observers that are ready to use.
 """
 
@@ -28,7 +28,7 @@ BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 @runtime_checkable
 class Observer(Protocol):
-    """Counts and times. The request waits for both methods: they must be quick, and safe among threads."""
+    """Counts and times. The request waits for both methods: they must be fast and thread-safe."""
 
     def count(self, event: str, label: str, /) -> None:
         """Count one *event*, a key of `EVENTS`, with a value of its label, or the empty text if it has none."""
@@ -38,11 +38,11 @@ class Observer(Protocol):
 
 
 class Observers:
-    """Several observers as one subscriber. An error of one is logged, and changes nothing else.
+    """Several observers as one subscriber. An error of one is logged, and has no other effect.
 
     Args:
         members: The observers.
-        timer: Returns seconds from any beginning, never less than before.
+        timer: Returns seconds from any start, monotonic.
 
     Attributes:
         members, timer: As given.

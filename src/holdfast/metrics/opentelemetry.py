@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class OpenTelemetryObserver:
     """Counts every event as ``holdfast.<event>`` and times the store as the histogram ``holdfast.store.duration``.
 
-    The attributes are ``holdfast.outcome``, ``holdfast.reason`` and ``holdfast.operation``; ``error.type`` is there
-    when an operation failed, as the semantic conventions have it.
+    The attributes are ``holdfast.outcome``, ``holdfast.reason`` and ``holdfast.operation``; ``error.type`` is present
+    when an operation failed, as in the semantic conventions.
 
-    The histogram is not called ``db.client.operation.duration``. That is what an instrumentation of the driver
-    measures, in the driver's words, and both in one metric would count each call twice; and a folder is no database.
+    The histogram is not called ``db.client.operation.duration``. An instrumentation of the driver measures that, and
+    both in one metric would count each call twice; and a folder is no database.
 
     Args:
-        meter_provider: Where the meter comes from. Default: the provider that is set globally, now or later.
+        meter_provider: The provider of the meter. Default: the global provider, now or later.
 
     Raises:
         ConfigurationError: ``opentelemetry-api`` is not installed.

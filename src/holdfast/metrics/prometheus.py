@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class PrometheusObserver:
     """Counts every event as ``holdfast_<event>_total`` and times the store as the histogram ``holdfast_store_seconds``.
 
-    Every counter is there from the start, at 0, so that an alert on its rate sees the first event too.
+    Every counter starts at 0, so that an alert on its rate sees the first event too.
 
     Args:
-        registry: Where the metrics are registered. Default: the client's own ``REGISTRY``. A registry takes one
-            observer; give the same one to each application.
+        registry: The registry of the metrics. Default: the client's own ``REGISTRY``. A registry takes one observer;
+            pass the same one to each application.
 
     Raises:
         ConfigurationError: ``prometheus-client`` is not installed, or the registry has these metrics already.

@@ -87,7 +87,7 @@ class SealedCookie:
             expires_at, since, token, owner = _FIELDS.unpack_from(plain)
             token = token.decode()
         except (struct.error, UnicodeDecodeError) as error:
-            raise DecodeError("what was sealed is not a session") from error
+            raise DecodeError("the sealed data is not a session") from error
         envelope = decode(plain[_FIELDS.size :])
         if not isinstance(envelope, Envelope):
             return None

@@ -91,7 +91,7 @@ class Keyring:
         """
         key = self._keys.get(key_id)
         if key is None:
-            raise UnknownKey("the record is sealed with none of the keys given")
+            raise UnknownKey("the record is sealed with none of the given keys")
         return key
 
 
@@ -127,7 +127,7 @@ class AesGcm:
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
         except (self._invalid_tag, ValueError) as error:
-            raise DecodeError("sealed data is damaged, or not what was sealed there") from error
+            raise DecodeError("sealed data is damaged, or belongs elsewhere") from error
 
 
 def _derived(secret: bytes, info: bytes) -> bytes:
@@ -244,7 +244,7 @@ class Sealer:
         """
         scheme = body.scheme if isinstance(body, Sealed) else None
         if scheme != self._scheme and not (self._migrating() and scheme in {None, *_SCHEMES.values()}):
-            raise UnknownKey("the record is not sealed the way this application seals")
+            raise UnknownKey("the record is not sealed in this application's mode")
         if not isinstance(body, Sealed):
             return body
         associated = _associated(body, key, owner)
@@ -281,4 +281,4 @@ def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
 
 
 def _damaged() -> DecodeError:
-    return DecodeError("the record is damaged, or not what was stored there")
+    return DecodeError("the record is damaged, or belongs elsewhere")

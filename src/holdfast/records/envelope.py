@@ -153,7 +153,7 @@ def decode(data: bytes) -> Body:
     """
     decoder = _DECODERS.get(data[0]) if data else None
     if decoder is None:
-        raise DecodeError("the record has a format byte that is not known here", foreign=True)
+        raise DecodeError("the record has an unknown format byte", foreign=True)
     try:
         return decoder(data)
     except (struct.error, ValueError, RecursionError) as error:

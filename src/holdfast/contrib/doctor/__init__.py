@@ -1,4 +1,4 @@
-"""What an application's configuration meets of ASVS, NIST SP 800-63B, OWASP's cheat sheet and RFC 6265bis.
+"""The requirements of ASVS, NIST SP 800-63B, OWASP's cheat sheet and RFC 6265bis that a configuration meets.
 
 `examine` returns a `Report`. ``flask sessions doctor`` prints it.
 """

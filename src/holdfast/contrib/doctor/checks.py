@@ -1,4 +1,4 @@
-"""A check, what it is given, and the report that all checks make."""
+"""A check, its arguments, and the report of all checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.flask.settings.profiles import Profile, profile_named
 from holdfast.stores.contract import Store
 
-#: Whether a requirement is met. ``"yours"``: the application decides, or does it.
+#: Whether a requirement is met. ``"yours"``: the application is responsible.
 Status: TypeAlias = Literal["met", "not met", "yours", "not applicable"]
 
 STATUSES: tuple[Status, ...] = ("met", "not met", "yours", "not applicable")
@@ -25,12 +25,12 @@ _LEAST = "asvs-l1"
 
 
 class Verdict(NamedTuple):
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         status: Whether the requirement is met.
-        found: The value that decided about it.
-        change: The line to change, or what there is to do; empty where there is nothing.
+        found: The value that decided it.
+        change: The line to change, or the action to take; empty if there is none.
     """
 
     status: Status
@@ -43,13 +43,13 @@ class Row:
     """One row of the report.
 
     Attributes:
-        area: What it is about, such as ``"Cookie"``.
-        name: What it is about in particular, such as ``"secure"``: a name that stays.
+        area: The group of the row, such as ``"Cookie"``.
+        name: The name within the group, such as ``"secure"``. Names are stable.
         requirements: The ids of the requirements, such as ``"ASVS 5.0 3.3.1"``.
-        asks: What they ask for.
+        asks: The text of the requirement.
         status: Whether it is met.
-        found: The value that decided about it.
-        change: The line to change, or what there is to do; empty where there is nothing.
+        found: The value that decided it.
+        change: The line to change, or the action to take; empty if there is none.
     """
 
     area: str
@@ -63,13 +63,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an application was found to meet.
+    """The result for an application.
 
     Attributes:
-        profile: The name of the profile it was judged by.
-        title: The standard and the level in words.
-        rows: What was judged.
-        advice: What would change several rows at once; empty where there is nothing.
+        profile: The name of the profile that was checked.
+        title: The standard and the level as text.
+        rows: The results.
+        advice: A change that fixes several rows at once; empty if there is none.
     """
 
     profile: str
@@ -79,7 +79,7 @@ class Report:
 
     @property
     def passes(self) -> bool:
-        """Whether there is nothing that is required and not met."""
+        """Whether every required row is met."""
         return not self.with_status("not met")
 
     def with_status(self, status: Status) -> list[Row]:
@@ -87,7 +87,7 @@ class Report:
         return [row for row in self.rows if row.status == status]
 
     def as_data(self) -> dict[str, Any]:
-        """Return the report as what JSON can say."""
+        """Return the report as data for JSON."""
         return {
             "profile": self.profile,
             "title": self.title,
@@ -100,12 +100,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a check is given.
+    """The arguments of a check.
 
     Attributes:
         app: The application.
-        profile: What it is judged by.
-        store: Where its records are; None where sessions live in the cookie.
+        profile: The profile to check.
+        store: The store; None if sessions are in the cookie.
     """
 
     app: Flask
@@ -118,19 +118,19 @@ class Case:
         return self.app.config
 
     def line(self, setting: str) -> str:
-        """Return the line that sets *setting* to what the profile asks for."""
+        """Return the line that sets *setting* to the profile's value."""
         return line(setting, self.profile.settings[setting])
 
     def wants(self, setting: str) -> Verdict:
-        """Judge a setting that must have the profile's value."""
+        """Check that a setting has the profile's value."""
         value = self.config.get(setting)
         return unless(value == self.profile.settings[setting], f"{setting} is {value!r}", self.line(setting))
 
 
-#: Judges one requirement. Its docstring says what it asks for.
+#: Checks one requirement. Its docstring is the requirement's text.
 Judge: TypeAlias = Callable[[Case], Verdict]
 
-#: Judges any number, and yields of each its name, the ids, what they ask for, and the verdict.
+#: Checks any number of requirements, and yields for each its name, the ids, the text, and the verdict.
 Judges: TypeAlias = Callable[[Case], Iterator[tuple[str, tuple[str, ...], str, Verdict]]]
 
 
@@ -166,9 +166,9 @@ def checks(area: str) -> Callable[[Judges], Judges]:
 
 
 def examine(app: Flask, *, profile: str | None = None) -> Report:
-    """Judge *app* by *profile*: by default its own, or the first level of ASVS.
+    """Check *app* against *profile*: by default its own, or the first level of ASVS.
 
-    Its settings are read as they are now, and its store is asked.
+    Reads the current settings, and queries the store.
 
     Raises:
         ConfigurationError: There is no profile of that name, or the application's sessions are not Holdfast's.
@@ -197,7 +197,7 @@ def _store_of(app: Flask) -> Store | None:
 
 
 def unless(good: object, found: str, change: str) -> Verdict:
-    """Return that the requirement is met if what was *found* is *good*, else that it is not, with what to change."""
+    """Return that the requirement is met if *found* is *good*, else that it is not, with the change to make."""
     return Verdict("met", found) if good else Verdict("not met", found, change)
 
 
@@ -209,7 +209,7 @@ def line(setting: str, value: Any) -> str:
 
 
 def in_words(span: timedelta) -> str:
-    """Return a span as people say it."""
+    """Return a span as text."""
     seconds = span.total_seconds()
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size or seconds == size:

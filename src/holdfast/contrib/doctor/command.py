@@ -16,15 +16,15 @@ from holdfast.flask.settings.profiles import PROFILES
 @click.option(
     "--profile",
     type=click.Choice(list(PROFILES)),
-    help="What to judge by. Default: the application's own profile, or asvs-l1.",
+    help="The profile to check. Default: the application's own, or asvs-l1.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def doctor(context: click.Context, profile: str | None, as_json: bool) -> None:  # noqa: FBT001  # click passes it by name
-    """Judge the configuration and the store by a security standard.
+def doctor(context: click.Context, profile: str | None, as_json: bool) -> None:  # noqa: FBT001  # passed by keyword
+    """Check the configuration and the store against a security standard.
 
-    Each row says what is asked and by which requirements, whether it is met, what was found, and what to change. The
-    exit code is 1 when something is required and not met.
+    Each row has the requirement and its ids, the result, the value found, and the change to make. The exit code is 1 if
+    a required row is not met.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # Flask's own name for it
     report = examine(app, profile=profile)

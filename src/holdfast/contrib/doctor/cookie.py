@@ -1,4 +1,4 @@
-"""What is asked of the session cookie."""
+"""Requirements for the session cookie."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from datetime import timedelta
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask.settings import cookie_rules
 
-#: A token, and a signature with what joins them.
+#: A token, and a signature with its separator.
 _TOKEN, _SIGNATURE = 43, 28
 
-#: What tells the framework, in a cookie's name.
+#: Parts of a cookie's name that reveal the framework.
 _TELLING = ("flask", "holdfast", "werkzeug", "python")
 
 
 @check("Cookie", "ASVS 5.0 3.3.1", "ASVS 4.0.3 3.4.1", "NIST 5.1.1")
 def secure(case: Case) -> Verdict:
-    """The browser sends the cookie over HTTPS alone."""
+    """The browser sends the cookie over HTTPS only."""
     return case.wants("SESSION_COOKIE_SECURE")
 
 
 @check("Cookie", "ASVS 5.0 3.3.1", "ASVS 5.0 3.3.3", "ASVS 4.0.3 3.4.4", "NIST 5.1.1")
 def prefix(case: Case) -> Verdict:
-    """The name begins with __Host-, or with __Secure- where hosts share the cookie, so that no other can set it."""
+    """The name begins with __Host-, or with __Secure- if hosts share the cookie, so that no other host can set it."""
     name, domain = case.config["SESSION_COOKIE_NAME"], case.config["SESSION_COOKIE_DOMAIN"]
     found = f"SESSION_COOKIE_NAME is {name!r}"
     if domain:
@@ -43,23 +43,23 @@ def same_site(case: Case) -> Verdict:
     site = case.config["SESSION_COOKIE_SAMESITE"]
     found = f"SESSION_COOKIE_SAMESITE is {site!r}"
     if str(site).title() == "None" and site is not None:
-        return Verdict("yours", found, "say which sites embed the application, and guard it against CSRF")
+        return Verdict("yours", found, "document which sites embed the application, and protect it from CSRF")
     return unless(site, found, case.line("SESSION_COOKIE_SAMESITE"))
 
 
 @check("Cookie", "ASVS 4.0.3 3.4.5", "NIST 5.1.1", "RFC 6265bis 4.1.2")
 def scope(case: Case) -> Verdict:
-    """As few hosts and paths as possible are sent the cookie."""
+    """The cookie is sent to as few hosts and paths as possible."""
     domain, path = case.config["SESSION_COOKIE_DOMAIN"], cookie_rules.path_of(case.config)
     if domain:
-        found = f"SESSION_COOKIE_DOMAIN is {domain!r}: all its subdomains are sent the cookie"
+        found = f"SESSION_COOKIE_DOMAIN is {domain!r}: the cookie is sent to all its subdomains"
         return Verdict("yours", found, "SESSION_COOKIE_DOMAIN = None  # unless they share the session")
     return Verdict("met", f"no Domain: this host alone; the path is {path!r}")
 
 
 @check("Cookie", "OWASP name fingerprinting")
 def neutral_name(case: Case) -> Verdict:
-    """The cookie's name does not tell the framework."""
+    """The cookie's name does not reveal the framework."""
     name = case.config["SESSION_COOKIE_NAME"]
     told = name == "session" or any(word in name.lower() for word in _TELLING)
     return unless(not told, f"SESSION_COOKIE_NAME is {name!r}", case.line("SESSION_COOKIE_NAME"))
@@ -77,14 +77,14 @@ def size(case: Case) -> Verdict:
 
 @check("Cookie", "NIST 5.1", "OWASP Expires and Max-Age")
 def not_persistent(case: Case) -> Verdict:
-    """The browser forgets the cookie when it is closed."""
+    """The browser deletes the cookie when it is closed."""
     value = case.config.get("SESSION_PERMANENT", False)
     return unless(value is False, f"SESSION_PERMANENT is {value!r}", case.line("SESSION_PERMANENT"))
 
 
 @check("Cookie", "RFC 6265bis 5.5")
 def life(case: Case) -> Verdict:
-    """No session is meant to last longer than browsers keep a cookie: 400 days."""
+    """No session is configured to last longer than browsers keep a cookie: 400 days."""
     idle = case.app.permanent_session_lifetime
     return unless(
         idle <= timedelta(days=400), f"PERMANENT_SESSION_LIFETIME is {idle}", case.line("PERMANENT_SESSION_LIFETIME")
@@ -93,7 +93,7 @@ def life(case: Case) -> Verdict:
 
 @check("Cookie", "RFC 6265bis 4.1.3", "RFC 6265bis 5.7", "CHIPS")
 def kept(case: Case) -> Verdict:
-    """Name and attributes agree, so that browsers keep the cookie."""
+    """Name and attributes agree, so that browsers accept the cookie."""
     contradiction = next(cookie_rules.contradictions(case.config), None)
     if contradiction is None:
         return Verdict("met", "they agree")

@@ -1,4 +1,4 @@
-"""What is asked of timeouts."""
+"""Requirements for timeouts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _LIMITS = ("ASVS 4.0.3 3.3.2", "NIST 5.2", "NIST 2.1.3, 2.2.3, 2.3.3")
 
 @check("Timeouts", "ASVS 5.0 7.3.1", *_LIMITS)
 def idle(case: Case) -> Verdict:
-    """A session that is not used is over, after no longer than the level allows."""
+    """A session that is not used ends within the limit of the level."""
     return _within(case, "PERMANENT_SESSION_LIFETIME", case.app.permanent_session_lifetime, case.profile.idle)
 
 
 @check("Timeouts", "ASVS 5.0 7.3.2", *_LIMITS)
 def absolute(case: Case) -> Verdict:
-    """A session is over, used or not, after no longer than the level allows."""
+    """A session ends, used or not, within the limit of the level."""
     value = case.config["SESSION_ABSOLUTE_LIFETIME"]
     span = value if isinstance(value, timedelta) else timedelta(seconds=value)
     return _within(case, "SESSION_ABSOLUTE_LIFETIME", span, case.profile.absolute)
@@ -25,25 +25,25 @@ def absolute(case: Case) -> Verdict:
 
 @check("Timeouts", "ASVS 5.0 7.1.1", "NIST 5.2", asvs=2)
 def written_down(case: Case) -> Verdict:
-    """The timeouts are written down, with the reasons where they differ from NIST's."""
+    """The timeouts are documented, with the reasons if they differ from NIST's."""
     del case
-    return Verdict("yours", "not looked for", "put the two rows above into the application's documentation")
+    return Verdict("yours", "not looked for", "copy the two rows above to the application's documentation")
 
 
 @check("Timeouts", "OWASP renewal timeout")
 def renewal(case: Case) -> Verdict:
-    """A session in use gets a new token now and then."""
+    """A session in use gets a new token periodically."""
     interval = case.config["SESSION_RENEWAL_INTERVAL"]
     found = f"SESSION_RENEWAL_INTERVAL is {interval!s}"
     if interval is not None:
         return Verdict("met", found)
     if "SESSION_RENEWAL_INTERVAL" in case.profile.settings:
         return Verdict("not met", found, case.line("SESSION_RENEWAL_INTERVAL"))
-    return Verdict("not applicable", f"{found}: not asked for at this level")
+    return Verdict("not applicable", f"{found}: not required at this level")
 
 
 def _within(case: Case, setting: str, span: timedelta, limit: timedelta) -> Verdict:
     if case.store is None and case.config.get("SESSION_TYPE") == "null":
-        found = f"{in_words(span)} by {setting}, in Flask's signed cookie: a copy of an older cookie is good again"
+        found = f"{in_words(span)} by {setting}, in Flask's signed cookie: a copy of an older cookie is valid again"
         return Verdict("not met", found, 'SESSION_STORE = "sqlite:///sessions.db"')
     return unless(span <= limit, f"{in_words(span)}; at most {in_words(limit)}", case.line(setting))

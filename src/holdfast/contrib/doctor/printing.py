@@ -1,4 +1,4 @@
-"""The report for people: a drawn table on a terminal where ``rich`` is installed, aligned text otherwise."""
+"""The report as text: a drawn table on a terminal if ``rich`` is installed, aligned text otherwise."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from holdfast.contrib.doctor.checks import STATUSES, Report, Row, Status
 _WIDTH = 80
 _INDENT = max(map(len, STATUSES)) + 2
 
-#: What the line to change, or the thing to do, begins with.
+#: The prefix of the line to change, or of the action to take.
 _ARROW = "-> "
 
 _COLOURS: dict[Status, str] = {"met": "green", "not met": "bold red", "yours": "yellow", "not applicable": "dim"}
 
 
 def print_report(report: Report) -> None:
-    """Print *report* for people."""
+    """Print *report* as text."""
     if sys.stdout.isatty() and find_spec("rich") is not None:
         _draw(report)
         return
@@ -44,17 +44,17 @@ def lines_of(report: Report) -> Iterator[str]:
 
 
 def heading_of(report: Report) -> str:
-    """Return what the report is about."""
-    return f"What {report.title} asks of sessions ({report.profile})"
+    """Return the title of the report."""
+    return f"Requirements of {report.title} for sessions ({report.profile})"
 
 
 def summary_of(report: Report) -> str:
-    """Return how many rows there are of each status."""
+    """Return the number of rows with each status."""
     return ", ".join(f"{len(report.with_status(status))} {status}" for status in STATUSES)
 
 
 def _lines(row: Row) -> Iterator[str]:
-    # An id with a space in it stays in one line.
+    # An id that contains a space is not broken.
     ids = _wrapped(", ".join(row.requirements).replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", "))
     texts = [*_wrapped(row.asks), *(line.replace("\N{NO-BREAK SPACE}", " ") for line in ids), *_wrapped(row.found)]
     if row.change:
@@ -86,7 +86,7 @@ def _draw(report: Report) -> None:
         table = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, leading=1)
         table.add_column(area, no_wrap=True, width=_INDENT - 2)
         table.add_column("What is asked", ratio=1, overflow="fold")
-        table.add_column("Found, and what to change", ratio=1, overflow="fold")
+        table.add_column("Found, and the change to make", ratio=1, overflow="fold")
         for row in rows:
             asks = Text.assemble(row.asks, "\n", (", ".join(row.requirements), "dim"))
             found = Text.assemble(row.found, *(("\n", (row.change, "bold")) if row.change else ()))

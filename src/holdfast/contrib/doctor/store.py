@@ -1,4 +1,4 @@
-"""What is asked of the store, which is looked at while it is at work."""
+"""Requirements for the store, checked on the running store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Finding
 from holdfast.stores.contract import Examines, Pings, Purges
 
-#: What is asked of each thing that a store looks at, and by which requirements.
+#: The text and the ids of the requirement for each finding of a store.
 _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "clock": ("The store's clock and this machine's agree.", ("NIST 5.2",)),
-    "durability": ("What was saved lives through a restart; what was ended stays ended.", ("ASVS 5.0 7.4.1",)),
-    "eviction": ("A store that is full drops no session.", ()),
-    "expiry": ("The store removes what has expired.", ("OWASP expiry on both sides",)),
-    "indexes": ("A user's sessions, and expired ones, are found without reading all.", ("ASVS 5.0 7.4.2",)),
+    "durability": ("Saved sessions survive a restart; ended sessions stay ended.", ("ASVS 5.0 7.4.1",)),
+    "eviction": ("A full store evicts no session.", ()),
+    "expiry": ("The store removes expired records.", ("OWASP expiry on both sides",)),
+    "indexes": ("A user's sessions, and expired ones, are found by an index.", ("ASVS 5.0 7.4.2",)),
     "permissions": ("Other users of the machine cannot read the sessions.", ("OWASP repository",)),
 }
 
@@ -29,7 +29,7 @@ def answers(case: Case) -> Verdict:
     if store is None:
         return Verdict("not applicable", "sessions live in the cookie")
     if not isinstance(store, Pings):
-        return Verdict("yours", f"{type(store).__name__} has no ping", "see to it that it answers")
+        return Verdict("yours", f"{type(store).__name__} has no ping", "check that it answers")
     try:
         store.ping()
     except StoreUnavailable as error:
@@ -39,13 +39,13 @@ def answers(case: Case) -> Verdict:
 
 @checks("Store")
 def examined(case: Case) -> Iterator[tuple[str, tuple[str, ...], str, Verdict]]:
-    """Yield what the store found out about the place where it keeps records."""
+    """Yield the findings of the store."""
     store = case.store
     if isinstance(store, Examines):
         try:
             found = list(store.examine())
         except StoreUnavailable as error:
-            yield "examined", (), "The store can be looked at.", Verdict("not met", str(error), _START)
+            yield "examined", (), "The store can be checked.", Verdict("not met", str(error), _START)
             return
         yield from map(_judged, found)
     if isinstance(store, Purges):
@@ -54,7 +54,7 @@ def examined(case: Case) -> Iterator[tuple[str, tuple[str, ...], str, Verdict]]:
             "expiry",
             ids,
             asks,
-            Verdict("met", "expired records go as new sessions come, and by `flask sessions purge`"),
+            Verdict("met", "expired records are removed when new sessions are created, and by `flask sessions purge`"),
         )
 
 

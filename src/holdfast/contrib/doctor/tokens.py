@@ -1,4 +1,4 @@
-"""What is asked of tokens, of the data behind them, and of keys."""
+"""Requirements for tokens, session data, and keys."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 
 @check("Tokens", "ASVS 5.0 7.2.1", "ASVS 5.0 7.2.2", "ASVS 4.0.3 3.5.2")
 def checked_here(case: Case) -> Verdict:
-    """A session is what the server says it is; no static key stands for one."""
+    """The server's data defines a session; no static key replaces one."""
     if case.store is None:
-        return Verdict("yours", "sessions live in the cookie, which the server can only verify", _ON_SERVER)
+        return Verdict("yours", "sessions are in the cookie, which the server can only verify", _ON_SERVER)
     return Verdict("met", "each token is looked up in the store")
 
 
 @check("Tokens", "ASVS 5.0 7.2.3", "ASVS 4.0.3 3.2.2", "ASVS 4.0.3 3.2.4", "NIST 5.1 (2)", "OWASP entropy")
 def random(case: Case) -> Verdict:
-    """A token has at least 128 bits from a secure generator, and says nothing."""
+    """A token has at least 128 bits from a secure generator, and contains no data."""
     if case.store is None:
-        return Verdict("not applicable", "sessions live in the cookie, without a token")
+        return Verdict("not applicable", "sessions are in the cookie, without a token")
     return Verdict("met", "256 bits of the operating system's randomness")
 
 
 @check("Tokens", "ASVS 5.0 7.2.4", "ASVS 4.0.3 3.2.1", "NIST 5.1 (1)", "OWASP renewal after a login")
 def new_at_login(case: Case) -> Verdict:
-    """A login changes the token, and the old one is worth nothing."""
+    """A login changes the token and invalidates the old one."""
     if case.config.get("SESSION_TYPE") == "null":
-        return Verdict("not met", "Flask's signed cookie has no token, and an older copy of it stays good", _ON_SERVER)
+        return Verdict("not met", "Flask's signed cookie has no token, and an older copy of it stays valid", _ON_SERVER)
     if hasattr(case.app, "login_manager"):
         return Verdict("met", "Flask-Login binds the session")
     return Verdict("yours", "no Flask-Login", "call session.bind(user_id) at each login, as Flask-Login would")
@@ -37,26 +37,26 @@ def new_at_login(case: Case) -> Verdict:
 
 @check("Tokens", "ASVS 5.0 7.4.1", "ASVS 4.0.3 3.3.1", "NIST 5.1 (3)", "OWASP logout")
 def logout(case: Case) -> Verdict:
-    """After a logout or a timeout a copy of the cookie is worth nothing."""
+    """After a logout or a timeout a copy of the cookie is invalid."""
     if case.store is not None:
         return Verdict("met", "the record is deleted")
     if case.config.get("SESSION_TYPE") != "null":
         store = case.config.get("SESSION_REVOCATION_STORE")
         found = f"SESSION_REVOCATION_STORE is {'not set' if store is None else 'set'}"
         return unless(store is not None, found, 'SESSION_REVOCATION_STORE = "sqlite:///ended.db"')
-    return Verdict("not met", "Flask's signed cookie is good until it expires", _ON_SERVER)
+    return Verdict("not met", "Flask's signed cookie is valid until it expires", _ON_SERVER)
 
 
 @check("Tokens", "ASVS 5.0 16.2.5", "ASVS 4.0.3 7.1.1")
 def logged(case: Case) -> Verdict:
     """No token is written to a log."""
     del case
-    return Verdict("met", "Holdfast logs none, and stores see a hash of it")
+    return Verdict("met", "Holdfast logs none, and stores get a hash of it")
 
 
 @check("Tokens", "OWASP repository")
 def sealed(case: Case) -> Verdict:
-    """Who copies the store cannot read the sessions in it."""
+    """A copy of the store does not reveal the sessions' data."""
     if case.store is None:
         return Verdict("not applicable", "there is no store of sessions")
     how = case.config.get("SESSION_SEAL") or ("keys" if case.config.get("SESSION_SEAL_KEYS") else None)
@@ -65,17 +65,17 @@ def sealed(case: Case) -> Verdict:
     found = f"SESSION_SEAL is {how!r}"
     if case.profile.seals:
         return Verdict("not met", found, f"{case.line('SESSION_SEAL')}  # and SESSION_SEAL_KEYS")
-    return Verdict("not applicable", f"{found}: not asked for at this level")
+    return Verdict("not applicable", f"{found}: not required at this level")
 
 
 @check("Tokens", "ASVS 5.0 9.1.1", "ASVS 4.0.3 3.5.3", "CVE-2023-27524")
 def secret_key(case: Case) -> Verdict:
-    """Nobody can guess the key that signatures are made with."""
+    """The key for signatures cannot be guessed."""
     fallbacks = case.config.get("SECRET_KEY_FALLBACKS") or ()
     keys = {"SECRET_KEY": case.config.get("SECRET_KEY")}
     keys |= {f"SECRET_KEY_FALLBACKS[{at}]": key for at, key in enumerate(fallbacks)}
     if not keys["SECRET_KEY"]:
-        return Verdict("not applicable", "SECRET_KEY is not set, and nothing of Holdfast's is signed with it")
+        return Verdict("not applicable", "SECRET_KEY is not set, and Holdfast signs nothing with it")
     for name, key in keys.items():
         weakness = weakness_of(key) if key else None
         if weakness is not None:

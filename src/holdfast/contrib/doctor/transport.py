@@ -1,4 +1,4 @@
-"""What is asked of requests and responses."""
+"""Requirements for requests and responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 
 @check("Requests", "ASVS 5.0 3.3.1", "NIST 5.1 (4)", "OWASP transport layer security")
 def https(case: Case) -> Verdict:
-    """A session is used over HTTPS alone: a cookie that comes over http is not accepted."""
+    """A session is used over HTTPS only: a cookie over http is not accepted."""
     verdict = case.wants("SESSION_REQUIRE_HTTPS")
     if verdict.status == "met":
         return verdict
@@ -16,13 +16,13 @@ def https(case: Case) -> Verdict:
 
 @check("Requests", "ASVS 5.0 14.2.2", "ASVS 5.0 14.3.2", "ASVS 4.0.3 8.2.1", "NIST 5.1 (6)", "OWASP caching")
 def caching(case: Case) -> Verdict:
-    """No cache keeps a response that a session had a part in."""
+    """No cache stores a response that used a session."""
     return case.wants("SESSION_CACHE_CONTROL")
 
 
 @check("Requests", "ASVS 5.0 14.3.1", "ASVS 4.0.3 8.2.3", "OWASP Clear-Site-Data")
 def clearing(case: Case) -> Verdict:
-    """The end of a session clears what the browser has of it."""
+    """The end of a session clears the site's data in the browser."""
     if case.config.get("SESSION_CLEAR_SITE_DATA"):
         return Verdict("met", "the cookie is deleted, and Clear-Site-Data sent")
     found = "the cookie is deleted"
@@ -33,24 +33,24 @@ def clearing(case: Case) -> Verdict:
 
 @check("Requests", "ASVS 5.0 3.5.1", "ASVS 4.0.3 13.2.3", "NIST 5.1", "RFC 6265bis 8.8")
 def csrf(case: Case) -> Verdict:
-    """Requests that change something carry a value that other sites do not know."""
+    """Requests that change data contain a value that other sites do not know."""
     if "csrf" in case.app.extensions:
         return Verdict("met", "Flask-WTF's CSRFProtect")
-    return Verdict("yours", "no CSRFProtect of Flask-WTF's", "use one, or another guard against CSRF")
+    return Verdict("yours", "no CSRFProtect of Flask-WTF's", "use one, or another protection from CSRF")
 
 
 @check("Requests", "ASVS 5.0 14.2.1", "ASVS 4.0.3 3.1.1", "ASVS 4.0.3 13.1.3", "OWASP cookies only")
 def cookie_only(case: Case) -> Verdict:
-    """A token is taken from the cookie alone, never from a URL, a form or a header."""
+    """A token is accepted from the cookie only, never from a URL, a form or a header."""
     del case
-    return Verdict("met", "the cookie is all that is read")
+    return Verdict("met", "only the cookie is read")
 
 
 @check("Requests", "ASVS 5.0 7.6.2", "OWASP strict session management")
 def strict(case: Case) -> Verdict:
-    """No session begins before there is something to store, and none under an id that was not issued."""
+    """No session begins before there is data to store, and none under an id that was not issued."""
     return unless(case.store is not None, _where(case), 'SESSION_STORE = "sqlite:///sessions.db"')
 
 
 def _where(case: Case) -> str:
-    return "sessions live in the cookie" if case.store is None else "ids are made when something is stored"
+    return "sessions live in the cookie" if case.store is None else "ids are created when data is stored"

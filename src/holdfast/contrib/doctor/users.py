@@ -1,4 +1,4 @@
-"""What is asked of a user's sessions, most of which the application has to offer."""
+"""Requirements for a user's sessions; the application must provide most of them."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ def end_all(case: Case) -> Verdict:
 @check("Users", "ASVS 5.0 7.5.2", "ASVS 4.0.3 3.3.4", "OWASP simultaneous logons", asvs=2, nist=None)
 def listed(case: Case) -> Verdict:
     """Users can see their sessions, and end them."""
-    return _with_index(case, "make a page of sessions.of(user_id), with sessions.revoke(handle)")
+    return _with_index(case, "show sessions.of(user_id) on a page, with sessions.revoke(handle)")
 
 
 @check("Users", "ASVS 5.0 7.1.2", "OWASP simultaneous logons", asvs=2, nist=None)
 def limited(case: Case) -> Verdict:
-    """How many sessions a user may have at once is limited, or is unlimited on purpose."""
+    """The number of a user's sessions is limited, or the absence of a limit is documented."""
     limit = case.config.get("SESSION_MAX_PER_USER")
     found = f"SESSION_MAX_PER_USER is {limit!r}"
     if limit is not None and not isinstance(case.store, Indexes):
-        return Verdict("not met", f"{found}, but the store keeps no index by owner", _OTHER_STORE)
+        return Verdict("not met", f"{found}, but the store has no index by owner", _OTHER_STORE)
     if limit is not None:
         return Verdict("met", f"{found}: {case.config['SESSION_ON_MAX_PER_USER']}")
     if "SESSION_MAX_PER_USER" in case.config.get("SESSION_PROFILE_EXCEPT", ()):
-        return Verdict("yours", f"{found}, by SESSION_PROFILE_EXCEPT", "write down why there is no limit")
+        return Verdict("yours", f"{found}, by SESSION_PROFILE_EXCEPT", "document why there is no limit")
     return Verdict("not met", found, case.line("SESSION_MAX_PER_USER"))
 
 
 @check("Users", "ASVS 5.0 7.5.1", "ASVS 4.0.3 3.7.1", "NIST 5.1")
 def fresh(case: Case) -> Verdict:
-    """Who changes a password or another factor has proved again who they are."""
+    """Changing a password or another factor requires recent re-authentication."""
     del case
-    return Verdict("yours", "not looked for", "put @require_fresh(seconds) on those views")
+    return Verdict("yours", "not looked for", "add @require_fresh(seconds) to those views")
 
 
 @check("Users", "ASVS 5.0 7.5.3", asvs=3, nist=None)
 def step_up(case: Case) -> Verdict:
-    """Highly sensitive actions ask for another factor each time."""
+    """Highly sensitive actions require another factor each time."""
     del case
-    return Verdict("yours", "not looked for", "put @require_fresh(0) on those views")
+    return Verdict("yours", "not looked for", "add @require_fresh(0) to those views")
 
 
 @check("Users", "ASVS 5.0 7.4.4", "NIST 5.1", asvs=2)
 def visible_logout(case: Case) -> Verdict:
     """Every page behind a login shows how to log out."""
     del case
-    return Verdict("yours", "not looked for", "put a button into the layout: it posts to a view with session.destroy()")
+    return Verdict("yours", "not looked for", "add a button to the layout: it posts to a view with session.destroy()")
 
 
 @check("Users", "ASVS 5.0 7.1.3", "ASVS 5.0 7.6.1", "ASVS 4.0.3 3.6.1", asvs=2, nist=2)
 def single_sign_on(case: Case) -> Verdict:
-    """With single sign-on, the timeouts of both sides fit together, and that is written down."""
+    """With single sign-on, the timeouts of both sides are consistent and documented."""
     del case
-    return Verdict("yours", "not looked for", "end sessions when the identity provider says so; or nothing without one")
+    return Verdict(
+        "yours", "not looked for", "end sessions when the identity provider requests it; nothing to do without one"
+    )
 
 
 _OTHER_STORE = 'SESSION_STORE = "sqlite:///sessions.db"  # or one with an index'
@@ -65,7 +67,7 @@ _OTHER_STORE = 'SESSION_STORE = "sqlite:///sessions.db"  # or one with an index'
 
 def _with_index(case: Case, task: str) -> Verdict:
     if case.store is None:
-        return Verdict("not met", "sessions live in the cookie, and cannot be found", _OTHER_STORE)
+        return Verdict("not met", "sessions are in the cookie, and cannot be listed", _OTHER_STORE)
     kind = type(case.store).__name__
     if isinstance(case.store, Indexes):
         return Verdict("yours", f"{kind} finds a user's sessions", task)
