@@ -159,7 +159,7 @@ def test_every_row_has_its_words(make: Make, profile: str) -> None:
         for each in rows:
             assert each.asks.endswith(".")
             assert each.found
-            assert bool(each.change) is (each.status in {"not met", "yours"})
+            assert bool(each.change) is (each.status in {"not met", "manual"})
 
 
 @every_profile
@@ -214,21 +214,21 @@ HOST = {"SESSION_COOKIE_SECURE": True}
         ("prefix", {"SESSION_COOKIE_NAME": "a", "SESSION_COOKIE_DOMAIN": "a.example"}, "not met", "'a'"),
         ("http_only", {"SESSION_COOKIE_HTTPONLY": False}, "not met", "False"),
         ("same_site", {"SESSION_COOKIE_SAMESITE": "Strict"}, "met", "'Strict'"),
-        ("same_site", {"SESSION_COOKIE_SAMESITE": "None", **HOST}, "yours", "'None'"),
-        ("scope", {"SESSION_COOKIE_DOMAIN": "a.example"}, "yours", "'a.example'"),
+        ("same_site", {"SESSION_COOKIE_SAMESITE": "None", **HOST}, "manual", "'None'"),
+        ("scope", {"SESSION_COOKIE_DOMAIN": "a.example"}, "manual", "'a.example'"),
         ("scope", {"SESSION_COOKIE_PATH": "/a"}, "met", "'/a'"),
         ("neutral_name", {"SESSION_COOKIE_NAME": "flask-id"}, "not met", "flask-id"),
         ("neutral_name", {"SESSION_COOKIE_NAME": "id"}, "met", "'id'"),
         ("size", {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY}, "met", "78 bytes"),
         ("size", {"SESSION_COOKIE_NAME": 4060 * "a"}, "not met", "4103 bytes"),
         ("not_persistent", {"SESSION_PERMANENT": True}, "not met", "True"),
-        ("csrf", {}, "yours", "no CSRFProtect"),
+        ("csrf", {}, "manual", "no CSRFProtect"),
         ("idle", {"PERMANENT_SESSION_LIFETIME": timedelta(days=30)}, "met", "30 days; at most 30 days"),
         ("idle", {"PERMANENT_SESSION_LIFETIME": 30 * 86_400 + 1}, "not met", "at most 30 days"),
         ("absolute", {"SESSION_ABSOLUTE_LIFETIME": 30 * 86_400}, "met", "30 days"),
         ("absolute", {"SESSION_ABSOLUTE_LIFETIME": timedelta(days=31)}, "not met", "31 days"),
         ("renewal", {"SESSION_RENEWAL_INTERVAL": 60}, "met", "60"),
-        ("new_at_login", {}, "yours", "no Flask-Login"),
+        ("new_at_login", {}, "manual", "no Flask-Login"),
         ("sealed", {}, "not applicable", "not required"),
         ("sealed", {"SESSION_SEAL_KEYS": [KEY]}, "met", "'keys'"),
         ("sealed", {"SESSION_SEAL": "mac", "SESSION_SEAL_KEYS": [KEY]}, "not applicable", "'mac'"),
@@ -236,7 +236,7 @@ HOST = {"SESSION_COOKIE_SECURE": True}
         ("secret_key", {"SECRET_KEY": "changeme"}, "not met", "SECRET_KEY: "),
         ("secret_key", {"SECRET_KEY": KEY, "SECRET_KEY_FALLBACKS": ["dev"]}, "not met", "SECRET_KEY_FALLBACKS[0]: "),
         ("secret_key", {"SECRET_KEY": KEY}, "met", "published"),
-        ("clearing", {}, "yours", "the cookie is deleted"),
+        ("clearing", {}, "manual", "the cookie is deleted"),
     ],
 )
 def test_a_setting_is_judged(make: Make, name: str, config: dict[str, Any], status: str, found: str) -> None:
@@ -253,8 +253,8 @@ def test_a_setting_is_judged(make: Make, name: str, config: dict[str, Any], stat
         ("renewal", "nist-aal3", "not met"),
         ("clearing", "asvs-l3", "not met"),
         ("limited", "asvs-l2", "not met"),
-        ("written_down", "asvs-l2", "yours"),
-        ("step_up", "asvs-l3", "yours"),
+        ("written_down", "asvs-l2", "manual"),
+        ("step_up", "asvs-l3", "manual"),
     ],
 )
 def test_a_higher_level_asks_for_more(make: Make, name: str, profile: str, status: str) -> None:
@@ -280,7 +280,7 @@ def test_extensions_that_do_the_work_are_seen(make: Make) -> None:
 def test_a_limit_that_is_left_out_on_purpose_is_for_people(make: Make) -> None:
     """An exception from the limit on a user's sessions is to be written down, as ASVS asks."""
     app = make(SESSION_PROFILE="asvs-l2", SESSION_PROFILE_EXCEPT=["SESSION_MAX_PER_USER"])
-    assert row(app, "limited").status == "yours"
+    assert row(app, "limited").status == "manual"
     assert doctor(app).exit_code == 0
 
 
@@ -331,7 +331,7 @@ def test_a_store_of_ones_own_is_judged_by_what_it_can(make: Make) -> None:
 
     app = make(SESSION_STORE=Minimal())
     assert [each.name for each in examine(app).rows if each.area == "Store"] == ["answers"]
-    assert row(app, "answers").status == "yours"
+    assert row(app, "answers").status == "manual"
     assert row(app, "end_all").status == "not met"
 
 

@@ -3,12 +3,7 @@
 `examine` returns a `Report`. ``flask sessions doctor`` prints it.
 """
 
-from __future__ import annotations
-
-# Each module adds its checks, in the order of the report.
-from holdfast.contrib.doctor import cookie, transport, lifetimes, tokens, users, store  # isort: skip
-from holdfast.contrib.doctor.checks import Report, Row, Status, examine
+from holdfast.contrib.doctor.checks import Row, Status
+from holdfast.contrib.doctor.report import Report, examine
 
 __all__ = ["Report", "Row", "Status", "examine"]
-
-del cookie, transport, lifetimes, tokens, users, store

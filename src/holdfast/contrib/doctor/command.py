@@ -7,8 +7,8 @@ import json
 import click
 from flask import current_app
 
-from holdfast.contrib.doctor.checks import examine
 from holdfast.contrib.doctor.printing import print_report
+from holdfast.contrib.doctor.report import examine
 from holdfast.flask.settings.profiles import PROFILES
 
 

@@ -7,22 +7,23 @@ from datetime import timedelta
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask.settings import cookie_rules
 
-#: A token, and a signature with its separator.
+#: The lengths of a token, and of a signature with its separator.
 _TOKEN, _SIGNATURE = 43, 28
 
 #: Parts of a cookie's name that reveal the framework.
-_TELLING = ("flask", "holdfast", "werkzeug", "python")
+_REVEALING = ("flask", "holdfast", "werkzeug", "python")
 
 
-@check("Cookie", "ASVS 5.0 3.3.1", "ASVS 4.0.3 3.4.1", "NIST 5.1.1")
-def secure(case: Case) -> Verdict:
-    """The browser sends the cookie over HTTPS only."""
-    return case.wants("SESSION_COOKIE_SECURE")
+@check("The browser sends the cookie over HTTPS only.", "ASVS 5.0 3.3.1; ASVS 4.0.3 3.4.1; NIST 5.1.1")
+def _secure(case: Case) -> Verdict:
+    return case.in_profile("SESSION_COOKIE_SECURE")
 
 
-@check("Cookie", "ASVS 5.0 3.3.1", "ASVS 5.0 3.3.3", "ASVS 4.0.3 3.4.4", "NIST 5.1.1")
-def prefix(case: Case) -> Verdict:
-    """The name begins with __Host-, or with __Secure- if hosts share the cookie, so that no other host can set it."""
+@check(
+    "The name begins with __Host-, or with __Secure- if hosts share the cookie, so that no other host can set it.",
+    "ASVS 5.0 3.3.1; ASVS 5.0 3.3.3; ASVS 4.0.3 3.4.4; NIST 5.1.1",
+)
+def _prefix(case: Case) -> Verdict:
     name, domain = case.config["SESSION_COOKIE_NAME"], case.config["SESSION_COOKIE_DOMAIN"]
     found = f"SESSION_COOKIE_NAME is {name!r}"
     if domain:
@@ -31,71 +32,68 @@ def prefix(case: Case) -> Verdict:
     return unless(cookie_rules.prefix_of(name).startswith("__host-"), found, case.line("SESSION_COOKIE_NAME"))
 
 
-@check("Cookie", "ASVS 5.0 3.3.4", "ASVS 4.0.3 3.4.2", "NIST 5.1.1")
-def http_only(case: Case) -> Verdict:
-    """Scripts cannot read the cookie."""
-    return case.wants("SESSION_COOKIE_HTTPONLY")
+@check("Scripts cannot read the cookie.", "ASVS 5.0 3.3.4; ASVS 4.0.3 3.4.2; NIST 5.1.1")
+def _http_only(case: Case) -> Verdict:
+    return case.in_profile("SESSION_COOKIE_HTTPONLY")
 
 
-@check("Cookie", "ASVS 5.0 3.3.2", "ASVS 4.0.3 3.4.3", "NIST 5.1.1")
-def same_site(case: Case) -> Verdict:
-    """SameSite is chosen on purpose: Lax or Strict, unless other sites embed the application."""
+@check(
+    "SameSite is set: to Lax or Strict, unless other sites embed the application.",
+    "ASVS 5.0 3.3.2; ASVS 4.0.3 3.4.3; NIST 5.1.1",
+)
+def _same_site(case: Case) -> Verdict:
     site = case.config["SESSION_COOKIE_SAMESITE"]
     found = f"SESSION_COOKIE_SAMESITE is {site!r}"
     if str(site).title() == "None" and site is not None:
-        return Verdict("yours", found, "document which sites embed the application, and protect it from CSRF")
+        return Verdict("manual", found, "document which sites embed the application, and protect it from CSRF")
     return unless(site, found, case.line("SESSION_COOKIE_SAMESITE"))
 
 
-@check("Cookie", "ASVS 4.0.3 3.4.5", "NIST 5.1.1", "RFC 6265bis 4.1.2")
-def scope(case: Case) -> Verdict:
-    """The cookie is sent to as few hosts and paths as possible."""
+@check("The cookie is sent to as few hosts and paths as possible.", "ASVS 4.0.3 3.4.5; NIST 5.1.1; RFC 6265bis 4.1.2")
+def _scope(case: Case) -> Verdict:
     domain, path = case.config["SESSION_COOKIE_DOMAIN"], cookie_rules.path_of(case.config)
     if domain:
         found = f"SESSION_COOKIE_DOMAIN is {domain!r}: the cookie is sent to all its subdomains"
-        return Verdict("yours", found, "SESSION_COOKIE_DOMAIN = None  # unless they share the session")
+        return Verdict("manual", found, "SESSION_COOKIE_DOMAIN = None  # unless they share the session")
     return Verdict("met", f"no Domain: this host alone; the path is {path!r}")
 
 
-@check("Cookie", "OWASP name fingerprinting")
-def neutral_name(case: Case) -> Verdict:
-    """The cookie's name does not reveal the framework."""
+@check("The cookie's name does not reveal the framework.", "OWASP name fingerprinting")
+def _neutral_name(case: Case) -> Verdict:
     name = case.config["SESSION_COOKIE_NAME"]
-    told = name == "session" or any(word in name.lower() for word in _TELLING)
-    return unless(not told, f"SESSION_COOKIE_NAME is {name!r}", case.line("SESSION_COOKIE_NAME"))
+    reveals = name == "session" or any(word in name.lower() for word in _REVEALING)
+    return unless(not reveals, f"SESSION_COOKIE_NAME is {name!r}", case.line("SESSION_COOKIE_NAME"))
 
 
-@check("Cookie", "ASVS 5.0 3.3.5", "RFC 6265bis 5.6")
-def size(case: Case) -> Verdict:
-    """Name and value fit into 4096 bytes."""
+@check("Name and value fit into 4096 bytes.", "ASVS 5.0 3.3.5; RFC 6265bis 5.6")
+def _size(case: Case) -> Verdict:
     if case.store is None:
-        return Verdict("yours", "the session's data is in the cookie", "keep it small, or set SESSION_STORE")
+        return Verdict("manual", "the session's data is in the cookie", "keep it small, or set SESSION_STORE")
     signature = _SIGNATURE if case.config.get("SESSION_USE_SIGNER") else 0
     length = len(case.config["SESSION_COOKIE_NAME"]) + _TOKEN + signature
     return unless(length <= cookie_rules.LARGEST, f"{length} bytes", case.line("SESSION_COOKIE_NAME"))
 
 
-@check("Cookie", "NIST 5.1", "OWASP Expires and Max-Age")
-def not_persistent(case: Case) -> Verdict:
-    """The browser deletes the cookie when it is closed."""
+@check("The browser deletes the cookie when it is closed.", "NIST 5.1; OWASP Expires and Max-Age")
+def _not_persistent(case: Case) -> Verdict:
     value = case.config.get("SESSION_PERMANENT", False)
     return unless(value is False, f"SESSION_PERMANENT is {value!r}", case.line("SESSION_PERMANENT"))
 
 
-@check("Cookie", "RFC 6265bis 5.5")
-def life(case: Case) -> Verdict:
-    """No session is configured to last longer than browsers keep a cookie: 400 days."""
+@check("No session is configured to last longer than browsers keep a cookie: 400 days.", "RFC 6265bis 5.5")
+def _life(case: Case) -> Verdict:
     idle = case.app.permanent_session_lifetime
-    return unless(
-        idle <= timedelta(days=400), f"PERMANENT_SESSION_LIFETIME is {idle}", case.line("PERMANENT_SESSION_LIFETIME")
-    )
+    found = f"PERMANENT_SESSION_LIFETIME is {idle}"
+    return unless(idle <= timedelta(days=400), found, case.line("PERMANENT_SESSION_LIFETIME"))
 
 
-@check("Cookie", "RFC 6265bis 4.1.3", "RFC 6265bis 5.7", "CHIPS")
-def kept(case: Case) -> Verdict:
-    """Name and attributes agree, so that browsers accept the cookie."""
+@check("Name and attributes agree, so that browsers accept the cookie.", "RFC 6265bis 4.1.3; RFC 6265bis 5.7; CHIPS")
+def _kept(case: Case) -> Verdict:
     contradiction = next(cookie_rules.contradictions(case.config), None)
     if contradiction is None:
         return Verdict("met", "they agree")
     found, _, change = contradiction.partition(": ")
     return Verdict("not met", found, change)
+
+
+CHECKS = (_secure, _prefix, _http_only, _same_site, _scope, _neutral_name, _size, _not_persistent, _life, _kept)

@@ -10,7 +10,9 @@ from itertools import groupby
 
 import click
 
-from holdfast.contrib.doctor.checks import STATUSES, Report, Row, Status
+from holdfast.cli.output import printable
+from holdfast.contrib.doctor.checks import STATUSES, Row, Status
+from holdfast.contrib.doctor.report import Report
 
 _WIDTH = 80
 _INDENT = max(map(len, STATUSES)) + 2
@@ -18,7 +20,7 @@ _INDENT = max(map(len, STATUSES)) + 2
 #: The prefix of the line to change, or of the action to take.
 _ARROW = "-> "
 
-_COLOURS: dict[Status, str] = {"met": "green", "not met": "bold red", "yours": "yellow", "not applicable": "dim"}
+_COLOURS: dict[Status, str] = {"met": "green", "not met": "bold red", "manual": "yellow", "not applicable": "dim"}
 
 
 def print_report(report: Report) -> None:
@@ -27,7 +29,7 @@ def print_report(report: Report) -> None:
         _draw(report)
         return
     for line in lines_of(report):
-        click.echo(line)
+        click.echo(printable(line))
 
 
 def lines_of(report: Report) -> Iterator[str]:
@@ -85,7 +87,7 @@ def _draw(report: Report) -> None:
     for area, rows in groupby(report.rows, key=lambda row: row.area):
         table = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, leading=1)
         table.add_column(area, no_wrap=True, width=_INDENT - 2)
-        table.add_column("What is asked", ratio=1, overflow="fold")
+        table.add_column("Requirement", ratio=1, overflow="fold")
         table.add_column("Found, and the change to make", ratio=1, overflow="fold")
         for row in rows:
             asks = Text.assemble(row.asks, "\n", (", ".join(row.requirements), "dim"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.contrib.doctor.checks import Case, Status, Verdict, check, checks
+from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Finding
 from holdfast.stores.contract import Examines, Pings, Purges
+
+AREA = "Store"
 
 #: The text and the ids of the requirement for each finding of a store.
 _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -22,14 +24,13 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 _START = "start the server, or correct SESSION_STORE"
 
 
-@check("Store")
-def answers(case: Case) -> Verdict:
-    """The store answers."""
+@check("The store answers.")
+def _answers(case: Case) -> Verdict:
     store = case.store
     if store is None:
         return Verdict("not applicable", "sessions live in the cookie")
     if not isinstance(store, Pings):
-        return Verdict("yours", f"{type(store).__name__} has no ping", "check that it answers")
+        return Verdict("manual", f"{type(store).__name__} has no ping", "check that it answers")
     try:
         store.ping()
     except StoreUnavailable as error:
@@ -37,29 +38,27 @@ def answers(case: Case) -> Verdict:
     return Verdict("met", f"{type(store).__name__} answers")
 
 
-@checks("Store")
-def examined(case: Case) -> Iterator[tuple[str, tuple[str, ...], str, Verdict]]:
-    """Yield the findings of the store."""
+def findings(case: Case) -> Iterator[Row]:
+    """Yield a row for each finding of the store."""
     store = case.store
     if isinstance(store, Examines):
         try:
             found = list(store.examine())
         except StoreUnavailable as error:
-            yield "examined", (), "The store can be checked.", Verdict("not met", str(error), _START)
+            yield Row(AREA, "examined", (), "The store can be checked.", "not met", str(error), _START)
             return
         yield from map(_judged, found)
     if isinstance(store, Purges):
         asks, ids = _ASKS["expiry"]
-        yield (
-            "expiry",
-            ids,
-            asks,
-            Verdict("met", "expired records are removed when new sessions are created, and by `flask sessions purge`"),
-        )
+        how = "expired records are removed when new sessions are created, and by `flask sessions purge`"
+        yield Row(AREA, "expiry", ids, asks, "met", how, "")
 
 
-def _judged(finding: Finding) -> tuple[str, tuple[str, ...], str, Verdict]:
+def _judged(finding: Finding) -> Row:
     name, _, which = finding.name.partition(", ")
     asks, ids = _ASKS.get(name, (name, ()))
-    status: Status = "met" if finding.ok else "yours" if finding.ok is None else "not met"
-    return finding.name, ids, f"{asks} ({which})" if which else asks, Verdict(status, finding.found, finding.fix)
+    status: Status = "met" if finding.ok else "manual" if finding.ok is None else "not met"
+    return Row(AREA, finding.name, ids, f"{asks} ({which})" if which else asks, status, finding.found, finding.fix)
+
+
+CHECKS = (_answers,)

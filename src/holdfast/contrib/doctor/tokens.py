@@ -9,35 +9,43 @@ from holdfast.records.encryption import NEW_KEY
 _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 
 
-@check("Tokens", "ASVS 5.0 7.2.1", "ASVS 5.0 7.2.2", "ASVS 4.0.3 3.5.2")
-def checked_here(case: Case) -> Verdict:
-    """The server's data defines a session; no static key replaces one."""
+@check(
+    "The server's data defines a session; no static key replaces one.",
+    "ASVS 5.0 7.2.1; ASVS 5.0 7.2.2; ASVS 4.0.3 3.5.2",
+)
+def _checked_here(case: Case) -> Verdict:
     if case.store is None:
-        return Verdict("yours", "sessions are in the cookie, which the server can only verify", _ON_SERVER)
+        return Verdict("manual", "sessions are in the cookie, which the server can only verify", _ON_SERVER)
     return Verdict("met", "each token is looked up in the store")
 
 
-@check("Tokens", "ASVS 5.0 7.2.3", "ASVS 4.0.3 3.2.2", "ASVS 4.0.3 3.2.4", "NIST 5.1 (2)", "OWASP entropy")
-def random(case: Case) -> Verdict:
-    """A token has at least 128 bits from a secure generator, and contains no data."""
+@check(
+    "A token has at least 128 bits from a secure generator, and contains no data.",
+    "ASVS 5.0 7.2.3; ASVS 4.0.3 3.2.2; ASVS 4.0.3 3.2.4; NIST 5.1 (2); OWASP entropy",
+)
+def _random(case: Case) -> Verdict:
     if case.store is None:
         return Verdict("not applicable", "sessions are in the cookie, without a token")
     return Verdict("met", "256 bits of the operating system's randomness")
 
 
-@check("Tokens", "ASVS 5.0 7.2.4", "ASVS 4.0.3 3.2.1", "NIST 5.1 (1)", "OWASP renewal after a login")
-def new_at_login(case: Case) -> Verdict:
-    """A login changes the token and invalidates the old one."""
+@check(
+    "A login changes the token and invalidates the old one.",
+    "ASVS 5.0 7.2.4; ASVS 4.0.3 3.2.1; NIST 5.1 (1); OWASP renewal after a login",
+)
+def _new_at_login(case: Case) -> Verdict:
     if case.config.get("SESSION_TYPE") == "null":
         return Verdict("not met", "Flask's signed cookie has no token, and an older copy of it stays valid", _ON_SERVER)
     if hasattr(case.app, "login_manager"):
         return Verdict("met", "Flask-Login binds the session")
-    return Verdict("yours", "no Flask-Login", "call session.bind(user_id) at each login, as Flask-Login would")
+    return Verdict("manual", "no Flask-Login", "call session.bind(user_id) at each login, as Flask-Login would")
 
 
-@check("Tokens", "ASVS 5.0 7.4.1", "ASVS 4.0.3 3.3.1", "NIST 5.1 (3)", "OWASP logout")
-def logout(case: Case) -> Verdict:
-    """After a logout or a timeout a copy of the cookie is invalid."""
+@check(
+    "After a logout or a timeout a copy of the cookie is invalid.",
+    "ASVS 5.0 7.4.1; ASVS 4.0.3 3.3.1; NIST 5.1 (3); OWASP logout",
+)
+def _logout(case: Case) -> Verdict:
     if case.store is not None:
         return Verdict("met", "the record is deleted")
     if case.config.get("SESSION_TYPE") != "null":
@@ -47,16 +55,13 @@ def logout(case: Case) -> Verdict:
     return Verdict("not met", "Flask's signed cookie is valid until it expires", _ON_SERVER)
 
 
-@check("Tokens", "ASVS 5.0 16.2.5", "ASVS 4.0.3 7.1.1")
-def logged(case: Case) -> Verdict:
-    """No token is written to a log."""
-    del case
+@check("No token is written to a log.", "ASVS 5.0 16.2.5; ASVS 4.0.3 7.1.1")
+def _logged(_: Case) -> Verdict:
     return Verdict("met", "Holdfast logs none, and stores get a hash of it")
 
 
-@check("Tokens", "OWASP repository")
-def sealed(case: Case) -> Verdict:
-    """A copy of the store does not reveal the sessions' data."""
+@check("A copy of the store does not reveal the sessions' data.", "OWASP repository")
+def _sealed(case: Case) -> Verdict:
     if case.store is None:
         return Verdict("not applicable", "there is no store of sessions")
     how = case.config.get("SESSION_SEAL") or ("keys" if case.config.get("SESSION_SEAL_KEYS") else None)
@@ -68,9 +73,8 @@ def sealed(case: Case) -> Verdict:
     return Verdict("not applicable", f"{found}: not required at this level")
 
 
-@check("Tokens", "ASVS 5.0 9.1.1", "ASVS 4.0.3 3.5.3", "CVE-2023-27524")
-def secret_key(case: Case) -> Verdict:
-    """The key for signatures cannot be guessed."""
+@check("The key for signatures cannot be guessed.", "ASVS 5.0 9.1.1; ASVS 4.0.3 3.5.3; CVE-2023-27524")
+def _secret_key(case: Case) -> Verdict:
     fallbacks = case.config.get("SECRET_KEY_FALLBACKS") or ()
     keys = {"SECRET_KEY": case.config.get("SECRET_KEY")}
     keys |= {f"SECRET_KEY_FALLBACKS[{at}]": key for at, key in enumerate(fallbacks)}
@@ -81,3 +85,6 @@ def secret_key(case: Case) -> Verdict:
         if weakness is not None:
             return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # {NEW_KEY}')
     return Verdict("met", "SECRET_KEY is long, and on no list of published keys")
+
+
+CHECKS = (_checked_here, _random, _new_at_login, _logout, _logged, _sealed, _secret_key)

@@ -5,22 +5,35 @@ from __future__ import annotations
 from holdfast.contrib.doctor.checks import Case, Verdict, check
 from holdfast.stores.contract import Indexes
 
+_OTHER_STORE = 'SESSION_STORE = "sqlite:///sessions.db"  # or one with an index'
 
-@check("Users", "ASVS 5.0 7.4.2", "ASVS 5.0 7.4.3", "ASVS 5.0 7.4.5", "ASVS 4.0.3 3.3.3", nist=None)
-def end_all(case: Case) -> Verdict:
-    """All of a user's sessions end when the account is disabled, and can be ended when its password changes."""
+
+@check(
+    "All of a user's sessions end when the account is disabled, and can be ended when its password changes.",
+    "ASVS 5.0 7.4.2; ASVS 5.0 7.4.3; ASVS 5.0 7.4.5; ASVS 4.0.3 3.3.3",
+    nist=None,
+)
+def _end_all(case: Case) -> Verdict:
     return _with_index(case, "call sessions.revoke_all(user_id) there")
 
 
-@check("Users", "ASVS 5.0 7.5.2", "ASVS 4.0.3 3.3.4", "OWASP simultaneous logons", asvs=2, nist=None)
-def listed(case: Case) -> Verdict:
-    """Users can see their sessions, and end them."""
+@check(
+    "Users can see their sessions, and end them.",
+    "ASVS 5.0 7.5.2; ASVS 4.0.3 3.3.4; OWASP simultaneous logons",
+    asvs=2,
+    nist=None,
+)
+def _listed(case: Case) -> Verdict:
     return _with_index(case, "show sessions.of(user_id) on a page, with sessions.revoke(handle)")
 
 
-@check("Users", "ASVS 5.0 7.1.2", "OWASP simultaneous logons", asvs=2, nist=None)
-def limited(case: Case) -> Verdict:
-    """The number of a user's sessions is limited, or the absence of a limit is documented."""
+@check(
+    "The number of a user's sessions is limited, or the absence of a limit is documented.",
+    "ASVS 5.0 7.1.2; OWASP simultaneous logons",
+    asvs=2,
+    nist=None,
+)
+def _limited(case: Case) -> Verdict:
     limit = case.config.get("SESSION_MAX_PER_USER")
     found = f"SESSION_MAX_PER_USER is {limit!r}"
     if limit is not None and not isinstance(case.store, Indexes):
@@ -28,41 +41,38 @@ def limited(case: Case) -> Verdict:
     if limit is not None:
         return Verdict("met", f"{found}: {case.config['SESSION_ON_MAX_PER_USER']}")
     if "SESSION_MAX_PER_USER" in case.config.get("SESSION_PROFILE_EXCEPT", ()):
-        return Verdict("yours", f"{found}, by SESSION_PROFILE_EXCEPT", "document why there is no limit")
+        return Verdict("manual", f"{found}, by SESSION_PROFILE_EXCEPT", "document why there is no limit")
     return Verdict("not met", found, case.line("SESSION_MAX_PER_USER"))
 
 
-@check("Users", "ASVS 5.0 7.5.1", "ASVS 4.0.3 3.7.1", "NIST 5.1")
-def fresh(case: Case) -> Verdict:
-    """Changing a password or another factor requires recent re-authentication."""
-    del case
-    return Verdict("yours", "not looked for", "add @require_fresh(seconds) to those views")
+@check(
+    "Changing a password or another factor requires recent re-authentication.",
+    "ASVS 5.0 7.5.1; ASVS 4.0.3 3.7.1; NIST 5.1",
+)
+def _fresh(_: Case) -> Verdict:
+    return Verdict("manual", "not looked for", "add @require_fresh(seconds) to those views")
 
 
-@check("Users", "ASVS 5.0 7.5.3", asvs=3, nist=None)
-def step_up(case: Case) -> Verdict:
-    """Highly sensitive actions require another factor each time."""
-    del case
-    return Verdict("yours", "not looked for", "add @require_fresh(0) to those views")
+@check("Highly sensitive actions require another factor each time.", "ASVS 5.0 7.5.3", asvs=3, nist=None)
+def _step_up(_: Case) -> Verdict:
+    return Verdict("manual", "not looked for", "add @require_fresh(0) to those views")
 
 
-@check("Users", "ASVS 5.0 7.4.4", "NIST 5.1", asvs=2)
-def visible_logout(case: Case) -> Verdict:
-    """Every page behind a login shows how to log out."""
-    del case
-    return Verdict("yours", "not looked for", "add a button to the layout: it posts to a view with session.destroy()")
+@check("Every page behind a login shows how to log out.", "ASVS 5.0 7.4.4; NIST 5.1", asvs=2)
+def _visible_logout(_: Case) -> Verdict:
+    return Verdict("manual", "not looked for", "add a button to the layout: it posts to a view with session.destroy()")
 
 
-@check("Users", "ASVS 5.0 7.1.3", "ASVS 5.0 7.6.1", "ASVS 4.0.3 3.6.1", asvs=2, nist=2)
-def single_sign_on(case: Case) -> Verdict:
-    """With single sign-on, the timeouts of both sides are consistent and documented."""
-    del case
+@check(
+    "With single sign-on, the timeouts of both sides are consistent and documented.",
+    "ASVS 5.0 7.1.3; ASVS 5.0 7.6.1; ASVS 4.0.3 3.6.1",
+    asvs=2,
+    nist=2,
+)
+def _single_sign_on(_: Case) -> Verdict:
     return Verdict(
-        "yours", "not looked for", "end sessions when the identity provider requests it; nothing to do without one"
+        "manual", "not looked for", "end sessions when the identity provider requests it; nothing without one"
     )
-
-
-_OTHER_STORE = 'SESSION_STORE = "sqlite:///sessions.db"  # or one with an index'
 
 
 def _with_index(case: Case, task: str) -> Verdict:
@@ -70,5 +80,8 @@ def _with_index(case: Case, task: str) -> Verdict:
         return Verdict("not met", "sessions are in the cookie, and cannot be listed", _OTHER_STORE)
     kind = type(case.store).__name__
     if isinstance(case.store, Indexes):
-        return Verdict("yours", f"{kind} finds a user's sessions", task)
+        return Verdict("manual", f"{kind} finds a user's sessions", task)
     return Verdict("not met", f"{kind} keeps no index by owner", _OTHER_STORE)
+
+
+CHECKS = (_end_all, _listed, _limited, _fresh, _step_up, _visible_logout, _single_sign_on)

@@ -1,0 +1,98 @@
+"""The report: every check that a profile asks for, on one application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from flask import Flask
+
+from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
+from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
+from holdfast.errors import ConfigurationError
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.managers import CLIENT_SIDE
+from holdfast.flask.settings.profiles import profile_named
+from holdfast.stores.contract import Store
+
+#: Every check, by the area that it is about, in the order of the report.
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "Cookie": cookie.CHECKS,
+    "Requests": transport.CHECKS,
+    "Timeouts": lifetimes.CHECKS,
+    "Tokens": tokens.CHECKS,
+    "Users": users.CHECKS,
+    store.AREA: store.CHECKS,
+}
+
+#: The profile of an application that has none.
+_LEAST = "asvs-l1"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an application was found to meet.
+
+    Attributes:
+        profile: The name of the profile that it was judged by.
+        title: The standard and the level in words.
+        rows: The results.
+        advice: One change for several rows; empty where there is none.
+    """
+
+    profile: str
+    title: str
+    rows: tuple[Row, ...]
+    advice: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether no row is ``"not met"``."""
+        return not self.with_status("not met")
+
+    def with_status(self, status: Status) -> list[Row]:
+        """Return the rows with *status*."""
+        return [row for row in self.rows if row.status == status]
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return {
+            "profile": self.profile,
+            "title": self.title,
+            "passes": self.passes,
+            "counts": {status: len(self.with_status(status)) for status in STATUSES},
+            "advice": self.advice,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def examine(app: Flask, *, profile: str | None = None) -> Report:
+    """Judge *app* by *profile*: by default its own, or the first level of ASVS.
+
+    Its settings are read as they are now, and its store is asked.
+
+    Raises:
+        ConfigurationError: There is no profile of that name, or the application's sessions are not Holdfast's.
+    """
+    if "holdfast" not in app.extensions:
+        raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
+    chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
+    case = Case(app, profile_named(chosen), _store_of(app))
+    report = Report(chosen, case.profile.title, tuple(_rows(case)))
+    if report.passes or app.config["SESSION_PROFILE"] == chosen:
+        return report
+    return replace(report, advice=f'SESSION_PROFILE = "{chosen}" changes every setting above that is still Flask\'s.')
+
+
+def _rows(case: Case) -> Iterator[Row]:
+    for area, checks in CHECKS.items():
+        yield from (check.row(area, case) for check in checks if check.applies(case.profile))
+    yield from store.findings(case)
+
+
+def _store_of(app: Flask) -> Store | None:
+    interface = app.session_interface
+    if not isinstance(interface, HoldfastInterface) or app.config["SESSION_STORE"] == CLIENT_SIDE:
+        return None
+    return interface.manager.store
