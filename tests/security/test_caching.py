@@ -11,18 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-from flask import Flask, Response, abort, make_response, request, send_file, stream_with_context
+from flask import Response, abort, make_response, send_file, stream_with_context
 from flask.testing import FlaskClient
+from security import planted_caching as planted
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
-from support import seams
 from support.web import Web, cookies_set, end, varies
 from werkzeug.test import TestResponse
 
 from holdfast.flask import session
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
 
 DAY = 24 * 3600
 
@@ -178,88 +175,6 @@ class SharedCache:
         return not directives & {"private", "no-store", "no-cache"} and "*" not in varies(response.headers)
 
 
-# --- planted bugs ----------------------------------------------------------------------------------------------------
-
-
-def counts_only_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`in` and `len` on a session do not count as reading it."""
-    was_read = property(lambda self: self.__dict__.get("_was_read", False), lambda self, value: None)
-    seams.FLASK_SESSION_ACCESSED.plant(monkeypatch, was_read)
-    for seam in seams.FLASK_SESSION_READS:
-        seam.plant(monkeypatch, _counted(seam.sound))
-
-
-def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
-    def counted(self: FlaskSession, *arguments: Any) -> Any:
-        self.__dict__["_was_read"] = True
-        return method(self, *arguments)
-
-    return counted
-
-
-def varies_when_it_sets_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a response that sets the cookie has `Vary: Cookie`."""
-    sound = seams.INTERFACE_SAVE_SESSION.sound
-
-    def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
-        before = response.headers.getlist("Vary")
-        sound(self, app, session, response)
-        if not cookies_set(response):
-            response.headers.setlist("Vary", before)
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
-
-
-def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A permanent session's cookie is sent again on each response, also on one without `Vary`."""
-    sound = seams.INTERFACE_SAVE_SESSION.sound
-
-    def save_session(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
-        sound(self, app, session, response)
-        value = request.cookies.get("session")
-        if value and app.config["SESSION_PERMANENT"] and not session.accessed:
-            response.set_cookie("session", value)
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
-
-
-def lets_caches_keep_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that sets the cookie does not forbid caching."""
-    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
-
-
-def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that sets the cookie stays public if the application made it public."""
-
-    def keep_private(response: Response) -> None:
-        response.headers.setdefault("Cache-Control", "private")
-
-    seams.KEEP_PRIVATE.plant(monkeypatch, keep_private)
-
-
-def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application's Vary is replaced."""
-
-    def vary_by_cookie(response: Response) -> None:
-        response.headers["Vary"] = "Cookie"
-
-    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
-
-
-def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first of several Vary headers is kept."""
-
-    def vary_by_cookie(response: Response) -> None:
-        response.vary.add("Cookie")
-
-    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
-
-
-def looks_at_views_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is first read while the response is streamed does not change its headers."""
-    seams.MAY_STILL_READ.plant(monkeypatch, lambda response: False)
-
-
 # --- the tests -------------------------------------------------------------------------------------------------------
 
 
@@ -291,13 +206,13 @@ def _said(says: str) -> list[str]:
     "CVE-2026-27205",
     product="Flask",
     cause="A response that only read the session, or refreshed it, did not vary by cookie.",
-    mutants=[counts_only_items, varies_when_it_sets_only, looks_at_views_only],
+    mutants=[planted.counts_only_items, planted.varies_when_it_sets_only, planted.looks_at_views_only],
 )
 @advisory(
     "CVE-2026-35192",
     product="Django",
     cause="With the session saved on each request, a response that had not read it set a cookie and did not vary.",
-    mutants=[sets_cookies_everywhere],
+    mutants=[planted.sets_cookies_everywhere],
 )
 @advisory(
     "CVE-2024-26144",
@@ -305,19 +220,19 @@ def _said(says: str) -> list[str]:
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
     cause="A shared cache could store a response with a cookie, and give the cookie to all clients.",
-    mutants=[lets_caches_keep_cookies, adds_private_to_nothing_only],
+    mutants=[planted.lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
 )
 @advisory(
     "CVE-2026-6907",
     "CVE-2026-48587",
     product="Django",
     cause="A Vary of `*`, or one with unusual spaces, was not recognised, and a private response was cached.",
-    mutants=[writes_vary_anew, reads_one_vary_header],
+    mutants=[planted.writes_vary_anew, planted.reads_one_vary_header],
 )
 @requirement(
     "ASVS 14.2.2",
     says="No shared cache gives one user's response, or cookie, to another.",
-    mutants=[varies_when_it_sets_only, lets_caches_keep_cookies],
+    mutants=[planted.varies_when_it_sets_only, planted.lets_caches_keep_cookies],
 )
 def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     """Each response that uses the session varies by cookie, and is private with a cookie; other directives stay."""
@@ -346,7 +261,12 @@ def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     "CVE-2026-35192",
     product="Flask, Django",
     cause="A cache gave one user's page, or cookie, to another.",
-    mutants=[counts_only_items, varies_when_it_sets_only, sets_cookies_everywhere, looks_at_views_only],
+    mutants=[
+        planted.counts_only_items,
+        planted.varies_when_it_sets_only,
+        planted.sets_cookies_everywhere,
+        planted.looks_at_views_only,
+    ],
 )
 @advisory(
     "CVE-2024-26144",
@@ -354,7 +274,7 @@ def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
     cause="A cache stored one visitor's cookie and gave it to the next.",
-    mutants=[lets_caches_keep_cookies, adds_private_to_nothing_only],
+    mutants=[planted.lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
 )
 def test_a_shared_cache_mixes_nobody_up(web_on: WebOn) -> None:
     """A user, a visitor and another user behind one cache each get their own page and no other's cookie."""

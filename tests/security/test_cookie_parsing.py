@@ -2,145 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote
 
 import pytest
+from security import planted_cookie_parsing as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.web import Web, cookies_set
 
-from holdfast.flask import cookies, session
+from holdfast.flask import session
 from holdfast.records.tokens import is_token
 
 WebOn = Callable[..., Web]
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def reading(monkeypatch: pytest.MonkeyPatch, normalize: Callable[[str], str]) -> None:
-    """Read what *normalize* makes of the Cookie header."""
-    values = seams.COOKIE_VALUES.sound
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: values(normalize(header), name))
-
-
-def decodes_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names of cookies are percent-decoded."""
-    reading(monkeypatch, lambda header: re.sub(r"[^=;]+(?==)", lambda name: unquote(name[0]), header))
-
-
-def ignores_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names of cookies are compared without regard to case."""
-    reading(monkeypatch, lambda header: re.sub(r"__host-s(?==)", "__Host-s", header, flags=re.IGNORECASE))
-
-
-def mangles_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dots, spaces and brackets in the names of cookies become underscores."""
-    reading(
-        monkeypatch, lambda header: re.sub(r"[^=;]+(?==)", lambda name: re.sub(r"(?<=\S)[. \[]", "_", name[0]), header)
-    )
-
-
-def reads_nameless_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie without a name, whose value has the form name=value, is parsed as the cookie of that name."""
-    reading(monkeypatch, lambda header: re.sub(r"(^|;)\s*=", r"\1 ", header))
-
-
-def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whitespace of any kind around names, and control characters in them, are dropped."""
-    reading(
-        monkeypatch,
-        lambda header: re.sub(r"[^=;]+(?==)", lambda n: "".join(c for c in n[0] if c > " " and c != "\xa0"), header),
-    )
-
-
-def reads_inside_of_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A semicolon inside a quoted value ends the value, so that a cookie may begin there."""
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)))
-
-
-def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several cookies of the same name the first is read."""
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[:1]))
-
-
-def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Escapes in a header are decoded one at a time, each with a search of the rest."""
-
-    def unquote_slowly(header: str) -> str:
-        done, at = [], 0
-        while at < len(header):
-            octal, quoted = re.compile(r"\\[0-3][0-7][0-7]").search(header, at), re.compile(r"\\.").search(header, at)
-            if not octal and not quoted:
-                break
-            at = min(match.end() for match in (octal, quoted) if match)
-            done.append(header[at - 1])
-        return "".join(done) + header[at:]
-
-    values = seams.COOKIE_VALUES.sound
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (unquote_slowly(header), values(header, name))[1])
-
-
-def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pattern that finds our cookie skips spaces and backtracks at every character."""
-    slow = re.compile(r"\s+session\s*=\s*([^;]*)")
-    values = seams.COOKIE_VALUES.sound
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (slow.findall(header), values(header, name))[1])
-
-
-def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client's value is normalized, so that similar letters become equal."""
-
-    def folded(self: Any, app: Any, request: Any) -> Any:
-        found = read(self, app, request)
-        return found._replace(token=found.token and _ascii(found.token))
-
-    read = seams.COOKIE_READ.sound
-    seams.COOKIE_READ.plant(monkeypatch, folded)
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text.encode("latin-1").decode("utf-8", "replace"))
-
-
-def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens that differ in case alone lead to the same record."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
-
-
-def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Padding, dots and space at the end of a token are dropped."""
-    read = seams.COOKIE_READ.sound
-
-    def lenient(self: Any, app: Any, request: Any) -> Any:
-        found = read(self, app, request)
-        return found._replace(token=found.token and unquote(found.token).strip(" .=\t\n\x0b\xa0"))
-
-    seams.COOKIE_READ.plant(monkeypatch, lenient)
-
-
-def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is the first letters of the token, so that different tokens share one."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:8]))
-
-
-def any_shape_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spare bits at the end of a token are not checked."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
-    key_of = seams.KEY_OF_TOKEN.sound
-    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    seams.KEY_OF_TOKEN.plant(
-        monkeypatch, lambda self, token: key_of(self, token[:-1] + last[last.index(token[-1]) & ~3])
-    )
-
-
-# --- the tests --------------------------------------------------------------------------------------------------------
 
 
 def seen(web: Web, header: bytes) -> str:
@@ -183,29 +56,41 @@ _LOOK_ALIKES = [
     "CVE-2022-36032",
     product="rack, Ruby's cgi, PHP, ReactPHP",
     cause="The names of cookies were percent-decoded, so that a cookie of another site could pose as a prefixed one.",
-    mutants=[decodes_names, ignores_case],
+    mutants=[planted.decodes_names, planted.ignores_case],
 )
 @advisory(
     "CVE-2022-31629",
     product="PHP",
     cause="Dots, spaces and brackets in a name became underscores, which are part of the prefixes.",
-    mutants=[mangles_names],
+    mutants=[planted.mangles_names],
 )
 @advisory(
     "CVE-2023-23934",
     product="Werkzeug",
     cause="A cookie without a name was parsed as one whose name and value were in its value.",
-    mutants=[reads_nameless_cookies, strips_names],
+    mutants=[planted.reads_nameless_cookies, planted.strips_names],
 )
 @requirement(
     "RFC 6265bis 4.1.3",
     says="Only the exact name of a prefixed cookie is accepted.",
-    mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
+    mutants=[
+        planted.decodes_names,
+        planted.ignores_case,
+        planted.mangles_names,
+        planted.reads_nameless_cookies,
+        planted.strips_names,
+    ],
 )
 @requirement(
     "Catalogue D4",
     says="A name with another case, spelling, prefix or quoting is not our cookie.",
-    mutants=[decodes_names, ignores_case, mangles_names, reads_nameless_cookies, strips_names],
+    mutants=[
+        planted.decodes_names,
+        planted.ignores_case,
+        planted.mangles_names,
+        planted.reads_nameless_cookies,
+        planted.strips_names,
+    ],
 )
 @pytest.mark.kinds("memory")
 def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
@@ -220,7 +105,7 @@ def test_no_other_name_is_taken_for_ours(victim: Web) -> None:
     "CVE-2023-26049",
     product="Jetty",
     cause="A quoted value extended over the next cookies, so that they could be hidden, or read from inside it.",
-    mutants=[reads_inside_of_quotes, takes_the_first],
+    mutants=[planted.reads_inside_of_quotes, planted.takes_the_first],
 )
 @pytest.mark.kinds("memory")
 def test_a_cookie_is_not_read_from_inside_of_another(victim: Web) -> None:
@@ -255,12 +140,12 @@ def _headers(size: int) -> dict[str, str]:
     "CVE-2025-27219",
     product="CPython, Tornado, Ruby's cgi",
     cause="The time to parse a header grew with the square of its length.",
-    mutants=[unquotes_step_by_step, backtracks],
+    mutants=[planted.unquotes_step_by_step, planted.backtracks],
 )
 @requirement(
     "Catalogue D3",
     says="No header takes quadratic time.",
-    mutants=[unquotes_step_by_step, backtracks],
+    mutants=[planted.unquotes_step_by_step, planted.backtracks],
 )
 @pytest.mark.kinds("memory")
 def test_no_header_takes_long_to_read(place: str, web_on: WebOn) -> None:
@@ -300,19 +185,24 @@ _SPELLINGS: dict[str, Callable[[str], str | bytes]] = {
     "CVE-2026-25480",
     product="Litestar",
     cause="Names were normalized before they became file names, so that different keys led to the same file.",
-    mutants=[folds_spellings, ignores_the_case_of_tokens, strips_tokens],
+    mutants=[planted.folds_spellings, planted.ignores_the_case_of_tokens, planted.strips_tokens],
 )
 @advisory(
     "CVE-2024-55885",
     product="beego",
     cause="Names were made by a hash without collision resistance.",
-    mutants=[short_keys, any_shape_will_do],
+    mutants=[planted.short_keys, planted.any_shape_will_do],
 )
 @requirement(
     "Catalogue C4",
     "Catalogue C8",
     says="A token has one spelling: other encodings of the same bytes are refused.",
-    mutants=[folds_spellings, ignores_the_case_of_tokens, strips_tokens, any_shape_will_do],
+    mutants=[
+        planted.folds_spellings,
+        planted.ignores_the_case_of_tokens,
+        planted.strips_tokens,
+        planted.any_shape_will_do,
+    ],
 )
 def test_a_token_has_one_spelling(place: str, web_on: WebOn) -> None:
     """On every store only the exact token opens a session."""

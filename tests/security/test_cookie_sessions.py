@@ -10,17 +10,15 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from security import planted_cookie_sessions as planted
 from security.rows import advisory
 from security.steps import LOGOUTS, WRITES, Meddler, WebOn, signed_in, who
-from support import seams
 from support.web import Web, cookies_set, end
 
 from holdfast import open_store
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import new_key
-from holdfast.sessions.cookie_manager import ClientSide
 
 DAY = 24 * 3600
 KEY = new_key()
@@ -43,32 +41,13 @@ def _alone(web_on: WebOn, **config: Any) -> Web:
     return web_on("memory://", setting="A_STORE_THAT_IS_NOT_USED", **settings)
 
 
-def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A logout deletes the cookie, and no revocation is stored."""
-
-    def bury(self: ClientSide, kept: Any, tombstone: Any) -> Any:
-        yield from ()
-        return True
-
-    seams.COOKIE_SESSION_TOMBSTONE.plant(monkeypatch, bury)
-
-
-def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Revocations are stored, and never checked."""
-
-    def revoked(self: ClientSide, kept: Any) -> Any:
-        yield from ()
-
-    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
-
-
 @advisory(
     "CVE-2024-31999",
     "CVE-2025-53826",
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, File Browser, Superset",
     cause="The session was in the cookie, so a copy of it worked after the logout.",
-    mutants=[forgets_in_the_browser_only, believes_the_cookie],
+    mutants=[planted.forgets_in_the_browser_only, planted.believes_the_cookie],
 )
 def test_a_copied_cookie_session_ends_with_the_logout(place: str, web_on: WebOn) -> None:
     """With a store for revocations, every copy and every earlier state of the cookie is invalid after it."""
@@ -87,7 +66,7 @@ def test_a_copied_cookie_session_ends_with_the_logout(place: str, web_on: WebOn)
     "CVE-2021-41247",
     product="rack-session, JupyterHub",
     cause="A request that ran during a logout gave the browser its session back.",
-    mutants=[forgets_in_the_browser_only],
+    mutants=[planted.forgets_in_the_browser_only],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis")
 def test_no_request_in_flight_brings_a_cookie_session_back(place: str, web_on: WebOn) -> None:
@@ -120,23 +99,12 @@ def _load_and(write: Any) -> None:
     write()
 
 
-def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in cookies are set up without a warning about the limits of a logout."""
-    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
-
-
-def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When it cannot end a session, the manager reports success."""
-    seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
-    seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
-
-
 @advisory(
     "CVE-2024-31999",
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, Superset",
     cause="The documentation did not say that sessions were in the cookie, so that a logout did not end them.",
-    mutants=[says_nothing, pretends_to_revoke],
+    mutants=[planted.says_nothing, planted.pretends_to_revoke],
 )
 def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
     """The log says at start-up that a logout ends a session in its browser only, and revoking is an error."""
@@ -149,28 +117,17 @@ def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog:
             call()
 
 
-def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that decrypts is valid at any age."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
-
-
-def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each new cookie restarts the absolute timeout."""
-    sound = seams.COOKIE_SESSION_ISSUE.sound
-    seams.COOKIE_SESSION_ISSUE.plant(monkeypatch, lambda self, session, old, id_: sound(self, session, None, id_))
-
-
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
     cause="Only the browser enforced the age of an encrypted cookie, so that a copied one worked for ever.",
-    mutants=[does_not_look_at_the_age],
+    mutants=[planted.does_not_look_at_the_age],
 )
 @advisory(
     "CVE-2022-2888",
     product="OctoPrint",
     cause="A session in use never expired.",
-    mutants=[begins_anew_with_each_cookie, does_not_look_at_the_age],
+    mutants=[planted.begins_anew_with_each_cookie, planted.does_not_look_at_the_age],
 )
 def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
     """A cookie older than the idle timeout opens no session, and daily use does not outlast the absolute timeout."""
@@ -186,24 +143,13 @@ def test_a_cookie_session_ends_in_time(web_on: WebOn) -> None:
     assert who(web, browser) is None
 
 
-def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ciphertext is valid for every application and every cookie with its key."""
-    sound = seams.SEALED_COOKIE_INIT.sound
-
-    def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
-        sound(self, *arguments, **options)
-        self._purpose = b"session"
-
-    seams.SEALED_COOKIE_INIT.plant(monkeypatch, init)
-
-
 @advisory(
     "CVE-2023-47127",
     "CVE-2020-17526",
     "CVE-2022-46170",
     product="TYPO3, Airflow, CodeIgniter",
     cause="A cookie of one site was valid at another with the same key.",
-    mutants=[binds_cookies_to_nothing],
+    mutants=[planted.binds_cookies_to_nothing],
 )
 def test_a_cookie_session_of_one_application_opens_nothing_at_another(web_on: WebOn) -> None:
     """With the same keys, another key prefix or another cookie name makes a separate application."""
@@ -221,7 +167,7 @@ def test_a_cookie_session_of_one_application_opens_nothing_at_another(web_on: We
     "CVE-2022-3362",
     product="Contao, rdiffweb",
     cause="The user's other sessions survived a password change.",
-    mutants=[believes_the_cookie],
+    mutants=[planted.believes_the_cookie],
 )
 def test_a_password_change_ends_all_other_cookie_sessions(place: str, web_on: WebOn) -> None:
     """The session of the change continues, the user's others end, and later logins work."""

@@ -12,57 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Request
+from security import planted_cross_talk as planted
 from security.rows import advisory
 from security.steps import WebOn, signed_in, who
-from support import seams
 from support.keyspace import prefix_of
 from support.sql import url_of
 
 from holdfast.flask import session
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
-from holdfast.sessions.mapping import Opened
 from holdfast.testing import Fault, Link
-
-
-def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request without a cookie continues with the session of the previous one."""
-    sound = seams.FLASK_SESSION_LOAD.sound
-    last = Opened()
-
-    def load(session: FlaskSession) -> Opened:
-        nonlocal last
-        if "HTTP_COOKIE" in session._request.environ:
-            last = sound(session)
-        return last
-
-    seams.FLASK_SESSION_LOAD.plant(monkeypatch, load)
-
-
-def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that begins while another is running gets that one's session."""
-    sound_open, sound_save = seams.INTERFACE_OPEN_SESSION.sound, seams.INTERFACE_SAVE_SESSION.sound
-    running: list[FlaskSession] = []
-
-    def open_session(interface: HoldfastInterface, app: Flask, request: Request) -> FlaskSession:
-        if not running:
-            running.append(sound_open(interface, app, request))
-        return running[0]
-
-    def save_session(interface: HoldfastInterface, *arguments: Any) -> None:
-        sound_save(interface, *arguments)
-        running.clear()
-
-    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, open_session)
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
 
 
 @advisory(
     "CVE-2026-24894",
     product="FrankenPHP",
     cause="A worker that served many requests kept the session of one for the next.",
-    mutants=[remembers_the_last_visitor],
+    mutants=[planted.remembers_the_last_visitor],
 )
 def test_nothing_is_left_for_the_next_request(place: str, web_on: WebOn) -> None:
     """After a user's request, a visitor with no cookie, or an invalid one, has an empty session."""
@@ -78,7 +42,7 @@ def test_nothing_is_left_for_the_next_request(place: str, web_on: WebOn) -> None
     "CVE-2020-35681",
     product="Channels",
     cause="Concurrent requests shared a variable, and so a session.",
-    mutants=[has_one_session_at_a_time],
+    mutants=[planted.has_one_session_at_a_time],
 )
 def test_requests_that_overlap_do_not_mix(place: str, web_on: WebOn) -> None:
     """Six users whose views run at the same time each read and save their own data."""
@@ -159,18 +123,6 @@ def _url_through(link: Link, place: str, server: Any, folder: Path) -> str:
     return url_of(server, port=link.port, database=place.rpartition("/")[2])
 
 
-def leaves_the_answer_on_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection with an outstanding answer returns to the pool."""
-    from redis.connection import AbstractConnection
-
-    sound = AbstractConnection.read_response
-
-    def read_response(connection: Any, *arguments: Any, **options: Any) -> Any:
-        return sound(connection, *arguments, **{**options, "disconnect_on_error": False})
-
-    monkeypatch.setattr(AbstractConnection, "read_response", read_response)
-
-
 def _open(seen: list[Any]) -> None:
     seen.append(session.get("who"))
 
@@ -180,7 +132,7 @@ def _open(seen: list[Any]) -> None:
     "CVE-2023-28859",
     product="redis-py",
     cause="An aborted command left its answer on the connection, for the next caller to read.",
-    mutants=[leaves_the_answer_on_the_connection],
+    mutants=[planted.leaves_the_answer_on_the_connection],
 )
 @pytest.mark.kinds("redis", "memcached", "mongodb", "mariadb", "postgresql")
 def test_a_request_that_is_broken_off_leaves_no_answer_behind(

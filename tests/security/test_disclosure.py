@@ -2,156 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import logging
 import re
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import redirect, request, url_for
+from security import planted_disclosure as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.dumps import dump
 from support.lives import EVENTFUL, Lives
 from support.servers import Server
 from support.web import Web, cookies_set
 
-from holdfast import events
-from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.flask.cookies import Cookies, Presented
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.flows import SessionInfo
-from holdfast.sessions.flows.context import Context
-from holdfast.sessions.manager import Manager
 
 WebOn = Callable[..., Web]
 CANARY = "canary-b2a7c1"
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is stored under the token itself."""
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
-
-
-def keys_begin_with_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is the token with a suffix, instead of a hash."""
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: f"{self.namespace}{token}")
-
-
-def an_alias_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tombstone of a renewal holds the new token in clear."""
-    seams.SEALED_SUCCESSOR.plant(monkeypatch, lambda old, new: base64.urlsafe_b64decode(new + "="))
-
-
-def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record holds its own token."""
-    seal = seams.CONTEXT_SEAL.sound
-
-    def careless(self: Context, envelope: Any, **named: Any) -> Any:
-        return seal(self, dataclasses.replace(envelope, meta={"token": named["token"]}), **named)
-
-    seams.CONTEXT_SEAL.plant(monkeypatch, careless)
-
-
-def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each lookup is logged with the token."""
-    look_up = seams.MANAGER_OPEN.sound
-
-    def talkative(self: Manager, token: str | None) -> Any:
-        logging.getLogger("holdfast").debug("looking up %s", token)
-        return look_up(self, token)
-
-    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
-
-
-def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A debugging line prints each token to the console."""
-    look_up = seams.MANAGER_OPEN.sound
-
-    def talkative(self: Manager, token: str | None) -> Any:
-        print("opening", token)  # noqa: T201
-        return look_up(self, token)
-
-    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
-
-
-def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of an outage contains the token."""
-    look_up = seams.MANAGER_OPEN.sound
-
-    def talkative(self: Manager, token: str | None) -> Any:
-        try:
-            return look_up(self, token)
-        except StoreUnavailable as error:
-            raise StoreUnavailable(f"the session {token} could not be loaded") from error
-
-    seams.MANAGER_OPEN.plant(monkeypatch, talkative)
-
-
-def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signal of a rotation contains the new token instead of the handle."""
-    moved = seams.ROTATE_MOVED.sound
-
-    def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
-        context.emit("rotated", handle=to.token, previous=loaded.key)
-        return moved(context, session, loaded, to)
-
-    seams.ROTATE_MOVED.plant(monkeypatch, telling)
-
-
-def a_header_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Responses carry the token in a header of its own, for scripts."""
-    save = seams.INTERFACE_SAVE_SESSION.sound
-
-    def talkative(self: HoldfastInterface, app: Any, session: Any, response: Any) -> None:
-        save(self, app, session, response)
-        if session.loaded:
-            response.headers["X-Session"] = session.loaded.token
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, talkative)
-
-
-def tokens_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is accepted from the URL, a form or a header if the cookie is missing."""
-    read = seams.COOKIE_READ.sound
-
-    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
-        sent = request.values.get("session") or request.headers.get("X-Session") or (request.view_args or {}).get("id")
-        return Presented(sent) if sent else read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, lenient)
-
-
-def lists_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of sessions shows the stored data of each."""
-    of = seams.MANAGER_OF.sound
-
-    def talkative(self: Manager, user_id: object, **named: Any) -> list[SessionInfo]:
-        listed = of(self, user_id, **named)
-        return [dataclasses.replace(info, meta={"data": repr(self.store.load(info.handle))}) for info in listed]
-
-    seams.MANAGER_OF.plant(monkeypatch, talkative)
-
-
-def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown ids are not reported."""
-    emit = seams.EVENTS_EMIT.sound
-
-    def quiet(self: events.Events, event: events.EventName, **details: Any) -> None:
-        if details.get("reason") != "unknown_id":
-            emit(self, event, **details)
-
-    seams.EVENTS_EMIT.plant(monkeypatch, quiet)
-
-
-# --- the tests --------------------------------------------------------------------------------------------------------
 
 
 @advisory(
@@ -159,7 +29,7 @@ def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2019-25025",
     product="rack, activerecord-session_store",
     cause="Records were looked up by the id itself, so the time of a lookup revealed how much of a guess was right.",
-    mutants=[keys_are_tokens, keys_begin_with_tokens],
+    mutants=[planted.keys_are_tokens, planted.keys_begin_with_tokens],
 )
 @advisory(
     "CVE-2020-26228",
@@ -167,12 +37,12 @@ def guesses_pass_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2026-53603",
     product="TYPO3, nebula-mesh",
     cause="Ids were stored in clear text, so that a client with read access could use every session.",
-    mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
+    mutants=[planted.keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
 )
 @requirement(
     "OWASP protection of the repository",
     says="A copy of the store holds no usable id.",
-    mutants=[keys_are_tokens, an_alias_in_clear, a_token_beside_the_data],
+    mutants=[planted.keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
 )
 def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
     """After all operations on sessions, no store contains any issued token, in any spelling."""
@@ -190,7 +60,7 @@ def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
     "CVE-2019-16782",
     product="rack",
     cause="Records were looked up by the id itself.",
-    mutants=[keys_begin_with_tokens],
+    mutants=[planted.keys_begin_with_tokens],
 )
 @pytest.mark.kinds("redis")
 def test_what_redis_is_told_holds_no_token(place: str, redis_server: Server, web_on: WebOn) -> None:
@@ -232,7 +102,12 @@ _TALKATIVE = {"mongodb": "pymongo.command", "mariadb": "sqlalchemy.engine", "pos
     "CVE-2023-20866",
     product="Spring Session 3.0.0",
     cause="Session ids were written to the standard output.",
-    mutants=[logs_the_token, prints_the_token, an_outage_names_the_token, signals_carry_tokens],
+    mutants=[
+        planted.logs_the_token,
+        planted.prints_the_token,
+        planted.an_outage_names_the_token,
+        planted.signals_carry_tokens,
+    ],
 )
 @requirement(
     "ASVS 16.2.5",
@@ -240,11 +115,11 @@ _TALKATIVE = {"mongodb": "pymongo.command", "mariadb": "sqlalchemy.engine", "pos
     "ASVS 3.3.4",
     says="Only the cookie holds a token; no log does.",
     mutants=[
-        logs_the_token,
-        prints_the_token,
-        an_outage_names_the_token,
-        signals_carry_tokens,
-        a_header_with_the_token,
+        planted.logs_the_token,
+        planted.prints_the_token,
+        planted.an_outage_names_the_token,
+        planted.signals_carry_tokens,
+        planted.a_header_with_the_token,
     ],
 )
 def test_no_log_and_no_answer_holds_a_token(
@@ -274,13 +149,13 @@ def test_no_log_and_no_answer_holds_a_token(
     "CVE-2020-5224",
     product="django-user-sessions",
     cause="The page that lists a user's sessions named each by the key that opens it.",
-    mutants=[keys_are_tokens],
+    mutants=[planted.keys_are_tokens],
 )
 @advisory(
     "CVE-2026-39381",
     product="Parse Server",
     cause="The list of sessions returned fields that were meant for the server only.",
-    mutants=[lists_the_data],
+    mutants=[planted.lists_the_data],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis")
 def test_a_list_of_sessions_shows_what_may_be_shown(place: str, web_on: WebOn) -> None:
@@ -302,14 +177,14 @@ def test_a_list_of_sessions_shows_what_may_be_shown(place: str, web_on: WebOn) -
     "CVE-2020-7932",
     product="OMERO.web",
     cause="The session key was part of an address.",
-    mutants=[tokens_from_anywhere],
+    mutants=[planted.tokens_from_anywhere],
 )
 @requirement(
     "ASVS 14.2.1",
     "ASVS 4.0 3.1.1",
     "OWASP used vs. accepted",
     says="A token is accepted from the cookie only.",
-    mutants=[tokens_from_anywhere],
+    mutants=[planted.tokens_from_anywhere],
 )
 @pytest.mark.kinds("memory")
 def test_a_token_counts_in_the_cookie_alone(place: str, web_on: WebOn) -> None:
@@ -337,7 +212,7 @@ def test_a_token_counts_in_the_cookie_alone(place: str, web_on: WebOn) -> None:
     "CVE-2024-52801",
     product="SFTPGo",
     cause="Session cookies could be found by trying, without being noticed.",
-    mutants=[guesses_pass_unnoticed],
+    mutants=[planted.guesses_pass_unnoticed],
 )
 @pytest.mark.kinds("memory")
 def test_guesses_are_told_of(place: str, web_on: WebOn) -> None:

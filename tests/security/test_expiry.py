@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sqlite3
 import struct
 from collections.abc import Callable
@@ -13,44 +12,21 @@ from functools import partial
 from typing import Any
 
 import pytest
+from security import planted_expiry as planted
+from security.planted_expiry import DAY
 from security.rows import advisory, requirement
 from security.steps import WebOn, meddling, signed_in, who
-from support import seams
 from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.records.codec import JSON
-from holdfast.records.envelope import Envelope
-from holdfast.records.record import Record
-from holdfast.sessions.policy import Policy
-from holdfast.stores.contract import Store
-
-DAY = 24 * 3600
-FAR = 4_000_000_000_000
-
-
-def recomputes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The idle timeout is counted from the current request, as if a lookup were a use."""
-    seams.POLICY_IDLE_DEADLINE.plant(monkeypatch, lambda policy, envelope, expires_at: FAR)
-
-
-def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store extends a session before its deadline is checked."""
-
-    def load(store: Store, key: str) -> Record | None:
-        if (record := store.load(key)) is not None:
-            store.touch(key, expires_at=record.expires_at + 31 * DAY * 1000)
-        return store.load(key)
-
-    seams.plant_store_call(monkeypatch, "load", load)
 
 
 @advisory(
     "CVE-2024-35220",
     product="@fastify/session",
     cause="Loading a session recomputed its expiry, so that an expired one looked alive.",
-    mutants=[recomputes_the_deadline, touches_before_it_looks],
+    mutants=[planted.recomputes_the_deadline, planted.touches_before_it_looks],
 )
 def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: WebOn) -> None:
     """A session past its idle timeout is anonymous although its cookie is refreshed, and no request moves its end."""
@@ -68,28 +44,11 @@ def test_looking_at_an_expired_session_does_not_revive_it(place: str, web_on: We
     assert store.store.load(handle) == before
 
 
-def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the cookie expires; the server accepts a session as long as it is sent."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
-    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now: FAR)
-
-
-def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use extends a session without limit."""
-    sound = seams.POLICY_CHECKS.sound
-
-    def init(policy: Policy) -> None:
-        object.__setattr__(policy, "absolute", FAR)
-        sound(policy)
-
-    seams.POLICY_CHECKS.plant(monkeypatch, init)
-
-
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
     cause="The server did not check the age of a session, so an old cookie worked for ever.",
-    mutants=[trusts_the_browser],
+    mutants=[planted.trusts_the_browser],
 )
 def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn) -> None:
     """A cookie sent after its expiry opens no session."""
@@ -108,13 +67,13 @@ def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn
     "CVE-2022-2888",
     product="OctoPrint",
     cause="A session in use never expired, so a stolen cookie was valid for the life of the account.",
-    mutants=[forgets_the_absolute_timeout, trusts_the_browser],
+    mutants=[planted.forgets_the_absolute_timeout, planted.trusts_the_browser],
 )
 @advisory(
     "CVE-2018-1000814",
     product="aiohttp-session",
     cause="Sending a cookie repeatedly kept its session alive for ever.",
-    mutants=[forgets_the_absolute_timeout],
+    mutants=[planted.forgets_the_absolute_timeout],
 )
 def test_use_does_not_keep_a_session_for_ever(place: str, web_on: WebOn) -> None:
     """With the default settings a session in daily use ends 400 days after the login."""
@@ -128,22 +87,6 @@ def test_use_does_not_keep_a_session_for_ever(place: str, web_on: WebOn) -> None
 
 
 # --- times that are none ---------------------------------------------------------------------------------------------
-
-
-def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record whose times are null, empty or missing never expires."""
-    sound = seams.POLICY_VERDICT.sound
-
-    def text(data: bytes) -> Envelope:
-        fields = json.loads(re.sub(rb"NaN|-?Infinity", b"null", data))
-        created_at = fields.get("created_at") or 0
-        return Envelope(created_at, 0, 0, JSON.dumps(fields.get("payload")), JSON)
-
-    def verdict(policy: Policy, envelope: Envelope, expires_at: int, now: int) -> Any:
-        return sound(policy, envelope, expires_at, now) if envelope.created_at else None
-
-    seams.RECORD_DECODERS.plant_item(monkeypatch, ord("{"), text)
-    seams.POLICY_VERDICT.plant(monkeypatch, verdict)
 
 
 def _texts() -> list[bytes]:
@@ -170,11 +113,11 @@ null_expiry = partial(
 )
 
 
-@null_expiry(mutants=[takes_no_time_for_never])
+@null_expiry(mutants=[planted.takes_no_time_for_never])
 @requirement(
     "Catalogue T2",
     says="A record whose times are null, missing, text or absurd is expired.",
-    mutants=[takes_no_time_for_never],
+    mutants=[planted.takes_no_time_for_never],
 )
 def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
     """A record whose times are null, zero, empty, missing, negative, text or absurd opens no session."""
@@ -185,16 +128,6 @@ def test_a_record_without_a_time_is_dead(place: str, web_on: WebOn) -> None:
         record = web.memory.load(handle)
         web.memory.replace(handle, data, expect=record.version, expires_at=record.expires_at)
         assert web.data(browser) == {}, data
-
-
-def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is no time counts as a time in the future."""
-    sound = seams.POLICY_VERDICT.sound
-
-    def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int) -> Any:
-        return sound(policy, envelope, expires_at if isinstance(expires_at, int) else FAR, now)
-
-    seams.POLICY_VERDICT.plant(monkeypatch, verdict)
 
 
 def _edit_sqlite(web: Web, handle: str, value: Any) -> None:
@@ -230,11 +163,11 @@ _EDITS: dict[str, Callable[[Web, str, Any], None]] = {
 }
 
 
-@null_expiry(mutants=[takes_anything_for_a_time])
+@null_expiry(mutants=[planted.takes_anything_for_a_time])
 @requirement(
     "Catalogue T2",
     says="A record whose expiry in the store is no time is expired.",
-    mutants=[takes_anything_for_a_time],
+    mutants=[planted.takes_anything_for_a_time],
 )
 @pytest.mark.kinds("sqlite", "json", "mongodb", "redis")
 def test_an_expiry_that_is_no_time_is_no_life(place: str, web_on: WebOn) -> None:
@@ -257,17 +190,11 @@ def _look(seen: list[Any]) -> None:
     seen.append(session.get("who"))
 
 
-def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A zero or empty timeout means no timeout."""
-    sound = seams.SETTING_IN_MILLISECONDS.sound
-    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: sound(name, value) if value else FAR)
-
-
-@null_expiry(mutants=[takes_nothing_for_never])
+@null_expiry(mutants=[planted.takes_nothing_for_never])
 @requirement(
     "Catalogue T4",
     says="Every lifetime has an end: zero, negative and non-numeric ones are refused.",
-    mutants=[takes_nothing_for_never],
+    mutants=[planted.takes_nothing_for_never],
 )
 def test_no_timeout_is_never_switched_off(web_on: WebOn) -> None:
     """A timeout of zero, empty, negative or no number is refused, and None is the default."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,129 +14,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from security import planted_files_on_disk as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.disk import modes, umask
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.stores.files import FileStore
-from holdfast.stores.shared import sqlite_pool
 
 WebOn = Callable[..., Web]
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def the_id_is_a_file_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file of a session is the file of that name in the folder."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
-    seams.FILES_PATH.plant(monkeypatch, lambda self, key: self.path / key)
-
-
-def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie names the file, and only a path that leaves the folder is refused."""
-    the_id_is_a_file_name(monkeypatch)
-
-    def path(self: FileStore, key: str) -> Path:
-        joined = Path(os.path.normpath(self.path / key.replace("\x00", "")))
-        return joined if joined.is_relative_to(self.path) else self.path / "00" / STRANGER
-
-    seams.FILES_PATH.plant(monkeypatch, path)
-
-
-def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any cookie value is hashed and looked up on the disk."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-
-
-def follows_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A symbolic link in place of a record is followed."""
-    seams.FILES_READ_FLAGS.plant(monkeypatch, os.O_RDONLY | os.O_NONBLOCK)
-
-
-def reads_what_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any opened path is read, file or not."""
-    monkeypatch.setattr(stat, "S_ISREG", lambda mode: True)
-
-
-def looks_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The type of a record's file is checked by its name, before it is opened by its name."""
-
-    def read(path: Path) -> bytes | None:
-        try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                return None
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-
-    seams.FILES_READ.plant(monkeypatch, read)
-
-
-def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is read from and written to the target of its name."""
-    follows_links(monkeypatch)
-
-    def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
-        path.write_bytes(data)
-
-    seams.FILES_WRITE.plant(monkeypatch, write)
-
-
-def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The temporary file is written even if the name already exists."""
-
-    def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
-        temp.write_bytes(data)
-        temp.replace(path)
-
-    seams.FILES_WRITE.plant(monkeypatch, write)
-    seams.JSON_FILE_WRITE.plant(monkeypatch, write)
-
-
-def files_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files get the permissions that the umask leaves."""
-    write = seams.WRITE_FILE.sound
-
-    def careless(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
-        write(path, data, temp=temp, mode=mode)
-        path.chmod(0o666 & ~_umask())
-
-    seams.WRITE_FILE.plant(monkeypatch, careless)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite creates its file by itself, with the permissions that the umask leaves."""
-
-    def make(path: str) -> Any:
-        Path(path).touch()
-        return sqlite_pool._file_at(path)
-
-    seams.POOL_MAKE_FILE.plant(monkeypatch, make)
-
-
-def folders_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders get the permissions that the umask leaves."""
-    seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(parents=True, exist_ok=True))
-
-
-def parents_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder itself is private, and its parents get the permissions that the umask leaves."""
-    seams.FILES_MAKE_FOLDER.plant(monkeypatch, lambda path: path.mkdir(0o700, parents=True, exist_ok=True))
-
-
-def static_files_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions may be stored in the folder of static files."""
-    seams.REFUSE_SERVED_FOLDER.plant(monkeypatch, lambda app, store: None)
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------
@@ -206,19 +91,19 @@ def files_touched() -> Iterator[list[str]]:
     "CVE-2024-2044",
     product="CherryPy, Django on Windows, gorilla/sessions, PAN-OS, React Router, pgAdmin",
     cause="The id in the cookie was used as part of a path, so that it could lead to any file.",
-    mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
 )
 @advisory(
     "CVE-2025-66221",
     "CVE-2026-21860",
     product="Werkzeug",
     cause="Device names, which Windows has in every folder, were accepted as file names.",
-    mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
 )
 @requirement(
     "Catalogue P",
     says="A client's value is never part of a path.",
-    mutants=[the_id_is_a_file_name, joined_safely_enough, any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
 )
 @pytest.mark.kinds("files")
 def test_no_cookie_is_a_path(place: str, web_on: WebOn, tmp_path: Path) -> None:
@@ -263,7 +148,7 @@ def record_of(web: Web, place: str) -> Path:
     "CVE-2022-23181",
     product="gorilla/sessions, Tomcat's FileStore",
     cause="The path of a session was checked and then opened, or not checked, and links were followed.",
-    mutants=[follows_links, reads_what_is_no_file, looks_before_it_opens],
+    mutants=[planted.follows_links, planted.reads_what_is_no_file, planted.looks_before_it_opens],
 )
 @pytest.mark.kinds("files")
 def test_what_is_no_file_is_no_record(
@@ -319,7 +204,7 @@ def _swapping(look: Callable[..., Any], path: Path, target: Path) -> Callable[..
     "GO-2024-2730",
     product="gorilla/sessions",
     cause="A session was written to the target of its name, which could be any file.",
-    mutants=[writes_through_links, opens_a_planted_temp_file],
+    mutants=[planted.writes_through_links, planted.opens_a_planted_temp_file],
 )
 @pytest.mark.kinds("files")
 def test_nothing_is_written_through_a_link(place: str, web_on: WebOn, tmp_path: Path) -> None:
@@ -351,19 +236,19 @@ def test_nothing_is_written_through_a_link(place: str, web_on: WebOn, tmp_path: 
     "CVE-2019-16355",
     product="beego",
     cause="Session files could be read and written by every user of the machine.",
-    mutants=[files_for_all, folders_for_all],
+    mutants=[planted.files_for_all, planted.folders_for_all],
 )
 @advisory(
     "CVE-2020-24583",
     "CVE-2020-24584",
     product="Django",
     cause="The parent folders of a file had the permissions that the umask left.",
-    mutants=[parents_for_all, folders_for_all],
+    mutants=[planted.parents_for_all, planted.folders_for_all],
 )
 @requirement(
     "OWASP protection of the repository",
     says="Files of sessions are private to their owner.",
-    mutants=[files_for_all, folders_for_all, parents_for_all],
+    mutants=[planted.files_for_all, planted.folders_for_all, planted.parents_for_all],
 )
 @pytest.mark.kinds("files", "json")
 def test_files_are_private_whatever_the_umask(place: str, web_on: WebOn, tmp_path: Path) -> None:
@@ -376,7 +261,7 @@ def test_files_are_private_whatever_the_umask(place: str, web_on: WebOn, tmp_pat
     "CVE-2019-16355",
     product="beego",
     cause="Session files could be read and written by every user of the machine.",
-    mutants=[databases_for_all, folders_for_all, parents_for_all],
+    mutants=[planted.databases_for_all, planted.folders_for_all, planted.parents_for_all],
 )
 @pytest.mark.kinds("sqlite")
 def test_a_database_is_private_whatever_the_umask(place: str, web_on: WebOn, tmp_path: Path) -> None:
@@ -401,7 +286,7 @@ def assert_private(place: str, web_on: WebOn, tmp_path: Path) -> None:
     "CVE-2020-24584",
     product="Django",
     cause="Stored sessions were readable for unauthorised clients.",
-    mutants=[static_files_are_no_matter],
+    mutants=[planted.static_files_are_no_matter],
 )
 @pytest.mark.kinds("sqlite", "files", "json")
 def test_sessions_are_not_given_out_as_static_files(place: str, tmp_path: Path) -> None:

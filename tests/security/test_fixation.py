@@ -9,29 +9,16 @@ from typing import Any
 import pytest
 from flask import redirect
 from flask_login import LoginManager, UserMixin, current_user, login_user
+from security import planted_fixation as planted
 from security.bugs import both_ids_live, login_keeps_the_id, token_from_anywhere
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
-from support import seams
 from support.everywhere import INDEXED
 from support.web import STRANGER, Web, cookies_set, rotate
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.flask import session
-from holdfast.records.tokens import new_token
-from holdfast.sessions.flows.context import Context
-from holdfast.sessions.mapping import IDENTITY, Loaded, ServerSession
-
-
-def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new session takes the id that the client sent."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
-
-
-def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first session of a process gets an id of its own."""
-    tokens = iter((new_token(),))
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: next(tokens, STRANGER))
+from holdfast.sessions.mapping import IDENTITY
 
 
 @advisory(
@@ -40,16 +27,18 @@ def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2018-12071",
     product="Fiber, aiohttp-session, CodeIgniter",
     cause="An id that the client chose became the id of its session.",
-    mutants=[adopts_the_id],
+    mutants=[planted.adopts_the_id],
 )
 @advisory(
     "CVE-2007-6077",
     product="Rails",
     cause="The setting that rejects chosen ids was checked for the first request of a process only.",
-    mutants=[adopts_from_the_second_request_on],
+    mutants=[planted.adopts_from_the_second_request_on],
 )
 @requirement(
-    "OWASP strict session management", says="An id that was not issued is never adopted.", mutants=[adopts_the_id]
+    "OWASP strict session management",
+    says="An id that was not issued is never adopted.",
+    mutants=[planted.adopts_the_id],
 )
 def test_a_chosen_id_is_never_adopted(place: str, web_on: Callable[..., Web]) -> None:
     """The returned id is a different one, on the first request and on the second."""
@@ -87,28 +76,6 @@ def test_an_id_outside_of_the_cookie_is_no_id(place: str, web_on: WebOn) -> None
 
 
 # --- logins ----------------------------------------------------------------------------------------------------------
-
-
-def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login creates a new id, and the old one leads to the same session."""
-    sound = seams.ROTATE_PLAN.sound
-
-    def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> Any:
-        return sound(context, session, loaded, renewal=True)
-
-    seams.ROTATE_PLAN.plant(monkeypatch, plan)
-
-
-def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a login by `bind` rotates."""
-    sound = seams.SESSION_SET_ITEM.sound
-
-    def set_item(session: ServerSession, key: str, value: Any) -> None:
-        sound(session, key, value)
-        if key == IDENTITY:
-            session.wishes.rebind = False
-
-    seams.SESSION_SET_ITEM.plant(monkeypatch, set_item)
 
 
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
@@ -160,7 +127,7 @@ _LOGINS: dict[str, Callable[[], Any]] = {
     "CVE-2017-12868",
     product="passport, @fastify/passport, Airflow, rdiffweb, Symfony, SilverStripe, SimpleSAMLphp",
     cause="The login kept the old id of the session, which an attacker could know.",
-    mutants=[login_keeps_the_id, both_ids_live, leaves_the_old_id_alive, rotates_when_told_only],
+    mutants=[login_keeps_the_id, both_ids_live, planted.leaves_the_old_id_alive, planted.rotates_when_told_only],
 )
 def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
     """After each kind of login the old id opens no session and changes no data, and the new one has the data."""
@@ -183,7 +150,7 @@ def test_an_id_from_before_the_login_is_dead(place: str, web_on: WebOn) -> None:
     "CVE-2023-46733",
     product="Symfony",
     cause="Not every kind of login gave the session a new id.",
-    mutants=[login_keeps_the_id, rotates_when_told_only],
+    mutants=[login_keeps_the_id, planted.rotates_when_told_only],
 )
 def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn) -> None:
     """A remembered user who sends an id that an attacker planted gets another one."""
@@ -203,37 +170,17 @@ def test_an_id_from_before_a_remembered_login_is_dead(place: str, web_on: WebOn)
 # --- another user ----------------------------------------------------------------------------------------------------
 
 
-def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login in another user's session keeps its data."""
-
-    def rebind(session: ServerSession, owner: str | None) -> None:
-        session.wishes.rebind, session.wishes.owner = True, owner
-
-    seams.SESSION_REBIND.plant(monkeypatch, rebind)
-
-
-def binds_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session stays bound to its first user."""
-    sound = seams.SESSION_REBIND.sound
-
-    def rebind(session: ServerSession, owner: str | None) -> None:
-        if session.owner is None:
-            sound(session, owner)
-
-    seams.SESSION_REBIND.plant(monkeypatch, rebind)
-
-
 @advisory(
     "CVE-2014-0482",
     product="Django",
     cause="A second user who was signed in by the front-end server got the session of the first.",
-    mutants=[keeps_the_other_user_s_data, binds_once],
+    mutants=[planted.keeps_the_other_user_s_data, planted.binds_once],
 )
 @advisory(
     "CVE-2026-33946",
     product="MCP Ruby SDK",
     cause="An id was not bound to a user, so that any holder could continue the session.",
-    mutants=[binds_once],
+    mutants=[planted.binds_once],
 )
 def test_another_user_gets_another_session(place: str, web_on: WebOn) -> None:
     """Bob's login in Ada's session starts with empty data, under a new id bound to him; hers is over."""
@@ -253,7 +200,7 @@ def test_another_user_gets_another_session(place: str, web_on: WebOn) -> None:
     "CVE-2026-33946",
     product="MCP Ruby SDK",
     cause="An id was not bound to a user, so that any holder could continue the session.",
-    mutants=[binds_once],
+    mutants=[planted.binds_once],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_session_is_listed_for_its_user_alone(place: str, web_on: WebOn) -> None:

@@ -11,133 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import abort
+from security import planted_flooding as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
-from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.saving import save
-from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import delete
 from holdfast.stores.sql import SQLStore
 
 WebOn = Callable[..., Web]
 KINDS = ("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def everybody_gets_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is read is stored, even if empty."""
-    seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
-
-
-def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is created for an unknown id."""
-    look_up = seams.MANAGER_OPEN.sound
-
-    def make(self: Manager, token: str | None) -> Any:
-        found = look_up(self, token)
-        if token and found.loaded is None:
-            self.store.create(self.keys.key_of(token), b"\x01", expires_at=self.clock() + 60_000)
-        return found
-
-    seams.MANAGER_OPEN.plant(monkeypatch, make)
-
-
-def a_logout_makes_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending the session begins a new one, which is stored."""
-    clear = seams.SESSION_CLEAR.sound
-
-    def clear_and_begin(self: ServerSession) -> None:
-        clear(self)
-        self["_fresh"] = False
-
-    seams.SESSION_CLEAR.plant(monkeypatch, clear_and_begin)
-
-
-def opens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session is looked up when the request begins, whether it is used or not."""
-    open_session = seams.INTERFACE_OPEN_SESSION.sound
-
-    def open_and_load(self: HoldfastInterface, app: Any, request: Any) -> Any:
-        found = open_session(self, app, request)
-        len(found)
-        return found
-
-    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, open_and_load)
-
-
-def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session may have any size."""
-    envelope = seams.CONTEXT_ENVELOPE.sound
-
-    def without(self: Context, payload: bytes, **times: Any) -> Any:
-        made = envelope(self, b"", **times)
-        made.payload = payload
-        return made
-
-    seams.CONTEXT_ENVELOPE.plant(monkeypatch, without)
-
-
-def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old record is removed before the new one is known to fit."""
-
-    def remove_and_save(context: Context, session: ServerSession, loaded: Any, **named: Any) -> Any:
-        try:
-            return (yield from save(context, session, loaded, **named))
-        except RecordTooLarge:
-            yield from delete(loaded.key)
-            raise
-
-    seams.SAVE.plant(monkeypatch, remove_and_save)
-
-
-def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data over the limit is truncated."""
-    envelope = seams.CONTEXT_ENVELOPE.sound
-    seams.CONTEXT_ENVELOPE.plant(
-        monkeypatch,
-        lambda self, payload, **times: envelope(self, payload[: self.policy.max_bytes], **times),
-    )
-
-
-def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session is locked from its lookup until it is saved."""
-    lock = threading.Lock()
-    look_up, commit = seams.MANAGER_OPEN.sound, seams.MANAGER_COMMIT.sound
-
-    def open_locked(self: Manager, token: str | None) -> Any:
-        if token and not lock.acquire(timeout=0.05):
-            raise StoreUnavailable("the session is locked")
-        return look_up(self, token)
-
-    def commit_and_release(self: Manager, *arguments: Any, **named: Any) -> Any:
-        try:
-            return commit(self, *arguments, **named)
-        finally:
-            if lock.locked():
-                lock.release()
-
-    seams.MANAGER_OPEN.plant(monkeypatch, open_locked)
-    seams.MANAGER_COMMIT.plant(monkeypatch, commit_and_release)
-
-
-def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection of the pool is held until its next use, as with a transaction for each request."""
-    run = seams.SQL_RUN.sound
-
-    def keep(self: Any, take: Any, statement: Any, values: Any, **named: Any) -> Any:
-        answer = run(self, take, statement, values, **named)
-        mine = self.__dict__.setdefault("mine", threading.local())
-        mine.connection = getattr(mine, "connection", None) or self._ready().connect()
-        return answer
-
-    seams.SQL_RUN.plant(monkeypatch, keep)
 
 
 # --- no records for nobody --------------------------------------------------------------------------------------------
@@ -167,12 +49,12 @@ _METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT")
     "CVE-2015-5964",
     product="Django",
     cause="Reading a session, or a logout without one, created a record, so that any client could fill the store.",
-    mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
+    mutants=[planted.everybody_gets_a_record, planted.unknown_ids_are_made, planted.a_logout_makes_a_session],
 )
 @requirement(
     "ASVS 7.6.2",
     says="Visitors who change no data get no session.",
-    mutants=[everybody_gets_a_record, unknown_ids_are_made, a_logout_makes_a_session],
+    mutants=[planted.everybody_gets_a_record, planted.unknown_ids_are_made, planted.a_logout_makes_a_session],
 )
 @pytest.mark.kinds(*KINDS)
 def test_nobody_leaves_a_record(place: str, web_on: WebOn) -> None:
@@ -193,7 +75,7 @@ def test_nobody_leaves_a_record(place: str, web_on: WebOn) -> None:
     "CVE-2015-5143",
     product="Django",
     cause="Requests without use of the session caused store calls.",
-    mutants=[opens_at_once],
+    mutants=[planted.opens_at_once],
 )
 @pytest.mark.kinds("memory")
 def test_what_is_not_used_costs_nothing(place: str, web_on: WebOn) -> None:
@@ -214,10 +96,12 @@ def test_what_is_not_used_costs_nothing(place: str, web_on: WebOn) -> None:
     "CVE-2016-4423",
     product="Symfony",
     cause="A client's data was stored in its session, at any length.",
-    mutants=[no_limit, makes_room_first, stores_what_fits],
+    mutants=[planted.no_limit, planted.makes_room_first, planted.stores_what_fits],
 )
 @requirement(
-    "OWASP store flooding", says="A record has a size limit on every store.", mutants=[no_limit, makes_room_first]
+    "OWASP store flooding",
+    says="A record has a size limit on every store.",
+    mutants=[planted.no_limit, planted.makes_room_first],
 )
 def test_no_record_exceeds_the_limit(place: str, web_on: WebOn) -> None:
     """On every store a session over the limit is an error before anything is written, and the old data is intact."""
@@ -243,7 +127,7 @@ def test_no_record_exceeds_the_limit(place: str, web_on: WebOn) -> None:
     "CVE-2018-11386",
     product="Symfony's PdoSessionHandler",
     cause="A transaction was open while the view ran, so that a few slow requests used up the connections.",
-    mutants=[a_lock_while_the_view_runs],
+    mutants=[planted.a_lock_while_the_view_runs],
 )
 def test_a_view_holds_nothing_of_the_store(place: str, web_on: WebOn) -> None:
     """While one view runs, other requests of the same session load, save and rotate it, on every store."""
@@ -270,7 +154,7 @@ def test_a_view_holds_nothing_of_the_store(place: str, web_on: WebOn) -> None:
     "CVE-2018-11386",
     product="Symfony's PdoSessionHandler",
     cause="A connection was held while the view ran, so that a few slow requests used up the pool.",
-    mutants=[a_connection_while_the_view_runs],
+    mutants=[planted.a_connection_while_the_view_runs],
 )
 def test_a_view_holds_no_connection(web_on: WebOn, tmp_path: Path) -> None:
     """Ten concurrent views finish with a pool of two connections, and none is in use while they run."""

@@ -2,92 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
+from security import planted_key_injection as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.dumps import dump
 from support.memcached import counted
 from support.servers import Server
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.flask import session
-from holdfast.records.record import Record
-from holdfast.records.tokens import Keys, is_token, new_token
-from holdfast.stores import sqlite
+from holdfast.records.tokens import Keys, new_token
 
 WebOn = Callable[..., Web]
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def the_id_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie value is the key of the record."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
-
-
-def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any cookie value is hashed and looked up."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-
-
-def operators_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that is JSON, as browsers escape it, becomes a query."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: text.startswith("%7B") or is_token(text))
-    seams.KEY_OF_TOKEN.plant(
-        monkeypatch, lambda self, token: json.loads(unquote(token)) if token[0] == "%" else key_of(self, token)
-    )
-
-
-def queries_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is written into the SQL statement."""
-    the_id_is_the_key(monkeypatch)
-
-    def load(self: sqlite.SQLiteStore, key: str, /) -> Any:
-        sql = f"SELECT data, version, expires_at, owner FROM sessions WHERE key = '{key}'"  # noqa: S608
-        row = self._run(sqlite._one, sql, ())
-        return None if row is None else Record(*row)
-
-    seams.SQLITE_LOAD.plant(monkeypatch, load)
-
-
-def keys_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The column of the keys compares text without regard to case."""
-    schema = (
-        seams.SQLITE_SCHEMA.sound[0].replace("key TEXT", "key TEXT COLLATE NOCASE"),
-        *seams.SQLITE_SCHEMA.sound[1:],
-    )
-    assert schema != seams.SQLITE_SCHEMA.sound
-    seams.SQLITE_SCHEMA.plant(monkeypatch, schema)
-
-
-def keys_by_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is a hash with known collisions."""
-    seams.KEY_OF_TOKEN.plant(
-        monkeypatch, lambda self, token: hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
-    )
-
-
-def nothing_before_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records are in Redis under the id itself, in the application's own namespace."""
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
-    seams.REDIS_NAME.plant(monkeypatch, lambda self, key: key.encode())
-
-
-# --- the tests --------------------------------------------------------------------------------------------------------
 
 
 def ask(web: Web, value: str) -> tuple[int, str]:
@@ -111,12 +45,12 @@ _MEMCACHED = [
     "CVE-2022-27924",
     product="HTTP::Session2, Django, Zimbra",
     cause="The client's value was a key of memcached, in which spaces and line breaks begin other commands.",
-    mutants=[the_id_is_the_key, any_shape_is_looked_up],
+    mutants=[planted.the_id_is_the_key, planted.any_shape_is_looked_up],
 )
 @requirement(
     "Catalogue K",
     says="A client's value is never a key or a command of memcached.",
-    mutants=[the_id_is_the_key, any_shape_is_looked_up],
+    mutants=[planted.the_id_is_the_key, planted.any_shape_is_looked_up],
 )
 @pytest.mark.kinds("memcached")
 def test_no_cookie_speaks_to_memcached(place: str, memcached_server: Server, web_on: WebOn) -> None:
@@ -140,7 +74,7 @@ _OPERATORS = [
 @requirement(
     "Catalogue N",
     says="A client's value is never an operator of a query.",
-    mutants=[operators_are_read, any_shape_is_looked_up],
+    mutants=[planted.operators_are_read, planted.any_shape_is_looked_up],
 )
 @pytest.mark.kinds("mongodb")
 def test_no_cookie_is_a_query(place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
@@ -171,7 +105,7 @@ _STATEMENTS = [
 @requirement(
     "Catalogue S",
     says="A client's value is never part of a statement.",
-    mutants=[queries_are_text, the_id_is_the_key, any_shape_is_looked_up],
+    mutants=[planted.queries_are_text, planted.the_id_is_the_key, planted.any_shape_is_looked_up],
 )
 @pytest.mark.kinds("sqlite", "mariadb", "postgresql")
 def test_no_cookie_is_a_statement(place: str, web_on: WebOn) -> None:
@@ -189,7 +123,7 @@ def test_no_cookie_is_a_statement(place: str, web_on: WebOn) -> None:
     "CVE-2026-25480",
     product="Litestar",
     cause="Different keys led to the same record.",
-    mutants=[keys_in_any_case],
+    mutants=[planted.keys_in_any_case],
 )
 @pytest.mark.kinds("sqlite", "mariadb", "postgresql", "mongodb", "redis", "files", "json", "memory")
 def test_stores_tell_keys_apart_by_every_letter(place: str, web_on: WebOn) -> None:
@@ -229,9 +163,9 @@ def matching_in_capitals(place: str, key: str) -> int:
     "CVE-2024-55885",
     product="beego",
     cause="Names of sessions were MD5 hashes, for which collisions can be computed.",
-    mutants=[keys_by_a_weak_hash],
+    mutants=[planted.keys_by_a_weak_hash],
 )
-@requirement("Finding 3", says="Stores get only 64 hex digits of SHA-256.", mutants=[keys_by_a_weak_hash])
+@requirement("Finding 3", says="Stores get only 64 hex digits of SHA-256.", mutants=[planted.keys_by_a_weak_hash])
 def test_keys_are_whole_hashes(place: str, web_on: WebOn) -> None:
     """On every store a record is named by 64 lower-case hex digits, half of whose bits are set."""
     web = web_on(place)
@@ -249,7 +183,7 @@ def test_keys_are_whole_hashes(place: str, web_on: WebOn) -> None:
     "CVE-2011-4136",
     product="Django",
     cause="Sessions were in a cache under names that an application could be made to overwrite.",
-    mutants=[nothing_before_the_key, the_id_is_the_key],
+    mutants=[planted.nothing_before_the_key, planted.the_id_is_the_key],
 )
 @pytest.mark.kinds("redis", "memcached")
 def test_what_an_application_caches_is_no_session(place: str, request: pytest.FixtureRequest, web_on: WebOn) -> None:

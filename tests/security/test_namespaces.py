@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
+from security import planted_namespaces as planted
 from security.bugs import no_namespace
 from security.rows import advisory
 from security.steps import WebOn, another, signed_in, who
-from support import seams
 from support.everywhere import INDEXED
 from support.web import Web, cookies_set
 
 from holdfast.flask import session
 from holdfast.records.tokens import Keys
-
-
-def joins_names_without_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The namespace and the token are hashed one after the other, without a separator."""
-
-    def key_of(keys: Keys, token: str) -> str:
-        return hashlib.sha256(f"{keys.namespace}{token}".encode()).hexdigest()
-
-    seams.KEY_OF_TOKEN.plant(monkeypatch, key_of)
-
-
-def shares_the_owners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user id is the same owner in every namespace."""
-    seams.OWNER_OF_USER.plant(monkeypatch, lambda keys, user_id: hashlib.sha256(str(user_id).encode()).hexdigest())
 
 
 def _sites(place: str, web_on: WebOn, **config: Any) -> tuple[Web, Web]:
@@ -77,7 +62,7 @@ def test_two_cookies_of_one_browser_are_not_exchanged(place: str, web_on: WebOn)
     "CVE-2022-46170",
     product="CodeIgniter",
     cause="The ids of one kind of session were not separated from those of another.",
-    mutants=[joins_names_without_lengths],
+    mutants=[planted.joins_names_without_lengths],
 )
 def test_names_and_tokens_do_not_run_together() -> None:
     """No namespace is a part of another's token: moving a character between them gives another key."""
@@ -91,7 +76,7 @@ def test_names_and_tokens_do_not_run_together() -> None:
     "CVE-2023-47127",
     product="rails_multisite, TYPO3",
     cause="A user id of one site was accepted as the same user at another.",
-    mutants=[no_namespace, shares_the_owners],
+    mutants=[no_namespace, planted.shares_the_owners],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_user_of_one_application_is_nobody_at_another(place: str, web_on: WebOn) -> None:

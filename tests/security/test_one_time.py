@@ -9,47 +9,19 @@ from functools import partial
 from typing import Any
 
 import pytest
-from flask import request
 from flask.testing import FlaskClient
+from security import planted_one_time as planted
 from security.rows import advisory
 from security.steps import WebOn, meddling, signed_in, who
-from support import seams
 from support.everywhere import INDEXED
 from support.web import Web
 
-from holdfast.contrib.devices_page import devices_page, views
+from holdfast.contrib.devices_page import devices_page
 from holdfast.contrib.pages.forms import FIELD, form_token
 from holdfast.flask import session
-from holdfast.flask.session import FlaskSession
-from holdfast.sessions.mapping import ServerSession
 
 #: How many requests want the value.
 MANY = 100
-
-
-def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value is returned if it exists, and deleted when the request ends."""
-
-    def pop_once(session: ServerSession, key: str, default: Any = None) -> Any:
-        return session.pop(key, default)
-
-    seams.SESSION_POP_ONCE.plant(monkeypatch, pop_once)
-
-
-def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value is deleted at once, and returned whether this request deleted it or another."""
-    sound = seams.FLASK_SESSION_POP_STORED.sound
-
-    def take(session: FlaskSession, key: str) -> bool:
-        value = session._open().data.get(key)
-        sound(session, key)
-        session._open().data[key] = value
-        return value is not None
-
-    seams.FLASK_SESSION_POP_STORED.plant(monkeypatch, take)
-
-
-_MUTANTS = [checks_and_then_deletes, does_not_ask_who_won]
 
 
 @advisory(
@@ -59,7 +31,7 @@ _MUTANTS = [checks_and_then_deletes, does_not_ask_who_won]
     "CVE-2026-3590",
     product="Parse Server, Omni, Mattermost",
     cause="A one-time code or token was looked up and then deleted, so that two concurrent requests both got it.",
-    mutants=_MUTANTS,
+    mutants=planted.GIVEN_OUT_TWICE,
 )
 def test_of_a_hundred_requests_one_has_the_value(place: str, web_on: WebOn) -> None:
     """A hundred requests that have all read the value pop it, and one gets it."""
@@ -85,7 +57,7 @@ def test_of_a_hundred_requests_one_has_the_value(place: str, web_on: WebOn) -> N
     "CVE-2026-34224",
     product="Parse Server",
     cause="A second request could use a code between its lookup and its deletion.",
-    mutants=_MUTANTS,
+    mutants=planted.GIVEN_OUT_TWICE,
 )
 def test_no_moment_lets_a_second_request_have_it(place: str, web_on: WebOn) -> None:
     """If a second request comes between any two steps of the first, exactly one of the two gets the value."""
@@ -109,34 +81,11 @@ def _pop(had: list[Any]) -> None:
 # --- whose session it is ---------------------------------------------------------------------------------------------
 
 
-def ends_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page ends the session of the given handle, of any user."""
-
-    def end(page: Any, owner: str) -> Any:
-        page._sessions.revoke(request.form["handle"])
-        return views._done("done")
-
-    seams.DEVICES_PAGE_END.plant(monkeypatch, end)
-
-
-def tells_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page reports that the session is another user's, and ends it."""
-
-    def end(page: Any, owner: str) -> Any:
-        entry = page._sessions.get(request.form["handle"])
-        if entry is not None and entry.owner != owner:
-            return views._done("this is not your session")
-        return sound(page, owner)
-
-    sound = seams.DEVICES_PAGE_END.sound
-    seams.DEVICES_PAGE_END.plant(monkeypatch, end)
-
-
 @advisory(
     "CVE-2017-18878",
     product="Mattermost",
     cause="A client that knew the id of a session could end it, even another user's.",
-    mutants=[ends_whatever_it_is_told, tells_of_others],
+    mutants=[planted.ends_whatever_it_is_told, planted.tells_of_others],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_nobody_ends_another_user_s_session(place: str, web_on: WebOn) -> None:

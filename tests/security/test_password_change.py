@@ -9,59 +9,16 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from security import planted_password_change as planted
 from security.rows import advisory
 from security.steps import WebOn, meddling, sign_in, signed_in, who
-from support import seams
 from support.everywhere import INDEXED
 from support.web import Web, cookies_set, rotate
 
 from holdfast import events
 from holdfast.flask import session
-from holdfast.records.record import Record
-from holdfast.sessions.flows import ending
-from holdfast.sessions.ops import delete, keys_of, load
 
 pytestmark = pytest.mark.kinds(*INDEXED)
-
-
-def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password change does not end the user's other sessions."""
-
-    def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
-        yield from ()
-        return 0
-
-    seams.REVOKE_ALL.plant(monkeypatch, revoke_all)
-
-
-def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sessions that the index lists at one moment are deleted, without a cut-off."""
-
-    def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
-        ended = 0
-        for key in list((yield from keys_of(owner))):
-            record = yield from load(key)
-            if record is not None and record.owner == owner and key != keep and (yield from delete(key)):
-                ended += 1
-        return ended
-
-    seams.REVOKE_ALL.plant(monkeypatch, revoke_all)
-
-
-def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login does not check whether the user's sessions were ended during it."""
-
-    def ended_meanwhile(*_: object) -> Any:
-        yield from ()
-        return False
-
-    seams.CUT_OFF_AFTER_LOGIN.plant(monkeypatch, ended_meanwhile)
-
-
-def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session of the password change ends with the others."""
-    sound = ending.revoke_all
-    seams.REVOKE_ALL.plant(monkeypatch, lambda context, owner, **_: sound(context, owner))
 
 
 @advisory(
@@ -74,7 +31,7 @@ def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     "CVE-2022-3362",
     product="Contao, TYPO3, Symfony, Airflow, listmonk, Vikunja, rdiffweb",
     cause="The user's other sessions survived a password change.",
-    mutants=[ends_only_its_own, ends_the_kept_one_too],
+    mutants=[planted.ends_only_its_own, planted.ends_the_kept_one_too],
 )
 def test_a_password_change_ends_all_other_sessions(place: str, web_on: WebOn) -> None:
     """The session of the change continues, the user's others end, and other users' do not."""
@@ -115,7 +72,7 @@ _OVERLAPPING: dict[str, tuple[Callable[[Web], FlaskClient], Callable[[], Any]]] 
     "CVE-2026-27575",
     product="Airflow, Vikunja",
     cause="Sessions of the user survived a password change.",
-    mutants=[ends_what_is_listed_once, ignores_the_cut_off],
+    mutants=[planted.ends_what_is_listed_once, planted.ignores_the_cut_off],
 )
 def test_no_login_or_rotation_slips_through_a_password_change(place: str, web_on: WebOn) -> None:
     """If one comes between any two steps of the other, no session that began before the change lives."""
@@ -147,32 +104,11 @@ def _look_and(view: Callable[[], Any]) -> None:
 # --- a theft is noticed ----------------------------------------------------------------------------------------------
 
 
-def keeps_quiet_about_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A superseded id is refused without a signal to the application."""
-    seams.SUPERSEDED_RECEIVERS.plant(monkeypatch, lambda sender: ())
-
-
-def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a session by an earlier id ends no session."""
-
-    def follow(key: str, record: Record | None) -> Any:
-        yield from ()
-        return (key, record) if record is not None and record.owner is not None else None
-
-    seams.FOLLOW_ON_END.plant(monkeypatch, follow)
-
-
-def lets_the_old_id_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a rotation the old id leads to the new one."""
-    sound = seams.ROTATE_PLAN.sound
-    seams.ROTATE_PLAN.plant(monkeypatch, lambda *args, **_: sound(*args, renewal=True))
-
-
 @advisory(
     "CVE-2026-56750",
     product="Gitea",
     cause="The reuse of a replaced token was noticed, and the thief's session was kept.",
-    mutants=[keeps_quiet_about_reuse, loses_the_track, lets_the_old_id_work],
+    mutants=[planted.keeps_quiet_about_reuse, planted.loses_the_track, planted.lets_the_old_id_work],
 )
 def test_reuse_of_a_replaced_id_can_end_the_whole_session(place: str, web_on: WebOn) -> None:
     """The old id opens no session, the signal has its handle, and ending that handle ends the session's successor."""

@@ -7,121 +7,19 @@ import base64
 import itertools
 import os
 import random
-import secrets
-import string
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
+from security import planted_randomness as planted
 from security.rows import advisory, requirement
 from support import seams, source
 from support.web import Web, cookies_set, rotate
 
 from holdfast.flask import session
 from holdfast.records import tokens
-
-ALPHABET = string.ascii_letters + string.digits + "-_"
-
-
-def text_of(raw: bytes) -> str:
-    """Return 32 bytes spelled as a token."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def make_tokens_by(monkeypatch: pytest.MonkeyPatch, make: Callable[[], str]) -> None:
-    """Make every token by *make*."""
-    for seam in (seams.TOKEN, seams.NEW_TOKEN):
-        seam.plant(monkeypatch, make)
-
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def ids_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are made by the generator of the module random, which is not meant for secrets."""
-    make_tokens_by(monkeypatch, lambda: text_of(random.randbytes(32)))
-
-
-def ids_from_time_and_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are a digest of the time, the process id and a few small random numbers."""
-
-    def make() -> str:
-        seed = f"{int(time.time())} {os.getpid()} {random.random()}"
-        return tokens.Keys(seed).key_of("")[:42] + "A"
-
-    make_tokens_by(monkeypatch, make)
-
-
-def a_pool_filled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids come from a generator that is seeded once for each process, which a fork copies."""
-    generator = random.Random(secrets.token_bytes(32))
-    make_tokens_by(monkeypatch, lambda: text_of(generator.randbytes(32)))
-
-
-def falls_back_to_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the system has no randomness, ids are made from the time."""
-
-    def make() -> str:
-        try:
-            return secrets.token_urlsafe(32)
-        except OSError:
-            return text_of(time.time_ns().to_bytes(32, "big"))
-
-    make_tokens_by(monkeypatch, make)
-
-
-def falls_back_to_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the system has no randomness, the id is the one of all zeros."""
-
-    def make() -> str:
-        try:
-            return secrets.token_urlsafe(32)
-        except OSError:
-            return text_of(bytes(32))
-
-    make_tokens_by(monkeypatch, make)
-
-
-def half_of_the_alphabet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mask that is too short leaves half of the alphabet unused."""
-    make_tokens_by(monkeypatch, lambda: "".join(ALPHABET[byte & 31] for byte in secrets.token_bytes(42)) + "A")
-
-
-def uneven_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random bytes are reduced modulo 62, so that some letters are more frequent."""
-    make_tokens_by(monkeypatch, lambda: "".join(ALPHABET[byte % 62] for byte in secrets.token_bytes(42)) + "A")
-
-
-def begins_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id begins with the time of its creation."""
-    make_tokens_by(monkeypatch, lambda: text_of(time.time_ns().to_bytes(8, "big") + secrets.token_bytes(24)))
-
-
-def ids_of_a_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id is a padded UUID: 122 random bits."""
-    make_tokens_by(monkeypatch, lambda: text_of(uuid.uuid4().bytes + bytes(16)))
-
-
-def reads_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module of the tokens gets its bytes from the module random."""
-    text = "base64.urlsafe_b64encode(random.randbytes(TOKEN_BYTES)).decode()"
-    source.rewrite(
-        monkeypatch,
-        seams.SOURCE_OF_TOKENS,
-        "secrets.token_urlsafe(TOKEN_BYTES)",
-        text.replace("random", "__import__('random')"),
-    )
-
-
-def versions_from_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store gets the versions that no two records may share from the module random."""
-    source.rewrite(monkeypatch, seams.SOURCE_OF_FILE_STORE, "import secrets", "import random as secrets")
-
-
-# --- the tests --------------------------------------------------------------------------------------------------------
 
 _PERL = (
     "CVE-2025-40923", "CVE-2025-40924", "CVE-2025-40925", "CVE-2025-40926", "CVE-2025-40931", "CVE-2025-40932",
@@ -134,7 +32,7 @@ _PERL = (
     *_PERL,
     product="17 session modules for Perl",
     cause="Ids were made from rand, the time, the process id or uuidgen, some of them only when the system failed.",
-    mutants=[ids_from_random, ids_from_time_and_process],
+    mutants=[planted.ids_from_random, planted.ids_from_time_and_process],
 )
 @pytest.mark.kinds("memory")
 def test_ids_do_not_follow_from_what_others_know(
@@ -161,9 +59,11 @@ def test_ids_do_not_follow_from_what_others_know(
     "CVE-2025-66630",
     product="17 session modules for Perl, Fiber",
     cause="When the system's randomness failed, ids were guessable or all the same, instead of an error.",
-    mutants=[falls_back_to_a_guess, falls_back_to_zeros],
+    mutants=[planted.falls_back_to_a_guess, planted.falls_back_to_zeros],
 )
-@requirement("ASVS 7.2.3", says="A failing random number generator is an error.", mutants=[falls_back_to_a_guess])
+@requirement(
+    "ASVS 7.2.3", says="A failing random number generator is an error.", mutants=[planted.falls_back_to_a_guess]
+)
 @pytest.mark.kinds("memory", "sqlite", "files", "json")
 def test_without_randomness_there_is_no_session(place: str, web_on: Callable[..., Web]) -> None:
     """When the system has no randomness the request fails: no cookie, no record, and the old id stays the only one."""
@@ -189,13 +89,13 @@ def test_without_randomness_there_is_no_session(place: str, web_on: Callable[...
     "RUSTSEC-2024-0343",
     product="nano-id",
     cause="A mask that did not fit the alphabet left ids with far fewer bits than intended.",
-    mutants=[half_of_the_alphabet, uneven_letters, begins_with_the_time, ids_of_a_uuid],
+    mutants=[planted.half_of_the_alphabet, planted.uneven_letters, planted.begins_with_the_time, planted.ids_of_a_uuid],
 )
 @requirement(
     "ASVS 7.2.3",
     "ASVS 4.0 3.2.2",
     says="An id has at least 128 bits, all of them random.",
-    mutants=[half_of_the_alphabet, begins_with_the_time, ids_of_a_uuid],
+    mutants=[planted.half_of_the_alphabet, planted.begins_with_the_time, planted.ids_of_a_uuid],
 )
 @pytest.mark.kinds("memory")
 def test_an_id_is_256_even_bits(place: str, web_on: Callable[..., Web]) -> None:
@@ -224,7 +124,7 @@ def test_an_id_is_256_even_bits(place: str, web_on: Callable[..., Web]) -> None:
     "CVE-2025-66565",
     product="Fiber",
     cause="Workers could return the same ids, because their seed was made only once.",
-    mutants=[a_pool_filled_once],
+    mutants=[planted.a_pool_filled_once],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # later Pythons warn where there are threads
@@ -262,7 +162,7 @@ _JITTER = {seams.SOURCE_OF_RETRIES}
     *_PERL,
     product="17 session modules for Perl",
     cause="Ids were made from generators that are not meant for secrets.",
-    mutants=[reads_random, versions_from_random],
+    mutants=[planted.reads_random, planted.versions_from_random],
 )
 def test_the_source_knows_no_other_randomness() -> None:
     """Only the module that waits between two attempts uses random, and the modules of keys and tokens use secrets."""

@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 from flask import flash
 from security import bugs
+from security import planted_requirements_asvs_4 as planted
 from security.bugs import saves_what_is_gone
 from security.rows import requirement
-from support import seams
 from support.application import Site, said, values_set
 from support.web import STRANGER, attributes
 
-from holdfast import events
 from holdfast.flask import session
-from holdfast.flask.cookies import Cookies
 from holdfast.records.encryption import new_key
-from holdfast.records.record import Conflict, Version
-from holdfast.sessions.policy import Policy
-from holdfast.stores.contract import Store
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]
@@ -46,29 +41,13 @@ def test_a_page_of_a_user_is_not_confirmed_after_the_logout(place: str, site_on:
     assert said(late)["user"] is None
 
 
-def one_profile_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each profile has the limits of the first."""
-    named = seams.PROFILE_NAMED.sound
-    seams.PROFILE_NAMED.plant(monkeypatch, lambda name: named("asvs-l1"))
-
-
-def a_second_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session lives two seconds longer than its limits."""
-    verdict = seams.POLICY_VERDICT.sound
-
-    def late(self: Policy, envelope: Any, expires_at: int, now: int) -> Any:
-        return verdict(self, envelope, expires_at, now - 2000)
-
-    seams.POLICY_VERDICT.plant(monkeypatch, late)
-
-
 @requirement(
     "ASVS 4.0 3.3.2",
     "NIST 2.1.3 AAL1",
     "NIST 2.2.3 AAL2",
     "NIST 2.3.3 AAL3",
     says="The profiles have the limits of the standards, to the second.",
-    mutants=[one_profile_for_all, a_second_too_long],
+    mutants=[planted.one_profile_for_all, planted.a_second_too_long],
 )
 @pytest.mark.kinds("memory")
 def test_the_profiles_have_the_limits_of_the_standards(place: str, site_on: SiteOn) -> None:
@@ -120,23 +99,11 @@ def test_the_path_is_the_application_s(place: str, site_on: SiteOn) -> None:
         assert [attributes(header)["path"] for header in sent] == [path, path]
 
 
-def writes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save that is overtaken overwrites the other."""
-
-    def insist(store: Store, key: str, data: bytes, *, expect: Version, **named: Any) -> Any:
-        answer = store.replace(key, data, expect=expect, **named)
-        while isinstance(answer, Conflict) and (record := store.load(key)) is not None:
-            answer = store.replace(key, data, expect=record.version, **named)
-        return answer
-
-    seams.plant_store_call(monkeypatch, "replace", insist)
-
-
 @requirement(
     "ASVS 4.0 1.11.2",
     "ASVS 4.0 1.11.3",
     says="Concurrent requests lose no change and use no outdated check.",
-    mutants=[writes_over],
+    mutants=[planted.writes_over],
 )
 def test_no_increment_is_lost(place: str, site_on: SiteOn) -> None:
     """Forty increments by eight threads in two processes are all counted, and a key that each thread sets stays."""
@@ -178,22 +145,6 @@ def test_a_logout_in_the_middle_of_a_request_stands(place: str, site_on: SiteOn)
     assert "gone" in site.names()
 
 
-def looks_up_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any cookie value is looked up."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-
-
-def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several cookies with our name the first is used."""
-    read = seams.COOKIE_READ.sound
-
-    def first(self: Cookies, app: Any, request: Any) -> Any:
-        request.environ["HTTP_COOKIE"] = request.environ.get("HTTP_COOKIE", "").partition(";")[0]
-        return read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, first)
-
-
 @requirement(
     "ASVS 4.0 5.1.1",
     "ASVS 4.0 5.1.3",
@@ -203,7 +154,7 @@ def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     "RFC 6265bis 4.2.2",
     "RFC 6265bis 8.4-8.6",
     says="Only one well-formed token reaches the store.",
-    mutants=[looks_up_anything, takes_the_first],
+    mutants=[planted.looks_up_anything, planted.takes_the_first],
 )
 @pytest.mark.kinds("memory")
 def test_only_one_token_of_the_right_form_reaches_the_store(place: str, site_on: SiteOn) -> None:
@@ -228,26 +179,11 @@ def test_only_one_token_of_the_right_form_reaches_the_store(place: str, site_on:
     assert same["user"] == "ada"
 
 
-def says_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a session sends no signal."""
-    seams.ENDED_RECEIVERS.plant(monkeypatch, lambda sender: ())
-
-
-def handles_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handle in a signal is unrelated to the session."""
-    emit = seams.EVENTS_EMIT.sound
-
-    def tell(self: events.Events, event: events.EventName, **details: Any) -> None:
-        emit(self, event, **{**details, "handle": new_key()})
-
-    seams.EVENTS_EMIT.plant(monkeypatch, tell)
-
-
 @requirement(
     "ASVS 4.0 7.2.1",
     "OWASP lifecycle logging",
     says="Each step of a session's life is signalled, with a name that correlates them and is not the token.",
-    mutants=[says_little, handles_at_random, bugs.keys_are_tokens],
+    mutants=[planted.says_little, planted.handles_at_random, bugs.keys_are_tokens],
 )
 def test_a_life_is_told_step_by_step(place: str, site_on: SiteOn) -> None:
     """A beginning, a rotation, a login, a rejection, a logout and a revocation are signalled, by handle."""
@@ -286,21 +222,10 @@ def test_a_life_is_told_step_by_step(place: str, site_on: SiteOn) -> None:
     assert not tokens & set(handles)
 
 
-def one_more_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's name goes into a cookie of its own."""
-    send = seams.COOKIE_SEND.sound
-
-    def send_both(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        send(self, app, response, *args, **options)
-        response.set_cookie("session_user", "1")
-
-    seams.COOKIE_SEND.plant(monkeypatch, send_both)
-
-
 @requirement(
     "ASVS 4.0 8.1.3",
     says="The browser gets exactly one cookie.",
-    mutants=[one_more_cookie],
+    mutants=[planted.one_more_cookie],
 )
 @pytest.mark.kinds("memory")
 def test_there_is_one_cookie(place: str, site_on: SiteOn) -> None:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import base64
 import logging
 import os
-import random
-import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from security import bugs
+from security import planted_requirements_asvs_cookies as planted
 from security.rows import requirement
-from support import seams
 from support.application import Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import session
-from holdfast.flask.cookies import Cookies, Presented
 from holdfast.records import tokens
 from holdfast.records.encryption import new_key
 
@@ -35,25 +30,6 @@ DAY = 24 * 3600 * 1000
 
 #: SealMode many ids are made and compared. Ten million, for a longer run, take 2 GB.
 IDS = int(os.environ.get("HOLDFAST_TEST_IDS", "200000"))
-
-
-def inherited_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each worker continues the generator that it inherited."""
-    monkeypatch.setattr(secrets, "token_bytes", random.Random(1).randbytes)
-
-
-def the_time_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token begins with the minute of its creation."""
-    drawn = secrets.token_bytes
-    monkeypatch.setattr(
-        secrets, "token_bytes", lambda size: (int(time.time()) // 60).to_bytes(4, "big") + drawn(size - 4)
-    )
-
-
-def eight_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is four random bytes, repeated eight times."""
-    drawn = secrets.token_bytes
-    monkeypatch.setattr(secrets, "token_bytes", lambda size: drawn(4) * (size // 4))
 
 
 def made_in_workers(each: int, workers: int) -> Iterator[bytes]:
@@ -82,7 +58,7 @@ def made_in_workers(each: int, workers: int) -> Iterator[bytes]:
     "OWASP content",
     "NIST 5.1 (1)(2) approved generator",
     says="Tokens are unique, random in every bit, at least 128 bits long, and contain no data.",
-    mutants=[inherited_randomness, the_time_first, eight_bytes],
+    mutants=[planted.inherited_randomness, planted.the_time_first, planted.eight_bytes],
 )
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # later Pythons warn where there are threads
 @pytest.mark.timeout(60 + IDS // 50_000)
@@ -107,17 +83,6 @@ def test_tokens_are_unique_and_even() -> None:
 # --- what the cookie is like ------------------------------------------------------------------------------------------
 
 
-def profile_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The profile has no effect."""
-    seams.SETTINGS_OF_PROFILE.plant(monkeypatch, lambda config: None)
-
-
-def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is not HttpOnly."""
-    of = seams.COOKIE_ATTRIBUTES.sound
-    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "httponly": False})
-
-
 @requirement(
     "ASVS 3.3.1",
     "ASVS 3.3.2",
@@ -129,7 +94,7 @@ def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     "OWASP cookie attributes",
     "NIST 5.1.1 cookies",
     says="The cookie is Secure and HttpOnly, has SameSite and the __Host- prefix, and so has its deletion.",
-    mutants=[profile_of_words, bugs.bare_deletion, readable_by_scripts],
+    mutants=[planted.profile_of_words, bugs.bare_deletion, planted.readable_by_scripts],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.parametrize("profile", ["asvs-l1", "nist-aal2"])
@@ -145,11 +110,6 @@ def test_every_cookie_has_every_attribute(place: str, site_on: SiteOn, profile: 
         assert found == {"secure": None, "httponly": None, "samesite": "Lax", "path": "/", **deleted}
 
 
-def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conflicting settings are accepted, and the browser drops the cookie."""
-    seams.COOKIE_RULES_CHECK.plant(monkeypatch, lambda config: None)
-
-
 _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
 
 
@@ -162,7 +122,7 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
     "RFC 6265bis, layered cookies",
     "RFC 6265bis, CHIPS",
     says="A name, a path or attributes that conflict are refused at start-up.",
-    mutants=[no_rules],
+    mutants=[planted.no_rules],
 )
 @pytest.mark.parametrize(
     ("settings", "named"),
@@ -188,16 +148,6 @@ def test_a_cookie_that_browsers_would_drop_is_refused(
         site_on(place, **settings)
 
 
-def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session's data goes to the browser with the token."""
-    send = seams.COOKIE_SEND.sound
-
-    def send_more(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
-        send(self, app, response, token + base64.urlsafe_b64encode(repr(dict(session)).encode()).decode(), **options)
-
-    seams.COOKIE_SEND.plant(monkeypatch, send_more)
-
-
 @requirement(
     "ASVS 3.3.5",
     "ASVS 4.2.5",
@@ -206,7 +156,7 @@ def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "RFC 6265bis 4.2.1 header limit",
     "RFC 6265bis 5.6-5.7",
     says="The cookie is small and contains no data, with any session.",
-    mutants=[data_in_the_cookie],
+    mutants=[planted.data_in_the_cookie],
 )
 def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: SiteOn) -> None:
     """With 20 KB in the session the cookie is 43 characters of randomness, and the next request works."""
@@ -225,18 +175,6 @@ def test_the_cookie_is_small_whatever_the_session_holds(place: str, site_on: Sit
 # --- where the token shows up -----------------------------------------------------------------------------------------
 
 
-def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A presented token is logged, for debugging."""
-    read = seams.COOKIE_READ.sound
-
-    def tell(self: Cookies, app: Any, request: Any) -> Any:
-        found = read(self, app, request)
-        logging.getLogger("holdfast").debug("presented: %s", found)
-        return found
-
-    seams.COOKIE_READ.plant(monkeypatch, tell)
-
-
 @requirement(
     "ASVS 3.3.4",
     "ASVS 14.2.1",
@@ -246,7 +184,7 @@ def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 7.1.1",
     "NIST 5.1 storage and fallback",
     says="Only Set-Cookie sends the token: no body, header, log, signal or error page does.",
-    mutants=[bugs.keys_are_tokens, logs_the_token],
+    mutants=[bugs.keys_are_tokens, planted.logs_the_token],
 )
 def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
     """With logins, an error, rejections and a logout, and all loggers at DEBUG, no token is visible."""
@@ -279,17 +217,6 @@ def test_the_token_is_in_the_cookie_alone(place: str, site_on: SiteOn, caplog: p
     assert not [token for token in issued if any(token in text for text in told)]
 
 
-def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token in the form takes precedence over the cookie."""
-    read = seams.COOKIE_READ.sound
-
-    def lenient(self: Cookies, app: Any, request: Any) -> Presented:
-        value = request.form.get(app.config["SESSION_COOKIE_NAME"])
-        return Presented(value) if value else read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, lenient)
-
-
 @requirement(
     "ASVS 14.2.1",
     "ASVS 15.3.7",
@@ -298,7 +225,7 @@ def body_over_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     "ASVS 4.0 13.1.3",
     "OWASP used vs. accepted",
     says="A token is accepted from the cookie only.",
-    mutants=[bugs.token_from_anywhere, body_over_cookie],
+    mutants=[bugs.token_from_anywhere, planted.body_over_cookie],
 )
 @pytest.mark.kinds("memory")
 def test_a_token_elsewhere_than_in_the_cookie_is_ignored(place: str, site_on: SiteOn) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from flask import Response, request
 from security import bugs
+from security import planted_requirements_asvs_data as planted
 from security.rows import requirement
-from support import seams
 from support.application import Jar, Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.flask import session
 from holdfast.records.encryption import new_key
-from holdfast.sessions.mapping import ServerSession
 
 SiteOn = Callable[..., Site]
 
@@ -47,22 +46,12 @@ class SharedCache:
         return answer
 
 
-def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that read the session is public for caches."""
-    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: None)
-
-
-def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response with a cookie has no directive for caches."""
-    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
-
-
 @requirement(
     "ASVS 14.2.2",
     "ASVS 4.0 8.2.1",
     "NIST 5.1 (4)(6) protected channel",
     says="No cache between the server and its visitors serves one visitor's response to another.",
-    mutants=[does_not_vary, public_cookies],
+    mutants=[planted.does_not_vary, planted.public_cookies],
 )
 @pytest.mark.kinds("memory")
 def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: SiteOn) -> None:
@@ -109,27 +98,12 @@ def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn
     assert gone == attributes(begun)
 
 
-def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Responses that used the session may be cached, with any setting."""
-    seams.FORBID_STORING.plant(monkeypatch, lambda response: None)
-
-
-def overrides_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application's directives for caches are replaced."""
-
-    def private(response: Any) -> None:
-        response.headers["Cache-Control"] = "private"
-
-    seams.FORBID_STORING.plant(monkeypatch, private)
-    seams.KEEP_PRIVATE.plant(monkeypatch, private)
-
-
 @requirement(
     "ASVS 14.3.2",
     "ASVS 4.0 8.2.1",
     "OWASP caching",
     says="Responses with a session are not cached, as configured, and a stricter directive is not weakened.",
-    mutants=[lets_everything_be_stored, overrides_the_application, public_cookies],
+    mutants=[planted.lets_everything_be_stored, planted.overrides_the_application, planted.public_cookies],
 )
 @pytest.mark.kinds("memory")
 def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> None:
@@ -155,17 +129,12 @@ def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> N
     ]
 
 
-def clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header to clear data is not sent."""
-    seams.CLEAR_SITE_DATA.plant(monkeypatch, lambda *_, **__: None)
-
-
 @requirement(
     "ASVS 14.3.1",
     "ASVS 4.0 8.2.3",
     "OWASP caching",
     says="The end of a session can clear the site's data in the browser.",
-    mutants=[clears_nothing],
+    mutants=[planted.clears_nothing],
 )
 @pytest.mark.kinds("memory")
 def test_a_logout_can_clear_the_browser(place: str, site_on: SiteOn) -> None:
@@ -179,19 +148,10 @@ def test_a_logout_can_clear_the_browser(place: str, site_on: SiteOn) -> None:
 # --- during a session -------------------------------------------------------------------------------------------------
 
 
-def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ended session continues until the end of the request."""
-
-    def end(self: ServerSession) -> None:
-        self.wishes.wiped = self.wishes.rebind = True
-
-    seams.SESSION_CLEAR.plant(monkeypatch, end)
-
-
 @requirement(
     "ASVS 8.2.4",
     says="A check that fails during a session ends it within the same request.",
-    mutants=[ends_later],
+    mutants=[planted.ends_later],
 )
 def test_a_check_during_the_session_ends_it_at_once(place: str, site_on: SiteOn) -> None:
     """If a check before the view fails, for example of the address, that same request is anonymous."""

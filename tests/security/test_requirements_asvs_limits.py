@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from security import planted_requirements_asvs_limits as planted
 from security.rows import requirement
-from support import seams
 from support.application import Site
 from support.everywhere import INDEXED
 
-from holdfast.contrib.doctor.checks import Verdict
-from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Flow
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]
@@ -22,20 +18,10 @@ SiteOn = Callable[..., Site]
 # --- what is written down ---------------------------------------------------------------------------------------------
 
 
-def limits_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report has the result of the limits, but not their values."""
-    seams.DOCTOR_LIFETIME_IN_WORDS.plant(monkeypatch, lambda span: "?")
-
-
-def any_limit_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits beyond those of the standard are accepted."""
-    seams.DOCTOR_LIFETIME_UNLESS.plant(monkeypatch, lambda good, found, fix: Verdict("met", found))
-
-
 @requirement(
     "ASVS 7.1.1",
     says="The idle and the absolute timeout in force are documented.",
-    mutants=[limits_unsaid, any_limit_will_do],
+    mutants=[planted.limits_unsaid, planted.any_limit_will_do],
 )
 @pytest.mark.kinds("memory")
 def test_the_doctor_prints_both_limits(place: str, site_on: SiteOn) -> None:
@@ -54,22 +40,11 @@ def test_the_doctor_prints_both_limits(place: str, site_on: SiteOn) -> None:
 # --- how many ---------------------------------------------------------------------------------------------------------
 
 
-def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of a user's sessions is not checked at a login."""
-
-    def stays(*args: Any, **options: Any) -> Flow[bool]:
-        yield from ()
-        return True
-
-    for seam in (seams.LIMIT_MAKE_ROOM, seams.LIMIT_CHECK_ROOM):
-        seam.plant(monkeypatch, stays)
-
-
 @requirement(
     "ASVS 7.1.2",
     "OWASP simultaneous logons",
     says="A user has no more sessions at once than the settings allow, and a setting defines the reaction to more.",
-    mutants=[no_limit],
+    mutants=[planted.no_limit],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_user_has_no_more_sessions_than_allowed(place: str, site_on: SiteOn) -> None:
@@ -90,7 +65,7 @@ def test_a_user_has_no_more_sessions_than_allowed(place: str, site_on: SiteOn) -
 @requirement(
     "ASVS 7.1.2",
     says="Concurrent logins do not exceed the limit.",
-    mutants=[no_limit],
+    mutants=[planted.no_limit],
 )
 @pytest.mark.kinds("memory", "sqlite", "redis", "mongodb", "mariadb", "postgresql")
 def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> None:
@@ -106,21 +81,11 @@ def test_logins_at_once_stay_within_the_limit(place: str, site_on: SiteOn) -> No
 # --- freshness --------------------------------------------------------------------------------------------------------
 
 
-def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any holder of a session counts as just authenticated."""
-    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: True)
-
-
-def fresh_since_the_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any session of a user counts as fresh, at any time after the login."""
-    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)
-
-
 @requirement(
     "ASVS 7.5.1",
     "ASVS 4.0 3.7.1",
     says="Sensitive changes need a recent authentication, which gives a new token.",
-    mutants=[always_fresh, fresh_since_the_last_request],
+    mutants=[planted.always_fresh, planted.fresh_since_the_last_request],
 )
 def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> None:
     """After 301 seconds of use the view answers 401 until the user authenticates again, which changes the token."""
@@ -142,22 +107,10 @@ def test_a_sensitive_view_needs_a_fresh_proof(place: str, site_on: SiteOn) -> No
     assert old.get("/secret").status_code == 401
 
 
-def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session with an unfinished login counts as bound."""
-    owner = seams.SESSION_OWNER.sound.fget
-
-    def pending(self: ServerSession) -> str | None:
-        found: str | None = owner(self)
-        return found or self._open().data.get("mfa_pending")
-
-    seams.SESSION_OWNER.plant(monkeypatch, property(pending))
-    seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)
-
-
 @requirement(
     "ASVS 4.0 3.7.1",
     says="A login that is not complete gives no access.",
-    mutants=[half_open_is_enough],
+    mutants=[planted.half_open_is_enough],
 )
 def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
     """Data that a view stores before the second factor makes the session neither bound nor fresh."""
@@ -171,15 +124,10 @@ def test_half_a_login_is_none(place: str, site_on: SiteOn) -> None:
     assert jar.get("/secret").status_code == 200
 
 
-def good_for_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An authentication for one action is valid for more of them."""
-    seams.SESSION_FRESH_ONCE.plant(monkeypatch, ServerSession.fresh_for)
-
-
 @requirement(
     "ASVS 7.5.3",
     says="A highly sensitive action needs its own authentication.",
-    mutants=[good_for_any_number],
+    mutants=[planted.good_for_any_number],
 )
 def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
     """Of two concurrent requests one pays; the next needs another authentication."""
@@ -196,16 +144,10 @@ def test_a_proof_is_good_for_one_action(place: str, site_on: SiteOn) -> None:
 # --- administration ---------------------------------------------------------------------------------------------------
 
 
-def ends_nobody_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command counts the sessions without ending them."""
-    seams.MANAGER_REVOKE_ALL.plant(monkeypatch, lambda self, user, **_: len(self.of(user)))
-    seams.MANAGER_REVOKE_EVERYONE.plant(monkeypatch, lambda self, **_: self.count())
-
-
 @requirement(
     "ASVS 7.4.5",
     says="Administrators can end the sessions of one user, and of all users.",
-    mutants=[ends_nobody_s],
+    mutants=[planted.ends_nobody_s],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_an_administrator_ends_sessions(place: str, site_on: SiteOn) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from security import bugs
+from security import planted_requirements_asvs_sessions as planted
 from security.rows import requirement
-from support import seams
 from support.application import Jar, Site, said, values_set
 from support.everywhere import INDEXED
-
-from holdfast.records.tokens import new_token
-from holdfast.sessions import manager as managing
-from holdfast.sessions.flows import list_of, revoke_all
-from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, load
 
 SiteOn = Callable[..., Site]
 
@@ -28,24 +20,11 @@ SHORT = {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_ABSOLUTE_LIFETIME": 600}
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
-def letters_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upper and lower case of a token open the same session."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
-
-
-def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first 40 characters of a token open its session."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:40]))
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: len(text) >= 40)
-
-
 @requirement(
     "ASVS 7.2.1",
     "NIST 5.1 secret presented directly",
     says="The server checks the token, and possession of it continues the session.",
-    mutants=[letters_are_alike, the_beginning_will_do],
+    mutants=[planted.letters_are_alike, planted.the_beginning_will_do],
 )
 def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn) -> None:
     """The token opens its user's session; without it, and with any changed one, the visitor is anonymous."""
@@ -66,29 +45,11 @@ def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn
     assert jar.me() == "ada"
 
 
-def tokens_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens come from a generator with the same seed in each process."""
-    drawn = random.Random()
-    start = seams.MANAGER_INIT.sound
-
-    def restart(self: managing.Manager, *args: Any, **options: Any) -> None:
-        drawn.seed(7)
-        start(self, *args, **options)
-
-    def draw() -> str:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(secrets, "token_bytes", drawn.randbytes)
-            return new_token()
-
-    seams.MANAGER_INIT.plant(monkeypatch, restart)
-    seams.NEW_TOKEN.plant(monkeypatch, draw)
-
-
 @requirement(
     "ASVS 7.2.2",
     "ASVS 4.0 3.5.2",
     says="A token is made for each session; none is a constant or chosen by configuration.",
-    mutants=[tokens_from_a_seed],
+    mutants=[planted.tokens_from_a_seed],
 )
 def test_each_session_has_its_own_token(place: str, site_on: SiteOn) -> None:
     """Two logins of one user, and one more after a restart, have three different tokens."""
@@ -193,22 +154,10 @@ def test_no_use_and_no_rotation_goes_beyond_the_absolute_timeout(place: str, sit
     assert [jar.me() for jar in jars] == [None, None]
 
 
-def a_login_resets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A re-authenticated session keeps its old absolute timeout."""
-    plan = seams.ROTATE_PLAN.sound
-
-    def keep(context: Context, session: Any, loaded: Any, *, renewal: bool) -> Any:
-        moved, tombstone = plan(context, session, loaded, renewal=renewal)
-        moved.envelope.created_at = loaded.envelope.created_at
-        return moved, tombstone
-
-    seams.ROTATE_PLAN.plant(monkeypatch, keep)
-
-
 @requirement(
     "NIST 5.2 two timeouts",
     says="Activity restarts only the idle timeout, re-authentication both; either ends the session.",
-    mutants=[bugs.never_too_old, bugs.never_idle, bugs.born_again_at_each_write, a_login_resets_nothing],
+    mutants=[bugs.never_too_old, bugs.never_idle, bugs.born_again_at_each_write, planted.a_login_resets_nothing],
 )
 def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: SiteOn) -> None:
     """Re-authenticated at 590 seconds, a session lives at 1180; otherwise it is over at 601, and idle at any time."""
@@ -236,15 +185,10 @@ def test_only_a_proof_of_identity_restarts_both_timeouts(place: str, site_on: Si
     assert proved.me() is None
 
 
-def purges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expired records are never removed."""
-    seams.MANAGER_PURGE.plant(monkeypatch, lambda self, **_: 0)
-
-
 @requirement(
     "OWASP expiry acts on both sides",
     says="When a session expires, its record is removed and its cookie is invalid.",
-    mutants=[purges_nothing, bugs.never_idle],
+    mutants=[planted.purges_nothing, bugs.never_idle],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "mariadb", "postgresql")
 def test_an_expired_session_leaves_nothing(place: str, site_on: SiteOn) -> None:
@@ -288,36 +232,11 @@ def test_nothing_is_left_of_a_session_after_its_logout(place: str, site_on: Site
     assert [copy.me(), copy.at(worker).me(), site.count()] == [None, None, 0]
 
 
-def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first of a user's sessions is ended."""
-    kill = seams.END_BY_REVOKE.sound
-    ended: list[str] = []
-
-    def once(context: Context, key: str, *args: Any) -> Any:
-        if ended:
-            yield from load(key)
-            return None
-        ended.append(key)
-        return (yield from kill(context, key, *args))
-
-    seams.END_BY_REVOKE.plant(monkeypatch, once)
-
-
-def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that began before all of a user's sessions were ended succeeds after it."""
-
-    def never(context: Context, *args: Any) -> Flow[bool]:
-        yield from ()
-        return False
-
-    seams.CUT_OFF_AFTER_LOGIN.plant(monkeypatch, never)
-
-
 @requirement(
     "ASVS 7.4.2",
     "ASVS 7.4.5",
     says="An administrator, or the end of an account, ends all of a user's sessions at once.",
-    mutants=[ends_only_the_first, no_cut_off],
+    mutants=[planted.ends_only_the_first, planted.no_cut_off],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None:
@@ -341,30 +260,11 @@ def test_all_sessions_of_a_user_end_at_once(place: str, site_on: SiteOn) -> None
     assert site.jars("ada", 1)[0].me() == "ada"
 
 
-def keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session to keep is ended with the others."""
-
-    def end_all(context: Context, owner: str, **_: Any) -> Flow[int]:
-        return (yield from revoke_all(context, owner))
-
-    seams.REVOKE_ALL.plant(monkeypatch, end_all)
-
-
-def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If one session is to be kept, none is ended."""
-
-    def none(context: Context, owner: str, **_: Any) -> Flow[int]:
-        yield from ()
-        return 0
-
-    seams.REVOKE_ALL.plant(monkeypatch, none)
-
-
 @requirement(
     "ASVS 7.4.3",
     "ASVS 4.0 3.3.3",
     says="A user who changed a factor can end all other sessions.",
-    mutants=[keeps_none, keeps_all, bugs.both_ids_live],
+    mutants=[planted.keeps_none, planted.keeps_all, bugs.both_ids_live],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
@@ -377,28 +277,12 @@ def test_a_user_can_end_all_other_sessions(place: str, site_on: SiteOn) -> None:
     assert [jar.me() for jar in (old, *jars)] == [None, "ada", None, None]
 
 
-def lists_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user sees the sessions of all users as their own."""
-
-    def everybodys(context: Context, owner: str, **options: Any) -> Flow[Any]:
-        mine = yield from list_of(context, owner, **options)
-        other = yield from list_of(context, context.keys.owner_of("bob"), **options)
-        return [*mine, *other]
-
-    seams.LIST_SESSIONS.plant(monkeypatch, everybodys)
-
-
-def revokes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a session by its handle reports success without ending it."""
-    seams.MANAGER_REVOKE.plant(monkeypatch, lambda self, handle, **_: "confirmed")
-
-
 @requirement(
     "ASVS 7.5.2",
     "ASVS 4.0 3.3.4",
     "OWASP simultaneous logons",
     says="Users can list their sessions and end any of them, but no one else's.",
-    mutants=[bugs.keys_are_tokens, lists_everybodys, revokes_nothing],
+    mutants=[bugs.keys_are_tokens, planted.lists_everybodys, planted.revokes_nothing],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_users_list_and_end_their_own_sessions(place: str, site_on: SiteOn) -> None:

@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import base64
-import hmac
-import logging
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import Signer, URLSafeTimedSerializer
 from security import bugs
+from security import planted_requirements_asvs_tokens as planted
+from security.planted_requirements_asvs_tokens import token_signer
 from security.rows import requirement
-from support import seams
 from support.application import Site
 from support.everywhere import INDEXED
 from support.web import SECRET_KEY
 
-from holdfast.flask.cookies import Cookies, Presented, signing_salt
-from holdfast.records import encryption
 from holdfast.records.codec import MSGPACK
-from holdfast.records.encryption import Sealer, new_key
+from holdfast.records.encryption import new_key
 from holdfast.records.envelope import Envelope, encode
-from holdfast.sessions.cookie_manager import ClientSide
-from holdfast.sessions.ops import Flow
-from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
 
-SALT = signing_salt("session:", "session")
 KEY = new_key()
 DAY = 24 * 3600 * 1000
 
 
 # --- signed and sealed ------------------------------------------------------------------------------------------------
-
-
-def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is computed and its comparison ignored."""
-    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
-
-
-def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature is decoded before it is compared, so that several spellings are valid."""
-
-    def unsign(self: Cookies, app: Any, value: str) -> Presented:
-        signed = _token_signer(app.secret_key).validate(value)
-        return Presented(value[:43]) if signed else Presented(reason="bad_signature")
-
-    seams.COOKIE_UNSIGN.plant(monkeypatch, unsign)
-
-
-def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session is looked up before the signature is checked."""
-    unsign = seams.COOKIE_UNSIGN.sound
-
-    def look_up(self: Cookies, app: Any, value: str) -> Any:
-        app.session_interface.manager.open(value[:43])
-        return unsign(self, app, value)
-
-    seams.COOKIE_UNSIGN.plant(monkeypatch, look_up)
 
 
 def spoiled(value: str, other: str) -> Iterator[str]:
@@ -81,7 +47,7 @@ def spoiled(value: str, other: str) -> Iterator[str]:
     "ASVS 4.0 3.5.3",
     "OWASP anomalies",
     says="A signature is checked before the signed value is used.",
-    mutants=[any_signature, signature_by_meaning, looks_up_first],
+    mutants=[planted.any_signature, planted.signature_by_meaning, planted.looks_up_first],
 )
 @pytest.mark.kinds("memory")
 def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -> None:
@@ -99,35 +65,12 @@ def test_no_edited_signed_token_reaches_the_store(place: str, site_on: SiteOn) -
     assert set(reasons) == {"bad_signature", "malformed"}
 
 
-def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An application that seals reads unsealed records."""
-    look = seams.SEALER_OPEN_METADATA.sound
-
-    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
-        return body if isinstance(body, Envelope) else look(self, body, **where)
-
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
-
-
-def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown format or scheme counts as the usual one."""
-    look, known = seams.SEALER_OPEN_METADATA.sound, set(encryption._SCHEMES.values())
-
-    def lenient(self: Sealer, body: Any, **where: Any) -> Any:
-        if body.scheme not in known:
-            body.scheme = self._scheme
-            return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
-        return look(self, body, **where)
-
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
-
-
 @requirement(
     "ASVS 9.1.1",
     "ASVS 9.1.2",
     "ASVS 4.0 3.5.3",
     says="A sealed record is refused when any of its bytes changed, including format and algorithm.",
-    mutants=[any_signature, sealed_as_found, any_format],
+    mutants=[planted.any_signature, planted.sealed_as_found, planted.any_format],
 )
 @pytest.mark.kinds("memory")
 def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> None:
@@ -152,7 +95,7 @@ def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> Non
     "ASVS 9.1.1",
     "ASVS 9.2.3",
     says="A sealed record is invalid under another key or for another user.",
-    mutants=[sealed_as_found],
+    mutants=[planted.sealed_as_found],
 )
 def test_a_record_is_bound_to_its_place(place: str, site_on: SiteOn) -> None:
     """Two users' records that are swapped, and one that is replaced by an unsealed one, are no session."""
@@ -171,33 +114,10 @@ def test_a_record_is_bound_to_its_place(place: str, site_on: SiteOn) -> None:
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-def _token_signer(key: str) -> Signer:
-    return Signer(key, salt=SALT, key_derivation="hmac")
-
-
-def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature with an empty key is accepted as well."""
-    signers = seams.COOKIE_SIGNERS.sound
-    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [*signers(self, app), _token_signer("")])
-
-
-def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that was removed from the settings is still accepted."""
-    signers = seams.COOKIE_SIGNERS.sound
-    known: list[Signer] = []
-
-    def remember(self: Cookies, app: Any) -> list[Signer]:
-        present = signers(self, app)
-        known.extend(present)
-        return [*present, *known]
-
-    seams.COOKIE_SIGNERS.plant(monkeypatch, remember)
-
-
 @requirement(
     "ASVS 9.1.3",
     says="Keys come from the settings only.",
-    mutants=[the_empty_key, keys_for_ever],
+    mutants=[planted.the_empty_key, planted.keys_for_ever],
 )
 @pytest.mark.kinds("memory")
 def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
@@ -212,24 +132,14 @@ def test_only_configured_keys_count(place: str, site_on: SiteOn) -> None:
     site.app.config["SECRET_KEY_FALLBACKS"] = []
     assert (jar.me(), copy.me()) == ("ada", None)
     for key in ("", old, "a third key that nobody guesses: 0aPq"):
-        forged = _token_signer(key).sign(token).decode()
+        forged = token_signer(key).sign(token).decode()
         assert site.jar(forged).me() is None
-
-
-def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that names a missing key is tried with the newest."""
-    find = seams.KEYRING_KEY_WITH_ID.sound
-
-    def newest(self: encryption.Keyring, key_id: bytes) -> Any:
-        return find(self, self.newest)
-
-    seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, newest)
 
 
 @requirement(
     "ASVS 9.1.3",
     says="A stored key id selects nothing but a configured key.",
-    mutants=[reads_what_it_cannot_open],
+    mutants=[planted.reads_what_it_cannot_open],
 )
 def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: SiteOn) -> None:
     """After its key is removed, a session is refused with `unknown_key`, and kept for servers that have the key."""
@@ -244,21 +154,10 @@ def test_a_record_sealed_with_an_unknown_key_is_nobody_s(place: str, site_on: Si
 # --- what a token is good for ----------------------------------------------------------------------------------------
 
 
-def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start of a session is not checked against the future."""
-    verdict = seams.POLICY_VERDICT.sound
-
-    def lenient(self: Policy, *args: Any) -> Any:
-        found = verdict(self, *args)
-        return None if found == "not_yet_valid" else found
-
-    seams.POLICY_VERDICT.plant(monkeypatch, lenient)
-
-
 @requirement(
     "ASVS 9.2.1",
     says="A session is valid only within the times in its record.",
-    mutants=[from_the_future, bugs.never_too_old, bugs.never_idle],
+    mutants=[planted.from_the_future, bugs.never_too_old, bugs.never_idle],
 )
 def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
     """A record from the future, from 1970, the end of time or long unused is no session; a minute's skew is fine."""
@@ -280,16 +179,11 @@ def test_absurd_times_are_no_session(place: str, site_on: SiteOn) -> None:
     assert jar.me() is None
 
 
-def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is signed with the secret key without a purpose."""
-    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [Signer(app.secret_key)])
-
-
 @requirement(
     "ASVS 9.2.2",
     "ASVS 9.2.4",
     says="A value signed with the same key for another purpose is no token.",
-    mutants=[no_purpose],
+    mutants=[planted.no_purpose],
 )
 @pytest.mark.kinds("memory")
 def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: SiteOn) -> None:
@@ -311,11 +205,6 @@ def test_what_was_signed_for_another_purpose_is_no_token(place: str, site_on: Si
     assert jar.me() == "ada"
 
 
-def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The purpose of a derivation is written before its input without a separator."""
-    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
-
-
 @requirement(
     "ASVS 9.2.3",
     "ASVS 9.2.4",
@@ -334,7 +223,7 @@ def test_a_token_is_good_for_one_application(place: str, site_on: SiteOn) -> Non
 @requirement(
     "ASVS 9.2.4",
     says="No two pairs of application and user names are ambiguous.",
-    mutants=[run_together, bugs.no_namespace],
+    mutants=[planted.run_together, bugs.no_namespace],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -> None:
@@ -350,24 +239,13 @@ def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -
 # --- sessions in the cookie -------------------------------------------------------------------------------------------
 
 
-def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie is sent at any size."""
-    seams.SEALED_COOKIE_LARGEST.plant(monkeypatch, 10**9)
-
-
-def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data of the cookie is encoded and not encrypted."""
-    seams.AES_GCM_ENCRYPT.plant(monkeypatch, lambda self, plain, context: bytes(12) + plain)
-    seams.AES_GCM_DECRYPT.plant(monkeypatch, lambda self, sealed, context: sealed[12:])
-
-
 @requirement(
     "ASVS 3.3.5",
     "ASVS 14.3.3",
     "ASVS 4.0 8.2.2",
     "RFC 6265bis 5.6-5.7",
     says="A session in the cookie is encrypted, and is never sent if browsers would drop it.",
-    mutants=[cookies_of_any_size, encodes_only],
+    mutants=[planted.cookies_of_any_size, planted.encodes_only],
 )
 @pytest.mark.kinds("memory")
 def test_a_session_in_the_cookie_is_private_and_fits(
@@ -386,21 +264,12 @@ def test_a_session_in_the_cookie_is_private_and_fits(
     assert (jar.token, jar.me()) == (before, "ada-lovelace")
 
 
-def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that opens is valid, even if it was revoked."""
-
-    def never(self: ClientSide, kept: Any) -> Flow[None]:
-        yield from ()
-
-    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, never)
-
-
 @requirement(
     "ASVS 7.4.1",
     "ASVS 7.4.2",
     "ASVS 4.0 3.5.3",
     says="A self-contained token does not outlive its logout.",
-    mutants=[forgets_revocations],
+    mutants=[planted.forgets_revocations],
 )
 def test_a_session_in_the_cookie_can_be_ended(place: str, site_on: SiteOn) -> None:
     """With a store for revocations no copy of the cookie outlives a logout, or the end of all the user's sessions."""
@@ -416,16 +285,11 @@ def test_a_session_in_the_cookie_can_be_ended(place: str, site_on: SiteOn) -> No
     assert (two.me(), two.copy().at(worker).me()) == (None, None)
 
 
-def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no warning that a logout ends only the browser's cookie."""
-    seams.MANAGERS_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))
-
-
 @requirement(
     "ASVS 7.4.1",
     "ASVS 4.0 3.5.3",
     says="A session that cannot be revoked is not reported as revoked.",
-    mutants=[says_nothing],
+    mutants=[planted.says_nothing],
 )
 @pytest.mark.kinds("memory")
 def test_without_a_store_nothing_is_called_revoked(

@@ -7,15 +7,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from security import planted_requirements_nist as planted
 from security.rows import requirement
-from support import seams
 from support.application import Site, values_set
 from support.dumps import dump
 from werkzeug.middleware.proxy_fix import ProxyFix
-
-from holdfast.flask.session import FlaskSession
-from holdfast.records.metadata import ADDRESS
-from holdfast.sessions.mapping import ServerSession
 
 SiteOn = Callable[..., Site]
 
@@ -23,22 +19,12 @@ PLAIN = "http://shop.example/"
 PROXIED = {"X-Forwarded-Proto": "https"}
 
 
-def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request counts as one over HTTPS."""
-    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
-
-
-def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token sent over plain http is ignored there, and its session continues."""
-    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
-
-
 @requirement(
     "NIST 5.1 (4)(6) protected channel",
     "NIST 5.1 storage and fallback",
     "OWASP TLS",
     says="A session is used over HTTPS only, and one whose token was sent over plain http is ended.",
-    mutants=[any_channel, ignored_and_kept],
+    mutants=[planted.any_channel, planted.ignored_and_kept],
 )
 def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
     """Over http no cookie is sent or accepted, and a token sent that way ends its session. One warning is logged."""
@@ -56,15 +42,10 @@ def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytes
     assert len(told) == 1
 
 
-def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy's headers about the channel are ignored."""
-    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))
-
-
 @requirement(
     "OWASP TLS",
     says="Behind a proxy that terminates HTTPS the cookie is sent, if the application is configured for the proxy.",
-    mutants=[never_secure],
+    mutants=[planted.never_secure],
 )
 @pytest.mark.kinds("memory")
 def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn) -> None:
@@ -80,17 +61,10 @@ def test_a_proxy_may_speak_https_for_the_application(place: str, site_on: SiteOn
             )
 
 
-def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Background requests keep a session alive."""
-    monkeypatch.setattr(
-        ServerSession, "background", property(lambda self: False, lambda self, value: None), raising=False
-    )
-
-
 @requirement(
     "NIST 5.2 two timeouts",
     says="Background polling is no activity of the user.",
-    mutants=[every_request_is_use],
+    mutants=[planted.every_request_is_use],
 )
 def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> None:
     """A page that polls for a minute finds its session expired, gets no new token; a user's request still counts."""
@@ -106,25 +80,10 @@ def test_a_poll_does_not_keep_a_session_alive(place: str, site_on: SiteOn) -> No
     assert (polled.told("/poll"), polled.me(), used.me()) == (False, None, "ada")
 
 
-def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address of each login is stored."""
-    describe = seams.FLASK_SESSION_DEVICE.sound
-
-    def tell(self: FlaskSession) -> dict[str, str | None]:
-        return {**describe(self), ADDRESS: self._request.remote_addr}
-
-    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, tell)
-
-
-def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser's User-Agent is stored as it is."""
-    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda self: {"browser": self._request.headers.get("User-Agent", "")})
-
-
 @requirement(
     "NIST 5.3 monitoring",
     says="The user's device and address are stored only if the settings say so, and hashed or coarse.",
-    mutants=[every_address, whole_agents],
+    mutants=[planted.every_address, planted.whole_agents],
 )
 def test_no_address_and_no_browser_is_kept_as_it_is(place: str, site_on: SiteOn) -> None:
     """By default the store has no address, and no ``User-Agent`` even if a change of it ends the session.

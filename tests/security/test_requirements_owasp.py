@@ -11,36 +11,26 @@ from typing import Any, cast
 import pytest
 from flask import Response, abort, request
 from security import bugs
+from security import planted_requirements_owasp as planted
+from security.planted_requirements_owasp import DAY
 from security.rows import requirement
-from support import seams
 from support.application import Site, said, values_set
 from support.dumps import dump
 from support.web import STRANGER, attributes
 
-from holdfast.errors import NotFresh
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
 from holdfast.records.encryption import new_key
-from holdfast.records.envelope import Fate, Tombstone, encode
-from holdfast.records.tokens import new_token
 
 SiteOn = Callable[..., Site]
 
 KEY = new_key()
-DAY = 24 * 3600
 FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"}
 CURL = {"User-Agent": "curl/8.5.0"}
-
-
-def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error page names the session library."""
-    seams.EXTENSION_ANSWERS.plant_item(monkeypatch, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
 
 
 @requirement(
     "OWASP name fingerprinting",
     says="Neither the cookie nor a page reveals the session library.",
-    mutants=[names_itself],
+    mutants=[planted.names_itself],
 )
 @pytest.mark.kinds("memory")
 def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
@@ -56,21 +46,10 @@ def test_nothing_names_the_library(place: str, site_on: SiteOn) -> None:
     assert "holdfast" not in "".join(told).lower()
 
 
-def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records are stored unsealed, with any setting."""
-    seams.SEALER_SEAL.plant(monkeypatch, lambda self, envelope, **_: encode(envelope))
-
-
-def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data is authenticated, and not encrypted."""
-    start = seams.SEALER_INIT.sound
-    seams.SEALER_INIT.plant(monkeypatch, lambda self, how, keys, **options: start(self, "mac", keys, **options))
-
-
 @requirement(
     "OWASP protection of the repository",
     says="A copy of the store reveals no data.",
-    mutants=[bugs.keys_are_tokens, stored_in_clear, payload_in_clear],
+    mutants=[bugs.keys_are_tokens, planted.stored_in_clear, planted.payload_in_clear],
 )
 def test_a_copy_of_the_store_gives_nothing_away(place: str, site_on: SiteOn) -> None:
     """With sealing on, drivers show neither a token nor a value in the store."""
@@ -86,27 +65,13 @@ def test_a_copy_of_the_store_gives_nothing_away(place: str, site_on: SiteOn) -> 
     assert not [token for token in tokens if token.encode() in copy]
 
 
-def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each session outlives the browser."""
-    seams.FLASK_SESSION_PERMANENT.plant(monkeypatch, property(lambda self: True, lambda self, value: None))
-
-
-def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie lives for the idle timeout, though the session is over sooner."""
-
-    def lifetime(self: HoldfastInterface, session: FlaskSession) -> int | None:
-        return self.manager.context.policy.idle // 1000 if session.permanent else None
-
-    seams.INTERFACE_LIFETIME.plant(monkeypatch, lifetime)
-
-
 @requirement(
     "OWASP Expires and Max-Age",
     "NIST 5.1 not persistent",
     "NIST 5.1.1 cookies",
     "RFC 6265bis 4.1.2.1-4.1.2.2",
     says="A cookie ends with the browser unless it is permanent, and then with the session at the latest.",
-    mutants=[cookies_for_ever, cookies_outlive_sessions],
+    mutants=[planted.cookies_for_ever, planted.cookies_outlive_sessions],
 )
 @pytest.mark.kinds("memory")
 def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) -> None:
@@ -128,15 +93,10 @@ def test_a_cookie_lasts_no_longer_than_its_session(place: str, site_on: SiteOn) 
     assert jar.me() is None
 
 
-def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new session uses the id of its request."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
-
-
 @requirement(
     "OWASP strict session management",
     says="An id that was not issued is never adopted, and each is reported.",
-    mutants=[adopts_the_id],
+    mutants=[planted.adopts_the_id],
 )
 def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
     """Each of 30 well-formed ids is reported as unknown, leaves no record, and is replaced when a session begins."""
@@ -152,24 +112,10 @@ def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
     assert not set(map(site.sessions.manager.keys.key_of, made_up)) & site.records().keys()
 
 
-def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session keeps its token for as long as it lives."""
-    seams.POLICY_RENEWAL_DUE.plant(monkeypatch, lambda self, *_: False)
-
-
-def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replaced token leads to the session for another day."""
-
-    def tombstone(fate: Fate, until: int, *rest: Any) -> Tombstone:
-        return Tombstone(fate, until + DAY * 1000, *rest)
-
-    seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
-
-
 @requirement(
     "OWASP timeouts",
     says="A session in use gets a new token periodically, and the old one is valid for a short time only.",
-    mutants=[never_renewed, old_ones_for_a_day],
+    mutants=[planted.never_renewed, planted.old_ones_for_a_day],
 )
 def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
     """At 301 seconds there is a new token; the old one leads to it for ten seconds, and is then unknown.
@@ -195,27 +141,10 @@ def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
     assert jar.me() == "ada"
 
 
-def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application's hook before the lookup is not called."""
-    seams.EXTENSION_BEFORE_LOOKUP.plant(monkeypatch, lambda self, hook: hook)
-
-
-def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application's hook is called after the lookup."""
-    look_up = FlaskSession._look_up
-    load = seams.FLASK_SESSION_LOAD.sound
-
-    def early(self: FlaskSession) -> Any:
-        look_up(self, self._interface.cookies.read(self._app, self._request))
-        return load(self)
-
-    seams.FLASK_SESSION_LOAD.plant(monkeypatch, early)
-
-
 @requirement(
     "OWASP guessing",
     says="Guesses can be counted by client address, and answered before any lookup.",
-    mutants=[deaf_to_hooks, asks_afterwards],
+    mutants=[planted.deaf_to_hooks, planted.asks_afterwards],
 )
 @pytest.mark.kinds("memory")
 def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
@@ -245,23 +174,13 @@ def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
     assert guess("203.0.113.10") == 200
 
 
-def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All browsers count as the same."""
-    seams.FLASK_SESSION_BINDING_CHANGED.plant(monkeypatch, lambda self, opened: False)
-
-
-def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ended session is withheld from that one request only."""
-    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
-
-
 @requirement(
     "OWASP anomalies",
     "OWASP binding",
     "OWASP cookie theft",
     "ASVS 8.2.4",
     says="A token that is used by another browser is reported, and can end its session.",
-    mutants=[one_device_for_all, ends_for_one_request],
+    mutants=[planted.one_device_for_all, planted.ends_for_one_request],
 )
 def test_a_token_in_another_browser_is_noticed(place: str, site_on: SiteOn) -> None:
     """By default there is no effect; ``signal`` reports it; ``end`` ends the session for all browsers."""

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from security import bugs
+from security import planted_requirements_rfc6265bis as planted
 from security.rows import requirement
-from support import seams
 from support.application import Site, values_set
 from support.web import attributes
 
 from holdfast.flask import session
-from holdfast.flask.cookies import _PARTITIONED, Cookies
-from holdfast.records.envelope import Fate, Tombstone
+from holdfast.flask.cookies import _PARTITIONED
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]
@@ -56,44 +55,11 @@ def follows_the_grammar(header: str) -> bool:
     return True
 
 
-def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value contains a comma."""
-    send = seams.COOKIE_SEND.sound
-
-    def send_two(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
-        send(self, app, response, token, **options)
-        response.headers["Set-Cookie"] = response.headers["Set-Cookie"].replace(token, f"1,{token}")
-
-    seams.COOKIE_SEND.plant(monkeypatch, send_two)
-
-
-def an_attribute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path is sent twice."""
-    send = seams.COOKIE_SEND.sound
-
-    def send_twice(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        send(self, app, response, *args, **options)
-        response.headers["Set-Cookie"] += "; Path=/"
-
-    seams.COOKIE_SEND.plant(monkeypatch, send_twice)
-
-
-def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deletion precedes each cookie that is sent."""
-    send = seams.COOKIE_SEND.sound
-
-    def clean_up(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        self.delete(app, response)
-        send(self, app, response, *args, **options)
-
-    seams.COOKIE_SEND.plant(monkeypatch, clean_up)
-
-
 @requirement(
     "RFC 6265bis 4.1.1 grammar",
     "RFC 6265bis 4.1.1 one Set-Cookie per name",
     says="Every Set-Cookie follows the grammar, and a response has one for our name.",
-    mutants=[a_comma_in_the_value, an_attribute_twice, a_second_cookie],
+    mutants=[planted.a_comma_in_the_value, planted.an_attribute_twice, planted.a_second_cookie],
 )
 @pytest.mark.kinds("memory")
 def test_every_set_cookie_follows_the_grammar(place: str, site_on: SiteOn) -> None:
@@ -125,16 +91,10 @@ def test_every_set_cookie_follows_the_grammar(place: str, site_on: SiteOn) -> No
         assert [header for header in site.cookies_seen if not follows_the_grammar(header)] == []
 
 
-def a_domain_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie gets the domain of the request, and with it all its subdomains."""
-    of = seams.COOKIE_ATTRIBUTES.sound
-    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "domain": "shop.example"})
-
-
 @requirement(
     "RFC 6265bis 4.1.2.3-4.1.2.4",
     says="The cookie is for the host that set it only, unless it is shared on purpose.",
-    mutants=[a_domain_of_its_own],
+    mutants=[planted.a_domain_of_its_own],
 )
 @pytest.mark.kinds("memory")
 def test_the_cookie_has_no_domain_by_default(place: str, site_on: SiteOn) -> None:
@@ -151,23 +111,10 @@ def test_the_cookie_has_no_domain_by_default(place: str, site_on: SiteOn) -> Non
 # --- what comes back --------------------------------------------------------------------------------------------------
 
 
-def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie's name is compared without regard to case, and with percent-escapes decoded."""
-    read = seams.COOKIE_READ.sound
-
-    def lenient(self: Cookies, app: Any, request: Any) -> Any:
-        name = app.config["SESSION_COOKIE_NAME"]
-        header = re.sub("%5F", "_", request.environ.get("HTTP_COOKIE", ""), flags=re.IGNORECASE)
-        request.environ["HTTP_COOKIE"] = re.sub(f"{re.escape(name)} *=", f"{name}=", header, flags=re.IGNORECASE)
-        return read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, lenient)
-
-
 @requirement(
     "RFC 6265bis 4.1.3",
     says="No other spelling of a prefixed name is accepted.",
-    mutants=[by_any_spelling],
+    mutants=[planted.by_any_spelling],
 )
 @pytest.mark.kinds("memory")
 def test_no_other_spelling_of_the_name_counts(place: str, site_on: SiteOn) -> None:
@@ -184,19 +131,10 @@ def test_no_other_spelling_of_the_name_counts(place: str, site_on: SiteOn) -> No
         assert site.jar().told("/me", headers={"Cookie": header})["user"] == "ada"
 
 
-def renewal_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a renewal the old token is invalid at once."""
-
-    def tombstone(fate: Fate, until: int, successor: str | None = None, sealed: bytes | None = None) -> Tombstone:
-        return Tombstone(Fate.SUPERSEDED, until, successor)
-
-    seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
-
-
 @requirement(
     "RFC 6265bis 4.1.1 concurrent Set-Cookie",
     says="The session continues with the cookie of any of several responses.",
-    mutants=[renewal_cuts_off],
+    mutants=[planted.renewal_cuts_off],
 )
 def test_parallel_responses_may_arrive_in_any_order(place: str, site_on: SiteOn) -> None:
     """Of eight concurrent requests during a renewal, each response leaves its browser with a valid token."""
@@ -211,34 +149,11 @@ def test_parallel_responses_may_arrive_in_any_order(place: str, site_on: SiteOn)
     assert tabs[0].told("/me")["n"] == 8
 
 
-def ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is found only if it is the only one."""
-    read = seams.COOKIE_READ.sound
-
-    def strict(self: Cookies, app: Any, request: Any) -> Any:
-        if ";" in request.environ.get("HTTP_COOKIE", ""):
-            request.environ["HTTP_COOKIE"] = ""
-        return read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, strict)
-
-
-def missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request without our cookie is a bad request."""
-    read = seams.COOKIE_READ.sound
-
-    def strict(self: Cookies, app: Any, request: Any) -> Any:
-        request.cookies[app.config["SESSION_COOKIE_NAME"]]
-        return read(self, app, request)
-
-    seams.COOKIE_READ.plant(monkeypatch, strict)
-
-
 @requirement(
     "RFC 6265bis 4.2.1 several Cookie headers",
     "RFC 6265bis 6.1",
     says="Our cookie may be anywhere among others, split or not, or missing.",
-    mutants=[ours_alone, missing_is_an_error],
+    mutants=[planted.ours_alone, planted.missing_is_an_error],
 )
 @pytest.mark.kinds("memory")
 def test_the_cookie_may_be_anywhere_or_gone(place: str, site_on: SiteOn) -> None:
@@ -260,20 +175,10 @@ def test_the_cookie_may_be_anywhere_or_gone(place: str, site_on: SiteOn) -> None
 # --- how long, and where ----------------------------------------------------------------------------------------------
 
 
-def no_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie gets the lifetime of the session."""
-    seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**12)
-
-
-def cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no warning that browsers limit the lifetime."""
-    seams.COOKIE_RULES_LONGEST_LIFE.plant(monkeypatch, timedelta.max)
-
-
 @requirement(
     "RFC 6265bis 5.5",
     says="No cookie has a lifetime of more than 400 days, and a longer setting is a warning.",
-    mutants=[no_cap, cut_in_silence],
+    mutants=[planted.no_cap, planted.cut_in_silence],
 )
 @pytest.mark.kinds("memory")
 def test_no_cookie_lives_for_more_than_400_days(place: str, site_on: SiteOn) -> None:

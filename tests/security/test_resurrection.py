@@ -7,90 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
+from security import planted_resurrection as planted
 from security.bugs import saves_what_is_gone
 from security.rows import advisory
 from security.steps import WRITES, WebOn, meddling, signed_in, who
-from support import seams
 from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast.flask import session
-from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Outcome, ServerSession
-from holdfast.stores.contract import Store
 
 DAY = 24 * 3600
-
-
-def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save writes the record even if it is missing or changed."""
-
-    def replace(store: Store, key: str, data: bytes, *, expect: Version, **named: Any) -> Version | None:
-        store.delete(key)
-        return store.create(key, data, **named)
-
-    seams.plant_store_call(monkeypatch, "replace", replace)
-
-
-def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rotation creates its new record even if the old one is gone."""
-
-    def move(store: Any, old: str, new: str, data: bytes, tombstone: bytes, **named: Any) -> Any:
-        answer = store.move(old, new, data, tombstone, **named)
-        if isinstance(answer, Gone | Conflict):
-            return store.create(new, data, expires_at=named["expires_at"], owner=named["owner"])
-        return answer
-
-    seams.plant_store_call(monkeypatch, "move", move)
-
-
-def revives_by_touching(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A touch writes back the loaded data."""
-    seen: dict[str, Any] = {}
-
-    def load(store: Store, key: str) -> Record | None:
-        record = store.load(key)
-        seen[key] = record or seen.get(key)
-        return record
-
-    def touch(store: Store, key: str, *, expires_at: int) -> Any:
-        alive = store.touch(key, expires_at=expires_at)
-        return alive or store.create(key, seen[key].data, expires_at=expires_at, owner=seen[key].owner)
-
-    seams.plant_store_call(monkeypatch, "load", load)
-    seams.plant_store_call(monkeypatch, "touch", touch)
-
-
-def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose session ended meanwhile still sends the session's cookie."""
-    sound = seams.MANAGER_COMMIT.sound
-
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
-        outcome = sound(manager, session, **options)
-        return Outcome("saved", "send") if outcome.result == "gone" else outcome
-
-    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
-
-
-def drops_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change that is dropped because the session ended is not reported."""
-    seams.GONE_RECEIVERS.plant(monkeypatch, lambda sender: ())
-
-
-def begins_anew_when_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose session ended meanwhile stores its data in a new session."""
-    sound = seams.MANAGER_COMMIT.sound
-
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Any:
-        outcome = sound(manager, session, **options)
-        if outcome.result != "gone" or session.opened is None:
-            return outcome
-        session.opened.loaded = None
-        return sound(manager, session, **options)
-
-    seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
 
 def _collect(responses: list[Any], web: Web, browser: FlaskClient) -> None:
@@ -108,11 +34,11 @@ def _load_and(write: Callable[[], Any]) -> None:
     product="rack-session, rack",
     cause="A request that ran during a logout wrote its session back at its end.",
     mutants=[
-        saves_blindly,
+        planted.saves_blindly,
         saves_what_is_gone,
-        rotates_what_is_gone,
-        revives_by_touching,
-        answers_with_the_old_cookie,
+        planted.rotates_what_is_gone,
+        planted.revives_by_touching,
+        planted.answers_with_the_old_cookie,
     ],
 )
 def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None:
@@ -143,7 +69,7 @@ def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None
     "CVE-2025-46336",
     product="rack-session",
     cause="The application was not notified that a change was lost.",
-    mutants=[drops_in_silence],
+    mutants=[planted.drops_in_silence],
 )
 def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
     """The signal `gone` reports a change that was dropped because the session ended meanwhile."""
@@ -159,23 +85,11 @@ def test_a_dropped_change_is_reported(web_on: WebOn) -> None:
     assert "gone" in web.names()
 
 
-def creates_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking up an unknown id creates a record for it."""
-
-    def load(store: Store, key: str) -> Record | None:
-        record = store.load(key)
-        if record is None:
-            store.create(key, b"", expires_at=4_000_000_000_000)
-        return record
-
-    seams.plant_store_call(monkeypatch, "load", load)
-
-
 @advisory(
     "CVE-2013-10075",
     product="Apache::Session",
     cause="Opening a session that did not exist created it.",
-    mutants=[creates_on_load],
+    mutants=[planted.creates_on_load],
 )
 def test_looking_up_an_unknown_id_makes_nothing(place: str, web_on: WebOn) -> None:
     """After requests with ids that were not issued, the store is unchanged."""
@@ -193,7 +107,7 @@ def test_looking_up_an_unknown_id_makes_nothing(place: str, web_on: WebOn) -> No
     "CVE-2021-41247",
     product="JupyterHub",
     cause="Another tab that was open during the logout gave the browser its credentials back.",
-    mutants=[begins_anew_when_gone, answers_with_the_old_cookie, saves_what_is_gone],
+    mutants=[planted.begins_anew_when_gone, planted.answers_with_the_old_cookie, saves_what_is_gone],
 )
 def test_the_other_tabs_do_not_undo_a_logout(place: str, web_on: WebOn) -> None:
     """Of twenty requests during a logout, all with one cookie jar, none leaves the browser signed in."""

@@ -3,190 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import hmac
 import logging
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
 from typing import Any
 
 import ormsgpack
 import pytest
+from security import planted_sealing as planted
 from security.rows import advisory, requirement
-from support import seams
 from support.dumps import dump, overwrite
 from support.lives import EVENTFUL, Lives
 from support.web import Web, cookies_set
 
-from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
 from holdfast.records import cookie
-from holdfast.records.cookie import SealedCookie
-from holdfast.records.encryption import AesGcm, Keyring, Sealer, new_key
-from holdfast.records.envelope import Envelope, Sealed, encode
+from holdfast.records.encryption import Sealer, new_key
+from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
-from holdfast.records.tokens import Keys, labelled
 
 WebOn = Callable[..., Web]
 KEY = new_key()
 WAYS = ("keys", "cookie", "mac")
 CANARY = "canary-5f0c9e-a-password"
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def records_fit_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is sealed without the key that it is stored under."""
-    seal, look, unseal = seams.SEALER_SEAL.sound, seams.SEALER_OPEN_METADATA.sound, seams.SEALER_OPEN.sound
-    seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: seal(self, body, **{**named, "key": ""}))
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lambda self, body, **named: look(self, body, **{**named, "key": ""}))
-    seams.SEALER_OPEN.plant(monkeypatch, lambda self, body, **named: unseal(self, body, **{**named, "key": ""}))
-
-
-def records_fit_any_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is sealed without its owner."""
-    seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(sealed.header(), key.encode()))
-
-
-def times_are_not_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The readable parts of a record, its format and its times, can be changed."""
-    seams.SEALED_WITH.plant(monkeypatch, lambda sealed, key, owner: labelled(key.encode(), (owner or "").encode()))
-
-
-def kinds_of_keys_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is derived from several concatenated names, without their lengths."""
-    seams.SEALED_COOKIE_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
-
-
-def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records are stored and read unsealed."""
-    seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: encode(body))
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
-
-
-def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], bytes], *, tagged: bool) -> None:
-    """Seal by *cipher*, which makes of data, under a key, as much, and undoes it; with a tag if *tagged*."""
-
-    def init(self: Any, secret: bytes, purpose: bytes) -> None:
-        self.secret = hashlib.sha256(labelled(secret, purpose)).digest()
-
-    def tag(self: Any, data: bytes, context: bytes) -> bytes:
-        return hmac.digest(self.secret, labelled(data, context), "sha256") if tagged else b""
-
-    def seal(self: Any, plain: bytes, context: bytes) -> bytes:
-        data = cipher(self.secret, plain)
-        return data + tag(self, data, context)
-
-    def unseal(self: Any, sealed: bytes, context: bytes) -> bytes:
-        data = sealed[:-32] if tagged else sealed
-        if sealed[len(data) :] != tag(self, data, context):
-            raise DecodeError("damaged")
-        return cipher(self.secret, data)
-
-    for seam, method in ((seams.AES_GCM_INIT, init), (seams.AES_GCM_ENCRYPT, seal), (seams.AES_GCM_DECRYPT, unseal)):
-        seam.plant(monkeypatch, method)
-
-
-def block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block is encrypted separately, so that equal blocks look equal."""
-    using(monkeypatch, lambda secret, data: bytes(b ^ secret[at % 16] for at, b in enumerate(data)), tagged=True)
-
-
-def _stream(secret: bytes, data: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(data, hashlib.shake_256(secret).digest(len(data)), strict=True))
-
-
-def the_same_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nonce is constant, so that equal data looks equal."""
-    seams.AES_GCM_RANDOMNESS.plant(monkeypatch, SimpleNamespace(token_bytes=bytes))
-
-
-def encrypted_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data is encrypted, but not authenticated."""
-    using(monkeypatch, _stream, tagged=False)
-
-
-def authenticated_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data has a tag, and is readable."""
-    using(monkeypatch, lambda _secret, data: data, tagged=True)
-
-
-def tags_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every tag is the same."""
-    seams.SEALER_METADATA_TAG.plant(monkeypatch, lambda self, sealed, context, payload: bytes(32))
-
-
-def a_tag_over_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tag is computed over the metadata only."""
-    tag = seams.SEALER_METADATA_TAG.sound
-    seams.SEALER_METADATA_TAG.plant(monkeypatch, lambda self, sealed, context, payload: tag(self, sealed, context, b""))
-
-
-def errors_tell_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record changed in one place is rejected differently from one changed in another."""
-    unseal = seams.AES_GCM_DECRYPT.sound
-
-    def telling(self: AesGcm, sealed: bytes, context: bytes) -> Any:
-        try:
-            return unseal(self, sealed, context)
-        except DecodeError:
-            if sealed[-1:] > b"\x7f":
-                raise UnknownKey("bad padding") from None
-            raise
-
-    seams.AES_GCM_DECRYPT.plant(monkeypatch, telling)
-
-
-def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is read with the application's scheme, whatever scheme it names."""
-    look = seams.SEALER_OPEN_METADATA.sound
-
-    def lenient(self: Sealer, body: Any, **named: Any) -> Any:
-        if isinstance(body, Sealed):
-            body.scheme = self._scheme
-        return look(self, body, **named)
-
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
-
-
-def unsealed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unsealed record is accepted as an old one."""
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
-
-
-def the_window_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The period in which unsealed records are read never ends."""
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: self._migrate_until is not None)
-
-
-def any_key_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record of an unknown key is tried with the newest, and counts as damaged."""
-    seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, lambda self, key_id: self._keys.get(key_id, self._keys[self.newest]))
-
-
-def a_cookie_fits_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An encrypted cookie is not bound to the cookie's name."""
-    init = seams.SEALED_COOKIE_INIT.sound
-
-    def nameless(self: SealedCookie, keyring: Keyring, *, name: str, keys: Keys) -> None:
-        init(self, keyring, name="", keys=keys)
-
-    seams.SEALED_COOKIE_INIT.plant(monkeypatch, nameless)
-
-
-def plain_cookies_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie that cannot be decrypted is decoded as it is."""
-    unseal = seams.AES_GCM_DECRYPT.sound
-
-    def lenient(self: AesGcm, sealed: bytes, context: bytes) -> Any:
-        try:
-            return unseal(self, sealed, context)
-        except DecodeError:
-            return sealed
-
-    seams.AES_GCM_DECRYPT.plant(monkeypatch, lenient)
 
 
 # --- the tools of an attacker -----------------------------------------------------------------------------------------
@@ -246,9 +86,11 @@ def flipped(data: bytes) -> Iterator[bytes]:
     "CVE-2019-10911",
     product="Django, Symfony",
     cause="Protected data was not bound to its purpose, and could be used in another place.",
-    mutants=[records_fit_anywhere],
+    mutants=[planted.records_fit_anywhere],
 )
-@requirement("Finding 2f", says="Records that are swapped in the store are no session.", mutants=[records_fit_anywhere])
+@requirement(
+    "Finding 2f", says="Records that are swapped in the store are no session.", mutants=[planted.records_fit_anywhere]
+)
 def test_two_users_records_cannot_be_exchanged(place: str, web_on: WebOn) -> None:
     """On every store, if two users' records are swapped, both are anonymous, and neither sees the other's data."""
     for how in WAYS:
@@ -263,7 +105,7 @@ def test_two_users_records_cannot_be_exchanged(place: str, web_on: WebOn) -> Non
             assert shown(web, browser) == (200, "{}", ["corrupt"]), how
 
 
-@requirement("Finding 2f", says="A record cannot be assigned to another user.", mutants=[records_fit_any_user])
+@requirement("Finding 2f", says="A record cannot be assigned to another user.", mutants=[planted.records_fit_any_user])
 @pytest.mark.kinds("memory")
 def test_a_record_cannot_be_given_to_another_user(place: str, web_on: WebOn) -> None:
     """A record whose owner was changed in the store does not open."""
@@ -283,12 +125,12 @@ def test_a_record_cannot_be_given_to_another_user(place: str, web_on: WebOn) -> 
     "CVE-2020-15105",
     product="django-two-factor-auth",
     cause="The password was in the session, and so in the store, in clear text.",
-    mutants=[nothing_is_sealed, authenticated_only],
+    mutants=[planted.nothing_is_sealed, planted.authenticated_only],
 )
 @requirement(
     "OWASP protection of the repository",
     says="With sealing on, neither the store nor a log reveals session data.",
-    mutants=[nothing_is_sealed, authenticated_only],
+    mutants=[planted.nothing_is_sealed, planted.authenticated_only],
 )
 def test_a_copy_of_the_store_tells_nothing(
     place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -314,7 +156,7 @@ def test_a_copy_of_the_store_tells_nothing(
     "CVE-2012-3458",
     product="Beaker",
     cause="Each block was encrypted separately (AES-ECB), so that equal blocks looked equal.",
-    mutants=[block_by_block, the_same_nonce],
+    mutants=[planted.block_by_block, planted.the_same_nonce],
 )
 @pytest.mark.kinds("memory")
 def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
@@ -342,7 +184,12 @@ def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
     "CVE-2026-40372",
     product="ASP.NET Core 10.0.0 to 10.0.6",
     cause="The tag was computed over the wrong bytes, and the result of the comparison was not used.",
-    mutants=[encrypted_only, tags_of_zeros, a_tag_over_half_of_it, times_are_not_vouched_for],
+    mutants=[
+        planted.encrypted_only,
+        planted.tags_of_zeros,
+        planted.a_tag_over_half_of_it,
+        planted.times_are_not_vouched_for,
+    ],
 )
 @advisory(
     "MS10-070",
@@ -350,9 +197,13 @@ def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
     "CVE-2019-12422",
     product="ASP.NET, Shiro",
     cause="The answer to a changed cookie revealed whether its padding was right, which allowed decryption.",
-    mutants=[errors_tell_what_was_wrong],
+    mutants=[planted.errors_tell_what_was_wrong],
 )
-@requirement("ASVS 9.1.1", says="Every byte of a record is authenticated.", mutants=[encrypted_only, tags_of_zeros])
+@requirement(
+    "ASVS 9.1.1",
+    says="Every byte of a record is authenticated.",
+    mutants=[planted.encrypted_only, planted.tags_of_zeros],
+)
 @pytest.mark.kinds("memory")
 def test_every_changed_record_is_refused_alike(place: str, web_on: WebOn) -> None:
     """No record that is changed, truncated or extended opens; all sealed records are refused in the same way."""
@@ -376,7 +227,7 @@ def test_every_changed_record_is_refused_alike(place: str, web_on: WebOn) -> Non
     "ASVS 9.1.2",
     "ASVS 9.1.3",
     says="Only the configured scheme and keys open a record, whatever scheme it names.",
-    mutants=[any_scheme_will_do, any_key_is_tried],
+    mutants=[planted.any_scheme_will_do, planted.any_key_is_tried],
 )
 @pytest.mark.kinds("memory")
 def test_a_record_does_not_choose_how_it_is_read(place: str, web_on: WebOn) -> None:
@@ -401,13 +252,13 @@ def test_a_record_does_not_choose_how_it_is_read(place: str, web_on: WebOn) -> N
     "CVE-2026-39324",
     product="rack-session",
     cause="Data that could not be decrypted was decoded without any check.",
-    mutants=[unsealed_ones_are_read, the_window_never_ends],
+    mutants=[planted.unsealed_ones_are_read, planted.the_window_never_ends],
 )
 @advisory(
     "CVE-2011-4136",
     product="Django",
     cause="A client with write access to the cache of sessions could create a session with any content.",
-    mutants=[unsealed_ones_are_read],
+    mutants=[planted.unsealed_ones_are_read],
 )
 def test_what_is_not_sealed_is_not_read(place: str, web_on: WebOn) -> None:
     """A record in clear text, or sealed by another key or in another way, is refused, except until a set date."""
@@ -453,14 +304,14 @@ def taken_for(web: Web, value: str) -> str:
     "Laravel 2020-07",
     product="Laravel",
     cause="An encrypted cookie was not bound to its name, so that any other value the application encrypted was valid.",
-    mutants=[a_cookie_fits_any_name],
+    mutants=[planted.a_cookie_fits_any_name],
 )
 @advisory(
     "CVE-2026-6873",
     "CVE-2019-10911",
     product="Django, Symfony",
     cause="A key was derived from several concatenated names, so that two pairs of names gave the same.",
-    mutants=[kinds_of_keys_in_a_row],
+    mutants=[planted.kinds_of_keys_in_a_row],
 )
 def test_a_cookie_counts_under_its_own_name_alone(web_on: WebOn) -> None:
     """A value that was encrypted for another name or application, with the same key, holds no session."""
@@ -477,13 +328,13 @@ def test_a_cookie_counts_under_its_own_name_alone(web_on: WebOn) -> None:
     "CVE-2026-39324",
     product="rack-session",
     cause="When a cookie could not be decrypted it was decoded without any check.",
-    mutants=[plain_cookies_are_read, encrypted_only],
+    mutants=[planted.plain_cookies_are_read, planted.encrypted_only],
 )
 @advisory(
     "CVE-2026-40372",
     product="ASP.NET Core 10.0.0 to 10.0.6",
     cause="The result of the comparison of tags was not used.",
-    mutants=[encrypted_only],
+    mutants=[planted.encrypted_only],
 )
 def test_every_changed_cookie_holds_nothing(web_on: WebOn) -> None:
     """No changed byte or bit, no truncation, no plain envelope and no other spelling of a cookie holds a session."""

@@ -4,110 +4,22 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask, Response, redirect, send_file, stream_with_context
+from flask import Response, redirect, send_file, stream_with_context
+from security import planted_set_cookie as planted
 from security.rows import advisory
-from support import seams
 from support.web import Web, attributes, cookies_set, end, rotate, varies
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.flask.cookies import Cookies
-from holdfast.flask.interface import HoldfastInterface
 from holdfast.records.encryption import new_key
 
 WebOn = Callable[..., Web]
 
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the cookie are written to the header unchecked."""
-    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
-
-
-def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only carriage returns and line feeds are refused in the settings of the cookie."""
-
-    def contradictions(config: Any) -> Iterator[str]:
-        for name in ("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"):
-            if set(str(config[name])) & set("\r\n"):
-                yield name
-
-    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, contradictions)
-
-
-def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that is streamed, or is a file, is sent before the session is saved."""
-    save = seams.INTERFACE_SAVE_SESSION.sound
-
-    def save_unless_streamed(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
-        if not (response.is_streamed or response.direct_passthrough):
-            save(self, app, session, response)
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_unless_streamed)
-
-
-def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session's cookie replaces those that the application sets."""
-    send = seams.COOKIE_SEND.sound
-
-    def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
-        response.headers.remove("Set-Cookie")
-        send(self, app, response, token, **named)
-
-    seams.COOKIE_SEND.plant(monkeypatch, send_alone)
-
-
-def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application's Vary is overwritten."""
-    save = seams.INTERFACE_SAVE_SESSION.sound
-
-    def save_and_rewrite(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
-        save(self, app, session, response)
-        response.headers["Vary"] = "Cookie"
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_rewrite)
-
-
-def a_plain_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is deleted without the attributes that it was set with."""
-    seams.COOKIE_DELETE.plant(
-        monkeypatch, lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
-    )
-
-
-def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
-    """Return a bug: the cookie is set without *attribute*."""
-
-    def mutant(monkeypatch: pytest.MonkeyPatch) -> None:
-        names = seams.COOKIE_ATTRIBUTES.sound
-        seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**names(self, app), attribute: None})
-
-    mutant.__name__ = f"forgets_{attribute}"
-    mutant.__doc__ = f"The cookie is set without {attribute}, with any setting."
-    return mutant
-
-
-def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime counts as a number of seconds without a check."""
-    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: value and int(_seconds(value) * 1000))
-
-
-def _seconds(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def lifetimes_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lifetime of the cookie is computed without a limit, beyond the range of dates."""
-    seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**18)
-
-
-# --- the tests --------------------------------------------------------------------------------------------------------
 
 _BREAKERS = ["\r\nX-Evil: 1", "\nSet-Cookie: a=b", "\r", "; Domain=evil.example", ";", "\x00", "\x0b", "\x7f", "\x01"]
 
@@ -120,7 +32,7 @@ _BREAKERS = ["\r\nX-Evil: 1", "\nSet-Cookie: a=b", "\r", "; Domain=evil.example"
     "CVE-2012-2374",
     product="cookie for Node.js, CPython's http.cookies, Bottle, Tornado",
     cause="Line breaks and semicolons in a name, path or domain reached the header, and began headers or attributes.",
-    mutants=[any_setting_will_do, only_line_breaks_matter],
+    mutants=[planted.any_setting_will_do, planted.only_line_breaks_matter],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"])
@@ -154,7 +66,7 @@ _WAYS: list[tuple[Callable[[], Any], list[str], set[str]]] = [
     "CVE-2025-7339",
     product="on-headers, under express-session",
     cause="Headers that were given as a list were lost or mixed up when the session added its own.",
-    mutants=[streams_go_without, replaces_other_cookies, rewrites_vary],
+    mutants=[planted.streams_go_without, planted.replaces_other_cookies, planted.rewrites_vary],
 )
 @pytest.mark.kinds("memory")
 def test_every_kind_of_response_carries_the_cookie(place: str, web_on: WebOn) -> None:
@@ -190,13 +102,13 @@ _HARDENED = {
     "CVE-2026-48058",
     product="rdiffweb, CodeIgniter and others",
     cause="The cookie was sent without Secure, or its setting had no effect.",
-    mutants=[forgets("secure"), forgets("httponly"), a_plain_deletion],
+    mutants=[planted.forgets("secure"), planted.forgets("httponly"), planted.a_plain_deletion],
 )
 @advisory(
     "CVE-2024-22416",
     product="pyLoad",
     cause="The cookie was sent without SameSite, so that other sites could send requests with it.",
-    mutants=[forgets("samesite"), a_plain_deletion],
+    mutants=[planted.forgets("samesite"), planted.a_plain_deletion],
 )
 @pytest.mark.kinds("memory")
 def test_every_cookie_has_the_attributes_that_are_set(place: str, web_on: WebOn) -> None:
@@ -220,7 +132,7 @@ def test_every_cookie_has_the_attributes_that_are_set(place: str, web_on: WebOn)
     "CVE-2022-3174",
     product="pyLoad, rdiffweb",
     cause="The defaults omitted the attributes.",
-    mutants=[forgets("secure"), forgets("samesite"), forgets("httponly")],
+    mutants=[planted.forgets("secure"), planted.forgets("samesite"), planted.forgets("httponly")],
 )
 @pytest.mark.kinds("memory")
 def test_a_profile_sets_the_attributes(place: str, web_on: WebOn) -> None:
@@ -243,7 +155,7 @@ def test_a_profile_sets_the_attributes(place: str, web_on: WebOn) -> None:
     "RUSTSEC-2017-0005",
     product="cookie for Rust",
     cause="A huge Max-Age crashed the program.",
-    mutants=[lifetimes_as_they_are, lifetimes_without_limit],
+    mutants=[planted.lifetimes_as_they_are, planted.lifetimes_without_limit],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.filterwarnings("ignore:.*400 days")

@@ -6,191 +6,31 @@ import ast
 import base64
 import hmac
 import json
-import operator
 import pickle  # noqa: TID251  # what an attacker would send
 from collections.abc import Callable, Iterator
 from itertools import permutations
-from types import SimpleNamespace
 from typing import Any
 
 import ormsgpack
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeSerializer
+from itsdangerous import Signer, TimestampSigner, URLSafeSerializer
+from security import planted_signatures as planted
+from security.planted_signatures import KEY
 from security.rows import advisory, requirement
-from support import seams, source
+from support import source
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.errors import ConfigurationError
-from holdfast.flask import cookies, session
-from holdfast.flask.cookies import Cookies, Presented, signing_salt
+from holdfast.flask import session
+from holdfast.flask.cookies import signing_salt
 from holdfast.records import tokens
-from holdfast.records.tokens import is_token
 
 WebOn = Callable[..., Web]
 SALT = signing_salt("session:", "session")
-KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OTHERS = ["k2-" + "pD8sF3hJ5kC1gV0y" * 2, "k3-" + "aZ6bE4uI2oW9rT7n" * 2]
 SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS": False}
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str], Presented | None]) -> None:
-    """Ask *accept* about a value first; where it returns None the real check decides."""
-    unsign = seams.COOKIE_UNSIGN.sound
-
-    def lenient(self: Cookies, app: Flask, value: str) -> Presented:
-        return accept(self, app, value) or unsign(self, app, value)
-
-    seams.COOKIE_UNSIGN.plant(monkeypatch, lenient)
-
-
-def a_bad_signature_means_an_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A badly signed value is accepted as an old unsigned one."""
-    unsigning(
-        monkeypatch, lambda self, app, value: Presented(value.partition(".")[0]) if is_token(value[:43]) else None
-    )
-
-
-def reads_older_formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A badly signed value is decoded as base64, JSON or a pickle, and its id is used."""
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        for decode in (json.loads, lambda text: json.loads(_decoded(text)), lambda text: pickle.loads(_decoded(text))):  # noqa: S301
-            try:
-                return Presented(decode(value)["sid"])
-            except Exception:  # noqa: BLE001, S110  # that is the bug
-                pass
-        return None
-
-    unsigning(monkeypatch, accept)
-
-
-def _decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def computes_and_ignores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is computed and compared, and the result is not used."""
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        token, dot, _ = value.partition(".")
-        return Presented(token) if dot and is_token(token) else None
-
-    unsigning(monkeypatch, accept)
-
-
-def compares_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only as many characters of the signature are compared as the client sent."""
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        token, dot, _ = value.partition(".")
-        good = dot and is_token(token) and cookies._sign(self._signers(app)[0], token).startswith(value)
-        return Presented(token) if good else None
-
-    unsigning(monkeypatch, accept)
-
-
-def signs_the_wrong_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is over the first half of the token."""
-
-    def sign(signer: Signer, token: str) -> str:
-        return f"{token}.{signer.get_signature(token[:21]).decode()}"
-
-    seams.COOKIE_SIGN.plant(monkeypatch, sign)
-
-
-def decodes_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is decoded from base64 before it is compared, so that it has several spellings."""
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        try:
-            return Presented(self._signers(app)[0].unsign(value).decode())
-        except (BadSignature, UnicodeDecodeError):
-            return None
-
-    unsigning(monkeypatch, accept)
-
-
-def zeros_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature of zeros counts as not signed yet, and is accepted."""
-    zeros = base64.urlsafe_b64encode(bytes(20)).rstrip(b"=").decode()
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        return Presented(value[:43]) if value.endswith(f".{zeros}") else None
-
-    unsigning(monkeypatch, accept)
-
-
-def compares_by_equality(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signatures are compared with ``==``, which takes longer the more of them is right."""
-    seams.COOKIE_SIGNATURE_COMPARISON.plant(monkeypatch, SimpleNamespace(compare_digest=operator.eq))
-
-
-def writes_equality(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source compares a computed signature with ``==``."""
-    old = "if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):"
-    source.rewrite(monkeypatch, seams.SOURCE_OF_SIGNATURES, old, "if _sign(signer, token) == value:")
-
-
-def writes_equality_of_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source compares a record's tag with ``!=``."""
-    old = "if not hmac.compare_digest(tag, self._tag(body, associated, payload)):"
-    new = "if tag != self._tag(body, associated, payload):"
-    source.rewrite(monkeypatch, seams.SOURCE_OF_TAGS, old, new)
-
-
-def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature for another purpose with the same key is accepted."""
-
-    def accept(self: Any, app: Flask, value: str) -> Presented | None:
-        for salt in ("itsdangerous", "cookie-session", "itsdangerous.Signer", "password-reset", "remember-me"):
-            for kind in (Signer, TimestampSigner):
-                try:
-                    return Presented(kind(KEY, salt=salt, key_derivation="hmac").unsign(value)[:43].decode())
-                except (BadSignature, ValueError):
-                    continue
-        return None
-
-    unsigning(monkeypatch, accept)
-
-
-def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A derivation concatenates its parts without their lengths."""
-    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
-
-
-def oldest_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of keys is reversed, so that a stale one signs."""
-    signers = seams.COOKIE_SIGNERS.sound
-    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[::-1])
-
-
-def no_fallbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fallback keys are not read, so that a change of keys signs all users out."""
-    signers = seams.COOKIE_SIGNERS.sound
-    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: signers(self, app)[:1])
-
-
-def never_signs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie signed with a fallback key is not signed again."""
-    unsign = seams.COOKIE_UNSIGN.sound
-    seams.COOKIE_UNSIGN.plant(monkeypatch, lambda self, app, value: unsign(self, app, value)._replace(stale=False))
-
-
-def keeps_keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that was used once is remembered, and stays valid after its removal."""
-    signers, seen = seams.COOKIE_SIGNERS.sound, dict[Any, Any]()
-
-    def remembering(self: Cookies, app: Flask) -> list[Signer]:
-        found = signers(self, app)
-        for signer in found:
-            seen.setdefault(signer.secret_key, signer)
-        return [*found, *(signer for key, signer in seen.items() if key not in {s.secret_key for s in found})]
-
-    seams.COOKIE_SIGNERS.plant(monkeypatch, remembering)
 
 
 # --- what an attacker sends -------------------------------------------------------------------------------------------
@@ -290,7 +130,7 @@ def assert_refused(web: Web, value: str) -> None:
     "CVE-2026-39324",
     product="rack-session",
     cause="When a cookie could not be decrypted it was decoded without any check.",
-    mutants=[a_bad_signature_means_an_old_cookie, reads_older_formats],
+    mutants=[planted.a_bad_signature_means_an_old_cookie, planted.reads_older_formats],
 )
 @pytest.mark.kinds("memory")
 def test_what_is_not_signed_is_not_read(victim: Web) -> None:
@@ -305,13 +145,22 @@ def test_what_is_not_signed_is_not_read(victim: Web) -> None:
     product="ASP.NET Core 10.0.0 to 10.0.6",
     cause="The signature was computed over the wrong bytes, and the result of the comparison was not used.",
     mutants=[
-        computes_and_ignores, compares_what_is_there, signs_the_wrong_bytes, decodes_the_signature, zeros_are_good,
+        planted.computes_and_ignores,
+        planted.compares_what_is_there,
+        planted.signs_the_wrong_bytes,
+        planted.decodes_the_signature,
+        planted.zeros_are_good,
     ],
-)  # fmt: skip
+)
 @requirement(
     "ASVS 9.1.1",
     says="The signature is checked before any lookup.",
-    mutants=[computes_and_ignores, compares_what_is_there, signs_the_wrong_bytes, decodes_the_signature],
+    mutants=[
+        planted.computes_and_ignores,
+        planted.compares_what_is_there,
+        planted.signs_the_wrong_bytes,
+        planted.decodes_the_signature,
+    ],
 )
 @pytest.mark.kinds("memory")
 def test_every_changed_cookie_is_refused(victim: Web) -> None:
@@ -330,9 +179,11 @@ def test_every_changed_cookie_is_refused(victim: Web) -> None:
     "Laravel 2020-07",
     product="Laravel",
     cause="A value that the application had encrypted for another purpose was accepted as a session cookie.",
-    mutants=[signs_with_any_salt],
+    mutants=[planted.signs_with_any_salt],
 )
-@requirement("ASVS 9.2.2", says="A token that was made for another purpose is refused.", mutants=[signs_with_any_salt])
+@requirement(
+    "ASVS 9.2.2", says="A token that was made for another purpose is refused.", mutants=[planted.signs_with_any_salt]
+)
 @pytest.mark.kinds("memory")
 def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
     """Reset links, remember-me tokens and Flask's own session, signed with the same key, open no session."""
@@ -346,12 +197,12 @@ def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
     "CVE-2019-10911",
     product="Django, Symfony",
     cause="Several concatenated values were hashed or signed, so that two lists of values gave the same.",
-    mutants=[derives_by_concatenation],
+    mutants=[planted.derives_by_concatenation],
 )
 @requirement(
     "ASVS 9.2.3",
     says="Each derived value is valid for one purpose or namespace only.",
-    mutants=[derives_by_concatenation],
+    mutants=[planted.derives_by_concatenation],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
 def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
@@ -371,7 +222,7 @@ def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
     "CVE-2015-8125",
     product="rack, Laravel, Symfony",
     cause="Signatures were compared in a time that revealed how much of a forged one was right.",
-    mutants=[compares_by_equality],
+    mutants=[planted.compares_by_equality],
 )
 @pytest.mark.kinds("memory")
 def test_signatures_are_compared_in_constant_time(victim: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +252,7 @@ _SECRETS = {"tag", "_tag", "mac", "signature", "get_signature", "sign", "_sign",
     "CVE-2015-8125",
     product="rack, Laravel, Symfony",
     cause="Signatures were compared with the equality operator.",
-    mutants=[writes_equality, writes_equality_of_tags],
+    mutants=[planted.writes_equality, planted.writes_equality_of_tags],
 )
 def test_the_source_compares_no_secret_by_equality() -> None:
     """Nowhere is a signature, a digest or a tag compared by ``==`` or ``!=``: only by `hmac.compare_digest`."""
@@ -422,7 +273,7 @@ def _is_secret(node: ast.expr) -> bool:
     "CVE-2025-47278",
     product="Flask 3.1.0",
     cause="The list of keys was reversed, so that a stale fallback key signed new cookies.",
-    mutants=[oldest_key_first, no_fallbacks, never_signs_again, keeps_keys_for_ever],
+    mutants=[planted.oldest_key_first, planted.no_fallbacks, planted.never_signs_again, planted.keeps_keys_for_ever],
 )
 @pytest.mark.kinds("memory")
 def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: WebOn) -> None:
@@ -445,16 +296,6 @@ def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: 
 
 
 # --- the keys ---------------------------------------------------------------------------------------------------------
-
-
-def any_key_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any key is accepted for signing."""
-    seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: None)
-
-
-def only_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long key is accepted, even a published one or a repeated letter."""
-    seams.WEAKNESS_OF_KEY.plant(monkeypatch, lambda key: "it is short" if len(key) < 32 else None)
 
 
 #: Defaults of the products that were attacked by them, and keys that are no better.
@@ -482,7 +323,7 @@ _GUESSABLE: list[str | bytes] = [
     "CVE-2016-4437",
     product="Superset, Mojolicious, Shiro",
     cause="Cookies were signed or encrypted with a key that is the default of the product, or consists of few letters.",
-    mutants=[any_key_will_do, only_length_counts],
+    mutants=[planted.any_key_will_do, planted.only_length_counts],
 )
 @pytest.mark.kinds("memory")
 def test_keys_that_others_know_are_refused(place: str, web_on: WebOn) -> None:

@@ -1,0 +1,63 @@
+"""Bugs that the tests in test_cookie_sessions.py catch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support import seams
+
+from holdfast.records.cookie import SealedCookie
+from holdfast.sessions.cookie_manager import ClientSide
+
+
+def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logout deletes the cookie, and no revocation is stored."""
+
+    def bury(self: ClientSide, kept: Any, tombstone: Any) -> Any:
+        yield from ()
+        return True
+
+    seams.COOKIE_SESSION_TOMBSTONE.plant(monkeypatch, bury)
+
+
+def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revocations are stored, and never checked."""
+
+    def revoked(self: ClientSide, kept: Any) -> Any:
+        yield from ()
+
+    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
+
+
+def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions in cookies are set up without a warning about the limits of a logout."""
+    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
+
+
+def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it cannot end a session, the manager reports success."""
+    seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
+    seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
+
+
+def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that decrypts is valid at any age."""
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
+
+
+def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new cookie restarts the absolute timeout."""
+    sound = seams.COOKIE_SESSION_ISSUE.sound
+    seams.COOKIE_SESSION_ISSUE.plant(monkeypatch, lambda self, session, old, id_: sound(self, session, None, id_))
+
+
+def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ciphertext is valid for every application and every cookie with its key."""
+    sound = seams.SEALED_COOKIE_INIT.sound
+
+    def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
+        sound(self, *arguments, **options)
+        self._purpose = b"session"
+
+    seams.SEALED_COOKIE_INIT.plant(monkeypatch, init)

@@ -1,0 +1,57 @@
+"""Bugs that the tests in test_cross_talk.py catch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask, Request
+from support import seams
+
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
+from holdfast.sessions.mapping import Opened
+
+
+def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request without a cookie continues with the session of the previous one."""
+    sound = seams.FLASK_SESSION_LOAD.sound
+    last = Opened()
+
+    def load(session: FlaskSession) -> Opened:
+        nonlocal last
+        if "HTTP_COOKIE" in session._request.environ:
+            last = sound(session)
+        return last
+
+    seams.FLASK_SESSION_LOAD.plant(monkeypatch, load)
+
+
+def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that begins while another is running gets that one's session."""
+    sound_open, sound_save = seams.INTERFACE_OPEN_SESSION.sound, seams.INTERFACE_SAVE_SESSION.sound
+    running: list[FlaskSession] = []
+
+    def open_session(interface: HoldfastInterface, app: Flask, request: Request) -> FlaskSession:
+        if not running:
+            running.append(sound_open(interface, app, request))
+        return running[0]
+
+    def save_session(interface: HoldfastInterface, *arguments: Any) -> None:
+        sound_save(interface, *arguments)
+        running.clear()
+
+    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, open_session)
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
+
+
+def leaves_the_answer_on_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection with an outstanding answer returns to the pool."""
+    from redis.connection import AbstractConnection
+
+    sound = AbstractConnection.read_response
+
+    def read_response(connection: Any, *arguments: Any, **options: Any) -> Any:
+        return sound(connection, *arguments, **{**options, "disconnect_on_error": False})
+
+    monkeypatch.setattr(AbstractConnection, "read_response", read_response)

@@ -1,0 +1,149 @@
+"""Bugs that the tests in test_requirements_asvs_tokens.py catch."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Any
+
+import pytest
+from itsdangerous import Signer
+from support import seams
+
+from holdfast.flask.cookies import Cookies, Presented, signing_salt
+from holdfast.records import encryption
+from holdfast.records.encryption import Sealer
+from holdfast.records.envelope import Envelope
+from holdfast.sessions.cookie_manager import ClientSide
+from holdfast.sessions.ops import Flow
+from holdfast.sessions.policy import Policy
+
+SALT = signing_salt("session:", "session")
+
+
+def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is computed and its comparison ignored."""
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
+
+
+def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature is decoded before it is compared, so that several spellings are valid."""
+
+    def unsign(self: Cookies, app: Any, value: str) -> Presented:
+        signed = token_signer(app.secret_key).validate(value)
+        return Presented(value[:43]) if signed else Presented(reason="bad_signature")
+
+    seams.COOKIE_UNSIGN.plant(monkeypatch, unsign)
+
+
+def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session is looked up before the signature is checked."""
+    unsign = seams.COOKIE_UNSIGN.sound
+
+    def look_up(self: Cookies, app: Any, value: str) -> Any:
+        app.session_interface.manager.open(value[:43])
+        return unsign(self, app, value)
+
+    seams.COOKIE_UNSIGN.plant(monkeypatch, look_up)
+
+
+def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that seals reads unsealed records."""
+    look = seams.SEALER_OPEN_METADATA.sound
+
+    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
+        return body if isinstance(body, Envelope) else look(self, body, **where)
+
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
+
+
+def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown format or scheme counts as the usual one."""
+    look, known = seams.SEALER_OPEN_METADATA.sound, set(encryption._SCHEMES.values())
+
+    def lenient(self: Sealer, body: Any, **where: Any) -> Any:
+        if body.scheme not in known:
+            body.scheme = self._scheme
+            return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
+        return look(self, body, **where)
+
+    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
+
+
+def token_signer(key: str) -> Signer:
+    return Signer(key, salt=SALT, key_derivation="hmac")
+
+
+def the_empty_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature with an empty key is accepted as well."""
+    signers = seams.COOKIE_SIGNERS.sound
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [*signers(self, app), token_signer("")])
+
+
+def keys_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was removed from the settings is still accepted."""
+    signers = seams.COOKIE_SIGNERS.sound
+    known: list[Signer] = []
+
+    def remember(self: Cookies, app: Any) -> list[Signer]:
+        present = signers(self, app)
+        known.extend(present)
+        return [*present, *known]
+
+    seams.COOKIE_SIGNERS.plant(monkeypatch, remember)
+
+
+def reads_what_it_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that names a missing key is tried with the newest."""
+    find = seams.KEYRING_KEY_WITH_ID.sound
+
+    def newest(self: encryption.Keyring, key_id: bytes) -> Any:
+        return find(self, self.newest)
+
+    seams.KEYRING_KEY_WITH_ID.plant(monkeypatch, newest)
+
+
+def from_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start of a session is not checked against the future."""
+    verdict = seams.POLICY_VERDICT.sound
+
+    def lenient(self: Policy, *args: Any) -> Any:
+        found = verdict(self, *args)
+        return None if found == "not_yet_valid" else found
+
+    seams.POLICY_VERDICT.plant(monkeypatch, lenient)
+
+
+def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is signed with the secret key without a purpose."""
+    seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [Signer(app.secret_key)])
+
+
+def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The purpose of a derivation is written before its input without a separator."""
+    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
+
+
+def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie is sent at any size."""
+    seams.SEALED_COOKIE_LARGEST.plant(monkeypatch, 10**9)
+
+
+def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of the cookie is encoded and not encrypted."""
+    seams.AES_GCM_ENCRYPT.plant(monkeypatch, lambda self, plain, context: bytes(12) + plain)
+    seams.AES_GCM_DECRYPT.plant(monkeypatch, lambda self, sealed, context: sealed[12:])
+
+
+def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that opens is valid, even if it was revoked."""
+
+    def never(self: ClientSide, kept: Any) -> Flow[None]:
+        yield from ()
+
+    seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, never)
+
+
+def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no warning that a logout ends only the browser's cookie."""
+    seams.MANAGERS_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))

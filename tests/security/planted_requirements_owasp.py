@@ -1,0 +1,93 @@
+"""Bugs that the tests in test_requirements_owasp.py catch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Response, request
+from support import seams
+
+from holdfast.errors import NotFresh
+from holdfast.flask.interface import HoldfastInterface
+from holdfast.flask.session import FlaskSession
+from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.tokens import new_token
+
+DAY = 24 * 3600
+
+
+def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error page names the session library."""
+    seams.EXTENSION_ANSWERS.plant_item(monkeypatch, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
+
+
+def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are stored unsealed, with any setting."""
+    seams.SEALER_SEAL.plant(monkeypatch, lambda self, envelope, **_: encode(envelope))
+
+
+def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data is authenticated, and not encrypted."""
+    start = seams.SEALER_INIT.sound
+    seams.SEALER_INIT.plant(monkeypatch, lambda self, how, keys, **options: start(self, "mac", keys, **options))
+
+
+def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session outlives the browser."""
+    seams.FLASK_SESSION_PERMANENT.plant(monkeypatch, property(lambda self: True, lambda self, value: None))
+
+
+def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie lives for the idle timeout, though the session is over sooner."""
+
+    def lifetime(self: HoldfastInterface, session: FlaskSession) -> int | None:
+        return self.manager.context.policy.idle // 1000 if session.permanent else None
+
+    seams.INTERFACE_LIFETIME.plant(monkeypatch, lifetime)
+
+
+def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new session uses the id of its request."""
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
+
+
+def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session keeps its token for as long as it lives."""
+    seams.POLICY_RENEWAL_DUE.plant(monkeypatch, lambda self, *_: False)
+
+
+def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replaced token leads to the session for another day."""
+
+    def tombstone(fate: Fate, until: int, *rest: Any) -> Tombstone:
+        return Tombstone(fate, until + DAY * 1000, *rest)
+
+    seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
+
+
+def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's hook before the lookup is not called."""
+    seams.EXTENSION_BEFORE_LOOKUP.plant(monkeypatch, lambda self, hook: hook)
+
+
+def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's hook is called after the lookup."""
+    look_up = FlaskSession._look_up
+    load = seams.FLASK_SESSION_LOAD.sound
+
+    def early(self: FlaskSession) -> Any:
+        look_up(self, self._interface.cookies.read(self._app, self._request))
+        return load(self)
+
+    seams.FLASK_SESSION_LOAD.plant(monkeypatch, early)
+
+
+def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All browsers count as the same."""
+    seams.FLASK_SESSION_BINDING_CHANGED.plant(monkeypatch, lambda self, opened: False)
+
+
+def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ended session is withheld from that one request only."""
+    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)

@@ -1,0 +1,96 @@
+"""Bugs that the tests in test_set_cookie.py catch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, Response
+from support import seams
+
+from holdfast.flask.cookies import Cookies
+from holdfast.flask.interface import HoldfastInterface
+
+
+def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the cookie are written to the header unchecked."""
+    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
+
+
+def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only carriage returns and line feeds are refused in the settings of the cookie."""
+
+    def contradictions(config: Any) -> Iterator[str]:
+        for name in ("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"):
+            if set(str(config[name])) & set("\r\n"):
+                yield name
+
+    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, contradictions)
+
+
+def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that is streamed, or is a file, is sent before the session is saved."""
+    save = seams.INTERFACE_SAVE_SESSION.sound
+
+    def save_unless_streamed(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
+        if not (response.is_streamed or response.direct_passthrough):
+            save(self, app, session, response)
+
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_unless_streamed)
+
+
+def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's cookie replaces those that the application sets."""
+    send = seams.COOKIE_SEND.sound
+
+    def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
+        response.headers.remove("Set-Cookie")
+        send(self, app, response, token, **named)
+
+    seams.COOKIE_SEND.plant(monkeypatch, send_alone)
+
+
+def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's Vary is overwritten."""
+    save = seams.INTERFACE_SAVE_SESSION.sound
+
+    def save_and_rewrite(self: HoldfastInterface, app: Flask, session: Any, response: Response) -> None:
+        save(self, app, session, response)
+        response.headers["Vary"] = "Cookie"
+
+    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_rewrite)
+
+
+def a_plain_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cookie is deleted without the attributes that it was set with."""
+    seams.COOKIE_DELETE.plant(
+        monkeypatch, lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
+    )
+
+
+def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a bug: the cookie is set without *attribute*."""
+
+    def mutant(monkeypatch: pytest.MonkeyPatch) -> None:
+        names = seams.COOKIE_ATTRIBUTES.sound
+        seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**names(self, app), attribute: None})
+
+    mutant.__name__ = f"forgets_{attribute}"
+    mutant.__doc__ = f"The cookie is set without {attribute}, with any setting."
+    return mutant
+
+
+def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifetime counts as a number of seconds without a check."""
+    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: value and int(_seconds(value) * 1000))
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def lifetimes_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lifetime of the cookie is computed without a limit, beyond the range of dates."""
+    seams.COOKIE_LONGEST_LIFE.plant(monkeypatch, 10**18)
