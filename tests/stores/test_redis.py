@@ -169,7 +169,7 @@ def test_a_walk_passes_quickly_over_the_keys_of_others() -> None:
         with counted(client) as counts:
             assert scanned(store, limit=3).keys() == keys
         assert counts["scan"] < 50
-        (expiry,) = (finding.found for finding in store.examine() if finding.name == "expiry")
+        (expiry,) = (finding.found for finding in store.check_health() if finding.name == "expiry")
         looked_at = int(expiry.split()[-3])
         assert SAMPLE // 2 <= looked_at <= len(keys)
     finally:

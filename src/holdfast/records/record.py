@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 #: The compare-and-set token of a record, chosen by the store and opaque to all others. A version is never used twice
@@ -51,20 +51,3 @@ class Page:
 
     items: tuple[tuple[str, Record], ...]
     after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fact that a store found about its database, server or folder.
-
-    Attributes:
-        name: The subject, in a word or two, such as ``"eviction"``.
-        found: The fact, in a sentence.
-        fix: The change to make, as exactly as possible. Default: empty, no change.
-        ok: Whether it is as it should be; None if unknown, or if a person must decide.
-    """
-
-    name: str
-    found: str
-    fix: str = ""
-    ok: bool | None = field(kw_only=True)

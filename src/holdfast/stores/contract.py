@@ -32,18 +32,19 @@ The laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
+    "ChecksHealth",
     "Closes",
     "Confirms",
     "Conflict",
-    "Examines",
-    "Finding",
     "Gone",
+    "HealthFinding",
     "Indexes",
     "Iterates",
     "Page",
@@ -172,12 +173,29 @@ class Prepares(Protocol):
         """
 
 
-@runtime_checkable
-class Examines(Protocol):
-    """A store that can look at how the place where it keeps records is set up."""
+@dataclass(frozen=True, slots=True)
+class HealthFinding:
+    """One thing that a store found out about the place where it keeps records.
 
-    def examine(self) -> Sequence[Finding]:
-        """Return what was found, one `Finding` for each thing looked at. Writes nothing that another call would not.
+    Attributes:
+        name: What was checked, in a word or two, such as ``"eviction"``.
+        found: The result, in a sentence.
+        fix: What to change. Default: empty, nothing.
+        ok: Whether it is as it should be; None where that is unknown, or for people to decide.
+    """
+
+    name: str
+    found: str
+    fix: str = ""
+    ok: bool | None = field(kw_only=True)
+
+
+@runtime_checkable
+class ChecksHealth(Protocol):
+    """A store that can check how the place where it keeps records is set up."""
+
+    def check_health(self) -> Sequence[HealthFinding]:
+        """Return one finding for each thing checked. Writes nothing that another call would not.
 
         Raises:
             StoreUnavailable: The store does not answer.

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.disk import Home, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
@@ -34,7 +35,7 @@ _EXPIRY = struct.Struct(">qI")
 _EXPIRY_AT = 16
 _MAGIC = b"HFR1"
 _NO_OWNER = -1
-# How many files are looked at when the store is examined.
+# How many files a check of the health looks at.
 _SAMPLE = 20
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -153,7 +154,7 @@ class FileStore:
         with self._holding_shard("00"):
             pass
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         with faults_of(self.path):
             self._prepare()
             return [about_modes(self.path, map(self._path, itertools.islice(self._keys(""), _SAMPLE)))]

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.disk import Home, faults_of, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
@@ -142,7 +143,7 @@ class JSONFileStore:
     def ping(self) -> None:
         self._read()
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         self._read()
         return [about_modes(None, [self.path])]
 

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.options import Converter
 
 
@@ -118,11 +119,11 @@ class MemoryStore:
     def ping(self) -> None:
         """Return: memory always answers."""
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         """Return what is so of every memory."""
         alone = "each process has sessions of its own, and they end with it"
         return [
-            Finding(
+            HealthFinding(
                 "durability", alone, 'SESSION_STORE = "sqlite:///sessions.db"  # unless there is one process', ok=None
             )
         ]

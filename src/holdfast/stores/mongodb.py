@@ -28,7 +28,8 @@ from pymongo.write_concern import WriteConcern
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
 from holdfast.stores.shared.health import about_clock, about_indexes
 
@@ -174,7 +175,7 @@ class MongoDBStore:
         self.ping()
         self._run(lambda sessions: sessions.create_indexes(_INDEXES), seconds=_INDEX_PATIENCE)
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         self.ping()  # the first operation makes the indexes
         if self._indexing is not None:
             self._indexing.join(self._timeout)
@@ -242,18 +243,20 @@ class MongoDBStore:
             self._index_at = float("inf")
 
 
-def _findings(sessions: Collection, clock: Clock) -> list[Finding]:
+def _findings(sessions: Collection, clock: Clock) -> list[HealthFinding]:
     indexes = {next(iter(index["key"])): index for index in sessions.list_indexes()}
     expiring = "expireAfterSeconds" in indexes.get("expires_at", {})
     missing = [name for name in ("owner", "expires_at") if name not in indexes]
     hello = sessions.database.command("hello", codec_options=sessions.codec_options)
     concern = sessions.write_concern.document.get("w")
     make = f"db.{sessions.name}.createIndex({{expires_at: 1}}, {{expireAfterSeconds: {_MARGIN}}})"
-    expiry = Finding("expiry", f"there is {'a' if expiring else 'no'} TTL index", "" if expiring else make, ok=expiring)
+    expiry = HealthFinding(
+        "expiry", f"there is {'a' if expiring else 'no'} TTL index", "" if expiring else make, ok=expiring
+    )
     return [
         about_indexes(missing, "let the application's user create indexes: the role readWrite"),
         expiry,
-        Finding("durability", f"write concern {concern!r}", ok=concern == "majority"),
+        HealthFinding("durability", f"write concern {concern!r}", ok=concern == "majority"),
         about_clock(int(hello["localTime"]), clock()),
     ]
 

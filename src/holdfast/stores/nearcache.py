@@ -12,9 +12,9 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.stores.contract import (
+    ChecksHealth,
     Closes,
     Confirms,
-    Examines,
     Indexes,
     Iterates,
     Pings,
@@ -32,7 +32,7 @@ _PASSED_ON = {
     Pings: "ping",
     Prepares: "prepare",
     Confirms: "confirm",
-    Examines: "examine",
+    ChecksHealth: "check_health",
     Closes: "close",
 }
 

@@ -7,8 +7,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
-from holdfast.stores.contract import Closes, Confirms, Examines, Indexes, Iterates, Pings, Prepares, Purges, Store
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import (
+    ChecksHealth,
+    Closes,
+    Confirms,
+    HealthFinding,
+    Indexes,
+    Iterates,
+    Pings,
+    Prepares,
+    Purges,
+    Store,
+)
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
@@ -116,12 +127,12 @@ class PairStore:
             if isinstance(store, Prepares):
                 store.prepare()
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         return [
             replace(finding, name=f"{finding.name}, {which} store")
             for which, store in (("new", self._new), ("old", self._old))
-            if isinstance(store, Examines)
-            for finding in store.examine()
+            if isinstance(store, ChecksHealth)
+            for finding in store.check_health()
         ]
 
     def close(self) -> None:

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.disk import path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
@@ -147,7 +148,7 @@ class SQLiteStore:
     def ping(self) -> None:
         self._run(_one, "SELECT 1 FROM sessions", ())
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         names = {row[1] for row in self._run(_all, "PRAGMA index_list (sessions)", ())}
         missing = [column for column in ("owner", "purge_at") if f"sessions_{column}" not in names]
         files = [self.path.with_name(f"{self.path.name}{ending}") for ending in ("", "-wal", "-shm")]

@@ -43,7 +43,7 @@ OPERATIONS = (
     "purge",
     "ping",
     "prepare",
-    "examine",
+    "check_health",
     "close",
 )
 

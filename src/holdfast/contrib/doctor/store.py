@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Finding
-from holdfast.stores.contract import Examines, Pings, Purges
+from holdfast.stores.contract import ChecksHealth, HealthFinding, Pings, Purges
 
 AREA = "Store"
 
@@ -41,9 +40,9 @@ def _answers(case: Case) -> Verdict:
 def findings(case: Case) -> Iterator[Row]:
     """Yield a row for each finding of the store."""
     store = case.store
-    if isinstance(store, Examines):
+    if isinstance(store, ChecksHealth):
         try:
-            found = list(store.examine())
+            found = list(store.check_health())
         except StoreUnavailable as error:
             yield Row(AREA, "examined", (), "The store can be checked.", "not met", str(error), _START)
             return
@@ -54,7 +53,7 @@ def findings(case: Case) -> Iterator[Row]:
         yield Row(AREA, "expiry", ids, asks, "met", how, "")
 
 
-def _judged(finding: Finding) -> Row:
+def _judged(finding: HealthFinding) -> Row:
     name, _, which = finding.name.partition(", ")
     asks, ids = _ASKS.get(name, (name, ()))
     status: Status = "met" if finding.ok else "manual" if finding.ok is None else "not met"

@@ -19,7 +19,8 @@ from urllib.parse import unquote
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.memcached.clients import OwnConnections, cells_of
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 
@@ -147,10 +148,12 @@ class MemcachedStore:
         """Return if every server answers; raise `StoreUnavailable` if one does not."""
         self._ask("ping")
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         """Return what is so of every memcached."""
         lost = "a full server drops the least recently used sessions, and a restart all of them"
-        return [Finding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)]
+        return [
+            HealthFinding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)
+        ]
 
     def close(self) -> None:
         self._cells.close()

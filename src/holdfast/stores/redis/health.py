@@ -1,4 +1,4 @@
-"""What `holdfast.stores.redis` finds out about a server."""
+"""The health of a Redis server."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Finding
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.health import about_clock
 
-#: How many records of each server are looked at.
+#: How many records of each server are checked.
 SAMPLE = 20
 
-# What a client raises when the server does not let it ask.
+# Errors of a client whose user may not ask.
 _NOT_ALLOWED = {"NoPermissionError", "ResponseError"}
 
 
-def about_server(ask: Callable[..., Any], clock: Clock) -> list[Finding]:
-    """Return what a server says about itself. *ask* calls a method of the client."""
+def about_server(ask: Callable[..., Any], clock: Clock) -> list[HealthFinding]:
+    """Return the findings about a server. *ask* calls a method of the client."""
     memory, persistence, time = (
         _asked(ask, *question) for question in (("info", "memory"), ("info", "persistence"), ("time",))
     )
@@ -28,30 +28,30 @@ def about_server(ask: Callable[..., Any], clock: Clock) -> list[Finding]:
     return found
 
 
-def about_expiry(lives: Iterable[int]) -> Finding:
-    """Tell whether the server will remove records by itself, given how long each still has there; -1: for ever."""
+def about_expiry(lives: Iterable[int]) -> HealthFinding:
+    """Return whether the server removes records by itself, given the time to live of some; -1: for ever."""
     lives = list(lives)
     kept = sum(life == -1 for life in lives)
     if kept:
-        return Finding(
+        return HealthFinding(
             "expiry",
             f"{kept} of {len(lives)} records have none",
             "delete what other programs wrote under the prefix",
             ok=False,
         )
-    return Finding("expiry", f"the server removes expired records; {len(lives)} looked at", ok=True)
+    return HealthFinding("expiry", f"the server removes expired records; {len(lives)} checked", ok=True)
 
 
-def worst_of(found: Iterable[Finding]) -> list[Finding]:
+def worst_of(found: Iterable[HealthFinding]) -> list[HealthFinding]:
     """Return one finding of each name: the worst, where several servers were asked."""
-    worst: dict[str, Finding] = {}
+    worst: dict[str, HealthFinding] = {}
     for finding in found:
         if _badness(finding) > _badness(worst.get(finding.name)):
             worst[finding.name] = finding
     return list(worst.values())
 
 
-def _badness(finding: Finding | None) -> int:
+def _badness(finding: HealthFinding | None) -> int:
     return 0 if finding is None else {True: 1, None: 2, False: 3}[finding.ok]
 
 
@@ -64,14 +64,16 @@ def _asked(ask: Callable[..., Any], *question: str) -> Any:
         raise
 
 
-def _about_eviction(memory: Any) -> Finding:
+def _about_eviction(memory: Any) -> HealthFinding:
     policy, limit = (memory or {}).get("maxmemory_policy"), (memory or {}).get("maxmemory")
     if policy is None:
-        return Finding("eviction", "the server does not tell its policy", "maxmemory-policy noeviction", ok=None)
+        return HealthFinding(
+            "eviction", "the server does not report its policy", "maxmemory-policy noeviction", ok=None
+        )
     if policy == "noeviction":
-        return Finding("eviction", "noeviction", ok=True)
+        return HealthFinding("eviction", "noeviction", ok=True)
     unlimited = "; there is no limit today" if limit == 0 else ""
-    return Finding(
+    return HealthFinding(
         "eviction",
         f"{policy}: a full server drops sessions{unlimited}",
         "" if limit == 0 else "maxmemory-policy noeviction",
@@ -79,12 +81,12 @@ def _about_eviction(memory: Any) -> Finding:
     )
 
 
-def _about_persistence(persistence: Any) -> Finding:
+def _about_persistence(persistence: Any) -> HealthFinding:
     if persistence is None:
-        return Finding("durability", "the server does not tell how it persists", "appendonly yes", ok=None)
+        return HealthFinding("durability", "the server does not report its persistence", "appendonly yes", ok=None)
     if persistence.get("aof_enabled"):
-        return Finding("durability", "append-only file", ok=True)
-    return Finding(
+        return HealthFinding("durability", "append-only file", ok=True)
+    return HealthFinding(
         "durability",
         "no append-only file: a restart loses sessions, or brings back what was ended since the last snapshot",
         "appendonly yes",

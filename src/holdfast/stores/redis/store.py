@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
 from holdfast.stores.redis.client import OPTIONS, Later, check_client, client_from_url
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
@@ -185,9 +186,9 @@ class RedisClusterStore:
         for node in self._nodes().values():
             self._call("ping", **node)
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[HealthFinding]:
         """Return what the primaries say about eviction, durability, expiry and their clocks: the worst of each."""
-        found: list[Finding] = []
+        found: list[HealthFinding] = []
         for node in self._nodes().values():
             found += about_server(functools.partial(self._call, **node), self._clock)
             _, names = self._scan(node, 0, SAMPLE)

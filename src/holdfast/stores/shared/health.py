@@ -1,4 +1,4 @@
-"""What several stores look at when they are examined."""
+"""Findings that several stores report about their health."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from holdfast.records.record import Finding
+from holdfast.stores.contract import HealthFinding
 
 # Two machines whose clocks are kept by NTP are closer than this, in milliseconds.
 _TOLERATED = 5000
 
 
-def about_clock(theirs: int, ours: int) -> Finding:
+def about_clock(theirs: int, ours: int) -> HealthFinding:
     """Compare two clocks, in milliseconds since the epoch."""
     seconds = (theirs - ours) / 1000
     if abs(theirs - ours) <= _TOLERATED:
-        return Finding("clock", f"the server's clock differs by {abs(seconds):.1f} s", ok=True)
+        return HealthFinding("clock", f"the server's clock differs by {abs(seconds):.1f} s", ok=True)
     direction = "ahead of" if seconds > 0 else "behind"
-    return Finding(
+    return HealthFinding(
         "clock",
         f"the server's clock is {abs(seconds):.0f} s {direction} this machine's",
         "set both clocks by NTP: timedatectl set-ntp true",
@@ -26,25 +26,25 @@ def about_clock(theirs: int, ours: int) -> Finding:
     )
 
 
-def about_modes(folder: Path | None, files: Iterable[Path]) -> Finding:
-    """Tell whether *folder*, and those of *files* that are there, are for the owner alone."""
+def about_modes(folder: Path | None, files: Iterable[Path]) -> HealthFinding:
+    """Return whether *folder*, and those of *files* that exist, are for their owner alone."""
     open_to_others = []
     for path, mode in [(folder, 0o700), *((file, 0o600) for file in files)]:
         found = _mode_of(path)
         if found is not None and found & 0o077:
             open_to_others.append((path, found, mode))
     if not open_to_others:
-        return Finding("permissions", "no other user of the machine can read the sessions", ok=True)
+        return HealthFinding("permissions", "no other user of the machine can read the sessions", ok=True)
     path, found, mode = open_to_others[0]
-    return Finding("permissions", f"{path} has the mode {found:04o}", f"chmod {mode:o} {path}", ok=False)
+    return HealthFinding("permissions", f"{path} has the mode {found:04o}", f"chmod {mode:o} {path}", ok=False)
 
 
-def about_indexes(missing: Iterable[str], fix: str) -> Finding:
-    """Tell whether the indexes that a search needs are there, given the columns of those that are *missing*."""
+def about_indexes(missing: Iterable[str], fix: str) -> HealthFinding:
+    """Return whether the indexes that a search needs exist, given the columns of those that are *missing*."""
     columns = " and ".join(missing)
     if not columns:
-        return Finding("indexes", "by owner and by expiry", ok=True)
-    return Finding("indexes", f"there is none on {columns}", fix, ok=False)
+        return HealthFinding("indexes", "by owner and by expiry", ok=True)
+    return HealthFinding("indexes", f"there is none on {columns}", fix, ok=False)
 
 
 def _mode_of(path: Path | None) -> int | None:

@@ -1,14 +1,14 @@
-"""What `holdfast.stores.sql` finds out about a database."""
+"""The health of a database."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from holdfast.clock import Clock
-from holdfast.records.record import Finding
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.health import about_clock, about_indexes
 
-# What tells the time in seconds since the epoch, by dialect. SQLite's is this machine's.
+# Selects the time in seconds since the epoch, by dialect. SQLite's is this machine's.
 _EPOCH = {
     "mysql": "SELECT UNIX_TIMESTAMP(NOW(3))",
     "mariadb": "SELECT UNIX_TIMESTAMP(NOW(3))",
@@ -16,8 +16,8 @@ _EPOCH = {
 }
 
 
-def examined(table: sa.Table, connection: sa.Connection, clock: Clock) -> list[Finding]:
-    """Return what the database says about *table* and about its clock."""
+def health_of(table: sa.Table, connection: sa.Connection, clock: Clock) -> list[HealthFinding]:
+    """Return the findings about *table* and about the database's clock."""
     indexes = sa.inspect(connection).get_indexes(table.name, schema=table.schema)
     led = {index["column_names"][0] for index in indexes}
     missing = [column for column in ("owner", "purge_at") if column not in led]

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.records.record import Conflict, Finding, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag
 from holdfast.stores.sql.database import Database
 from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous_driver
-from holdfast.stores.sql.health import examined
+from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
 __all__ = ["SQLStore", "sessions_table"]
@@ -197,8 +198,8 @@ class SQLStore:
     def prepare(self) -> None:
         self._database.prepare()
 
-    def examine(self) -> list[Finding]:
-        return self._database.ask(lambda connection: examined(self._table, connection, self._clock))
+    def check_health(self) -> list[HealthFinding]:
+        return self._database.ask(lambda connection: health_of(self._table, connection, self._clock))
 
     def close(self) -> None:
         self._database.close()

@@ -13,8 +13,7 @@ from support.servers import start_redis
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Finding
-from holdfast.stores.contract import Closes, Examines
+from holdfast.stores.contract import ChecksHealth, Closes, HealthFinding
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
@@ -54,11 +53,11 @@ def opened() -> Iterator[Open]:
             store.close()
 
 
-def by_name(store: Any) -> dict[str, Finding]:
+def by_name(store: Any) -> dict[str, HealthFinding]:
     """Return what *store* finds, by name, after one record was made in it."""
-    assert isinstance(store, Examines)
+    assert isinstance(store, ChecksHealth)
     store.create(KEY, b"data", expires_at=system_clock() + 60_000, owner="o")  # type: ignore[attr-defined]
-    found = list(store.examine())
+    found = list(store.check_health())
     assert len({finding.name for finding in found}) == len(found)
     return {finding.name: finding for finding in found}
 
@@ -82,7 +81,7 @@ def test_examining_writes_nothing(kind: str, request: pytest.FixtureRequest, tmp
     store = opened(url_of_kind(kind, request, tmp_path))
     by_name(store)
     before = store.load(KEY)
-    store.examine()
+    store.check_health()
     assert store.load(KEY) == before
 
 
@@ -95,7 +94,7 @@ def test_a_clock_that_is_off_is_told(kind: str, request: pytest.FixtureRequest, 
     store = opened(url_of_kind(kind, request, tmp_path), clock=clock)
     for seconds, words in ((-3600, r"3[56]\d\d s ahead of"), (3600, r"3[56]\d\d s behind")):
         clock.advance_ms(system_clock() + seconds * 1000 - clock())
-        (found,) = [each for each in store.examine() if each.name == "clock"]
+        (found,) = [each for each in store.check_health() if each.name == "clock"]
         assert found.ok is False
         assert re.search(words, found.found)
         assert "NTP" in found.fix
@@ -107,13 +106,13 @@ def test_what_others_can_read_is_told(kind: str, request: pytest.FixtureRequest,
     store = opened(url_of_kind(kind, request, tmp_path))
     by_name(store)
     store.path.chmod(0o755)
-    (found,) = [each for each in store.examine() if each.name == "permissions"]
+    (found,) = [each for each in store.check_health() if each.name == "permissions"]
     assert found.ok is False
     assert found.found == f"{store.path} has the mode 0755"
     command, mode, path = found.fix.split()
     assert command == "chmod"
     Path(path).chmod(int(mode, 8))
-    assert [each.ok for each in store.examine() if each.name == "permissions"] == [True]
+    assert [each.ok for each in store.check_health() if each.name == "permissions"] == [True]
 
 
 def test_a_record_file_that_others_can_read_is_told(tmp_path: Path, opened: Open) -> None:
@@ -127,7 +126,7 @@ def test_a_missing_index_is_told(tmp_path: Path, opened: Open) -> None:
     store = opened(f"sqlite:///{tmp_path}/sessions.db")
     by_name(store)
     store._run(lambda connection: connection.execute("DROP INDEX sessions_owner"))
-    found = {each.name: each for each in store.examine()}
+    found = {each.name: each for each in store.check_health()}
     assert (found["indexes"].ok, found["indexes"].found) == (False, "there is none on owner")
 
 
@@ -142,7 +141,7 @@ def test_a_missing_index_of_a_table_is_told(sql_url: str, opened: Open) -> None:
     with engine.begin() as connection:
         index.drop(connection)
     engine.dispose()
-    found = {each.name: each for each in store.examine()}
+    found = {each.name: each for each in store.check_health()}
     assert (found["indexes"].ok, found["indexes"].found) == (False, "there is none on purge_at")
     assert "holdfast ddl" in found["indexes"].fix
 
@@ -154,7 +153,7 @@ def test_a_missing_ttl_index_is_told(request: pytest.FixtureRequest, tmp_path: P
     by_name(store)
     sessions = store._own_collection()
     sessions.drop_index("expires_at_1")
-    found = {each.name: each for each in store.examine()}
+    found = {each.name: each for each in store.check_health()}
     assert found["expiry"].ok is False
     assert found["expiry"].fix.startswith(f"db.{sessions.name}.createIndex({{expires_at: 1}}")
     assert found["indexes"].ok is False
@@ -171,7 +170,7 @@ def test_a_redis_that_drops_sessions_is_told(request: pytest.FixtureRequest, ope
     assert (found["eviction"].ok, found["eviction"].fix) == (False, "maxmemory-policy noeviction")
     assert found["durability"].ok is True
     store._client.set(store._name(64 * "b"), b"for ever")
-    assert {each.name: each.found for each in store.examine()}["expiry"] == "1 of 2 records have none"
+    assert {each.name: each.found for each in store.check_health()}["expiry"] == "1 of 2 records have none"
 
 
 @pytest.mark.redis
@@ -201,5 +200,5 @@ def test_a_cache_and_a_pair_pass_the_question_on(tmp_path: Path, opened: Open) -
     """A near cache has its store's findings, a pair those of both, each with which store it is about."""
     sqlite = opened(f"sqlite:///{tmp_path}/sessions.db")
     assert by_name(NearCache(sqlite)).keys() == NAMES["sqlite"]
-    names = [each.name for each in PairStore(sqlite, MemoryStore()).examine()]
+    names = [each.name for each in PairStore(sqlite, MemoryStore()).check_health()]
     assert names == ["indexes, new store", "permissions, new store", "durability, old store"]
