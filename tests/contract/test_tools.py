@@ -6,27 +6,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
+from support.capabilities import store_with
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict
-from holdfast.stores.contract import Closes, Indexes, Iterates, Pings, Purges, Rotates, Store
+from holdfast.stores.contract import CAPABILITIES, Indexes, Pings, Store, capabilities_of
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.nearcache import NearCache
 from holdfast.testing import OPERATIONS, CountingStore, FailingStore, FakeClock, Fault, Link, SlowStore, StoreWrapper
 
-CAPABILITIES = [Rotates, Indexes, Iterates, Purges, Pings, Closes]
 SOON = 2_000_000_000_000
-
-
-class PlainStore:
-    """A store without a single capability."""
-
-    def __init__(self) -> None:
-        inner = MemoryStore()
-        self.load, self.create, self.replace = inner.load, inner.create, inner.replace
-        self.touch, self.delete = inner.touch, inner.delete
 
 
 def test_a_fake_clock_stands_still_until_it_is_advanced() -> None:
@@ -55,14 +46,19 @@ def test_a_fake_clock_loses_no_advance_of_a_thread() -> None:
     assert clock() == 2_000
 
 
-@pytest.mark.parametrize("wrap", [CountingStore, FailingStore, StoreWrapper, lambda s: SlowStore(s, lambda *_: None)])
-@pytest.mark.parametrize("make", [MemoryStore, PlainStore])
-def test_a_wrapper_has_the_capabilities_of_its_store(wrap: Callable[[Store], Store], make: Callable[[], Any]) -> None:
+@pytest.mark.parametrize(
+    "wrap", [CountingStore, FailingStore, StoreWrapper, NearCache, lambda s: SlowStore(s, lambda *_: None)]
+)
+@pytest.mark.parametrize(
+    "capabilities", [frozenset(), frozenset(CAPABILITIES), *({capability} for capability in CAPABILITIES)]
+)
+def test_a_wrapper_has_the_capabilities_of_its_store(
+    wrap: Callable[[Store], Store], capabilities: frozenset[type]
+) -> None:
     """A wrapper is an instance of just those capability protocols that its store is an instance of."""
-    store = make()
+    store = store_with(capabilities)
     wrapper = wrap(wrap(store))
-    for capability in CAPABILITIES:
-        assert isinstance(wrapper, capability) == isinstance(store, capability)
+    assert capabilities_of(wrapper) == capabilities_of(store) == capabilities
     assert [name for name in OPERATIONS if hasattr(wrapper, name)] == [n for n in OPERATIONS if hasattr(store, n)]
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.stores.contract import Store
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.nearcache import NearCache
+from holdfast.stores.pair import PairStore
+from holdfast.testing import CountingStore, FailingStore
 
 
 class Unsure(MemoryStore):
@@ -33,6 +39,9 @@ class Request(ServerSession):
 
 
 @pytest.mark.parametrize(
+    "wrap", [lambda store: store, CountingStore, FailingStore, NearCache, lambda s: PairStore(s, MemoryStore())]
+)
+@pytest.mark.parametrize(
     ("store", "result"),
     [
         (MemoryStore(), "confirmed"),
@@ -41,9 +50,11 @@ class Request(ServerSession):
         (Unsure(StoreUnavailable("gone")), "unconfirmed"),
     ],
 )
-def test_revoke_reports_no_more_than_the_store_promises(store: MemoryStore, result: str) -> None:
-    """A revoked session is over whatever the report; it is confirmed unless the store cannot say so."""
-    manager = Manager(store)
+def test_revoke_reports_no_more_than_the_store_promises(
+    store: MemoryStore, result: str, wrap: Callable[[Store], Store]
+) -> None:
+    """A revoked session is over whatever the report; it is confirmed unless the store, wrapped or not, is unsure."""
+    manager = Manager(wrap(store))
     session = Request(keys=manager.keys, started_at=manager.clock())
     session["user"] = "ada"
     manager.commit(session)

@@ -23,6 +23,7 @@ from holdfast.sessions.flows import Context, commit, open_session
 from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
+from holdfast.stores.contract import Rotates, capabilities_of
 from holdfast.testing.clock import FakeClock
 
 KEYS = Keys("session:")
@@ -157,7 +158,7 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
     Mint.reset()
     clock = FakeClock()
     store = Atomic(clock=clock)
-    context = Context(Policy(), KEYS, MSGPACK, clock, Events(None), rotates=True, indexes=True)
+    context = Context(Policy(), KEYS, MSGPACK, clock, Events(None), capabilities_of(store))
     seats = {}
     for browser, who in (("here", user), ("there", "alice")):
         Mint.turn = browser
@@ -236,8 +237,7 @@ class World:
             codec=MSGPACK,
             clock=(lambda: self.clock() - behind) if behind else self.clock,
             events=self.events,
-            rotates=self.store.rotates,
-            indexes=True,
+            capabilities=capabilities_of(self.store) - (frozenset() if self.store.rotates else {Rotates}),
         )
 
     def _act(self, name: str, flow: Actor) -> Actor:

@@ -20,7 +20,7 @@ from holdfast.flask import Session, session
 from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.metrics.observer import OPERATIONS, OUTCOMES, Observers
 from holdfast.records.envelope import decode, encode
-from holdfast.stores.contract import Closes
+from holdfast.stores.contract import Closes, Indexes
 from holdfast.stores.registry import open_store
 
 DAY = 24 * 3600
@@ -313,7 +313,7 @@ def test_every_call_of_a_real_store_is_timed(anywhere: Web, ledger: Ledger) -> N
     anywhere.put(a=2)
     anywhere.clock.advance(4 * DAY)
     anywhere.data()
-    if anywhere.sessions.manager.context.indexes:
+    if anywhere.sessions.manager.context.store_can(Indexes):
         assert len(anywhere.sessions.of("ada")) == 1
     anywhere.sessions.purge()
     anywhere.do(end)

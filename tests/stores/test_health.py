@@ -200,5 +200,6 @@ def test_a_cache_and_a_pair_pass_the_question_on(tmp_path: Path, opened: Open) -
     """A near cache has its store's findings, a pair those of both, each with which store it is about."""
     sqlite = opened(f"sqlite:///{tmp_path}/sessions.db")
     assert by_name(NearCache(sqlite)).keys() == NAMES["sqlite"]
-    names = [each.name for each in PairStore(sqlite, MemoryStore()).check_health()]
+    pair: Any = PairStore(sqlite, MemoryStore())
+    names = [each.name for each in pair.check_health()]
     assert names == ["indexes, new store", "permissions, new store", "durability, old store"]

@@ -10,7 +10,6 @@ import pytest
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
-from holdfast.stores.contract import Iterates, Rotates
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.testing import CountingStore, FailingStore, FakeClock, StoreContract
@@ -157,19 +156,6 @@ def test_the_least_recently_used_record_goes(world: World) -> None:
     assert world.store.counts["load"] == 0
     world.cache.load(keys[0])
     assert world.store.counts["load"] == 1
-
-
-def test_it_has_the_capabilities_of_the_store() -> None:
-    """No more and no fewer."""
-
-    class Bare:
-        load = create = replace = touch = delete = lambda self: None
-
-    assert isinstance(NearCache(MemoryStore()), Rotates)
-    assert isinstance(NearCache(MemoryStore()), Iterates)
-    bare: Any = Bare()
-    assert not isinstance(NearCache(bare), Rotates)
-    assert not isinstance(NearCache(bare), Iterates)
 
 
 @pytest.mark.parametrize("wrong", [{"staleness": 0}, {"size": 0}])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.capabilities import store_with
 
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone
-from holdfast.stores.contract import Indexes, Iterates
+from holdfast.stores.contract import CAPABILITIES, Confirms, Indexes, Iterates, Purges, Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore
 from holdfast.testing import CountingStore, FakeClock, StoreContract
@@ -144,6 +146,7 @@ def test_listing_and_walking_cover_both(pair: PairStore, clock: FakeClock) -> No
     """Records of either store are in the index, in the scan, and purged."""
     assert isinstance(pair, Indexes)
     assert isinstance(pair, Iterates)
+    assert isinstance(pair, Purges)
     other = "1" * 64
     pair.create(other, b"2", expires_at=clock() + 1000, owner="u")
     assert {KEY, other} == set(pair.keys_of("u"))
@@ -177,3 +180,13 @@ def test_reading_what_has_moved_costs_one_call(clock: FakeClock) -> None:
     loaded(pair)
     assert dict(new.counts) == {"load": 1}
     assert dict(old.counts) == {}
+
+
+def test_it_offers_what_both_stores_together_can_do() -> None:
+    """The pair lists and walks if both stores do, confirms if the new one does, and else does what either does."""
+    alone = [frozenset({capability}) for capability in CAPABILITIES]
+    for new, old in itertools.product([frozenset(), frozenset(CAPABILITIES), *alone], repeat=2):
+        expected = (new | old) - {Rotates}
+        expected -= {Indexes, Iterates} - (new & old)
+        expected -= {Confirms} - new
+        assert capabilities_of(PairStore(store_with(new), store_with(old))) == expected

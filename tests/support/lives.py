@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast.flask import session
+from holdfast.stores.contract import Indexes
 
 #: Settings under which `lead` sees everything: tokens are renewed, and errors become pages.
 EVENTFUL = {"SESSION_RENEWAL_INTERVAL": 3600, "PROPAGATE_EXCEPTIONS": False}
@@ -71,7 +72,7 @@ class Lives:
         sessions = self.web.sessions
         self.do(lambda: session.bind("eve"), browser)
         self.do(lambda: str([sessions.get(session.handle or "")]), browser)
-        if sessions.manager.context.indexes:
+        if sessions.manager.context.store_can(Indexes):
             self.do(lambda: str(sessions.of("ada")), browser)
             sessions.revoke_all("eve")
         self.do(lambda: session.get("a"), browser)

@@ -11,3 +11,24 @@ _ROOT = Path(__file__).resolve().parents[2]
 def blocks(page: str, language: str) -> list[str]:
     """Return the code blocks of *page*, a path from the root of the project, in *language*."""
     return re.findall(rf"^```{language}\n(.*?)^```", (_ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def text_of(page: str) -> str:
+    """Return the text of *page*, a path from the root of the project."""
+    return (_ROOT / page).read_text("utf-8")
+
+
+def table(page: str, heading: str) -> list[dict[str, str]]:
+    """Return the rows of the first table of *page* with the column *heading*, each a cell by its column."""
+    lines = text_of(page).splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("|") and heading in _cells(line))
+    columns, rows = _cells(lines[start]), []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(columns, _cells(line), strict=True)))
+    return rows
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]

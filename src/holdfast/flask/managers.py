@@ -20,7 +20,7 @@ from holdfast.metrics.observer import Observers
 from holdfast.records.encryption import Keyring, require_cryptography
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
-from holdfast.stores.contract import Store
+from holdfast.stores.contract import Indexes, Store
 
 #: The ``SESSION_STORE`` that is none: sessions live in the cookie.
 CLIENT_SIDE = "cookie://"
@@ -54,7 +54,7 @@ def build_manager(app: Flask, clock: Clock, observers: Observers | None) -> Mana
             warnings.warn("an observer has no effect: the sessions live in the cookie", stacklevel=4)
         return None
     manager = Manager(store, sealer=build_sealer(app, clock), **shared)
-    if not manager.context.indexes:
+    if not manager.context.store_can(Indexes):
         _tell_of_no_index(app, store)
         _refuse_limit(app, type(store).__name__)
     return manager

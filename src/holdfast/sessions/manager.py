@@ -38,7 +38,7 @@ from holdfast.sessions.flows import (
 from holdfast.sessions.mapping import Opened, Outcome, ServerSession
 from holdfast.sessions.ops import Call, Flow, drive, purge
 from holdfast.sessions.policy import Policy
-from holdfast.stores.contract import Confirms, Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Indexes, Iterates, Purges, Store, capabilities_of
 
 T = TypeVar("T")
 
@@ -92,9 +92,7 @@ class Manager:
             clock=clock,
             sealer=sealer or Unsealed(),
             events=self._stream(self if sender is None else sender),
-            rotates=isinstance(store, Rotates),
-            indexes=isinstance(store, Indexes),
-            confirms=isinstance(store, Confirms),
+            capabilities=capabilities_of(store),
         )
 
     @property
@@ -311,7 +309,7 @@ class Manager:
         return self.context
 
     def _indexed(self) -> Context:
-        if not self._context.indexes:
+        if not self._context.store_can(Indexes):
             kind = type(self.store).__name__
             raise ConfigurationError(
                 f"{kind} keeps no index by owner, so a user's sessions cannot be found: use a store that has one"

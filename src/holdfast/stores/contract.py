@@ -31,7 +31,7 @@ The laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -39,6 +39,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
+    "CAPABILITIES",
+    "METHODS",
+    "OPERATIONS",
     "ChecksHealth",
     "Closes",
     "Confirms",
@@ -55,6 +58,7 @@ __all__ = [
     "Rotates",
     "Store",
     "Version",
+    "capabilities_of",
     "iterate",
 ]
 
@@ -222,6 +226,31 @@ class Closes(Protocol):
 
     def close(self) -> None:
         """Release what the store itself opened, not what it was given. Idempotent."""
+
+
+#: The capabilities that a store may have, each with its one method. Every other list of them is derived from this one.
+CAPABILITIES: Mapping[type, str] = {
+    Rotates: "move",
+    Indexes: "keys_of",
+    Iterates: "scan",
+    Purges: "purge",
+    Pings: "ping",
+    Prepares: "prepare",
+    ChecksHealth: "check_health",
+    Confirms: "confirm",
+    Closes: "close",
+}
+
+#: The methods of every store.
+METHODS = ("load", "create", "replace", "touch", "delete")
+
+#: The methods of a store that has every capability.
+OPERATIONS = (*METHODS, *CAPABILITIES.values())
+
+
+def capabilities_of(store: object) -> frozenset[type]:
+    """Return the capabilities that *store* has."""
+    return frozenset(capability for capability in CAPABILITIES if isinstance(store, capability))
 
 
 def iterate(store: Store, *, limit: int = 500) -> Iterator[Page]:

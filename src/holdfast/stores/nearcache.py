@@ -11,30 +11,7 @@ from typing import Any, cast
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import (
-    ChecksHealth,
-    Closes,
-    Confirms,
-    Indexes,
-    Iterates,
-    Pings,
-    Prepares,
-    Purges,
-    Rotates,
-    Store,
-)
-
-#: The capabilities that the cache has no part in.
-_PASSED_ON = {
-    Indexes: "keys_of",
-    Iterates: "scan",
-    Purges: "purge",
-    Pings: "ping",
-    Prepares: "prepare",
-    Confirms: "confirm",
-    ChecksHealth: "check_health",
-    Closes: "close",
-}
+from holdfast.stores.contract import CAPABILITIES, Rotates, Store, capabilities_of
 
 
 class NearCache:
@@ -62,11 +39,10 @@ class NearCache:
         self._cached: OrderedDict[str, tuple[Record, int]] = OrderedDict()
         self._loading: dict[str, set[object]] = {}
         self._written: Counter[str] = Counter()
-        for capability, method in _PASSED_ON.items():
-            if isinstance(store, capability):
-                setattr(self, method, getattr(store, method))
-        if isinstance(store, Rotates):
-            self.move = self._move
+        # Attributes of the instance, since a method of the class would be there whatever the store can do.
+        for capability in capabilities_of(store):
+            method = CAPABILITIES[capability]
+            setattr(self, method, self._move if capability is Rotates else getattr(store, method))
 
     def load(self, key: str, /) -> Record | None:
         now, ticket = self._clock(), object()

@@ -9,6 +9,7 @@ from typing import cast
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import (
+    CAPABILITIES,
     ChecksHealth,
     Closes,
     Confirms,
@@ -18,7 +19,9 @@ from holdfast.stores.contract import (
     Pings,
     Prepares,
     Purges,
+    Rotates,
     Store,
+    capabilities_of,
 )
 
 #: Marks the version of a record that is still in the old store.
@@ -38,15 +41,15 @@ class PairStore:
     def __init__(self, new: Store, old: Store) -> None:
         self._new = new
         self._old = old
-        both = (new, old)
-        if all(isinstance(store, Indexes) for store in both):
-            self.keys_of = self._keys_of
-        if all(isinstance(store, Iterates) for store in both):
-            self.scan = self._scan
-        if any(isinstance(store, Purges) for store in both):
-            self.purge = self._purge
-        if isinstance(new, Confirms):
-            self.confirm = new.confirm
+        for capability in self._offered():
+            method = CAPABILITIES[capability]
+            setattr(self, method, getattr(self, f"_{method}"))
+
+    def _offered(self) -> frozenset[type]:
+        """Return the capabilities of the pair: those of either store, but what takes both, or the new one."""
+        new, old = capabilities_of(self._new), capabilities_of(self._old)
+        needs_both = {Indexes, Iterates} - (new & old)
+        return (new | old) - {Rotates} - needs_both - ({Confirms} - new)
 
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
@@ -117,17 +120,17 @@ class PairStore:
                 removed += store.purge(now, limit=limit - removed)
         return removed
 
-    def ping(self) -> None:
+    def _ping(self) -> None:
         for store in (self._new, self._old):
             if isinstance(store, Pings):
                 store.ping()
 
-    def prepare(self) -> None:
+    def _prepare(self) -> None:
         for store in (self._new, self._old):
             if isinstance(store, Prepares):
                 store.prepare()
 
-    def check_health(self) -> list[HealthFinding]:
+    def _check_health(self) -> list[HealthFinding]:
         return [
             replace(finding, name=f"{finding.name}, {which} store")
             for which, store in (("new", self._new), ("old", self._old))
@@ -135,7 +138,10 @@ class PairStore:
             for finding in store.check_health()
         ]
 
-    def close(self) -> None:
+    def _confirm(self, key: str, /) -> bool:
+        return cast(Confirms, self._new).confirm(key)
+
+    def _close(self) -> None:
         with contextlib.ExitStack() as stack:
             for store in (self._new, self._old):
                 if isinstance(store, Closes):

@@ -23,11 +23,12 @@ _WITH_ASSERTIONS = (
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSERTIONS))
 
+from holdfast.stores.contract import OPERATIONS
 from holdfast.testing.base import Fault
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.contract import StoreContract
 from holdfast.testing.link import Link
-from holdfast.testing.wrappers import OPERATIONS, CountingStore, FailingStore, SlowStore, StoreWrapper
+from holdfast.testing.wrappers import CountingStore, FailingStore, SlowStore, StoreWrapper
 
 __all__ = [
     "OPERATIONS",

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import Store
+from holdfast.stores.contract import CAPABILITIES, METHODS, OPERATIONS, Store, capabilities_of
 
 if TYPE_CHECKING:
     from holdfast.records.record import Conflict, Gone, Record, Version
@@ -30,23 +30,6 @@ if TYPE_CHECKING:
 else:
     _StoreMethods = object
 
-#: Every method of a store or one of its capabilities.
-OPERATIONS = (
-    "load",
-    "create",
-    "replace",
-    "touch",
-    "delete",
-    "move",
-    "keys_of",
-    "scan",
-    "purge",
-    "ping",
-    "prepare",
-    "check_health",
-    "close",
-)
-
 
 class StoreWrapper(_StoreMethods):
     """Forwards every call to *store*. A subclass overrides `around` to act before or after it."""
@@ -54,10 +37,8 @@ class StoreWrapper(_StoreMethods):
     def __init__(self, store: Store) -> None:
         self.store = store
         # Attributes of the instance, since a method of the class would exist for every store.
-        for operation in OPERATIONS:
-            method = getattr(store, operation, None)
-            if method is not None:
-                setattr(self, operation, functools.partial(self._call, operation, method))
+        for operation in (*METHODS, *(CAPABILITIES[capability] for capability in capabilities_of(store))):
+            setattr(self, operation, functools.partial(self._call, operation, getattr(store, operation)))
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Return the result of ``call()``, the wrapped store's method named *operation*."""

@@ -17,6 +17,7 @@ from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import session
 from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
+from holdfast.stores.contract import Indexes
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -147,7 +148,7 @@ class _Page:
             return str(error)
         if not manager.lists:
             return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store that keeps them, or do not register the page"
-        if not manager.context.indexes:
+        if not manager.context.store_can(Indexes):
             kind = type(manager.store).__name__
             return f"{kind} keeps no index by owner: set SESSION_STORE to one that does, or do not register the page"
         return None

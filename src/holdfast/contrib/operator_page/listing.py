@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.contrib.operator_page.charts import Chart, charts_of
 from holdfast.sessions.flows import SessionInfo, Survey
 from holdfast.sessions.flows.statistics import age_of
-from holdfast.stores.contract import Iterates
+from holdfast.stores.contract import Indexes, Iterates
 
 if TYPE_CHECKING:
     from holdfast.flask.extension import Session
@@ -61,7 +61,7 @@ def abilities(manager: Manager) -> Abilities:
     return Abilities(
         kind=type(manager.store).__name__,
         walks=manager.lists and isinstance(manager.store, Iterates),
-        finds=manager.lists and manager.context.indexes,
+        finds=manager.lists and manager.context.store_can(Indexes),
         ends=manager.revokes,
         cookies=not manager.lists,
     )

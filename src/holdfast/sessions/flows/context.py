@@ -19,8 +19,7 @@ from holdfast.sessions.policy import Policy
 class Context:
     """One application's circumstances.
 
-    *events* is its stream of events, *sealer* seals its records. *rotates*, *indexes* and *confirms* are the
-    capabilities of its store.
+    *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
     """
 
     policy: Policy
@@ -28,10 +27,12 @@ class Context:
     codec: Codec
     clock: Clock
     events: Events
-    rotates: bool
-    indexes: bool
-    confirms: bool = False
+    capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
+
+    def store_can(self, capability: type) -> bool:
+        """Return whether the store has *capability*, one of `holdfast.stores.contract.CAPABILITIES`."""
+        return capability in self.capabilities
 
     def emit(self, event: EventName, **details: Any) -> None:
         """Emit *event*, one of `holdfast.events.EVENTS`, with its label and what its signal carries."""

@@ -12,6 +12,7 @@ from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, confirm, create, delete, keys_of, load, replace
+from holdfast.stores.contract import Confirms, Indexes
 
 #: Longer than any request that may still log in.
 _CUTOFF_LIFETIME = HOUR
@@ -76,7 +77,7 @@ def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
 
 
 def _is_confirmed(context: Context, key: str) -> Flow[bool]:
-    if not context.confirms:
+    if not context.store_can(Confirms):
         return True
     try:
         return (yield from confirm(key))
@@ -149,7 +150,7 @@ def read_cutoff(record: Record | None) -> Cutoff | None:
 
 def ended_meanwhile(context: Context, session: ServerSession, owner: str, *keys: str) -> Flow[bool]:
     """Tell whether all of the owner's sessions were ended since the request began that logs in under *keys*."""
-    if not context.indexes:
+    if not context.store_can(Indexes):
         return False
     cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner))))
     return cutoff is not None and cutoff.at >= session.started_at and cutoff.keep not in keys

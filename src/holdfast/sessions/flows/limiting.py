@@ -16,6 +16,7 @@ from holdfast.sessions.flows.ending import follow, kill
 from holdfast.sessions.flows.listing import info_of, look
 from holdfast.sessions.mapping import Loaded
 from holdfast.sessions.ops import Flow, delete, keys_of, load, pause
+from holdfast.stores.contract import Indexes
 
 #: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.
 _WAITS = (1.0, 5.0, 25.0, None)
@@ -96,7 +97,7 @@ def _evict(
 
 
 def _limit(context: Context) -> int | None:
-    return context.policy.max_per_user if context.indexes else None
+    return context.policy.max_per_user if context.store_can(Indexes) else None
 
 
 def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:

@@ -18,6 +18,7 @@ from holdfast.sessions.flows.limiting import make_room
 from holdfast.sessions.flows.saving import dropped, reconcile, save, still_contested
 from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
+from holdfast.stores.contract import Rotates
 
 
 class Rotation(NamedTuple):
@@ -86,7 +87,7 @@ def _move(context: Context, loaded: Loaded, moved: Loaded, tombstone: Tombstone)
         owner=moved.owner,
     )
     try:
-        return (yield from (_move_at_once(step) if context.rotates else _move_in_steps(step)))
+        return (yield from (_move_at_once(step) if context.store_can(Rotates) else _move_in_steps(step)))
     except StoreUnavailable as error:
         return (yield from _settle(step, error))
 
