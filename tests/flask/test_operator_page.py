@@ -254,7 +254,7 @@ def test_what_comes_from_outside_is_escaped(desk: Desk, label: str) -> None:
 def test_a_place_that_no_store_gave_is_refused(desk: Desk, after: str) -> None:
     """A made-up place to go on is told as such, and does not reach the store."""
     desk.web.store.reset()
-    assert "Begin at its start" in desk.text(f"/operator/?after={after}", 400)
+    assert "Start at the first page" in desk.text(f"/operator/?after={after}", 400)
     assert "scan" not in desk.web.store.counts
 
 

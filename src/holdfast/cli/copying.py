@@ -103,7 +103,7 @@ def _each(source: Store, carry: Carry) -> Counter[str]:
     with ThreadPoolExecutor(_WORKERS) as pool, progress("Copying") as advance:
         for page in iterate(source):
             found.update(pool.map(lambda item: carry(*item), dict(page.items).items()))
-            advance("Copying", found.total(), None)
+            advance(found.total())
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,10 @@ def list_(target: Target, *, user: str | None, limit: int, after: str | None, as
     if as_json:
         say({"sessions": [as_data(session) for session in found], "after": further}, "", as_json=True)
         return
-    _print_table(found)
+    if found:
+        table(_HEADINGS, [_row(session) for session in found])
+    else:
+        click.echo("No live sessions.")
     if further is not None:
         click.echo(f"There may be more: --after {printable(shlex.quote(further))}")
 
@@ -107,7 +110,7 @@ def stats(target: Target, *, as_json: bool) -> None:
             for key, record in dict(page.items).items():
                 survey.add(context, key, record)
             seen += len(page.items)
-            advance("Counting", seen, None)
+            advance(seen)
     kind = type(store).__name__
     say({"store": kind, **_numbers(survey)}, _described(kind, survey), as_json=as_json)
 
@@ -131,21 +134,9 @@ def as_data(session: SessionInfo) -> dict[str, Any]:
     return data
 
 
-def _print_table(sessions: Sequence[SessionInfo]) -> None:
-    if not sessions:
-        click.echo("No live sessions.")
-        return
-    rows = [
-        (
-            session.handle,
-            session.owner[:_SHORT] if session.owner else "-",
-            moment(session.created_at),
-            moment(session.last_used_at),
-            str(session.device) if session.device else "-",
-        )
-        for session in sessions
-    ]
-    table(_HEADINGS, rows)
+def _row(session: SessionInfo) -> tuple[str, ...]:
+    owner, device = session.owner[:_SHORT] if session.owner else "-", str(session.device or "-")
+    return session.handle, owner, moment(session.created_at), moment(session.last_used_at), device
 
 
 def _shown(session: SessionInfo) -> Iterator[tuple[str, str]]:

@@ -64,21 +64,18 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield a function that shows progress on a terminal: the step, the number done, and the total.
-
-    Elsewhere nothing is shown.
-    """
+def progress(title: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows on a terminal how many are done. Elsewhere nothing is shown."""
     if not _is_for_rich(sys.stderr):
-        yield lambda text, done, total: None  # noqa: ARG005
+        yield lambda done: None  # noqa: ARG005
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn(title + " {task.completed:,}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
         task = drawn.add_task(title, total=None)
-        yield lambda text, done, total: drawn.update(task, description=text, completed=done, total=total)
+        yield lambda done: drawn.update(task, completed=done)
 
 
 def _is_for_rich(stream: TextIO) -> bool:

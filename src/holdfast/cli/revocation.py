@@ -43,7 +43,7 @@ def revoke(
         if not yes:
             click.confirm("End all sessions of all users?", abort=True, err=True)
         with progress("Ending") as advance:
-            ended = manager.revoke_everyone(progress=lambda so_far: advance("Ending", so_far, None))
+            ended = manager.revoke_everyone(progress=advance)
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
 
 

@@ -214,7 +214,9 @@ def _conflict(_: SessionConflict) -> Response:
 
 
 def _too_many(_: TooManySessions) -> Response:
-    return Response("You are signed in too often. Sign out somewhere else first.\n", 409, mimetype="text/plain")
+    return Response(
+        "You are signed in on too many devices. Sign out on one of them first.\n", 409, mimetype="text/plain"
+    )
 
 
 #: What is answered to an error unless the application has an answer of its own.

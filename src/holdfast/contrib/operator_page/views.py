@@ -191,7 +191,7 @@ class _Page:
             try:
                 found = listing(self._sessions, request.args, self._per_page)
             except ValueError:
-                error = "The list cannot go on here. Begin at its start."
+                error = "There is no such page of the list. Start at the first page."
         shown = {name: request.args.get(name, "") for name in ("device", "age")}
         return self._render_forms("sessions", listing=found, ages=[name for name, _ in AGES], **shown, error=error)
 
