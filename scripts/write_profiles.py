@@ -16,7 +16,9 @@ from holdfast.contrib.doctor.checks import in_words
 from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.settings.profiles import PROFILES, Profile
-from holdfast.flask.settings.table import DEFAULTS
+from holdfast.flask.settings.table import FLASKS, OWN
+
+DEFAULTS = {setting.name: setting.default for setting in (*FLASKS, *OWN)}
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"
 
@@ -55,7 +57,7 @@ def _table(standard: str) -> Iterator[str]:
 
 
 def _cell(profile: Profile, setting: str) -> str:
-    value: Any = profile.settings.get(setting, DEFAULTS.get(setting))
+    value: Any = profile.settings.get(setting, DEFAULTS[setting])
     if isinstance(value, timedelta):
         return in_words(value)
     if setting == "SESSION_MAX_BYTES":

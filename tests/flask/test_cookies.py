@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from flask import Response
+from support import seams
 from support.web import Web, attributes, cookies_set, end
 
+from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.flask.cookies import _PARTITIONED
+from holdfast.flask.settings.cookie_rules import KNOWS_PARTITIONED
 
 DAY = 24 * 3600
 
@@ -60,7 +62,7 @@ def test_the_default_cookie(web: Web) -> None:
             {"SESSION_COOKIE_PARTITIONED": True, "SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "None"},
             {"partitioned": None, "secure": None, "samesite": "None"},
             id="partitioned",
-            marks=pytest.mark.skipif(not _PARTITIONED, reason="this Werkzeug knows no Partitioned"),
+            marks=pytest.mark.skipif(not KNOWS_PARTITIONED, reason="this Werkzeug knows no Partitioned"),
         ),
     ],
 )
@@ -90,12 +92,11 @@ def test_a_host_cookie_can_be_deleted(web: Web) -> None:
     assert set_and_deleted(web, "__Host-shop") == [wanted, wanted]
 
 
-@pytest.mark.skipif(_PARTITIONED, reason="this Werkzeug knows Partitioned")
-def test_partitioned_needs_a_werkzeug_that_knows_it(web: Web) -> None:
-    """Where Werkzeug cannot partition a cookie, asking for it is an error that says so."""
-    web.app.config["SESSION_COOKIE_PARTITIONED"] = True
-    with pytest.raises(ValueError, match="SESSION_COOKIE_PARTITIONED needs Werkzeug"):
-        web.put(a=1)
+def test_partitioned_needs_a_werkzeug_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Werkzeug cannot partition a cookie, asking for it is an error at start-up that says so."""
+    seams.KNOWS_PARTITIONED.plant(monkeypatch, False)
+    with pytest.raises(ConfigurationError, match="SESSION_COOKIE_PARTITIONED is True: it needs Werkzeug"):
+        Web(SESSION_COOKIE_PARTITIONED=True, SESSION_COOKIE_SECURE=True)
 
 
 # --- how long it lives -----------------------------------------------------------------------------------------------

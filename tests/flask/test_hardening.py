@@ -32,7 +32,7 @@ def write() -> None:
     ("setting", "value", "fix"),
     [
         ("SESSION_CACHE_CONTROL", "public", "it must be one of 'private', 'no-store'"),
-        ("SESSION_ON_DEVICE_CHANGE", "kill", "it must be one of None, 'signal', 'end'"),
+        ("SESSION_ON_DEVICE_CHANGE", "kill", "it must be one of 'signal', 'end', or None"),
         ("SESSION_REQUIRE_HTTPS", "yes", "it must be True or False"),
         ("SESSION_CLEAR_SITE_DATA", "cookies", "it must be True, False, or a list of some of 'cache', 'cookies'"),
         ("SESSION_CLEAR_SITE_DATA", ["cookie"], "it must be True, False, or a list of some of 'cache', 'cookies'"),

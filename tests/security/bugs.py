@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from support import seams
 
 from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.settings.setting import Setting
 from holdfast.records import envelope
 from holdfast.records.record import Gone, Version
 from holdfast.records.tokens import Keys
@@ -121,8 +123,8 @@ def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
     """The deletion cookie has no attributes, so that browsers refuse it."""
 
-    def delete(self: Cookies, app: Any, response: Any) -> None:
-        response.delete_cookie(app.config["SESSION_COOKIE_NAME"])
+    def delete(self: Cookies, response: Any) -> None:
+        response.delete_cookie(self._live.current.cookie.name)
 
     seams.COOKIE_DELETE.plant(monkeypatch, delete)
 
@@ -153,3 +155,33 @@ def no_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
         assert b"KEEPTTL" in code
         monkeypatch.setattr(seam.sound, "code", code)
         monkeypatch.setattr(seam.sound, "sha", "0" * 40)
+
+
+def parse_spans_by(monkeypatch: pytest.MonkeyPatch, parse: Callable[[Any, Callable[[], Any]], Any]) -> None:
+    """Let *parse* read the timeouts: it gets the value of the setting, and the sound reading of it as a function."""
+    read = seams.SETTING_READ.sound
+
+    def parsed(self: Setting, config: Mapping[str, Any]) -> Any:
+        if self.to not in {"policy.idle", "policy.absolute", "policy.renewal", "policy.grace"}:
+            return read(self, config)
+        return parse(config.get(self.name), lambda: read(self, config))
+
+    seams.SETTING_READ.plant(monkeypatch, parsed)
+
+
+def change_attributes(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> None:
+    """Give every cookie these *attributes*, with any setting."""
+    of = seams.COOKIE_ATTRIBUTES.sound
+    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self: {**of(self), **attributes})
+
+
+def read_cookie_settings_raw(monkeypatch: pytest.MonkeyPatch, *, refused: str = "") -> None:
+    """Take the settings of the cookie as they are, except text with one of the characters *refused*."""
+    read = seams.SETTING_READ.sound
+
+    def raw(self: Setting, config: Mapping[str, Any]) -> Any:
+        value = config.get(self.name)
+        return value if self.to.startswith("cookie.") and not set(str(value)) & set(refused) else read(self, config)
+
+    seams.SETTING_READ.plant(monkeypatch, raw)
+    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from security import bugs
 from support import seams
 
 from holdfast.records.codec import JSON
@@ -51,6 +52,7 @@ def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
         sound(policy)
 
     seams.POLICY_CHECKS.plant(monkeypatch, init)
+    seams.LONGEST_LIFE_WITHOUT_WARNING.plant(monkeypatch, FAR)
 
 
 def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,5 +83,4 @@ def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def takes_nothing_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
     """A zero or empty timeout means no timeout."""
-    sound = seams.SETTING_IN_MILLISECONDS.sound
-    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: sound(name, value) if value else FAR)
+    bugs.parse_spans_by(monkeypatch, lambda value, sound: sound() if value or value is None else 400 * DAY * 1000)

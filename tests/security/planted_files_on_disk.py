@@ -122,4 +122,4 @@ def parents_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def static_files_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions may be stored in the folder of static files."""
-    seams.REFUSE_SERVED_FOLDER.plant(monkeypatch, lambda app, store: None)
+    seams.REFUSE_SERVED_FOLDER.plant(monkeypatch, lambda *arguments: None)

@@ -48,7 +48,7 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in signed cookies are set up without a warning about the limits of a logout."""
-    seams.FLASK_SESSION_BUILDERS.plant_item(monkeypatch, "null", lambda app, clock: None)
+    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
 
 
 def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+from security import bugs
 from support import seams
 
 from holdfast.flask import session
@@ -37,18 +38,17 @@ def eight_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def profile_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The profile has no effect."""
-    seams.SETTINGS_OF_PROFILE.plant(monkeypatch, lambda config: None)
+    seams.SETTINGS_OF_PROFILE.plant(monkeypatch, lambda config: {})
 
 
 def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie is not HttpOnly."""
-    of = seams.COOKIE_ATTRIBUTES.sound
-    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "httponly": False})
+    bugs.change_attributes(monkeypatch, httponly=False)
 
 
 def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conflicting settings are accepted, and the browser drops the cookie."""
-    seams.COOKIE_RULES_CHECK.plant(monkeypatch, lambda config: None)
+    bugs.read_cookie_settings_raw(monkeypatch)
 
 
 def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,4 +146,4 @@ def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no warning that a logout ends only the browser's cookie."""
-    seams.MANAGERS_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))
+    seams.BUILD_LOGGER.plant(monkeypatch, logging.getLogger("elsewhere"))

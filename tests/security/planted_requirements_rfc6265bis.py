@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
+from security import bugs
 from support import seams
 
 from holdfast.flask.cookies import Cookies
@@ -40,7 +40,7 @@ def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     send = seams.COOKIE_SEND.sound
 
     def clean_up(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        self.delete(app, response)
+        self.delete(response)
         send(self, app, response, *args, **options)
 
     seams.COOKIE_SEND.plant(monkeypatch, clean_up)
@@ -48,8 +48,7 @@ def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_domain_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cookie gets the domain of the request, and with it all its subdomains."""
-    of = seams.COOKIE_ATTRIBUTES.sound
-    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**of(self, app), "domain": "shop.example"})
+    bugs.change_attributes(monkeypatch, domain="shop.example")
 
 
 def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,4 +103,4 @@ def no_cap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no warning that browsers limit the lifetime."""
-    seams.COOKIE_RULES_LONGEST_LIFE.plant(monkeypatch, timedelta.max)
+    seams.LONGEST_LIFE_WITHOUT_WARNING.plant(monkeypatch, 2**63)

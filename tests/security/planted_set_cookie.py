@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask, Response
+from security import bugs
 from support import seams
 
 from holdfast.flask.cookies import Cookies
@@ -16,18 +17,12 @@ from holdfast.flask.interface import HoldfastInterface
 
 def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of the cookie are written to the header unchecked."""
-    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
+    bugs.read_cookie_settings_raw(monkeypatch)
 
 
 def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only carriage returns and line feeds are refused in the settings of the cookie."""
-
-    def contradictions(config: Any) -> Iterator[str]:
-        for name in ("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"):
-            if set(str(config[name])) & set("\r\n"):
-                yield name
-
-    seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, contradictions)
+    bugs.read_cookie_settings_raw(monkeypatch, refused="\r\n")
 
 
 def streams_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,19 +58,11 @@ def rewrites_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_rewrite)
 
 
-def a_plain_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cookie is deleted without the attributes that it was set with."""
-    seams.COOKIE_DELETE.plant(
-        monkeypatch, lambda self, app, response: response.delete_cookie(self._interface.get_cookie_name(app))
-    )
-
-
 def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Return a bug: the cookie is set without *attribute*."""
 
     def mutant(monkeypatch: pytest.MonkeyPatch) -> None:
-        names = seams.COOKIE_ATTRIBUTES.sound
-        seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self, app: {**names(self, app), attribute: None})
+        bugs.change_attributes(monkeypatch, **{attribute: None})
 
     mutant.__name__ = f"forgets_{attribute}"
     mutant.__doc__ = f"The cookie is set without {attribute}, with any setting."
@@ -84,7 +71,7 @@ def forgets(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 def lifetimes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime counts as a number of seconds without a check."""
-    seams.SETTING_IN_MILLISECONDS.plant(monkeypatch, lambda name, value: value and int(_seconds(value) * 1000))
+    bugs.parse_spans_by(monkeypatch, lambda value, _: value and int(_seconds(value) * 1000))
 
 
 def _seconds(value: Any) -> Any:

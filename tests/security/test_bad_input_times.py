@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from security.bad_input import user
-from security.bugs import never_idle, never_too_old, no_ttl, saves_what_is_gone
+from security.bugs import never_idle, never_too_old, no_ttl, parse_spans_by, saves_what_is_gone
 from security.planting import DAY, body_of, met
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
@@ -66,10 +66,7 @@ def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime of zero or less counts as no limit."""
     seams.POLICY_CHECKS.plant(monkeypatch, lambda self: None)
 
-    sound = seams.SETTING_IN_MILLISECONDS.sound
-    seams.SETTING_IN_MILLISECONDS.plant(
-        monkeypatch, lambda name, value: sound(name, value) if value and _positive(value) else FAR
-    )
+    parse_spans_by(monkeypatch, lambda value, sound: sound() if value is None or (value and _positive(value)) else FAR)
 
 
 def _positive(value: Any) -> bool:

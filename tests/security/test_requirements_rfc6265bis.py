@@ -16,7 +16,7 @@ from support.application import Site, values_set
 from support.web import attributes
 
 from holdfast.flask import session
-from holdfast.flask.cookies import _PARTITIONED
+from holdfast.flask.settings.cookie_rules import KNOWS_PARTITIONED
 from holdfast.testing.concurrency import together
 
 SiteOn = Callable[..., Site]
@@ -198,7 +198,7 @@ def test_no_cookie_lives_for_more_than_400_days(place: str, site_on: SiteOn) -> 
     mutants=[bugs.bare_deletion],
 )
 @pytest.mark.kinds("memory")
-@pytest.mark.skipif(not _PARTITIONED, reason="this Werkzeug knows no Partitioned")
+@pytest.mark.skipif(not KNOWS_PARTITIONED, reason="this Werkzeug knows no Partitioned")
 def test_a_partitioned_cookie_is_whole(place: str, site_on: SiteOn) -> None:
     """It is Secure, SameSite=None and for the root path, and so is its deletion, or the cookie would not be deleted."""
     site = site_on(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Response, redirect, send_file, stream_with_context
+from security import bugs
 from security import planted_set_cookie as planted
 from security.rows import advisory
 from support.web import Web, attributes, cookies_set, end, rotate, varies
@@ -102,13 +103,13 @@ _HARDENED = {
     "CVE-2026-48058",
     product="rdiffweb, CodeIgniter and others",
     cause="The cookie was sent without Secure, or its setting had no effect.",
-    mutants=[planted.forgets("secure"), planted.forgets("httponly"), planted.a_plain_deletion],
+    mutants=[planted.forgets("secure"), planted.forgets("httponly"), bugs.bare_deletion],
 )
 @advisory(
     "CVE-2024-22416",
     product="pyLoad",
     cause="The cookie was sent without SameSite, so that other sites could send requests with it.",
-    mutants=[planted.forgets("samesite"), planted.a_plain_deletion],
+    mutants=[planted.forgets("samesite"), bugs.bare_deletion],
 )
 @pytest.mark.kinds("memory")
 def test_every_cookie_has_the_attributes_that_are_set(place: str, web_on: WebOn) -> None:

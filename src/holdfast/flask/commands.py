@@ -6,6 +6,12 @@ import pkgutil
 from typing import Any
 
 import click
+from flask import Flask
+
+from holdfast.flask.settings.setting import warn
+
+_GROUP = "holdfast.flask.command_group:sessions"
+_HELP = "List, end and maintain the application's sessions."
 
 
 class _Imported(click.Command):
@@ -23,8 +29,10 @@ class _Imported(click.Command):
         return command.make_context(info_name, args, parent, **extra)
 
 
-sessions = _Imported(
-    "sessions",
-    "holdfast.flask.command_group:sessions",
-    short_help="List, end and maintain the application's sessions.",
-)
+def add_commands(app: Flask) -> None:
+    """Add ``flask sessions`` to *app*; ``flask holdfast-sessions`` if it has a command "sessions" of its own."""
+    name = "sessions"
+    if not isinstance(app.cli.commands.get(name), _Imported | None):
+        name = "holdfast-sessions"
+        warn(f"the application has a command 'sessions' of its own: Holdfast's commands are `flask {name}`")
+    app.cli.add_command(_Imported(name, _GROUP, short_help=_HELP))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import hmac
-import inspect
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response
-from flask.sessions import SessionInterface
 from itsdangerous import Signer
 from werkzeug.sansio.http import parse_cookie
 
-from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
-from holdfast.flask.caching import keep_private
+from holdfast.flask.headers import keep_private
+from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import is_token, labelled
 
@@ -26,8 +24,6 @@ _LONGEST = 400 * 24 * 3600
 
 #: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
 _LARGEST = 4096
-
-_PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).parameters
 
 
 class Presented(NamedTuple):
@@ -52,18 +48,17 @@ def signing_salt(namespace: str, name: str) -> bytes:
 class Cookies:
     """Reads and writes the session cookie of an application, by Flask's settings of the moment.
 
-    With *signed*, the token carries a signature made with ``SECRET_KEY``, for the application's *namespace*.
+    With ``SESSION_USE_SIGNER`` the token carries a signature made with ``SECRET_KEY``, for the application's namespace.
     """
 
-    def __init__(self, interface: SessionInterface, *, namespace: str, signed: bool) -> None:
-        self._interface = interface
-        self._namespace = namespace
-        self._signed = signed
+    def __init__(self, live: LiveSettings) -> None:
+        self._live = live
         self._checked: list[str | bytes] = []
 
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents: at most one value that is short enough and well signed."""
-        name = self._interface.get_cookie_name(app)
+        settings = self._live.current
+        name = settings.cookie.name
         values = _values(request.environ.get("HTTP_COOKIE", ""), name)
         if len(values) > 1:
             return Presented(reason="ambiguous_cookie")
@@ -72,11 +67,11 @@ class Cookies:
             return Presented()
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
-        return self._unsign(app, value) if self._signed else Presented(value)
+        return self._unsign(app, value) if settings.use_signer else Presented(value)
 
     def token_in(self, app: Flask, value: str) -> str | None:
         """Return the token in the *value* of a cookie, or None when it is not well signed."""
-        return self._unsign(app, value).token if self._signed else value
+        return self._unsign(app, value).token if self._live.current.use_signer else value
 
     def _unsign(self, app: Flask, value: str) -> Presented:
         token = value.partition(".")[0]
@@ -90,17 +85,19 @@ class Cookies:
 
     def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
         """Give *response* the cookie with *token*, for *lifetime* seconds or, when None, until the browser closes."""
-        value = _sign(self._signers(app)[0], token) if self._signed else token
+        settings = self._live.current
+        value = _sign(self._signers(app)[0], token) if settings.use_signer else token
         expiry: dict[str, Any] = {}
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
-        response.set_cookie(self._interface.get_cookie_name(app), value, **expiry, **self._attributes(app))
+        response.set_cookie(settings.cookie.name, value, **expiry, **settings.cookie.attributes())
         keep_private(response)
 
-    def delete(self, app: Flask, response: Response) -> None:
+    def delete(self, response: Response) -> None:
         """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
-        response.delete_cookie(self._interface.get_cookie_name(app), **self._attributes(app))
+        cookie = self._live.current.cookie
+        response.delete_cookie(cookie.name, **cookie.attributes())
         keep_private(response)
 
     def check_keys(self, app: Flask) -> None:
@@ -116,23 +113,9 @@ class Cookies:
         if keys != self._checked and not app.debug:
             check(app, keys)
             self._checked = keys
-        salt = signing_salt(self._namespace, self._interface.get_cookie_name(app))
+        settings = self._live.current
+        salt = signing_salt(settings.namespace, settings.cookie.name)
         return [Signer(key, salt=salt, key_derivation="hmac") for key in keys]
-
-    def _attributes(self, app: Flask) -> dict[str, Any]:
-        interface = self._interface
-        attributes: dict[str, Any] = {
-            "domain": interface.get_cookie_domain(app),
-            "path": interface.get_cookie_path(app),
-            "secure": interface.get_cookie_secure(app),
-            "httponly": interface.get_cookie_httponly(app),
-            "samesite": interface.get_cookie_samesite(app),
-        }
-        if app.config.get("SESSION_COOKIE_PARTITIONED"):
-            if not _PARTITIONED:
-                raise ConfigurationError("SESSION_COOKIE_PARTITIONED needs Werkzeug 3.1 or later: upgrade, or unset it")
-            attributes["partitioned"] = True
-        return attributes
 
 
 def _values(header: str, name: str) -> set[str]:

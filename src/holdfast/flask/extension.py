@@ -11,12 +11,12 @@ from flask import Flask, Response, current_app, has_app_context, has_request_con
 from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
-from holdfast.flask.commands import sessions as commands
+from holdfast.flask.build import build_manager
+from holdfast.flask.commands import add_commands
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.managers import build_manager
 from holdfast.flask.require_fresh import not_fresh
 from holdfast.flask.session import FlaskSession
-from holdfast.flask.settings.table import complete
+from holdfast.flask.settings.loading import LiveSettings
 from holdfast.metrics.observer import gather
 from holdfast.sessions.manager import Manager
 
@@ -72,15 +72,15 @@ class Session:
         self._extend(app)
 
     def _extend(self, app: Flask) -> None:
-        complete(app)
+        live = LiveSettings(app.config)
         app.extensions["holdfast"] = self
         self._apps.add(app)
-        app.cli.add_command(commands)
-        manager = build_manager(app, self._clock, self._observers)
+        add_commands(app)
+        manager = build_manager(app, live, self._clock, self._observers)
         if manager is None:
             return
-        interface = HoldfastInterface(manager, signed=app.config["SESSION_USE_SIGNER"])
-        if app.config["SESSION_USE_SIGNER"] and app.config.get("SECRET_KEY"):
+        interface = HoldfastInterface(manager, live)
+        if live.at_start.use_signer and app.config.get("SECRET_KEY"):
             interface.cookies.check_keys(app)
         interface.before_lookup = self._before_lookup
         app.session_interface = interface

@@ -13,10 +13,10 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
 from holdfast.errors import SessionConflict, StoreUnavailable, TooManySessions
-from holdfast.flask.caching import vary_by_cookie
 from holdfast.flask.cookies import Cookies
-from holdfast.flask.hardening import clear_site_data, forbid_storing
+from holdfast.flask.headers import clear_site_data, forbid_storing, vary_by_cookie
 from holdfast.flask.session import FlaskSession
+from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.sessions.manager import Manager
 
 if TYPE_CHECKING:
@@ -32,17 +32,21 @@ _OVERTAKEN = 10
 class HoldfastInterface(SessionInterface):
     """Opens a session without looking anything up, and saves it if the request used it.
 
-    *signed* turns on ``SESSION_USE_SIGNER``.
-
     Attributes:
         before_lookup: What is called before a request's cookie is looked up.
     """
 
-    def __init__(self, manager: Manager, *, signed: bool) -> None:
+    def __init__(self, manager: Manager, live: LiveSettings) -> None:
         self.manager = manager
-        self.cookies = Cookies(self, namespace=manager.keys.namespace, signed=signed)
+        self.cookies = Cookies(live)
+        self._live = live
         self.before_lookup: list[Callable[[], object]] = []
         self._warned: set[str] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """The application's settings as they are now."""
+        return self._live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
         """Return the request's session. No I/O."""
@@ -59,25 +63,33 @@ class HoldfastInterface(SessionInterface):
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, StoreUnavailable) or (isinstance(failure, HTTPException) and failure is session.failure):
             _answer(app, failure, response)
-        _guard(app, session, response)
+        self._guard(session, response)
         if session.opened is not None and not session.closed:
             session.closed = True
             try:
                 self._save(app, session, response)
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
-                _guard(app, session, response)
+                self._guard(session, response)
         session.closed = True
         if response.is_streamed or app.debug:
             response.call_on_close(session.report_late_change)
 
+    def _guard(self, session: FlaskSession, response: BaseResponse) -> None:
+        """Keep caches from giving a response that used the session to somebody else."""
+        if session.accessed or _may_still_read(response):
+            vary_by_cookie(response)
+            if self.settings.cache_control == "no-store":
+                forbid_storing(response)
+
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
         session.settled = False
-        failed = response.status_code >= 500 and not app.config["SESSION_SAVE_ON_ERROR"]
+        settings = self.settings
+        failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not session.keep_only_a_logout():
             return
         permanent, marked, logout = session.permanent, session.marked, session.ends_login
-        refresh = session.stale_cookie or (permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+        refresh = session.stale_cookie or (permanent and settings.refresh_each_request)
         overtaken = refresh and self.manager.clock() - session.loaded_at >= _OVERTAKEN
         outcome = self.manager.commit(session, confirm=marked or overtaken)
         session.settled = outcome.result != "gone"
@@ -85,17 +97,17 @@ class HoldfastInterface(SessionInterface):
         if stored:
             session.modified = True
         if outcome.cookie == "delete":
-            self.cookies.delete(app, response)
+            self.cookies.delete(response)
         if outcome.cookie == "delete" or (stored and logout):
-            clear_site_data(app.config, response, goes_on=outcome.cookie != "delete")
+            clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie != "delete")
         # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
         renewed = refresh or permanent != session.was_permanent or (permanent if stored else marked)
         if (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)) and session.loaded:
-            self._warn_of_insecure(app, session)
+            self._warn_of_insecure(session)
             self.cookies.send(app, response, session.loaded.value, lifetime=self._lifetime(session))
 
-    def _warn_of_insecure(self, app: Flask, session: FlaskSession) -> None:
-        if self.get_cookie_secure(app) and not session.arrived_secure:
+    def _warn_of_insecure(self, session: FlaskSession) -> None:
+        if self.settings.cookie.secure and not session.arrived_secure:
             self.warn_once(
                 "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application"
                 " over https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
@@ -113,14 +125,6 @@ class HoldfastInterface(SessionInterface):
             return None
         policy = self.manager.context.policy
         return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
-
-
-def _guard(app: Flask, session: FlaskSession, response: BaseResponse) -> None:
-    """Keep caches from giving a response that used the session to somebody else."""
-    if session.accessed or _may_still_read(response):
-        vary_by_cookie(response)
-        if app.config["SESSION_CACHE_CONTROL"] == "no-store":
-            forbid_storing(response)
 
 
 def _may_still_read(response: BaseResponse) -> bool:

@@ -10,8 +10,7 @@ from flask.sessions import SessionMixin
 
 from holdfast.errors import EncodeError
 from holdfast.flask.cookies import Presented
-from holdfast.flask.hardening import AGENT, agent_of
-from holdfast.flask.user_agent import device_of
+from holdfast.flask.user_agent import AGENT, agent_of, device_of
 from holdfast.records.metadata import ADDRESS, Device, fit
 from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession, Wishes
 
@@ -68,25 +67,25 @@ class FlaskSession(ServerSession, SessionMixin):
         except Exception as error:
             self.failure = error
             raise
-        self.was_permanent = bool(opened.data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
+        self.was_permanent = bool(opened.data.get(PERMANENT, self._interface.settings.policy.permanent))
         return opened
 
     def _look_up(self, presented: Presented) -> Opened:
-        manager, config = self._interface.manager, self._app.config
+        manager, settings = self._interface.manager, self._interface.settings
         self.loaded_at = manager.clock()
         if presented.reason is not None:
             manager.context.emit("rejected", reason=presented.reason)
         opened = manager.open(presented.token)
-        if config["SESSION_REQUIRE_HTTPS"] and not self.arrived_secure:
+        if settings.require_https and not self.arrived_secure:
             self._give_up(opened)
             self._interface.warn_once(
                 "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it."
                 " Behind a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
             )
             return Opened(read_only=True)
-        if config["SESSION_ON_DEVICE_CHANGE"] is not None and self._changed_device(opened):
+        if settings.on_device_change is not None and self._changed_device(opened):
             manager.context.emit("rejected", reason="binding_changed")
-            if config["SESSION_ON_DEVICE_CHANGE"] == "end":
+            if settings.on_device_change == "end":
                 self._give_up(opened)
                 return Opened()
         return opened
@@ -99,7 +98,7 @@ class FlaskSession(ServerSession, SessionMixin):
 
     def _changed_device(self, opened: Opened) -> bool:
         began = opened.loaded.envelope.meta.get(AGENT) if opened.loaded else None
-        return began is not None and began != agent_of(self._request)
+        return began is not None and began != agent_of(self._request.headers.get("User-Agent", ""))
 
     @property
     def arrived_secure(self) -> bool:
@@ -126,17 +125,17 @@ class FlaskSession(ServerSession, SessionMixin):
 
     def describe(self) -> dict[str, str | None]:
         """Return what the request tells of its device and address, as far as the settings let it be kept."""
-        config, request = self._app.config, self._request
-        device = device_of(request.headers.get("User-Agent", "")) if config["SESSION_KEEP_DEVICE"] else Device()
-        address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if config["SESSION_KEEP_ADDRESS"] else None
+        settings, request = self._interface.settings, self._request
+        device = device_of(request.headers.get("User-Agent", "")) if settings.keep_device else Device()
+        address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None
         return {**device.as_meta(), ADDRESS: address}
 
     def meta_upon(self, stored: Mapping[str, str], *, permanent: bool) -> dict[str, str]:
         """Return the metadata to store over *stored*: a new session, and a login, belong to the device at hand."""
         meta = super().meta_upon(stored, permanent=permanent)
         begins = not stored or self.wishes.rebind or self.wishes.wiped
-        if begins and self._app.config["SESSION_ON_DEVICE_CHANGE"] is not None:
-            meta[AGENT] = agent_of(self._request)
+        if begins and self._interface.settings.on_device_change is not None:
+            meta[AGENT] = agent_of(self._request.headers.get("User-Agent", ""))
         return meta
 
     def revoke_others(self) -> int:
@@ -193,7 +192,7 @@ class FlaskSession(ServerSession, SessionMixin):
     @property
     def permanent(self) -> bool:
         """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
-        return bool(self._open().data.get(PERMANENT, self._app.config["SESSION_PERMANENT"]))
+        return bool(self._open().data.get(PERMANENT, self._interface.settings.policy.permanent))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:

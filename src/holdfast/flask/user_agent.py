@@ -1,12 +1,17 @@
-"""What a User-Agent header tells of a device, by families alone. The header itself is not kept."""
+"""A User-Agent header as families of browsers, systems and devices, and as a hash. The header itself is not kept."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from holdfast.records.metadata import Device, fit
+from holdfast.records.tokens import labelled
+
+#: The metadata that has the `agent_of` the browser that a session began with.
+AGENT = "agent"
 
 #: A longer header is cut here before it is looked at: browsers send less, and the search takes longer the more it is.
 _LONGEST_HEADER = 512
@@ -22,6 +27,12 @@ def device_of(header: str) -> Device:
         return Device()
     found = parse(line)
     return Device(*map(_family, (found.user_agent, found.os, found.device)))
+
+
+def agent_of(header: str) -> str:
+    """Return a hash of the User-Agent *header*: equal for equal headers, and nothing more can be learned from it."""
+    raw = header.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(labelled(b"user agent", raw)).hexdigest()[:32]
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from holdfast.contrib.pages.layout import page_blueprint
 from holdfast.contrib.pages.words import gettext
 from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import session
-from holdfast.flask.managers import CLIENT_SIDE
+from holdfast.flask.build import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
 from holdfast.stores.contract import Indexes
 

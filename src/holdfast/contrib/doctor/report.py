@@ -11,8 +11,8 @@ from flask import Flask
 from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
+from holdfast.flask.build import CLIENT_SIDE
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.managers import CLIENT_SIDE
 from holdfast.flask.settings.profiles import profile_named
 from holdfast.stores.contract import Store
 

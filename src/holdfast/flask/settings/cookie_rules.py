@@ -1,16 +1,17 @@
-"""What a browser drops without a word, and so is refused at start-up instead: RFC 6265bis, layered cookies, CHIPS."""
+"""Settings of the cookie that browsers would not keep, refused at start-up: RFC 6265bis, layered cookies, CHIPS."""
 
 from __future__ import annotations
 
+import inspect
 import re
-import warnings
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
-from holdfast.errors import ConfigurationError
+from werkzeug.wrappers import Response
 
-#: RFC 6265bis §4.1.1: what a cookie's name is made of.
+from holdfast.flask.settings.setting import InvalidValue, flask_switch
+
+#: RFC 6265bis §4.1.1: the characters of a cookie's name.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 #: RFC 6265bis §5.6: a cookie whose name and value exceed this many bytes is ignored.
@@ -19,7 +20,12 @@ LARGEST = 4096
 #: RFC 6265bis §5.6: an attribute whose value is longer than this many bytes is ignored.
 _LONGEST_VALUE = 1024
 
-#: What each prefix of a name demands. Browsers match prefixes in any case. The longer ones come first.
+#: Whether this Werkzeug can make a partitioned cookie.
+KNOWS_PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).parameters
+
+_LABEL = re.compile(r"[0-9a-z_](?:[0-9a-z_-]*[0-9a-z_])?", re.ASCII | re.IGNORECASE)
+
+#: The demands of each prefix of a name. Browsers match prefixes in any case. The longer ones come first.
 _PREFIXES = {
     "__host-http-": ("secure", "httponly", "path", "domain"),
     "__host-": ("secure", "path", "domain"),
@@ -27,37 +33,89 @@ _PREFIXES = {
     "__secure-": ("secure",),
 }
 
-#: RFC 6265bis §5.5.
-_LONGEST_LIFE = timedelta(days=400)
+
+def cookie_name(value: Any) -> str:
+    """Return *value*, which must be a name that a cookie can have."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InvalidValue("a cookie's name is made of ASCII letters, digits and !#$%&'*+-.^_`|~ alone")
+    return value
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Refuse settings that make a cookie which browsers would drop, and warn of a life that they would cut short.
+def same_site(value: Any) -> str:
+    """Return *value*, which must be one that browsers know, in their spelling."""
+    known = str(value).title()
+    if known not in {"Strict", "Lax", "None"}:
+        raise InvalidValue("it must be 'Lax', 'Strict', 'None', or unset")
+    return known
 
-    Raises:
-        ConfigurationError: The message names the settings, their values and the fix.
+
+def domain(value: Any) -> str | None:
+    """Return the domain *value*, or None where it is falsy. It must be one that a host can belong to.
+
+    A port is left out, as Werkzeug leaves it out of the cookie.
     """
-    for contradiction in contradictions(config):
-        raise ConfigurationError(contradiction)
-    for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
-        value = config[name]
-        if (value if isinstance(value, timedelta) else timedelta(seconds=value)) > _LONGEST_LIFE:
-            # Five frames up is whoever called Session(app) or init_app(app).
-            warnings.warn(f"{name} is {value}: browsers keep a cookie for at most 400 days", stacklevel=5)
+    if not value:
+        return None
+    host = _attribute(value).partition(":")[0]
+    if "/" in value:
+        raise InvalidValue("it must be a domain alone, such as 'example.com', without scheme and path")
+    try:
+        labels = host.lstrip(".").encode("idna").decode("ascii").split(".")
+    except UnicodeError:
+        labels = []
+    if len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
+        raise InvalidValue(
+            "browsers drop a cookie with such a domain. It must be one of two names or more, such as 'example.com'"
+        )
+    return host
+
+
+def partitioned(value: Any) -> bool:
+    """Return whether the cookie is to be partitioned, which not every Werkzeug can do."""
+    if flask_switch(value) and not KNOWS_PARTITIONED:
+        raise InvalidValue("it needs Werkzeug 3.1 or later: upgrade, or unset it")
+    return bool(value)
+
+
+def path(value: Any) -> str | None:
+    """Return the path *value*, or None where it is falsy. It must begin with a slash."""
+    if not value:
+        return None
+    if not _attribute(value).startswith("/"):
+        raise InvalidValue("browsers ignore a path that does not begin with '/'")
+    return str(value)
+
+
+def _attribute(value: Any) -> str:
+    """Return *value*, which must be text that fits into an attribute of a Set-Cookie header."""
+    if not isinstance(value, str):
+        raise InvalidValue("it must be text, or unset")
+    if ";" in value or any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        raise InvalidValue("it must hold no semicolon and no control character")
+    if len(value.encode()) > _LONGEST_VALUE:
+        raise InvalidValue(f"it is {len(value.encode())} bytes long, and browsers ignore more than {_LONGEST_VALUE}")
+    return value
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the session cookie by *config*, each with the setting to change. Nothing: it is kept."""
-    name = config["SESSION_COOKIE_NAME"]
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield (
-            f"SESSION_COOKIE_NAME is {name!r}: a cookie's name is made of ASCII letters, digits and "
-            "!#$%&'*+-.^_`|~ alone"
-        )
+    """Yield each contradiction among the settings of the session cookie in *config*, with the setting to change.
+
+    Each setting by itself is right. Nothing is yielded for a cookie that browsers keep.
+    """
+    yield from _by_prefix(config)
+    if not config["SESSION_COOKIE_PATH"]:
+        yield from _by_root(config["APPLICATION_ROOT"])
+    if config["SESSION_COOKIE_SECURE"]:
         return
-    yield from _by_prefix(name, config)
-    yield from _by_site(config)
-    yield from _by_value(config)
+    site = config["SESSION_COOKIE_SAMESITE"]
+    for name, needs_secure, cookie in (
+        ("SESSION_COOKIE_SAMESITE", site is not None and same_site(site) == "None", "such a cookie"),
+        ("SESSION_COOKIE_PARTITIONED", config.get("SESSION_COOKIE_PARTITIONED"), "a partitioned cookie"),
+    ):
+        if needs_secure:
+            yield (
+                f"{name} is {config[name]!r}: browsers drop {cookie} without Secure. Set SESSION_COOKIE_SECURE to True"
+            )
 
 
 def path_of(config: Mapping[str, Any]) -> str:
@@ -70,7 +128,8 @@ def prefix_of(name: str) -> str:
     return next((prefix for prefix in _PREFIXES if name.lower().startswith(prefix)), "")
 
 
-def _by_prefix(name: str, config: Mapping[str, Any]) -> Iterator[str]:
+def _by_prefix(config: Mapping[str, Any]) -> Iterator[str]:
+    name = config["SESSION_COOKIE_NAME"]
     prefix = prefix_of(name)
     demands = _PREFIXES.get(prefix, ())
     dropped = f"browsers drop a cookie named {name!r}"
@@ -90,33 +149,8 @@ def _by_prefix(name: str, config: Mapping[str, Any]) -> Iterator[str]:
         yield f"{setting} is {config[setting]!r}: {dropped} with another Path than '/'. Set SESSION_COOKIE_PATH to '/'"
 
 
-def _by_site(config: Mapping[str, Any]) -> Iterator[str]:
-    site = config["SESSION_COOKIE_SAMESITE"]
-    if site is not None and str(site).title() not in {"Strict", "Lax", "None"}:
-        yield f"SESSION_COOKIE_SAMESITE is {site!r}: it must be 'Lax', 'Strict', 'None', or unset"
-    if config["SESSION_COOKIE_SECURE"]:
-        return
-    if str(site).title() == "None" and site is not None:
-        yield (
-            f"SESSION_COOKIE_SAMESITE is {site!r}: browsers drop such a cookie without Secure. "
-            "Set SESSION_COOKIE_SECURE to True"
-        )
-    if config.get("SESSION_COOKIE_PARTITIONED"):
-        yield (
-            "SESSION_COOKIE_PARTITIONED is True: browsers drop a partitioned cookie without Secure. "
-            "Set SESSION_COOKIE_SECURE to True"
-        )
-
-
-def _by_value(config: Mapping[str, Any]) -> Iterator[str]:
-    path = "SESSION_COOKIE_PATH" if config["SESSION_COOKIE_PATH"] else "APPLICATION_ROOT"
-    for setting in ("SESSION_COOKIE_DOMAIN", path):
-        value = config[setting] or ""
-        if not isinstance(value, str):
-            yield f"{setting} is {value!r}: it must be text, or unset"
-        elif ";" in value or any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
-            yield f"{setting} is {value!r}: it must hold no semicolon and no control character"
-        elif len(value.encode()) > _LONGEST_VALUE:
-            yield f"{setting} is {len(value.encode())} bytes long: browsers ignore more than {_LONGEST_VALUE}"
-        elif setting == path and not value.startswith("/"):
-            yield f"{setting} is {value!r}: browsers ignore a path that does not begin with '/'"
+def _by_root(root: Any) -> Iterator[str]:
+    try:
+        path(root)
+    except InvalidValue as error:
+        yield f"APPLICATION_ROOT is {root!r}: {error}. Set SESSION_COOKIE_PATH"

@@ -1,189 +1,216 @@
-"""Flask-Session's settings, with Flask-Session's defaults, as Holdfast's stores. The one place that knows them."""
+"""Flask-Session's settings, with Flask-Session's defaults, translated. The one place that knows them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from flask import Flask
-
-from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.flask.databases import has_engines, store_at_uri, store_on_db
-from holdfast.stores.contract import Store
-from holdfast.stores.registry import open_store
+from holdfast.flask.settings import setting
+from holdfast.flask.settings.setting import InvalidValue, Setting
 
-_logger = logging.getLogger("holdfast")
 
-#: The settings that are translated here, or that have nothing left to say: tokens are always 32 bytes, and expired
-#: records are removed without ``SESSION_CLEANUP_N_REQUESTS``, and no row takes a number from a sequence.
-SETTINGS = {
-    "SESSION_TYPE",
-    "SESSION_ID_LENGTH",
-    "SESSION_CLEANUP_N_REQUESTS",
-    "SESSION_FILE_DIR",
-    "SESSION_FILE_MODE",
-    "SESSION_FILE_PATH",
-    "SESSION_FILE_THRESHOLD",
-    "SESSION_MEMCACHED",
-    "SESSION_MONGODB",
-    "SESSION_MONGODB_COLLECT",
-    "SESSION_MONGODB_DB",
-    "SESSION_REDIS",
-    "SESSION_SQLALCHEMY",
-    "SESSION_SQLALCHEMY_BIND_KEY",
-    "SESSION_SQLALCHEMY_SCHEMA",
-    "SESSION_SQLALCHEMY_SEQUENCE",
-    "SESSION_SQLALCHEMY_TABLE",
+class StoreChoice(NamedTuple):
+    """A store that settings of Flask-Session name.
+
+    Attributes:
+        setting: The setting that names it, for messages.
+        url: Its URL, or None.
+        client: The ready client, where there is no URL.
+        store_class: For a client, or a URL with options: the module in `holdfast.stores` and the class.
+        bind_key: Which engine of a client that is Flask-SQLAlchemy's ``db``.
+        options: Further arguments for the store.
+        hint: What else the client can be, to end an error with.
+    """
+
+    setting: str
+    url: Any = None
+    client: Any = None
+    store_class: str = ""
+    bind_key: str | None = None
+    options: Mapping[str, Any] = {}
+    hint: str = ""
+
+
+class StoreType(NamedTuple):
+    """One value of ``SESSION_TYPE``.
+
+    Attributes:
+        choose: Returns the store by the configuration; None for Flask's own signed cookie.
+        settings: The settings that go with it.
+        doc: The store, in Markdown.
+    """
+
+    choose: Callable[[Mapping[str, Any]], StoreChoice | None]
+    settings: tuple[Setting, ...]
+    doc: str
+
+
+def _json_path(value: Any) -> str:
+    if not isinstance(value, str | Path) or not str(value).strip("/\\"):
+        raise InvalidValue("SESSION_TYPE 'file' needs the path of its JSON file")
+    path = str(value)
+    # Written on Windows, where a path such as '\session.json' is not absolute.
+    return path.replace("\\", "/").lstrip("/") if "\\" in path else path
+
+
+def _folder(value: Any) -> Path:
+    if not isinstance(value, str | Path):
+        raise InvalidValue("it must be a path")
+    return Path(value or "flask_session").absolute()
+
+
+def _client(value: Any) -> Any:
+    if isinstance(value, str):
+        raise InvalidValue("is text: it must be a client. To give a URL, set SESSION_STORE instead of SESSION_TYPE")
+    return value
+
+
+_whole_number = setting.number(0, "a whole number, 0 or greater")
+
+_TYPE = Setting("SESSION_TYPE", setting.anything)
+_FILE_DIR = Setting("SESSION_FILE_DIR", _folder, "flask_session", doc="(`./flask_session`)")
+_FILE_MODE = Setting("SESSION_FILE_MODE", _whole_number, 0o600, doc="(`0o600`)")
+_FILE_THRESHOLD = Setting("SESSION_FILE_THRESHOLD", _whole_number, 500, doc="(500)")
+_FILE_PATH = Setting("SESSION_FILE_PATH", _json_path, doc="or `MY_SESSION_PATH`")
+_REDIS = Setting("SESSION_REDIS", _client, secret=True, doc="a client (127.0.0.1:6379)")
+_MEMCACHED = Setting("SESSION_MEMCACHED", _client, secret=True, doc="a client (127.0.0.1:11211)")
+_MONGODB = Setting("SESSION_MONGODB", _client, secret=True, doc="a client (localhost:27017)")
+_MONGODB_DB = Setting("SESSION_MONGODB_DB", setting.name, "flask_session", doc="(`flask_session`)")
+_MONGODB_COLLECT = Setting("SESSION_MONGODB_COLLECT", setting.name, "sessions", doc="(`sessions`)")
+_SQLALCHEMY = Setting(
+    "SESSION_SQLALCHEMY", _client, secret=True, doc="a `db` or an engine (one at `SQLALCHEMY_DATABASE_URI`)"
+)
+_TABLE = Setting("SESSION_SQLALCHEMY_TABLE", setting.name, "sessions", doc="(`sessions`)")
+_SCHEMA = Setting("SESSION_SQLALCHEMY_SCHEMA", setting.name)
+_BIND_KEY = Setting("SESSION_SQLALCHEMY_BIND_KEY", setting.name)
+
+_SQL_STORE = "sql:SQLStore"
+
+
+def _files(config: Mapping[str, Any]) -> StoreChoice:
+    options = f"mode={_FILE_MODE.read(config):o}&threshold={_FILE_THRESHOLD.read(config)}"
+    return StoreChoice("SESSION_FILE_DIR", f"file:///{quote(str(_FILE_DIR.read(config)))}?{options}")
+
+
+def _json_file(config: Mapping[str, Any]) -> StoreChoice:
+    path = config.get("SESSION_FILE_PATH") or config.get("MY_SESSION_PATH") or ""
+    return StoreChoice("SESSION_FILE_PATH", f"json:///{quote(_FILE_PATH.read({'SESSION_FILE_PATH': path}))}")
+
+
+def _redis(config: Mapping[str, Any]) -> StoreChoice:
+    return _on_client(_REDIS, config, "redis:RedisStore", "redis://127.0.0.1:6379")
+
+
+def _memcached(config: Mapping[str, Any]) -> StoreChoice:
+    return _on_client(_MEMCACHED, config, "memcached:MemcachedStore", "memcached://127.0.0.1:11211")
+
+
+def _mongodb(config: Mapping[str, Any]) -> StoreChoice:
+    database, collection = _MONGODB_DB.read(config), _MONGODB_COLLECT.read(config)
+    url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
+    return _on_client(_MONGODB, config, "mongodb:MongoDBStore", url, database=database, collection=collection)
+
+
+def _on_client(given: Setting, config: Mapping[str, Any], store_class: str, url: str, **options: Any) -> StoreChoice:
+    client = given.read(config)
+    if client is None:
+        return StoreChoice(f"SESSION_TYPE={config['SESSION_TYPE']!r}", url)
+    return StoreChoice(given.name, client=client, store_class=store_class, options=options)
+
+
+def _sqlalchemy(config: Mapping[str, Any]) -> StoreChoice:
+    bind_key = _BIND_KEY.read(config)
+    options = {"table": _TABLE.read(config), "schema": _SCHEMA.read(config)}
+    client = _SQLALCHEMY.read(config)
+    if client is not None:
+        return StoreChoice(_SQLALCHEMY.name, None, client, _SQL_STORE, bind_key, options, "; or Flask-SQLAlchemy's db")
+    name = "SQLALCHEMY_DATABASE_URI" if bind_key is None else f"SQLALCHEMY_BINDS[{bind_key!r}]"
+    binds = {None: config.get("SQLALCHEMY_DATABASE_URI"), **(config.get("SQLALCHEMY_BINDS") or {})}
+    url, engine_options = binds.get(bind_key), dict(config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})
+    if isinstance(url, dict):
+        engine_options = {**url}
+        url = engine_options.pop("url", None)
+    if not url:
+        raise ConfigurationError(
+            f"SESSION_TYPE is 'sqlalchemy', and neither SESSION_SQLALCHEMY nor {name} is set: set one of them"
+        )
+    return StoreChoice(name, url, None, _SQL_STORE, options={**options, "engine_options": engine_options})
+
+
+#: Every value of ``SESSION_TYPE``, in the order of the documentation.
+TYPES: Mapping[str, StoreType] = {
+    "null": StoreType(
+        lambda config: None,  # noqa: ARG005
+        (),
+        "Flask's own signed cookie. It cannot list or end sessions: a logout deletes one browser's copy only. A "
+        "warning at start-up says so.",
+    ),
+    "filesystem": StoreType(
+        _files,
+        (_FILE_DIR, _FILE_MODE, _FILE_THRESHOLD),
+        "A [folder of files](backends/files.md). Exceeding the threshold removes expired sessions, never a live one.",
+    ),
+    "file": StoreType(
+        _json_file,
+        (_FILE_PATH,),
+        "One [JSON file](backends/json.md), in the instance folder unless the path is absolute.",
+    ),
+    "redis": StoreType(_redis, (_REDIS,), "[Redis](backends/redis.md)"),
+    "memcached": StoreType(_memcached, (_MEMCACHED,), "[memcached](backends/memcached.md)"),
+    "mongodb": StoreType(_mongodb, (_MONGODB, _MONGODB_DB, _MONGODB_COLLECT), "[MongoDB](backends/mongodb.md)"),
+    "sqlalchemy": StoreType(_sqlalchemy, (_SQLALCHEMY, _TABLE, _SCHEMA, _BIND_KEY), "[SQL](backends/sql.md)"),
 }
 
-#: Those of them that mean nothing without ``SESSION_TYPE``.
-STORE_SETTINGS = SETTINGS - {"SESSION_TYPE", "SESSION_ID_LENGTH", "SESSION_CLEANUP_N_REQUESTS"}
+_STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)
+
+#: All of Flask-Session's settings. The last three have nothing to do: a token always has 32 bytes, expired records are
+#: removed as new ones are made, and no row takes a number from a sequence.
+SETTINGS: tuple[Setting, ...] = (
+    _TYPE,
+    *_STORE_SETTINGS,
+    Setting("SESSION_ID_LENGTH", setting.anything),
+    Setting("SESSION_CLEANUP_N_REQUESTS", setting.anything),
+    Setting("SESSION_SQLALCHEMY_SEQUENCE", setting.anything),
+)
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults that differ where ``SESSION_TYPE`` is used, as Flask-Session's users are used to."""
+    """Return the defaults that differ where ``SESSION_TYPE`` is used, as Flask-Session's users are used to.
+
+    Raises:
+        ConfigurationError: ``SESSION_STORE`` is set too.
+    """
     kind = config.get("SESSION_TYPE")
-    if kind in (None, "null"):
+    if kind is None:
         return {}
-    changed: dict[str, Any] = {"SESSION_PERMANENT": True}
+    if config.get("SESSION_STORE") is not None:
+        raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={kind!r} are both set: remove one of them")
+    changed: dict[str, Any] = {"SESSION_STORE": None}
+    if kind != "null":
+        changed["SESSION_PERMANENT"] = True
     if kind == "file":
         changed["SESSION_SERIALIZATION_FORMAT"] = "json"
     return changed
 
 
-def build_store(app: Flask, clock: Clock) -> Store | None:
+def without_type(config: Mapping[str, Any]) -> list[str]:
+    """Return the settings in *config* that have no effect because ``SESSION_TYPE`` is missing."""
+    if config.get("SESSION_TYPE") is not None:
+        return []
+    return [each.name for each in _STORE_SETTINGS if config.get(each.name) is not None]
+
+
+def chosen_store(config: Mapping[str, Any]) -> StoreChoice | None:
     """Return the store that ``SESSION_TYPE`` stands for; None for ``"null"``, Flask's own signed cookie.
 
     Raises:
         ConfigurationError: There is no such type, or one of its settings is wrong.
     """
-    kind = app.config["SESSION_TYPE"]
-    builder = _BUILDERS.get(kind)
-    if builder is None:
-        names = ", ".join(map(repr, _BUILDERS))
+    kind = config["SESSION_TYPE"]
+    if not isinstance(kind, str) or kind not in TYPES:
+        names = ", ".join(map(repr, TYPES))
         raise ConfigurationError(f"SESSION_TYPE is {kind!r}: it must be one of {names}; or set SESSION_STORE to a URL")
-    return builder(app, clock)
-
-
-def _null(_app: Flask, _clock: Clock) -> None:
-    _logger.warning(
-        "SESSION_TYPE is 'null': sessions live in Flask's signed cookie, and a logout does not end the copies of one."
-        " Set SESSION_STORE to keep sessions where they can be ended."
-    )
-
-
-def _filesystem(app: Flask, clock: Clock) -> Store:
-    from holdfast.stores.files import FileStore
-
-    directory = app.config.get("SESSION_FILE_DIR") or Path.cwd() / "flask_session"
-    return FileStore(
-        Path(directory),
-        mode=_number(app, "SESSION_FILE_MODE", 0o600),
-        threshold=_number(app, "SESSION_FILE_THRESHOLD", 500),
-        clock=clock,
-    )
-
-
-def _json_file(app: Flask, clock: Clock) -> Store:
-    from holdfast.stores.jsonfile import JSONFileStore
-
-    path = app.config.get("SESSION_FILE_PATH") or app.config.get("MY_SESSION_PATH")
-    if not isinstance(path, str | Path) or not str(path).strip("/\\"):
-        raise ConfigurationError(f"SESSION_FILE_PATH is {path!r}: SESSION_TYPE 'file' needs the path of its JSON file")
-    if "\\" in str(path):  # written on Windows, where a path such as '\\session.json' is not absolute
-        path = str(path).replace("\\", "/").lstrip("/")
-    return JSONFileStore(Path(app.instance_path, path), clock=clock)
-
-
-def _redis(app: Flask, clock: Clock) -> Store:
-    client = app.config.get("SESSION_REDIS")
-    if client is None:
-        return open_store("redis://127.0.0.1:6379", root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.redis import RedisStore
-
-    return _on_client("SESSION_REDIS", RedisStore.from_client, client, clock=clock)
-
-
-def _memcached(app: Flask, clock: Clock) -> Store:
-    client = app.config.get("SESSION_MEMCACHED")
-    if client is None:
-        return open_store("memcached://127.0.0.1:11211", root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.memcached import MemcachedStore
-
-    return _on_client("SESSION_MEMCACHED", MemcachedStore.from_client, client, clock=clock)
-
-
-def _mongodb(app: Flask, clock: Clock) -> Store:
-    client = app.config.get("SESSION_MONGODB")
-    database = _text(app, "SESSION_MONGODB_DB", "flask_session")
-    collection = _text(app, "SESSION_MONGODB_COLLECT", "sessions")
-    if client is None:
-        url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
-        return open_store(url, root=Path(app.instance_path), clock=clock)
-    from holdfast.stores.mongodb import MongoDBStore
-
-    return _on_client(
-        "SESSION_MONGODB", MongoDBStore.from_client, client, database=database, collection=collection, clock=clock
-    )
-
-
-def _on_client(setting: str, make: Callable[..., Store], client: Any, *, hint: str = "", **options: Any) -> Store:
-    try:
-        return make(client, **options)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{setting}: {error}{hint}") from None
-
-
-def _text(app: Flask, name: str, default: str) -> str:
-    value = app.config.get(name) or default
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} is {value!r}: it must be text")
-    return value
-
-
-def _sqlalchemy(app: Flask, clock: Clock) -> Store:
-    client = app.config.get("SESSION_SQLALCHEMY")
-    options: dict[str, Any] = {
-        "table": _name(app, "SESSION_SQLALCHEMY_TABLE") or "sessions",
-        "schema": _name(app, "SESSION_SQLALCHEMY_SCHEMA"),
-        "clock": clock,
-    }
-    bind_key = _name(app, "SESSION_SQLALCHEMY_BIND_KEY")
-    if client is None:
-        return store_at_uri(app, bind_key=bind_key, **options)
-    if has_engines(client):
-        return store_on_db(app, client, bind_key=bind_key, **options)
-    from holdfast.stores.sql import SQLStore
-
-    return _on_client("SESSION_SQLALCHEMY", SQLStore.from_client, client, hint="; or Flask-SQLAlchemy's db", **options)
-
-
-def _name(app: Flask, setting: str) -> str | None:
-    value = app.config.get(setting)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigurationError(f"{setting} is {value!r}: it must be a name")
-    return value
-
-
-def _number(app: Flask, name: str, default: int) -> int:
-    value = app.config.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"{name} is {value!r}: it must be a whole number, 0 or greater")
-    return value
-
-
-_BUILDERS: dict[str, Callable[[Flask, Clock], Store | None]] = {
-    "null": _null,
-    "filesystem": _filesystem,
-    "file": _json_file,
-    "redis": _redis,
-    "sqlalchemy": _sqlalchemy,
-    "memcached": _memcached,
-    "mongodb": _mongodb,
-}
+    return TYPES[kind].choose(config)

@@ -110,8 +110,8 @@ def profile_named(name: object) -> Profile:
     return PROFILES[name]
 
 
-def apply(config: dict[str, Any]) -> None:
-    """Fill in what ``SESSION_PROFILE`` asks for, where *config* says nothing else.
+def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that ``SESSION_PROFILE`` asks for, where *config* says nothing else.
 
     A setting is the application's own when it is there and is not Flask's default; one that
     ``SESSION_PROFILE_EXCEPT`` names is the application's own whatever it is.
@@ -127,7 +127,7 @@ def apply(config: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"SESSION_PROFILE_EXCEPT is {exceptions!r}, but there is no SESSION_PROFILE to except it from: unset it"
             )
-        return
+        return {}
     profile = profile_named(name)
     if config.get("SESSION_TYPE") == "null":
         raise ConfigurationError(
@@ -149,7 +149,7 @@ def apply(config: dict[str, Any]) -> None:
             "list of one key, which `python -m holdfast new-key` prints. To leave sessions unsealed, set "
             "SESSION_PROFILE_EXCEPT to ['SESSION_SEAL']"
         )
-    config.update({setting: profile.settings[setting] for setting in filled})
+    return {setting: profile.settings[setting] for setting in filled}
 
 
 def is_chosen(config: Mapping[str, Any], setting: str) -> bool:

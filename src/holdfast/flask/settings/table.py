@@ -1,186 +1,310 @@
-"""Holdfast's settings: their names, their defaults, and what is made of them."""
+"""The table of settings: their names, defaults, values and documentation."""
 
 from __future__ import annotations
 
-import difflib
-import operator
-import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from flask import Flask
 
-from holdfast.errors import ConfigurationError
-from holdfast.flask import hardening
-from holdfast.flask.settings import cookie_rules, profiles
-from holdfast.flask.settings import flask_session_compat as flask_session
-from holdfast.records.codec import Codec, codec_named
+from holdfast.flask.settings import cookie_rules, setting
+from holdfast.flask.settings.setting import InvalidValue, Setting
+from holdfast.records.codec import JSON, MSGPACK, Codec
 from holdfast.sessions.policy import Policy
 
-_PREFIX = "SESSION_"
-
-_BY_DEFAULT = Policy()
-
-#: Every setting of Holdfast's own, with its default. Spans are seconds or a `datetime.timedelta`.
-DEFAULTS: dict[str, Any] = {
-    "SESSION_STORE": None,
-    "SESSION_REVOCATION_STORE": None,
-    "SESSION_PROFILE": None,
-    "SESSION_PROFILE_EXCEPT": (),
-    "SESSION_KEY_PREFIX": "session:",
-    "SESSION_PERMANENT": _BY_DEFAULT.permanent,
-    "SESSION_ABSOLUTE_LIFETIME": timedelta(milliseconds=_BY_DEFAULT.absolute),
-    "SESSION_RENEWAL_INTERVAL": _BY_DEFAULT.renewal,
-    "SESSION_ROTATION_GRACE": timedelta(milliseconds=_BY_DEFAULT.grace),
-    "SESSION_ON_CONFLICT": _BY_DEFAULT.on_conflict,
-    "SESSION_ON_STORE_ERROR": _BY_DEFAULT.on_store_error,
-    "SESSION_SAVE_ON_ERROR": False,
-    "SESSION_MAX_BYTES": _BY_DEFAULT.max_bytes,
-    "SESSION_SERIALIZATION_FORMAT": "msgpack",
-    "SESSION_OWNER_KEY": None,
-    "SESSION_USE_SIGNER": False,
-    "SESSION_CACHE_CONTROL": "private",
-    "SESSION_CLEAR_SITE_DATA": False,
-    "SESSION_REQUIRE_HTTPS": False,
-    "SESSION_ON_DEVICE_CHANGE": None,
-    "SESSION_KEEP_DEVICE": True,
-    "SESSION_KEEP_ADDRESS": False,
-    "SESSION_MAX_PER_USER": _BY_DEFAULT.max_per_user,
-    "SESSION_ON_MAX_PER_USER": _BY_DEFAULT.on_max_per_user,
-    "SESSION_SEAL": None,
-    "SESSION_SEAL_KEYS": None,
-    "SESSION_SEAL_MIGRATE_UNTIL": None,
-}
-
-#: Settings of Flask, and one of Flask-Login, that begin alike.
-_OTHERS = {
-    "SESSION_COOKIE_DOMAIN",
-    "SESSION_COOKIE_HTTPONLY",
-    "SESSION_COOKIE_NAME",
-    "SESSION_COOKIE_PARTITIONED",
-    "SESSION_COOKIE_PATH",
-    "SESSION_COOKIE_SAMESITE",
-    "SESSION_COOKIE_SECURE",
-    "SESSION_PROTECTION",
-    "SESSION_REFRESH_EACH_REQUEST",
-}
-
-#: The longest span, in seconds.
-_LONGEST = timedelta.max.total_seconds()
-
-#: The settings a policy is made of, with the attribute each becomes.
-_SPANS = {
-    "PERMANENT_SESSION_LIFETIME": "idle",
-    "SESSION_ABSOLUTE_LIFETIME": "absolute",
-    "SESSION_RENEWAL_INTERVAL": "renewal",
-    "SESSION_ROTATION_GRACE": "grace",
-}
-#: The settings that are True or False.
-_SWITCHES = (
-    "SESSION_KEEP_ADDRESS",
-    "SESSION_KEEP_DEVICE",
-    "SESSION_PERMANENT",
-    "SESSION_REQUIRE_HTTPS",
-    "SESSION_SAVE_ON_ERROR",
-    "SESSION_USE_SIGNER",
+#: The directives of Clear-Site-Data.
+_DIRECTIVES = (
+    "cache",
+    "cookies",
+    "storage",
+    "executionContexts",
+    "clientHints",
+    "prefetchCache",
+    "prerenderCache",
+    "*",
 )
-_CHOICES = {
-    "SESSION_ON_CONFLICT": ("on_conflict", ("merge", "error")),
-    "SESSION_ON_STORE_ERROR": ("on_store_error", ("raise", "anonymous")),
-    "SESSION_ON_MAX_PER_USER": ("on_max_per_user", ("evict-oldest", "refuse")),
-}
+
+_POLICY = Policy()
 
 
-def complete(app: Flask) -> None:
-    """Translate Flask-Session's settings, fill in the defaults, and refuse what cannot be meant.
-
-    Raises:
-        ConfigurationError: A value is of the wrong kind. The message names the setting, the value and the fix.
-    """
-    _warn_of_unknown(app)
-    profiles.apply(app.config)
-    for name, value in {**DEFAULTS, **flask_session.defaults(app.config)}.items():
-        if app.config.get(name) is None:
-            app.config[name] = value
-    for name in _SWITCHES:
-        if not isinstance(app.config[name], bool):
-            raise ConfigurationError(f"{name} is {app.config[name]!r}: it must be True or False")
-    if not isinstance(app.config["SESSION_KEY_PREFIX"], str):
-        raise ConfigurationError(f"SESSION_KEY_PREFIX is {app.config['SESSION_KEY_PREFIX']!r}: it must be text")
-    owner_key = app.config["SESSION_OWNER_KEY"]
-    if owner_key in ("", b""):
-        raise ConfigurationError(
-            "SESSION_OWNER_KEY is empty and would hide nothing: give it 32 random bytes, or unset it"
-        )
-    if isinstance(owner_key, str):
-        app.config["SESSION_OWNER_KEY"] = owner_key.encode()
-    elif owner_key is not None and not isinstance(owner_key, bytes):
-        raise ConfigurationError("SESSION_OWNER_KEY must be bytes or text: 32 random bytes do")
-    policy_reader(app)()
-    cookie_rules.check(app.config)
-    hardening.check(app.config)
-    configured_codec(app)
+def _codec(value: Any) -> Codec:
+    codecs = {codec.name: codec for codec in (MSGPACK, JSON)}
+    return codecs[setting.one_of(*codecs)(value)]
 
 
-def configured_codec(app: Flask) -> Codec:
-    """Return the codec that ``SESSION_SERIALIZATION_FORMAT`` names."""
-    return codec_named(app.config["SESSION_SERIALIZATION_FORMAT"])
+def _directives(value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return ("cookies", "storage") if value else ()
+    if isinstance(value, list | tuple) and set(value) <= set(_DIRECTIVES):
+        return tuple(value)
+    raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, _DIRECTIVES))}")
 
 
-def policy_reader(app: Flask) -> Callable[[], Policy]:
-    """Return a function that returns the policy by the settings of the moment, as Flask reads its own."""
-    names = (*_SPANS, *_CHOICES, "SESSION_PERMANENT", "SESSION_MAX_BYTES", "SESSION_MAX_PER_USER")
-    fetch = operator.itemgetter(*names)
-    config = app.config
-    seen: tuple[Any, ...] = ()
-    policy = Policy()
+#: Holdfast's own settings, in the order of the documentation.
+OWN: tuple[Setting, ...] = (
+    Setting(
+        "SESSION_STORE",
+        setting.anything,
+        default="sqlite:///sessions.db",
+        to="store",
+        doc="The session store: a [URL](#store-urls), a ready client such as `redis.Redis` or a SQLAlchemy engine, or "
+        "a [store](write-your-own-store.md) object.",
+    ),
+    Setting(
+        "SESSION_PROFILE",
+        setting.anything,
+        doc='Change the defaults to the requirements of a standard: `"asvs-l1"`, `"asvs-l2"`, `"asvs-l3"`, '
+        '`"nist-aal1"`, `"nist-aal2"` or `"nist-aal3"`. [Values of each](profiles.md).',
+    ),
+    Setting(
+        "SESSION_PROFILE_EXCEPT",
+        setting.anything,
+        default=(),
+        doc="Names of settings that the profile does not change. Needed only to keep Flask's own default under a "
+        "profile.",
+    ),
+    Setting(
+        "SESSION_REVOCATION_STORE",
+        setting.anything,
+        to="revocation_store",
+        doc='With `SESSION_STORE="cookie://"`: the store of [revocations](client-side.md), in the forms of '
+        "`SESSION_STORE`.",
+    ),
+    Setting(
+        "SESSION_KEY_PREFIX",
+        setting.text,
+        default="session:",
+        to="namespace",
+        doc="The namespace. It is hashed with the token, so two applications with different prefixes can share a "
+        "store, and neither accepts the other's cookies.",
+    ),
+    Setting(
+        "SESSION_PERMANENT",
+        setting.switch,
+        default=_POLICY.permanent,
+        to="policy.permanent",
+        live=True,
+        doc="Whether new sessions are permanent: their cookies outlive the browser, as if the view had set "
+        "`session.permanent`.",
+    ),
+    Setting(
+        "SESSION_ABSOLUTE_LIFETIME",
+        setting.span,
+        default=timedelta(milliseconds=_POLICY.absolute),
+        to="policy.absolute",
+        live=True,
+        doc="The absolute timeout: a session expires this long after it, or its login, began, even when it is in use.",
+    ),
+    Setting(
+        "SESSION_RENEWAL_INTERVAL",
+        setting.span,
+        to="policy.renewal",
+        live=True,
+        doc="How often a session in use gets a new token. The old token leads to the new one during the grace period.",
+    ),
+    Setting(
+        "SESSION_ROTATION_GRACE",
+        setting.span,
+        default=timedelta(milliseconds=_POLICY.grace),
+        to="policy.grace",
+        live=True,
+        doc="How long a late request with a replaced token is recognised: it is anonymous and read-only after a "
+        "login, and gets the session after a renewal.",
+    ),
+    Setting(
+        "SESSION_ON_CONFLICT",
+        setting.one_of("merge", "error"),
+        default=_POLICY.on_conflict,
+        to="policy.on_conflict",
+        live=True,
+        doc='When two requests changed the session at once: `"merge"` merges [key by '
+        'key](guarantees.md#two-requests-change-the-session-at-once), `"error"` answers 409.',
+    ),
+    Setting(
+        "SESSION_ON_STORE_ERROR",
+        setting.one_of("raise", "anonymous"),
+        default=_POLICY.on_store_error,
+        to="policy.on_store_error",
+        live=True,
+        doc='When the store is down and a request uses the session: `"raise"` answers 503, `"anonymous"` continues '
+        "with an empty, read-only session.",
+    ),
+    Setting(
+        "SESSION_SAVE_ON_ERROR",
+        setting.switch,
+        default=False,
+        to="save_on_error",
+        live=True,
+        doc="Whether changes are saved when the response is a 5xx. A logout is always saved.",
+    ),
+    Setting(
+        "SESSION_MAX_BYTES",
+        setting.number(1, "a number of bytes greater than 0"),
+        default=_POLICY.max_bytes,
+        to="policy.max_bytes",
+        live=True,
+        doc="The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`; the stored one stays as it "
+        "was.",
+    ),
+    Setting(
+        "SESSION_SERIALIZATION_FORMAT",
+        _codec,
+        default="msgpack",
+        to="codec",
+        doc='The encoding of saved sessions: `"msgpack"`, or `"json"`, which is human-readable. Stored sessions in '
+        "either format can be read.",
+    ),
+    Setting(
+        "SESSION_OWNER_KEY",
+        setting.secret,
+        to="owner_key",
+        secret=True,
+        doc="A secret for hashing user ids in the index, so that a copy of the store does not reveal which users have "
+        "sessions. Changing it empties the index.",
+    ),
+    Setting(
+        "SESSION_REQUIRE_HTTPS",
+        setting.switch,
+        default=False,
+        to="require_https",
+        live=True,
+        doc="Over plain http the session is empty and read-only, and no cookie is sent. If a request over plain http "
+        "presents a token and uses the session, that session is ended. Behind a proxy, use Werkzeug's `ProxyFix`.",
+    ),
+    Setting(
+        "SESSION_CACHE_CONTROL",
+        setting.one_of("private", "no-store"),
+        default="private",
+        to="cache_control",
+        live=True,
+        doc='The `Cache-Control` of responses: `"private"` on those that set the cookie and have none of their own, '
+        'or `"no-store"` on all that used the session, added to their own.',
+    ),
+    Setting(
+        "SESSION_CLEAR_SITE_DATA",
+        _directives,
+        default=False,
+        to="clear_site_data",
+        live=True,
+        doc='The `Clear-Site-Data` header of a logout: `True` for cookies and storage, or a list such as `["cache", '
+        '"cookies"]`. `"cookies"` clears the cookies of the whole registrable domain; it is omitted if the '
+        "session continues without the user.",
+    ),
+    Setting(
+        "SESSION_ON_DEVICE_CHANGE",
+        setting.one_of("signal", "end", or_none=True),
+        to="on_device_change",
+        live=True,
+        doc='When the hash of the `User-Agent` differs from the one at the session\'s start or login: `"signal"` sends '
+        '`rejected` with `binding_changed`, `"end"` also ends the session. A browser update changes the '
+        "`User-Agent`.",
+    ),
+    Setting(
+        "SESSION_KEEP_DEVICE",
+        setting.switch,
+        default=True,
+        to="keep_device",
+        live=True,
+        doc='Store the [device](whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", '
+        "never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored.",
+    ),
+    Setting(
+        "SESSION_KEEP_ADDRESS",
+        setting.switch,
+        default=False,
+        to="keep_address",
+        live=True,
+        doc="Store the client address of a login, from Flask's `request.remote_addr`.",
+    ),
+    Setting(
+        "SESSION_MAX_PER_USER",
+        setting.number(1, "a number greater than 0, or None"),
+        to="policy.max_per_user",
+        live=True,
+        doc="The [number of sessions](whose-sessions.md#limit-the-number) that a user may have at once.",
+    ),
+    Setting(
+        "SESSION_ON_MAX_PER_USER",
+        setting.one_of("evict-oldest", "refuse"),
+        default=_POLICY.on_max_per_user,
+        to="policy.on_max_per_user",
+        live=True,
+        doc='At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers '
+        "409.",
+    ),
+    Setting(
+        "SESSION_USE_SIGNER",
+        setting.switch,
+        default=False,
+        to="use_signer",
+        doc="Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
+        "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused.",
+    ),
+    Setting(
+        "SESSION_SEAL",
+        setting.one_of("keys", "cookie", "mac", or_none=True),
+        to="seal",
+        doc='[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
+        'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.',
+    ),
+    Setting(
+        "SESSION_SEAL_KEYS",
+        setting.keys,
+        to="seal_keys",
+        secret=True,
+        doc="The seal keys, the newest first: 32 bytes each, or their base64url text. `flask sessions new-key` prints "
+        "one.",
+    ),
+    Setting(
+        "SESSION_SEAL_MIGRATE_UNTIL",
+        setting.moment,
+        to="seal_migrate_until",
+        doc="Until this time, records that are not sealed, or sealed another way, are still read: an aware `datetime` "
+        'or text such as `"2027-01-31T00:00:00Z"`.',
+    ),
+)
 
-    def read() -> Policy:
-        nonlocal seen, policy
-        values = fetch(config)
-        if values != seen:
-            policy = _policy(dict(zip(names, values, strict=True)))
-            seen = values
-        return policy
 
-    return read
+def _of_flask(name: str, parse: Callable[[Any], Any], to: str, doc: str) -> Setting:
+    # Flask 2.3 has no SESSION_COOKIE_PARTITIONED.
+    return Setting(name, parse, Flask.default_config.get(name, False), to, live=True, doc=doc)
 
 
-def _policy(config: dict[str, Any]) -> Policy:
-    values = {attribute: _milliseconds(name, config[name]) for name, attribute in _SPANS.items()}
-    for name, (attribute, choices) in _CHOICES.items():
-        if config[name] not in choices:
-            raise ConfigurationError(f"{name} is {config[name]!r}: it must be one of {', '.join(map(repr, choices))}")
-        values[attribute] = config[name]
-    size = config["SESSION_MAX_BYTES"]
-    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
-        raise ConfigurationError(f"SESSION_MAX_BYTES is {size!r}: it must be a number of bytes greater than 0")
-    limit = config["SESSION_MAX_PER_USER"]
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0):
-        raise ConfigurationError(f"SESSION_MAX_PER_USER is {limit!r}: it must be a number greater than 0, or None")
-    return Policy(permanent=config["SESSION_PERMANENT"], max_bytes=size, max_per_user=limit, **values)
-
-
-def _milliseconds(name: str, value: Any) -> Any:
-    if value is None and DEFAULTS.get(name, 0) is None:
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
-        raise ConfigurationError(f"{name} is {value!r}: it must be seconds greater than 0, or a timedelta")
-    return max(1, round(value * 1000))
-
-
-def _warn_of_unknown(app: Flask) -> None:
-    known = {name.removeprefix(_PREFIX) for name in (*DEFAULTS, *_OTHERS, *flask_session.SETTINGS)}
-    typeless = app.config.get("SESSION_TYPE") is None
-    for name, value in app.config.items():
-        rest = name.removeprefix(_PREFIX)
-        if typeless and name in flask_session.STORE_SETTINGS and value is not None:
-            warnings.warn(f"{name} has no effect without SESSION_TYPE", stacklevel=5)
-        if name.startswith(_PREFIX) and rest not in known:
-            nearest = difflib.get_close_matches(rest, known, n=1)
-            hint = f": did you mean {_PREFIX}{nearest[0]}?" if nearest else ""
-            # Five frames up is whoever called Session(app) or init_app(app).
-            warnings.warn(f"{name} is not a setting of Holdfast or Flask{hint}", stacklevel=5)
+#: Flask's settings that Holdfast heeds, with Flask's defaults.
+FLASKS: tuple[Setting, ...] = (
+    _of_flask(
+        "PERMANENT_SESSION_LIFETIME",
+        setting.span,
+        "policy.idle",
+        "The idle timeout of every session, permanent or not, enforced on the server. It is also the lifetime of a "
+        "permanent session's cookie.",
+    ),
+    _of_flask(
+        "SESSION_REFRESH_EACH_REQUEST",
+        setting.flask_switch,
+        "refresh_each_request",
+        "Whether the cookie of a permanent session is sent again on each response that used it.",
+    ),
+    _of_flask("SESSION_COOKIE_NAME", cookie_rules.cookie_name, "cookie.name", "As in Flask."),
+    _of_flask(
+        "SESSION_COOKIE_DOMAIN",
+        cookie_rules.domain,
+        "cookie.domain",
+        "As in Flask: the hosts below this domain share the cookie. Unset, the host that set it has it alone.",
+    ),
+    _of_flask("SESSION_COOKIE_PATH", cookie_rules.path, "cookie.path", "As in Flask. Unset, it is `APPLICATION_ROOT`."),
+    _of_flask("APPLICATION_ROOT", setting.anything, "cookie.root", "As in Flask."),
+    _of_flask("SESSION_COOKIE_HTTPONLY", setting.flask_switch, "cookie.httponly", "As in Flask."),
+    _of_flask(
+        "SESSION_COOKIE_SECURE",
+        setting.flask_switch,
+        "cookie.secure",
+        "As in Flask. With it, a cookie sent over plain http is logged as a warning, since browsers drop it; "
+        "`SESSION_REQUIRE_HTTPS` prevents sending it.",
+    ),
+    _of_flask("SESSION_COOKIE_SAMESITE", cookie_rules.same_site, "cookie.samesite", "As in Flask."),
+    _of_flask(
+        "SESSION_COOKIE_PARTITIONED", cookie_rules.partitioned, "cookie.partitioned", "As in Flask. Needs Werkzeug 3.1."
+    ),
+)

@@ -1,6 +1,8 @@
-"""What a response tells caches, so that none shows one visitor what belongs to another."""
+"""Headers that keep a response from others: what caches may do with it, and what a browser clears after a logout."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from werkzeug.wrappers import Response
 
@@ -9,6 +11,9 @@ _SHARED = {"public", "s-maxage", "proxy-revalidate"}
 
 #: Either of these keeps it from doing so.
 _NOT_SHARED = {"private", "no-store"}
+
+#: These directives of Clear-Site-Data remove cookies, the one that the response itself sets too.
+_OF_COOKIES = frozenset({"cookies", "*"})
 
 
 def vary_by_cookie(response: Response) -> None:
@@ -31,6 +36,24 @@ def keep_private(response: Response) -> None:
     if not _NOT_SHARED.intersection(_names(said)):
         kept = [part.strip() for value in said for part in value.split(",") if _names([part])[0] not in _SHARED]
         response.headers.set("Cache-Control", ", ".join([*kept, "private"]))
+
+
+def forbid_storing(response: Response) -> None:
+    """Let no cache keep *response*. What the application said about caching stays beside it."""
+    if not response.headers.getlist("Cache-Control"):
+        response.headers.add("Cache-Control", "no-store")
+    elif not response.cache_control.no_store:
+        response.cache_control.no_store = True
+
+
+def clear_site_data(directives: Sequence[str], response: Response, *, goes_on: bool) -> None:
+    """Make the browser clear what *directives* name, after a logout. An application's own header stays.
+
+    *goes_on*: the response gives the browser a cookie for what is left of the session, which must stay.
+    """
+    wanted = [f'"{directive}"' for directive in directives if not (goes_on and directive in _OF_COOKIES)]
+    if wanted and "Clear-Site-Data" not in response.headers:
+        response.headers["Clear-Site-Data"] = ", ".join(wanted)
 
 
 def _names(values: list[str]) -> list[str]:

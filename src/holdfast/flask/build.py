@@ -1,0 +1,254 @@
+"""From the settings to the manager of an application's sessions: its store, its keys, its sealer."""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+import logging
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+from flask import Flask, current_app, has_app_context
+
+from holdfast.clock import Clock
+from holdfast.errors import ConfigurationError
+from holdfast.flask.settings import flask_session_compat as flask_session
+from holdfast.flask.settings import secret_keys
+from holdfast.flask.settings.loading import LiveSettings, Settings
+from holdfast.flask.settings.setting import warn
+from holdfast.metrics.observer import Observers
+from holdfast.records.encryption import Keyring, Sealer, require_cryptography
+from holdfast.records.tokens import Keys
+from holdfast.sessions.manager import Manager
+from holdfast.stores.contract import Indexes, Store
+from holdfast.stores.registry import open_store, store_for
+
+#: The ``SESSION_STORE`` that is none: sessions live in the cookie.
+CLIENT_SIDE = "cookie://"
+
+_logger = logging.getLogger("holdfast")
+
+
+def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Observers | None) -> Manager | None:
+    """Return the manager of the application's sessions, or None where they stay in Flask's signed cookie.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing.
+    """
+    settings = live.at_start
+    shared: dict[str, Any] = {
+        "policy": lambda: live.current.policy,
+        "keys": Keys(settings.namespace, owner_secret=settings.owner_key),
+        "codec": settings.codec,
+        "clock": clock,
+        "observer": observers,
+        "sender": ref(app),  # an application is freed as soon as nobody holds it, as without an extension
+    }
+    if settings.store == CLIENT_SIDE:
+        return _client_side(app, settings, clock, shared)
+    if settings.revocation_store is not None:
+        raise ConfigurationError(
+            f"SESSION_REVOCATION_STORE is for SESSION_STORE={CLIENT_SIDE!r}: a store of sessions needs no other"
+        )
+    store = _build_store(app, settings, clock)
+    if store is None:
+        if observers is not None:
+            warn("an observer has no effect: the sessions live in the cookie")
+        return None
+    manager = Manager(store, sealer=_build_sealer(settings, clock), **shared)
+    if not manager.context.store_can(Indexes):
+        _report_no_index(settings, type(store).__name__)
+    return manager
+
+
+def _report_no_index(settings: Settings, kind: str) -> None:
+    _logger.info("%s keeps no index by owner: a user's sessions can be neither listed nor ended together", kind)
+    if settings.owner_key is not None:
+        warn(f"SESSION_OWNER_KEY is set, but {kind} keeps no index by owner: it has no effect")
+    _refuse_limit(settings, kind)
+
+
+def _refuse_limit(settings: Settings, where: str) -> None:
+    limit = settings.policy.max_per_user
+    if limit is not None:
+        raise ConfigurationError(
+            f"SESSION_MAX_PER_USER is {limit}, but {where} keeps no index by owner, so a user's sessions cannot be"
+            " counted: use a store that has one, or unset it, under a profile by naming it in SESSION_PROFILE_EXCEPT"
+        )
+
+
+# --- sessions in the cookie -------------------------------------------------------------------------------------------
+
+
+def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str, Any]) -> Manager:
+    if settings.seal is not None or settings.use_signer:
+        raise ConfigurationError(
+            f"SESSION_SEAL and SESSION_USE_SIGNER are for stored sessions: a {CLIENT_SIDE} session is always encrypted"
+        )
+    _refuse_limit(settings, CLIENT_SIDE)
+    require_cryptography()
+    from holdfast.sessions.cookie_manager import ClientSide
+
+    given = settings.revocation_store
+    store = _store_from(app, "SESSION_REVOCATION_STORE", given, clock) if given is not None else None
+    if store is None:
+        _logger.warning(
+            "sessions live in the browsers' cookies: a logout ends a session in its browser only, and a copy of the"
+            " cookie goes on. Set SESSION_REVOCATION_STORE to end it everywhere"
+        )
+    return ClientSide(_keyring(app, settings), name=settings.cookie.name, store=store, **shared)
+
+
+def _keyring(app: Flask, settings: Settings) -> Keyring:
+    """Return ``SESSION_SEAL_KEYS``, or keys that are made from ``SECRET_KEY`` and its fallbacks."""
+    if settings.seal_keys:
+        try:
+            return Keyring(settings.seal_keys)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"SESSION_SEAL_KEYS cannot be used: {error}") from error
+    secrets = secret_keys.signing_keys(app, needed_by=f"SESSION_STORE={CLIENT_SIDE!r}")
+    secret_keys.check(app, secrets, guarded="the sessions in cookies")
+    raw = [key.encode() if isinstance(key, str) else key for key in secrets]
+    return Keyring([hmac.digest(key, b"holdfast cookie key", "sha256") for key in raw])
+
+
+# --- sealed records ---------------------------------------------------------------------------------------------------
+
+
+def _build_sealer(settings: Settings, clock: Clock) -> Sealer | None:
+    """Return what seals the records, or None where they are stored as they are."""
+    until = settings.seal_migrate_until
+    if settings.seal is None and not settings.seal_keys:
+        if until is not None:
+            raise ConfigurationError(
+                "SESSION_SEAL_MIGRATE_UNTIL is set without SESSION_SEAL_KEYS: set both, or neither"
+            )
+        return None
+    how = settings.seal or "keys"
+    try:
+        return Sealer(how, settings.seal_keys or (), migrate_until=until, clock=clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_SEAL is {how!r}, and SESSION_SEAL_KEYS cannot be used: {error}") from error
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+def _build_store(app: Flask, settings: Settings, clock: Clock) -> Store | None:
+    """Return the store that the settings name, or None where sessions stay in Flask's signed cookie."""
+    if settings.store is not None:
+        return _store_from(app, "SESSION_STORE", settings.store, clock)
+    choice = flask_session.chosen_store(app.config)
+    if choice is None:
+        _logger.warning(
+            "SESSION_TYPE is 'null': sessions live in Flask's signed cookie, and a logout does not end the copies of"
+            " one. Set SESSION_STORE to keep sessions where they can be ended."
+        )
+        return None
+    try:
+        store = _chosen(app, choice, clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{choice.setting}: {error}{choice.hint}") from error
+    _refuse_served(app, choice.setting, store)
+    return store
+
+
+def _store_from(app: Flask, setting: str, given: Any, clock: Clock) -> Store:
+    """Return the store that the value *given* for *setting* names or is."""
+    try:
+        store = _named(app, given, clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{setting}: {error}") from error
+    _refuse_served(app, setting, store)
+    return store
+
+
+def _named(app: Flask, given: Any, clock: Clock) -> Store:
+    if isinstance(given, str):
+        return open_store(given, root=app.instance_path, clock=clock)
+    if _has_engines(given):
+        return _store_on_db(app, given, clock=clock)
+    if not isinstance(given, type):
+        made = store_for(given, clock=clock)
+        if made is not None:
+            return made
+        if all(callable(getattr(given, name, None)) for name in ("load", "create", "replace", "touch", "delete")):
+            return given  # type: ignore[no-any-return]  # its methods have been looked at
+    kind = f"the class {given.__name__}" if isinstance(given, type) else f"of the type {type(given).__name__}"
+    raise ConfigurationError(
+        f"it is {kind}: it must be a URL such as 'sqlite:///sessions.db', a Store, or a client such as redis.Redis"
+    )
+
+
+def _chosen(app: Flask, choice: flask_session.StoreChoice, clock: Clock) -> Store:
+    options = {**choice.options, "clock": clock}
+    if not choice.store_class:
+        return open_store(choice.url, root=app.instance_path, clock=clock)
+    if _has_engines(choice.client):
+        return _store_on_db(app, choice.client, bind_key=choice.bind_key, **options)
+    store: Store
+    if choice.url is None:
+        store = _store_class(choice.store_class).from_client(choice.client, **options)
+    else:
+        store = _store_class(choice.store_class).from_url(choice.url, root=Path(app.instance_path), **options)
+    return store
+
+
+def _refuse_served(app: Flask, setting: str, store: Store) -> None:
+    path = getattr(store, "path", None)
+    if path is None or app.static_folder is None:
+        return
+    if Path(path).resolve().is_relative_to(Path(app.static_folder).resolve()):
+        raise ConfigurationError(
+            f"{setting}: sessions in {path} would be served with the static files: put them elsewhere"
+        )
+
+
+# --- engines of Flask-SQLAlchemy --------------------------------------------------------------------------------------
+
+
+def _has_engines(client: object) -> bool:
+    """Return whether *client* is like Flask-SQLAlchemy's ``db``, without asking it for an engine."""
+    names = ("engine", "engines")
+    return not isinstance(client, type) and all(inspect.getattr_static(client, name, None) for name in names)
+
+
+def _store_on_db(app: Flask, db: Any, *, bind_key: str | None = None, clock: Clock, **options: Any) -> Store:
+    """Return a store on the engine that *db* has for *app* when it is first used."""
+    store: Store = _store_class("sql:SQLStore")(_engine_finder(app, db, bind_key), clock=clock, **options)
+    return store
+
+
+def _engine_finder(app: Flask, db: Any, bind_key: str | None) -> Callable[[], Any]:
+    def look_up() -> Any:
+        try:
+            return db.engine if bind_key is None else db.engines[bind_key]
+        except KeyError:
+            raise ConfigurationError(
+                f"SESSION_SQLALCHEMY_BIND_KEY is {bind_key!r}, and there is no such bind: set it in SQLALCHEMY_BINDS"
+            ) from None
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"the database for sessions is not set up for the application {app.name!r}: call db.init_app(app)"
+            ) from error
+
+    def find() -> Any:
+        if has_app_context() and current_app == app:
+            return look_up()
+        with app.app_context():
+            return look_up()
+
+    return find
+
+
+def _store_class(name: str) -> Any:
+    try:
+        return pkgutil.resolve_name(f"holdfast.stores.{name}")
+    except ImportError as error:
+        extra = name.partition(":")[0]
+        raise ConfigurationError(
+            f"{error.name} is needed and is not installed: pip install 'holdfast[{extra}]'"
+        ) from error

@@ -1,0 +1,170 @@
+"""From ``app.config`` to one object: the settings, checked, as they are now."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from holdfast.clock import DAY
+from holdfast.errors import ConfigurationError
+from holdfast.flask.settings import cookie_rules, profiles
+from holdfast.flask.settings import flask_session_compat as flask_session
+from holdfast.flask.settings.setting import warn
+from holdfast.flask.settings.table import FLASKS, OWN
+from holdfast.records.codec import Codec
+from holdfast.records.encryption import SealMode
+from holdfast.sessions.policy import Policy
+
+#: RFC 6265bis §5.5, in milliseconds.
+_LONGEST_LIFE = 400 * DAY
+
+_PREFIX = "SESSION_"
+
+_READ = tuple(each for each in (*OWN, *FLASKS) if each.to)
+_LIVE = tuple(each.name for each in _READ if each.live)
+_FIXED = tuple(each for each in (*OWN, *flask_session.SETTINGS) if not each.live)
+
+
+@dataclass(frozen=True, slots=True)
+class CookieSettings:
+    """How the session cookie is called, and which attributes it has: ``SESSION_COOKIE_*``."""
+
+    name: str
+    domain: str | None
+    path: str | None
+    root: str
+    httponly: bool
+    secure: bool
+    samesite: str | None
+    partitioned: bool
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes as keyword arguments of `Response.set_cookie`."""
+        attributes: dict[str, Any] = {
+            "domain": self.domain,
+            "path": self.path or self.root,
+            "secure": self.secure,
+            "httponly": self.httponly,
+            "samesite": self.samesite,
+        }
+        return {**attributes, "partitioned": True} if self.partitioned else attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of an application at one moment, checked and in the form that the code uses.
+
+    Attributes:
+        policy: The timeouts, limits and choices for sessions.
+        cookie: The name and the attributes of the cookie.
+        store: The value of ``SESSION_STORE``, or None where ``SESSION_TYPE`` names the store.
+        clear_site_data: The directives of ``Clear-Site-Data`` after a logout, maybe none.
+        seal_migrate_until: In milliseconds since the epoch.
+    """
+
+    policy: Policy
+    cookie: CookieSettings
+    codec: Codec
+    namespace: str
+    use_signer: bool
+    refresh_each_request: bool
+    save_on_error: bool
+    require_https: bool
+    cache_control: Literal["private", "no-store"]
+    clear_site_data: tuple[str, ...]
+    on_device_change: Literal["signal", "end"] | None
+    keep_device: bool
+    keep_address: bool
+    seal: SealMode | None
+    seal_migrate_until: int | None
+    store: Any = field(repr=False)
+    revocation_store: Any = field(repr=False)
+    owner_key: bytes | None = field(repr=False)
+    seal_keys: tuple[Any, ...] | None = field(repr=False)
+
+    @classmethod
+    def load(cls, config: Mapping[str, Any]) -> Settings:
+        """Return the settings that *config* has.
+
+        Raises:
+            ConfigurationError: A value is wrong, or two contradict each other. The message names the settings, their
+                values and the fix.
+        """
+        parts: dict[str, dict[str, Any]] = {"": {}, "policy": {}, "cookie": {}}
+        for each in _READ:
+            part, _, attribute = each.to.rpartition(".")
+            parts[part][attribute] = each.read(config)
+        if config.get("SESSION_TYPE") is not None:
+            parts[""]["store"] = None
+        for contradiction in cookie_rules.contradictions(config):
+            raise ConfigurationError(contradiction)
+        return cls(policy=Policy(**parts["policy"]), cookie=CookieSettings(**parts["cookie"]), **parts[""])
+
+
+class LiveSettings:
+    """The settings of one application, as they are now.
+
+    Making it completes *config*, the application's, with what its profile, Flask-Session's defaults and Holdfast's say.
+
+    Attributes:
+        at_start: The settings as they were then.
+
+    Raises:
+        ConfigurationError: See `Settings.load`; or a profile is wrong.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        _warn_of_unknown(config)
+        config.update(profiles.filled_in(config))
+        defaults = {each.name: each.default for each in (*FLASKS, *OWN)} | flask_session.defaults(config)
+        config.update({name: value for name, value in defaults.items() if config.get(name) is None})
+        self._config = config
+        self._fetch = operator.itemgetter(*_LIVE)
+        self.at_start = self._now = Settings.load(config)
+        self._seen: tuple[Any, ...] = ()
+        self._fixed = [config.get(each.name) for each in _FIXED]
+        _warn_of_long_lives(config, self.at_start.policy)
+
+    @property
+    def current(self) -> Settings:
+        """The settings as the configuration has them now.
+
+        Raises:
+            ConfigurationError: See `Settings.load`; or a setting was changed that is read only once.
+        """
+        values = self._fetch(self._config)
+        if values != self._seen:
+            self._refuse_late_changes()
+            self._now = Settings.load(self._config)
+            self._seen = values
+        return self._now
+
+    def _refuse_late_changes(self) -> None:
+        for each, value in zip(_FIXED, self._fixed, strict=True):
+            now = self._config.get(each.name)
+            if now is not value and now != value:
+                raise ConfigurationError(
+                    f"{each.name} was changed after Session(app), which reads it once: set it before"
+                )
+
+
+def _warn_of_unknown(config: Mapping[str, Any]) -> None:
+    known = {each.name.removeprefix(_PREFIX) for each in (*OWN, *FLASKS, *flask_session.SETTINGS)}
+    known.add("PROTECTION")  # Flask-Login's
+    for name in flask_session.without_type(config):
+        warn(f"{name} has no effect without SESSION_TYPE")
+    for name in config:
+        rest = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and rest not in known:
+            nearest = difflib.get_close_matches(rest, known, n=1)
+            hint = f": did you mean {_PREFIX}{nearest[0]}?" if nearest else ""
+            warn(f"{name} is not a setting of Holdfast or Flask{hint}")
+
+
+def _warn_of_long_lives(config: Mapping[str, Any], policy: Policy) -> None:
+    for name, span in (("PERMANENT_SESSION_LIFETIME", policy.idle), ("SESSION_ABSOLUTE_LIFETIME", policy.absolute)):
+        if span > _LONGEST_LIFE:
+            warn(f"{name} is {config[name]}: browsers keep a cookie for at most 400 days")

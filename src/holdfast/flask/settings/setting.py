@@ -1,0 +1,163 @@
+"""What one setting is, and the kinds of values that settings have."""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+
+#: The longest span, in seconds.
+_LONGEST = timedelta.max.total_seconds()
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 80
+
+
+class InvalidValue(Exception):
+    """A setting cannot have this value. The message continues "SESSION_X is 7: …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of ``app.config``.
+
+    Attributes:
+        name: The key.
+        parse: Returns the value in the form that the code uses, or raises `InvalidValue`.
+        default: The value of a setting that is missing or None.
+        to: The attribute of `Settings` that the value becomes, as in ``"keep_device"`` or ``"policy.idle"``.
+        live: Whether a change after ``Session(app)`` has an effect. A change of any other setting is an error.
+        secret: Whether messages must not show the value. The message of *parse* then continues "SESSION_X …".
+        doc: What the setting does, in Markdown, for ``docs/settings.md``.
+    """
+
+    name: str
+    parse: Callable[[Any], Any]
+    default: Any = None
+    to: str = ""
+    live: bool = False
+    secret: bool = False
+    doc: str = ""
+
+    def read(self, config: Mapping[str, Any]) -> Any:
+        """Return the parsed value that *config* has, or the parsed default.
+
+        Raises:
+            ConfigurationError: The value is wrong. The message names the setting, the value and the fix.
+        """
+        value = config.get(self.name)
+        if value is None:
+            value = self.default
+            if value is None:
+                return None
+        try:
+            return self.parse(value)
+        except InvalidValue as error:
+            problem = f"{error}" if self.secret else f"is {_repr.repr(value)}: {error}"
+            raise ConfigurationError(f"{self.name} {problem}") from None
+
+
+def anything(value: Any) -> Any:
+    """Return *value*: whatever needs it checks it."""
+    return value
+
+
+def switch(value: Any) -> bool:
+    """Return *value*, which must be True or False."""
+    if not isinstance(value, bool):
+        raise InvalidValue("it must be True or False")
+    return value
+
+
+def flask_switch(value: Any) -> bool:
+    """Return *value* as Flask understands it, except that text, which Flask takes for True, is refused."""
+    if value not in (0, 1):
+        raise InvalidValue("it must be True or False")
+    return bool(value)
+
+
+def text(value: Any) -> str:
+    """Return *value*, which must be text."""
+    if not isinstance(value, str):
+        raise InvalidValue("it must be text")
+    return value
+
+
+def name(value: Any) -> str:
+    """Return *value*, which must be text and not empty."""
+    if not isinstance(value, str) or not value:
+        raise InvalidValue("it must be a name")
+    return value
+
+
+def span(value: Any) -> int:
+    """Return a span, given in seconds or as a `timedelta`, in milliseconds."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:
+        raise InvalidValue("it must be seconds greater than 0, or a timedelta")
+    return max(1, round(seconds * 1000))
+
+
+def moment(value: Any) -> int:
+    """Return an aware `datetime`, or its text in ISO 8601, in milliseconds since the epoch."""
+    try:
+        found = datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
+        if isinstance(found, datetime) and found.tzinfo is not None:
+            return round(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidValue("it must be a moment with its time zone, such as '2027-01-31T00:00:00Z' or an aware datetime")
+
+
+def number(least: int, meaning: str) -> Callable[[Any], int]:
+    """Return what accepts whole numbers from *least* on; *meaning* continues "it must be"."""
+
+    def parse(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise InvalidValue(f"it must be {meaning}")
+        return value
+
+    return parse
+
+
+def one_of(*choices: str, or_none: bool = False) -> Callable[[Any], str]:
+    """Return what accepts *choices* alone; *or_none* says in the message that None is one of them."""
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise InvalidValue(f"it must be one of {', '.join(map(repr, choices))}{', or None' if or_none else ''}")
+        return str(value)
+
+    return parse
+
+
+def keys(value: Any) -> tuple[Any, ...]:
+    """Return a list of secret keys, the newest first; one key may stand for a list of one."""
+    if isinstance(value, str | bytes):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    raise InvalidValue(f"is of the type {type(value).__name__}: it must be a list of keys, the newest first")
+
+
+def secret(value: Any) -> bytes:
+    """Return a secret, given as bytes or text."""
+    if not isinstance(value, str | bytes):
+        raise InvalidValue(f"is of the type {type(value).__name__}: it must be bytes or text, best 32 random bytes")
+    if not value:
+        raise InvalidValue("is empty and would hide nothing: give it 32 random bytes, or unset it")
+    return value.encode() if isinstance(value, str) else value
+
+
+def warn(message: str) -> None:
+    """Warn of *message* at the line of the application that called ``Session(app)`` or ``init_app(app)``."""
+    level, frame = 1, sys._getframe()  # noqa: SLF001  # `warnings` has no other way to pass over a package before Python 3.12
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == "holdfast":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
