@@ -24,6 +24,25 @@ DRIVERS = [
     "ua_parser",
 ]
 
+#: Modules that are loaded when they are used.
+UNUSED = [
+    "asyncio",
+    "concurrent.futures",
+    "holdfast.cli",
+    "holdfast.contrib",
+    "holdfast.flask.command_group",
+    "holdfast.testing",
+    "multiprocessing",
+    "sqlite3",
+    "subprocess",
+]
+MEMORY_APPLICATION = """
+import flask, holdfast.flask
+app = flask.Flask("app")
+app.config["SESSION_STORE"] = "memory://"
+holdfast.flask.Session(app)
+"""
+
 
 def modules() -> list[str]:
     """Return the name of every module of the package, itself included."""
@@ -53,10 +72,18 @@ def test_the_front_end_loads_no_driver() -> None:
     assert loaded_by("import holdfast.flask", DRIVERS) == []
 
 
-def test_a_web_worker_loads_no_command_no_doctor_and_no_page() -> None:
-    """An application has the commands without loading one of them before it is run."""
-    rest = ["holdfast.cli", "holdfast.contrib", "holdfast.flask.command_group"]
-    assert loaded_by("import flask, holdfast.flask\nholdfast.flask.Session(flask.Flask('app'))", rest) == []
+@pytest.mark.parametrize("statement", ["import holdfast.flask", MEMORY_APPLICATION], ids=["import", "application"])
+def test_a_web_worker_loads_what_it_uses(statement: str) -> None:
+    """The front end loads no command, page, doctor, conformance suite, event loop, thread pool or store but its own."""
+    assert loaded_by(statement, UNUSED) == []
+
+
+def test_a_web_worker_loads_few_modules() -> None:
+    """An application on the default store loads at most 75 modules of Holdfast, and no command among them."""
+    default = MEMORY_APPLICATION.replace("memory://", "sqlite:///sessions.db")
+    found = loaded_by(default, modules())
+    assert len(found) <= 75
+    assert not [name for name in found if name.split(".")[1:2] in (["cli"], ["contrib"], ["testing"])]
 
 
 @pytest.mark.parametrize("name", modules())

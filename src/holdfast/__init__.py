@@ -4,6 +4,11 @@
 framework and loads no driver: see `holdfast.stores.contract` for the contract of a store.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from holdfast.errors import (
     ConfigurationError,
     DecodeError,
@@ -16,10 +21,12 @@ from holdfast.errors import (
     StoreUnavailable,
     TooManySessions,
 )
-from holdfast.records.record import Conflict, Gone, Page, Record
-from holdfast.sessions.manager import Manager
-from holdfast.sessions.policy import Policy
-from holdfast.stores.registry import open_store
+
+if TYPE_CHECKING:
+    from holdfast.records.record import Conflict, Gone, Page, Record
+    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.policy import Policy
+    from holdfast.stores.registry import open_store
 
 __all__ = [
     "ConfigurationError",
@@ -42,3 +49,25 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+#: Names that are imported when they are used, by the module that has them.
+_LAZY = {
+    "Conflict": "holdfast.records.record",
+    "Gone": "holdfast.records.record",
+    "Manager": "holdfast.sessions.manager",
+    "Page": "holdfast.records.record",
+    "Policy": "holdfast.sessions.policy",
+    "Record": "holdfast.records.record",
+    "open_store": "holdfast.stores.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_LAZY[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -58,8 +58,8 @@ class UnknownKey(DecodeError):
 class SessionConflict(HoldfastError):
     """Another request changed the session first and the change could not be merged.
 
-    Raised on the first conflict with ``SESSION_ON_CONFLICT="error"``, and otherwise when the bounded retries are used
-    up. The stored session is the other request's; no change of this one is in it.
+    Raised on the first conflict with ``on_conflict="error"`` in the policy, and otherwise when the bounded retries are
+    used up. The stored session is the other request's; no change of this one is in it.
     """
 
 
@@ -70,7 +70,7 @@ class TooManySessions(HoldfastError):
     """
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the user has {limit} sessions, and SESSION_MAX_PER_USER allows no more: end one first")
+        super().__init__(f"the user has {limit} sessions, and no more are allowed: end one first")
         self.limit = limit
 
 

@@ -30,8 +30,8 @@ from codec.samples import (
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from holdfast.errors import ConfigurationError, EncodeError
-from holdfast.records.codec import JSON, MSGPACK, Codec, codec_named
+from holdfast.errors import EncodeError
+from holdfast.records.codec import JSON, Codec
 from holdfast.records.codec.type_codecs import TYPE_CODECS, TypeCodec, UnknownZone
 
 
@@ -258,17 +258,6 @@ def test_a_zone_unknown_here_loses_nothing(codec: Codec, zone: str) -> None:
     assert back["b"].replace(tzinfo=None) == time(3)
     assert codec.dumps(copy.deepcopy(back)) == payload
     assert repr(back["a"].tzinfo) == f"UnknownZone({zone!r}, {timedelta(hours=7)!r})"
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-def test_codecs_by_name() -> None:
-    """A codec is found by its name, and a name that is none is answered with those that are."""
-    assert codec_named("msgpack") is MSGPACK
-    assert codec_named("json") is JSON
-    with pytest.raises(ConfigurationError, match=r"SESSION_SERIALIZATION_FORMAT is 'pickle': use 'msgpack' or 'json'"):
-        codec_named("pickle")
 
 
 TYPICAL: list[Any] = [

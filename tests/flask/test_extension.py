@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from typing import Any
 
@@ -183,3 +184,41 @@ def test_purging(web: Web) -> None:
     assert web.sessions.purge() == 3
     assert web.sessions.purge() == 0
     assert web.records() == 1
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_are_listed_and_have_help() -> None:
+    """``flask --help`` lists the group, and ``flask sessions --help`` each command with what it does."""
+    app = make_app()
+    Session(app)
+    runner = app.test_cli_runner()
+    assert "List, end and maintain the application's sessions." in runner.invoke(args=["--help"]).output
+    listed = runner.invoke(args=["sessions", "--help"]).output
+    for name in ("list", "show", "revoke", "stats", "purge", "init", "ddl", "copy", "new-key", "doctor"):
+        assert re.search(rf"^  {name} +[A-Z]", listed, re.MULTILINE), name
+
+
+def test_an_application_keeps_its_own_group() -> None:
+    """An application's own ``flask sessions`` stays, and a warning says where the commands of Holdfast are."""
+    app = make_app()
+
+    @app.cli.group("sessions")
+    def sessions() -> None:
+        """Talks and workshops."""
+
+    with pytest.warns(UserWarning, match="`flask holdfast-sessions`") as heard:
+        Session(app)
+    assert [warning.filename for warning in heard] == [__file__]
+    runner = app.test_cli_runner()
+    assert "Talks and workshops." in runner.invoke(args=["sessions", "--help"]).output
+    assert runner.invoke(args=["holdfast-sessions", "stats"]).exit_code == 0
+
+
+def test_a_second_extension_is_no_conflict() -> None:
+    """An application that is given to an extension twice has the commands once, without a warning."""
+    app = make_app()
+    sessions = Session(app)
+    sessions.init_app(app)
+    assert [name for name in app.cli.commands if "sessions" in name] == ["sessions"]

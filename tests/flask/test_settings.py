@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from support.web import Web
+from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
@@ -247,6 +247,115 @@ def test_settings_are_read_at_each_request(web: Web) -> None:
     assert web.data() == {}
 
 
+def test_a_wrong_live_value_is_an_error_at_the_request(web: Web) -> None:
+    """A setting that is changed to a wrong value is refused by the requests that use their session."""
+    web.put(a=1)
+    web.app.config["SESSION_MAX_BYTES"] = "1M"
+    with pytest.raises(ConfigurationError, match="SESSION_MAX_BYTES is '1M': it must be a number of bytes"):
+        web.data()
+    web.app.config["SESSION_MAX_BYTES"] = 1000
+    assert web.data() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SESSION_STORE", "memory://"),
+        ("SESSION_TYPE", "redis"),
+        ("SESSION_USE_SIGNER", True),
+        ("SESSION_KEY_PREFIX", "other:"),
+        ("SESSION_SEAL_KEYS", ["hunter2"]),
+        ("SESSION_PROFILE", "asvs-l1"),
+        ("SESSION_FILE_MODE", 0o640),
+    ],
+)
+def test_a_late_change_without_effect_is_an_error(web: Web, name: str, value: Any) -> None:
+    """A setting that was read once, and is changed before the first request, is an error at each request."""
+    web.sessions.purge()
+    web.app.config[name] = value
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=f"^{name} was changed after Session") as caught:
+            web.do(lambda: None)
+        assert "hunter2" not in str(caught.value)
+
+
+# --- Flask's settings ------------------------------------------------------------------------------------------------
+
+SWITCHES = [
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_PARTITIONED",
+    "SESSION_COOKIE_SECURE",
+    "SESSION_REFRESH_EACH_REQUEST",
+]
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("value", ["False", "true", "0", "", b"", [], 2, object()])
+def test_a_switch_of_flask_as_text_is_refused(build: Any, name: str, value: Any) -> None:
+    """Flask takes every text for True, as "False" from the environment: here it is an error at the start."""
+    with pytest.raises(ConfigurationError) as caught:
+        build(**{name: value})
+    assert str(caught.value) == f"{name} is {value!r}: it must be True or False"
+
+
+@pytest.mark.parametrize("name", ["SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SECURE", "SESSION_REFRESH_EACH_REQUEST"])
+@pytest.mark.parametrize("value", [True, False, 1, 0])
+def test_a_switch_of_flask_may_be_a_number(build: Any, name: str, value: Any) -> None:
+    """1 and 0, as Flask reads them from the environment, are True and False."""
+    assert build(**{name: value}).config[name] == value
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "http://example.com",
+        "https://example.com:443/",
+        "example.com/shop",
+        "com",
+        ".com",
+        "com:5000",
+        "*.example.com",
+        "example..com",
+        "example.com.",
+        "-example.com",
+        "example-.com",
+        "exam ple.com",
+        " example.com",
+        "example.com,example.org",
+        "[::1]",
+        "x" * 64 + ".com",
+        ["example.com"],
+        b"example.com",
+        1,
+    ],
+)
+def test_a_domain_that_browsers_drop_is_refused(build: Any, domain: Any) -> None:
+    """A cookie with such a Domain would never come back: the start fails, and names the setting and the value."""
+    with pytest.raises(ConfigurationError, match=r"^SESSION_COOKIE_DOMAIN is .*: (it must|browsers drop)"):
+        build(SESSION_COOKIE_DOMAIN=domain)
+
+
+@pytest.mark.parametrize(
+    ("domain", "sent"),
+    [
+        ("example.com", "example.com"),
+        (".example.com", "example.com"),
+        ("example.com:5000", "example.com"),
+        ("shop.example.co.uk", "shop.example.co.uk"),
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("", None),
+        (None, None),
+        (False, None),
+    ],
+)
+def test_a_domain_that_browsers_keep_is_sent(domain: Any, sent: str | None) -> None:
+    """Other domains are sent as Werkzeug writes them."""
+    [cookie] = cookies_set(Web(SESSION_COOKIE_DOMAIN=domain).put(a=1))
+    assert attributes(cookie).get("domain") == sent
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +383,23 @@ def test_a_warning_points_to_the_application() -> None:
         with pytest.warns(UserWarning, match="SESSION_XYZZY") as heard:
             make(app)
         assert Path(heard[0].filename).name == "test_settings.py"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"SESSION_XYZZY": 1}, "SESSION_XYZZY is not a setting"),
+        ({"SESSION_REDIS": 1}, "SESSION_REDIS has no effect"),
+        ({"SESSION_ABSOLUTE_LIFETIME": timedelta(days=401)}, "at most 400 days"),
+    ],
+)
+def test_every_warning_points_to_the_application(config: dict[str, Any], said: str) -> None:
+    """Each warning is about the line that made the extension."""
+    app = Flask("shop")
+    app.config.update({"SESSION_STORE": "memory://", **config})
+    with pytest.warns(UserWarning, match=said) as heard:
+        Session(app)
+    assert [Path(warning.filename).name for warning in heard] == ["test_settings.py"]
 
 
 def test_known_names_are_no_warning(build: Any) -> None:

@@ -40,6 +40,7 @@ class HoldfastInterface(SessionInterface):
         self.manager = manager
         self.cookies = Cookies(live)
         self._live = live
+        self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []
         self._warned: set[str] = set()
 
@@ -49,7 +50,14 @@ class HoldfastInterface(SessionInterface):
         return self._live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
-        """Return the request's session. No I/O."""
+        """Return the request's session. No I/O.
+
+        Raises:
+            ConfigurationError: In the first request: a setting was changed too late to have an effect.
+        """
+        if not self._has_begun:
+            self._live.refuse_late_changes()
+            self._has_begun = True
         return FlaskSession(self, app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:

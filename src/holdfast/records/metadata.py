@@ -15,7 +15,7 @@ PERMANENT = "permanent"
 LABEL = "label"
 #: The client address of the login.
 ADDRESS = "address"
-#: The application, among several that share a store: its ``SESSION_KEY_PREFIX``, omitted for the default.
+#: The application, among several that share a store: its namespace, omitted for the default.
 NAMESPACE = "namespace"
 
 _DEFAULT_NAMESPACE = "session:"

@@ -38,7 +38,7 @@ def labelled(*parts: bytes) -> bytes:
 
 
 class Keys:
-    """Derives the keys of one namespace (``SESSION_KEY_PREFIX``) and the owner values of its users.
+    """Derives the keys of one namespace and the owner values of its users.
 
     *owner_secret* makes owner values an HMAC, so that a copy of the store does not reveal its users.
     """

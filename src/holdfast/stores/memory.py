@@ -122,11 +122,7 @@ class MemoryStore:
     def check_health(self) -> list[HealthFinding]:
         """Return what is so of every memory."""
         alone = "each process has sessions of its own, and they end with it"
-        return [
-            HealthFinding(
-                "durability", alone, 'SESSION_STORE = "sqlite:///sessions.db"  # unless there is one process', ok=None
-            )
-        ]
+        return [HealthFinding("durability", alone, "use a store on disk, unless there is one process", ok=None)]
 
     def close(self) -> None:
         """Return: nothing was opened. The records stay as long as the store does."""

@@ -63,7 +63,9 @@ def domain(value: Any) -> str | None:
         labels = host.lstrip(".").encode("idna").decode("ascii").split(".")
     except UnicodeError:
         labels = []
-    if len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
+    if not all(map(_LABEL.fullmatch, labels)):
+        labels = []
+    if len(labels) < 2 and labels != ["localhost"]:
         raise InvalidValue(
             "browsers drop a cookie with such a domain. It must be one of two names or more, such as 'example.com'"
         )

@@ -6,7 +6,7 @@ import difflib
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from holdfast.clock import DAY
 from holdfast.errors import ConfigurationError
@@ -28,9 +28,8 @@ _LIVE = tuple(each.name for each in _READ if each.live)
 _FIXED = tuple(each for each in (*OWN, *flask_session.SETTINGS) if not each.live)
 
 
-@dataclass(frozen=True, slots=True)
-class CookieSettings:
-    """How the session cookie is called, and which attributes it has: ``SESSION_COOKIE_*``."""
+class CookieSettings(NamedTuple):
+    """The name and the attributes of the session cookie: ``SESSION_COOKIE_*``, and ``APPLICATION_ROOT`` as *root*."""
 
     name: str
     domain: str | None
@@ -124,7 +123,7 @@ class LiveSettings:
         self._config = config
         self._fetch = operator.itemgetter(*_LIVE)
         self.at_start = self._now = Settings.load(config)
-        self._seen: tuple[Any, ...] = ()
+        self._seen = self._fetch(config)
         self._fixed = [config.get(each.name) for each in _FIXED]
         _warn_of_long_lives(config, self.at_start.policy)
 
@@ -133,16 +132,20 @@ class LiveSettings:
         """The settings as the configuration has them now.
 
         Raises:
-            ConfigurationError: See `Settings.load`; or a setting was changed that is read only once.
+            ConfigurationError: See `Settings.load`.
         """
         values = self._fetch(self._config)
         if values != self._seen:
-            self._refuse_late_changes()
             self._now = Settings.load(self._config)
             self._seen = values
         return self._now
 
-    def _refuse_late_changes(self) -> None:
+    def refuse_late_changes(self) -> None:
+        """Refuse a change, since the start, of a setting that is read only then.
+
+        Raises:
+            ConfigurationError: There is one.
+        """
         for each, value in zip(_FIXED, self._fixed, strict=True):
             now = self._config.get(each.name)
             if now is not value and now != value:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flask import Flask
 
@@ -15,8 +14,7 @@ from holdfast.errors import ConfigurationError
 _OF_FLASK = Flask.default_config
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """What one level of one standard asks of sessions.
 
     Attributes:

@@ -6,9 +6,8 @@ import reprlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import ConfigurationError
 
@@ -23,8 +22,7 @@ class InvalidValue(Exception):
     """A setting cannot have this value. The message continues "SESSION_X is 7: …"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One key of ``app.config``.
 
     Attributes:

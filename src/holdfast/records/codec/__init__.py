@@ -10,13 +10,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from holdfast.errors import ConfigurationError
 from holdfast.records.codec.as_json import JsonCodec
 from holdfast.records.codec.as_msgpack import MsgpackCodec
 from holdfast.records.codec.encoder import MAX_DEPTH
 from holdfast.records.codec.packers import Msgpack, Ormsgpack
 
-__all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec", "codec_named"]
+__all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec"]
 
 
 class Codec(Protocol):
@@ -42,15 +41,3 @@ class Codec(Protocol):
 
 MSGPACK: Codec = MsgpackCodec(Ormsgpack() if sys.version_info >= (3, 11) else Msgpack())
 JSON: Codec = JsonCodec()
-
-
-def codec_named(name: str) -> Codec:
-    """Return the codec with *name*, ``msgpack`` or ``json``.
-
-    Raises:
-        ConfigurationError: There is no such codec.
-    """
-    for codec in (MSGPACK, JSON):
-        if codec.name == name:
-            return codec
-    raise ConfigurationError(f"SESSION_SERIALIZATION_FORMAT is {name!r}: use 'msgpack' or 'json'")
