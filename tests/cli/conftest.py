@@ -11,7 +11,7 @@ from support.everywhere import url_of_kind
 from support.terminal import AppTerminal, Shelf, Terminal
 from support.web import Web
 
-from holdfast.stores.contract import Closes
+from holdfast.stores.contract import Closes, Pings
 from holdfast.stores.registry import open_store
 
 
@@ -20,6 +20,8 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
     """An application on an empty store: SQLite, or the kind that the test's parameter names."""
     url = url_of_kind(getattr(request, "param", "sqlite"), request, tmp_path)
     store = open_store(url)
+    assert isinstance(store, Pings)
+    store.ping()  # the first use makes the file or the table
     web = Web(lambda clock: store)
     # Without an application, the commands go by the system's clock.
     web.clock.advance(time.time() - web.clock() / 1000)

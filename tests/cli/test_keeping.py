@@ -48,7 +48,7 @@ def test_init_makes_what_is_missing(kind: str, request: pytest.FixtureRequest, t
 def test_init_makes_the_table_and_its_indexes(sql_url: str) -> None:
     """`init` makes a table that the first use must not make, and later an index that somebody dropped."""
     terminal = Terminal(f"{sql_url}{'&' if '?' in sql_url else '?'}create_table=0")
-    assert "there is no table 'holdfast_sessions'" in terminal.error("list")
+    assert terminal.error("list").startswith("there is no ")
     assert terminal.data("init") == {"store": "SQLStore", "ready": True}
     engine = sa.create_engine(sql_url)
     with engine.begin() as connection:

@@ -6,13 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
+from holdfast.stores.contract import Needs
 from holdfast.stores.registry import open_store
+
+S = TypeVar("S")
 
 if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager
@@ -40,17 +43,23 @@ class Target:
 
     @property
     def manager(self) -> Manager:
-        """The manager of the sessions."""
-        return self.find_manager()
+        """The manager of the sessions, whose store is there already.
+
+        Raises:
+            ConfigurationError: It is not.
+        """
+        manager = self.find_manager()
+        existing(getattr(manager, "store", None))
+        return manager
 
     @property
     def store(self) -> Store:
-        """The store of the sessions.
+        """The store of the sessions, which may still have to be made.
 
         Raises:
             ConfigurationError: There is none: the sessions are in the browsers' cookies.
         """
-        manager = self.manager
+        manager = self.find_manager()
         if not getattr(manager, "revokes", True):
             raise ConfigurationError("the sessions are in the browsers' cookies: there is no store")
         return manager.store
@@ -58,6 +67,18 @@ class Target:
     def store_at(self, url: str) -> Store:
         """Return the store at *url*."""
         return open_store(url, root=self.root)
+
+
+def existing(store: S) -> S:
+    """Return *store*, whose file, table or collection must be there: reading makes nothing.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    missing = store.missing() if isinstance(store, Needs) else None
+    if missing is not None:
+        raise ConfigurationError(f"there is no {missing}: correct the URL of the store, or create it with `init`")
+    return store
 
 
 def url_from(text: str) -> str:

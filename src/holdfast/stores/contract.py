@@ -50,6 +50,7 @@ __all__ = [
     "HealthFinding",
     "Indexes",
     "Iterates",
+    "Needs",
     "Page",
     "Pings",
     "Prepares",
@@ -165,6 +166,18 @@ class Pings(Protocol):
 
 
 @runtime_checkable
+class Needs(Protocol):
+    """A store that needs a file, a folder, a table or a collection, which its first use makes."""
+
+    def missing(self) -> str | None:
+        """Return what is not there yet, such as ``"file /srv/sessions.db"``, or None. Makes nothing.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+
+
+@runtime_checkable
 class Prepares(Protocol):
     """A store that can make what it needs before its first use: a table, or indexes."""
 
@@ -235,6 +248,7 @@ CAPABILITIES: Mapping[type, str] = {
     Iterates: "scan",
     Purges: "purge",
     Pings: "ping",
+    Needs: "missing",
     Prepares: "prepare",
     ChecksHealth: "check_health",
     Confirms: "confirm",

@@ -150,6 +150,9 @@ class FileStore:
                 self._sweep_index(self._owners / folder)
         return removed
 
+    def missing(self) -> str | None:
+        return None if self._locks.exists() else f"folder of sessions {self.path}"
+
     def ping(self) -> None:
         with self._holding_shard("00"):
             pass

@@ -140,6 +140,14 @@ class JSONFileStore:
                 self._write(entries)
             return len(due)
 
+    def missing(self) -> str | None:
+        return None if self.path.exists() else f"file {self.path}"
+
+    def prepare(self) -> None:
+        with self._locked():
+            if not self.path.exists():
+                self._save({})
+
     def ping(self) -> None:
         self._read()
 

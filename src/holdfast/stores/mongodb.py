@@ -171,6 +171,10 @@ class MongoDBStore:
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))
 
+    def missing(self) -> str | None:
+        found = self._ask(lambda sessions: sessions.database.list_collection_names(filter={"name": sessions.name}))
+        return None if found else f"collection {self._names[1]!r}"
+
     def prepare(self) -> None:
         self.ping()
         self._run(lambda sessions: sessions.create_indexes(_INDEXES), seconds=_INDEX_PATIENCE)
@@ -193,18 +197,23 @@ class MongoDBStore:
         return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
 
     def _run(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
-        """Return what *work* returns, given the collection and so many *seconds*."""
-        try:
-            sessions = self._given if self._given is not None else self._own_collection()
-            with pymongo.timeout(seconds or self._timeout):
-                result = work(sessions)
-        except (PyMongoError, OverflowError) as error:
-            raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error
+        """Return what *work* returns, given the collection and so many *seconds*. The first time makes the indexes."""
+        result = self._ask(work, seconds=seconds)
         if time.monotonic() >= self._index_at and not (self._indexing and self._indexing.is_alive()):
             self._index_at = time.monotonic() + _INDEX_AGAIN
-            self._indexing = threading.Thread(target=self._index, args=(sessions,), daemon=True)
+            self._indexing = threading.Thread(target=self._index, args=(self._collection(),), daemon=True)
             self._indexing.start()
         return result
+
+    def _ask(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
+        try:
+            with pymongo.timeout(seconds or self._timeout):
+                return work(self._collection())
+        except (PyMongoError, OverflowError) as error:
+            raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error
+
+    def _collection(self) -> Collection:
+        return self._given if self._given is not None else self._own_collection()
 
     def _own_collection(self) -> Collection:
         process = os.getpid()

@@ -16,6 +16,7 @@ from holdfast.stores.contract import (
     HealthFinding,
     Indexes,
     Iterates,
+    Needs,
     Pings,
     Prepares,
     Purges,
@@ -124,6 +125,10 @@ class PairStore:
         for store in (self._new, self._old):
             if isinstance(store, Pings):
                 store.ping()
+
+    def _missing(self) -> str | None:
+        lacking = (store.missing() for store in (self._new, self._old) if isinstance(store, Needs))
+        return next(filter(None, lacking), None)
 
     def _prepare(self) -> None:
         for store in (self._new, self._old):

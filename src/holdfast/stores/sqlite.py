@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import secrets
 import sqlite3
@@ -13,7 +14,7 @@ from types import NoneType
 from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.disk import path_from_url
@@ -85,7 +86,10 @@ class SQLiteStore:
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 5.0) -> SQLiteStore:
         """Return the store for ``sqlite:///sessions.db``, relative to *root*, or ``sqlite:////srv/sessions.db``."""
-        return cls(path_from_url(url, root), clock=clock, timeout=timeout)
+        path = path_from_url(url, root)
+        if path.name.endswith(":memory:"):
+            raise ConfigurationError(f"{url} would be a file of that name: write memory:// for sessions in memory")
+        return cls(path, clock=clock, timeout=timeout)
 
     def load(self, key: str, /) -> Record | None:
         row = self._run(_one, _LOAD, (key, self._clock()))
@@ -144,6 +148,16 @@ class SQLiteStore:
             if not deferred and not purged:
                 break
         return removed
+
+    def missing(self) -> str | None:
+        if not self.path.exists():
+            return f"file {self.path}"
+        try:
+            with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True)) as connection:
+                found = _one(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sessions'", ())
+        except sqlite3.Error as error:
+            raise self._fault(error, ()) from error
+        return None if found else f"table 'sessions' in {self.path}"
 
     def ping(self) -> None:
         self._run(_one, "SELECT 1 FROM sessions", ())

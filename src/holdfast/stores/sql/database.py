@@ -7,13 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.stores.sql.engines import engine_beside
-from holdfast.stores.sql.table import make_indexes, see_to
+from holdfast.stores.sql.engines import engine_beside, file_of
+from holdfast.stores.sql.table import has_table, make_indexes, see_to
 
 T = TypeVar("T")
 
@@ -79,6 +80,17 @@ class Database:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
+    def missing(self) -> str | None:
+        """Return the file of SQLite or the table that is not there yet, or None. Makes nothing."""
+        path = file_of(self._find_engine().url)
+        if path is not None and not Path(path).exists():
+            return f"file {path}"
+        try:
+            with self._connectable().connect() as connection:
+                return None if has_table(self._table, connection) else f"table {self._table.name!r}"
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+
     def prepare(self) -> None:
         """Make the table and its indexes where they are missing, even if the first use is not to make them."""
         self._create, self._has_table = True, False
@@ -129,13 +141,17 @@ class Database:
         if 2 * len(data) > limit and (size := len(data) + sum(map(data.count, _ESCAPED))) > limit:
             raise RecordTooLarge(size, limit)
 
-    def _ready(self) -> sa.Engine:
+    def _connectable(self) -> sa.Engine:
         if self._pid != os.getpid():
             self._start()
         engine = self._engine
         if engine is None:
             with self._lock:
                 engine = self._engine = self._engine or engine_beside(self._find_engine())
+        return engine
+
+    def _ready(self) -> sa.Engine:
+        engine = self._connectable()
         if not self._has_table:
             with engine.connect() as connection:
                 see_to(self._table, connection, create=self._create)

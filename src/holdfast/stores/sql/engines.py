@@ -89,7 +89,7 @@ def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = No
     options = {"pool_recycle": 1800, **(options or {})}
     limits = {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
     options["connect_args"] = {**limits, **options.get("connect_args", {})}
-    on_disk = _file_of(url)
+    on_disk = file_of(url)
     if on_disk is not None:
         url = url.set(database=str(root / on_disk))
     elif url.get_backend_name() != "sqlite" and options.keys().isdisjoint({"pool", "poolclass"}):
@@ -139,7 +139,8 @@ def _shows_no_row(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG
 
 
-def _file_of(url: sa.URL) -> str | None:
+def file_of(url: sa.URL) -> str | None:
+    """Return the path of the SQLite file that *url* names, or None."""
     path = url.database
     if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
         return None

@@ -195,6 +195,9 @@ class SQLStore:
     def ping(self) -> None:
         self._database.rows(sa.select(1))
 
+    def missing(self) -> str | None:
+        return self._database.missing()
+
     def prepare(self) -> None:
         self._database.prepare()
 

@@ -56,7 +56,7 @@ def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
     Raises:
         ConfigurationError: It is missing and not to be made, or a table of that name is not ours.
     """
-    if not _exists(table, connection):
+    if not has_table(table, connection):
         _make(table, connection, create=create)
     found = {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
     missing = [column.name for column in table.columns if column.name not in found]
@@ -73,7 +73,8 @@ def make_indexes(table: sa.Table, connection: sa.Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-def _exists(table: sa.Table, connection: sa.Connection) -> bool:
+def has_table(table: sa.Table, connection: sa.Connection) -> bool:
+    """Return whether *table* is there."""
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
 
@@ -87,5 +88,5 @@ def _make(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
         table.create(connection)
     except sa.exc.DBAPIError:
         # Another process was faster.
-        if not _exists(table, connection):
+        if not has_table(table, connection):
             raise
