@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "Clock", "system_clock"]
+
 #: Returns the current time in milliseconds since the epoch.
 Clock = Callable[[], int]
 

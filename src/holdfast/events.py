@@ -21,6 +21,24 @@ from blinker import Namespace
 
 from holdfast.clock import MINUTE, Clock
 
+__all__ = [
+    "EVENTS",
+    "EndReason",
+    "Event",
+    "EventName",
+    "RejectReason",
+    "RevokeResult",
+    "SaveResult",
+    "bound",
+    "created",
+    "ended",
+    "gone",
+    "rejected",
+    "rotated",
+    "store_unavailable",
+    "superseded",
+]
+
 RejectReason: TypeAlias = Literal[
     "malformed",
     "too_long",

@@ -1,4 +1,4 @@
-"""The commands on sessions, for ``flask sessions`` and for ``python -m holdfast``.
+"""Internal: the commands on sessions, for ``flask sessions`` and for ``python -m holdfast``.
 
 They work over a `holdfast.sessions.manager.Manager` and know no framework but click. `COMMANDS` lists them;
 `holdfast.cli.group.Commands` imports each when it is run.

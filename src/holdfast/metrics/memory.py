@@ -13,6 +13,8 @@ from holdfast.clock import Clock, system_clock
 from holdfast.events import EVENTS
 from holdfast.metrics.observer import BOUNDS, OPERATIONS
 
+__all__ = ["InMemoryMetrics", "Snapshot"]
+
 _MINUTE = 60_000
 _NANOSECONDS = 1_000_000_000
 

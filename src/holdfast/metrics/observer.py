@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkabl
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError
 from holdfast.events import EVENTS, notify
 
+__all__ = ["BOUNDS", "OPERATIONS", "OUTCOMES", "Observer"]
+
 TimedOutcome: TypeAlias = Literal["ok", "unavailable", "too_large"]
 
 #: The names of the timed store operations: those of the store's methods.

@@ -11,6 +11,8 @@ from holdfast.metrics.observer import BOUNDS
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
+__all__ = ["OpenTelemetryObserver"]
+
 
 class OpenTelemetryObserver:
     """Counts every event as ``holdfast.<event>`` and times the store as the histogram ``holdfast.store.duration``.

@@ -11,6 +11,8 @@ from holdfast.metrics.observer import BOUNDS
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter
 
+__all__ = ["PrometheusObserver"]
+
 
 class PrometheusObserver:
     """Counts every event as ``holdfast_<event>_total`` and times the store as the histogram ``holdfast_store_seconds``.

@@ -1,1 +1,1 @@
-"""What is stored: the record, its envelope and metadata, tokens and keys, encryption, and the codec of values."""
+"""Internal: what is stored: the record, its envelope and metadata, tokens and keys, encryption, the codec of values."""

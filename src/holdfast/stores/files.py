@@ -24,6 +24,8 @@ from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter, file_mode, whole
 
+__all__ = ["FileStore"]
+
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _TEMP = ".temp"

@@ -20,6 +20,8 @@ from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter
 
+__all__ = ["JSONFileStore"]
+
 Entries: TypeAlias = dict[str, dict[str, Any]]
 
 # Deeper data is kept as text, so that the file can be parsed whatever the stack looks like by then.

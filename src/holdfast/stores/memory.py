@@ -16,6 +16,8 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.options import Converter
 
+__all__ = ["MemoryStore"]
+
 
 class MemoryStore:
     """Keeps records in a dict, behind one lock. They end with the process.

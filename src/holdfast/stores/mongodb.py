@@ -33,6 +33,8 @@ from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
 from holdfast.stores.shared.health import about_clock, about_indexes
 
+__all__ = ["MongoDBStore"]
+
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = "pymongo.collection.Collection[Document]"

@@ -13,6 +13,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.stores.contract import CAPABILITIES, Rotates, Store, capabilities_of
 
+__all__ = ["NearCache"]
+
 
 class NearCache:
     """Answers `load` from memory for a short while. Everything else goes to *store*.

@@ -25,6 +25,8 @@ from holdfast.stores.contract import (
     capabilities_of,
 )
 
+__all__ = ["PairStore"]
+
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
 

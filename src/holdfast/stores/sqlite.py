@@ -22,6 +22,8 @@ from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
 
+__all__ = ["SQLiteStore"]
+
 T = TypeVar("T")
 
 # purge_at is never later than expires_at, and only `purge` moves it on: an index on expires_at would be rewritten by

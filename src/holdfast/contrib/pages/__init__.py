@@ -1,1 +1,1 @@
-"""What the devices page and the operator's page share: layout, forms, filters and texts. Not public."""
+"""Internal: what the devices page and the operator's page share: layout, forms, filters and texts."""

@@ -1,1 +1,1 @@
-"""The settings of the Flask extension: their table, their rules, and what is translated from Flask-Session."""
+"""Internal: the settings of the Flask extension: their table, their rules, the translation of Flask-Session's."""

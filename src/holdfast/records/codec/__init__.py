@@ -1,4 +1,4 @@
-"""The codecs: a session's data to bytes and back, unchanged.
+"""Internal: the codecs: a session's data to bytes and back, unchanged.
 
 One table, `holdfast.records.codec.type_codecs.TYPE_CODECS`, lists the types that a session can hold. Both
 codecs share it, and neither can execute code from a payload.

@@ -1,4 +1,4 @@
-"""What a request does to a session, as generators that yield store operations (`holdfast.sessions.ops`).
+"""Internal: what a request does to a session, as generators that yield store operations (`holdfast.sessions.ops`).
 
 Written once, run by a sync or an async driver, and by a test that interleaves them at every operation.
 """

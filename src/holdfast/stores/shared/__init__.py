@@ -1,1 +1,1 @@
-"""What several stores share. Only stores import it."""
+"""Internal: what several stores share. Only stores import it."""
