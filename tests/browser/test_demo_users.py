@@ -85,7 +85,7 @@ def test_the_operator_ends_one_users_sessions_and_then_everyones(visitor: Visito
     visitor.go("/operator/user?id=anouk")
     assert IPHONE in visitor.texts("tbody th")
     visitor.click("form.hf-card:last-of-type button")
-    assert "All sessions that this user had have ended." in visitor.find(".hf-note").text
+    assert "All sessions of this user have ended." in visitor.find(".hf-note").text
     assert other_visitor.user is None
 
     other_visitor.sign_in("anouk")

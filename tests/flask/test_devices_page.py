@@ -82,7 +82,7 @@ def test_who_is_signed_in_nowhere_else_is_told_so(account: Account) -> None:
     """With one session there is nothing to end, and the page says it."""
     page = account.page(account.sign_in())
     assert [form["action"] for form in forms(page)] == ["name"]
-    assert "You are signed in nowhere else." in page.text
+    assert "You are not signed in on other devices." in page.text
 
 
 def test_a_device_that_is_not_known(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +330,9 @@ def test_an_end_that_is_not_confirmed_is_not_called_sure(account: Account, monke
     fields = account.form(here, "end", account.handle(there))
     monkeypatch.setattr(account.sessions, "revoke", lambda _: "unconfirmed")
     done(account.post(here, fields))
-    assert messages(account.page(here)) == ["The session has ended, as far as is known. Look again in a minute."]
+    assert messages(account.page(here)) == [
+        "The session has ended, but this is not confirmed. Check again in a minute."
+    ]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])

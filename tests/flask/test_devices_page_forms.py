@@ -19,7 +19,7 @@ from holdfast.flask import session
 def refused(account: Account, here: FlaskClient, there: FlaskClient, fields: dict[str, str], **request: Any) -> None:
     """Check that a form is refused, ends nothing, and is answered by a page whose forms work."""
     page = read(account.post(here, fields, **request), 400)
-    assert page.one("p", role="alert").text == "Nothing was done: this page was out of date. Try again."
+    assert page.one("p", role="alert").text == "No change was made: this page was outdated. Try again."
     assert account.is_in(there)
     (fields,) = [form for form in forms(page) if form.get("handle") == account.handle(there)]
     done(account.post(here, fields))

@@ -297,7 +297,7 @@ def test_a_breakdown_stops_in_time() -> None:
     desk = Desk(Web(), patience=0.5)
     for number in range(600):
         sign_in(desk.web, f"user {number}")
-    assert "The time for one request was up" in desk.send("/operator/breakdown", most="10000").text
+    assert "The time limit of one request was reached" in desk.send("/operator/breakdown", most="10000").text
 
 
 # --- stores that cannot do everything --------------------------------------------------------------------------------
@@ -309,9 +309,9 @@ def test_a_store_that_cannot_be_walked_says_so() -> None:
     web = desk.web
     browser = sign_in(web)
     handle = handle_of(web, browser)
-    assert "Bare cannot list what it holds" in desk.text("/operator/").replace("CountingStore", "Bare")
+    assert "Bare cannot list its records" in desk.text("/operator/").replace("CountingStore", "Bare")
     for path in ("/operator/breakdown", "/operator/everyone"):
-        assert "cannot list what it holds" in desk.text(path)
+        assert "cannot list its records" in desk.text(path)
     assert "keeps no index by owner" in desk.text("/operator/user?id=ada")
     assert "The session has ended." in desk.done("/operator/", action="end", handle=handle)
     assert not lives(web, browser)
@@ -331,7 +331,7 @@ def test_sessions_in_cookies_with_revocation() -> None:
     web = desk.web
     ada, bob = sign_in(web), sign_in(web, "bob")
     web.clock.advance(1)
-    assert "How many is not known" in desk.done("/operator/user?id=ada", action="end-all")
+    assert "Their number is unknown" in desk.done("/operator/user?id=ada", action="end-all")
     handle = handle_of(web, bob)
     path = "/operator/"
     assert "There is no such session" in desk.done(path, action="end", handle="no handle")

@@ -117,7 +117,7 @@ def test_a_forged_form_does_nothing(desk: Desk, path: str, fields: dict[str, str
     else:
         response = desk.operator.post(path, data=fields)
     assert response.status_code == 400
-    assert "Nothing was done" in response.text
+    assert "No change was made" in response.text
     assert lives(web, browser)
 
 
@@ -236,7 +236,7 @@ def test_an_end_of_everyone_can_be_stopped() -> None:
     for number in range(150):
         sign_in(desk.web, f"user {number}")
     assert "Not yet all" in desk.done("/operator/everyone", action="begin", word="everyone")
-    assert "stay as they are" in desk.done("/operator/everyone", action="stop")
+    assert "were not ended" in desk.done("/operator/everyone", action="stop")
     assert desk.web.sessions.count() > 1
     assert desk.send("/operator/everyone", action="on").status_code == 400
 

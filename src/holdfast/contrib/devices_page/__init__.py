@@ -1,4 +1,4 @@
-"""The page on which users see where they are signed in: ``app.register_blueprint(devices_page(sessions))``."""
+"""The page on which users see and end their own sessions: ``app.register_blueprint(devices_page(sessions))``."""
 
 from holdfast.contrib.devices_page.views import devices_page
 

@@ -1,4 +1,4 @@
-"""The page on which users see where they are signed in, and end the sessions that they do not want."""
+"""The page on which users see and end their own sessions."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from holdfast.flask.extension import Session
     from holdfast.sessions.flows import SessionInfo
 
-#: A page shows no more sessions than this, the last used ones.
+#: The maximum number of sessions on a page, the most recently used ones.
 _MOST = 100
 
 
 @dataclass(frozen=True)
 class Devices:
-    """What ``holdfast/devices.html`` is given as ``devices``.
+    """The variable ``devices`` of ``holdfast/devices.html``.
 
     Attributes:
-        sessions: The user's sessions, the present one first and then the last used, at most a hundred.
-        others: How many there are besides the present one, shown or not.
+        sessions: The user's sessions, the current one first and then the most recently used, at most a hundred.
+        others: The number of sessions besides the current one, shown or not.
         more: Whether there are more than are shown.
-        label: What the field for the present session's name holds.
-        error: Why nothing was done, or None.
-        label_error: What is wrong with that, or None.
-        longest_label: How many characters it may have.
+        label: The value of the field for the current session's name.
+        error: The reason why no action was taken, or None.
+        label_error: The error of the label, or None.
+        longest_label: The maximum number of characters of a label.
     """
 
     sessions: list[SessionInfo]
@@ -65,20 +65,19 @@ def devices_page(
 ) -> Blueprint:
     """Return a blueprint with the page at ``/devices/``, which `register_blueprint` can give another ``url_prefix``.
 
-    It shows the sessions of the present session's own user, ends one of the others or all of them, and gives the
-    present one a name.
+    It shows the sessions of the current user, ends one of the others or all of them, and names the current one.
 
     Args:
         sessions: The application's sessions.
-        user_id: Returns the id of the user who is signed in, or None. Default: Flask-Login's, where that is in use;
-            otherwise whoever the session is bound to is signed in.
-        login_url: Where who is not signed in, or not freshly, is sent, with the page's path as ``next``. Default: to
-            what Flask-Login says, or 401; and for *fresh* to the application's answer to `NotFresh`.
-        fresh: Before sessions are ended the user must have signed in at most so many seconds ago, as `require_fresh`
-            says. Or a function that is called then: it returns None to go on, or a response. Default: no such thing.
+        user_id: Returns the id of the signed-in user, or None. Default: Flask-Login's, if it is in use; otherwise the
+            user that the session is bound to.
+        login_url: The login page for users who are not signed in, or not freshly; the page's path is passed as
+            ``next``. Default: Flask-Login's behaviour, or 401; and for *fresh* the application's answer to `NotFresh`.
+        fresh: The maximum age, in seconds, of the login before sessions are ended, as in `require_fresh`. Or a function
+            that is called then: it returns None to continue, or a response. Default: no check.
 
-    Registering it raises `ConfigurationError` where sessions are kept in a way in which a user's cannot be listed. An
-    application that gets its sessions only later answers the page with 501 then.
+    Registering it raises `ConfigurationError` if the store cannot list a user's sessions. If the application
+    initializes its sessions later, the page answers 501 then.
 
     Raises:
         ValueError: *fresh* is negative.
@@ -123,7 +122,7 @@ class _Page:
         owner = self._owner()
         if owner is None:
             return self._refuse()
-        if not is_lasting() and "again" not in request.args:  # forms made now would be out of date when they are sent
+        if not is_lasting() and "again" not in request.args:  # forms of this page would be outdated when they are sent
             return redirect(url_for(".page", again=1), 303)
         return self._listing(owner)
 
@@ -132,7 +131,7 @@ class _Page:
         if owner is None:
             return self._refuse()
         if not is_own_form():
-            return self._listing(owner, 400, error=gettext("Nothing was done: this page was out of date. Try again."))
+            return self._listing(owner, 400, error=gettext("No change was made: this page was outdated. Try again."))
         action = self._actions.get(request.form.get("action", ""))
         return abort(400) if action is None else action(owner)
 
@@ -141,25 +140,25 @@ class _Page:
         return redirect(f"{url}{'&' if '?' in url else '?'}{urlencode({'next': url_for('.page')})}", 303)
 
     def _problem(self) -> str | None:
-        """Return why the current application cannot list a user's sessions, and what to do, or None where it can."""
+        """Return why the current application cannot list a user's sessions, with the fix, or None if it can."""
         try:
             manager = self._sessions.manager
         except ConfigurationError as error:
             return str(error)
         if not manager.lists:
-            return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store that keeps them, or do not register the page"
+            return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store, or do not register the page"
         if not manager.context.store_can(Indexes):
             kind = type(manager.store).__name__
             return f"{kind} keeps no index by owner: set SESSION_STORE to one that does, or do not register the page"
         return None
 
     def _owner(self) -> str | None:
-        """Return the owner value of the user who is signed in, if the present session is theirs, or None."""
+        """Return the owner value of the signed-in user, if the current session is theirs, or None."""
         keys = self._sessions.manager.keys
         user_id = self._user_id or _from_flask_login()
         if user_id is None:
             return session.owner
-        user = user_id()  # before the session is looked at, since it may sign in who is remembered
+        user = user_id()  # before the session is read, since it may sign in a remembered user
         return session.owner if user is not None and keys.owner_of(user) == session.owner else None
 
     def _refuse(self) -> ResponseReturnValue:
@@ -168,7 +167,7 @@ class _Page:
         login = getattr(current_app, "login_manager", None)
         answer: ResponseReturnValue = abort(401) if login is None else login.unauthorized()
         if session.loaded is None:
-            session.pop("_flashes", None)  # its message would make a record at each request without a cookie
+            session.pop("_flashes", None)  # its message would create a record at each request without a cookie
         return answer
 
     def _listing(self, owner: str, status: int = 200, **shown: Any) -> ResponseReturnValue:
@@ -188,7 +187,7 @@ class _Page:
         if refusal is not None:
             return refusal
         if self._sessions.revoke(entry.handle) == "unconfirmed":
-            return _done(gettext("The session has ended, as far as is known. Look again in a minute."))
+            return _done(gettext("The session has ended, but this is not confirmed. Check again in a minute."))
         return _done(gettext("The session has ended: %(device)s.", device=entry.label or device(entry)))
 
     def _end_others(self, _: str) -> ResponseReturnValue:
@@ -214,7 +213,7 @@ def _done(message: str) -> Response:
 
 
 def _from_flask_login() -> Callable[[], object] | None:
-    """Return what returns the id of Flask-Login's user, or None where the application does without Flask-Login."""
+    """Return a function for the id of Flask-Login's user, or None without Flask-Login."""
     if not hasattr(current_app, "login_manager"):
         return None
     from flask_login import current_user

@@ -1,4 +1,4 @@
-"""A check: one requirement, and how an application is judged by it."""
+"""A check: one requirement, and its evaluation for an application."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
     Attributes:
         status: Whether the requirement is met.
         found: The value that decided.
-        change: The line to change, or what to do; empty where there is nothing to do.
+        change: The line to change, or the action to take; empty if there is none.
     """
 
     status: Status
@@ -43,7 +43,7 @@ class Row:
         asks: The requirement in a sentence.
         status: Whether it is met.
         found: The value that decided.
-        change: The line to change, or what to do; empty where there is nothing to do.
+        change: The line to change, or the action to take; empty if there is none.
     """
 
     area: str
@@ -61,8 +61,8 @@ class Case:
 
     Attributes:
         app: The application.
-        profile: The profile that it is judged by.
-        store: The store of its records; None where sessions live in the cookie.
+        profile: The profile to check.
+        store: The store of its records; None if sessions are in the cookie.
     """
 
     app: Flask
@@ -89,12 +89,12 @@ Judge: TypeAlias = Callable[[Case], Verdict]
 
 
 class Check(NamedTuple):
-    """One requirement, with what judges an application by it.
+    """One requirement, with its judge.
 
     Attributes:
         name, asks, requirements: As in `Row`.
         judge: Returns the verdict on an application.
-        asvs, nist: The level that it begins at in each standard; None: it is not part of the standard.
+        asvs, nist: The lowest level with the requirement in each standard; None: it is not part of the standard.
     """
 
     name: str
@@ -124,7 +124,7 @@ def check(asks: str, requirements: str = "", *, asvs: int | None = 1, nist: int 
 
 
 def unless(good: object, found: str, change: str) -> Verdict:
-    """Return that the requirement is met if what was *found* is *good*, else that it is not, with what to change."""
+    """Return that the requirement is met if *found* is *good*, else that it is not, with the change to make."""
     return Verdict("met", found) if good else Verdict("not met", found, change)
 
 
@@ -136,7 +136,7 @@ def line(setting: str, value: Any) -> str:
 
 
 def in_words(span: timedelta) -> str:
-    """Return a span in the largest unit of which there are two, or exactly one."""
+    """Return a span in the largest unit that fits at least twice, or exactly once."""
     seconds = span.total_seconds()
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size or seconds == size:

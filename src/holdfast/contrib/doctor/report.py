@@ -1,4 +1,4 @@
-"""The report: every check that a profile asks for, on one application."""
+"""The report: every check of a profile, on one application."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import profile_named
 from holdfast.stores.contract import Store
 
-#: Every check, by the area that it is about, in the order of the report.
+#: Every check, by its area, in the order of the report.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "Cookie": cookie.CHECKS,
     "Requests": transport.CHECKS,
@@ -32,13 +32,13 @@ _LEAST = "asvs-l1"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an application was found to meet.
+    """The result for an application.
 
     Attributes:
-        profile: The name of the profile that it was judged by.
-        title: The standard and the level in words.
+        profile: The name of the profile that was checked.
+        title: The standard and the level as text.
         rows: The results.
-        advice: One change for several rows; empty where there is none.
+        advice: One change for several rows; empty if there is none.
     """
 
     profile: str
@@ -68,9 +68,9 @@ class Report:
 
 
 def examine(app: Flask, *, profile: str | None = None) -> Report:
-    """Judge *app* by *profile*: by default its own, or the first level of ASVS.
+    """Check *app* against *profile*: by default its own, or the first level of ASVS.
 
-    Its settings are read as they are now, and its store is asked.
+    Reads the current settings, and queries the store.
 
     Raises:
         ConfigurationError: There is no profile of that name, or the application's sessions are not Holdfast's.

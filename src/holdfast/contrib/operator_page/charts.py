@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.sessions.flows import Survey
 
-#: How many users and devices a chart shows, and how many characters of an owner value: enough to distinguish users.
+#: The number of users and devices in a chart, and of characters of an owner value: enough to identify users.
 _MOST, SHORT = 10, 12
 
 
@@ -33,7 +33,7 @@ class Chart:
 
 
 def charts_of(survey: Survey) -> list[Chart]:
-    """Return charts of the sessions that *survey* has counted, by user, device, age and last use."""
+    """Return charts of the sessions counted in *survey*, by user, device, age and last use."""
     users = [(f"{owner[:SHORT]}…", number) for owner, number in (survey.owners or Counter()).most_common(_MOST)]
     devices, known = survey.devices.most_common(_MOST), survey.devices.total()
     users += [("other users", _rest(survey.bound, users) if survey.owners else 0)]

@@ -1,4 +1,4 @@
-"""Which sessions the operator's page shows, and what can be done with them."""
+"""The sessions that the operator's page shows, and the possible actions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from holdfast.flask.extension import Session
     from holdfast.sessions.manager import Manager
 
-#: The longest place to go on that a store gives is shorter.
+#: The longest position that a store returns is shorter.
 _LONGEST_PLACE = 500
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What can be done with the sessions at hand.
+    """The possible actions on the sessions.
 
     Attributes:
         kind: The name of the store.
-        walks: Whether all of them can be shown, counted and ended.
-        finds: Whether those of a user can be found.
-        ends: Whether one can be ended for everyone.
+        walks: Whether all of them can be listed, counted and ended.
+        finds: Whether a user's sessions can be listed.
+        ends: Whether one session can be ended.
         cookies: Whether they are in the browsers' cookies.
     """
 
@@ -41,13 +41,13 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Listing:
-    """Some sessions, as ``holdfast/operator/sessions.html`` is given them.
+    """The variables of ``holdfast/operator/sessions.html``.
 
     Attributes:
-        entries: Those to show.
-        met: How many the page has, shown or not.
-        after: Where the next page begins, None at the end.
-        charts: What kinds of sessions the page has.
+        entries: The sessions to show.
+        met: The number of sessions on the page, shown or not.
+        after: The position of the next page, None at the end.
+        charts: Charts of the sessions on the page.
     """
 
     entries: list[SessionInfo] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Listing:
 
 
 def abilities(manager: Manager) -> Abilities:
-    """Return what can be done with the sessions of *manager*."""
+    """Return the possible actions on the sessions of *manager*."""
     return Abilities(
         kind=type(manager.store).__name__,
         walks=manager.lists and isinstance(manager.store, Iterates),
@@ -68,17 +68,17 @@ def abilities(manager: Manager) -> Abilities:
 
 
 def listing(sessions: Session, query: Mapping[str, str], limit: int) -> Listing:
-    """Return the page of about *limit* sessions that *query* asks for, in one store call.
+    """Return the page of about *limit* sessions for *query*, in one store call.
 
-    Its ``after`` is where an earlier page ended, ``device`` is what the device or the label has, and ``age`` is one of
+    Its ``after`` is the end of an earlier page, ``device`` is a part of the device or the label, and ``age`` is one of
     `holdfast.sessions.flows.statistics.AGES`.
 
     Raises:
-        ValueError: No store gives such a place to go on.
+        ValueError: The store does not return such a position.
     """
     after = query.get("after") or None
     if after is not None and (len(after) > _LONGEST_PLACE or not after.isprintable()):
-        raise ValueError("no store gives such a place")
+        raise ValueError("no store returns such a position")
     page = sessions.scan(after, limit=limit)
     now, words, age = sessions.manager.clock(), query.get("device", "").strip().casefold(), query.get("age", "")
     survey = Survey(owners=Counter())

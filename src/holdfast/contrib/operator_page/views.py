@@ -1,4 +1,4 @@
-"""The pages on which an operator lists sessions, counts them, and ends one, a user's, or everyone's."""
+"""The pages on which an operator lists and counts sessions, and ends one, those of a user, or all."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     Submit: TypeAlias = Callable[[], ResponseReturnValue]
     Show: TypeAlias = Callable[..., ResponseReturnValue]
 
-#: Returns whether the request may see the page, or the name of the operator who makes it.
+#: Returns whether the request may see the page, or the operator's name.
 Authorizer: TypeAlias = Callable[[], "bool | str | Awaitable[bool | str | None] | None"]
 
-#: How many of a user's sessions are shown.
+#: The maximum number of a user's sessions on the page.
 _MOST = 100
 
-#: How many sessions a breakdown may count.
+#: The choices for the number of sessions to count.
 _COUNTS = (10_000, 100_000, 1_000_000)
 
-#: The key in the operator's session of an end of everyone's sessions that is not over.
+#: Session key for an unfinished revoke-everyone.
 _SWEEP = "_holdfast_sweep"
 
-#: What must be typed to end everyone's sessions.
+#: The word to type to end all sessions.
 _WORD = "everyone"
 
 _RETRY_AFTER = "5"
 
-#: What the query of a page may hold.
+#: The maximum length of a page's query values.
 _ASKED = ("after", "device", "age", "id")
 
 #: The message about an end, by its result.
@@ -59,7 +59,7 @@ _RESULTS = {
     "absent": "There is no such session. It may have ended already.",
 }
 
-_OUT_OF_DATE = "Nothing was done: this page was out of date. Try again."
+_OUT_OF_DATE = "No change was made: this page was outdated. Try again."
 
 _logger = logging.getLogger("holdfast.operator")
 
@@ -77,17 +77,16 @@ def operator_page(
 
     Args:
         sessions: The application's sessions.
-        authorize: Called at each request, before anything else. It returns True, or the operator's name for the log;
-            anything else is answered with 404. It may raise, as ``abort`` does.
-        fresh: Before sessions are ended the operator must have signed in at most so many seconds ago, as
-            `require_fresh` says. Or a function that is called then: it returns None to go on, or a response. Default:
-            no check.
-        per_page: About how many sessions a page shows.
-        patience: For how many seconds one request counts or ends sessions, before it says how far it has come.
-        timer: Returns seconds from any beginning, for tests.
+        authorize: Called first in each request. It returns True, or the operator's name for the log; any other value is
+            answered with 404. It may raise, as ``abort`` does.
+        fresh: The maximum age, in seconds, of the operator's login before sessions are ended, as in `require_fresh`. Or
+            a function that is called then: it returns None to continue, or a response. Default: no check.
+        per_page: The approximate number of sessions on a page.
+        patience: The number of seconds that one request counts or ends sessions before it shows its progress.
+        timer: Returns seconds from any start, for tests.
 
     Raises:
-        ConfigurationError: *authorize* is not a function, or *per_page* or *patience* is not above 0.
+        ConfigurationError: *authorize* is not callable, or *per_page* or *patience* is not positive.
         ValueError: *fresh* is negative.
     """
     if not callable(authorize):
@@ -134,7 +133,7 @@ class _Page:
     # --- every request -----------------------------------------------------------------------------------------------
 
     def cover(self, state: BlueprintSetupState) -> None:
-        """Authorize what routing answers by itself as well: a redirect or a 405 would show that there are pages."""
+        """Authorize routing's own responses as well: a redirect or a 405 would reveal the pages."""
         prefix = f"{state.url_prefix or ''}/"
 
         def admit_unrouted() -> ResponseReturnValue | None:
@@ -161,7 +160,7 @@ class _Page:
         return None
 
     def down(self, error: StoreUnavailable) -> Response:
-        """Say that the store is down: to operators in the page's frame, to others in a line."""
+        """Report an outage: to operators in the page's frame, to others as one line."""
         _logger.error("the session store is unavailable", exc_info=error)
         if g.get("holdfast_operator") is None:
             response = make_response("The service is unavailable for a moment. Please try again.\n")
@@ -206,7 +205,7 @@ class _Page:
         return self._render_forms("breakdown", choices=_COUNTS, survey=None, error=error)
 
     def count(self) -> ResponseReturnValue:
-        """Count in this request, since nothing is changed: reloading repeats the count."""
+        """Count in this request; it changes nothing, so reloading repeats the count."""
         most = request.form.get("most", type=int)
         if most not in _COUNTS or not abilities(self._manager).walks:
             abort(400)
@@ -240,15 +239,15 @@ class _Page:
         ended = self._sessions.revoke_all(user_id, keep=session.handle)
         _note("ended all sessions of the user with the owner value %s…: %d", self._short_owner(user_id), ended)
         kept = " Your own was kept." if session.owner == self._manager.keys.owner_of(user_id) else ""
-        number = "How many is not known." if abilities(self._manager).cookies else f"Sessions ended: {ended:,}."
-        flash(f"All sessions that this user had have ended. {number}{kept}")
+        number = "Their number is unknown." if abilities(self._manager).cookies else f"Sessions ended: {ended:,}."
+        flash(f"All sessions of this user have ended. {number}{kept}")
         return _back("user")
 
     def _short_owner(self, user_id: str) -> str:
         return self._manager.keys.owner_of(user_id)[:SHORT]
 
     def _end(self, handle: str) -> ResponseReturnValue | None:
-        """End one session and say so; return a response where it must not be ended."""
+        """End one session and report it; return a response if it must not be ended."""
         if handle == session.handle:
             abort(400, "You are using this session. Sign out to end it.")
         refusal = self._guard()
@@ -266,11 +265,11 @@ class _Page:
         action, sweep = request.form.get("action"), _kept_sweep()
         if action == "stop":
             session.pop(_SWEEP, None)
-            flash("The rest of the sessions stay as they are.")
+            flash("The other sessions were not ended.")
             return _back("everyone")
         if action == "begin":
             if request.form.get("word", "").strip().casefold() != _WORD:
-                return self.everyone(f"Nothing was done. Type “{_WORD}” to end everyone’s sessions.")
+                return self.everyone(f"No session was ended. Type “{_WORD}” to end everyone’s sessions.")
             refusal = self._guard()
             if refusal is not None:
                 return refusal
@@ -281,7 +280,7 @@ class _Page:
         return _back("everyone")
 
     def _keep_on(self, sweep: Sweep | None) -> None:
-        """End sessions for as long as a request may take, and keep in the operator's own how far that has come."""
+        """End sessions within the time limit of a request, and store the progress in the operator's own session."""
         over, keep = self._deadline(), session.handle
         sweep = self._manager.revoke_page(sweep, keep=keep)
         while not sweep.over and not over():
@@ -291,12 +290,12 @@ class _Page:
             session[_SWEEP] = asdict(sweep)
             return
         session.pop(_SWEEP, None)
-        session.rotate()  # a copy of the operator's own cookie is worth nothing afterwards
+        session.rotate()  # a copy of the operator's own cookie is invalid afterwards
         flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {sweep.ended:,}.")
 
 
 def _with_forms(show: Show) -> Show:
-    """Return the view for a page with forms, which asks for the page again where they would be out of date at once."""
+    """Return the view for a page with forms, which reloads the page if they would be outdated at once."""
 
     def view() -> ResponseReturnValue:
         if session.loaded is not None and not is_lasting() and "again" not in request.args:
@@ -307,7 +306,7 @@ def _with_forms(show: Show) -> Show:
 
 
 def _form(show: Show, submit: Submit) -> Submit:
-    """Return the view for a page's forms: where one is not the page's own, the page is shown again."""
+    """Return the view for a page's forms: if one is not from this page, the page is shown again."""
     return lambda: submit() if is_own_form() else show(_OUT_OF_DATE)
 
 
@@ -327,7 +326,7 @@ def _note(message: str, *details: object) -> None:
 
 
 def _back(page: str) -> Response:
-    """Return to *page*, as the query of the request has it."""
+    """Redirect to *page*, with the request's query."""
     return redirect(url_for(f".{page}", **_query()), 303)
 
 
@@ -339,5 +338,5 @@ def _kept_sweep() -> Sweep | None:
     kept = session.get(_SWEEP)
     try:
         return Sweep(**kept) if kept else None
-    except TypeError:  # another release kept it
+    except TypeError:  # another release stored it
         return None

@@ -1,1 +1,1 @@
-"""Internal: what the devices page and the operator's page share: layout, forms, filters and texts."""
+"""Internal: the parts that the devices page and the operator's page share: layout, forms, filters and texts."""

@@ -1,4 +1,4 @@
-"""What the templates make of a session's times and device. An application may replace each filter by its own."""
+"""Template filters for a session's times and device. An application may replace each filter by its own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from holdfast.sessions.flows import SessionInfo
     from holdfast.sessions.manager import Manager
 
-#: A last use that is known more closely than this, in milliseconds, is shown as one time.
+#: A last use that is known more precisely than this, in milliseconds, is shown as one time.
 _CLOSE = 10 * MINUTE
 
 _MONTH = 30 * DAY
 
 
 def when(at: datetime) -> str:
-    """Return how long ago the aware *at* is, in words: the pages do not know the time zone of who looks at them."""
+    """Return the age of the aware *at* as text: the pages do not know the viewer's time zone."""
     age = _manager().clock() - round(at.timestamp() * SECOND)
     if age < MINUTE:
         return gettext("just now")
@@ -37,7 +37,7 @@ def when(at: datetime) -> str:
 
 
 def time(at: int) -> Markup:
-    """Return a ``<time>`` element for *at*, milliseconds since the epoch, with the words of `when` in it."""
+    """Return a ``<time>`` element for *at*, milliseconds since the epoch, with the text of `when`."""
     moment = datetime.fromtimestamp(at / SECOND, timezone.utc)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M UTC"), _when(at)
@@ -45,13 +45,13 @@ def time(at: int) -> Markup:
 
 
 def used(session: SessionInfo) -> Markup:
-    """Return when *session* was last used, as closely as is known: the store is not told of each use."""
+    """Return the last use of *session*, as precisely as known: not every use is stored."""
     if session.current:
         return gettext("now")
     manager = _manager()
     now, interval = manager.clock(), manager.context.policy.touch_interval
     earliest = max(session.created_at, session.last_used_at)
-    # The last touches before the absolute deadline are left out: they would lengthen nothing.
+    # The last touches before the absolute deadline are omitted: they would not extend the session.
     untouched = session.idle_deadline > session.absolute_deadline - interval
     latest = now if untouched else min(now, earliest + interval)
     if latest - earliest < _CLOSE or _when(earliest) == _when(latest):
@@ -62,7 +62,7 @@ def used(session: SessionInfo) -> Markup:
 
 
 def device(session: SessionInfo) -> str:
-    """Return what *session* signed in with: ``Firefox on Linux``."""
+    """Return the device of *session*: ``Firefox on Linux``."""
     known = session.device
     if known is None:
         return gettext("Unknown device")
@@ -73,7 +73,7 @@ def device(session: SessionInfo) -> str:
     return words + family if str(known).endswith(family) else words
 
 
-#: The filters by the names that templates know them by.
+#: The filters by their names in templates.
 FILTERS: dict[str, Callable[..., Any]] = {
     "holdfast_when": when,
     "holdfast_time": time,
@@ -83,7 +83,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def _when(at: int) -> str:
-    """Return the words for *at*, by the application's own filter if it has one."""
+    """Return the text for *at*, from the application's own filter if it has one."""
     moment = datetime.fromtimestamp(at / SECOND, timezone.utc)
     return str(current_app.jinja_env.call_filter("holdfast_when", moment))
 

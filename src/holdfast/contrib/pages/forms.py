@@ -1,7 +1,7 @@
-"""Forms that only a page of the same session can have made, and the check before a form ends sessions.
+"""Forms that only a page of the same session can contain, and the check before a form ends sessions.
 
-The proof is a value made from the session's token, so there is nothing to store, and it is worth nothing once the token
-has changed: after a login, a logout, a rotation.
+The CSRF token is derived from the session's token, so it is not stored, and is invalid after the token has changed:
+after a login, a logout, a rotation.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from holdfast.records.tokens import labelled
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-#: Called before sessions are ended: returns None to go on, or a response.
+#: Called before sessions are ended: returns None to continue, or a response.
 Guard: TypeAlias = "Callable[[], ResponseReturnValue | None]"
 
-#: The field that carries the proof.
+#: The field with the CSRF token.
 FIELD = "form_token"
 
-#: What ``Sec-Fetch-Site`` says of a form that the page itself sent, and of one that the user sent again.
+#: The values of ``Sec-Fetch-Site`` for a form that the page itself sent, and for one that the user sent again.
 _OWN = {"same-origin", "none"}
 
 
 def form_token() -> str:
-    """Return the proof for a form of the present session; nothing where it is not stored.
+    """Return the CSRF token for a form of the current session; empty if the session is not stored.
 
-    It differs each time, so that the length of compressed pages reveals nothing of it.
+    It differs each time, so that the length of compressed pages does not reveal it.
     """
     nonce = secrets.token_hex(16)
     made = _proof(nonce)
@@ -40,7 +40,7 @@ def form_token() -> str:
 
 
 def is_lasting() -> bool:
-    """Return whether the present session keeps its token when this request ends, so that its forms work afterwards."""
+    """Return whether the current session keeps its token at the end of this request, so that its forms stay valid."""
     loaded, wishes, manager = session.loaded, session.wishes, current_app.extensions["holdfast"].manager
     if loaded is None or wishes.rotate or wishes.wiped or wishes.rebind:
         return False
@@ -48,12 +48,12 @@ def is_lasting() -> bool:
 
 
 def is_own_form() -> bool:
-    """Return whether the request's form was made for the present session, and sent by a page of this origin."""
+    """Return whether the request's form was made for the current session, and sent by a page of this origin."""
     return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
 
 
 def guard_of(fresh: float | Guard | None) -> Guard:
-    """Return what is called before sessions are ended, from a page's argument *fresh*.
+    """Return the function to call before sessions are ended, for a page's argument *fresh*.
 
     Raises:
         ValueError: *fresh* is negative.
@@ -73,7 +73,7 @@ def _proof(nonce: str) -> str | None:
     loaded = session.loaded
     if loaded is None:
         return None
-    # A session that lives in the cookie has another token with each change, and this under all of them.
+    # A session in the cookie has another token with each change, and this id under all of them.
     secret: str = loaded.token
     return hmac.digest(secret.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
 
@@ -83,5 +83,5 @@ def _is_from_here() -> bool:
     if site is not None:
         return site in _OWN
     origin = request.headers.get("Origin")
-    # Not the scheme: behind a proxy that speaks https, the application may not know of it.
+    # Not the scheme: behind a proxy that terminates https, the application may not know it.
     return origin is None or origin.partition("://")[2] == request.host

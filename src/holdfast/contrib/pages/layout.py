@@ -13,8 +13,8 @@ from holdfast.contrib.pages import filters, forms, words
 if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
 
-#: No other page may show these in a frame, where a click could be stolen. Everything else is left to the policy of the
-#: application, whose layout may be around the page.
+#: No other page may show these in a frame, where a click could be stolen. The application controls the other
+#: directives, since its layout may surround the page.
 _POLICY = "frame-ancestors 'none'"
 
 #: Not ``no-referrer``: browsers would send no origin with the forms, and Flask-WTF checks the referrer.
@@ -26,7 +26,7 @@ def page_blueprint(name: str, import_name: str) -> Blueprint:
 
     Its templates and static files are those in the package *import_name* and those of this package: templates extend
     ``holdfast/base.html``, and have ``_`` for texts, the filters of `holdfast.contrib.pages.filters`, and
-    ``holdfast/form_fields.html`` to include in each form. Its responses are not stored, and not shown in frames.
+    ``holdfast/form_fields.html`` to include in each form. Its responses are not cached, and not shown in frames.
     """
     made = Blueprint(name, import_name, url_prefix=f"/{name}")
     folders = [Path(made.root_path), Path(__file__).parent]

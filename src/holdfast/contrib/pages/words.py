@@ -1,7 +1,7 @@
-"""The texts of the pages, in the language that the application's Jinja environment translates into, or in English.
+"""The texts of the pages, translated by the application's Jinja environment, or in English.
 
-An application has its own texts where its templates have ``_`` and ``ngettext``, as Flask-Babel, or Jinja's i18n
-extension by itself, gives them. Translations are trusted, as they are in templates; values are escaped.
+An application has its own texts if its templates have ``_`` and ``ngettext``, as with Flask-Babel or Jinja's i18n
+extension. Translations are trusted, as they are in templates; values are escaped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 
 def gettext(message: str, /, **values: object) -> Markup:
-    """Return the translation of *message*, with *values* in the place of ``%(name)s``."""
+    """Return the translation of *message*, with *values* in place of ``%(name)s``."""
     translate = _function("_")
     if translate is None:
         return Markup(message) % values  # noqa: S704  # see above
@@ -23,7 +23,7 @@ def gettext(message: str, /, **values: object) -> Markup:
 
 
 def ngettext(one: str, many: str, num: int, /) -> Markup:
-    """Return the translation of *one* or *many*, as *num* asks for, with *num* in the place of ``%(num)d``."""
+    """Return the translation of *one* or *many*, selected by *num*, with *num* in place of ``%(num)d``."""
     translate = _function("ngettext")
     if translate is None:
         return Markup(one if num == 1 else many) % {"num": num}  # noqa: S704  # see above
@@ -31,7 +31,7 @@ def ngettext(one: str, many: str, num: int, /) -> Markup:
 
 
 def fallbacks() -> dict[str, Callable[..., Any]]:
-    """Return what templates call `_` where the application has no such name."""
+    """Return the function that templates call `_` if the application has no such name."""
     return {} if _function("_") else {"_": gettext}
 
 
