@@ -10,6 +10,7 @@ from typing import Any
 import flask
 import pytest
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from support.web import Web, end
 
 import holdfast.flask
@@ -126,6 +127,32 @@ def test_an_application_without_holdfast() -> None:
     with pytest.raises(ConfigurationError, match=r"app"):
         sessions.of("ada")
     with Flask("bare").app_context(), pytest.raises(ConfigurationError, match=r"Session\(app\)"):
+        sessions.of("ada")
+
+
+class Basement(SecureCookieSessionInterface):
+    """A session interface of another extension, or of the application."""
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return a path of its own."""
+        return "/basement"
+
+
+def test_replacing_a_session_interface_is_a_warning() -> None:
+    """An application that has a session interface of its own is warned that it has no effect any more."""
+    app = make_app()
+    app.session_interface = Basement()
+    with pytest.warns(UserWarning, match="the session interface Basement of the application is replaced") as heard:
+        Session(app)
+    assert [warning.filename for warning in heard] == [__file__]
+
+
+def test_an_interface_that_came_later() -> None:
+    """Where another extension has replaced the session interface, the error says so and names its module."""
+    app = make_app()
+    sessions = Session(app)
+    app.session_interface = Basement()
+    with pytest.raises(ConfigurationError, match=f"session interface of {__name__}, set after Session"):
         sessions.of("ada")
 
 

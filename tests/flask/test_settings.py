@@ -501,6 +501,22 @@ def test_a_setting_of_flask_session_without_its_type_is_a_warning(build: Any, na
         build(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("redis", "SESSION_REDIS"),
+        ("memcached", "SESSION_MEMCACHED"),
+        ("mongodb", "SESSION_MONGODB"),
+        ("sqlalchemy", "SESSION_SQLALCHEMY"),
+    ],
+)
+def test_a_url_in_the_place_of_a_client(build: Any, kind: str, name: str) -> None:
+    """A URL where Flask-Session takes a client is an error that says where URLs go, and does not show it."""
+    with pytest.raises(ConfigurationError, match=f"{name} is text: it must be a client.*set SESSION_STORE") as caught:
+        build(**{"SESSION_TYPE": kind, name: f"{kind}://user:hunter2@host/x"})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_an_owner_key_without_an_index_is_a_warning(build: Any) -> None:
     """A store that keeps no index has nothing to key."""
 

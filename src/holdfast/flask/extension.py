@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from flask import Flask, Response, current_app, has_app_context, has_request_context, session
+from flask.sessions import SecureCookieSessionInterface
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
@@ -17,6 +18,7 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.require_fresh import not_fresh
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings
+from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
 from holdfast.sessions.manager import Manager
 
@@ -83,6 +85,9 @@ class Session:
         if live.at_start.use_signer and app.config.get("SECRET_KEY"):
             interface.cookies.check_keys(app)
         interface.before_lookup = self._before_lookup
+        replaced = type(app.session_interface)
+        if replaced not in {SecureCookieSessionInterface, HoldfastInterface}:
+            warn(f"the session interface {replaced.__qualname__} of the application is replaced and has no effect")
         app.session_interface = interface
         for error, handler in _ANSWERS.items():
             if error not in app.error_handler_spec[None][None]:
@@ -118,9 +123,15 @@ class Session:
     def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
             return app.session_interface
-        if "holdfast" in app.extensions:
+        if app.config.get("SESSION_TYPE") == "null":
             raise ConfigurationError(
                 "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
+            )
+        if "holdfast" in app.extensions:
+            kind = type(app.session_interface)
+            raise ConfigurationError(
+                f"the application {app.name!r} has a session interface of {kind.__module__}, set after Session(app): "
+                "call Session(app) last, or remove that extension"
             )
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
 
