@@ -93,14 +93,14 @@ def devices_page(
     return blueprint
 
 
+@dataclass
 class _Page:
-    def __init__(
-        self, sessions: Session, user_id: Callable[[], object] | None, login_url: str | None, guard: Guard
-    ) -> None:
-        self._sessions = sessions
-        self._user_id = user_id
-        self._login_url = login_url
-        self._guard = guard
+    _sessions: Session
+    _user_id: Callable[[], object] | None
+    _login_url: str | None
+    _guard: Guard
+
+    def __post_init__(self) -> None:
         self._actions = {"end": self._end, "end-others": self._end_others, "name": self._name}
 
     def check(self, state: BlueprintSetupState) -> None:

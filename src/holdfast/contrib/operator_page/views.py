@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
@@ -115,20 +115,13 @@ def operator_page(
     return blueprint
 
 
+@dataclass
 class _Page:
-    def __init__(
-        self,
-        sessions: Session,
-        authorize: Authorizer,
-        guard: Guard,
-        per_page: int,
-        deadline: Callable[[], Callable[[], bool]],
-    ) -> None:
-        self._sessions = sessions
-        self._authorize = authorize
-        self._guard = guard
-        self._per_page = per_page
-        self._deadline = deadline
+    _sessions: Session
+    _authorize: Authorizer
+    _guard: Guard
+    _per_page: int
+    _deadline: Callable[[], Callable[[], bool]]
 
     # --- every request -----------------------------------------------------------------------------------------------
 
