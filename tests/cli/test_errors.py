@@ -74,6 +74,7 @@ def test_a_role_that_does_not_exist_is_the_reason(postgresql_server: Server) -> 
         ("redis+sentinel://h:1/name?sentinel_password=secret", "secret", "down: *** (at h:1)"),
         ("sqlite:////srv/sessions.db", "disk is full", "down: disk is full"),
         ("", "dsn postgresql://user:pw@h:1/name is odd", "down: dsn postgresql://***@h:1/name is odd"),
+        ("", "no\nDETAIL:  Failing row contains (a secret)", "down: no"),
         ("memcached://h:1", "down", "down (at h:1)"),
         ("redis://h:1", "\x1b[2Jno\nway", "down: �[2Jno way (at h:1)"),
     ],

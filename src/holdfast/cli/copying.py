@@ -13,7 +13,7 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine, outage
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.target import Target, existing, json_option, pass_target, url_from
+from holdfast.cli.target import Target, json_option, pass_target, refuse_missing, url_from
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Record
 from holdfast.stores.contract import Closes, Iterates, Pings, Store, iterate
@@ -47,7 +47,7 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
         stores = [_opened(target, url, stack) for url in addresses]
         source = stores[0] if len(stores) == 2 else target.store
         try:
-            existing(source)
+            refuse_missing(source)
             if isinstance(stores[-1], Pings):
                 stores[-1].ping()  # without a record to copy, it would get no other call
             found = (_move if move else _copy)(source, stores[-1])

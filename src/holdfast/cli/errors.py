@@ -29,6 +29,9 @@ _PORTS = {
 #: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
 
+#: PostgreSQL's details may quote a row.
+_DETAIL = re.compile(r"\n(?:DETAIL|CONTEXT):")
+
 _USER_INFO = re.compile(r"//[^/\s]*@")
 
 
@@ -102,5 +105,5 @@ def _server_of(url: str) -> _Server:
 
 def _reason_of(cause: BaseException | None) -> str:
     """Return the driver's message, without the statement and its values that SQLAlchemy adds."""
-    said = " ".join(str(getattr(cause, "orig", None) or cause or "").split())
+    said = " ".join(_DETAIL.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +14,6 @@ from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
 from holdfast.stores.contract import Needs
 from holdfast.stores.registry import open_store
-
-S = TypeVar("S")
 
 if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager
@@ -49,7 +47,7 @@ class Target:
             ConfigurationError: It is not.
         """
         manager = self.find_manager()
-        existing(getattr(manager, "store", None))
+        refuse_missing(getattr(manager, "store", None))
         return manager
 
     @property
@@ -69,8 +67,8 @@ class Target:
         return open_store(url, root=self.root)
 
 
-def existing(store: S) -> S:
-    """Return *store*, whose file, table or collection must be there: reading makes nothing.
+def refuse_missing(store: object) -> None:
+    """Do nothing if the file, table or collection of *store* is there: reading makes none.
 
     Raises:
         ConfigurationError: It is not.
@@ -78,7 +76,6 @@ def existing(store: S) -> S:
     missing = store.missing() if isinstance(store, Needs) else None
     if missing is not None:
         raise ConfigurationError(f"there is no {missing}: correct the URL of the store, or create it with `init`")
-    return store
 
 
 def url_from(text: str) -> str:
