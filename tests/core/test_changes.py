@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from support.requests import Request
 
 from holdfast.records.codec import MSGPACK
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.sessions.mapping import ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
@@ -32,19 +33,6 @@ class CountingCodec:
         return MSGPACK.loads(payload)
 
 
-class Request(ServerSession):
-    """One request's session, under a token that is given."""
-
-    def __init__(self, manager: Manager, token: str | None) -> None:
-        super().__init__(keys=manager.keys, started_at=manager.clock())
-        self._manager = manager
-        self._token = token
-
-    def load(self) -> Opened:
-        """Look the token up."""
-        return self._manager.open(self._token)
-
-
 @pytest.fixture
 def codec() -> CountingCodec:
     return CountingCodec()
@@ -58,11 +46,10 @@ def manager(codec: CountingCodec) -> Manager:
 
 def token_of(manager: Manager) -> str:
     """Return the token of a new session with a name and a cart."""
-    session = Request(manager, None)
+    session = Request(manager)
     session.update(name="alice", cart=[1])
-    manager.commit(session)
-    assert session.loaded is not None
-    return session.loaded.token
+    session.commit()
+    return session.token
 
 
 WAYS: dict[str, Callable[[ServerSession], list[int]]] = {
@@ -72,7 +59,9 @@ WAYS: dict[str, Callable[[ServerSession], list[int]]] = {
     "values": lambda session: next(value for value in session.values() if isinstance(value, list)),
     "items": lambda session: dict(session.items())["cart"],
     "dict": lambda session: dict(session)["cart"],
-    "data": lambda session: session.data["cart"],
+    "copy": lambda session: session.copy()["cart"],
+    "union": lambda session: (session | {})["cart"],
+    "union from the right": lambda session: ({} | session)["cart"],
 }
 
 
@@ -82,8 +71,8 @@ def test_a_nested_change_is_found_by_whatever_way_it_was_made(manager: Manager, 
     token = token_of(manager)
     session = Request(manager, token)
     WAYS[way](session).append(2)
-    assert manager.commit(session).result == "saved"
-    assert manager.open(token).data["cart"] == [1, 2]
+    assert session.commit().result == "saved"
+    assert Request(manager, token)["cart"] == [1, 2]
 
 
 def test_a_value_that_cannot_change_is_not_written_to_be_compared(manager: Manager, codec: CountingCodec) -> None:
@@ -92,7 +81,7 @@ def test_a_value_that_cannot_change_is_not_written_to_be_compared(manager: Manag
     before = codec.written
     session = Request(manager, token)
     assert (session["name"], session.get("name"), "cart" in session, len(session)) == ("alice", "alice", True, 2)
-    assert manager.commit(session).result == "unchanged"
+    assert session.commit().result == "unchanged"
     assert codec.written == before
 
 
@@ -101,7 +90,7 @@ def test_a_change_after_a_first_save_is_found(manager: Manager) -> None:
     token = token_of(manager)
     session = Request(manager, token)
     cart = session["cart"]
-    assert manager.commit(session).result == "unchanged"
+    assert session.commit().result == "unchanged"
     cart.append(2)
-    assert manager.commit(session).result == "saved"
-    assert manager.open(token).data["cart"] == [1, 2]
+    assert session.commit().result == "saved"
+    assert Request(manager, token)["cart"] == [1, 2]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.requests import Request
 
 from holdfast.errors import StoreUnavailable
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.stores.contract import Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
@@ -30,14 +30,6 @@ class Unsure(MemoryStore):
         return self.answer
 
 
-class Request(ServerSession):
-    """A session without a front end."""
-
-    def load(self) -> Opened:
-        """Begin with nothing."""
-        return Opened()
-
-
 @pytest.mark.parametrize(
     "wrap", [lambda store: store, CountingStore, FailingStore, NearCache, lambda s: PairStore(s, MemoryStore())]
 )
@@ -55,9 +47,9 @@ def test_revoke_reports_no_more_than_the_store_promises(
 ) -> None:
     """A revoked session is over whatever the report; it is confirmed unless the store, wrapped or not, is unsure."""
     manager = Manager(wrap(store))
-    session = Request(keys=manager.keys, started_at=manager.clock())
+    session = Request(manager)
     session["user"] = "ada"
-    manager.commit(session)
+    session.commit()
     handle = session.handle
     assert handle is not None
     assert manager.revoke(handle) == result

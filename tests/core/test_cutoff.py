@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+from support.requests import Request
+
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.sessions.state import CookieAction
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
-
-
-class Request(ServerSession):
-    """A session without a front end."""
-
-    def load(self) -> Opened:
-        """Begin with nothing."""
-        return Opened()
 
 
 def test_a_damaged_cutoff_keeps_nobody_out() -> None:
@@ -23,8 +17,8 @@ def test_a_damaged_cutoff_keeps_nobody_out() -> None:
     manager = Manager(store, clock=clock)
     key = manager.keys.cutoff_key(manager.keys.owner_of("u"))
     store.create(key, b"\x03damaged", expires_at=clock() + 1000)
-    login = Request(keys=manager.keys, started_at=clock())
+    login = Request(manager)
     login.bind("u")
-    assert manager.commit(login).cookie == "send"
+    assert login.commit().cookie is CookieAction.SEND
     assert manager.revoke_all("u") == 1
     assert manager.of("u") == []

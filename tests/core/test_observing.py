@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from support import seams
 from support.observers import Broken
+from support.requests import Request
 
 from holdfast import events
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
@@ -19,7 +20,6 @@ from holdfast.metrics.observer import OPERATIONS, OUTCOMES, Observer, Observers,
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
 from holdfast.sessions.ops import PAUSE, Call, Flow, create, delete, drive, load, pause, purge, replace, touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore, FakeClock
@@ -37,18 +37,6 @@ class Log:
 
     def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
         self.times.append((operation, seconds, outcome))
-
-
-class Request(ServerSession):
-    """A session without a front end, for *token*."""
-
-    def __init__(self, manager: Manager, token: str | None = None) -> None:
-        super().__init__(keys=manager.keys, started_at=manager.clock())
-        self._manager = manager
-        self._token = token
-
-    def load(self) -> Opened:
-        return self._manager.open(self._token)
 
 
 def steady() -> Observers:
@@ -173,9 +161,8 @@ def test_a_broken_observer_changes_nothing(caplog: pytest.LogCaptureFixture) -> 
     manager = Manager(MemoryStore(), observer=[Broken(), log])
     request = Request(manager)
     request["a"] = 1
-    assert manager.commit(request).result == "saved"
-    token = request.opened.loaded.token if request.opened and request.opened.loaded else None
-    assert Request(manager, token)["a"] == 1
+    assert request.commit().result == "saved"
+    assert Request(manager, request.token)["a"] == 1
     assert [event for event, _ in log.counted] == ["opens", "created", "saves", "opens", "loads"]
     assert [(name, outcome) for name, _, outcome in log.times] == [("create", "ok"), ("load", "ok")]
     assert "a receiver of 'opens' failed" in caplog.messages
@@ -191,7 +178,7 @@ def test_no_observer_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         manager = Manager(MemoryStore(), observer=nobody)
         request = Request(manager)
         request["a"] = 1
-        assert manager.commit(request).result == "saved"
+        assert request.commit().result == "saved"
         assert manager.observers == ()
 
 
@@ -256,6 +243,6 @@ def test_a_sweep_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     store.fail("purge")
     request = Request(manager)
     request["a"] = 1
-    assert manager.commit(request).result == "saved"
+    assert request.commit().result == "saved"
     assert [(name, outcome) for name, _, outcome in log.times] == [("create", "ok"), ("purge", "unavailable")]
     assert ("store_unavailable", "") in log.counted

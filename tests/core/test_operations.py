@@ -16,6 +16,7 @@ from holdfast.metrics.observer import OPERATIONS
 from holdfast.sessions.flows import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import Flow, drive, load, pause
+from holdfast.sessions.state import SessionState
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore
 
@@ -61,7 +62,7 @@ def test_a_store_error_is_raised_inside_the_flow() -> None:
     assert drive(_careful(), store) == "caught"
     store.fail("load")
     with pytest.raises(StoreUnavailable):
-        drive(open_session(Manager(store).context, "t"), store)
+        drive(open_session(Manager(store).context, SessionState(0), "t"), store)
 
 
 @pytest.mark.slow

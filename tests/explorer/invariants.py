@@ -10,7 +10,7 @@ from collections import Counter
 
 from explorer.world import ALICE, KEYS, Answer, World
 
-from holdfast.sessions.mapping import PERMANENT
+from holdfast.sessions.state import PERMANENT
 
 
 def judge(world: World) -> None:
@@ -102,7 +102,7 @@ def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
     """A request that is still at work when its session, or its id, is over sends no cookie for it."""
     over = _enders(world) | _kept(world, "supersedes")
     for name, answer in world.answers.items():
-        if answer.found and (answer.cookie == "send" or (answer.cookie == "keep" and answer.role.confirm)):
+        if answer.found and answer.cookie == "send":
             if over.intersection(answer.after):
                 return f"{name} sends a cookie though {sorted(over.intersection(answer.after))} came before"
             replaced = {world.answers[other].found for other in answer.after if other in world.answers}
@@ -115,11 +115,11 @@ def r5_the_old_id_is_dead(world: World) -> str | None:
     """After a rotation the old id opens nothing and is read-only; without one, it opens the session."""
     found = world.probe(world.tokens["here"])
     superseded = _kept(world, "supersedes")
-    if superseded and found.loaded is not None:
+    if superseded and found.stored is not None:
         return "the old id opens a session"
     if superseded and world.survivors and not found.read_only:
         return "a late request with the old id may replace the new cookie"
-    if world.survivors and not superseded and (not found.loaded or found.loaded.key != world.survivors[0].key):
+    if world.survivors and not superseded and (not found.stored or found.stored.key != world.survivors[0].key):
         return "the id that the browser has does not open the session"
     return None
 

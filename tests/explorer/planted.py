@@ -16,9 +16,9 @@ from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encod
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.rotating import Rotation
-from holdfast.sessions.mapping import Loaded, ServerSession
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
+from holdfast.sessions.state import SessionState, StoredSession
 
 _CUTOFF = KEYS.cutoff_key(ALICE)
 _Move = Flow[Version | Conflict | Gone]
@@ -87,7 +87,7 @@ def theirs(
     return dict(theirs)
 
 
-def apply_once(wishes: object, data: Mapping[Any, Any]) -> dict[Any, Any]:
+def apply_once(changes: object, data: Mapping[Any, Any]) -> dict[Any, Any]:
     """Do not apply the functions again to what another request left."""
     return {}
 
@@ -96,15 +96,17 @@ _plan = seams.ROTATE_PLAN.sound
 _save = seams.SAVE.sound
 
 
-def lead_on(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+def lead_on(
+    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool
+) -> tuple[StoredSession, Tombstone]:
     """Let every tombstone lead to the new record, even where another session begins."""
-    moved, tombstone = _plan(context, session, loaded, renewal=renewal)
+    moved, tombstone = _plan(context, state, stored, renewal=renewal)
     return moved, replace(tombstone, successor=moved.key)
 
 
-def save_unconfirmed(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool) -> Any:
+def save_unconfirmed(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool) -> Any:
     """Send a cookie without another look at whether its session lives."""
-    return _save(context, session, loaded)
+    return _save(context, state, stored)
 
 
 def the_last_clock(context: Context, owner: str, keep: str | None) -> Flow[None]:

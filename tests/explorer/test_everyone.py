@@ -18,8 +18,8 @@ from support.seams import Seam
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
 from holdfast.sessions.flows import ending, revoke_everyone
-from holdfast.sessions.mapping import PERMANENT
 from holdfast.sessions.ops import Flow, scan
+from holdfast.sessions.state import PERMANENT
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -120,7 +120,7 @@ def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow
         page = yield from scan(after, stride)
         for key, record in page.items:
             if isinstance(decode(record.data), Envelope):
-                ended += (yield from ending.kill(context, key, record.version, record.owner)) is not None
+                ended += (yield from ending.end_session(context, key, record.version, record.owner)) is not None
         after = page.after
         if after is None:
             return ended

@@ -92,8 +92,8 @@ def unanswered(at: int, happened: Callable[[], None]) -> Callable[[Actor], Actor
 
 def _reachable(world: World) -> list[Live]:
     """Return the session of the browser ``here`` under every id that some browser can open it with."""
-    opened = [world.probe(token).loaded for token in world.known_tokens]
-    keys = {loaded.key for loaded in opened if loaded is not None}
+    opened = [world.probe(token).stored for token in world.known_tokens]
+    keys = {stored.key for stored in opened if stored is not None}
     return [session for session in world.survivors if session.key in keys]
 
 

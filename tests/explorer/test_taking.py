@@ -11,39 +11,40 @@ from explorer import roles as r
 from explorer.schedules import Actor
 from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic
-from explorer.world import KEYS, Role, Visit, World
+from explorer.world import Role, World, face_of
 from support import seams
 from support.seams import Seam
 
-from holdfast.sessions.flows import commit, open_session, spend, take
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.flows import commit, consume_authentication, open_session, pop_stored
 from holdfast.sessions.ops import Flow
+from holdfast.sessions.state import SessionState
 
 #: The key in the session ``here`` that is to be taken out.
 KEY = "last"
 
 #: Takes something out of a session at once, and tells whether it was this request that did.
-Taker = Callable[[Any, ServerSession], Flow[bool]]
+Taker = Callable[[Any, SessionState], Flow[bool]]
 
 
-def _pop(context: Any, session: ServerSession) -> Flow[bool]:
+def _pop(context: Any, state: SessionState) -> Flow[bool]:
     """Do what `ServerSession.pop_once` does, with the store calls of each step in the open."""
-    if KEY not in session:
+    if KEY not in state.data:
         return False
-    won = yield from take(context, session, KEY)
-    session.data.pop(KEY, None)
+    won = yield from pop_stored(context, state, KEY)
+    state.exposed = state.data.pop(KEY, None) is not None
     return won
 
 
 def _taking(taker: Taker, *, changes: bool) -> Callable[[World], Actor]:
     def errand(world: World) -> Actor:
         context = world.context()
-        session = Visit(keys=KEYS, started_at=world.clock())
-        session.opened = yield from open_session(context, world.tokens["here"])
+        state = SessionState(world.clock())
+        yield from open_session(context, state, world.tokens["here"])
+        session = face_of(state)
         if changes:
             session["changed"] = True
-        won = yield from taker(context, session)
-        outcome = yield from commit(context, session)
+        won = yield from taker(context, state)
+        outcome = yield from commit(context, state)
         return won, outcome.result
 
     return errand
@@ -52,7 +53,7 @@ def _taking(taker: Taker, *, changes: bool) -> Callable[[World], Actor]:
 #: Someone who takes something, who does so again, and who meanwhile changes something else.
 POP = Role("pop", errand=_taking(_pop, changes=False))
 POP_AND_CHANGE = Role("pop and change", errand=_taking(_pop, changes=True))
-SPEND = Role("spend", errand=_taking(spend, changes=False))
+CONSUME = Role("consume", errand=_taking(consume_authentication, changes=False))
 
 #: Whom they meet.
 OTHERS = (r.SAVE, r.COUNT, r.TOUCH, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE_ALL, POP_AND_CHANGE)
@@ -66,7 +67,7 @@ class Judge:
 
     def __call__(self, world: World) -> None:
         """Check the end of one schedule."""
-        results = [result for name, result in world.results.items() if name.startswith(("pop", "spend"))]
+        results = [result for name, result in world.results.items() if name.startswith(("pop", "consume"))]
         won = sum(taken for taken, _ in results)
         assert won <= 1, f"{won} requests were given it"
         left = self.left(world)
@@ -97,28 +98,28 @@ def _unspent(world: World) -> int:
 @pytest.mark.parametrize("other", [r.SAVE, r.ROTATE, r.RENEW], ids=lambda role: role.name)
 def test_a_login_is_made_use_of_once(other: Role) -> None:
     """The same holds for a login that is good for one request."""
-    explore(lambda: World((SPEND, SPEND, other), Atomic, "alice", Judge(_unspent)))
+    explore(lambda: World((CONSUME, CONSUME, other), Atomic, "alice", Judge(_unspent)))
 
 
-def _whatever_is_there(context: Any, session: ServerSession, key: str) -> Flow[bool]:
+def _whatever_is_there(context: Any, state: SessionState, key: str) -> Flow[bool]:
     """Remove the key as an ordinary change at the end, as reading and deleting it would."""
     yield from ()
-    return key in session
+    return key in state.data
 
 
-def _not_looked_again(context: Any, session: ServerSession, without: Any) -> Flow[bool]:
+def _not_looked_again(context: Any, state: SessionState, without: Any) -> Flow[bool]:
     """Answer by what was there when the session was looked up, whoever was first."""
-    there = session.loaded is not None and without(session.loaded.envelope) is not None
-    yield from _take(context, session, without)
+    there = state.stored is not None and without(state.stored.envelope) is not None
+    yield from _pop_from(context, state, without)
     return there
 
 
-_take = seams.POP_STORED.sound
+_pop_from = seams.POP_STORED.sound
 
 
 @pytest.mark.parametrize(
     ("seam", "wrong"),
-    [(Seam(f"{__name__}:take"), _whatever_is_there), (seams.POP_STORED, _not_looked_again)],
+    [(Seam(f"{__name__}:pop_stored"), _whatever_is_there), (seams.POP_STORED, _not_looked_again)],
     ids=["deleted-at-the-end", "not-looked-at-again"],
 )
 def test_a_value_that_is_given_out_twice_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:

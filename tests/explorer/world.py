@@ -20,10 +20,14 @@ from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows import Context, commit, open_session
-from holdfast.sessions.mapping import PERMANENT, Opened, ServerSession
+from holdfast.sessions.flows.committing import OVERTAKEN
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 from holdfast.stores.contract import Rotates, capabilities_of
+from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 
 KEYS = Keys("session:")
@@ -69,12 +73,17 @@ def _token(turn: str, number: int, size: int) -> tuple[str, str]:
     return token, KEYS.key_of(token)
 
 
-class Visit(ServerSession):
-    """The session of one request."""
+_MANAGER = Manager(MemoryStore(), keys=KEYS)
 
-    def load(self) -> Opened:
-        """Fail: the request opens its session first."""
-        raise AssertionError("the session was not opened")
+
+def _not_opened(state: SessionState) -> None:
+    raise AssertionError("the session was not opened")
+
+
+def face_of(state: SessionState) -> ServerSession:
+    """Return the session that shows *state*, which is opened by hand."""
+    state.opened = True
+    return ServerSession(_MANAGER, state, _not_opened)
 
 
 def untouched(flow: Actor) -> Actor:
@@ -94,7 +103,7 @@ class Role:
         marks: What the invariants must know of it; see `explorer.roles`.
         idle: How long the session was not used before, in milliseconds.
         renewal: Whether its token has been in use for the renewal interval.
-        confirm: Whether the browser's cookie is refreshed.
+        refresh: Whether the browser's cookie is due to be sent again, and the view took a while.
         began: How long ago the request began, in milliseconds.
         fault: What goes wrong while it acts.
     """
@@ -106,7 +115,7 @@ class Role:
     marks: frozenset[str] = frozenset()
     idle: int = 1000
     renewal: bool = False
-    confirm: bool = False
+    refresh: bool = False
     began: int = 0
     fault: Callable[[Actor], Actor] = untouched
 
@@ -120,8 +129,8 @@ class Answer:
         found: The handle of the session that its token opened, or None.
         read_only: Whether it was told that its id is superseded.
         after: Who was answered, before its view was done, that a session or an id is over.
-        result: As in `holdfast.sessions.mapping.Outcome`; empty while there is none.
-        cookie: As in `holdfast.sessions.mapping.Outcome`.
+        result: As in `holdfast.sessions.state.Outcome`; empty while there is none.
+        cookie: The value of the `CookieAction`.
         token: The token that its cookie carries.
     """
 
@@ -162,16 +171,16 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
     seats = {}
     for browser, who in (("here", user), ("there", "alice")):
         Mint.turn = browser
-        session = Visit(keys=KEYS, started_at=clock())
-        session.opened = Opened(data={PERMANENT: browser, "last": 1})
+        state = SessionState(clock(), data={PERMANENT: browser, "last": 1})
+        session = face_of(state)
         session.update({} if bare else {"list": [], "hits": 0, "shared": ""})
         session.update({} if who is None else {"_user_id": who})
-        drive(commit(context, session), store)
-        loaded = session.loaded
-        record = store.load(loaded.key) if loaded else None
-        assert loaded is not None
+        drive(commit(context, state), store)
+        stored = state.stored
+        assert stored is not None
+        record = store.load(stored.key)
         assert record is not None
-        seats[browser] = Seat(loaded.token, loaded.key, record)
+        seats[browser] = Seat(stored.token, stored.key, record)
     return seats
 
 
@@ -260,20 +269,23 @@ class World:
 
     def _request(self, name: str, role: Role) -> Actor:
         context = self.context(renewal=role.renewal)
-        session = Visit(keys=KEYS, started_at=self.clock() - role.began)
-        session.opened = (yield from open_session(context, self.tokens[role.browser])) if role.browser else Opened()
-        answer = self.answers[name] = Answer(role, session.handle, session.read_only)
+        state = SessionState(self.clock() - role.began)
+        if role.browser:
+            yield from open_session(context, state, self.tokens[role.browser])
+        state.opened_at -= OVERTAKEN if role.refresh else 0
+        answer = self.answers[name] = Answer(role, state.handle, state.read_only)
         assert role.view is not None
-        role.view(session, name)
+        role.view(face_of(state), name)
         yield VIEW_DONE
         answer.after = tuple(self.answered)
-        outcome = yield from commit(context, session, confirm=role.confirm)
-        answer.result, answer.cookie = outcome.result, outcome.cookie
-        if session.loaded is not None and outcome.cookie in ("send", "keep"):
-            answer.token = session.loaded.token
-        if outcome.cookie == "delete" or (outcome.result == "saved" and answer.found not in (None, session.handle)):
+        outcome = yield from commit(context, state, refresh=role.refresh)
+        answer.result, answer.cookie = outcome.result, outcome.cookie.value
+        if state.stored is not None and outcome.cookie is CookieAction.SEND:
+            answer.token = state.stored.token
+        ended = outcome.cookie is CookieAction.DELETE
+        if ended or (outcome.result == "saved" and answer.found not in (None, state.handle)):
             yield from self.announce(name)
-        return f"{outcome.result}, cookie {outcome.cookie}"
+        return f"{outcome.result}, cookie {outcome.cookie.value}"
 
     def announce(self, name: str) -> Generator[Mark, None, None]:
         """Let everyone know that a session or an id is over: whoever comes later must not bring it back."""
@@ -285,9 +297,11 @@ class World:
         del schedule
         self.judge(self)
 
-    def probe(self, token: str) -> Opened:
-        """Return what *token* opens now."""
-        return drive(open_session(self.context(), token), self.store)
+    def probe(self, token: str) -> SessionState:
+        """Return the state of a request that comes with *token* now."""
+        state = SessionState(self.clock())
+        drive(open_session(self.context(), state, token), self.store)
+        return state
 
     @property
     def known_tokens(self) -> list[str]:

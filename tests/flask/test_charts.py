@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 from support.desk import Desk, sign_in
 from support.markup import Element, parse
+from support.requests import set_metadata
 from support.web import Web
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
@@ -80,7 +81,7 @@ def test_hostile_devices_are_escaped_in_charts() -> None:
 
     def view() -> None:
         session.bind("ada")
-        session.note("browser", "<b>&amp;")
+        set_metadata(session, "browser", "<b>&amp;")
 
     desk.web.do(view)
     page = desk.text("/operator/")

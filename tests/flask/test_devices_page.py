@@ -450,7 +450,7 @@ def test_hostile_names_are_text(account: Account, text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_device_names_are_text(account: Account, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a device calls itself, it is text."""
-    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda _: Device(text, text, text).as_meta())
+    seams.DEVICE.plant(monkeypatch, lambda _: Device(text, text, text))
     here, there = account.sign_in(), account.sign_in()
     page = account.page(here)
     assert cards(page)[1]["name"] == f"{text} on {text}"

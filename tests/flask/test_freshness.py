@@ -13,6 +13,7 @@ import pytest
 from flask import Flask, redirect, url_for
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, confirm_login, current_user, login_user, logout_user
+from support.requests import set_metadata
 from support.web import Web, rotate
 
 from holdfast import ConfigurationError, NotFresh
@@ -121,7 +122,7 @@ def test_a_login_is_fresh_in_its_own_request(bank: Bank) -> None:
 
 
 def _write_time(text: str) -> None:
-    session.note("authenticated_at", text)
+    set_metadata(session, "authenticated_at", text)
 
 
 def test_a_time_that_cannot_be_is_not_fresh(bank: Bank) -> None:

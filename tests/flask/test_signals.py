@@ -11,6 +11,7 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import events
 from holdfast.flask import session
+from holdfast.sessions.mapping import state_of
 
 DAY = 24 * 3600
 
@@ -242,7 +243,8 @@ def test_no_token_is_ever_shown(web: Web, issued: list[str], caplog: pytest.LogC
 
     def look() -> None:
         here = session._get_current_object()  # type: ignore[attr-defined]  # a proxy
-        shown.extend([repr(here), str(dict(here)), repr(here.handle), repr(here.opened.loaded and "stored")])
+        state = state_of(here)
+        shown.extend([repr(here), str(dict(here)), repr(here.handle), repr(state), repr(state.stored)])
 
     with caplog.at_level(logging.DEBUG):
         web.put(secret="value")

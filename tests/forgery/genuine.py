@@ -67,7 +67,7 @@ def cookies(name: str, count: int, **config: object) -> Kind:
         request = Request({**environ, "HTTP_COOKIE": "session=" + value.decode("latin-1")})
         found = app.session_interface.open_session(app, request)
         assert isinstance(found, ServerSession)
-        return found.loaded is not None
+        return not found.new
 
     return Kind(name, made, accepts, changes.ALPHABET)
 

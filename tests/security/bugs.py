@@ -14,9 +14,11 @@ from holdfast.records import envelope
 from holdfast.records.record import Gone, Version
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
 
 
@@ -39,8 +41,9 @@ def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login in an existing session keeps its id."""
 
     def rebind(self: ServerSession, owner: str | None) -> None:
-        if self._open().loaded is None:
-            self.wishes.rebind, self.wishes.owner = True, owner
+        state = self._open()
+        if state.stored is None:
+            state.changes.rebind, state.changes.owner = True, owner
 
     seams.SESSION_REBIND.plant(monkeypatch, rebind)
 
@@ -105,6 +108,13 @@ def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def records_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A visitor who changed no data gets a record and a cookie."""
+    look_up = seams.MANAGER_OPEN.sound
+
+    def look_up_to_store(self: Manager, state: SessionState, token: str | None) -> None:
+        look_up(self, state, token)
+        state.pending = True
+
+    seams.MANAGER_OPEN.plant(monkeypatch, look_up_to_store)
     seams.SESSION_IS_EMPTY.plant(monkeypatch, property(lambda self: False))
 
 

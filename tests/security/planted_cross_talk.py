@@ -10,21 +10,22 @@ from support import seams
 
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.sessions.mapping import Opened
+from holdfast.sessions.state import SessionState
 
 
 def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a cookie continues with the session of the previous one."""
-    sound = seams.FLASK_SESSION_LOAD.sound
-    last = Opened()
+    sound = seams.INTERFACE_LOAD.sound
+    last = SessionState(0)
 
-    def load(session: FlaskSession) -> Opened:
+    def load(interface: HoldfastInterface, app: Flask, request: Request, state: SessionState) -> None:
         nonlocal last
-        if "HTTP_COOKIE" in session._request.environ:
-            last = sound(session)
-        return last
+        if "HTTP_COOKIE" in request.environ:
+            sound(interface, app, request, state)
+            last = state
+        state.stored, state.data, state.read_only = last.stored, last.data, False
 
-    seams.FLASK_SESSION_LOAD.plant(monkeypatch, load)
+    seams.INTERFACE_LOAD.plant(monkeypatch, load)
 
 
 def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.flows import SessionInfo
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import state_of
+from holdfast.sessions.state import SessionState, StoredSession
 
 
 def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,8 +40,9 @@ def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record holds its own token."""
     seal = seams.CONTEXT_SEAL.sound
 
-    def careless(self: Context, envelope: Any, **named: Any) -> Any:
-        return seal(self, dataclasses.replace(envelope, meta={"token": named["token"]}), **named)
+    def careless(self: Context, stored: StoredSession) -> Any:
+        envelope = dataclasses.replace(stored.envelope, meta={"token": stored.token})
+        return seal(self, dataclasses.replace(stored, envelope=envelope))
 
     seams.CONTEXT_SEAL.plant(monkeypatch, careless)
 
@@ -48,9 +51,9 @@ def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each lookup is logged with the token."""
     look_up = seams.MANAGER_OPEN.sound
 
-    def talkative(self: Manager, token: str | None) -> Any:
+    def talkative(self: Manager, state: SessionState, token: str | None) -> Any:
         logging.getLogger("holdfast").debug("looking up %s", token)
-        return look_up(self, token)
+        return look_up(self, state, token)
 
     seams.MANAGER_OPEN.plant(monkeypatch, talkative)
 
@@ -59,9 +62,9 @@ def prints_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """A debugging line prints each token to the console."""
     look_up = seams.MANAGER_OPEN.sound
 
-    def talkative(self: Manager, token: str | None) -> Any:
+    def talkative(self: Manager, state: SessionState, token: str | None) -> Any:
         print("opening", token)  # noqa: T201
-        return look_up(self, token)
+        return look_up(self, state, token)
 
     seams.MANAGER_OPEN.plant(monkeypatch, talkative)
 
@@ -70,9 +73,9 @@ def an_outage_names_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error of an outage contains the token."""
     look_up = seams.MANAGER_OPEN.sound
 
-    def talkative(self: Manager, token: str | None) -> Any:
+    def talkative(self: Manager, state: SessionState, token: str | None) -> Any:
         try:
-            return look_up(self, token)
+            return look_up(self, state, token)
         except StoreUnavailable as error:
             raise StoreUnavailable(f"the session {token} could not be loaded") from error
 
@@ -96,8 +99,9 @@ def a_header_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def talkative(self: HoldfastInterface, app: Any, session: Any, response: Any) -> None:
         save(self, app, session, response)
-        if session.loaded:
-            response.headers["X-Session"] = session.loaded.token
+        stored = state_of(session).stored
+        if stored is not None:
+            response.headers["X-Session"] = stored.token
 
     seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, talkative)
 

@@ -10,7 +10,8 @@ from support.web import STRANGER
 
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.mapping import IDENTITY, Loaded, ServerSession
+from holdfast.sessions.mapping import ServerSession, state_of
+from holdfast.sessions.state import IDENTITY, SessionState, StoredSession
 
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,8 +29,8 @@ def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login creates a new id, and the old one leads to the same session."""
     sound = seams.ROTATE_PLAN.sound
 
-    def plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> Any:
-        return sound(context, session, loaded, renewal=True)
+    def plan(context: Context, state: SessionState, stored: StoredSession, *, renewal: bool) -> Any:
+        return sound(context, state, stored, renewal=True)
 
     seams.ROTATE_PLAN.plant(monkeypatch, plan)
 
@@ -41,7 +42,7 @@ def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def set_item(session: ServerSession, key: str, value: Any) -> None:
         sound(session, key, value)
         if key == IDENTITY:
-            session.wishes.rebind = False
+            state_of(session).changes.rebind = False
 
     seams.SESSION_SET_ITEM.plant(monkeypatch, set_item)
 
@@ -50,7 +51,8 @@ def keeps_the_other_user_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login in another user's session keeps its data."""
 
     def rebind(session: ServerSession, owner: str | None) -> None:
-        session.wishes.rebind, session.wishes.owner = True, owner
+        changes = state_of(session).changes
+        changes.rebind, changes.owner = True, owner
 
     seams.SESSION_REBIND.plant(monkeypatch, rebind)
 

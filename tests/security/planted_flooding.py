@@ -15,6 +15,7 @@ from holdfast.sessions.flows.saving import save
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import delete
+from holdfast.sessions.state import SessionState, StoredSession
 
 
 def everybody_gets_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,11 +27,10 @@ def unknown_ids_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is created for an unknown id."""
     look_up = seams.MANAGER_OPEN.sound
 
-    def make(self: Manager, token: str | None) -> Any:
-        found = look_up(self, token)
-        if token and found.loaded is None:
+    def make(self: Manager, state: SessionState, token: str | None) -> None:
+        look_up(self, state, token)
+        if token and state.stored is None:
             self.store.create(self.keys.key_of(token), b"\x01", expires_at=self.clock() + 60_000)
-        return found
 
     seams.MANAGER_OPEN.plant(monkeypatch, make)
 
@@ -73,11 +73,11 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old record is removed before the new one is known to fit."""
 
-    def remove_and_save(context: Context, session: ServerSession, loaded: Any, **named: Any) -> Any:
+    def remove_and_save(context: Context, state: SessionState, stored: StoredSession, **named: Any) -> Any:
         try:
-            return (yield from save(context, session, loaded, **named))
+            return (yield from save(context, state, stored, **named))
         except RecordTooLarge:
-            yield from delete(loaded.key)
+            yield from delete(stored.key)
             raise
 
     seams.SAVE.plant(monkeypatch, remove_and_save)

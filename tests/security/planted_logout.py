@@ -10,7 +10,7 @@ from support import seams
 from holdfast import events
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Outcome, ServerSession
+from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore
 
@@ -18,9 +18,9 @@ from holdfast.stores.pair import PairStore
 def logs_out_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A logout deletes the cookie and leaves the session in the store."""
 
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
-        ends = session.opened is not None and session.opened.loaded is not None and session.is_empty
-        return Outcome("saved", "delete") if ends else sound(manager, session, **options)
+    def commit(manager: Manager, state: SessionState, **options: Any) -> Outcome:
+        ends = state.stored is not None and state.is_empty
+        return Outcome("saved", CookieAction.DELETE) if ends else sound(manager, state, **options)
 
     sound = seams.MANAGER_COMMIT.sound
     seams.MANAGER_COMMIT.plant(monkeypatch, commit)
@@ -29,8 +29,8 @@ def logs_out_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
     """An emptied session counts as unchanged."""
 
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
-        return Outcome("unchanged", "none") if session.is_empty else sound(manager, session, **options)
+    def commit(manager: Manager, state: SessionState, **options: Any) -> Outcome:
+        return Outcome("unchanged", CookieAction.NONE) if state.is_empty else sound(manager, state, **options)
 
     sound = seams.MANAGER_COMMIT.sound
     seams.MANAGER_COMMIT.plant(monkeypatch, commit)

@@ -9,8 +9,9 @@ from flask import request
 from support import seams
 
 from holdfast.contrib.devices_page import views
-from holdfast.flask.session import FlaskSession
+from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.state import SessionState
 
 
 def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,15 +25,15 @@ def checks_and_then_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def does_not_ask_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
     """The value is deleted at once, and returned whether this request deleted it or another."""
-    sound = seams.FLASK_SESSION_POP_STORED.sound
+    sound = seams.MANAGER_POP_STORED.sound
 
-    def take(session: FlaskSession, key: str) -> bool:
-        value = session._open().data.get(key)
-        sound(session, key)
-        session._open().data[key] = value
+    def pop_stored(manager: Manager, state: SessionState, key: str) -> bool:
+        value = state.data.get(key)
+        sound(manager, state, key)
+        state.data[key] = value
         return value is not None
 
-    seams.FLASK_SESSION_POP_STORED.plant(monkeypatch, take)
+    seams.MANAGER_POP_STORED.plant(monkeypatch, pop_stored)
 
 
 GIVEN_OUT_TWICE = [checks_and_then_deletes, does_not_ask_who_won]

@@ -44,6 +44,7 @@ def ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """An ended session continues until the end of the request."""
 
     def end(self: ServerSession) -> None:
-        self.wishes.wiped = self.wishes.rebind = True
+        changes = self._change().changes
+        changes.wiped = changes.rebind = True
 
     seams.SESSION_CLEAR.plant(monkeypatch, end)

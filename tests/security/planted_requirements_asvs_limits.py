@@ -10,6 +10,7 @@ from support import seams
 from holdfast.contrib.doctor.checks import Verdict
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
+from holdfast.sessions.state import SessionState
 
 
 def limits_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,9 +48,9 @@ def half_open_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session with an unfinished login counts as bound."""
     owner = seams.SESSION_OWNER.sound.fget
 
-    def pending(self: ServerSession) -> str | None:
+    def pending(self: SessionState) -> str | None:
         found: str | None = owner(self)
-        return found or self._open().data.get("mfa_pending")
+        return found or self.data.get("mfa_pending")
 
     seams.SESSION_OWNER.plant(monkeypatch, property(pending))
     seams.SESSION_FRESH_FOR.plant(monkeypatch, lambda self, seconds: self.owner is not None)

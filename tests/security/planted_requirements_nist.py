@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from flask import request
 from support import seams
 
-from holdfast.flask.session import FlaskSession
-from holdfast.records.metadata import ADDRESS
+from holdfast.flask.settings.loading import Settings
+from holdfast.records.metadata import ADDRESS, Device
 from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.state import SessionState
 
 
 def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request counts as one over HTTPS."""
-    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
+    seams.ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
 
 
 def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token sent over plain http is ignored there, and its session continues."""
-    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
+    seams.INTERFACE_END.plant(monkeypatch, lambda self, state: None)
 
 
 def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's headers about the channel are ignored."""
-    seams.FLASK_SESSION_ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))
+    seams.ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))
 
 
 def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,14 +36,14 @@ def every_request_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address of each login is stored."""
-    describe = seams.FLASK_SESSION_DEVICE.sound
+    metadata = seams.LOGIN_METADATA.sound
 
-    def tell(self: FlaskSession) -> dict[str, str | None]:
-        return {**describe(self), ADDRESS: self._request.remote_addr}
+    def with_address(settings: Settings, state: SessionState) -> dict[str, str | None]:
+        return {**metadata(settings, state), ADDRESS: request.remote_addr}
 
-    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, tell)
+    seams.LOGIN_METADATA.plant(monkeypatch, with_address)
 
 
 def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser's User-Agent is stored as it is."""
-    seams.FLASK_SESSION_DEVICE.plant(monkeypatch, lambda self: {"browser": self._request.headers.get("User-Agent", "")})
+    seams.DEVICE.plant(monkeypatch, Device)

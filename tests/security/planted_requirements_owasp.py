@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Response, request
+from flask import Flask, Request, Response, request
 from support import seams
 
 from holdfast.errors import NotFresh
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
 from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.tokens import new_token
+from holdfast.sessions.state import SessionState
 
 DAY = 24 * 3600
 
@@ -35,14 +35,14 @@ def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session outlives the browser."""
-    seams.FLASK_SESSION_PERMANENT.plant(monkeypatch, property(lambda self: True, lambda self, value: None))
+    seams.INTERFACE_IS_PERMANENT.plant(monkeypatch, lambda self, state: True)
 
 
 def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie lives for the idle timeout, though the session is over sooner."""
 
-    def lifetime(self: HoldfastInterface, session: FlaskSession) -> int | None:
-        return self.manager.context.policy.idle // 1000 if session.permanent else None
+    def lifetime(self: HoldfastInterface, state: SessionState) -> int | None:
+        return self.manager.context.policy.idle // 1000 if self._is_permanent(state) else None
 
     seams.INTERFACE_LIFETIME.plant(monkeypatch, lifetime)
 
@@ -73,21 +73,20 @@ def deaf_to_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application's hook is called after the lookup."""
-    look_up = FlaskSession._look_up
-    load = seams.FLASK_SESSION_LOAD.sound
+    load = seams.INTERFACE_LOAD.sound
 
-    def early(self: FlaskSession) -> Any:
-        look_up(self, self._interface.cookies.read(self._app, self._request))
-        return load(self)
+    def early(self: HoldfastInterface, app: Flask, request: Request, state: SessionState) -> None:
+        self.manager.open(SessionState(state.started_at), self.cookies.read(app, request).token)
+        load(self, app, request, state)
 
-    seams.FLASK_SESSION_LOAD.plant(monkeypatch, early)
+    seams.INTERFACE_LOAD.plant(monkeypatch, early)
 
 
 def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """All browsers count as the same."""
-    seams.FLASK_SESSION_BINDING_CHANGED.plant(monkeypatch, lambda self, opened: False)
+    seams.CHANGED_DEVICE.plant(monkeypatch, lambda request, state: False)
 
 
 def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ended session is withheld from that one request only."""
-    seams.FLASK_SESSION_BINDING_REFUSED.plant(monkeypatch, lambda self, opened: None)
+    seams.INTERFACE_END.plant(monkeypatch, lambda self, state: None)

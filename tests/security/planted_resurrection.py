@@ -9,7 +9,7 @@ from support import seams
 
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Outcome, ServerSession
+from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.contract import Store
 
 
@@ -56,9 +56,9 @@ def answers_with_the_old_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose session ended meanwhile still sends the session's cookie."""
     sound = seams.MANAGER_COMMIT.sound
 
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Outcome:
-        outcome = sound(manager, session, **options)
-        return Outcome("saved", "send") if outcome.result == "gone" else outcome
+    def commit(manager: Manager, state: SessionState, **options: Any) -> Outcome:
+        outcome = sound(manager, state, **options)
+        return Outcome("saved", CookieAction.SEND) if outcome.result == "gone" else outcome
 
     seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 
@@ -72,12 +72,12 @@ def begins_anew_when_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose session ended meanwhile stores its data in a new session."""
     sound = seams.MANAGER_COMMIT.sound
 
-    def commit(manager: Manager, session: ServerSession, **options: Any) -> Any:
-        outcome = sound(manager, session, **options)
-        if outcome.result != "gone" or session.opened is None:
+    def commit(manager: Manager, state: SessionState, **options: Any) -> Any:
+        outcome = sound(manager, state, **options)
+        if outcome.result != "gone":
             return outcome
-        session.opened.loaded = None
-        return sound(manager, session, **options)
+        state.stored, state.pending = None, True
+        return sound(manager, state, **options)
 
     seams.MANAGER_COMMIT.plant(monkeypatch, commit)
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from support.web import Web, end, rotate
 
 from holdfast.flask import session
-from holdfast.sessions.mapping import IDENTITY
+from holdfast.sessions.state import IDENTITY
 from holdfast.stores.contract import Store
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, StoreWrapper

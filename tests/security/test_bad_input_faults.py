@@ -31,7 +31,7 @@ from werkzeug.test import TestResponse
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, Outcome
+from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.testing import Fault, Link
 
 NETWORK = ("redis", "memcached", "mongodb", "mariadb", "postgresql")
@@ -56,10 +56,11 @@ def an_outage_is_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the store is down, the visitor has no session and may begin one."""
     find = seams.MANAGER_OPEN.sound
 
-    def lenient(self: Manager, token: str | None) -> Any:
-        with suppress(StoreUnavailable):
-            return find(self, token)
-        return Opened()
+    def lenient(self: Manager, state: SessionState, token: str | None) -> None:
+        try:
+            find(self, state, token)
+        except StoreUnavailable:
+            state.read_only = False
 
     seams.MANAGER_OPEN.plant(monkeypatch, lenient)
 
@@ -80,9 +81,9 @@ def nobody_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """The replacement session during an outage is an ordinary one."""
     find = seams.MANAGER_OPEN.sound
 
-    def lenient(self: Manager, token: str | None) -> Opened:
-        found = find(self, token)
-        return Opened() if found.read_only else found
+    def lenient(self: Manager, state: SessionState, token: str | None) -> None:
+        find(self, state, token)
+        state.read_only = False
 
     seams.MANAGER_OPEN.plant(monkeypatch, lenient)
 
@@ -91,9 +92,9 @@ def committing(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
     """Let a save that fails come to *outcome*."""
     commit = seams.MANAGER_COMMIT.sound
 
-    def lenient(self: Manager, session: Any, *, confirm: bool = False) -> Any:
+    def lenient(self: Manager, state: SessionState, **named: Any) -> Any:
         with suppress(StoreUnavailable):
-            return commit(self, session, confirm=confirm)
+            return commit(self, state, **named)
         return outcome
 
     seams.MANAGER_COMMIT.plant(monkeypatch, lenient)
@@ -101,12 +102,12 @@ def committing(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
 
 def writes_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed save is answered like a successful one."""
-    committing(monkeypatch, Outcome("saved", "keep"))
+    committing(monkeypatch, Outcome("saved", CookieAction.NONE))
 
 
 def a_failed_save_is_a_logout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed save ends the session in the browser."""
-    committing(monkeypatch, Outcome("gone", "delete"))
+    committing(monkeypatch, Outcome("gone", CookieAction.DELETE))
 
 
 def lenient_writes_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,10 +53,10 @@ def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged record is found again at every request."""
 
-    def leave(key: str, *, foreign: bool) -> Flow[opening.Refusal]:
+    def leave(key: str, *, foreign: bool) -> Flow[opening.Rejected]:
         del key, foreign
         yield from ()
-        return opening.Refusal("corrupt")
+        return opening.Rejected("corrupt")
 
     seams.SET_ASIDE_BAD_RECORD.plant(monkeypatch, leave)
 

@@ -30,6 +30,7 @@ from holdfast.flask import session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.records.codec.encoder import Encoder
+from holdfast.sessions.mapping import state_of
 from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
@@ -117,12 +118,12 @@ def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def late_changes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late change is not logged."""
-    seams.SESSION_WARNS_OF_LATE_CHANGE.plant(monkeypatch, lambda self: None)
+    seams.WARNING_OF_LATE_CHANGE.plant(monkeypatch, lambda: None)
 
 
 def failures_are_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The changes of a failed view are saved like any other."""
-    seams.FLASK_SESSION_KEEPS_LOGOUT.plant(monkeypatch, lambda self: True)
+    seams.KEEPS_LOGOUT.plant(monkeypatch, lambda self: True)
 
 
 def contexts_share(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def contexts_share(monkeypatch: pytest.MonkeyPatch) -> None:
     open_session, opened = seams.INTERFACE_OPEN_SESSION.sound, list[FlaskSession]()
 
     def share(self: HoldfastInterface, app: Any, request: Any) -> FlaskSession:
-        if not opened or opened[-1].closed:
+        if not opened or state_of(opened[-1]).closed:
             opened.append(open_session(self, app, request))
         return opened[-1]
 
@@ -143,7 +144,7 @@ def saves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def store(self: Any, key: Any, value: Any) -> None:
         update(self, key, value)
-        self._interface.manager.commit(self)
+        self._manager.commit(self._state)
 
     seams.SESSION_SET_ITEM.plant(monkeypatch, store)
 

@@ -18,7 +18,7 @@ from support.web import STRANGER, Web, cookies_set, rotate
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.flask import session
-from holdfast.sessions.mapping import IDENTITY
+from holdfast.sessions.state import IDENTITY
 
 
 @advisory(

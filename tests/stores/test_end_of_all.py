@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 
 import pytest
 from support.everywhere import INDEXED, KINDS, url_of_kind
+from support.requests import Request
 
 from holdfast.clock import HOUR
 from holdfast.sessions.flows import commit, open_session, revoke_all
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Opened, ServerSession
+from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import PAUSE, Flow
 from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
@@ -38,29 +39,13 @@ RENEWAL = HOUR
 Choose: TypeAlias = Callable[[int], int]
 
 
-class Visit(ServerSession):
-    """The session of one request."""
-
-    def load(self) -> Opened:
-        """Fail: the request opens its session first."""
-        raise AssertionError("the session was not opened")
-
-
-def visit(manager: Manager, token: str | None) -> Visit:
-    """Begin a request with the cookie *token*."""
-    session = Visit(keys=manager.keys, started_at=manager.clock())
-    session.opened = manager.open(token)
-    return session
-
-
 def signed_in(manager: Manager, user: str) -> str:
     """Sign *user* in, and return the token."""
-    session = visit(manager, None)
+    session = Request(manager)
     session.bind(user)
     session["list"] = []
-    manager.commit(session)
-    assert session.loaded is not None
-    return session.loaded.token
+    session.commit()
+    return session.token
 
 
 def signed_in_long_ago(manager: Manager, user: str) -> str:
@@ -78,11 +63,10 @@ def signed_in_as_another(manager: Manager, user: str) -> str:
 
 def anonymous(manager: Manager, user: str) -> str:
     """Store a session that is nobody's, and return its token."""
-    session = visit(manager, None)
+    session = Request(manager)
     session["list"] = []
-    manager.commit(session)
-    assert session.loaded is not None
-    return session.loaded.token
+    session.commit()
+    return session.token
 
 
 def save(session: ServerSession, user: str) -> None:
@@ -103,10 +87,12 @@ def logout(session: ServerSession, user: str) -> None:
 
 def request(manager: Manager, token: str | None, view: Callable[[ServerSession, str], None], user: str) -> Flow[Any]:
     """Open the session of *token*, run *view* on it, and commit."""
-    session = Visit(keys=manager.keys, started_at=manager.clock())
-    session.opened = (yield from open_session(manager.context, token)) if token else Opened()
+    session = Request(manager)
+    session.state.opened = True
+    if token:
+        yield from open_session(manager.context, session.state, token)
     view(session, user)
-    return (yield from commit(manager.context, session))
+    return (yield from commit(manager.context, session.state))
 
 
 def run(flows: list[Flow[Any]], store: Any, choose: Choose, known: list[str]) -> None:

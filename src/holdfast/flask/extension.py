@@ -21,6 +21,7 @@ from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,7 +175,8 @@ class Session:
         manager = self.manager
         ended = manager.revoke_all(user_id, keep=keep)
         if has_request_context() and isinstance(session, FlaskSession):
-            session.started_at = manager.clock() + 1  # what logs in now begins after what was just ended
+            state = state_of(session)
+            state.started_at = manager.clock() + 1  # what logs in now begins after what was just ended
         return ended
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
@@ -196,7 +198,7 @@ class Session:
             StoreUnavailable: The store failed: it is not known.
         """
         if not isinstance(token_or_session, str):
-            return self.manager.still_valid(token_or_session)
+            return token_or_session.still_valid()
         app = self._app()
         interface = self._interface(app)
         token = interface.cookies.token_in(app, token_or_session)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
@@ -17,16 +18,19 @@ from holdfast.flask.cookies import Cookies
 from holdfast.flask.headers import clear_site_data, forbid_storing, vary_by_cookie
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
+from holdfast.flask.user_agent import AGENT, agent_of, device_of
+from holdfast.records.metadata import ADDRESS, Device, fit
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.mapping import state_of, warn_of_late_change
+from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
 _logger = logging.getLogger("holdfast")
 
-#: A request that only read, and took this long (milliseconds), looks again before it sends the cookie anew: a login may
-#: have overtaken it, whose cookie must stay.
-_OVERTAKEN = 10
+#: An IPv6 address with a zone is at most about this long.
+_LONGEST_ADDRESS = 64
 
 
 class HoldfastInterface(SessionInterface):
@@ -58,7 +62,44 @@ class HoldfastInterface(SessionInterface):
         if not self._has_begun:
             self._live.refuse_late_changes()
             self._has_begun = True
-        return FlaskSession(self, app, request)
+        state = SessionState(self.manager.clock())
+        return FlaskSession(self.manager, state, partial(self._load, app, request))
+
+    def _load(self, app: Flask, request: Request, state: SessionState) -> None:
+        """Look up the request's cookie.
+
+        After an error, of the store or of what the application has registered to come first, the session is empty and
+        read-only, so that an error page can be rendered and nothing is stored over the good session.
+
+        Raises:
+            StoreUnavailable: The store failed.
+        """
+        presented = self.cookies.read(app, request)
+        if presented.token is not None or presented.reason is not None:
+            for hook in self.before_lookup:
+                hook()
+        if presented.reason is not None:
+            self.manager.context.emit("rejected", reason=presented.reason)
+        self.manager.open(state, presented.token)
+        state.refresh = presented.stale
+        settings = self.settings
+        if settings.require_https and not request.is_secure:
+            self._end(state)
+            state.reset(read_only=True)
+            self._warn_once(
+                "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it."
+                " Behind a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
+            )
+        elif settings.on_device_change is not None and _changed_device(request, state):
+            self.manager.context.emit("rejected", reason="binding_changed")
+            if settings.on_device_change == "end":
+                self._end(state)
+                state.reset()
+
+    def _end(self, state: SessionState) -> None:
+        """End the session that was found, because somebody else may have its token."""
+        if state.stored is not None and self.manager.revokes:
+            self.manager.revoke(state.stored.key)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
@@ -67,21 +108,22 @@ class HoldfastInterface(SessionInterface):
         application's answer to `StoreUnavailable`, `SessionConflict` or `TooManySessions`: by default 503, 409 and 409.
         """
         session = cast(FlaskSession, session)
+        state = state_of(session)
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.
-        if isinstance(failure, StoreUnavailable) or (isinstance(failure, HTTPException) and failure is session.failure):
+        if isinstance(failure, StoreUnavailable) or (isinstance(failure, HTTPException) and failure is state.failure):
             _answer(app, failure, response)
         self._guard(session, response)
-        if session.opened is not None and not session.closed:
-            session.closed = True
+        if state.opened and not state.closed:
+            state.closed = True
             try:
-                self._save(app, session, response)
+                self._save(app, state, response)
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
                 self._guard(session, response)
-        session.closed = True
+        state.closed = True
         if response.is_streamed or app.debug:
-            response.call_on_close(session.report_late_change)
+            response.call_on_close(partial(_report_late_change, state))
 
     def _guard(self, session: FlaskSession, response: BaseResponse) -> None:
         """Keep caches from giving a response that used the session to somebody else."""
@@ -90,49 +132,81 @@ class HoldfastInterface(SessionInterface):
             if self.settings.cache_control == "no-store":
                 forbid_storing(response)
 
-    def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
-        session.settled = False
+    def _save(self, app: Flask, state: SessionState, response: Response) -> None:
+        state.settled = False
         settings = self.settings
         failed = response.status_code >= 500 and not settings.save_on_error
-        if failed and not session.keep_only_a_logout():
+        if failed and not state.keep_only_a_logout():
             return
-        permanent, marked, logout = session.permanent, session.marked, session.ends_login
-        refresh = session.stale_cookie or (permanent and settings.refresh_each_request)
-        overtaken = refresh and self.manager.clock() - session.loaded_at >= _OVERTAKEN
-        outcome = self.manager.commit(session, confirm=marked or overtaken)
-        session.settled = outcome.result != "gone"
+        logout = state.changes.ends_login and state.stored is not None
+        outcome = self.manager.commit(
+            state,
+            refresh=state.refresh or (settings.refresh_each_request and self._is_permanent(state)),
+            login_metadata=_login_metadata(settings, state),
+            can_set_cookie=_can_set_cookie(),
+        )
+        state.settled = outcome.result != "gone"
         stored = outcome.result in {"saved", "merged"}
-        if stored:
-            session.modified = True
-        if outcome.cookie == "delete":
+        state.changes.marked = stored
+        if outcome.cookie is CookieAction.DELETE:
             self.cookies.delete(response)
-        if outcome.cookie == "delete" or (stored and logout):
-            clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie != "delete")
-        # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
-        renewed = refresh or permanent != session.was_permanent or (permanent if stored else marked)
-        if (outcome.cookie == "send" or (outcome.cookie == "keep" and renewed)) and session.loaded:
-            self._warn_of_insecure(session)
-            self.cookies.send(app, response, session.loaded.value, lifetime=self._lifetime(session))
+        if outcome.cookie is CookieAction.DELETE or (stored and logout):
+            clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie is not CookieAction.DELETE)
+        if outcome.cookie is CookieAction.SEND and state.stored is not None:
+            if settings.cookie.secure and not request.is_secure:
+                self._warn_once(
+                    "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the"
+                    " application over https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
+                )
+            self.cookies.send(app, response, state.stored.value, lifetime=self._lifetime(state))
 
-    def _warn_of_insecure(self, session: FlaskSession) -> None:
-        if self.settings.cookie.secure and not session.arrived_secure:
-            self.warn_once(
-                "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application"
-                " over https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
-            )
-
-    def warn_once(self, message: str) -> None:
+    def _warn_once(self, message: str) -> None:
         """Log *message* as a warning, the first time only."""
         if message not in self._warned:
             self._warned.add(message)
             _logger.warning("%s", message)
 
-    def _lifetime(self, session: FlaskSession) -> int | None:
+    def _is_permanent(self, state: SessionState) -> bool:
+        return bool(state.data.get(PERMANENT, self.settings.policy.permanent))
+
+    def _lifetime(self, state: SessionState) -> int | None:
         """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
-        if not session.permanent or session.created_at is None:
+        if state.stored is None or not self._is_permanent(state):
             return None
-        policy = self.manager.context.policy
-        return min(policy.idle, session.created_at + policy.absolute - self.manager.clock()) // 1000
+        policy = self.settings.policy
+        ends_at = state.stored.envelope.created_at + policy.absolute
+        return min(policy.idle, ends_at - self.manager.clock()) // 1000
+
+
+def _changed_device(request: Request, state: SessionState) -> bool:
+    began = state.stored.envelope.meta.get(AGENT) if state.stored else None
+    return began is not None and began != agent_of(request.headers.get("User-Agent", ""))
+
+
+def _can_set_cookie() -> bool:
+    """Return whether the response can carry a cookie. That of a WebSocket was sent when it was opened."""
+    return str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
+
+
+def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str | None]:
+    """Return what is kept of the request: at a login its device and address, when a session begins its browser's hash.
+
+    Each as far as the settings let it be kept; None removes what an earlier login left.
+    """
+    changes, metadata = state.changes, dict[str, str | None]()
+    if changes.rebind and changes.owner is not None:
+        device = device_of(request.headers.get("User-Agent", "")) if settings.keep_device else Device()
+        address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None
+        metadata = {**device.as_meta(), ADDRESS: address}
+    if settings.on_device_change is not None and (state.stored is None or changes.rebind or changes.wiped):
+        metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
+    return metadata
+
+
+def _report_late_change(state: SessionState) -> None:
+    """Report a nested change made while the response was streamed, which nothing else would notice."""
+    if state.settled and state.opened and not state.read_only and state.differs:
+        warn_of_late_change()
 
 
 def _may_still_read(response: BaseResponse) -> bool:

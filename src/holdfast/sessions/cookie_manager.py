@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
@@ -13,22 +13,31 @@ from holdfast.metrics.observer import Observer, Observers
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.cookie import CookieRecord, SealedCookie
 from holdfast.records.encryption import Keyring
-from holdfast.records.envelope import Envelope, Fate, Tombstone, decode, encode
+from holdfast.records.envelope import Fate, Tombstone, decode, encode
 from holdfast.records.tokens import Keys, new_token
+from holdfast.sessions.flows.committing import NO_METADATA
 from holdfast.sessions.flows.ending import cut_off, read_cutoff
-from holdfast.sessions.flows.opening import Refusal
-from holdfast.sessions.flows.saving import dropped
+from holdfast.sessions.flows.opening import Rejected
+from holdfast.sessions.flows.saving import dropped, revised
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession, Wishes
 from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import RETENTION, Policy
+from holdfast.sessions.state import (
+    PERMANENT,
+    Changes,
+    CookieAction,
+    Outcome,
+    SessionState,
+    StoredSession,
+    cookie_action,
+)
 from holdfast.stores.contract import Store
 
-_NOTHING = Outcome("unchanged", "none")
+_NOTHING = Outcome("unchanged", CookieAction.NONE)
 
 
-@dataclass(slots=True)
-class CookieSession(Loaded):
+@dataclass(slots=True, repr=False)
+class CookieSession(StoredSession):
     """A live session as its cookie holds it. *value* is the cookie's value; a store has *key* for its revocation.
 
     *since* is when it was last known not to be revoked. *stale* is True if it was encrypted with an old key.
@@ -77,37 +86,43 @@ class ClientSide(Manager):
         self.revokes = store is not None
         self._cookie = SealedCookie(keyring, name=name, keys=self.keys)
 
-    def open(self, token: str | None) -> Opened:
-        """Return the session that a cookie's value holds; None and anything that is not one hold nothing.
+    def open(self, state: SessionState, token: str | None) -> None:
+        """Fill *state* with the session that a cookie's value holds; None and anything that is not one hold nothing.
 
         Raises:
             StoreUnavailable: Revocations cannot be looked up, and the policy is not to go on without.
         """
-        if token is None:
-            return Opened()
         context = self.context
+        state.opened = state.read_only = True
+        if token is None:
+            state.read_only = False
+            return
+        state.opened_at = self.clock()
         try:
             found = self._run(self._resolve(token))
         except StoreUnavailable:
             context.emit("rejected", reason="store_unavailable")
-            if context.policy.on_store_error == "anonymous":
-                return Opened(read_only=True)
-            raise
-        if isinstance(found, Refusal):
+            if context.policy.on_store_error != "anonymous":
+                raise
+            return
+        if isinstance(found, Rejected):
             context.emit("rejected", reason=found.reason)
-            return Opened(read_only=found.reason == "superseded")
-        kept, data = found
-        return Opened(kept, data, deliver=kept.stale)
+            state.read_only = found.reason == "superseded"
+            return
+        stored, state.data = found
+        state.build_on(stored, redeliver=stored.stale)
+        state.read_only = False
+        state.was_permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
 
-    def _resolve(self, value: str) -> Flow[tuple[CookieSession, dict[Any, Any]] | Refusal]:
+    def _resolve(self, value: str) -> Flow[tuple[CookieSession, dict[Any, Any]] | Rejected]:
         try:
             record = self._cookie.unseal(value)
         except UnknownKey:
-            return Refusal("unknown_key")
+            return Rejected("unknown_key")
         except DecodeError:
-            return Refusal("bad_signature")
+            return Rejected("bad_signature")
         if record is None:
-            return Refusal("malformed")
+            return Rejected("malformed")
         key, owner = self.keys.key_of(record.token), record.owner
         kept = CookieSession(
             record.token, key, 0, record.expires_at, owner, record.envelope, value, record.since, record.stale
@@ -115,11 +130,11 @@ class ClientSide(Manager):
         reason = self.context.policy.verdict(kept.envelope, kept.expires_at, self.clock())
         reason = reason or (yield from self._revoked(kept))
         if reason is not None:
-            return Refusal(reason)
+            return Rejected(reason)
         try:
             return kept, kept.envelope.codec.loads(kept.envelope.payload)
         except DecodeError:
-            return Refusal("corrupt")
+            return Rejected("corrupt")
 
     def _revoked(self, kept: CookieSession) -> Flow[events.RejectReason | None]:
         if not self.revokes:
@@ -133,90 +148,100 @@ class ClientSide(Manager):
         over = cutoff is not None and cutoff.at >= kept.since and cutoff.keep != kept.key
         return "unknown_id" if over else None
 
-    def commit(self, session: ServerSession, *, confirm: bool = False) -> Outcome:  # noqa: ARG002  # nothing to look up
-        """Carry out what the request asked of *session*, and make the cookie's new value.
+    def commit(
+        self,
+        state: SessionState,
+        *,
+        refresh: bool = False,
+        login_metadata: Mapping[str, str | None] = NO_METADATA,
+        can_set_cookie: bool = True,  # noqa: ARG002  # without a cookie nothing of it is kept
+    ) -> Outcome:
+        """Carry out what the request asked of its session, and make the cookie's new value.
 
         Raises:
             EncodeError: A value cannot be kept.
             RecordTooLarge: No browser would take a cookie that large. The one it has is intact.
             StoreUnavailable: A revocation could not be stored.
         """
-        if session.opened is None:
+        if not state.opened:
             return _NOTHING
-        outcome = self._run(self._carry_out(session, session.opened))
-        session.wishes = Wishes()
-        return outcome
+        changes = state.changes
+        changes.meta = {**login_metadata, **changes.meta}
+        permanent = bool(state.data.get(PERMANENT, self.context.policy.permanent))
+        outcome = self._run(self._carry_out(state))
+        state.changes = Changes()
+        cookie = cookie_action(
+            outcome,
+            permanent=permanent,
+            was_permanent=state.was_permanent,
+            refresh=refresh,
+            marked=changes.marked or bool(changes.assigned),
+        )
+        return Outcome(outcome.result, cookie)
 
-    def _carry_out(self, session: ServerSession, opened: Opened) -> Flow[Outcome]:
-        kept = opened.loaded
-        if opened.read_only:
-            return _NOTHING if session.is_empty else dropped(self.context, session)
-        if kept is None:
-            return _NOTHING if session.is_empty else self._create(session)
-        return (yield from self._change(session, cast("CookieSession", kept)))
+    def _carry_out(self, state: SessionState) -> Flow[Outcome]:
+        stored = state.stored
+        if state.read_only:
+            return _NOTHING if state.is_empty else dropped(self.context, state)
+        if stored is None:
+            return _NOTHING if state.is_empty else self._create(state)
+        return (yield from self._change(state, cast("CookieSession", stored)))
 
-    def _change(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
-        wishes = session.wishes
-        if session.is_empty:
-            return (yield from self._end(session, kept))
+    def _change(self, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
+        if state.is_empty:
+            return (yield from self._end(state, stored))
         policy, now = self.context.policy, self.clock()
-        used = not session.background
-        due = used and policy.renewal_due(kept.envelope.issued_at, now)
-        if wishes.rotate or wishes.wiped or wishes.rebind or due:
-            return (yield from self._rotate(session, kept))
-        payload = self.context.codec.dumps(session.data)
-        changed = payload != kept.envelope.payload or not session.agrees_with(kept.envelope.meta)
-        if changed or kept.stale or (used and policy.touch_due(kept.envelope, kept.expires_at, now)):
-            if (yield from self._revoked(kept)) is not None:
-                return dropped(self.context, session)
-            session.opened = Opened(self._issue(session, kept.envelope, kept.token), session.data)
-            return Outcome("saved", "send")
-        return Outcome("unchanged", "keep")
+        used = not state.background
+        due = used and policy.renewal_due(stored.envelope.issued_at, now)
+        if state.changes.new_token or due:
+            return (yield from self._rotate(state, stored))
+        payload = self.context.codec.dumps(state.data)
+        changed = payload != stored.envelope.payload or not state.metadata_unchanged(stored.envelope.meta)
+        if changed or stored.stale or (used and policy.touch_due(stored.envelope, stored.expires_at, now)):
+            if (yield from self._revoked(stored)) is not None:
+                return dropped(self.context, state)
+            state.build_on(self._issue(state, stored, stored.token))
+            return Outcome("saved", CookieAction.SEND)
+        return Outcome("unchanged", CookieAction.KEEP)
 
-    def _create(self, session: ServerSession) -> Outcome:
-        issued = self._issue(session, None, None)
-        session.opened = Opened(issued, session.data)
+    def _create(self, state: SessionState) -> Outcome:
+        issued = self._issue(state, None, new_token())
+        state.build_on(issued)
         self.context.emit("created", handle=issued.key, owner=issued.owner)
         if issued.owner is not None:
             self.context.emit("bound", handle=issued.key, owner=issued.owner)
-        return Outcome("saved", "send")
+        return Outcome("saved", CookieAction.SEND)
 
-    def _rotate(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
-        context, wishes = self.context, session.wishes
-        issued = self._issue(session, kept.envelope, None)
-        if not (yield from self._bury(kept, Tombstone(Fate.SUPERSEDED, self.clock() + context.policy.grace))):
-            return dropped(context, session)
-        session.opened = Opened(issued, session.data)
-        context.emit("rotated", handle=issued.key, previous=kept.key)
-        if wishes.wiped:
-            context.emit("ended", handle=kept.key, owner=kept.owner, reason="replaced")
-        elif wishes.rebind and issued.owner is None:
-            context.emit("ended", handle=kept.key, owner=kept.owner, reason="logout")
-        if wishes.rebind and issued.owner is not None:
+    def _rotate(self, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
+        context, changes = self.context, state.changes
+        issued = self._issue(state, stored, new_token())
+        if not (yield from self._bury(stored, Tombstone(Fate.SUPERSEDED, self.clock() + context.policy.grace))):
+            return dropped(context, state)
+        state.build_on(issued)
+        context.emit("rotated", handle=issued.key, previous=stored.key)
+        if changes.wiped:
+            context.emit("ended", handle=stored.key, owner=stored.owner, reason="replaced")
+        elif changes.ends_login:
+            context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
+        if changes.rebind and issued.owner is not None:
             context.emit("bound", handle=issued.key, owner=issued.owner)
-        return Outcome("saved", "send")
+        return Outcome("saved", CookieAction.SEND)
 
-    def _issue(self, session: ServerSession, old: Envelope | None, token: str | None) -> CookieSession:
-        """Return the session with the cookie value that holds it now, under *token*, or a new one."""
-        context, wishes, owner, now = self.context, session.wishes, session.owner, self.clock()
-        reborn = old is None or wishes.wiped or (wishes.rebind and owner is not None)
-        envelope = context.envelope(
-            context.codec.dumps(session.data),
-            created_at=now if old is None or reborn else old.created_at,
-            issued_at=now if old is None or token is None else old.issued_at,
-            meta=session.meta_upon(old.meta if old else {}, permanent=context.policy.permanent),
-        )
-        token = token or new_token()
-        expires_at, since = context.expires_at(envelope, now), session.started_at
-        value = self._cookie.seal(CookieRecord(token, expires_at, since, owner, envelope))
-        return CookieSession(token, self.keys.key_of(token), 0, expires_at, owner, envelope, value, since)
+    def _issue(self, state: SessionState, old: CookieSession | None, token: str) -> CookieSession:
+        """Return the session with the cookie value that holds it now, under *token*."""
+        made = revised(self.context, state, old, token=token)
+        since = state.started_at
+        value = self._cookie.seal(CookieRecord(token, made.expires_at, since, made.owner, made.envelope))
+        return CookieSession(token, made.key, 0, made.expires_at, made.owner, made.envelope, value, since)
 
-    def _end(self, session: ServerSession, kept: CookieSession) -> Flow[Outcome]:
-        if not (yield from self._bury(kept, Tombstone(Fate.ENDED, self.clock()))):
-            return dropped(self.context, session)
-        session.opened = Opened()
-        self.context.emit("ended", handle=kept.key, owner=kept.owner, reason="logout")
-        return Outcome("saved", "delete")
+    def _end(self, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
+        if (yield from self._bury(stored, Tombstone(Fate.ENDED, self.clock()))):
+            self.context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
+            outcome = Outcome("saved", CookieAction.DELETE)
+        else:
+            outcome = dropped(self.context, state)
+        state.reset()
+        return outcome
 
     def _bury(self, kept: CookieSession, tombstone: Tombstone) -> Flow[bool]:
         """Make the session's id worthless, where that can be stored; return whether it was worth something."""
@@ -227,12 +252,12 @@ class ClientSide(Manager):
         until = kept.envelope.created_at + self.context.policy.absolute + RETENTION
         return (yield from create(kept.key, encode(tombstone), until)) is not None
 
-    def take(self, session: ServerSession, key: str) -> bool:  # noqa: ARG002  # see Manager
+    def pop_stored(self, state: SessionState, key: str) -> bool:  # noqa: ARG002  # see Manager
         """Refuse: nothing tells which of several requests is the first."""
         _refuse_once("session.pop_once()")
 
-    def spend(self, session: ServerSession) -> bool:  # noqa: ARG002  # see Manager
-        """Refuse: see `take`."""
+    def consume_authentication(self, state: SessionState) -> bool:  # noqa: ARG002  # see Manager
+        """Refuse: see `pop_stored`."""
         _refuse_once("session.fresh_once(), and require_fresh(0) with it,")
 
     def revoke(self, handle: str) -> events.RevokeResult:
@@ -257,11 +282,11 @@ class ClientSide(Manager):
         self._run(cut_off(self.context, owner, keep, lifetime=self.context.policy.absolute + RETENTION))
         return 0
 
-    def still_valid(self, session: ServerSession | str) -> bool:
-        """Tell whether a session, or the one that a cookie's value holds, is neither over nor revoked."""
+    def still_valid(self, session: SessionState | str) -> bool:
+        """Return whether a session, or the one that a cookie's value holds, is neither over nor revoked."""
         if not isinstance(session, str):
-            return session.loaded is not None and self.still_valid(session.loaded.value)
-        return not isinstance(self._run(self._resolve(session)), Refusal)
+            return session.stored is not None and self.still_valid(session.stored.value)
+        return not isinstance(self._run(self._resolve(session)), Rejected)
 
     def get(self, handle: str, *, current: str | None = None) -> NoReturn:  # noqa: ARG002
         """Refuse: nobody but its browser has it."""

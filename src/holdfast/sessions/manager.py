@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -21,29 +21,32 @@ from holdfast.sessions.flows import (
     Survey,
     Sweep,
     commit,
+    consume_authentication,
     count,
     find,
     list_of,
     live_token,
     open_session,
     page_of,
+    pop_stored,
     revoke,
     revoke_all,
     revoke_everyone,
-    spend,
     survey,
     sweep_page,
-    take,
 )
-from holdfast.sessions.mapping import Opened, Outcome, ServerSession
+from holdfast.sessions.flows.committing import NO_METADATA
 from holdfast.sessions.ops import Call, Flow, drive, purge
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.contract import Indexes, Iterates, Purges, Store, capabilities_of
 
 T = TypeVar("T")
 
 #: Where expired records must be removed by us, every so many new tokens at most so many are: more go than come.
 _SWEEP_EVERY, _SWEPT = 100, 200
+
+_UNCHANGED = Outcome("unchanged", CookieAction.NONE)
 
 
 class Manager:
@@ -126,43 +129,56 @@ class Manager:
             self._context.emit("store_unavailable", error=error)
             raise
 
-    def open(self, token: str | None) -> Opened:
-        """Return what *token* stands for; None and anything that is not a token stand for nothing.
+    def open(self, state: SessionState, token: str | None) -> None:
+        """Fill *state* with what *token* stands for; None and anything that is not a token stand for nothing.
 
         Raises:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
         """
-        self._context.emit("opens")
-        if token is None:
-            return Opened()
         context = self.context
-        if not is_token(token):
+        context.emit("opens")
+        state.opened = state.read_only = True
+        if token is not None and is_token(token):
+            try:
+                self._run(open_session(context, state, token))
+            except StoreUnavailable:
+                context.emit("rejected", reason="store_unavailable")
+                if context.policy.on_store_error != "anonymous":
+                    raise
+            return
+        if token is not None:
             context.emit("rejected", reason="malformed")
-            return Opened()
-        try:
-            return self._run(open_session(context, token))
-        except StoreUnavailable:
-            context.emit("rejected", reason="store_unavailable")
-            if context.policy.on_store_error == "anonymous":
-                return Opened(read_only=True)
-            raise
+        state.read_only = False
 
-    def commit(self, session: ServerSession, *, confirm: bool = False) -> Outcome:
-        """Carry out what the request asked of *session*: see `holdfast.sessions.flows.commit`."""
-        outcome = self._run(commit(self.context, session, confirm=confirm))
-        if outcome.cookie == "send":
+    def commit(
+        self,
+        state: SessionState,
+        *,
+        refresh: bool = False,
+        login_metadata: Mapping[str, str | None] = NO_METADATA,
+        can_set_cookie: bool = True,
+    ) -> Outcome:
+        """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit`."""
+        if not (state.pending or refresh):
+            self._context.emit("saves", outcome=_UNCHANGED.result)
+            return _UNCHANGED
+        flow = commit(
+            self.context, state, refresh=refresh, login_metadata=login_metadata, can_set_cookie=can_set_cookie
+        )
+        outcome = self._run(flow)
+        if outcome.cookie is CookieAction.SEND:
             self._issued += 1
             if self._issued % _SWEEP_EVERY == 0 and isinstance(self.store, Purges):
                 self._sweep()
         return outcome
 
-    def take(self, session: ServerSession, key: str) -> bool:
-        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.take`."""
-        return self._run(take(self.context, session, key))
+    def pop_stored(self, state: SessionState, key: str) -> bool:
+        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.pop_stored`."""
+        return self._run(pop_stored(self.context, state, key))
 
-    def spend(self, session: ServerSession) -> bool:
-        """Make use of the authentication of the session's user: see `holdfast.sessions.flows.spend`."""
-        return self._run(spend(self.context, session))
+    def consume_authentication(self, state: SessionState) -> bool:
+        """Make use of the user's authentication: see `holdfast.sessions.flows.consume_authentication`."""
+        return self._run(consume_authentication(self.context, state))
 
     def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first.
@@ -228,18 +244,14 @@ class Manager:
         """
         return self._end_all(self.keys.owner_of(user_id), keep)
 
-    def revoke_others(self, session: ServerSession) -> int:
-        """End every other session of the user of *session*, as `revoke_all` does, and rotate it.
+    def revoke_others(self, state: SessionState) -> int:
+        """End every other session of the user of this one, as `revoke_all` does.
 
         Raises:
-            ValueError: The session is bound to nobody.
             ConfigurationError: The store keeps no index by owner.
         """
-        if session.owner is None:
-            raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
-        ended = self._end_all(session.owner, session.handle)
-        session.started_at = self.clock() + 1  # a login by this very request begins after what was just ended
-        session.rotate()
+        ended = self._end_all(state.owner or "", state.handle)
+        state.started_at = self.clock() + 1  # a login by this very request begins after what was just ended
         return ended
 
     def _end_all(self, owner: str, keep: str | None) -> int:
@@ -268,10 +280,10 @@ class Manager:
         context = self._iterated()
         return self._run(sweep_page(context, sweep or Sweep(self.clock()), keep=keep, stride=limit))
 
-    def still_valid(self, session: ServerSession | str) -> bool:
-        """Tell whether a session, or the one of a token, still lives and is its user's. Nothing is written or touched.
+    def still_valid(self, session: SessionState | str) -> bool:
+        """Return whether a session, or that of a token, still lives and is its user's. Nothing is written or touched.
 
-        A session object is asked for as it was stored. After a renewal it is followed, for as long as it is asked about
+        A state is asked for as it was stored. After a renewal it is followed, for as long as it is asked about
         once within each grace period; a token that a renewal replaced is good for the grace period alone.
 
         Raises:
@@ -279,12 +291,14 @@ class Manager:
         """
         if isinstance(session, str):
             return is_token(session) and self._run(live_token(self.context, session)) is not None
-        if session.loaded is None:
+        if session.stored is None:
             return False
-        stored = session.loaded.token
-        token = self._run(live_token(self.context, session.followed.get(stored, stored)))
+        stored = session.stored.token
+        renewed = session.renewed_to
+        known = renewed[1] if renewed is not None and renewed[0] == stored else stored
+        token = self._run(live_token(self.context, known))
         if token is not None:
-            session.followed = {stored: token}
+            session.renewed_to = (stored, token)
         return token is not None
 
     def purge(self, *, batch: int = 1000) -> int:

@@ -1,7 +1,6 @@
-"""The session as an application sees it: a mapping that remembers what was asked of it.
+"""The session as a view sees it: a mapping over the state of the request.
 
-It does no I/O. A front end loads it by overriding `ServerSession.load`, and hands it to
-`holdfast.sessions.flows.commit`. What was loaded, and what was asked for since, is all the state there is.
+Its public names are those that a view needs, since a template looks for an attribute before it looks for a key.
 """
 
 from __future__ import annotations
@@ -9,30 +8,21 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.clock import SECOND
-from holdfast.records import freshness, metadata
-from holdfast.records.tokens import Keys
+from holdfast.records import metadata
 from holdfast.sessions.policy import SKEW
-from holdfast.sessions.state import Loaded, Opened, Outcome
+from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, Changes, SessionState
 
-__all__ = ["FRESH", "IDENTITY", "PERMANENT", "Loaded", "Opened", "Outcome", "ServerSession", "Wishes"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from holdfast.sessions.manager import Manager
 
 T = TypeVar("T")
 
-#: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
-IDENTITY = "_user_id"
-
-#: Flask-Login keeps here whether the user has signed in with this session, or was only remembered.
-FRESH = "_fresh"
-
-#: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
-PERMANENT = "_permanent"
-_HARDLY_ANY = frozenset({PERMANENT})
-
-#: A value of one of these types is what it is: whoever was given it has not changed the session by that.
+#: A value of one of these types cannot be changed in place.
 _UNCHANGEABLE = frozenset({type(None), bool, int, float, str, bytes})
 
 _MISSING: Any = object()
@@ -40,112 +30,50 @@ _MISSING: Any = object()
 _logger = logging.getLogger("holdfast")
 
 
-@dataclass(slots=True)
-class Wishes:
-    """What the application asked for beyond changing data.
-
-    Attributes:
-        rotate: Give the session a new token.
-        wiped: Start from nothing; what others saved meanwhile does not count either.
-        rebind: The owner is to become *owner*, which may be None.
-        spent: This request has made use of the authentication that *owner* stands for.
-        assigned: The keys that were set or removed.
-        applied: For each key that was not, the functions applied to it, with their defaults.
-        meta: The metadata that was set, by name; None removes it.
-    """
-
-    rotate: bool = False
-    wiped: bool = False
-    rebind: bool = False
-    owner: str | None = None
-    spent: bool = False
-    assigned: set[Any] = field(default_factory=set)
-    applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
-    meta: dict[str, str | None] = field(default_factory=dict)
-
-    def reapplied(self, data: dict[Any, Any]) -> dict[Any, Any]:
-        """Return the values that the applied functions make of *data*."""
-        values: dict[Any, Any] = {}
-        for key, steps in self.applied.items():
-            for fn, default in steps:
-                if key in values:
-                    values[key] = fn(values[key])
-                else:
-                    values[key] = fn(data[key] if key in data else copy.deepcopy(default))
-        return values
-
-
 class ServerSession(MutableMapping[str, Any]):
     """A session. Nothing is loaded before it is touched.
 
-    *started_at* is when the request began, in milliseconds since the epoch.
-
-    Attributes:
-        followed: The token that a renewal has put in the place of the one that was loaded, by that one.
-        background: Set it to True where a request is not its user's doing, such as a page's poll: unless it changes the
-            session, it does not count as use, so the idle timeout is not moved on, and no token is renewed.
+    Args:
+        manager: The manager of the session.
+        state: The state of the request, not opened yet.
+        load: Looks up the session that the request presents, and fills *state*. Called once, at the first touch.
     """
 
-    def __init__(self, *, keys: Keys, started_at: int) -> None:
-        self.keys_of_namespace = keys
-        self.started_at = started_at
-        self.opened: Opened | None = None
-        self.wishes = Wishes()
-        self.closed = False
-        self.followed: dict[str, str] = {}
-        self.background = False
-        self._lent = False
+    def __init__(self, manager: Manager, state: SessionState, load: Callable[[SessionState], None]) -> None:
+        self._manager = manager
+        self._state = state
+        self._load = load
 
-    def load(self) -> Opened:
-        """Return what the request's cookie stands for. Called once, at the first touch."""
-        raise NotImplementedError
+    def _open(self) -> SessionState:
+        state = self._state
+        if not state.opened:
+            state.opened = state.read_only = True  # for what is called meanwhile, and after an error
+            try:
+                self._load(state)
+            except Exception as error:
+                state.failure = error
+                raise
+        return state
 
-    def take(self, key: str) -> bool:
-        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.take`."""
-        raise NotImplementedError
+    def _change(self) -> SessionState:
+        state = self._open()
+        state.pending = True
+        if state.closed:
+            warn_of_late_change()
+        return state
 
-    def spend(self) -> bool:
-        """Make use of the user's authentication: see `holdfast.sessions.flows.spend`."""
-        raise NotImplementedError
+    def _expose(self) -> SessionState:
+        state = self._open()
+        state.exposed = state.pending = True
+        return state
 
-    def _open(self) -> Opened:
-        if self.opened is None:
-            self.opened = self.load()
-        return self.opened
-
-    def _change(self) -> dict[Any, Any]:
-        if self.closed:
-            self.warn_of_late_change()
-        return self._open().data
-
-    def warn_of_late_change(self) -> None:
-        """Report a change that came after the session was saved, with the stack that made it."""
-        _logger.warning(
-            "the session was changed after the response was saved: the change is lost."
-            " Change the session before the response is returned or its stream begins.",
-            stack_info=True,
-        )
-
-    @property
-    def data(self) -> dict[Any, Any]:
-        """The session's data as it is now."""
-        self._lent = True
-        return self._open().data
-
-    @property
-    def loaded(self) -> Loaded | None:
-        """The stored session this one was loaded from, or None."""
-        return self._open().loaded
-
-    @property
-    def may_differ(self) -> bool:
-        """Whether the data can differ from what was loaded: it was changed, or a part that can change was given out."""
-        return self._lent or bool(self.wishes.assigned or self.wishes.applied or self.wishes.meta)
+    # --- the mapping -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
-        value = self._open().data[key]
+        state = self._open()
+        value = state.data[key]
         if type(value) not in _UNCHANGEABLE:
-            self._lent = True
+            state.exposed = state.pending = True
         return value
 
     def __contains__(self, key: object) -> bool:
@@ -154,44 +82,67 @@ class ServerSession(MutableMapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._open().data)
 
+    def __reversed__(self) -> Iterator[str]:
+        keys: Iterator[str] = reversed(self._open().data)
+        return keys
+
     def __len__(self) -> int:
         return len(self._open().data)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, or *default*."""
-        value = self._open().data.get(key, default)
+        state = self._open()
+        value = state.data.get(key, default)
         if type(value) not in _UNCHANGEABLE:
-            self._lent = True
+            state.exposed = state.pending = True
         return value
 
+    def copy(self) -> dict[str, Any]:
+        """Return the data as a dict of its own; the values are the session's."""
+        return self._expose().data.copy()
+
+    def __copy__(self) -> dict[str, Any]:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return copy.deepcopy(self._open().data, memo)
+
+    def __or__(self, other: object) -> dict[Any, Any]:
+        return {**self.copy(), **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[Any, Any]:
+        return {**other, **self.copy()} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # anything that update() takes, as of a dict
+        self.update(other)
+        return self
+
     def __setitem__(self, key: str, value: Any) -> None:
-        data = self._change()
-        self._assign(key)
+        state = self._change()
+        _assign(state.changes, key)
         if key == IDENTITY:
-            self._rebind(None if value is None else self.keys_of_namespace.owner_of(value))
-        elif key == FRESH and value and self.owner is not None:  # Flask-Login's confirm_login()
-            self._rebind(self.owner)
-        data[key] = value
+            self._rebind(None if value is None else self._manager.keys.owner_of(value))
+        elif key == FRESH and value and state.owner is not None:  # Flask-Login's confirm_login()
+            self._rebind(state.owner)
+        state.data[key] = value
 
     def __delitem__(self, key: str) -> None:
-        data = self._change()
-        del data[key]
-        self._assign(key)
+        state = self._change()
+        del state.data[key]
+        _assign(state.changes, key)
         if key == IDENTITY:
             self._rebind(None)
 
     def __repr__(self) -> str:
-        state = "not loaded" if self.opened is None else repr(self.opened.data)
-        return f"<{type(self).__name__} {state}>"
-
-    def _assign(self, key: Any) -> None:
-        self.wishes.assigned.add(key)
-        self.wishes.applied.pop(key, None)
+        return f"<{type(self).__name__} {self._state.data if self._state.opened else 'not loaded'}>"
 
     def clear(self) -> None:
         """End the session. What is put in afterwards begins a new one, under a new token and bound to nobody."""
-        self._change().clear()
-        self.wishes = Wishes(wiped=True, rebind=True)
+        state = self._change()
+        state.data.clear()
+        state.changes = Changes(wiped=True, rebind=True)
+
+    # --- login and logout --------------------------------------------------------------------------------------------
 
     def destroy(self) -> None:
         """Log out: end the stored session at once for every request, and tell the browser to forget the cookie.
@@ -202,8 +153,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     def rotate(self) -> None:
         """Give the session a new token when the response is saved; the old one is worth nothing from then on."""
-        self._change()
-        self.wishes.rotate = True
+        self._change().changes.rotate = True
 
     def bind(self, user_id: object) -> None:
         """Bind the session to a user who has just proved who they are, and rotate.
@@ -217,21 +167,76 @@ class ServerSession(MutableMapping[str, Any]):
         if user_id is None:
             raise TypeError("bind() needs a user id, not None: to end a session call destroy()")
         self._change()
-        self._rebind(self.keys_of_namespace.owner_of(user_id))
+        self._rebind(self._manager.keys.owner_of(user_id))
 
     def _rebind(self, owner: str | None) -> None:
-        opened = self._open()
-        stored = opened.loaded.owner if opened.loaded else None
-        if owner is not None and stored is not None and owner != stored and not self.wishes.wiped:
-            opened.data.clear()
-            self.wishes = Wishes(wiped=True)
-        if owner is not None or stored is not None or self.wishes.rebind:
-            self.wishes.rebind = True
-            self.wishes.owner = owner
+        state = self._open()
+        stored = state.stored.owner if state.stored else None
+        if owner is not None and stored is not None and owner != stored and not state.changes.wiped:
+            state.data.clear()
+            state.changes = Changes(wiped=True)
+        changes = state.changes
+        if owner is not None or stored is not None or changes.rebind:
+            changes.rebind = True
+            changes.owner = owner
             if owner is None:
-                self.wishes.meta.clear()
-            else:
-                self.wishes.meta.update(self.describe())
+                changes.meta.clear()
+
+    def revoke_others(self) -> int:
+        """End every other session of this session's user, and rotate this one: for a changed password.
+
+        Store the new password first. Holds against saves, rotations and logins in flight, as ``sessions.revoke_all``
+        does. Returns how many were ended.
+
+        Raises:
+            ValueError: The session is bound to nobody.
+            ConfigurationError: The store keeps no index by owner.
+        """
+        state = self._open()
+        if state.owner is None:
+            raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
+        ended = self._manager.revoke_others(state)
+        self.rotate()
+        return ended
+
+    def still_valid(self) -> bool:
+        """Look again whether the session that the request found still lives, and is still its user's.
+
+        For handlers that outlast a request. Nothing is written, and the session's data stay as they were loaded. False,
+        too, where the request came without a session.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
+        return self._manager.still_valid(self._open())
+
+    @property
+    def authenticated_at(self) -> int | None:
+        """When the user proved who they are, in milliseconds since the epoch; None for nobody, or who was remembered.
+
+        `bind` is such a proof, and so are Flask-Login's ``login_user`` and ``confirm_login``.
+        """
+        return self._open().authenticated_at
+
+    def fresh_for(self, seconds: float) -> bool:
+        """Return whether the user proved who they are at most *seconds* before this request."""
+        at, started_at = self.authenticated_at, self._state.started_at
+        return at is not None and at - SKEW <= started_at <= at + seconds * SECOND
+
+    def fresh_once(self, seconds: float) -> bool:
+        """Return whether the user proved who they are at most *seconds* ago, to one request only for each such proof.
+
+        The one is settled in the store at once: of several at the same moment, exactly one gets True.
+        """
+        if not self.fresh_for(seconds):
+            return False
+        changes = self._state.changes
+        if not changes.rebind:
+            return self._manager.consume_authentication(self._state)
+        unused, changes.consumed = not changes.consumed, True
+        return unused
+
+    # --- exact changes -----------------------------------------------------------------------------------------------
 
     def apply(self, key: str, fn: Callable[[Any], T], default: Any = None) -> T:
         """Set *key* to ``fn(value)``, exactly once whatever other requests do, and return the new value.
@@ -240,74 +245,12 @@ class ServerSession(MutableMapping[str, Any]):
         request changed the session first, *fn* is called again on the value that one left, so it must depend on nothing
         but its argument. The returned value is the one this request would save if it were alone.
         """
-        data = self._change()
-        value = fn(data[key] if key in data else copy.deepcopy(default))
-        if key not in self.wishes.assigned:
-            self.wishes.applied.setdefault(key, []).append((fn, default))
-        data[key] = value
+        state = self._change()
+        value = fn(state.data[key] if key in state.data else copy.deepcopy(default))
+        if key not in state.changes.assigned:
+            state.changes.applied.setdefault(key, []).append((fn, default))
+        state.data[key] = value
         return value
-
-    @property
-    def delivers(self) -> bool:
-        """Whether a new token can reach the browser with the request's response. If not, the token is not renewed."""
-        return True
-
-    def describe(self) -> dict[str, str | None]:
-        """Return the metadata of a login by this request; None removes what an earlier login left."""
-        return {}
-
-    def note(self, name: str, value: str | None) -> None:
-        """Keep *value* under *name* as metadata, which lists of sessions show and other data do not; None removes it.
-
-        It stays through saves, merges, rotations and renewals, and goes when the session changes its user.
-        """
-        self._change()
-        self.wishes.meta[name] = value
-
-    def noted(self, name: str) -> str | None:
-        """Return the metadata under *name*, or None."""
-        if name in self.wishes.meta:
-            return self.wishes.meta[name]
-        loaded = self.loaded
-        return loaded.envelope.meta.get(name) if loaded and not self._changes_user else None
-
-    @property
-    def label(self) -> str | None:
-        """The application's own name for the session, such as "Work laptop", or None. Set to None to remove it.
-
-        Setting it raises TypeError for what is not text, and ValueError for more than 100 characters or for control
-        characters. It is stored with the session; an empty session is not stored for its sake.
-        """
-        return self.noted(metadata.LABEL)
-
-    @label.setter
-    def label(self, text: str | None) -> None:
-        self.note(metadata.LABEL, metadata.label_from(text))
-
-    @property
-    def _changes_user(self) -> bool:
-        return self.wishes.wiped or (self.wishes.rebind and self.wishes.owner is None)
-
-    def meta_upon(self, stored: Mapping[str, str], *, permanent: bool) -> dict[str, str]:
-        """Return the metadata to store over *stored*; *permanent* is what a session is that does not say."""
-        kept = {} if self._changes_user else stored
-        noted = {
-            **kept,
-            **self.wishes.meta,
-            **self._authentication(),
-            metadata.PERMANENT: "1" if self._open().data.get(PERMANENT, permanent) else None,
-            metadata.NAMESPACE: metadata.mark_of(self.keys_of_namespace.namespace),
-        }
-        return {name: value for name, value in noted.items() if value is not None}
-
-    def _authentication(self) -> dict[str, str | None]:
-        if not self.wishes.rebind:
-            return {}
-        return freshness.note_of(self.authenticated_at, spent=self.wishes.spent)
-
-    def agrees_with(self, stored: Mapping[str, str]) -> bool:
-        """Tell whether the metadata that was set is what is stored."""
-        return all(stored.get(name) == value for name, value in self.wishes.meta.items())
 
     def pop_once(self, key: str, default: Any = _MISSING) -> Any:
         """Remove *key* and return its value, to exactly one of all the requests that do so, however they overlap.
@@ -319,70 +262,51 @@ class ServerSession(MutableMapping[str, Any]):
         Raises:
             KeyError: The key is missing, and no *default* is given.
         """
-        opened = self._open()
-        unsaved = opened.loaded is None or self.wishes.wiped or key in self.wishes.assigned
-        won = key in opened.data if unsaved else self.take(key)
-        data = self._open().data  # with what others have stored meanwhile
-        value = data[key] if won else default
-        if key in data:
-            del data[key]
-            self._lent = True
-            self.wishes.applied.pop(key, None)
+        state = self._open()
+        unsaved = state.stored is None or state.changes.wiped or key in state.changes.assigned
+        won = key in state.data if unsaved else self._manager.pop_stored(state, key)
+        value = state.data[key] if won else default  # the data have what others have stored meanwhile
+        if key in state.data:
+            del state.data[key]
+            state.exposed = state.pending = True
+            state.changes.applied.pop(key, None)
             if key == IDENTITY:
                 self._rebind(None)
         if value is _MISSING:
             raise KeyError(key)
         return value
 
+    # --- what is known of it -----------------------------------------------------------------------------------------
+
     @property
-    def authenticated_at(self) -> int | None:
-        """When the user proved who they are, in milliseconds since the epoch; None for nobody, or who was remembered.
+    def label(self) -> str | None:
+        """The application's own name for the session, such as "Work laptop", or None. Set to None to remove it.
 
-        `bind` is such a proof, and so are Flask-Login's ``login_user`` and ``confirm_login``.
+        Setting it raises TypeError for what is not text, and ValueError for more than 100 characters or for control
+        characters. It is stored with the session; an empty session is not stored for its sake.
         """
-        opened, wishes = self._open(), self.wishes
-        if self.owner is None or not opened.data.get(FRESH, True):
-            return None
-        if wishes.rebind:
-            return self.started_at
-        return freshness.authenticated_at(opened.loaded.envelope.meta) if opened.loaded else None
+        return self._open().meta(metadata.LABEL)
 
-    def fresh_for(self, seconds: float) -> bool:
-        """Tell whether the user proved who they are at most *seconds* before this request."""
-        at = self.authenticated_at
-        return at is not None and at - SKEW <= self.started_at <= at + seconds * SECOND
-
-    def fresh_once(self, seconds: float) -> bool:
-        """Tell whether the user proved who they are at most *seconds* ago, to one request only for each such proof.
-
-        The one is settled in the store at once: of several at the same moment, exactly one gets True.
-        """
-        if not self.fresh_for(seconds):
-            return False
-        if not self.wishes.rebind:
-            return self.spend()
-        unspent, self.wishes.spent = not self.wishes.spent, True
-        return unspent
+    @label.setter
+    def label(self, text: str | None) -> None:
+        label = metadata.label_from(text)
+        self._change().changes.meta[metadata.LABEL] = label
 
     @property
     def owner(self) -> str | None:
         """The opaque value of the user the session is bound to or is about to be, or None."""
-        if self.wishes.rebind:
-            return self.wishes.owner
-        loaded = self.loaded
-        return loaded.owner if loaded else None
+        return self._open().owner
 
     @property
     def handle(self) -> str | None:
         """The session's public name, for device lists and logs, or None while nothing is stored. It opens nothing."""
-        loaded = self.loaded
-        return loaded.key if loaded else None
+        return self._open().handle
 
     @property
     def created_at(self) -> int | None:
         """When the session, or the login it belongs to, began: milliseconds since the epoch, None while unstored."""
-        loaded = self.loaded
-        return loaded.envelope.created_at if loaded else None
+        stored = self._open().stored
+        return stored.envelope.created_at if stored else None
 
     @property
     def read_only(self) -> bool:
@@ -390,6 +314,67 @@ class ServerSession(MutableMapping[str, Any]):
         return self._open().read_only
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing worth storing: no data, and no user."""
-        return self._open().data.keys() <= _HARDLY_ANY and self.owner is None
+    def new(self) -> bool:
+        """Whether there is no stored session yet."""
+        return self._open().stored is None
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
+        return bool(self._open().data.get(PERMANENT, self._manager.context.policy.permanent))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self[PERMANENT] = bool(value)
+
+    @property
+    def accessed(self) -> bool:
+        """Whether the request used the session in any way, so that its response varies by cookie."""
+        return self._state.accessed or self._state.opened
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._state.accessed = value
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session differs from what was loaded. Setting it is not needed: nested changes are found too."""
+        state = self._state
+        return state.changes.marked or bool(state.changes.meta) or (state.opened and state.differs)
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._state.changes.marked = value
+        self._state.pending |= value
+
+    @property
+    def background(self) -> bool:
+        """Set it to True where a request is not its user's doing, such as a page's poll.
+
+        Unless it changes the session, it does not count as use: the idle timeout is not moved on, and no token is
+        renewed.
+        """
+        return self._state.background
+
+    @background.setter
+    def background(self, value: bool) -> None:
+        self._state.background = value
+
+
+def _assign(changes: Changes, key: Any) -> None:
+    changes.assigned.add(key)
+    changes.applied.pop(key, None)
+
+
+def state_of(session: ServerSession) -> SessionState:
+    """Return the state that *session* shows."""
+    return session._state  # noqa: SLF001  # its public names are for views
+
+
+def warn_of_late_change() -> None:
+    """Report a change that came after the session was saved, with the stack that made it."""
+    _logger.warning(
+        "the session was changed after the response was saved: the change is lost."
+        " Change the session before the response is returned or its stream begins.",
+        stack_info=True,
+    )

@@ -1,17 +1,36 @@
-"""What a request finds behind its cookie, and what becomes of it: between the session and the flows."""
+"""What one request knows of its session: the data, the stored session it was loaded from, the changes asked for.
+
+A front end makes a `SessionState` when a request begins. The flows (`holdfast.sessions.flows`) fill it and carry out
+its changes; a view works on it through `holdfast.sessions.mapping`.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import Enum
+from typing import Any
 
+from holdfast.errors import EncodeError
 from holdfast.events import SaveResult
+from holdfast.records import freshness, metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
 
+#: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
+IDENTITY = "_user_id"
 
-@dataclass(slots=True)
-class Loaded:
+#: Flask-Login keeps under this key whether the user has signed in with this session, or was only remembered.
+FRESH = "_fresh"
+
+#: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
+PERMANENT = "_permanent"
+_BOOKKEEPING_KEYS = frozenset({PERMANENT})
+
+
+@dataclass(slots=True, repr=False)
+class StoredSession:
     """A live session as the store holds it. *token* opens it, *key* and *version* address it."""
 
     token: str
@@ -28,20 +47,201 @@ class Loaded:
 
 
 @dataclass(slots=True)
-class Opened:
-    """What a cookie turned out to stand for.
+class Changes:
+    """What the application asked for, besides what the data shows.
 
     Attributes:
-        loaded: The live session, or None: there is none.
-        data: Its data.
-        read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
-        deliver: The session was reached by an alias, so the new token must be sent again.
+        rotate: Give the session a new token.
+        wiped: Start from nothing; what others saved meanwhile does not count either.
+        rebind: The owner is to become *owner*, which may be None.
+        consumed: This request has made use of the authentication that *owner* stands for.
+        marked: `modified` was set to True.
+        assigned: The keys that were set or removed.
+        applied: For each key that was not, the functions applied to it, with their defaults.
+        meta: The metadata that was set, by name; None removes it.
     """
 
-    loaded: Loaded | None = None
+    rotate: bool = False
+    wiped: bool = False
+    rebind: bool = False
+    owner: str | None = None
+    consumed: bool = False
+    marked: bool = False
+    assigned: set[Any] = field(default_factory=set)
+    applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
+    meta: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def new_token(self) -> bool:
+        """Whether the session needs a new token."""
+        return self.rotate or self.wiped or self.rebind
+
+    @property
+    def ends_login(self) -> bool:
+        """Whether the user is signed out, or the session ends; another may begin in its place."""
+        return self.rebind and self.owner is None
+
+    def reapplied(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Return the values that the applied functions make of *data*."""
+        values: dict[Any, Any] = {}
+        for key, steps in self.applied.items():
+            for fn, default in steps:
+                if key in values:
+                    values[key] = fn(values[key])
+                else:
+                    values[key] = fn(data[key] if key in data else copy.deepcopy(default))
+        return values
+
+
+@dataclass(slots=True, repr=False)
+class SessionState:
+    """The state of one request's session. Times are in milliseconds since the epoch.
+
+    Attributes:
+        started_at: When the request began.
+        opened: The session was looked up. Before that, all else has no meaning.
+        opened_at: When it was looked up.
+        stored: The live session that was found or saved, or None: there is none.
+        data: The data as it is now.
+        changes: What was asked for since the session was looked up or saved.
+        read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
+        redeliver: The session was reached by an alias, so the new token must be sent again.
+        refresh: The cookie is due to be sent again, since its signature was made with an old key.
+        was_permanent: The session was permanent when it was looked up.
+        exposed: A part of the data that can be changed in place was given out.
+        pending: The end of the request has something to do: a change, an exposed part, a due touch or renewal.
+        background: The request is not the user's doing: see `holdfast.sessions.mapping.ServerSession.background`.
+        accessed: The view has got hold of the session, whether or not it looked into it.
+        closed: The response was saved, so a later change is lost.
+        settled: The store has what the request left in the data, so that a difference is a late change.
+        failure: What the lookup raised.
+        renewed_to: A token, and the one that a renewal has put in its place.
+    """
+
+    started_at: int
+    opened: bool = False
+    opened_at: int = 0
+    stored: StoredSession | None = None
     data: dict[Any, Any] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
     read_only: bool = False
-    deliver: bool = False
+    redeliver: bool = False
+    refresh: bool = False
+    was_permanent: bool = False
+    exposed: bool = False
+    pending: bool = False
+    background: bool = False
+    accessed: bool = False
+    closed: bool = False
+    settled: bool = True
+    failure: Exception | None = None
+    renewed_to: tuple[str, str] | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """The opaque value of the user the session is bound to or is about to be, or None."""
+        if self.changes.rebind:
+            return self.changes.owner
+        return self.stored.owner if self.stored else None
+
+    @property
+    def handle(self) -> str | None:
+        """The key of the stored session, or None."""
+        return self.stored.key if self.stored else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing worth storing: no data, and no user."""
+        return self.data.keys() <= _BOOKKEEPING_KEYS and self.owner is None
+
+    @property
+    def maybe_changed(self) -> bool:
+        """Whether the data can differ from what is stored: it was changed, or a part that can change was given out."""
+        changes = self.changes
+        return self.exposed or bool(changes.assigned or changes.applied or changes.meta)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the data differ from what is stored. They are encoded to find out, unless they cannot differ."""
+        if self.stored is None:
+            return bool(self.data)
+        if not self.maybe_changed:
+            return False
+        envelope = self.stored.envelope
+        try:
+            return envelope.codec.dumps(self.data) != envelope.payload
+        except EncodeError:  # what was loaded could be encoded
+            return True
+
+    @property
+    def changes_user(self) -> bool:
+        """Whether the metadata of the stored session does not count any more."""
+        return self.changes.wiped or self.changes.ends_login
+
+    @property
+    def authenticated_at(self) -> int | None:
+        """When the user proved who they are; None for nobody, or who was remembered."""
+        if self.owner is None or not self.data.get(FRESH, True):
+            return None
+        if self.changes.rebind:
+            return self.started_at
+        return freshness.authenticated_at(self.stored.envelope.meta) if self.stored else None
+
+    def meta(self, name: str) -> str | None:
+        """Return the metadata under *name*, or None."""
+        if name in self.changes.meta:
+            return self.changes.meta[name]
+        return self.stored.envelope.meta.get(name) if self.stored and not self.changes_user else None
+
+    def merged_metadata(self, stored: Mapping[str, str], *, permanent: bool, namespace: str) -> dict[str, str]:
+        """Return the metadata to store over *stored*; *permanent* is what a session is that does not say."""
+        kept = {} if self.changes_user else stored
+        merged: dict[str, str | None] = {**kept, **self.changes.meta}
+        if self.changes.rebind:
+            merged.update(freshness.note_of(self.authenticated_at, spent=self.changes.consumed))
+        merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
+        merged[metadata.NAMESPACE] = metadata.mark_of(namespace)
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:
+        """Return whether the metadata that was set is what is stored."""
+        return all(stored.get(name) == value for name, value in self.changes.meta.items())
+
+    def build_on(self, stored: StoredSession | None, *, redeliver: bool = False) -> None:
+        """Make *stored* the session that this request goes on with. The data stay as they are."""
+        self.stored, self.redeliver = stored, redeliver
+
+    def reset(self, *, read_only: bool = False) -> None:
+        """Go on without a session."""
+        self.stored, self.redeliver, self.read_only = None, False, read_only
+        self.data = {}
+
+    def keep_only_a_logout(self) -> bool:
+        """Drop what a failed request asked for, except that the session ends; return whether it does.
+
+        A logout that failed halfway must not leave the session open.
+        """
+        if not (self.changes.rebind and (self.changes.wiped or self.changes.owner is None)):
+            return False
+        self.data.clear()
+        self.changes = Changes(wiped=True, rebind=True)
+        return True
+
+
+class CookieAction(Enum):
+    """What a response says about the session cookie.
+
+    Attributes:
+        SEND: Here is the session's token.
+        KEEP: The browser has it already; whether it is sent again is for `cookie_action` to decide.
+        DELETE: This request ended the session.
+        NONE: Nothing.
+    """
+
+    SEND = "send"
+    KEEP = "keep"
+    DELETE = "delete"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +250,28 @@ class Outcome:
 
     Attributes:
         result: ``saved``, ``merged``, ``unchanged`` or ``gone``.
-        cookie: ``send``: the browser needs the session's token; ``keep``: it has it; ``delete``: this request ended
-            the session; ``none``: say nothing, for what the browser has may be newer.
+        cookie: What the response says about the cookie.
     """
 
     result: SaveResult
-    cookie: Literal["send", "keep", "delete", "none"]
+    cookie: CookieAction
+
+
+def cookie_action(
+    outcome: Outcome, *, permanent: bool, was_permanent: bool, refresh: bool, marked: bool
+) -> CookieAction:
+    """Return what the response says about the cookie.
+
+    Args:
+        outcome: What became of the session.
+        permanent: The cookie outlives the browser now.
+        was_permanent: It did so when the session was looked up.
+        refresh: The cookie is due to be sent again, changed or not.
+        marked: A key was set or removed, or `modified` set to True, be it a change or not.
+    """
+    if outcome.cookie is not CookieAction.KEEP:
+        return outcome.cookie
+    stored = outcome.result in ("saved", "merged")
+    # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
+    renewed = refresh or permanent != was_permanent or (permanent if stored else marked)
+    return CookieAction.SEND if renewed else CookieAction.NONE

@@ -166,7 +166,7 @@ class _Page:
             return self.to_login()
         login = getattr(current_app, "login_manager", None)
         answer: ResponseReturnValue = abort(401) if login is None else login.unauthorized()
-        if session.loaded is None:
+        if session.new:
             session.pop("_flashes", None)  # its message would create a record at each request without a cookie
         return answer
 

@@ -172,7 +172,7 @@ class _Page:
         return render_template(f"holdfast/operator/{name}.html", can=abilities(self._manager), short=SHORT, **shown)
 
     def _render_forms(self, name: str, *, error: str | None, **shown: Any) -> ResponseReturnValue:
-        armed = session.loaded is not None
+        armed = not session.new
         return self._render(name, armed=armed, error=error, **shown), 400 if error else 200
 
     # --- what there is -----------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def _with_forms(show: Show) -> Show:
     """Return the view for a page with forms, which reloads the page if they would be outdated at once."""
 
     def view() -> ResponseReturnValue:
-        if session.loaded is not None and not is_lasting() and "again" not in request.args:
+        if not session.new and not is_lasting() and "again" not in request.args:
             return redirect(url_for(request.endpoint or "", **_query(), again=1), 303)
         return show()
 

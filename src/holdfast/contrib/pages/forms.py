@@ -15,6 +15,8 @@ from flask import current_app, request
 
 from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
+from holdfast.sessions.mapping import state_of
+from holdfast.sessions.state import StoredSession
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -41,10 +43,10 @@ def form_token() -> str:
 
 def is_lasting() -> bool:
     """Return whether the current session keeps its token at the end of this request, so that its forms stay valid."""
-    loaded, wishes, manager = session.loaded, session.wishes, current_app.extensions["holdfast"].manager
-    if loaded is None or wishes.rotate or wishes.wiped or wishes.rebind:
+    stored, manager = _stored(), current_app.extensions["holdfast"].manager
+    if stored is None or state_of(session).changes.new_token:
         return False
-    return not manager.context.policy.renewal_due(loaded.envelope.issued_at, manager.clock())
+    return not manager.context.policy.renewal_due(stored.envelope.issued_at, manager.clock())
 
 
 def is_own_form() -> bool:
@@ -70,12 +72,14 @@ def _is_proven(value: str) -> bool:
 
 
 def _proof(nonce: str) -> str | None:
-    loaded = session.loaded
-    if loaded is None:
+    stored = _stored()
+    if stored is None:
         return None
-    # A session in the cookie has another token with each change, and this id under all of them.
-    secret: str = loaded.token
-    return hmac.digest(secret.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
+    return hmac.digest(stored.token.encode(), labelled(b"form", nonce.encode()), "sha256").hex()
+
+
+def _stored() -> StoredSession | None:
+    return None if session.new else state_of(session).stored
 
 
 def _is_from_here() -> bool:

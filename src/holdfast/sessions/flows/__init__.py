@@ -10,7 +10,7 @@ from holdfast.sessions.flows.ending import revoke, revoke_all
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.opening import open_session
 from holdfast.sessions.flows.scanning import SessionPage, Sweep, count, page_of, revoke_everyone, survey, sweep_page
-from holdfast.sessions.flows.single_use import spend, take
+from holdfast.sessions.flows.single_use import consume_authentication, pop_stored
 from holdfast.sessions.flows.statistics import Survey
 
 __all__ = [
@@ -20,17 +20,17 @@ __all__ = [
     "Survey",
     "Sweep",
     "commit",
+    "consume_authentication",
     "count",
     "find",
     "list_of",
     "live_token",
     "open_session",
     "page_of",
+    "pop_stored",
     "revoke",
     "revoke_all",
     "revoke_everyone",
-    "spend",
     "survey",
     "sweep_page",
-    "take",
 ]

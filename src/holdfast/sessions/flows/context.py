@@ -13,6 +13,7 @@ from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.envelope import Envelope
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.state import StoredSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,6 @@ class Context:
         """Return until when the store keeps *envelope*, used *now*."""
         return self.policy.expires_at(envelope.created_at, now)
 
-    def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:
-        """Return the bytes to store for *envelope* under *key*, with *owner*, for the holder of *token*."""
-        return self.sealer.seal(envelope, token=token, key=key, owner=owner)
+    def seal(self, stored: StoredSession) -> bytes:
+        """Return the bytes to store for *stored*."""
+        return self.sealer.seal(stored.envelope, token=stored.token, key=stored.key, owner=stored.owner)

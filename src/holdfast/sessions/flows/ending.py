@@ -10,7 +10,6 @@ from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, confirm, create, delete, keys_of, load, replace
 from holdfast.stores.contract import Confirms, Indexes
 
@@ -18,7 +17,7 @@ from holdfast.stores.contract import Confirms, Indexes
 _CUTOFF_LIFETIME = HOUR
 
 
-def kill(
+def end_session(
     context: Context,
     key: str,
     version: Version,
@@ -69,7 +68,7 @@ def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
     if found is None:
         return "absent"
     key, record = found
-    ended = yield from kill(context, key, record.version, record.owner)
+    ended = yield from end_session(context, key, record.version, record.owner)
     if ended is None:
         return "absent"
     context.emit("ended", handle=ended, owner=record.owner, reason="revoked")
@@ -106,7 +105,10 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
             if record is None:  # an index may know keys that hold nothing, or nothing yet
                 continue
             over.add(key)
-            if record.owner == owner and (handle := (yield from kill(context, key, record.version, owner))) is not None:
+            if (
+                record.owner == owner
+                and (handle := (yield from end_session(context, key, record.version, owner))) is not None
+            ):
                 ended += 1
                 context.emit("ended", handle=handle, owner=owner, reason="revoked")
         if len(over) == known:
@@ -148,9 +150,9 @@ def read_cutoff(record: Record | None) -> Cutoff | None:
     return body if isinstance(body, Cutoff) else None
 
 
-def ended_meanwhile(context: Context, session: ServerSession, owner: str, *keys: str) -> Flow[bool]:
-    """Tell whether all of the owner's sessions were ended since the request began that logs in under *keys*."""
+def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -> Flow[bool]:
+    """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
     if not context.store_can(Indexes):
         return False
     cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner))))
-    return cutoff is not None and cutoff.at >= session.started_at and cutoff.keep not in keys
+    return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from holdfast.errors import TooManySessions
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import follow, kill
-from holdfast.sessions.flows.listing import info_of, look
-from holdfast.sessions.mapping import Loaded
+from holdfast.sessions.flows.ending import end_session, follow
+from holdfast.sessions.flows.listing import decode_session, info_of
 from holdfast.sessions.ops import Flow, delete, keys_of, load, pause
+from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
 #: How long a login that has to go waits before each other look, in milliseconds: in all, what a few store calls take.
@@ -28,22 +28,22 @@ class _Other(NamedTuple):
     last_used_at: int
 
 
-def check_room(context: Context, owner: str, loaded: Loaded | None) -> Flow[None]:
+def check_room(context: Context, owner: str, replaced: StoredSession | None) -> Flow[None]:
     """Refuse a login before it changes anything, if the policy is to refuse it and *owner* has no session to spare.
 
-    *loaded* is what the login replaces.
+    *replaced* is the session that the login replaces.
 
     Raises:
         TooManySessions: It is refused.
     """
     limit = _limit(context)
     if limit is not None and context.policy.on_max_per_user == "refuse":
-        others = yield from _others(context, owner, loaded.key if loaded else "")
+        others = yield from _others(context, owner, replaced.key if replaced else "")
         if len(others) >= limit:
             raise TooManySessions(limit)
 
 
-def make_room(context: Context, stored: Loaded, owner: str) -> Flow[bool]:
+def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[bool]:
     """Keep *owner* within the limit now that a login's session is *stored*, and return whether that one stays.
 
     All agree which of several logins at once is the later one: by when they began, and then by their keys. So they do
@@ -60,7 +60,7 @@ def make_room(context: Context, stored: Loaded, owner: str) -> Flow[bool]:
         return True
 
     def is_earlier(key: str, record: Record) -> bool:
-        session = look(context, key, record)
+        session = decode_session(context, key, record)
         return session is not None and (session.created_at, key) < (stored.envelope.created_at, stored.key)
 
     refuse = context.policy.on_max_per_user == "refuse"
@@ -91,7 +91,7 @@ def _evict(
     others.sort(key=lambda other: other.last_used_at, reverse=True)
     for other in others[room:]:
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.
-        ended = yield from kill(context, other.key, other.record.version, owner, still=is_earlier)
+        ended = yield from end_session(context, other.key, other.record.version, owner, still=is_earlier)
         if ended is not None:
             context.emit("ended", handle=ended, owner=owner, reason="evicted")
 

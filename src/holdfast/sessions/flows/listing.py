@@ -63,7 +63,7 @@ def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow
     return sorted(listed, key=lambda session: session.last_used_at, reverse=True)
 
 
-def look(context: Context, key: str, record: Record) -> Envelope | None:
+def decode_session(context: Context, key: str, record: Record) -> Envelope | None:
     """Return the session that *record* holds, without its data; None when it holds none, or another application's."""
     try:
         body = decode(record.data)
@@ -78,7 +78,7 @@ def look(context: Context, key: str, record: Record) -> Envelope | None:
 
 def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:
     """Return what may be shown of the live session that *record*, stored under *key*, holds, or None."""
-    body = look(context, key, record) if record is not None else None
+    body = decode_session(context, key, record) if record is not None else None
     policy = context.policy
     if record is None or body is None or policy.verdict(body, record.expires_at, context.clock()) is not None:
         return None

@@ -11,40 +11,49 @@ from holdfast.records.envelope import Envelope, Fate, Sealed, Tombstone, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import open_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.mapping import Loaded, Opened
 from holdfast.sessions.ops import Flow, delete, load
+from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejected:
     """Why a token does not lead to a session."""
 
     reason: events.RejectReason
 
 
-def open_session(context: Context, token: str) -> Flow[Opened]:
-    """Find the session of *token*, and tell why where there is none.
+def open_session(context: Context, state: SessionState, token: str) -> Flow[None]:
+    """Fill *state* with the session of *token*, or report why there is none.
 
     An id nobody knows is never taken over. Under a superseded one the request is anonymous and read-only, so that
     its response cannot disturb the cookie that carries the new id.
     """
+    state.opened_at = context.clock()
     key = context.keys.key_of(token)
-    record = yield from load(key)
-    found = yield from resolve(context, token, key, record)
-    if isinstance(found, Refusal):
+    found = yield from resolve(context, token, key, (yield from load(key)), now=state.opened_at)
+    if isinstance(found, Rejected):
         _report(context, key, found)
-        return Opened(read_only=found.reason == "superseded")
+        state.read_only = found.reason == "superseded"
+        return
     context.emit("loads")
-    loaded, data = found
-    return Opened(loaded, data, deliver=loaded.token != token)
+    stored, state.data = found
+    policy, envelope = context.policy, stored.envelope
+    state.build_on(stored, redeliver=stored.token != token)
+    state.read_only = False
+    state.was_permanent = bool(state.data.get(PERMANENT, policy.permanent))
+    state.pending = (
+        state.redeliver
+        or policy.touch_due(envelope, stored.expires_at, state.opened_at)
+        or policy.renewal_due(envelope.issued_at, state.opened_at)
+    )
 
 
 def resolve(
-    context: Context, token: str, key: str, record: Record | None
-) -> Flow[tuple[Loaded, dict[Any, Any]] | Refusal]:
+    context: Context, token: str, key: str, record: Record | None, *, now: int
+) -> Flow[tuple[StoredSession, dict[Any, Any]] | Rejected]:
     """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data."""
     for _ in range(HOPS):
         if record is None:
@@ -53,41 +62,37 @@ def resolve(
             body = decode(record.data)
             if isinstance(body, Envelope | Sealed):
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
-                return _examine(context, Loaded(token, key, record.version, record.expires_at, record.owner, envelope))
+                stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
+                reason = context.policy.verdict(envelope, stored.expires_at, now)
+                return (stored, envelope.codec.loads(envelope.payload)) if reason is None else Rejected(reason)
         except UnknownKey:  # another server may have the key
-            return Refusal("unknown_key")
+            return Rejected("unknown_key")
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.foreign))
         if not isinstance(body, Tombstone):
-            return Refusal("corrupt")
-        if body.until <= context.clock():
+            return Rejected("corrupt")
+        if body.until <= now:
             break
         if body.fate is Fate.SUPERSEDED:
-            return Refusal("superseded")
+            return Rejected("superseded")
         if body.sealed is None:
             break
         token = open_successor(token, body.sealed)
         key = context.keys.key_of(token)
         record = yield from load(key)
-    return Refusal("unknown_id")
+    return Rejected("unknown_id")
 
 
-def _examine(context: Context, loaded: Loaded) -> tuple[Loaded, dict[Any, Any]] | Refusal:
-    envelope = loaded.envelope
-    reason = context.policy.verdict(envelope, loaded.expires_at, context.clock())
-    return (loaded, envelope.codec.loads(envelope.payload)) if reason is None else Refusal(reason)
-
-
-def _set_aside(key: str, *, foreign: bool) -> Flow[Refusal]:
+def _set_aside(key: str, *, foreign: bool) -> Flow[Rejected]:
     """Remove a damaged record, so that it is met once. One in a foreign format may be a newer release's: it stays."""
     if not foreign:
         yield from delete(key)
-    return Refusal("corrupt")
+    return Rejected("corrupt")
 
 
-def _report(context: Context, key: str, refusal: Refusal) -> None:
-    if refusal.reason == "superseded":
+def _report(context: Context, key: str, rejected: Rejected) -> None:
+    if rejected.reason == "superseded":
         context.emit("superseded", handle=key)
-    if refusal.reason in ("expired_idle", "expired_absolute"):
+    if rejected.reason in ("expired_idle", "expired_absolute"):
         context.emit("ended", handle=key, owner=None, reason="expired")
-    context.emit("rejected", reason=refusal.reason)
+    context.emit("rejected", reason=rejected.reason)

@@ -15,9 +15,9 @@ from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.ending import ended_meanwhile
 from holdfast.sessions.flows.limiting import make_room
-from holdfast.sessions.flows.saving import dropped, reconcile, save, still_contested
-from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.flows.saving import dropped, reconcile, revised, save, still_contested
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
 
 
@@ -34,54 +34,45 @@ class Rotation(NamedTuple):
     owner: str | None
 
 
-def rotate(context: Context, session: ServerSession, loaded: Loaded) -> Flow[Outcome]:
+def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Move the session to a new token, with its changes and what other requests changed meanwhile."""
-    wishes = session.wishes
-    renewal = not (wishes.rotate or wishes.wiped or wishes.rebind)
+    renewal = not state.changes.new_token
     for attempt in range(context.policy.attempts):
-        moved, tombstone = _plan(context, session, loaded, renewal=renewal)
-        answer = yield from _move(context, loaded, moved, tombstone)
+        moved, tombstone = _plan(context, state, stored, renewal=renewal)
+        answer = yield from _move(context, stored, moved, tombstone)
         if not isinstance(answer, Conflict | Gone):
             moved.version = answer
-            return (yield from _moved(context, session, loaded, moved))
-        theirs = yield from reconcile(context, session, loaded, answer, attempt)
+            return (yield from _moved(context, state, stored, moved))
+        theirs = yield from reconcile(context, state, stored, answer, attempt)
         if theirs is None:
-            return dropped(context, session)
-        if renewal and theirs.key != loaded.key:
-            return (yield from save(context, session, theirs))
-        loaded = theirs
+            return dropped(context, state)
+        if renewal and theirs.key != stored.key:
+            return (yield from save(context, state, theirs))
+        stored = theirs
     raise still_contested()
 
 
-def _plan(context: Context, session: ServerSession, loaded: Loaded, *, renewal: bool) -> tuple[Loaded, Tombstone]:
+def _plan(
+    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool
+) -> tuple[StoredSession, Tombstone]:
     """Return the session under a new token, not yet stored, and what is to be left under the old one."""
-    now, wishes, owner = context.clock(), session.wishes, session.owner
-    reborn = wishes.wiped or (wishes.rebind and owner is not None)
-    envelope = context.envelope(
-        context.codec.dumps(session.data),
-        created_at=now if reborn else loaded.envelope.created_at,
-        issued_at=now,
-        meta=session.meta_upon(loaded.envelope.meta, permanent=context.policy.permanent),
-    )
-    token = new_token()
-    key = context.keys.key_of(token)
-    until = now + context.policy.grace
+    moved = revised(context, state, stored, token=new_token())
+    until = moved.envelope.issued_at + context.policy.grace
     if renewal:
-        tombstone = Tombstone(Fate.ALIAS, until, key, seal_successor(loaded.token, token))
-    else:
-        # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
-        goes_on = not wishes.wiped and not (wishes.rebind and owner is None)
-        tombstone = Tombstone(Fate.SUPERSEDED, until, key if goes_on else None)
-    return Loaded(token, key, 0, context.expires_at(envelope, now), owner, envelope), tombstone
+        return moved, Tombstone(Fate.ALIAS, until, moved.key, seal_successor(stored.token, moved.token))
+    # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
+    return moved, Tombstone(Fate.SUPERSEDED, until, None if state.changes_user else moved.key)
 
 
-def _move(context: Context, loaded: Loaded, moved: Loaded, tombstone: Tombstone) -> Flow[Version | Conflict | Gone]:
+def _move(
+    context: Context, stored: StoredSession, moved: StoredSession, tombstone: Tombstone
+) -> Flow[Version | Conflict | Gone]:
     step = Rotation(
-        loaded.key,
+        stored.key,
         moved.key,
-        context.seal(moved.envelope, token=moved.token, key=moved.key, owner=moved.owner),
+        context.seal(moved),
         encode(tombstone),
-        expect=loaded.version,
+        expect=stored.version,
         expires_at=moved.expires_at,
         grace_until=tombstone.until,
         owner=moved.owner,
@@ -122,20 +113,20 @@ def _settle(step: Rotation, error: StoreUnavailable) -> Flow[Version | Conflict 
     raise error
 
 
-def _moved(context: Context, session: ServerSession, loaded: Loaded, moved: Loaded) -> Flow[Outcome]:
-    wishes = session.wishes
-    owner = moved.owner if wishes.rebind else None
-    if owner is not None and (yield from ended_meanwhile(context, session, owner, loaded.key, moved.key)):
+def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:
+    changes = state.changes
+    owner = moved.owner if changes.rebind else None
+    if owner is not None and (yield from ended_meanwhile(context, owner, state.started_at, stored.key, moved.key)):
         yield from delete(moved.key)
-        return dropped(context, session)
+        return dropped(context, state)
     if owner is not None and not (yield from make_room(context, moved, owner)):
-        return dropped(context, session)
-    session.opened = Opened(moved, session.data)
-    context.emit("rotated", handle=moved.key, previous=loaded.key)
-    if wishes.wiped:
-        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="replaced")
-    elif wishes.rebind and moved.owner is None:
-        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="logout")
+        return dropped(context, state)
+    state.build_on(moved)
+    context.emit("rotated", handle=moved.key, previous=stored.key)
+    if changes.wiped:
+        context.emit("ended", handle=stored.key, owner=stored.owner, reason="replaced")
+    elif changes.ends_login:
+        context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
     if owner is not None:
         context.emit("bound", handle=moved.key, owner=owner)
-    return Outcome("saved", "send")
+    return Outcome("saved", CookieAction.SEND)

@@ -6,103 +6,136 @@ import random
 from typing import Any
 
 from holdfast.errors import SessionConflict
-from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
-from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.opening import Refusal, resolve
-from holdfast.sessions.mapping import Loaded, Opened, Outcome, ServerSession
+from holdfast.sessions.flows.opening import Rejected, resolve
 from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 
-_KEPT = Outcome("unchanged", "keep")
-
-
-def dropped(context: Context, session: ServerSession) -> Outcome:
-    """Tell that the session was over before its change could be stored. No cookie goes out: gone is gone."""
-    context.emit("gone", handle=session.handle)
-    return Outcome("gone", "none")
+_KEPT = Outcome("unchanged", CookieAction.KEEP)
 
 
-def save(context: Context, session: ServerSession, loaded: Loaded, *, confirm: bool = False) -> Flow[Outcome]:
+def dropped(context: Context, state: SessionState) -> Outcome:
+    """Report that the session was over before its change could be stored. No cookie goes out: gone is gone."""
+    context.emit("gone", handle=state.handle)
+    return Outcome("gone", CookieAction.NONE)
+
+
+def revised(
+    context: Context, state: SessionState, base: StoredSession | None, *, token: str, payload: bytes | None = None
+) -> StoredSession:
+    """Return the session as *state* wants it stored under *token*: a new one, or over *base*, with its version.
+
+    *payload* is the encoded data, where it is known already.
+
+    Raises:
+        EncodeError, RecordTooLarge: It cannot be stored.
+    """
+    now, owner, changes = context.clock(), state.owner, state.changes
+    begins = base is None or changes.wiped or (changes.rebind and owner is not None)
+    known = base is not None and base.token == token
+    meta = state.merged_metadata(
+        base.envelope.meta if base else {}, permanent=context.policy.permanent, namespace=context.keys.namespace
+    )
+    envelope = context.envelope(
+        context.codec.dumps(state.data) if payload is None else payload,
+        created_at=now if base is None or begins else base.envelope.created_at,
+        issued_at=base.envelope.issued_at if base and known else now,
+        meta=meta,
+    )
+    key = base.key if base and known else context.keys.key_of(token)
+    version, expires_at = base.version if base else 0, context.expires_at(envelope, now)
+    return StoredSession(token, key, version, expires_at, owner, envelope)
+
+
+def save(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool = False) -> Flow[Outcome]:
     """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
-    due = not session.background and context.policy.touch_due(loaded.envelope, loaded.expires_at, context.clock())
-    if not (due or confirm or session.may_differ):
+    due = not state.background and context.policy.touch_due(stored.envelope, stored.expires_at, context.clock())
+    if not (due or confirm or state.maybe_changed):
         return _KEPT
-    payload = context.codec.dumps(session.data)
-    restamp = due and loaded.envelope.idle != context.policy.idle
-    if not restamp and _unchanged(context, session, loaded, payload):
-        return (yield from _keep_alive(context, session, loaded, due=due, confirm=confirm))
+    payload = context.codec.dumps(state.data)
+    restamp = due and stored.envelope.idle != context.policy.idle
+    if not restamp and _unchanged(context, state, stored, payload):
+        return (yield from _keep_alive(context, state, stored, due=due, confirm=confirm))
     for attempt in range(context.policy.attempts):
-        answer = yield from _write(context, session, loaded, payload)
+        answer = yield from _write(context, state, stored, payload)
         if not isinstance(answer, Conflict | Gone):
             return Outcome("merged" if attempt else "saved", answer.cookie)
-        theirs = yield from reconcile(context, session, loaded, answer, attempt)
+        theirs = yield from reconcile(context, state, stored, answer, attempt)
         if theirs is None:
-            return dropped(context, session)
-        loaded = theirs
-        payload = context.codec.dumps(session.data)
-        if _unchanged(context, session, loaded, payload):
-            return Outcome("merged", "keep")
+            return dropped(context, state)
+        stored = theirs
+        payload = context.codec.dumps(state.data)
+        if _unchanged(context, state, stored, payload):
+            return Outcome("merged", CookieAction.KEEP)
     raise still_contested()
 
 
-def _unchanged(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> bool:
-    if session.is_empty:  # what was left in it was taken out at once: it is over
+def _unchanged(context: Context, state: SessionState, stored: StoredSession, payload: bytes) -> bool:
+    if state.is_empty:  # what was left in it was taken out at once: it is over
         return False
-    stored = loaded.envelope
-    if stored.codec is not context.codec:
-        payload = stored.codec.dumps(session.data)
-    return payload == stored.payload and session.agrees_with(stored.meta)
+    envelope = stored.envelope
+    if envelope.codec is not context.codec:
+        payload = envelope.codec.dumps(state.data)
+    return payload == envelope.payload and state.metadata_unchanged(envelope.meta)
 
 
-def _write(context: Context, session: ServerSession, loaded: Loaded, payload: bytes) -> Flow[Outcome | Conflict | Gone]:
+def _write(
+    context: Context, state: SessionState, stored: StoredSession, payload: bytes
+) -> Flow[Outcome | Conflict | Gone]:
     """Try once to store *payload*, or the session's end when nothing is left in it."""
-    now, old = context.clock(), loaded.envelope
-    if session.is_empty:
-        until = now + context.policy.grace
-        answer = yield from replace(loaded.key, encode(Tombstone(Fate.ENDED, until)), loaded.version, until)
+    if state.is_empty:
+        until = context.clock() + context.policy.grace
+        answer = yield from replace(stored.key, encode(Tombstone(Fate.ENDED, until)), stored.version, until)
         if isinstance(answer, Conflict | Gone):
             return answer
-        yield from delete(loaded.key)
-        session.opened = Opened()
-        context.emit("ended", handle=loaded.key, owner=loaded.owner, reason="logout")
-        return Outcome("saved", "delete")
-    meta = session.meta_upon(old.meta, permanent=context.policy.permanent)
-    envelope = context.envelope(payload, created_at=old.created_at, issued_at=old.issued_at, meta=meta)
-    expires_at = context.expires_at(envelope, now)
-    data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
-    answer = yield from replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
+        yield from delete(stored.key)
+        state.reset()
+        context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
+        return Outcome("saved", CookieAction.DELETE)
+    written = revised(context, state, stored, token=stored.token, payload=payload)
+    refused = yield from write_over(context, written)
+    if isinstance(refused, Conflict | Gone):
+        return refused
+    state.build_on(written, redeliver=state.redeliver)
+    return Outcome("saved", CookieAction.KEEP)
+
+
+def write_over(context: Context, written: StoredSession) -> Flow[StoredSession | Conflict | Gone]:
+    """Store *written* over the version that it has, and return it with its new one."""
+    data = context.seal(written)
+    answer = yield from replace(written.key, data, written.version, written.expires_at, written.owner)
     if isinstance(answer, Conflict | Gone):
         return answer
-    adopt(session, loaded, envelope, answer, expires_at)
-    return Outcome("saved", "keep")
+    written.version = answer
+    return written
 
 
-def adopt(session: ServerSession, loaded: Loaded, envelope: Envelope, version: Version, expires_at: int) -> None:
-    """Make *envelope*, just written over *loaded*, what the session builds on. Its data stay as they are."""
-    stored = Loaded(loaded.token, loaded.key, version, expires_at, loaded.owner, envelope)
-    session.opened = Opened(stored, session.data, deliver=_deliver(session))
-
-
-def _keep_alive(context: Context, session: ServerSession, loaded: Loaded, *, due: bool, confirm: bool) -> Flow[Outcome]:
+def _keep_alive(
+    context: Context, state: SessionState, stored: StoredSession, *, due: bool, confirm: bool
+) -> Flow[Outcome]:
     if confirm:
-        found = yield from resolve(context, loaded.token, loaded.key, (yield from load(loaded.key)))
-        if isinstance(found, Refusal):
-            return dropped(context, session)
-        if found[0].token != loaded.token:  # the token that this request knows is about to end
-            loaded, data = found
-            session.opened = Opened(loaded, data, deliver=True)
+        found = yield from resolve(
+            context, stored.token, stored.key, (yield from load(stored.key)), now=context.clock()
+        )
+        if isinstance(found, Rejected):
+            return dropped(context, state)
+        if found[0].token != stored.token:  # the token that this request knows is about to end
+            stored, state.data = found
+            state.build_on(stored, redeliver=True)
     if due:
-        expires_at = context.expires_at(loaded.envelope, context.clock())
-        if not (yield from touch(loaded.key, expires_at)):
-            return dropped(context, session)
-        loaded.expires_at = expires_at
+        expires_at = context.expires_at(stored.envelope, context.clock())
+        if not (yield from touch(stored.key, expires_at)):
+            return dropped(context, state)
+        stored.expires_at = expires_at
     return _KEPT
 
 
 def reconcile(
-    context: Context, session: ServerSession, loaded: Loaded, answer: Conflict | Gone, attempt: int
-) -> Flow[Loaded | None]:
+    context: Context, state: SessionState, stored: StoredSession, answer: Conflict | Gone, attempt: int
+) -> Flow[StoredSession | None]:
     """Merge into the session what another request stored first, and return that as what to build on.
 
     Returns None when the session is over. A renewal is followed to the new token; a rotation is the end of the old id.
@@ -118,34 +151,32 @@ def reconcile(
     if attempt:
         yield from pause(_delay(attempt))
         current = None  # what the conflict brought along is old by now
-    found = yield from resolve(context, loaded.token, loaded.key, current or (yield from load(loaded.key)))
-    if isinstance(found, Refusal):
+    record = current or (yield from load(stored.key))
+    found = yield from resolve(context, stored.token, stored.key, record, now=context.clock())
+    if isinstance(found, Rejected):
         if found.reason == "superseded":
-            context.emit("superseded", handle=loaded.key)
+            context.emit("superseded", handle=stored.key)
         return None
     if context.policy.on_conflict == "error":
         raise SessionConflict("another request changed the session first: repeat the request")
     theirs, their_data = found
-    data = session.data if session.wishes.wiped else _merged(context, session, loaded, their_data)
-    session.opened = Opened(theirs, data, deliver=_deliver(session) or theirs.token != loaded.token)
+    if not state.changes.wiped:
+        state.data = _merged(context, state, stored, their_data)
+    state.build_on(theirs, redeliver=state.redeliver or theirs.token != stored.token)
     return theirs
 
 
-def _deliver(session: ServerSession) -> bool:
-    return session.opened is not None and session.opened.deliver
-
-
-def _merged(context: Context, session: ServerSession, loaded: Loaded, theirs: dict[Any, Any]) -> dict[Any, Any]:
+def _merged(context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any]) -> dict[Any, Any]:
     dumps = context.codec.dumps
 
     def same(a: Any, b: Any) -> bool:
         encoded: bool = dumps({"": a}) == dumps({"": b})
         return encoded
 
-    base = loaded.envelope.codec.loads(loaded.envelope.payload)
+    base = stored.envelope.codec.loads(stored.envelope.payload)
     context.emit("merges")
-    merged = merge(base, session.data, theirs, same=same)
-    merged.update(session.wishes.reapplied(theirs))
+    merged = merge(base, state.data, theirs, same=same)
+    merged.update(state.changes.reapplied(theirs))
     return merged
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import follow, kill
-from holdfast.sessions.flows.listing import SessionInfo, info_of, look
+from holdfast.sessions.flows.ending import end_session, follow
+from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of
 from holdfast.sessions.flows.statistics import Survey
 from holdfast.sessions.ops import Flow, load, scan
 
@@ -118,13 +118,13 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
     """End the session that is, or that a tombstone leads to, if it began by *until* and is not *keep*: 0 or 1."""
     for _ in range(context.policy.attempts):
         found = yield from follow(key, record)
-        envelope = look(context, *found) if found is not None else None
+        envelope = decode_session(context, *found) if found is not None else None
         if found is None or found[0] == keep or envelope is None:
             return 0
         if until is not None and envelope.created_at > until:
             return 0
         key, record = found
-        handle = yield from kill(context, key, record.version, record.owner)
+        handle = yield from end_session(context, key, record.version, record.owner)
         if handle is not None:
             context.emit("ended", handle=handle, owner=record.owner, reason="revoked")
             return 1

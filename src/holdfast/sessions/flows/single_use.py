@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from holdfast.records import freshness
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.saving import adopt, reconcile, still_contested
-from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Flow, replace
+from holdfast.sessions.flows.saving import reconcile, still_contested, write_over
+from holdfast.sessions.ops import Flow
+from holdfast.sessions.state import SessionState
 
 #: Returns a stored session without what is to be taken, or None: it is not in there.
 _Without: TypeAlias = Callable[[Envelope], Envelope | None]
 
 
-def take(context: Context, session: ServerSession, key: str) -> Flow[bool]:
-    """Remove *key* from the stored session, and tell whether it was this request that removed it.
+def pop_stored(context: Context, state: SessionState, key: str) -> Flow[bool]:
+    """Remove *key* from the stored session, and return whether it was this request that removed it.
 
     What this request has changed so far is not stored yet; what others have stored meanwhile is merged into it, so the
-    value that was removed is in ``session.data`` afterwards. False, with nothing stored, where another request was
+    value that was removed is in ``state.data`` afterwards. False, with nothing stored, where another request was
     first, or the session is over, or had no such key when it was looked up.
 
     Raises:
@@ -36,14 +37,14 @@ def take(context: Context, session: ServerSession, key: str) -> Flow[bool]:
         del data[key]
         return _rewritten(context, stored, context.codec.dumps(data), stored.meta)
 
-    return (yield from _take(context, session, without))
+    return (yield from _pop(context, state, without))
 
 
-def spend(context: Context, session: ServerSession) -> Flow[bool]:
-    """Make use of the authentication of the session's user; tell whether this request is the first to do so.
+def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
+    """Make use of the authentication of the session's user; return whether this request is the first to do so.
 
     Raises:
-        SessionConflict, StoreUnavailable: As in `take`.
+        SessionConflict, StoreUnavailable: As in `pop_stored`.
     """
 
     def without(stored: Envelope) -> Envelope | None:
@@ -55,29 +56,28 @@ def spend(context: Context, session: ServerSession) -> Flow[bool]:
             payload = context.codec.dumps(stored.codec.loads(payload))
         return _rewritten(context, stored, payload, meta)
 
-    return (yield from _take(context, session, without))
+    return (yield from _pop(context, state, without))
 
 
 def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
     return context.envelope(payload, created_at=stored.created_at, issued_at=stored.issued_at, meta=meta)
 
 
-def _take(context: Context, session: ServerSession, without: _Without) -> Flow[bool]:
-    loaded = session.loaded
-    if loaded is None:
+def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]:
+    stored = state.stored
+    if stored is None:
         return False
     for attempt in range(context.policy.attempts):
-        envelope = without(loaded.envelope)
+        envelope = without(stored.envelope)
         if envelope is None:
             return False
         expires_at = context.expires_at(envelope, context.clock())
-        data = context.seal(envelope, token=loaded.token, key=loaded.key, owner=loaded.owner)
-        answer = yield from replace(loaded.key, data, loaded.version, expires_at, loaded.owner)
+        answer = yield from write_over(context, replace(stored, envelope=envelope, expires_at=expires_at))
         if not isinstance(answer, Conflict | Gone):
-            adopt(session, loaded, envelope, answer, expires_at)
+            state.build_on(answer, redeliver=state.redeliver)
             return True
-        theirs = yield from reconcile(context, session, loaded, answer, attempt)
+        theirs = yield from reconcile(context, state, stored, answer, attempt)
         if theirs is None:
             return False
-        loaded = theirs
+        stored = theirs
     raise still_contested()
