@@ -39,7 +39,7 @@ def test_ddl_connects_to_nothing() -> None:
     ("arguments", "message"),
     [
         (["ddl", "memory://"], "Error: a MemoryStore makes what it needs: there are no statements to print\n"),
-        (["ddl", "mysql+none://u:hunter2@h/n"], "Error: SQLAlchemy has no such driver: "),
+        (["ddl", "mysql+none://u:hunter2@h/n"], "Error: SQLAlchemy has no driver 'mysql+none': "),
         (["ddl", "mysql+pymysql://u:hunter2@h:n:o/n"], "Error: the database URL cannot be parsed: "),
         (["ddl", "nothing"], "Error: the store URL has no scheme: "),
     ],
@@ -57,5 +57,5 @@ def test_help_names_the_commands() -> None:
     """``--help`` lists every command with a line about it."""
     done = holdfast("--help")
     assert done.returncode == 0
-    assert "Usage: python -m holdfast " in done.stdout
+    assert "python -m holdfast " in done.stdout
     assert "ddl" in done.stdout

@@ -44,8 +44,10 @@ def test_a_server_dies_comes_back_and_leaves_nothing(name: str) -> None:
 @pytest.mark.redis
 def test_a_server_that_does_not_start_shows_its_log() -> None:
     """The error says what the server wrote, and the process is gone."""
-    with pytest.raises(RuntimeError, match="FATAL CONFIG FILE ERROR"):
+    with pytest.raises(RuntimeError) as caught:
         servers.start_redis("--no-such-option", "1")
+    _, _, written = str(caught.value).partition("\n")
+    assert "no-such-option" in written
 
 
 def test_a_program_is_found_outside_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

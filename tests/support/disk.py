@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from holdfast.errors import StoreUnavailable
+
 KILLS = Path(__file__).with_name("kills.py")
 
 
@@ -61,6 +63,15 @@ def folder_on_another_device(place: Path) -> Iterator[Path]:
         pytest.skip("there is no second device to write to")
     with tempfile.TemporaryDirectory(dir=shared_memory) as folder:
         yield Path(folder)
+
+
+@contextmanager
+def refused(number: int) -> Iterator[None]:
+    """Expect an outage inside the block, which the system's error of this *number* is the cause of."""
+    with pytest.raises(StoreUnavailable, match="cannot be used: ") as caught:
+        yield
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == number
 
 
 def modes(folder: Path) -> dict[str, int]:

@@ -50,7 +50,8 @@ def database_url(url: str | sa.URL) -> sa.URL:
         parsed.get_dialect()
     except sa.exc.NoSuchModuleError as error:
         raise ConfigurationError(
-            f"SQLAlchemy has no such driver: {error}: name one, such as mysql+pymysql or postgresql+psycopg"
+            f"SQLAlchemy has no driver {sa.make_url(url).drivername!r}: name one, such as mysql+pymysql or "
+            "postgresql+psycopg"
         ) from error
     except (sa.exc.ArgumentError, ValueError):
         # What could not be parsed may be a password with a special character.
