@@ -43,10 +43,10 @@ def test_a_page_of_the_user_s_sessions(make: Make) -> None:
     assert here.get("/devices").text.count("this one") == 1
     (other,) = [entry.handle for entry in names["sessions"].of("ada") if entry.handle != handle(names, here)]
     assert here.post("/devices/end", data={"handle": "0" * 64}).status_code == 404
-    assert here.post("/devices/end", data={"handle": other}).status_code == 302
+    assert here.post("/devices/end", data={"handle": other}).status_code in {302, 303}
     assert there.get("/devices").status_code == 401
     there.get("/")
-    assert here.post("/password").status_code == 302
+    assert here.post("/password").status_code in {302, 303}
     assert [browser.get("/devices").status_code for browser in (here, there)] == [200, 401]
 
 

@@ -156,9 +156,9 @@ def test_no_header_takes_long(web: Web) -> None:
     """Whatever the header, of 64 KB too, looking at it takes a moment and never fails, and what is kept is short."""
     devices.device_of(FIREFOX)
     for header in hostile_headers():
-        began = time.perf_counter()
+        began = time.process_time()
         device = devices.device_of(header)
-        assert time.perf_counter() - began < 0.5, header[:100]
+        assert time.process_time() - began < 0.5, header[:100]
         assert all(part is None or len(part) <= 40 for part in (device.browser, device.os, device.family))
 
 

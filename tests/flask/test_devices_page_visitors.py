@@ -114,7 +114,8 @@ def test_flask_login_s_answer_to_visitors() -> None:
     assert visitor.get("/account/devices/").status_code == 401
     club.login.login_view = "/login"
     response = visitor.get("/account/devices/")
-    assert (response.status_code, response.location) == (302, "/login?next=%2Faccount%2Fdevices%2F")
+    assert response.status_code in {302, 303}
+    assert response.location == "/login?next=%2Faccount%2Fdevices%2F"
 
 
 def test_visitors_leave_no_record() -> None:
@@ -124,7 +125,8 @@ def test_visitors_leave_no_record() -> None:
     visitor = club.app.test_client()
     club.store.reset()
     response = visitor.get("/account/devices/")
-    assert (response.status_code, "Set-Cookie" in response.headers) == (302, False)
+    assert response.status_code in {302, 303}
+    assert "Set-Cookie" not in response.headers
     assert not club.store.counts
     club.do(lambda: session.update(cart=["pen"]), visitor)
     visitor.get("/account/devices/")

@@ -270,7 +270,8 @@ def test_an_application_answers_in_its_own_way(bank: Bank) -> None:
         return redirect(url_for("sign_in", within=error.seconds))
 
     response = bank.browser.get("/limit")
-    assert (response.status_code, response.location) == (302, "/sign-in?within=300")
+    assert response.status_code in {302, 303}
+    assert response.location == "/sign-in?within=300"
 
 
 def test_a_view_may_be_a_coroutine(bank: Bank) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.servers import IS_ROOT, Group, NotYet, Server, ask, free_port, private_folder, program, wait_for
+from support.servers import IS_ROOT, PATIENCE, Group, NotYet, Server, ask, free_port, private_folder, program, wait_for
 
 
 def start_mariadb(*options: str) -> Server:
@@ -181,6 +181,7 @@ def _run(command: Sequence[str | Path], *, user: str | None = None) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
+        timeout=PATIENCE,
     )
     if done.returncode:
         raise RuntimeError(

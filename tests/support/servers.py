@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 #: How many seconds a server may take to answer.
-_PATIENCE = 25.0
+PATIENCE = 60.0
 
 # Debian keeps servers outside an ordinary user's PATH, and the wheel of MongoDB keeps its one where wheels go.
 _FOLDERS = [
@@ -53,7 +53,7 @@ class NotYet(Exception):
     """The server does not answer as it should. Asking again may help."""
 
 
-def wait_for(probe: Callable[[], object], *, seconds: float = _PATIENCE) -> None:
+def wait_for(probe: Callable[[], object], *, seconds: float = PATIENCE) -> None:
     """Call *probe* until it raises neither `NotYet` nor `OSError`."""
     deadline = time.monotonic() + seconds
     while True:
