@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.requests import Request
 
-from holdfast.sessions.flows import commit
+from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import PAUSE, Flow
 from holdfast.sessions.state import Outcome

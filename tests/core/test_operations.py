@@ -13,7 +13,7 @@ import pytest
 import holdfast.sessions
 from holdfast.errors import StoreUnavailable
 from holdfast.metrics.observer import OPERATIONS
-from holdfast.sessions.flows import open_session
+from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import Flow, drive, load, pause
 from holdfast.sessions.state import SessionState

@@ -9,7 +9,7 @@ from support.web import Web, rotate
 
 from holdfast import ConfigurationError
 from holdfast.flask import session
-from holdfast.sessions.flows import Sweep
+from holdfast.sessions.flows.walk import Sweep
 
 HOUR = 3_600
 

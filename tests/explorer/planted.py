@@ -15,7 +15,7 @@ from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.rotating import Rotation
+from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
 from holdfast.sessions.state import SessionState, StoredSession

@@ -14,7 +14,8 @@ from explorer.schedules import Actor
 from explorer.world import ALICE, Role, World
 
 from holdfast.clock import DAY
-from holdfast.sessions.flows import list_of, revoke, revoke_all
+from holdfast.sessions.flows.end import revoke, revoke_all
+from holdfast.sessions.flows.listing import list_of
 from holdfast.sessions.mapping import ServerSession
 
 

@@ -17,7 +17,8 @@ from support.seams import Seam
 
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
-from holdfast.sessions.flows import ending, revoke_everyone
+from holdfast.sessions.flows.end import end_session
+from holdfast.sessions.flows.walk import revoke_everyone
 from holdfast.sessions.ops import Flow, scan
 from holdfast.sessions.state import PERMANENT
 
@@ -120,7 +121,7 @@ def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow
         page = yield from scan(after, stride)
         for key, record in page.items:
             if isinstance(decode(record.data), Envelope):
-                ended += (yield from ending.end_session(context, key, record.version, record.owner)) is not None
+                ended += (yield from end_session(context, key, record.version, record.owner)) is not None
         after = page.after
         if after is None:
             return ended

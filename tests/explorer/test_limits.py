@@ -16,7 +16,7 @@ from explorer.world import ALICE, Role, World
 from support import seams
 from support.seams import Seam
 
-from holdfast.sessions.flows import limiting
+from holdfast.sessions.flows import limit as limiting
 from holdfast.sessions.flows.listing import info_of
 from holdfast.sessions.ops import Flow, delete, keys_of, load
 

@@ -15,7 +15,9 @@ from explorer.world import Role, World, face_of
 from support import seams
 from support.seams import Seam
 
-from holdfast.sessions.flows import commit, consume_authentication, open_session, pop_stored
+from holdfast.sessions.flows.commit import commit
+from holdfast.sessions.flows.open import open_session
+from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState
 

@@ -19,8 +19,9 @@ from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Envelope, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
-from holdfast.sessions.flows import Context, commit, open_session
-from holdfast.sessions.flows.committing import OVERTAKEN
+from holdfast.sessions.flows.commit import OVERTAKEN, commit
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive

@@ -13,7 +13,7 @@ from support.web import Web
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
 from holdfast.flask import session
-from holdfast.sessions.flows import Survey
+from holdfast.sessions.flows.stats import Survey
 
 
 def drawn(*bars: tuple[str, int], title: str = "By device") -> Element:

@@ -14,7 +14,7 @@ from support.web import Web, cookies_set, end, rotate
 from holdfast import ConfigurationError, StoreUnavailable
 from holdfast.clock import DAY
 from holdfast.flask import session
-from holdfast.sessions.flows import SessionInfo
+from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.registry import open_store

@@ -14,8 +14,8 @@ from holdfast import events
 from holdfast.errors import StoreUnavailable
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.flows import SessionInfo
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import state_of
 from holdfast.sessions.state import SessionState, StoredSession

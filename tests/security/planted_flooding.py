@@ -11,7 +11,7 @@ from support import seams
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.saving import save
+from holdfast.sessions.flows.save import save
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import delete

@@ -8,7 +8,6 @@ import pytest
 from support import seams
 
 from holdfast.records.record import Record
-from holdfast.sessions.flows import ending
 from holdfast.sessions.ops import delete, keys_of, load
 
 
@@ -48,7 +47,7 @@ def ignores_the_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ends_the_kept_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session of the password change ends with the others."""
-    sound = ending.revoke_all
+    sound = seams.REVOKE_ALL.sound
     seams.REVOKE_ALL.plant(monkeypatch, lambda context, owner, **_: sound(context, owner))
 
 

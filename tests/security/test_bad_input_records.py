@@ -25,7 +25,7 @@ from holdfast.records import envelope
 from holdfast.records.codec import JSON
 from holdfast.records.codec.strict import StrictCodec
 from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
-from holdfast.sessions.flows import opening
+from holdfast.sessions.flows.open import Rejected
 from holdfast.sessions.ops import Flow
 
 
@@ -53,10 +53,10 @@ def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged record is found again at every request."""
 
-    def leave(key: str, *, foreign: bool) -> Flow[opening.Rejected]:
+    def leave(key: str, *, foreign: bool) -> Flow[Rejected]:
         del key, foreign
         yield from ()
-        return opening.Rejected("corrupt")
+        return Rejected("corrupt")
 
     seams.SET_ASIDE_BAD_RECORD.plant(monkeypatch, leave)
 

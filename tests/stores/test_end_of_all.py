@@ -18,7 +18,9 @@ from support.everywhere import INDEXED, KINDS, url_of_kind
 from support.requests import Request
 
 from holdfast.clock import HOUR
-from holdfast.sessions.flows import commit, open_session, revoke_all
+from holdfast.sessions.flows.commit import commit
+from holdfast.sessions.flows.end import revoke_all
+from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import PAUSE, Flow

@@ -20,7 +20,7 @@ def read(path: Path) -> str:
 
 
 def modules() -> dict[str, ast.Module]:
-    """Return the syntax tree of every module, by its path below ``holdfast``, such as ``sessions/flows/saving.py``."""
+    """Return the syntax tree of every module, by its path below ``holdfast``, such as ``sessions/flows/save.py``."""
     return {str(path.relative_to(_ROOT)): ast.parse(read(path)) for path in sorted(_ROOT.rglob("*.py"))}
 
 

@@ -14,11 +14,12 @@ from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
 from holdfast.cli.target import NEVER, Target, json_option, pass_target
 from holdfast.errors import HoldfastError
-from holdfast.sessions.flows.statistics import Survey
+from holdfast.sessions.flows.stats import Survey
 from holdfast.stores.contract import iterate
 
 if TYPE_CHECKING:
-    from holdfast.sessions.flows import SessionInfo, SessionPage
+    from holdfast.sessions.flows.listing import SessionInfo
+    from holdfast.sessions.flows.walk import SessionPage
     from holdfast.sessions.manager import Manager
 
 _HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")

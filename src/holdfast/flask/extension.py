@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdfast.metrics.observer import Observer, Observers
-    from holdfast.sessions.flows import SessionInfo, SessionPage
+    from holdfast.sessions.flows.listing import SessionInfo
+    from holdfast.sessions.flows.walk import SessionPage
     from holdfast.sessions.mapping import ServerSession
 
 Hook = TypeVar("Hook", bound=Callable[[], object])

@@ -15,10 +15,10 @@ from holdfast.records.cookie import CookieRecord, SealedCookie
 from holdfast.records.encryption import Keyring
 from holdfast.records.envelope import Fate, Tombstone, decode, encode
 from holdfast.records.tokens import Keys, new_token
-from holdfast.sessions.flows.committing import NO_METADATA
-from holdfast.sessions.flows.ending import cut_off, read_cutoff
-from holdfast.sessions.flows.opening import Rejected
-from holdfast.sessions.flows.saving import dropped, revised
+from holdfast.sessions.flows.commit import NO_METADATA
+from holdfast.sessions.flows.end import cut_off, read_cutoff
+from holdfast.sessions.flows.open import Rejected
+from holdfast.sessions.flows.save import dropped, revised
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import Flow, create, load
 from holdfast.sessions.policy import RETENTION, Policy

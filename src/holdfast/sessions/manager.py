@@ -14,28 +14,15 @@ from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.encryption import Sealer, Unsealed
 from holdfast.records.tokens import Keys, is_token
-from holdfast.sessions.flows import (
-    Context,
-    SessionInfo,
-    SessionPage,
-    Survey,
-    Sweep,
-    commit,
-    consume_authentication,
-    count,
-    find,
-    list_of,
-    live_token,
-    open_session,
-    page_of,
-    pop_stored,
-    revoke,
-    revoke_all,
-    revoke_everyone,
-    survey,
-    sweep_page,
-)
-from holdfast.sessions.flows.committing import NO_METADATA
+from holdfast.sessions.flows.check import live_token
+from holdfast.sessions.flows.commit import NO_METADATA, commit
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import revoke, revoke_all
+from holdfast.sessions.flows.listing import SessionInfo, find, list_of
+from holdfast.sessions.flows.open import open_session
+from holdfast.sessions.flows.pop import consume_authentication, pop_stored
+from holdfast.sessions.flows.stats import Survey
+from holdfast.sessions.flows.walk import SessionPage, Sweep, count, page_of, revoke_everyone, survey, sweep_page
 from holdfast.sessions.ops import Call, Flow, drive, purge
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
@@ -158,7 +145,7 @@ class Manager:
         login_metadata: Mapping[str, str | None] = NO_METADATA,
         can_set_cookie: bool = True,
     ) -> Outcome:
-        """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit`."""
+        """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit.commit`."""
         if not (state.pending or refresh):
             self._context.emit("saves", outcome=_UNCHANGED.result)
             return _UNCHANGED
@@ -173,11 +160,11 @@ class Manager:
         return outcome
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
-        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.pop_stored`."""
+        """Remove *key* from the stored session at once: see `holdfast.sessions.flows.pop.pop_stored`."""
         return self._run(pop_stored(self.context, state, key))
 
     def consume_authentication(self, state: SessionState) -> bool:
-        """Make use of the user's authentication: see `holdfast.sessions.flows.consume_authentication`."""
+        """Make use of the user's authentication: see `holdfast.sessions.flows.pop.consume_authentication`."""
         return self._run(consume_authentication(self.context, state))
 
     def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:

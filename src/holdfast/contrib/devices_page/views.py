@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from holdfast.contrib.pages.forms import Guard
     from holdfast.flask.extension import Session
-    from holdfast.sessions.flows import SessionInfo
+    from holdfast.sessions.flows.listing import SessionInfo
 
 #: The maximum number of sessions on a page, the most recently used ones.
 _MOST = 100

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from holdfast.sessions.flows import Survey
+from holdfast.sessions.flows.stats import Survey
 
 #: The number of users and devices in a chart, and of characters of an owner value: enough to identify users.
 _MOST, SHORT = 10, 12

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
-from holdfast.sessions.flows import SessionInfo, Survey
-from holdfast.sessions.flows.statistics import age_of
+from holdfast.sessions.flows.listing import SessionInfo
+from holdfast.sessions.flows.stats import Survey, age_of
 from holdfast.stores.contract import Indexes, Iterates
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def listing(sessions: Session, query: Mapping[str, str], limit: int) -> Listing:
     """Return the page of about *limit* sessions for *query*, in one store call.
 
     Its ``after`` is the end of an earlier page, ``device`` is a part of the device or the label, and ``age`` is one of
-    `holdfast.sessions.flows.statistics.AGES`.
+    `holdfast.sessions.flows.stats.AGES`.
 
     Raises:
         ValueError: The store does not return such a position.

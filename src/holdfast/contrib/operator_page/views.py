@@ -17,8 +17,8 @@ from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import session
-from holdfast.sessions.flows import Sweep
-from holdfast.sessions.flows.statistics import AGES
+from holdfast.sessions.flows.stats import AGES
+from holdfast.sessions.flows.walk import Sweep
 
 if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState

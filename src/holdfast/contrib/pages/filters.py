@@ -13,7 +13,7 @@ from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.contrib.pages.words import gettext, ngettext
 
 if TYPE_CHECKING:
-    from holdfast.sessions.flows import SessionInfo
+    from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.manager import Manager
 
 #: A last use that is known more precisely than this, in milliseconds, is shown as one time.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from holdfast.errors import TooManySessions
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import end_session, follow
+from holdfast.sessions.flows.end import end_session, follow
 from holdfast.sessions.flows.listing import decode_session, info_of
 from holdfast.sessions.ops import Flow, delete, keys_of, load, pause
 from holdfast.sessions.state import StoredSession

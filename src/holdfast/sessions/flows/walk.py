@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import end_session, follow
+from holdfast.sessions.flows.end import end_session, follow
 from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of
-from holdfast.sessions.flows.statistics import Survey
+from holdfast.sessions.flows.stats import Survey
 from holdfast.sessions.ops import Flow, load, scan
 
 #: How many records each step of a walk asks for.

@@ -10,7 +10,7 @@ from holdfast.records import freshness
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.saving import reconcile, still_contested, write_over
+from holdfast.sessions.flows.save import reconcile, still_contested, write_over
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState
 

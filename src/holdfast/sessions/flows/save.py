@@ -9,7 +9,7 @@ from holdfast.errors import SessionConflict
 from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.opening import Rejected, resolve
+from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from holdfast.errors import SessionConflict
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import end_session, ended_meanwhile
-from holdfast.sessions.flows.limiting import check_room, make_room
-from holdfast.sessions.flows.rotating import rotate
-from holdfast.sessions.flows.saving import dropped, revised, save
+from holdfast.sessions.flows.end import end_session, ended_meanwhile
+from holdfast.sessions.flows.limit import check_room, make_room
+from holdfast.sessions.flows.rotate import rotate
+from holdfast.sessions.flows.save import dropped, revised, save
 from holdfast.sessions.ops import Flow, create, delete
 from holdfast.sessions.state import (
     PERMANENT,

@@ -7,7 +7,7 @@ from holdfast.records.envelope import Fate, Tombstone, decode
 from holdfast.records.tokens import open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
-from holdfast.sessions.flows.opening import HOPS
+from holdfast.sessions.flows.open import HOPS
 from holdfast.sessions.ops import Flow, load
 
 

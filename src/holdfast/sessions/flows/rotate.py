@@ -13,9 +13,9 @@ from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.ending import ended_meanwhile
-from holdfast.sessions.flows.limiting import make_room
-from holdfast.sessions.flows.saving import dropped, reconcile, revised, save, still_contested
+from holdfast.sessions.flows.end import ended_meanwhile
+from holdfast.sessions.flows.limit import make_room
+from holdfast.sessions.flows.save import dropped, reconcile, revised, save, still_contested
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
