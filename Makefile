@@ -107,12 +107,12 @@ explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (hal
 
 .PHONY: forgery
 forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records of each kind (20 minutes; ARGS=20)
-	@PYTHONPATH=tests $(BIN)/python -m forgery $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bad_input.forgery $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Feed 1,000,000 cookies and as many records, guided by coverage (an hour; ARGS=10000)
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/fuzz.txt
-	@PYTHONPATH=tests $(BIN)/python -m fuzzing $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bad_input.fuzzing $(ARGS)
 
 .PHONY: matrix
 matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Flask (ONLY="3.10 3.13")

@@ -27,6 +27,17 @@ def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
 
 
+def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any cookie value is hashed and looked up."""
+    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
+
+
+def the_id_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cookie value is the key of the record."""
+    any_shape_is_looked_up(monkeypatch)
+    keys_are_tokens(monkeypatch)
+
+
 def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """The namespace is not hashed with the token."""
     derive = seams.NAMESPACE_OF_KEYS.sound

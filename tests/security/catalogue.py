@@ -12,7 +12,10 @@ from typing import Any
 
 from security.rows import Row, rows_of
 
-_HERE = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
+
+#: The folders whose tests are marked.
+_FOLDERS = ("bad_input", "security")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Tested:
 
     Attributes:
         row: What the test is about.
-        file: The file of the test, such as ``test_fixation.py``.
+        file: The file of the test, such as ``security/test_fixation.py``.
         test: The name of the test.
         holds: What the test shows to hold, in one sentence: the first line of its docstring.
     """
@@ -34,15 +37,16 @@ class Tested:
     @property
     def link(self) -> str:
         """The test as a Markdown link from a page in ``docs``."""
-        return f"[`{self.test}`](../tests/security/{self.file})"
+        return f"[`{self.test}`](../tests/{self.file})"
 
 
 def catalogue() -> list[Tested]:
     """Return every row of every security test, in no particular order."""
     return [
-        Tested(row, path.name, name, (inspect.getdoc(test) or "").partition("\n")[0])
-        for path in sorted(_HERE.glob("test_*.py"))
-        for name, test in _tests(importlib.import_module(f"security.{path.stem}"))
+        Tested(row, f"{folder}/{path.name}", name, (inspect.getdoc(test) or "").partition("\n")[0])
+        for folder in _FOLDERS
+        for path in sorted((_TESTS / folder).glob("test_*.py"))
+        for name, test in _tests(importlib.import_module(f"{folder}.{path.stem}"))
         for row in rows_of(test)
     ]
 

@@ -33,11 +33,6 @@ def joined_safely_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.FILES_PATH.plant(monkeypatch, path)
 
 
-def any_shape_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any cookie value is hashed and looked up on the disk."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-
-
 def follows_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """A symbolic link in place of a record is followed."""
     seams.FILES_READ_FLAGS.plant(monkeypatch, os.O_RDONLY | os.O_NONBLOCK)

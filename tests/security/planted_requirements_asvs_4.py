@@ -43,11 +43,6 @@ def writes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.plant_store_call(monkeypatch, "replace", insist)
 
 
-def looks_up_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any cookie value is looked up."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-
-
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several cookies with our name the first is used."""
     read = seams.COOKIE_READ.sound

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from security import planted_files_on_disk as planted
+from security.bugs import any_shape_is_looked_up
 from security.rows import advisory, requirement
 from support.disk import modes, umask
 from support.web import STRANGER, Web, cookies_set
@@ -91,19 +92,19 @@ def files_touched() -> Iterator[list[str]]:
     "CVE-2024-2044",
     product="CherryPy, Django on Windows, gorilla/sessions, PAN-OS, React Router, pgAdmin",
     cause="The id in the cookie was used as part of a path, so that it could lead to any file.",
-    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, any_shape_is_looked_up],
 )
 @advisory(
     "CVE-2025-66221",
     "CVE-2026-21860",
     product="Werkzeug",
     cause="Device names, which Windows has in every folder, were accepted as file names.",
-    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, any_shape_is_looked_up],
 )
 @requirement(
     "Catalogue P",
     says="A client's value is never part of a path.",
-    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, planted.any_shape_is_looked_up],
+    mutants=[planted.the_id_is_a_file_name, planted.joined_safely_enough, any_shape_is_looked_up],
 )
 @pytest.mark.kinds("files")
 def test_no_cookie_is_a_path(place: str, web_on: WebOn, tmp_path: Path) -> None:

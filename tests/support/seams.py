@@ -178,7 +178,6 @@ WARNING_OF_LATE_CHANGE = Seam(
 # --- Flask's session --------------------------------------------------------------------------------------------------
 
 FLASK_SESSION_ACCESSED = Seam("holdfast.flask.session:FlaskSession.accessed")
-FLASK_SESSION_PERMANENT = Seam("holdfast.flask.session:FlaskSession.permanent")
 FLASK_SESSION_READS = tuple(
     Seam(f"holdfast.flask.session:FlaskSession.{name}")
     for name in ("__getitem__", "get", "__setitem__", "clear", "rotate")

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bad_input import changes
 from flask import Flask, Request
-from forgery import changes
 from support.web import SECRET_KEY
 from werkzeug.test import EnvironBuilder
 

@@ -10,84 +10,23 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from security.bad_input import user
+from bad_input import planted_store_answer as planted
+from bad_input.answers import user
+from bad_input.storing import DAY, WHOLE, assert_others_are_served, assert_set_aside
 from security.bugs import no_ttl, unknown_formats_are_errors
-from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside
 from security.rows import requirement
 from security.steps import WebOn, signed_in
-from support import seams
 from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
 from holdfast.flask import session
-from holdfast.records.envelope import Envelope, encode
-from holdfast.records.record import Record
 from holdfast.sessions.policy import RETENTION
-from holdfast.stores import files
-from holdfast.stores.redis import scripts as redis_scripts
-
-
-def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The types of SQLite's columns are not checked."""
-    seams.SQLITE_RECORD.plant(monkeypatch, Record)
-
-
-def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The types of a document's fields are not checked."""
-
-    def trusting(document: dict[str, Any]) -> Record:
-        return Record(document["data"], document["version"], int(document["expires_at"]), document["owner"])
-
-    seams.MONGODB_RECORD.plant(monkeypatch, trusting)
-
-
-def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An owner in a row counts as valid UTF-8 without a check."""
-    seams.SQL_RECORD.plant(
-        monkeypatch, lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
-    )
-
-
-def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file counts as a complete record without a check."""
-
-    def decode(raw: bytes) -> Record:
-        _, size, version, expires_at, _ = files._HEADER.unpack_from(raw)
-        start = files._HEADER.size + max(size, 0)
-        owner = None if size < 0 else raw[files._HEADER.size : start].decode()
-        return Record(raw[start:], version, expires_at, owner)
-
-    seams.FILES_DECODE.plant(monkeypatch, decode)
-
-
-def wrong_types_are_outages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of another type under our key counts as an outage."""
-    seams.REDIS_WRONG_TYPE.plant(monkeypatch, lambda error: False)
-
-
-def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of another type under our key counts as a live session."""
-    good = encode(Envelope(1_800_000_000_000, 1_800_000_000_000, 31 * DAY * 1000, b"\x81\xa4user\xa3eve"))
-    load = seams.REDIS_LOAD.sound
-
-    def generous(self: Any, key: str, /) -> Any:
-        found = load(self, key)
-        return replace(found, data=good) if found and not found.data else found
-
-    seams.REDIS_LOAD.plant(monkeypatch, generous)
-
-
-def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session is valid as long as Redis has it."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
-    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: redis_scripts.record_in(value, 0))
 
 
 def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:
@@ -98,7 +37,7 @@ def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:
 @requirement(
     "Catalogue S",
     says="A row with values of other types is no session, and no error.",
-    mutants=[any_value_is_a_record],
+    mutants=[planted.any_value_is_a_record],
 )
 @pytest.mark.kinds("sqlite")
 def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
@@ -120,7 +59,7 @@ def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue S",
     says="A row with a foreign owner or foreign data is no error.",
-    mutants=[owners_are_text],
+    mutants=[planted.owners_are_text],
 )
 @pytest.mark.kinds("mariadb", "postgresql")
 def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
@@ -149,7 +88,7 @@ def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue N",
     says="A document with fields of other types is no session, and no error.",
-    mutants=[any_field_is_a_record],
+    mutants=[planted.any_field_is_a_record],
 )
 @pytest.mark.kinds("mongodb")
 def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
@@ -176,7 +115,7 @@ def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> Non
 @requirement(
     "Catalogue P",
     says="A foreign or damaged file under a record's name is no session, and no error.",
-    mutants=[files_are_whole],
+    mutants=[planted.files_are_whole],
 )
 @pytest.mark.kinds("files")
 def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
@@ -200,7 +139,7 @@ def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue R",
     says="A value of another type under our key in Redis is no session: corrupt, and no error.",
-    mutants=[wrong_types_are_outages, wrong_types_are_nothing],
+    mutants=[planted.wrong_types_are_outages, planted.wrong_types_are_nothing],
 )
 @pytest.mark.kinds("redis")
 def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
@@ -243,7 +182,7 @@ def _change(client: Any, name: str, make: Callable[[str], Any]) -> None:
 @requirement(
     "Catalogue R",
     says="A Redis key without a time to live ends at the record's own expiry.",
-    mutants=[only_the_store_ends_sessions, no_ttl],
+    mutants=[planted.only_the_store_ends_sessions, no_ttl],
 )
 @pytest.mark.kinds("redis")
 def test_a_record_without_a_ttl_ends_in_time(place: str, web_on: WebOn) -> None:
@@ -304,18 +243,18 @@ def test_a_damaged_file_of_all_sessions_is_kept(place: str, web_on: WebOn) -> No
     web.put(user="victim")
     path = Path(place.partition(":///")[2])
     whole = path.read_bytes()
-    for planted in (whole[:-20], b"[]", b"<html>", b"\x00", b'{"a":1}', b"[" * 100_000, gzip.compress(whole), b"\xff"):
-        path.write_bytes(planted)
+    for content in (whole[:-20], b"[]", b"<html>", b"\x00", b'{"a":1}', b"[" * 100_000, gzip.compress(whole), b"\xff"):
+        path.write_bytes(content)
         for view in (lambda: session.get("user"), lambda: session.update(a=1), end):
             response = web.do(view, web.with_token(web.token()))
-            assert (response.status_code, cookies_set(response)) == (503, []), planted[:20]
-        assert path.read_bytes() == planted
+            assert (response.status_code, cookies_set(response)) == (503, []), content[:20]
+        assert path.read_bytes() == content
     path.write_bytes(whole)
     entries = json.loads(whole)
     assert web.data() == {"user": "victim"}
     [[name, entry]] = entries.items()
     entry.pop("data", None)
-    for planted in WHOLE.values():
-        path.write_text(json.dumps({name: {**entry, "base64": base64.b64encode(planted).decode()}}))
+    for content in WHOLE.values():
+        path.write_text(json.dumps({name: {**entry, "base64": base64.b64encode(content).decode()}}))
         response = web.do(user, web.with_token(web.token()))
-        assert (response.status_code, response.text, cookies_set(response)) == (200, "None", []), planted
+        assert (response.status_code, response.text, cookies_set(response)) == (200, "None", []), content

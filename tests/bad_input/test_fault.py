@@ -14,24 +14,21 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from bad_input import planted_fault as planted
+from bad_input.answers import user
 from flask import flash
-from security.bad_input import user
 from security.rows import requirement
 from security.steps import WebOn
 from support import seams
 from support.databases import start_mongod
 from support.disk import no_room_for_files_over, taken_away
 from support.keyspace import prefix_of
-from support.seams import Seam
 from support.servers import Group, Server, start_memcached, start_redis
 from support.sql import url_of
 from support.web import STRANGER, Web, cookies_set, end, rotate, varies
 from werkzeug.test import TestResponse
 
-from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
-from holdfast.sessions.manager import Manager
-from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.testing import Fault, Link
 
 NETWORK = ("redis", "memcached", "mongodb", "mariadb", "postgresql")
@@ -48,128 +45,6 @@ VIEWS: dict[str, Callable[[], Any]] = {
     "logout": end,
 }
 BEFORE: dict[str, Any] = {"user": "victim", "cart": [1]}
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def an_outage_is_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the store is down, the visitor has no session and may begin one."""
-    find = seams.MANAGER_OPEN.sound
-
-    def lenient(self: Manager, state: SessionState, token: str | None) -> None:
-        try:
-            find(self, state, token)
-        except StoreUnavailable:
-            state.read_only = False
-
-    seams.MANAGER_OPEN.plant(monkeypatch, lenient)
-
-
-def an_outage_ends_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The response to an outage deletes the cookie."""
-    save = seams.INTERFACE_SAVE_SESSION.sound
-
-    def save_and_delete(self: Any, app: Any, session: Any, response: Any) -> None:
-        save(self, app, session, response)
-        if response.status_code == 503:
-            response.delete_cookie("session")
-
-    seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_and_delete)
-
-
-def nobody_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The replacement session during an outage is an ordinary one."""
-    find = seams.MANAGER_OPEN.sound
-
-    def lenient(self: Manager, state: SessionState, token: str | None) -> None:
-        find(self, state, token)
-        state.read_only = False
-
-    seams.MANAGER_OPEN.plant(monkeypatch, lenient)
-
-
-def committing(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
-    """Let a save that fails come to *outcome*."""
-    commit = seams.MANAGER_COMMIT.sound
-
-    def lenient(self: Manager, state: SessionState, **named: Any) -> Any:
-        with suppress(StoreUnavailable):
-            return commit(self, state, **named)
-        return outcome
-
-    seams.MANAGER_COMMIT.plant(monkeypatch, lenient)
-
-
-def writes_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed save is answered like a successful one."""
-    committing(monkeypatch, Outcome("saved", CookieAction.NONE))
-
-
-def a_failed_save_is_a_logout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed save ends the session in the browser."""
-    committing(monkeypatch, Outcome("gone", CookieAction.DELETE))
-
-
-def lenient_writes_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If an outage makes visitors anonymous, a failed save is dropped silently."""
-    writes_are_believed(monkeypatch)
-
-
-def answering(monkeypatch: pytest.MonkeyPatch, seam: Seam, answer: Any = None) -> None:
-    """Let a method of a store answer *answer* where it fails."""
-    call = seam.sound
-
-    def silent(self: Any, *arguments: Any, **named: Any) -> Any:
-        try:
-            return call(self, *arguments, **named)
-        except StoreUnavailable:
-            return answer
-
-    seam.plant(monkeypatch, silent)
-
-
-def redis_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Redis refuses a read, the store treats it as a missing record."""
-    answering(monkeypatch, seams.REDIS_LOAD)
-
-
-def redis_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Redis refuses a script, the store treats it as executed."""
-    answering(monkeypatch, seams.REDIS_RUN, 1)
-
-
-def memcached_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that memcached did not store counts as stored."""
-    answering(monkeypatch, seams.MEMCACHED_WRITE, answer=True)
-    write = seams.MEMCACHED_WRITE.sound
-    seams.MEMCACHED_WRITE.plant(monkeypatch, lambda *args, **named: write(*args, **named) or True)
-
-
-def mongodb_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When MongoDB refuses, the store treats it as an empty answer."""
-    answering(monkeypatch, seams.MONGODB_RUN)
-
-
-def sqlite_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When SQLite refuses a read or a write, the record counts as missing."""
-    answering(monkeypatch, seams.SQLITE_LOAD)
-    answering(monkeypatch, seams.SQLITE_REPLACE, 1)
-
-
-def sql_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a database refuses a read or a write, the record counts as missing."""
-    answering(monkeypatch, seams.SQL_LOAD)
-    answering(monkeypatch, seams.SQL_REPLACE, 1)
-
-
-def faults_of_files_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operating system's error about a file reaches the view unchanged."""
-
-    @contextmanager
-    def nothing(_place: Path) -> Iterator[None]:
-        yield
-
-    seams.FILES_FAULTS.plant(monkeypatch, nothing)
 
 
 # --- what is asserted -------------------------------------------------------------------------------------------------
@@ -262,9 +137,14 @@ def impatient(url: str) -> str:
 @requirement(
     "Catalogue F",
     says="A store that refuses connections signs no one in or out, and no write is reported as done.",
-    mutants=[an_outage_is_a_new_session, an_outage_ends_the_cookie, writes_are_believed, a_failed_save_is_a_logout,
-             redis_has_nothing],
-)  # fmt: skip
+    mutants=[
+        planted.an_outage_is_a_new_session,
+        planted.an_outage_ends_the_cookie,
+        planted.writes_are_believed,
+        planted.a_failed_save_is_a_logout,
+        planted.redis_has_nothing,
+    ],
+)
 @pytest.mark.kinds(*NETWORK)
 def test_a_store_that_is_down(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """At load and at save of every view: 503, no cookie, the session unchanged; also for unknown and ended ones."""
@@ -304,7 +184,12 @@ def _then(view: Callable[[], Any], link: Link, fault: Fault, stack: ExitStack) -
 @requirement(
     "Catalogue F",
     says="If a connection is lost before or after a write, the answer is true, or an error.",
-    mutants=[writes_are_believed, an_outage_ends_the_cookie, redis_did_it, an_outage_is_a_new_session],
+    mutants=[
+        planted.writes_are_believed,
+        planted.an_outage_ends_the_cookie,
+        planted.redis_did_it,
+        planted.an_outage_is_a_new_session,
+    ],
 )
 @pytest.mark.kinds(*NETWORK)
 def test_a_connection_that_is_lost(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
@@ -327,7 +212,7 @@ def test_a_connection_that_is_lost(place: str, web_on: WebOn, request: pytest.Fi
 @requirement(
     "Catalogue F",
     says="A store that does not answer is an outage within a bounded time.",
-    mutants=[an_outage_is_a_new_session, writes_are_believed],
+    mutants=[planted.an_outage_is_a_new_session, planted.writes_are_believed],
 )
 @pytest.mark.kinds(*NETWORK)
 def test_a_store_that_is_silent(
@@ -351,7 +236,7 @@ def test_a_store_that_is_silent(
 @requirement(
     "Catalogue F",
     says="If the settings allow visitors during an outage, they are anonymous, and none of their changes is saved.",
-    mutants=[nobody_may_write, lenient_writes_are_lost, a_failed_save_is_a_logout],
+    mutants=[planted.nobody_may_write, planted.lenient_writes_are_lost, planted.a_failed_save_is_a_logout],
 )
 @pytest.mark.kinds("redis", "memcached", "postgresql")
 def test_nobody_during_an_outage(place: str, web_on: WebOn, request: pytest.FixtureRequest, tmp_path: Path) -> None:
@@ -404,7 +289,12 @@ def own_redis() -> Iterator[Server]:
 @requirement(
     "Catalogue F",
     says="READONLY, OOM, NOPERM and LOADING of Redis are outages.",
-    mutants=[redis_has_nothing, redis_did_it, writes_are_believed, an_outage_ends_the_cookie],
+    mutants=[
+        planted.redis_has_nothing,
+        planted.redis_did_it,
+        planted.writes_are_believed,
+        planted.an_outage_ends_the_cookie,
+    ],
 )
 @pytest.mark.redis
 def test_a_redis_that_refuses(own_redis: Server, web_on: WebOn) -> None:
@@ -463,7 +353,7 @@ def _while_loading(client: Any, action: Callable[[], None]) -> None:
 @requirement(
     "Catalogue F",
     says="A Redis Cluster node that is used like a single server is an outage, and not an empty store.",
-    mutants=[redis_did_it],
+    mutants=[planted.redis_did_it],
 )
 @pytest.mark.redis
 def test_a_redis_that_sends_elsewhere(redis_cluster_server: Group, web_on: WebOn) -> None:
@@ -483,7 +373,7 @@ def test_a_redis_that_sends_elsewhere(redis_cluster_server: Group, web_on: WebOn
 @requirement(
     "Catalogue F",
     says="A memcached whose memory is full is an outage for writes, and logs no user out.",
-    mutants=[memcached_did_it, writes_are_believed],
+    mutants=[planted.memcached_did_it, planted.writes_are_believed],
 )
 @pytest.mark.memcached
 def test_a_memcached_that_is_full(web_on: WebOn) -> None:
@@ -509,7 +399,7 @@ def test_a_memcached_that_is_full(web_on: WebOn) -> None:
 @requirement(
     "Catalogue F",
     says="An error of MongoDB at any call is an outage.",
-    mutants=[mongodb_has_nothing, writes_are_believed],
+    mutants=[planted.mongodb_has_nothing, planted.writes_are_believed],
 )
 @pytest.mark.mongodb
 def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
@@ -546,7 +436,7 @@ def test_a_mongodb_that_refuses(web_on: WebOn) -> None:
 @requirement(
     "Catalogue F",
     says="A missing or locked table, and a read-only database, are outages.",
-    mutants=[sql_has_nothing, writes_are_believed, an_outage_ends_the_cookie],
+    mutants=[planted.sql_has_nothing, planted.writes_are_believed, planted.an_outage_ends_the_cookie],
 )
 @pytest.mark.kinds("postgresql", "mariadb")
 def test_a_database_that_refuses(place: str, web_on: WebOn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -617,7 +507,12 @@ def forbidden(folder: Path) -> Iterator[None]:
 @requirement(
     "Catalogue F",
     says="A missing, full or forbidden disk is an outage: 503, no cookie, and the session unchanged.",
-    mutants=[faults_of_files_pass, writes_are_believed, an_outage_ends_the_cookie, an_outage_is_a_new_session],
+    mutants=[
+        planted.faults_of_files_pass,
+        planted.writes_are_believed,
+        planted.an_outage_ends_the_cookie,
+        planted.an_outage_is_a_new_session,
+    ],
 )
 @pytest.mark.kinds("files", "json", "sqlite")
 def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
@@ -645,7 +540,7 @@ def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
 @requirement(
     "Catalogue F",
     says="A SQLite file that is locked, without its table or no database is an outage.",
-    mutants=[sqlite_has_nothing, writes_are_believed, an_outage_ends_the_cookie],
+    mutants=[planted.sqlite_has_nothing, planted.writes_are_believed, planted.an_outage_ends_the_cookie],
 )
 @pytest.mark.kinds("sqlite")
 def test_a_sqlite_that_refuses(place: str, web_on: WebOn) -> None:

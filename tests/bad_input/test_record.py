@@ -7,82 +7,19 @@ import gzip
 import lzma
 import tracemalloc
 import zlib
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
-import pytest
+from bad_input import planted_record as planted
+from bad_input.storing import WHOLE, assert_others_are_served, assert_set_aside, body_of, met, plant, ways
 from security.bugs import unknown_formats_are_errors
-from security.planting import DAY, WHOLE, assert_others_are_served, assert_set_aside, body_of, met, plant, ways
 from security.rows import requirement
 from security.steps import WebOn, meddling, signed_in
-from support import seams
 from support.web import Web, cookies_set
 
-from holdfast.errors import DecodeError
 from holdfast.flask import session
 from holdfast.records import envelope
 from holdfast.records.codec import JSON
-from holdfast.records.codec.strict import StrictCodec
-from holdfast.records.envelope import Envelope, Fate, Tombstone, encode
-from holdfast.sessions.flows.open import Rejected
-from holdfast.sessions.ops import Flow
-
-
-def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undecodable data is an error of the request."""
-
-    def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
-        return dict(self._parse(payload))
-
-    seams.PAYLOAD_DECODER.plant(monkeypatch, loads)
-
-
-def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session whose payload cannot be decoded continues under its id, empty."""
-    loads = seams.PAYLOAD_DECODER.sound
-
-    def lenient(self: StrictCodec, payload: bytes) -> Any:
-        with suppress(DecodeError):
-            return loads(self, payload)
-        return {}
-
-    seams.PAYLOAD_DECODER.plant(monkeypatch, lenient)
-
-
-def bad_records_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A damaged record is found again at every request."""
-
-    def leave(key: str, *, foreign: bool) -> Flow[Rejected]:
-        del key, foreign
-        yield from ()
-        return Rejected("corrupt")
-
-    seams.SET_ASIDE_BAD_RECORD.plant(monkeypatch, leave)
-
-
-def any_kind_is_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tombstone counts as the session that it leads to."""
-
-    def decode(data: bytes) -> Any:
-        body = envelope.decode(data)
-        at, payload = 1_800_000_000_000, b"\x81\xa4user\xa6victim"
-        return Envelope(at, at, 31 * DAY * 1000, payload) if isinstance(body, Tombstone) and body.successor else body
-
-    seams.DECODE_RECORD.plant(monkeypatch, decode)
-
-
-def decompresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data with the header of a compressed format is decompressed."""
-
-    def unpack(data: bytes) -> Any:
-        with suppress(zlib.error, EOFError):
-            return envelope.decode(zlib.decompress(data, wbits=47))
-        raise ValueError("not compressed")
-
-    for byte in (0x1F, 0x78):
-        seams.RECORD_DECODERS.plant_item(monkeypatch, byte, unpack)
-
+from holdfast.records.envelope import Fate, Tombstone, encode
 
 MSGPACK_PAYLOADS = [
     b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff",
@@ -103,17 +40,17 @@ JSON_PAYLOADS = [
 @requirement(
     "Catalogue G4",
     says="Foreign or truncated data is no session: it is reported and removed, without an error.",
-    mutants=[unknown_formats_are_errors, bad_records_stay],
+    mutants=[unknown_formats_are_errors, planted.bad_records_stay],
 )
 def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
     """Empty data, zeros, HTML, gzip, a pickle or a part, stored under a live key with the driver of each store."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     for whole in ways(place):
-        for what, planted in WHOLE.items():
-            if whole and planted[:1] == b"\x01" and place.startswith("memcached"):
+        for what, data in WHOLE.items():
+            if whole and data[:1] == b"\x01" and place.startswith("memcached"):
                 continue  # this looks as if the client gave the answer to another question, and then it is an outage
             web.browser = signed_in(web)
-            plant(web, place, planted, whole=whole)
+            plant(web, place, data, whole=whole)
             assert_set_aside(web, {"corrupt", "unknown_id"}, what)
     assert_others_are_served(web, "foreign records among them")
     web.browser = signed_in(web)
@@ -127,12 +64,12 @@ def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue G1",
     says="Hostile JSON in a record is no session.",
-    mutants=[a_bad_payload_is_an_error, a_bad_payload_is_empty],
+    mutants=[planted.a_bad_payload_is_an_error, planted.a_bad_payload_is_empty],
 )
 @requirement(
     "Catalogue G2",
     says="Hostile msgpack in a record is no session.",
-    mutants=[a_bad_payload_is_an_error, a_bad_payload_is_empty],
+    mutants=[planted.a_bad_payload_is_an_error, planted.a_bad_payload_is_empty],
 )
 def test_a_hostile_payload_is_set_aside(place: str, web_on: WebOn) -> None:
     """Deep, of huge claimed size, cut, trailing, of other types, both formats, every store: corrupt, then removed."""
@@ -156,7 +93,7 @@ def test_a_hostile_payload_is_set_aside(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue G3",
     says="Stored data is never decompressed.",
-    mutants=[decompresses],
+    mutants=[planted.decompresses],
 )
 def test_compressed_data_stays_compressed(place: str, web_on: WebOn) -> None:
     """Bombs of four formats, nested, cut and around a good record: no session, in little memory, on every store."""
@@ -181,7 +118,7 @@ def test_compressed_data_stays_compressed(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue G4",
     says="A tombstone, a cut-off or another user's record under a live key opens no session.",
-    mutants=[any_kind_is_a_session],
+    mutants=[planted.any_kind_is_a_session],
 )
 def test_records_of_other_kinds_open_nothing(place: str, web_on: WebOn) -> None:
     """Tombstones of every kind, with existing successors, and cut-offs, under a live key on every store."""

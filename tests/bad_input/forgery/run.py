@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from forgery.genuine import Kind, cookies, records
+from bad_input.forgery.genuine import Kind, cookies, records
 
 #: Each kind by a function that makes so many of it.
 KINDS: list[Callable[[int], Kind]] = [

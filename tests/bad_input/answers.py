@@ -1,4 +1,4 @@
-"""What every row of the catalogue of bad input comes to, unless it says otherwise: nobody, at next to no cost."""
+"""What every cookie that is not ours comes to, unless its test says otherwise: nobody, at next to no cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from werkzeug.test import TestResponse
 from holdfast.flask import session
 from holdfast.records.tokens import is_token
 
+#: User agents ignore a cookie whose name and value exceed this many bytes.
+_LARGEST = 4096
+
 
 def user() -> str:
     """Return who the session says it is, as a view."""
@@ -22,6 +25,14 @@ def write() -> None:
     session["user"] = "newcomer"
 
 
+def victim(web: Web) -> str:
+    """Sign a victim in, and return the token."""
+    web.put(user="victim")
+    token = web.token() or ""
+    assert send(web, f"session={token}").text == "victim", "the harness is alive"
+    return token
+
+
 def send(web: Web, header: str | bytes, view: Callable[[], Any] = user, **environ: str) -> TestResponse:
     """Send *header* as the ``Cookie`` header, byte by byte as it is, and return the response."""
     raw = header.encode() if isinstance(header, str) else header
@@ -29,28 +40,40 @@ def send(web: Web, header: str | bytes, view: Callable[[], Any] = user, **enviro
     return web.do(view, web.app.test_client(use_cookies=False), environ_overrides=environ)
 
 
-def assert_nobody(web: Web, value: str | bytes, reason: str | None, *, loads: int | None = None) -> None:
+def reason_for(value: str | bytes, *, signed: bool = False) -> str | None:
+    """Return why *value* as our cookie is rejected: None if there is nothing in it."""
+    raw = value.encode() if isinstance(value, str) else value
+    own = raw.partition(b";")[0].strip(b" \t").decode("latin-1")
+    if not own:
+        return None
+    if len("session") + len(own) > _LARGEST:
+        return "too_long"
+    if not is_token(own.partition(".")[0] if signed else own):
+        return "malformed"
+    return "bad_signature" if signed else "unknown_id"
+
+
+def assert_nobody(web: Web, value: str | bytes, *, signed: bool = False) -> None:
     """Assert that *value* as our cookie is nobody's: see `assert_header_nobody`.
 
-    *loads* is at most one where it has the shape of a token, and none where it has not, unless it is given.
+    At most one record is loaded where it has the shape of a token and is not *signed*, and none otherwise.
     """
-    if loads is None:
-        loads = int(isinstance(value, str) and is_token(value))
     raw = value.encode() if isinstance(value, str) else value
-    assert_header_nobody(web, b"session=" + raw, reason, loads=loads)
+    reason = reason_for(raw, signed=signed)
+    assert_header_nobody(web, b"session=" + raw, reason, loads=int(reason == "unknown_id"))
 
 
 def assert_header_nobody(web: Web, header: str | bytes, reason: str | None, *, loads: int = 0) -> None:
-    """Assert that a request with *header* is nobody's, is told of once, with *reason*, and changes nothing.
+    """Assert that a request with *header* is nobody's, is reported once, with *reason*, and changes nothing.
 
     The answer is the view's own. It sets no cookie, no signal but the one is sent, and the store is asked for no more
-    than *loads* records and told nothing. None for *reason* means that there is nothing to tell.
+    than *loads* records and told nothing. None for *reason* means that there is nothing to report.
     """
     web.store.reset()
     web.take_heard()
     response = send(web, header)
     assert (response.status_code, response.text) == (200, "None"), header
-    assert not cookies_set(response), header
+    assert not cookies_set(response, web.app.config["SESSION_COOKIE_NAME"]), header
     assert set(web.store.counts) <= {"load"}, header
     assert web.store.counts["load"] <= loads, header
     expected = [] if reason is None else [("rejected", {"reason": reason})]

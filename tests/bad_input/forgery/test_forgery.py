@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from forgery import planted
-from forgery.run import KINDS, forge
+from bad_input.forgery import planted
+from bad_input.forgery.run import KINDS, forge
 
 _TOKEN, _SIGNED, _ENCRYPTED, _KEYS, _COOKIE, _MAC = KINDS
 

@@ -15,138 +15,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from bad_input import planted_value as planted
 from flask import Response, abort, copy_current_request_context, g, request, stream_with_context
 from markupsafe import Markup
 from security.bugs import both_ids_live, records_for_everybody
 from security.rows import requirement
 from security.steps import WebOn
-from support import seams
 from support.application import BASE, Site
 from support.web import Web, cookies_set
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
-from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.session import FlaskSession
-from holdfast.records.codec.encoder import Encoder
-from holdfast.sessions.mapping import state_of
-from holdfast.sessions.policy import Policy
 
 SiteOn = Callable[..., Site]
-
-# --- the bugs ---------------------------------------------------------------------------------------------------------
-
-
-def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of an unknown type is stored as its str."""
-    session_of = seams.PAYLOAD_ENCODER.sound
-
-    def lenient(self: Encoder, data: Any) -> Any:
-        try:
-            return session_of(self, data)
-        except EncodeError:
-            return session_of(self, {key: str(value)[:100].encode("ascii", "replace") for key, value in data.items()})
-
-    seams.PAYLOAD_ENCODER.plant(monkeypatch, lenient)
-
-
-def bad_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unsupported value is omitted, and the rest is stored."""
-    session_of = seams.PAYLOAD_ENCODER.sound
-
-    def lenient(self: Encoder, data: Any) -> Any:
-        kept = {}
-        for key, value in data.items():
-            try:
-                kept.update(session_of(self, {key: value}))
-            except EncodeError:
-                continue
-        return kept
-
-    seams.PAYLOAD_ENCODER.plant(monkeypatch, lenient)
-
-
-def any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values may be nested as deep as the stack allows."""
-    lower = seams.VALUE_ENCODER.sound
-    seams.VALUE_ENCODER.plant(monkeypatch, lambda self, value, room=900: lower(self, value, room))
-
-
-def no_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size of the data is not checked."""
-    check = seams.POLICY_CHECKS.sound
-
-    def generous(self: Policy) -> None:
-        check(self)
-        object.__setattr__(self, "max_bytes", 1 << 40)
-
-    seams.POLICY_CHECKS.plant(monkeypatch, generous)
-
-
-def tuples_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tuple is returned as a list, as from JSON."""
-    loads = seams.PAYLOAD_DECODER.sound
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(each) for key, each in value.items()}
-        return [plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-    seams.PAYLOAD_DECODER.plant(monkeypatch, lambda self, payload: plain(loads(self, payload)))
-
-
-def names_are_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that begin with a dollar sign or an underscore are reserved, and omitted."""
-    session_of = seams.PAYLOAD_ENCODER.sound
-
-    def without(self: Encoder, data: Any) -> Any:
-        return session_of(self, {key: value for key, value in data.items() if str(key)[:1] not in ("$", "_")})
-
-    seams.PAYLOAD_ENCODER.plant(monkeypatch, without)
-
-
-def keys_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dot in a key addresses a nested value."""
-    session_of = seams.PAYLOAD_ENCODER.sound
-
-    def nested(self: Encoder, data: Any) -> Any:
-        return session_of(self, {str(key).partition(".")[0]: value for key, value in data.items()})
-
-    seams.PAYLOAD_ENCODER.plant(monkeypatch, nested)
-
-
-def late_changes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late change is not logged."""
-    seams.WARNING_OF_LATE_CHANGE.plant(monkeypatch, lambda: None)
-
-
-def failures_are_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The changes of a failed view are saved like any other."""
-    seams.KEEPS_LOGOUT.plant(monkeypatch, lambda self: True)
-
-
-def contexts_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that begins while another runs gets the other's session."""
-    open_session, opened = seams.INTERFACE_OPEN_SESSION.sound, list[FlaskSession]()
-
-    def share(self: HoldfastInterface, app: Any, request: Any) -> FlaskSession:
-        if not opened or state_of(opened[-1]).closed:
-            opened.append(open_session(self, app, request))
-        return opened[-1]
-
-    seams.INTERFACE_OPEN_SESSION.plant(monkeypatch, share)
-
-
-def saves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change is saved when it is made, and not at the end of the view."""
-    update = seams.SESSION_SET_ITEM.sound
-
-    def store(self: Any, key: Any, value: Any) -> None:
-        update(self, key, value)
-        self._manager.commit(self._state)
-
-    seams.SESSION_SET_ITEM.plant(monkeypatch, store)
 
 
 # --- W1: values -------------------------------------------------------------------------------------------------------
@@ -208,7 +90,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
 @requirement(
     "Catalogue W1",
     says="A supported value is returned unchanged; an unsupported one is an error that names the key, without a write.",
-    mutants=[values_become_text, bad_values_are_left_out, any_depth, tuples_are_lists],
+    mutants=[planted.values_become_text, planted.bad_values_are_left_out, planted.any_depth, planted.tuples_are_lists],
 )
 def test_values_are_kept_or_refused(place: str, web_on: WebOn) -> None:
     """On every store, and in both formats: equal and of its type; or a TypeError, no write, and the old session."""
@@ -260,7 +142,7 @@ def error_of(web: Web, view: Callable[[], Any]) -> BaseException | None:
 @requirement(
     "Catalogue W1",
     says="A session that is too large is an error, on every store, and the stored one is unchanged.",
-    mutants=[no_size_limit],
+    mutants=[planted.no_size_limit],
 )
 def test_what_is_too_large_is_refused(place: str, web_on: WebOn) -> None:
     """One byte over the default limit of 1 MiB: an error, no cookie, the old session; a smaller one is stored whole."""
@@ -296,7 +178,7 @@ NAMES = [
 @requirement(
     "Catalogue W2",
     says="Any key is data, and none has a special meaning for the store, a format or Holdfast.",
-    mutants=[names_are_metadata, keys_are_paths],
+    mutants=[planted.names_are_metadata, planted.keys_are_paths],
 )
 def test_any_key_is_data(place: str, web_on: WebOn) -> None:
     """Names with a meaning in Python, MongoDB, JSON and Holdfast, and 10,000 keys, both formats, every store."""
@@ -327,7 +209,7 @@ LATE = "the session was changed after the response was saved"
 @requirement(
     "Catalogue W3",
     says="A late change is logged, and one in time is saved, in every phase of a request.",
-    mutants=[late_changes_pass],
+    mutants=[planted.late_changes_pass],
 )
 def test_no_change_is_lost_in_silence(place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
     """In after_request and in a thread in time: saved. In teardown, in a stream and in a late thread: a warning."""
@@ -393,7 +275,7 @@ def _pieces() -> Iterator[str]:
 @requirement(
     "Catalogue W3",
     says="After a logout in the same request, an abort, or an error, the stored session is as documented.",
-    mutants=[both_ids_live, failures_are_saved, saves_at_once],
+    mutants=[both_ids_live, planted.failures_are_saved, planted.saves_at_once],
 )
 def test_every_moment_has_its_result(place: str, web_on: WebOn) -> None:
     """After a logout a new id; in before_request and error handlers as in views; a 5xx saves only a logout."""
@@ -452,7 +334,7 @@ def _log_out_and_fail() -> None:
 @requirement(
     "Catalogue W3",
     says="A nested application context, a nested request, and code outside both behave as without Holdfast.",
-    mutants=[contexts_share],
+    mutants=[planted.contexts_share],
 )
 def test_contexts_do_not_mix(place: str, web_on: WebOn) -> None:
     """An application context within a request does not change its session; another request has its own."""
@@ -488,7 +370,7 @@ def _reached() -> Any:
 @requirement(
     "Catalogue H",
     says="No method and no status creates a session for a visitor, and a failed response saves no partial change.",
-    mutants=[records_for_everybody, failures_are_saved],
+    mutants=[records_for_everybody, planted.failures_are_saved],
 )
 def test_no_method_and_no_status_makes_a_session(place: str, site_on: SiteOn) -> None:
     """HEAD, OPTIONS, 404, 405, 413 and 500 with and without a session, on every store: no cookie, no write."""
@@ -552,7 +434,7 @@ def listening(site: Site) -> Iterator[Callable[..., bytes]]:
 @requirement(
     "Catalogue H",
     says="An aborted or invalid request changes no session and breaks no later one.",
-    mutants=[failures_are_saved, records_for_everybody],
+    mutants=[planted.failures_are_saved, records_for_everybody],
 )
 def test_broken_connections_change_nothing(place: str, site_on: SiteOn) -> None:
     """HTTP/1.0, pipelined requests, bodies cut off or garbage, and clients that disconnect, on every store."""

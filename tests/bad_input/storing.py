@@ -6,7 +6,7 @@ import gzip
 import pickle  # noqa: TID251  # what an attacker would store
 import struct
 
-from security.bad_input import user
+from bad_input.answers import user
 from support.dumps import overwrite
 from support.web import Web, cookies_set, end, rotate
 

@@ -1,7 +1,7 @@
 """Feed an application a million cookies and a million records, guided by what they reach in the code.
 
-``PYTHONPATH=tests python -m fuzzing [RUNS]`` divides that many runs among the modes, and runs each in a process of its
-own. It ends with 1 at the first input that does what none must; the input is left in the folder that is named then.
+``make fuzz`` divides that many runs among the modes, and runs each in a process of its own. It ends with 1 at the
+first input that does what none must; the input is left in the folder that is named then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["holdfast", "itsdangerous", "werkzeug.sansio.http"]):
-    from fuzzing.targets import MODES, STORED, Cookies, Records
+    from bad_input.fuzzing.targets import MODES, STORED, Cookies, Records
 
 _LONGEST = 4200
 
@@ -49,7 +49,7 @@ def main() -> int:
         for mode in modes:
             folder = Path(tempfile.mkdtemp(prefix="holdfast-fuzz-"))
             started = time.perf_counter()
-            command = [sys.executable, "-m", "fuzzing", str(share), "--target", kind, mode, str(folder)]
+            command = [sys.executable, "-m", "bad_input.fuzzing", str(share), "--target", kind, mode, str(folder)]
             with (folder / "log").open("wb") as log:
                 status = subprocess.run(command, check=False, stdout=log, stderr=log).returncode
             verdict = f"failed, see {folder}" if status else "sound"

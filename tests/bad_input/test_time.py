@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from security.bad_input import user
-from security.bugs import never_idle, never_too_old, no_ttl, parse_spans_by, saves_what_is_gone
-from security.planting import DAY, body_of, met
+from bad_input import planted_time as planted
+from bad_input.answers import user
+from bad_input.storing import DAY, body_of, met
+from security.bugs import never_idle, never_too_old, no_ttl, saves_what_is_gone
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
-from support import seams
 from support.dumps import dump, removed
 from support.web import Web, cookies_set, end, rotate
 
@@ -24,59 +24,11 @@ from holdfast.records.codec import JSON
 from holdfast.records.envelope import encode
 from holdfast.sessions.policy import RETENTION, SKEW
 
-FAR = 4_000_000_000_000
-
-
-def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the very moment of its expiry a session is still valid."""
-    verdict = seams.POLICY_VERDICT.sound
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, body, until, now: verdict(self, body, until, now - 1))
-
-
-def the_future_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record from the future is always accepted."""
-    seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 1 << 70)
-
-
-def no_clock_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record created a moment after now is not valid."""
-    seams.POLICY_CLOCK_SKEW.plant(monkeypatch, 0)
-
-
-def ttl_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to live is a thousand times too long."""
-    init = seams.REDIS_WRITE_SCRIPT.sound
-
-    def begin(self: Any, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
-        init(self, data, expires_at, owner, at)
-        self.ttl *= 1000
-
-    seams.REDIS_WRITE_SCRIPT.plant(monkeypatch, begin)
-
-
-def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime of more than 2^31 milliseconds is truncated to 31 bits."""
-    expires_at = seams.POLICY_EXPIRES_AT.sound
-    seams.POLICY_EXPIRES_AT.plant(
-        monkeypatch, lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
-    )
-
-
-def zero_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime of zero or less counts as no limit."""
-    seams.POLICY_CHECKS.plant(monkeypatch, lambda self: None)
-
-    parse_spans_by(monkeypatch, lambda value, sound: sound() if value is None or (value and _positive(value)) else FAR)
-
-
-def _positive(value: Any) -> bool:
-    return bool(value > timedelta(0) if isinstance(value, timedelta) else value > 0)
-
 
 @requirement(
     "Catalogue T1",
     says="A session expires at its limit to the millisecond, even if the store still has it.",
-    mutants=[never_idle, never_too_old, the_limit_is_alive],
+    mutants=[never_idle, never_too_old, planted.the_limit_is_alive],
 )
 def test_a_session_is_over_at_its_limit(place: str, web_on: WebOn) -> None:
     """On every store: valid until the last millisecond, expired at the limit and after it, and not revived."""
@@ -141,7 +93,7 @@ def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -
 @requirement(
     "Catalogue T2",
     says="A record from the future is accepted only within the tolerated clock difference.",
-    mutants=[the_future_is_fine, no_clock_may_differ],
+    mutants=[planted.the_future_is_fine, planted.no_clock_may_differ],
 )
 def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) -> None:
     """Up to a minute ahead valid, then not yet valid: a second more, a year, the year 9999, 2^31 to 2^63, no time."""
@@ -169,7 +121,7 @@ def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) ->
 @requirement(
     "Catalogue T3",
     says="A clock that steps, or differs between processes, causes no error, revives no session, and ends none early.",
-    mutants=[no_clock_may_differ, the_future_is_fine],
+    mutants=[planted.no_clock_may_differ, planted.the_future_is_fine],
 )
 def test_clocks_that_step_and_differ(place: str, web_on: WebOn) -> None:
     """Steps of a second to an hour in both directions, and processes up to five minutes apart, on every store."""
@@ -197,7 +149,7 @@ def test_clocks_that_step_and_differ(place: str, web_on: WebOn) -> None:
 @requirement(
     "Catalogue T3",
     says="No clock makes Redis get a time to live that is negative, zero, or infinite.",
-    mutants=[ttl_in_seconds, no_ttl],
+    mutants=[planted.ttl_in_seconds, no_ttl],
 )
 @pytest.mark.kinds("redis")
 def test_no_time_to_live_is_negative(place: str, web_on: WebOn) -> None:
@@ -226,7 +178,7 @@ def stepping(web: Web, view: Callable[[], Any], step: int) -> None:
 @requirement(
     "Catalogue T4",
     says="Every lifetime from a second to the longest works on every store, and none is infinite.",
-    mutants=[lifetimes_are_32_bits, zero_is_for_ever],
+    mutants=[planted.lifetimes_are_32_bits, planted.zero_is_for_ever],
 )
 @pytest.mark.filterwarnings("ignore:.*browsers keep a cookie:UserWarning")
 def test_every_lifetime_works(place: str, web_on: WebOn) -> None:

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import pytest
-from fuzzing.targets import MODES, STORED, Cookies, Records
+from bad_input.fuzzing.targets import MODES, STORED, Cookies, Records
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -1,9 +1,8 @@
-"""Bugs that the tests in test_cookie_parsing.py catch."""
+"""Bugs that the tests in test_cookie_header.py catch."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +11,7 @@ import pytest
 from support import seams
 
 from holdfast.flask import cookies
+from holdfast.records.tokens import is_token
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, normalize: Callable[[str], str]) -> None:
@@ -84,49 +84,38 @@ def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (slow.findall(header), values(header, name))[1])
 
 
-def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client's value is normalized, so that similar letters become equal."""
-
-    def folded(self: Any, app: Any, request: Any) -> Any:
-        found = read(self, app, request)
-        return found._replace(token=found.token and _ascii(found.token))
-
-    read = seams.COOKIE_READ.sound
-    seams.COOKIE_READ.plant(monkeypatch, folded)
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text.encode("latin-1").decode("utf-8", "replace"))
-
-
-def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens that differ in case alone lead to the same record."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
-
-
-def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Padding, dots and space at the end of a token are dropped."""
-    read = seams.COOKIE_READ.sound
-
-    def lenient(self: Any, app: Any, request: Any) -> Any:
-        found = read(self, app, request)
-        return found._replace(token=found.token and unquote(found.token).strip(" .=\t\n\x0b\xa0"))
-
-    seams.COOKIE_READ.plant(monkeypatch, lenient)
-
-
-def short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is the first letters of the token, so that different tokens share one."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token[:8]))
-
-
-def any_shape_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spare bits at the end of a token are not checked."""
-    seams.IS_TOKEN.plant(monkeypatch, lambda text: re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None)
-    key_of = seams.KEY_OF_TOKEN.sound
-    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    seams.KEY_OF_TOKEN.plant(
-        monkeypatch, lambda self, token: key_of(self, token[:-1] + last[last.index(token[-1]) & ~3])
+def takes_the_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several values one with the form of a token is used, the last if there are two."""
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(
+        monkeypatch, lambda header, name: set(sorted(filter(is_token, values(header, name)))[-1:])
     )
+
+
+def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie that is sent twice is refused even if both are the same."""
+    values = seams.COOKIE_VALUES.sound
+
+    def strict(header: str, name: str) -> set[str]:
+        return {"x", "y"} if len(cookies._finder(name)(header)) > 1 else values(header, name)
+
+    seams.COOKIE_VALUES.plant(monkeypatch, strict)
+
+
+def compares_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cookie of a header is searched for among the others."""
+    values = seams.COOKIE_VALUES.sound
+
+    def slow(header: str, name: str) -> Any:
+        pairs = header.split(";")
+        for pair in pairs[:1000]:
+            pairs.count(pair)
+        return values(header, name)
+
+    seams.COOKIE_VALUES.plant(monkeypatch, slow)
+
+
+def looks_only_at_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie after a hundred others is not found."""
+    values = seams.COOKIE_VALUES.sound
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: values(";".join(header.split(";")[:100]), name))

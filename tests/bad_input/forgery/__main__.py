@@ -1,4 +1,4 @@
-"""Try to forge a thousand of each kind, and print how often it worked: ``PYTHONPATH=tests python -m forgery``."""
+"""Try to forge a thousand of each kind, and print how often it worked: ``make forgery``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from importlib.metadata import version
 
-from forgery.run import KINDS, forge
+from bad_input.forgery.run import KINDS, forge
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What a forger makes of a genuine thing: everything that is nearly it."""
+"""What is nearly a genuine thing: everything that one change makes of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ def truncations(genuine: bytes) -> Iterator[bytes]:
         yield genuine[length:]
     for more in (b"=", b"==", b"A", b"\0", b" \x01", genuine):
         yield genuine + more
+
+
+def slips(genuine: bytes) -> Iterator[bytes]:
+    """Yield *genuine* with each byte deleted, doubled, and exchanged for the next."""
+    for at in range(len(genuine)):
+        yield genuine[:at] + genuine[at + 1 :]
+        yield genuine[:at] + genuine[at : at + 1] + genuine[at:]
+        yield genuine[:at] + genuine[at + 1 : at + 2] + genuine[at : at + 1] + genuine[at + 2 :]
+
+
+def insertions(genuine: bytes, pieces: list[bytes]) -> Iterator[bytes]:
+    """Yield *genuine* with each of *pieces* put in at each place."""
+    for at in range(len(genuine) + 1):
+        yield from (genuine[:at] + piece + genuine[at:] for piece in pieces)
 
 
 def substitutions(genuine: bytes, alphabet: bytes) -> Iterator[bytes]:

@@ -1,0 +1,71 @@
+"""Bugs that the tests in test_store_answer.py catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from bad_input.storing import DAY
+from support import seams
+
+from holdfast.records.envelope import Envelope, encode
+from holdfast.records.record import Record
+from holdfast.stores import files
+from holdfast.stores.redis import scripts as redis_scripts
+
+
+def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The types of SQLite's columns are not checked."""
+    seams.SQLITE_RECORD.plant(monkeypatch, Record)
+
+
+def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The types of a document's fields are not checked."""
+
+    def trusting(document: dict[str, Any]) -> Record:
+        return Record(document["data"], document["version"], int(document["expires_at"]), document["owner"])
+
+    seams.MONGODB_RECORD.plant(monkeypatch, trusting)
+
+
+def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner in a row counts as valid UTF-8 without a check."""
+    seams.SQL_RECORD.plant(
+        monkeypatch, lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
+    )
+
+
+def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file counts as a complete record without a check."""
+
+    def decode(raw: bytes) -> Record:
+        _, size, version, expires_at, _ = files._HEADER.unpack_from(raw)
+        start = files._HEADER.size + max(size, 0)
+        owner = None if size < 0 else raw[files._HEADER.size : start].decode()
+        return Record(raw[start:], version, expires_at, owner)
+
+    seams.FILES_DECODE.plant(monkeypatch, decode)
+
+
+def wrong_types_are_outages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of another type under our key counts as an outage."""
+    seams.REDIS_WRONG_TYPE.plant(monkeypatch, lambda error: False)
+
+
+def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of another type under our key counts as a live session."""
+    good = encode(Envelope(1_800_000_000_000, 1_800_000_000_000, 31 * DAY * 1000, b"\x81\xa4user\xa3eve"))
+    load = seams.REDIS_LOAD.sound
+
+    def generous(self: Any, key: str, /) -> Any:
+        found = load(self, key)
+        return replace(found, data=good) if found and not found.data else found
+
+    seams.REDIS_LOAD.plant(monkeypatch, generous)
+
+
+def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is valid as long as Redis has it."""
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
+    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: redis_scripts.record_in(value, 0))
