@@ -13,7 +13,7 @@ from support.web import Web
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
 from holdfast.flask import session
-from holdfast.sessions.flows.stats import Survey
+from holdfast.sessions.flows.stats import SessionStats
 
 
 def drawn(*bars: tuple[str, int], title: str = "By device") -> Element:
@@ -106,11 +106,11 @@ def test_a_page_of_sessions_and_a_breakdown_have_the_same_charts() -> None:
 
 def test_a_breakdown_shows_the_most_and_sums_up_the_rest() -> None:
     """Ten users and devices are shown, shortened, and the others are one bar; no owner value is whole."""
-    survey = Survey(sessions=111, bound=78)
-    assert charts_of(survey)[0].bars == [("no user", 33)], "owners are not distinguished"
-    survey.devices.update({f"device {number}": number for number in range(1, 13)})
-    survey.owners = survey.devices.__class__({f"{number:064x}"[::-1]: number for number in range(1, 13)})
-    users, devices, *_ = charts_of(survey)
+    stats = SessionStats(sessions=111, bound=78)
+    assert charts_of(stats)[0].bars == [("no user", 33)], "owners are not distinguished"
+    stats.devices.update({f"device {number}": number for number in range(1, 13)})
+    stats.owners = stats.devices.__class__({f"{number:064x}"[::-1]: number for number in range(1, 13)})
+    users, devices, *_ = charts_of(stats)
     assert ("other users", 3) in users.bars
     assert [*devices.bars][-2:] == [("other devices", 3), ("not known", 33)]
     assert not any(re.search(r"[0-9a-f]{13}", name) for name, _ in users.bars)

@@ -52,7 +52,7 @@ def store(redis_sentinel_server: Group, tmp_path: Path) -> Iterator[RedisStore]:
 
 
 @contextmanager
-def cut_off(group: Group) -> Iterator[None]:
+def write_cutoff(group: Group) -> Iterator[None]:
     """Let every replica stand still inside the block."""
     replicas = [node for node in group.nodes if b"role:slave" in ask(node.address, b"INFO replication\r\n")]
     assert replicas
@@ -74,7 +74,7 @@ def test_a_revocation_is_confirmed_by_a_replica(store: RedisStore, redis_sentine
         if replicas_answer:
             assert web.sessions.revoke(handle) == result
         else:
-            with cut_off(redis_sentinel_server):
+            with write_cutoff(redis_sentinel_server):
                 assert web.sessions.revoke(handle) == result
         assert web.data() == {}
         assert web.sessions.revoke(handle) == "absent"
@@ -87,7 +87,7 @@ def test_a_confirmation_is_about_all_that_was_written(store: RedisStore, redis_s
     before = store.load(KEY)
     assert store.confirm(KEY) is True
     assert store.load(KEY) == before
-    with cut_off(redis_sentinel_server):
+    with write_cutoff(redis_sentinel_server):
         assert version is not None
         store.replace(KEY, b"more", expect=version, expires_at=expires_at)
         store._client.connection_pool.disconnect()

@@ -118,7 +118,7 @@ END_BY_REVOKE = Seam("holdfast.sessions.flows.end:end_session")
 END_SESSION = Seam(*END_ON_COMMIT.places, *END_BY_REVOKE.places)
 FOLLOW_ON_END = Seam("holdfast.sessions.flows.end:follow")
 FOLLOW_ON_WALK = Seam("holdfast.sessions.flows.walk:follow")
-WRITE_CUT_OFF = Seam("holdfast.sessions.flows.end:cut_off")
+WRITE_CUT_OFF = Seam("holdfast.sessions.flows.end:write_cutoff")
 KEY_TO_KEEP = Seam("holdfast.sessions.flows.end:_present_key")
 CUT_OFF_AFTER_LOGIN = Seam(
     "holdfast.sessions.flows.commit:ended_meanwhile", "holdfast.sessions.flows.rotate:ended_meanwhile"
@@ -157,7 +157,7 @@ MANAGER_REVOKE = Seam("holdfast.sessions.manager:Manager.revoke")
 MANAGER_REVOKE_ALL = Seam("holdfast.sessions.manager:Manager.revoke_all")
 MANAGER_REVOKE_EVERYONE = Seam("holdfast.sessions.manager:Manager.revoke_everyone")
 MANAGER_PURGE = Seam("holdfast.sessions.manager:Manager.purge")
-MANAGER_PURGES_EVERY = Seam("holdfast.sessions.manager:_SWEEP_EVERY")
+MANAGER_PURGES_EVERY = Seam("holdfast.sessions.manager:_PURGE_EVERY")
 LIST_SESSIONS = Seam("holdfast.sessions.manager:list_of")
 REVOKE_ALL = Seam("holdfast.sessions.manager:revoke_all")
 

@@ -14,7 +14,7 @@ from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
 from holdfast.cli.target import NEVER, Target, json_option, pass_target
 from holdfast.errors import HoldfastError
-from holdfast.sessions.flows.stats import Survey
+from holdfast.sessions.flows.stats import SessionStats
 from holdfast.stores.contract import iterate
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ def stats(target: Target, *, as_json: bool) -> None:
 
     Scans the whole store once.
     """
-    context, store, survey, seen = target.manager.context, target.store, Survey(), 0
+    context, store, stats, seen = target.manager.context, target.store, SessionStats(), 0
     with progress("Counting") as advance:
         for page in iterate(store):
             for key, record in dict(page.items).items():
-                survey.add(context, key, record)
+                stats.add(context, key, record)
             seen += len(page.items)
             advance(seen)
     kind = type(store).__name__
-    say({"store": kind, **_numbers(survey)}, _described(kind, survey), as_json=as_json)
+    say({"store": kind, **_numbers(stats)}, _described(kind, stats), as_json=as_json)
 
 
 def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
@@ -153,31 +153,31 @@ def _shown(session: SessionInfo) -> Iterator[tuple[str, str]]:
             yield label, str(value)
 
 
-def _numbers(survey: Survey) -> dict[str, Any]:
+def _numbers(stats: SessionStats) -> dict[str, Any]:
     return {
-        "sessions": survey.sessions,
-        "bound": survey.bound,
-        "anonymous": survey.sessions - survey.bound,
-        "began": dict(survey.ages),
-        "last_used": dict(survey.idle),
-        "devices": dict(survey.devices.most_common()),
-        "other_records": dict(survey.others),
-        "bytes": survey.bytes,
-        "largest": survey.largest,
+        "sessions": stats.sessions,
+        "bound": stats.bound,
+        "anonymous": stats.sessions - stats.bound,
+        "began": dict(stats.ages),
+        "last_used": dict(stats.idle),
+        "devices": dict(stats.devices.most_common()),
+        "other_records": dict(stats.others),
+        "bytes": stats.bytes,
+        "largest": stats.largest,
     }
 
 
-def _described(kind: str, survey: Survey) -> str:
+def _described(kind: str, stats: SessionStats) -> str:
     lines = [
         ("Store", kind),
-        ("Live sessions", f"{survey.sessions:,}"),
-        ("  of users", f"{survey.bound:,}"),
-        ("  anonymous", f"{survey.sessions - survey.bound:,}"),
-        *_counts("Began", survey.ages),
-        *_counts("Last used", survey.idle),
-        *_counts("Devices", Counter(dict(survey.devices.most_common(_DEVICES)))),
-        *_counts("Other records", survey.others),
-        ("Bytes", f"{survey.bytes:,} in all, {survey.largest:,} in the largest record"),
+        ("Live sessions", f"{stats.sessions:,}"),
+        ("  of users", f"{stats.bound:,}"),
+        ("  anonymous", f"{stats.sessions - stats.bound:,}"),
+        *_counts("Began", stats.ages),
+        *_counts("Last used", stats.idle),
+        *_counts("Devices", Counter(dict(stats.devices.most_common(_DEVICES)))),
+        *_counts("Other records", stats.others),
+        ("Bytes", f"{stats.bytes:,} in all, {stats.largest:,} in the largest record"),
     ]
     return facts(lines)
 

@@ -16,7 +16,7 @@ from holdfast.records.encryption import Keyring
 from holdfast.records.envelope import Fate, Tombstone, decode, encode
 from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions.flows.commit import NO_METADATA
-from holdfast.sessions.flows.end import cut_off, read_cutoff
+from holdfast.sessions.flows.end import read_cutoff, write_cutoff
 from holdfast.sessions.flows.open import Rejected
 from holdfast.sessions.flows.save import dropped, revised
 from holdfast.sessions.manager import Manager
@@ -279,7 +279,7 @@ class ClientSide(Manager):
     def _end_all(self, owner: str, keep: str | None) -> int:
         """End them as far as they ask for the cut-off. Returns 0: nobody knows how many there are."""
         self._refuse_unless_revocable()
-        self._run(cut_off(self.context, owner, keep, lifetime=self.context.policy.absolute + RETENTION))
+        self._run(write_cutoff(self.context, owner, keep, lifetime=self.context.policy.absolute + RETENTION))
         return 0
 
     def still_valid(self, session: SessionState | str) -> bool:

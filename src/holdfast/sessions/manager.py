@@ -21,8 +21,16 @@ from holdfast.sessions.flows.end import revoke, revoke_all
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
-from holdfast.sessions.flows.stats import Survey
-from holdfast.sessions.flows.walk import SessionPage, Sweep, count, page_of, revoke_everyone, survey, sweep_page
+from holdfast.sessions.flows.stats import SessionStats
+from holdfast.sessions.flows.walk import (
+    RevokeProgress,
+    SessionPage,
+    count,
+    page_of,
+    revoke_everyone,
+    revoke_some,
+    stats,
+)
 from holdfast.sessions.ops import Call, Flow, drive, purge
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
@@ -31,7 +39,7 @@ from holdfast.stores.contract import Indexes, Iterates, Purges, Store, capabilit
 T = TypeVar("T")
 
 #: Where expired records must be removed by us, every so many new tokens at most so many are: more go than come.
-_SWEEP_EVERY, _SWEPT = 100, 200
+_PURGE_EVERY, _PURGED = 100, 200
 
 _UNCHANGED = Outcome("unchanged", CookieAction.NONE)
 
@@ -155,8 +163,8 @@ class Manager:
         outcome = self._run(flow)
         if outcome.cookie is CookieAction.SEND:
             self._issued += 1
-            if self._issued % _SWEEP_EVERY == 0 and isinstance(self.store, Purges):
-                self._sweep()
+            if self._issued % _PURGE_EVERY == 0 and isinstance(self.store, Purges):
+                self._purge_some()
         return outcome
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
@@ -203,7 +211,7 @@ class Manager:
         """
         return self._run(count(self._iterated()))
 
-    def survey(self, *, enough: Callable[[int], bool] = lambda counted: False) -> tuple[Survey, bool]:  # noqa: ARG005
+    def stats(self, *, enough: Callable[[int], bool] = lambda counted: False) -> tuple[SessionStats, bool]:  # noqa: ARG005
         """Count live sessions by user, device and age until all are counted, or *enough*; return whether all are.
 
         *enough* is asked after each store call, with how many were counted so far.
@@ -211,7 +219,7 @@ class Manager:
         Raises:
             ConfigurationError: The store cannot be walked over.
         """
-        return self._run(survey(self._iterated(), enough=enough))
+        return self._run(stats(self._iterated(), enough=enough))
 
     def revoke(self, handle: str) -> RevokeResult:
         """End the session with *handle*, whatever requests are in flight.
@@ -255,7 +263,9 @@ class Manager:
         """
         return self._run(revoke_everyone(self._iterated(), progress=progress))
 
-    def revoke_page(self, sweep: Sweep | None = None, *, keep: str | None = None, limit: int = 100) -> Sweep:
+    def revoke_some(
+        self, progress: RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
+    ) -> RevokeProgress:
         """End about *limit* sessions of everyone's, and return what to go on with until it is ``over``.
 
         It is `revoke_everyone` in steps, for those who have not the time to do it at once. The session with the handle
@@ -265,7 +275,7 @@ class Manager:
             ConfigurationError: The store cannot be walked over.
         """
         context = self._iterated()
-        return self._run(sweep_page(context, sweep or Sweep(self.clock()), keep=keep, stride=limit))
+        return self._run(revoke_some(context, progress or RevokeProgress(self.clock()), keep=keep, stride=limit))
 
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether a session, or that of a token, still lives and is its user's. Nothing is written or touched.
@@ -298,10 +308,10 @@ class Manager:
                 break
         return removed
 
-    def _sweep(self) -> None:
+    def _purge_some(self) -> None:
         # The session that was just saved is none the worse for a store that fails now.
         with suppress(StoreUnavailable):
-            self._run(purge(self.clock(), _SWEPT))
+            self._run(purge(self.clock(), _PURGED))
 
     def _iterated(self) -> Context:
         if not isinstance(self.store, Iterates):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from holdfast.sessions.flows.stats import Survey
+from holdfast.sessions.flows.stats import SessionStats
 
 #: The number of users and devices in a chart, and of characters of an owner value: enough to identify users.
 _MOST, SHORT = 10, 12
@@ -32,18 +32,18 @@ class Chart:
         return max((number for _, number in self.bars), default=0) or 1
 
 
-def charts_of(survey: Survey) -> list[Chart]:
-    """Return charts of the sessions counted in *survey*, by user, device, age and last use."""
-    users = [(f"{owner[:SHORT]}…", number) for owner, number in (survey.owners or Counter()).most_common(_MOST)]
-    devices, known = survey.devices.most_common(_MOST), survey.devices.total()
-    users += [("other users", _rest(survey.bound, users) if survey.owners else 0)]
-    users += [("no user", survey.sessions - survey.bound)]
-    devices += [("other devices", _rest(known, devices)), ("not known", survey.sessions - known)]
+def charts_of(stats: SessionStats) -> list[Chart]:
+    """Return charts of the sessions counted in *stats*, by user, device, age and last use."""
+    users = [(f"{owner[:SHORT]}…", number) for owner, number in (stats.owners or Counter()).most_common(_MOST)]
+    devices, known = stats.devices.most_common(_MOST), stats.devices.total()
+    users += [("other users", _rest(stats.bound, users) if stats.owners else 0)]
+    users += [("no user", stats.sessions - stats.bound)]
+    devices += [("other devices", _rest(known, devices)), ("not known", stats.sessions - known)]
     return [
         Chart("chart-users", "By user", _some(users)),
         Chart("chart-devices", "By device", _some(devices)),
-        Chart("chart-ages", "By age", list(survey.ages.items())),
-        Chart("chart-idle", "By the time since their last use", list(survey.idle.items())),
+        Chart("chart-ages", "By age", list(stats.ages.items())),
+        Chart("chart-idle", "By the time since their last use", list(stats.idle.items())),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
 from holdfast.sessions.flows.listing import SessionInfo
-from holdfast.sessions.flows.stats import Survey, age_of
+from holdfast.sessions.flows.stats import SessionStats, age_of
 from holdfast.stores.contract import Indexes, Iterates
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def listing(sessions: Session, query: Mapping[str, str], limit: int) -> Listing:
         raise ValueError("no store returns such a position")
     page = sessions.scan(after, limit=limit)
     now, words, age = sessions.manager.clock(), query.get("device", "").strip().casefold(), query.get("age", "")
-    survey = Survey(owners=Counter())
+    stats = SessionStats(owners=Counter())
     for entry in page.items:
-        survey.add_session(entry, now)
+        stats.add_session(entry, now)
     entries = [
         entry
         for entry in page.items
         if words in f"{entry.device or ''} {entry.label or ''}".casefold()
         and age in {"", age_of(now - entry.created_at)}
     ]
-    return Listing(entries, len(page.items), page.after, charts_of(survey) if page.items else [])
+    return Listing(entries, len(page.items), page.after, charts_of(stats) if page.items else [])

@@ -18,7 +18,7 @@ from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import session
 from holdfast.sessions.flows.stats import AGES
-from holdfast.sessions.flows.walk import Sweep
+from holdfast.sessions.flows.walk import RevokeProgress
 
 if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
@@ -42,7 +42,7 @@ _MOST = 100
 _COUNTS = (10_000, 100_000, 1_000_000)
 
 #: Session key for an unfinished revoke-everyone.
-_SWEEP = "_holdfast_sweep"
+_PROGRESS = "_holdfast_revoke_progress"
 
 #: The word to type to end all sessions.
 _WORD = "everyone"
@@ -195,7 +195,7 @@ class _Page:
         return self._render_forms("user", **shown, error=error)
 
     def breakdown(self, error: str | None = None) -> ResponseReturnValue:
-        return self._render_forms("breakdown", choices=_COUNTS, survey=None, error=error)
+        return self._render_forms("breakdown", choices=_COUNTS, stats=None, error=error)
 
     def count(self) -> ResponseReturnValue:
         """Count in this request; it changes nothing, so reloading repeats the count."""
@@ -203,15 +203,15 @@ class _Page:
         if most not in _COUNTS or not abilities(self._manager).walks:
             abort(400)
         over = self._deadline()
-        survey, complete = self._manager.survey(enough=lambda counted: counted >= most or over())
+        stats, complete = self._manager.stats(enough=lambda counted: counted >= most or over())
         return self._render_forms(
             "breakdown",
             error=None,
             choices=_COUNTS,
-            survey=survey,
+            stats=stats,
             complete=complete,
-            stopped=not complete and survey.sessions < most,
-            charts=charts_of(survey),
+            stopped=not complete and stats.sessions < most,
+            charts=charts_of(stats),
         )
 
     # --- what can be done --------------------------------------------------------------------------------------------
@@ -252,12 +252,12 @@ class _Page:
         return None
 
     def everyone(self, error: str | None = None) -> ResponseReturnValue:
-        return self._render_forms("everyone", sweep=_kept_sweep(), word=_WORD, error=error)
+        return self._render_forms("everyone", progress=_kept_progress(), word=_WORD, error=error)
 
     def end_everyone(self) -> ResponseReturnValue:
-        action, sweep = request.form.get("action"), _kept_sweep()
+        action, progress = request.form.get("action"), _kept_progress()
         if action == "stop":
-            session.pop(_SWEEP, None)
+            session.pop(_PROGRESS, None)
             flash("The other sessions were not ended.")
             return _back("everyone")
         if action == "begin":
@@ -266,25 +266,25 @@ class _Page:
             refusal = self._guard()
             if refusal is not None:
                 return refusal
-            sweep = None
-        elif action != "on" or sweep is None:
+            progress = None
+        elif action != "on" or progress is None:
             abort(400)
-        self._keep_on(sweep)
+        self._keep_on(progress)
         return _back("everyone")
 
-    def _keep_on(self, sweep: Sweep | None) -> None:
+    def _keep_on(self, progress: RevokeProgress | None) -> None:
         """End sessions within the time limit of a request, and store the progress in the operator's own session."""
         over, keep = self._deadline(), session.handle
-        sweep = self._manager.revoke_page(sweep, keep=keep)
-        while not sweep.over and not over():
-            sweep = self._manager.revoke_page(sweep, keep=keep)
-        _note("ended everyone's sessions%s: %d", "" if sweep.over else ", not yet all", sweep.ended)
-        if not sweep.over:
-            session[_SWEEP] = asdict(sweep)
+        progress = self._manager.revoke_some(progress, keep=keep)
+        while not progress.over and not over():
+            progress = self._manager.revoke_some(progress, keep=keep)
+        _note("ended everyone's sessions%s: %d", "" if progress.over else ", not yet all", progress.ended)
+        if not progress.over:
+            session[_PROGRESS] = asdict(progress)
             return
-        session.pop(_SWEEP, None)
+        session.pop(_PROGRESS, None)
         session.rotate()  # a copy of the operator's own cookie is invalid afterwards
-        flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {sweep.ended:,}.")
+        flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {progress.ended:,}.")
 
 
 def _with_forms(show: Show) -> Show:
@@ -327,9 +327,9 @@ def _query() -> dict[str, Any]:
     return {name: request.args[name] for name in _ASKED if name in request.args}
 
 
-def _kept_sweep() -> Sweep | None:
-    kept = session.get(_SWEEP)
+def _kept_progress() -> RevokeProgress | None:
+    kept = session.get(_PROGRESS)
     try:
-        return Sweep(**kept) if kept else None
+        return RevokeProgress(**kept) if kept else None
     except TypeError:  # another release stored it
         return None

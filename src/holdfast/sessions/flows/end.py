@@ -93,7 +93,7 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
     rotation of the session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
     """
     keep = yield from _present_key(keep)
-    yield from cut_off(context, owner, keep)
+    yield from write_cutoff(context, owner, keep)
     ended = 0
     over: set[str] = set()
     while True:
@@ -121,7 +121,7 @@ def _present_key(handle: str | None) -> Flow[str | None]:
     return found[0] if found is not None else handle
 
 
-def cut_off(context: Context, owner: str, keep: str | None, *, lifetime: int = _CUTOFF_LIFETIME) -> Flow[None]:
+def write_cutoff(context: Context, owner: str, keep: str | None, *, lifetime: int = _CUTOFF_LIFETIME) -> Flow[None]:
     """End every session of *owner* that began before now, but for *keep*, as far as it asks for the cut-off.
 
     The cut-off is kept for *lifetime* milliseconds.

@@ -23,7 +23,7 @@ AGES: tuple[tuple[str, float], ...] = (
 
 
 @dataclass(slots=True)
-class Survey:
+class SessionStats:
     """How many sessions there are, and of which kinds.
 
     Attributes:

@@ -10,7 +10,7 @@ from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import end_session, follow
 from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of
-from holdfast.sessions.flows.stats import Survey
+from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.ops import Flow, load, scan
 
 #: How many records each step of a walk asks for.
@@ -47,13 +47,13 @@ def count(context: Context) -> Flow[int]:
     return number
 
 
-def survey(context: Context, *, enough: Callable[[int], bool], stride: int = _STRIDE) -> Flow[tuple[Survey, bool]]:
+def stats(context: Context, *, enough: Callable[[int], bool], stride: int = _STRIDE) -> Flow[tuple[SessionStats, bool]]:
     """Count live sessions by user, device and age until all are counted, or *enough*.
 
     *enough* is asked after each page of the walk, with how many were counted so far. Returns the numbers, and whether
     all are counted.
     """
-    found, after = Survey(owners=Counter()), None
+    found, after = SessionStats(owners=Counter()), None
     while True:
         page = yield from scan(after, stride)
         for key, record in dict(page.items).items():
@@ -64,8 +64,8 @@ def survey(context: Context, *, enough: Callable[[int], bool], stride: int = _ST
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """How far an end of everyone has come.
+class RevokeProgress:
+    """Progress of a `revoke_everyone` that runs in steps.
 
     Attributes:
         began: When it began, in milliseconds since the epoch.
@@ -91,27 +91,29 @@ def revoke_everyone(
 
     *progress* is called after each page of the walk, with how many were ended so far.
     """
-    sweep = Sweep(context.clock())
-    while not sweep.over:
-        sweep = yield from sweep_page(context, sweep, stride=stride)
+    state = RevokeProgress(context.clock())
+    while not state.over:
+        state = yield from revoke_some(context, state, stride=stride)
         if progress is not None:
-            progress(sweep.ended)
-    return sweep.ended
+            progress(state.ended)
+    return state.ended
 
 
-def sweep_page(context: Context, sweep: Sweep, *, keep: str | None = None, stride: int = _STRIDE) -> Flow[Sweep]:
-    """End the sessions on the next page of *sweep*, except the one with the handle *keep*; return how far it has come.
+def revoke_some(
+    context: Context, progress: RevokeProgress, *, keep: str | None = None, stride: int = _STRIDE
+) -> Flow[RevokeProgress]:
+    """End the sessions on the next page, except the one with the handle *keep*, and return the new *progress*.
 
     The first walk ends whatever it meets. A session that is rotated may slip past it, so another follows, until one
     finds nothing that began before.
     """
-    page = yield from scan(sweep.after, stride)
-    ended, until = 0, None if sweep.first else sweep.began
+    page = yield from scan(progress.after, stride)
+    ended, until = 0, None if progress.first else progress.began
     for key, record in page.items:
         ended += yield from _end(context, key, record, until, keep)
-    found = sweep.found + ended
-    sweep = replace(sweep, ended=sweep.ended + ended, after=page.after, found=found)
-    return sweep if page.after is not None else replace(sweep, over=found == 0, first=False, found=0)
+    found = progress.found + ended
+    progress = replace(progress, ended=progress.ended + ended, after=page.after, found=found)
+    return progress if page.after is not None else replace(progress, over=found == 0, first=False, found=0)
 
 
 def _end(context: Context, key: str, record: Record | None, until: int | None, keep: str | None) -> Flow[int]:

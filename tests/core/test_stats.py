@@ -9,7 +9,7 @@ from support.web import Web, rotate
 
 from holdfast import ConfigurationError
 from holdfast.flask import session
-from holdfast.sessions.flows.walk import Sweep
+from holdfast.sessions.flows.walk import RevokeProgress
 
 HOUR = 3_600
 
@@ -36,7 +36,7 @@ def web() -> Web:
 def test_a_survey_tells_users_and_ages_apart(web: Web) -> None:
     """All live sessions are counted, by owner and by age, and other records are not."""
     manager = web.sessions.manager
-    found, complete = manager.survey()
+    found, complete = manager.stats()
     assert complete
     assert (found.sessions, found.bound) == (6, 5)
     assert found.owners == {
@@ -46,11 +46,11 @@ def test_a_survey_tells_users_and_ages_apart(web: Web) -> None:
 
 
 def test_a_survey_stops_when_it_is_enough(web: Web) -> None:
-    """A survey asks after each page whether it is enough, and says that not all are counted."""
+    """A stats asks after each page whether it is enough, and says that not all are counted."""
     for number in range(600):
         sign_in(web, f"user {number}")
     web.store.reset()
-    found, complete = web.sessions.manager.survey(enough=lambda counted: counted >= 100)
+    found, complete = web.sessions.manager.stats(enough=lambda counted: counted >= 100)
     assert not complete
     assert 100 <= found.sessions <= 500
     assert web.store.counts == {"scan": 1}
@@ -58,13 +58,13 @@ def test_a_survey_stops_when_it_is_enough(web: Web) -> None:
 
 def test_everyone_is_ended_page_by_page(web: Web) -> None:
     """Page by page everyone's sessions are ended, in bounded steps, until a walk finds none left."""
-    manager, sweep, steps = web.sessions.manager, None, 0
-    while sweep is None or not sweep.over:
-        before = sweep.ended if sweep else 0
-        sweep = manager.revoke_page(sweep, limit=2)
-        assert sweep.ended - before <= 2
+    manager, progress, steps = web.sessions.manager, None, 0
+    while progress is None or not progress.over:
+        before = progress.ended if progress else 0
+        progress = manager.revoke_some(progress, limit=2)
+        assert progress.ended - before <= 2
         steps += 1
-    assert sweep.ended == 6
+    assert progress.ended == 6
     assert steps > 3
     assert web.sessions.count() == 0
 
@@ -75,10 +75,10 @@ def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
     browser = sign_in(web, "operator")
     web.do(rotate, browser)
     kept = web.see(lambda: session.handle, browser)
-    sweep = manager.revoke_page(keep=kept)
-    while not sweep.over:
-        sweep = manager.revoke_page(sweep, keep=kept)
-    assert sweep.ended == 6
+    progress = manager.revoke_some(keep=kept)
+    while not progress.over:
+        progress = manager.revoke_some(progress, keep=kept)
+    assert progress.ended == 6
     assert web.see(lambda: session.owner, browser) is not None
     assert web.sessions.count() == 1
 
@@ -86,17 +86,17 @@ def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
 def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
     """Who signs in after the first walk keeps the session, and the end comes to an end."""
     manager = web.sessions.manager
-    sweep = manager.revoke_page()
-    assert not sweep.first
+    progress = manager.revoke_some()
+    assert not progress.first
     web.clock.advance(1)
     browser = sign_in(web, "ada")
-    assert manager.revoke_page(sweep) == Sweep(sweep.began, ended=6, over=True, first=False)
+    assert manager.revoke_some(progress) == RevokeProgress(progress.began, ended=6, over=True, first=False)
     assert web.see(lambda: session.owner, browser) is not None
 
 
 def test_what_cannot_be_walked_is_neither_counted_nor_ended() -> None:
     """Where sessions live in cookies there is nothing to walk over."""
     manager = Web(SESSION_STORE="cookie://").sessions.manager
-    for call in (manager.survey, manager.revoke_page):
+    for call in (manager.stats, manager.revoke_some):
         with pytest.raises(ConfigurationError, match="cannot be listed"):
             call()
