@@ -1,4 +1,4 @@
-"""Holdfast for Flask: ``Session(app)``, and `flask.session` is kept on the server from then on."""
+"""Holdfast for Flask: ``Session(app)`` keeps `flask.session` on the server."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""``flask sessions``, which is imported when it is run: a web worker loads no command."""
+"""``flask sessions``, imported when it is run: a web worker loads no command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HELP = "List, end and maintain the application's sessions."
 
 
 class _Imported(click.Command):
-    """Stands for a command that is imported when it is run."""
+    """Represents a command that is imported when it is run."""
 
     def __init__(self, name: str, source: str, *, short_help: str) -> None:
         super().__init__(name, short_help=short_help)

@@ -1,4 +1,4 @@
-"""Views that ask for a user who has just proved who they are."""
+"""Views that require a recent authentication."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from holdfast.flask.session import FlaskSession
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: How long an authentication that is good for one request waits for it, in seconds.
+#: The maximum age of an authentication that is valid for one request, in seconds.
 _PATIENCE = 300
 
 
 def require_fresh(seconds: float, *, once: bool = False) -> Callable[[F], F]:
-    """Return a decorator: the view runs only if the user proved who they are at most *seconds* ago.
+    """Return a decorator: the view runs only if the user authenticated at most *seconds* ago.
 
-    With *once*, an authentication is good for one request only: of several, even at the same moment, exactly one runs
-    the view. ``require_fresh(0)`` is that, within five minutes.
+    With *once*, an authentication is valid for one request only: of several, even at the same moment, exactly one runs
+    the view. ``require_fresh(0)`` means once, within five minutes.
 
-    The decorator stands below the route. Where the user is not known or the authentication is too old, it raises
-    `NotFresh`, which is answered with 401 unless the application has an error handler for it.
+    Put the decorator below the route. Without a user, or if the authentication is too old, it raises `NotFresh`, which
+    is answered with 401 unless the application has an error handler for it.
 
     Raises:
         ValueError: *seconds* is negative.
@@ -57,7 +57,7 @@ def _present_session() -> FlaskSession:
 
 
 def not_fresh(_: NotFresh) -> Response:
-    """Return the default answer to `NotFresh`."""
+    """Return the default response to `NotFresh`."""
     answer = Response("Please sign in again.\n", 401, mimetype="text/plain")
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -1,4 +1,4 @@
-"""A User-Agent header as families of browsers, systems and devices, and as a hash. The header itself is not kept."""
+"""A User-Agent header as families of browsers, systems and devices, and as a hash. The header itself is not stored."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from holdfast.records.metadata import Device, fit
 from holdfast.records.tokens import labelled
 
-#: The metadata that has the `agent_of` the browser that a session began with.
+#: The metadata with the `agent_of` the browser that the session began with.
 AGENT = "agent"
 
-#: A longer header is cut here before it is looked at: browsers send less, and the search takes longer the more it is.
+#: A longer header is truncated before parsing: browsers send less, and the time grows with the length.
 _LONGEST_HEADER = 512
 
 _LONGEST_NAME = 40
 
 
 def device_of(header: str) -> Device:
-    """Return what the User-Agent *header* tells; nothing without ``holdfast[devices]``."""
+    """Return the device in the User-Agent *header*; empty without ``holdfast[devices]``."""
     parse = _parser()
     line = fit(header, _LONGEST_HEADER)
     if parse is None or line is None:
@@ -30,14 +30,14 @@ def device_of(header: str) -> Device:
 
 
 def agent_of(header: str) -> str:
-    """Return a hash of the User-Agent *header*: equal for equal headers, and nothing more can be learned from it."""
+    """Return a hash of the User-Agent *header*: equal for equal headers, and otherwise without information."""
     raw = header.encode("utf-8", "surrogateescape")
     return hashlib.sha256(labelled(b"user agent", raw)).hexdigest()[:32]
 
 
 @functools.cache
 def _parser() -> Callable[[str], Any] | None:
-    """Return what parses a header and remembers some, or None where ua-parser is not installed."""
+    """Return a parser that caches some headers, or None if ua-parser is not installed."""
     try:
         import ua_parser
     except ModuleNotFoundError:

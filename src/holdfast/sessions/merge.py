@@ -1,7 +1,7 @@
 """The three-way merge of a session that two requests changed at once, key by key.
 
-*base* is what both started from, *theirs* is what the other request saved meanwhile, *mine* is what this one wants.
-Values are compared by their encoding, as everywhere: ``1``, ``True`` and ``1.0`` differ, and NaN equals itself.
+*base* is the common start, *theirs* is the session that the other request saved meanwhile, *mine* is this one's. Values
+are compared by their encoding: ``1``, ``True`` and ``1.0`` differ, and NaN equals itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Flask keeps pending flash messages under this key: a queue. Whoever takes the messages out takes only those it saw.
+#: Flask keeps pending flash messages under this key: a queue. A request removes only the messages that it has read.
 _QUEUE = "_flashes"
 
 _MISSING: Any = object()
@@ -21,9 +21,9 @@ Same = Callable[[Any, Any], bool]
 def merge(base: Mapping[Any, Any], mine: Mapping[Any, Any], theirs: Mapping[Any, Any], *, same: Same) -> dict[Any, Any]:
     """Return the session with both changes; *same* compares two values.
 
-    A key that only one side changed is taken from that side. Where both did, two lists that both extend the base's
-    keep both tails, theirs first; otherwise mine, the later save, wins, be it a value or a deletion. A list that both
-    sides began extends the empty list, unless they began it alike.
+    A key that only one side changed is taken from that side. If both did, two lists that both extend the base's keep
+    both tails, theirs first; otherwise mine, the later save, wins, with its value or its deletion. A list that both
+    sides created extends the empty list, unless both are equal.
     """
 
     def alike(a: Any, b: Any) -> bool:
@@ -54,14 +54,14 @@ def _merge_value(key: Any, base: Any, mine: Any, theirs: Any, same: Same) -> Any
 
 
 def _tail(value: Any, started: list[Any], same: Same) -> list[Any] | None:
-    """Return what *value* adds to *started*, or None when it is not a list that begins with it."""
+    """Return the items that *value* adds to *started*, or None if it is not a list that begins with it."""
     if not isinstance(value, list) or not same(value[: len(started)], started):
         return None
     return value[len(started) :]
 
 
 def _unseen(value: Any, tail: list[Any] | None) -> list[Any]:
-    """Return the messages of one side that the other side has not taken out."""
+    """Return the messages of one side that the other side has not removed."""
     if tail is not None:
         return tail
     return value if isinstance(value, list) else []

@@ -1,7 +1,7 @@
-"""From a URL, or from a ready client, to its store.
+"""Finds the store for a URL, or for a ready client.
 
-A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class takes
-part with the class methods ``from_url(url, *, root, clock)`` and, where applications have ready clients,
+A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class
+implements the class method ``from_url(url, *, root, clock)`` and, if applications may have clients,
 ``from_client(client, *, clock)``. A class that lists its ``url_options``, a converter by name, gets the URL without the
 query, and the query as keyword arguments; any other gets the whole URL.
 """
@@ -29,7 +29,7 @@ class _Backend(NamedTuple):
     client_method: str | None = None
 
 
-# A scheme such as "mysql+*" stands for "mysql" and for "mysql+" with any driver, as SQLAlchemy writes it.
+# A scheme such as "mysql+*" matches "mysql" and "mysql+" with any driver, as in SQLAlchemy
 _BACKENDS = (
     _Backend("holdfast.stores.memory:MemoryStore", ("memory",)),
     _Backend("holdfast.stores.sqlite:SQLiteStore", ("sqlite",)),
@@ -56,21 +56,21 @@ _BACKENDS = (
     ),
 )
 
-# What others call a scheme, and what to write.
+# Common other names of schemes, and their replacements.
 _FOREIGN = {"postgres": "postgresql+psycopg"}
 
-# What comes before "://" may be quoted in a message; a password cannot be in it.
+# The part before "://" may be quoted in a message; it cannot contain a password.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
 
 
 def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock) -> Store:
-    """Return the store that *url* names. Nothing is opened before its first use.
+    """Return the store that *url* names. It opens no file or connection before its first use.
 
     Args:
-        url: Such as ``sqlite:///sessions.db``. In ``sqlite``, ``file`` and ``json`` URLs three slashes begin a path
-            relative to *root*, and four an absolute one. Percent-escapes are decoded. Options follow a question mark,
-            as in ``sqlite:///sessions.db?timeout=2``.
-        root: The folder that relative paths start from: an application's instance folder. Default: the current one.
+        url: Such as ``sqlite:///sessions.db``. In ``sqlite``, ``file`` and ``json`` URLs a path after three slashes is
+            relative to *root*, and a path after four is absolute. Percent-escapes are decoded. Options follow a
+            question mark, as in ``sqlite:///sessions.db?timeout=2``.
+        root: The base of relative paths: an application's instance folder. Default: the current folder.
         clock: Returns the time in milliseconds since the epoch.
 
     Raises:
@@ -96,10 +96,10 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
 
 
 def store_for(client: Any, *, clock: Clock = system_clock) -> Store | None:
-    """Return a store on *client*, such as a ``redis.Redis`` or a ``sqlalchemy.Engine``; None where it is no client.
+    """Return a store on *client*, such as a ``redis.Redis`` or a ``sqlalchemy.Engine``; None if it is no client.
 
     Raises:
-        ConfigurationError: It is one that cannot be used; the message names its class.
+        ConfigurationError: It cannot be used; the message names its class.
     """
     for backend in _BACKENDS:
         if backend.client_method is not None and has_method(client, backend.client_method):

@@ -1,4 +1,4 @@
-"""Flask-Session's settings, with Flask-Session's defaults, translated. The one place that knows them."""
+"""Flask-Session's settings, with Flask-Session's defaults, translated. The only module that knows them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class StoreChoice(NamedTuple):
     Attributes:
         setting: The setting that names it, for messages.
         url: Its URL, or None.
-        client: The ready client, where there is no URL.
+        client: The ready client, if there is no URL.
         store_class: For a client, or a URL with options: the module in `holdfast.stores` and the class.
-        bind_key: Which engine of a client that is Flask-SQLAlchemy's ``db``.
+        bind_key: The engine of a client that is Flask-SQLAlchemy's ``db``.
         options: Further arguments for the store.
         hint: What else the client can be, to end an error with.
     """
@@ -39,7 +39,7 @@ class StoreType(NamedTuple):
 
     Attributes:
         choose: Returns the store by the configuration; None for Flask's own signed cookie.
-        settings: The settings that go with it.
+        settings: The settings of this type.
         doc: The store, in Markdown.
     """
 
@@ -166,8 +166,8 @@ TYPES: Mapping[str, StoreType] = {
 
 _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)
 
-#: All of Flask-Session's settings. The last three have nothing to do: a token always has 32 bytes, expired records are
-#: removed as new ones are made, and no row takes a number from a sequence.
+#: All of Flask-Session's settings. The last three have no effect: a token always has 32 bytes, expired records are
+#: removed as new ones are created, and rows have no sequence number.
 SETTINGS: tuple[Setting, ...] = (
     _TYPE,
     *_STORE_SETTINGS,
@@ -178,7 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults that differ where ``SESSION_TYPE`` is used, as Flask-Session's users are used to.
+    """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session.
 
     Raises:
         ConfigurationError: ``SESSION_STORE`` is set too.
@@ -204,7 +204,7 @@ def without_type(config: Mapping[str, Any]) -> list[str]:
 
 
 def chosen_store(config: Mapping[str, Any]) -> StoreChoice | None:
-    """Return the store that ``SESSION_TYPE`` stands for; None for ``"null"``, Flask's own signed cookie.
+    """Return the store for ``SESSION_TYPE``; None for ``"null"``, Flask's own signed cookie.
 
     Raises:
         ConfigurationError: There is no such type, or one of its settings is wrong.

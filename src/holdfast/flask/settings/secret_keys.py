@@ -1,4 +1,4 @@
-"""Keys that anybody can guess, and what is done about them: a signature is worth what its key is worth."""
+"""Weak keys, and their handling: a signature is as strong as its key."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from flask import Flask
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import NEW_KEY
 
-#: As long as what the signature's hash makes of it can be strong: 32 random bytes, or their text, which is longer.
+#: Long enough for the strength of the signature's hash: 32 random bytes, or their text, which is longer.
 _SHORTEST = 32
 
-#: A random key of the shortest length has more than this many different bytes, and steps from one byte to the next,
-#: even where it is written in hexadecimal digits.
+#: A random key of the minimum length has more than this many different bytes, and differences between neighbours, even
+#: in hexadecimal digits.
 _FEWEST = 8
 
 #: A key that repeats a part of fewer bytes than this is as strong as the part.
 _SHORTEST_PART = 16
 
-#: Keys from documentation, tutorials, templates and the defaults of products, which are the first that an attacker
-#: tries. In lower case, as the letters of a guess cost nothing.
+#: Keys from documentation, tutorials, templates and the defaults of products, which an attacker tries first. In lower
+#: case: compared case-insensitively.
 _PUBLISHED = frozenset(
     key.lower()
     for key in (
@@ -68,14 +68,14 @@ _PUBLISHED = frozenset(
     )
 )
 
-#: What stands in a place that was to be filled in.
+#: Placeholders that were to be replaced.
 _PLACEHOLDERS = ("changeme", "changethis", "replaceme", "secretkey", "supersecret", "password", "yourkey", "yoursecret")
 
 _logger = logging.getLogger("holdfast")
 
 
 def weakness_of(key: str | bytes) -> str | None:
-    """Return why *key* can be guessed, in words that do not give it away, or None where nothing speaks against it."""
+    """Return why *key* is weak, without revealing it, or None if no weakness is found."""
     text = key if isinstance(key, str) else key.decode("latin-1")
     raw = key.encode() if isinstance(key, str) else key
     if text.lower() in _PUBLISHED:
@@ -94,9 +94,9 @@ def weakness_of(key: str | bytes) -> str | None:
 
 
 def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> list[str | bytes]:
-    """Return ``SECRET_KEY`` and its fallbacks: any may have been used, and the first is the one to use now.
+    """Return ``SECRET_KEY`` and its fallbacks: any may have signed, and the first signs now.
 
-    A subclass of `Flask` may say itself what its ``secret_key`` is.
+    A subclass of `Flask` may define its own ``secret_key``.
 
     Raises:
         ConfigurationError: There is none, or one is neither text nor bytes.
@@ -110,13 +110,12 @@ def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> l
 
 
 def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures of SESSION_USE_SIGNER") -> None:
-    """Refuse keys that can be guessed, and with them what is *guarded*. In debug mode any will do.
+    """Refuse weak keys for *guarded*. In debug mode every key is accepted.
 
-    Where Flask-Session's ``SESSION_TYPE`` is used, a program that ran until today must run tomorrow: it is told in the
-    log.
+    With Flask-Session's ``SESSION_TYPE`` it is only a warning in the log, so that an existing program still runs.
 
     Raises:
-        ConfigurationError: A key is weak. The message says which one and why, and not what it is.
+        ConfigurationError: A key is weak. The message names the setting and the reason, and does not show the key.
     """
     if app.debug:
         return

@@ -271,7 +271,7 @@ def _of_flask(name: str, parse: Callable[[Any], Any], to: str, doc: str) -> Sett
     return Setting(name, parse, Flask.default_config.get(name, False), to, live=True, doc=doc)
 
 
-#: Flask's settings that Holdfast heeds, with Flask's defaults.
+#: Flask's settings that Holdfast uses, with Flask's defaults.
 FLASKS: tuple[Setting, ...] = (
     _of_flask(
         "PERMANENT_SESSION_LIFETIME",

@@ -1,4 +1,4 @@
-"""Sessions in memcached: fast, shared, and only as lasting as its memory."""
+"""Sessions in memcached: fast, shared, and lost when memory is full or the server restarts."""
 
 from holdfast.stores.memcached.store import MemcachedStore
 

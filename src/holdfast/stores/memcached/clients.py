@@ -1,7 +1,7 @@
-"""Clients of memcached behind four calls: connections of our own, and clients that are given.
+"""Four calls on memcached: over our own connections, or over given clients.
 
-Which client was given is told by its methods. Each kind is used by any number of threads, and in a forked process
-it connects anew: on a connection that two use at once, one gets the other's answers.
+The methods of a given client determine its kind. Each kind can be used by any number of threads, and in a forked
+process it reconnects: on a shared connection, one would get the other's answers.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from typing import Any, NoReturn
 from holdfast.errors import ConfigurationError
 from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
 
-# memcached has no smaller limit than this, in bytes, and counts so many bytes with each value: for the
-# item, its unique id, one of our keys, and the end of a line.
+# The minimum of memcached's size limit, in bytes, and its overhead for each value: the item, its unique id, one of our
+# keys, and the end of a line.
 _SMALLEST_LIMIT = 1024
 _OVERHEAD = 48 + 8 + 65 + 2
 
 
 class Cells(abc.ABC):
-    """What the store asks of memcached, in the words of pymemcache.
+    """The memcached calls of the store, with pymemcache's names.
 
-    Whatever is raised means that the server cannot be reached, or refused. A False may also mean that an earlier
-    attempt was applied and its answer lost, where the client repeats calls by itself.
+    Any exception means that the server cannot be reached, or refused. A False may also mean that an earlier attempt was
+    applied and its answer lost, if the client repeats calls by itself.
     """
 
     def gets(self, key: str) -> tuple[Any, Any] | None:
-        """Return the value and what `cas` needs to replace just that one; None when there is none."""
+        """Return the value and the unique id that `cas` needs to replace it; None if there is none."""
         return _found(self._use(key, "gets"))
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
-        """Store the value where there is none. *expire* is as memcached takes it."""
+        """Store the value if none exists. *expire* is in memcached's form."""
         return bool(self._use(key, "add", value, expire, noreply=False))
 
     def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
-        """Store the value if there is one, and it is still the one that `gets` returned with *unique*."""
+        """Store the value if one exists and it is still the one that `gets` returned with *unique*."""
         return bool(self._use(key, "cas", value, unique, expire, noreply=False))
 
     def delete(self, key: str) -> bool:
-        """Remove the value; return whether there was one."""
+        """Remove the value; return whether it existed."""
         return bool(self._use(key, "delete", noreply=False))
 
     @abc.abstractmethod
@@ -54,11 +54,11 @@ class Cells(abc.ABC):
         """Return if every server answers."""
 
     def close(self) -> None:  # noqa: B027 (only connections of our own have something to close)
-        """Close what was opened here. A given client is left to whoever made it."""
+        """Close our own connections. The owner of a given client closes it."""
 
     @abc.abstractmethod
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        """Return what the client's *method* returns for *key*."""
+        """Return the result of the client's *method* for *key*."""
 
 
 class OwnConnections(Cells):
@@ -68,7 +68,7 @@ class OwnConnections(Cells):
         self._driver: Any = importlib.import_module("pymemcache")
         self._servers = tuple(dict.fromkeys(servers))
         self._timeout = timeout
-        # By process and server: what a parent has open is not for its children.
+        # By process and server: a child must not use its parent's connections.
         self._idle: dict[tuple[int, str], deque[Any]] = {}
 
     def ping(self) -> None:
@@ -92,7 +92,7 @@ class OwnConnections(Cells):
         try:
             answer = getattr(connection, method)(*arguments, **named)
         except BaseException:
-            # An answer that is still to come must not be the next caller's, and what is idle is as old as this one.
+            # The next caller must not get an outstanding answer, and idle connections are as old as this one.
             connection.close()
             _drain(idle)
             raise
@@ -104,12 +104,12 @@ class OwnConnections(Cells):
 
 
 class GivenPymemcache(Cells):
-    """A client with pymemcache's methods. One that is no pool is used by one thread at a time.
+    """A client with pymemcache's methods. A client without a pool is used by one thread at a time.
 
-    One that makes something else than bytes of a value is refused: of a pickle that somebody put there, it runs it.
+    A client with a deserializer is refused: it would load a pickle that an attacker stored.
 
-    Of a ``HashClient`` only the clients for each server are used: it answers for one that fails as if nothing were
-    there, and later asks another.
+    Only the per-server clients of a ``HashClient`` are used: for a failed server it answers as if no value existed, and
+    later asks another server.
     """
 
     def __init__(self, client: Any) -> None:
@@ -152,9 +152,10 @@ class GivenPymemcache(Cells):
 
 
 class GivenPythonMemcached(Cells):
-    """A client with python-memcached's methods, which has connections of its own in each thread.
+    """A client with python-memcached's methods, which has its own connections in each thread.
 
-    It tells an outage only by marking servers as dead. Then it would ask no one, or another server, for half a minute.
+    It reports an outage only by marking servers as dead. Then it would ask no server, or another one, for half a
+    minute.
     """
 
     def __init__(self, client: Any) -> None:
@@ -162,14 +163,14 @@ class GivenPythonMemcached(Cells):
         self._mine = threading.local()
 
     def gets(self, key: str) -> tuple[Any, Any] | None:
-        # The client keeps the unique ids of cas to itself, under its own names of the keys.
+        # The client holds the unique ids of cas, under its own names of the keys.
         with self._cas_ids({}) as ids:
             try:
                 value = self._use(key, "gets")
             except ValueError:
                 if not ids:
                     raise
-                value = None  # there is one, and it is not of ours
+                value = None  # there is one, and it is foreign
         return (value, ids) if ids else None
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
@@ -186,7 +187,7 @@ class GivenPythonMemcached(Cells):
         self._call("get_stats")
 
     def _refused(self, value: bytes) -> bool:
-        """Return False, after making sure that *value* was not refused for its size, which the client does not say."""
+        """Return False, after checking that *value* was not refused for its size, which the client does not report."""
         if len(value) >= _SMALLEST_LIMIT:
             limits = [settings["item_size_max"] for _, settings in self._call("get_stats", "settings")]
             if any(len(value) + _OVERHEAD > int(limit) for limit in limits):
@@ -223,7 +224,7 @@ class GivenPythonMemcached(Cells):
 
 
 class _Unread:
-    """Stands in for an unpickler: a client runs whatever pickle is there, and none is ours."""
+    """Replaces an unpickler: a client would load any pickle, and Holdfast stores none."""
 
     def __init__(self, _file: Any) -> None:
         pass
@@ -233,14 +234,14 @@ class _Unread:
 
 
 def _nothing(_data: bytes) -> bytes:
-    """Return what stands for compressed data, of which none is ours."""
+    """Return the replacement of a decompressor: Holdfast stores no compressed data."""
     return b""
 
 
 class GivenPylibmc(Cells):
     """A client with pylibmc's methods. Each thread uses a clone of it, until a call fails.
 
-    A failed connection may look as if there were no value; the call after that one is refused.
+    A failed connection may look like a missing value; the next call is refused.
     """
 
     def __init__(self, client: Any) -> None:
@@ -256,7 +257,7 @@ class GivenPylibmc(Cells):
         except Exception as error:
             if "decompress" not in str(error):
                 raise
-            return b"", 0  # there is one, and it is not of ours
+            return b"", 0  # there is one, and it is foreign
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
         return bool(self._use(key, "add", value, expire))
@@ -276,7 +277,7 @@ class GivenPylibmc(Cells):
         self._call("get_stats")
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        # Of a text, pylibmc 1.6.3's `gets` frees the bytes too early, and may ask for the key of another thread.
+        # With a str, pylibmc 1.6.3's `gets` frees the bytes too early, and may ask for the key of another thread.
         return self._call(method, key.encode(), *arguments, **named)
 
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
@@ -294,12 +295,12 @@ class GivenPylibmc(Cells):
 
 
 def _reading_bytes(clone: Any) -> Any:
-    """Return *clone* after it was told to read bytes alone: it would run whatever pickle is there, and none is ours."""
+    """Return *clone* after limiting it to bytes: it would load any pickle, and Holdfast stores none."""
     driver = sys.modules.get("_pylibmc")
     if driver is not None and isinstance(clone, driver.client):
         kind = type(clone)
         clone.__class__ = type(kind.__name__, (kind,), {"deserialize": _bytes_or_nothing})
-        # The constructor takes note that its class reads by itself, before it finds that there is no server to add.
+        # The constructor records that its class reads by itself, before it finds that there is no server to add.
         with suppress(driver.Error):
             driver.client.__init__(clone, [], clone.binary)
     return clone
@@ -309,12 +310,12 @@ def _bytes_or_nothing(_clone: Any, data: bytes, flags: int) -> bytes:
     return b"" if flags else bytes(data)
 
 
-# A clone says goodbye to its server when it is disposed of, and a parent still uses the connection.
+# Destroying a clone closes the connection that it shares with the parent, which still uses it.
 _inherited: list[Any] = []
 
 
 def cells_of(client: Any) -> Cells:
-    """Return *client* behind the four calls.
+    """Return *client* wrapped in the four calls.
 
     Raises:
         ConfigurationError: It lacks a method, is asynchronous, or hides outages. The message names its class.
@@ -337,16 +338,16 @@ def cells_of(client: Any) -> Cells:
 
 
 def _reads_bytes(client: Any) -> bool:
-    """Tell whether a client of pymemcache leaves values alone, whatever their flags are."""
-    serde, value = getattr(client, "serde", None), b"N."  # the pickle of None
+    """Return whether a client of pymemcache returns values unchanged, with any flags."""
+    serde, value = getattr(client, "serde", None), b"N."  # None as a pickle
     try:
         return serde is None or all(serde.deserialize(b"key", value, flags) is value for flags in (0, 1, 2, 4, 8, 16))
-    except Exception:  # noqa: BLE001  # whatever it is that fails, it is not left alone
+    except Exception:  # noqa: BLE001  # after any failure, the client must not keep it
         return False
 
 
 def _home(servers: Collection[str], key: str) -> str:
-    """Return the one of *servers* where *key* is: most keys keep theirs when a server is added or taken away."""
+    """Return the server of *servers* for *key*: most keys keep theirs when a server is added or removed."""
     if len(servers) == 1:
         return next(iter(servers))
     return max(servers, key=lambda server: hashlib.blake2b(f"{server} {key}".encode(), digest_size=8).digest())

@@ -1,8 +1,8 @@
-"""Sessions in memcached: fast, shared, and only as lasting as its memory.
+"""Sessions in memcached: fast, shared, and lost when memory is full or the server restarts.
 
-A value is a format byte, the version, the expiry, the length of the owner and one (0 without an owner), the end of the
-key, the owner, the data. The version is the store's own: memcached's changes with every touch, and is not told to
-whoever stores a value. It is only used to make a step atomic.
+A value is a format byte, the version, the expiry, the length of the owner plus one (0 without an owner), the end of the
+key, the owner, the data. The version is the store's own: memcached's changes with every touch, and a set does not
+return it. It only makes a step atomic.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from holdfast.stores.shared.options import Converter, host_and_port, seconds, wh
 _HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+\]", re.ASCII)
 _HEAD = struct.Struct(">BQqI8s")
 _FORMAT = 1
-# How many milliseconds what has expired is kept, so that no clock but the application's decides about expiry.
+# The milliseconds that the server keeps expired records, so that only the application's clock decides expiry.
 _MARGIN = 300_000
-# When what is no record of ours expires, as far as can be told.
+# The expiry of a foreign value, as far as known.
 _NEVER = 2**53
-# Beyond this many seconds memcached takes an expiry as a time since the epoch, of which it knows 31 bits.
+# Above this many seconds memcached interprets an expiry as a time since the epoch, with 31 bits.
 _LONGEST_SPAN = 30 * 86_400
 _LAST_SECOND = 2**31 - 1
-# How often a step is tried that others keep coming in between.
+# The number of attempts for a step that concurrent writes prevent.
 _ATTEMPTS = 100
 _REFUSED = "memcached does not store a record, though nothing is in its way: is its memory full?"
 # A call that fails sooner, in seconds, met a closed connection; a later one waited for an answer.
@@ -45,15 +45,15 @@ _AT_ONCE = 0.1
 class MemcachedStore:
     """Keeps records in one memcached server or in several, each record in one of them.
 
-    There is no index by owner and no scan: memcached cannot list what it holds. It forgets everything when it is
-    restarted, and the least recently used when its memory is full.
+    There is no index by owner and no scan: memcached cannot list its keys. It loses all records at a restart, and
+    evicts the least recently used when its memory is full.
 
     Args:
-        client: Such as ``pymemcache.PooledClient``, ``pylibmc.Client`` or python-memcached's ``memcache.Client``.
-            Whoever made it closes it.
-        max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, is for the
-            data and some 220 bytes more. Default: 1,000,000.
-        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
+        client: Such as ``pymemcache.PooledClient``, ``pylibmc.Client`` or python-memcached's ``memcache.Client``. The
+            store does not close it.
+        max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, includes
+            some 220 bytes more. Default: 1,000,000.
+        clock: Returns the time in milliseconds since the epoch. It alone decides what has expired; the server removes
             that a few minutes later.
 
     Raises:
@@ -67,16 +67,17 @@ class MemcachedStore:
         self._cells = client if isinstance(client, OwnConnections) else cells_of(client)
         self._max_bytes = max_bytes
         self._clock = clock
-        # What this thread read last, so that a save or a touch after a load is one step. `cas` tells if it is outdated.
+        # The record that this thread read last, so that a save or a touch after a load is one step. `cas` detects that
+        # it is outdated.
         self._seen = threading.local()
 
     @classmethod
     def from_url(
         cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 2.0, max_bytes: int = 1_000_000
     ) -> MemcachedStore:
-        """Return the store at *url*, whatever *root* is. Nothing is connected yet.
+        """Return the store at *url*; *root* is not used. It does not connect yet.
 
-        *timeout* is how many seconds the server is given for each answer.
+        *timeout* is the number of seconds to wait for each answer.
         """
         del root
         return cls(OwnConnections(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
@@ -149,7 +150,7 @@ class MemcachedStore:
         self._ask("ping")
 
     def check_health(self) -> list[HealthFinding]:
-        """Return what is so of every memcached."""
+        """Return the properties of every memcached."""
         lost = "a full server drops the least recently used sessions, and a restart all of them"
         return [
             HealthFinding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)
@@ -159,7 +160,7 @@ class MemcachedStore:
         self._cells.close()
 
     def _look(self, key: str, *, expired: bool = False) -> _Found | None:
-        """Return the record under *key* if it is live, or also if it is *expired*, and remember it."""
+        """Return the record under *key* if it is live, or if it is *expired* and that is allowed, and remember it."""
         answer = self._ask("gets", key)
         found = None if answer is None else _Found(_record(key, answer[0]), answer[1])
         self._seen.last = key, found
@@ -180,20 +181,20 @@ class MemcachedStore:
         return stored
 
     def _expire(self, expires_at: int) -> int:
-        """Return *expires_at*, and the margin, as memcached takes it. It is never 0, which would mean for ever."""
+        """Return *expires_at* plus the margin, in memcached's form. It is never 0, which would mean for ever."""
         seconds = -(-(max(0, expires_at - self._clock()) + _MARGIN) // 1000)
-        # A time since the epoch is compared with the server's clock, whatever ours says.
+        # A time since the epoch is compared with the server's clock, not ours.
         return seconds if seconds <= _LONGEST_SPAN else min(int(time.time()) + seconds, _LAST_SECOND)
 
     def _ask(self, method: str, *arguments: Any, size: int = 0) -> Any:
-        """Return what the client answers. What met a closed connection is asked again, where that does no harm."""
+        """Return the client's answer. After a closed connection the call is repeated, if that is safe."""
         for is_last in (method == "delete", True):
             start = time.monotonic()
             try:
                 return getattr(self._cells, method)(*arguments)
             except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
                 if type(error).__name__ == "TooBig" or "too large" in str(error):
-                    # The server does not tell its limit.
+                    # The server does not report its limit.
                     raise RecordTooLarge(size, size - 1) from error
                 if is_last or time.monotonic() - start > _AT_ONCE:
                     raise StoreUnavailable(f"memcached did not do what it was asked: {type(error).__name__}") from error
@@ -201,7 +202,7 @@ class MemcachedStore:
 
 
 class _Found(NamedTuple):
-    """A record, and what memcached needs to replace just that one."""
+    """A record, and the unique id that memcached needs to replace it."""
 
     record: Record
     unique: Any

@@ -10,10 +10,10 @@ from holdfast.errors import StoreUnavailable
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.health import about_clock
 
-#: How many records of each server are checked.
+#: The number of records of each server that are checked.
 SAMPLE = 20
 
-# Errors of a client whose user may not ask.
+# Errors of a client whose user lacks permission.
 _NOT_ALLOWED = {"NoPermissionError", "ResponseError"}
 
 
@@ -29,7 +29,7 @@ def about_server(ask: Callable[..., Any], clock: Clock) -> list[HealthFinding]:
 
 
 def about_expiry(lives: Iterable[int]) -> HealthFinding:
-    """Return whether the server removes records by itself, given the time to live of some; -1: for ever."""
+    """Return whether the server removes records by itself, given the time to live of some; -1: infinite."""
     lives = list(lives)
     kept = sum(life == -1 for life in lives)
     if kept:
@@ -43,7 +43,7 @@ def about_expiry(lives: Iterable[int]) -> HealthFinding:
 
 
 def worst_of(found: Iterable[HealthFinding]) -> list[HealthFinding]:
-    """Return one finding of each name: the worst, where several servers were asked."""
+    """Return one finding of each name: the worst, if several servers were checked."""
     worst: dict[str, HealthFinding] = {}
     for finding in found:
         if _badness(finding) > _badness(worst.get(finding.name)):

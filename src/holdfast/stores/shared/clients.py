@@ -1,4 +1,4 @@
-"""How a store looks at a client that it is given."""
+"""The checks of a given client."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def has_method(client: Any, name: str) -> bool:
 
 
 def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) -> None:
-    """Refuse *client* where it lacks one of the methods *names*.
+    """Refuse *client* if it lacks one of the methods *names*.
 
     Args:
-        client: What the application gave.
+        client: The application's object.
         names: The methods that a store calls.
-        kind: What the client must be one of, for the message, such as ``"Redis"``.
-        give: What to give instead.
+        kind: The kind of client for the message, such as ``"Redis"``.
+        give: The alternative for the message.
 
     Raises:
         ConfigurationError: It lacks one. The message names its class.
@@ -42,7 +42,7 @@ def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) 
 
 
 def refuse_asynchronous(client: Any, method: str, *, give: str) -> None:
-    """Refuse *client* where its *method* is a coroutine function, or where it has an event loop, as Motor's have.
+    """Refuse *client* if its *method* is a coroutine function, or if it has an event loop, as Motor's have.
 
     Raises:
         ConfigurationError: It is. The message names its class.

@@ -1,4 +1,4 @@
-"""What the stores on disk share: private folders, files written in one step, and paths out of URLs."""
+"""The shared parts of the stores on disk: private folders, files written in one step, and paths in URLs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 
 
 class Home:
-    """The folder of a store. It is made when it is missing, mode 0700 whatever the umask, and so are its parents.
+    """The folder of a store. If it is missing, it is created with mode 0700 under any umask, and so are its parents.
 
-    When a store that was there is missing, the folder must still be on the same device. Otherwise its disk was
-    unmounted, and an empty store made in its place would end every session.
+    If an existing store disappears, the folder must still be on the same device. Otherwise its disk was unmounted, and
+    an empty store in its place would end every session.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +26,7 @@ class Home:
         """Make the folder before the first use, and again when the store in it is *missing*.
 
         Raises:
-            StoreUnavailable: It would now be on another device than before.
+            StoreUnavailable: It would be on another device than before.
             OSError: It cannot be made.
         """
         if self._device is not None and not missing:
@@ -42,7 +42,7 @@ class Home:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder *path* and its missing parents, each with mode 0700 whatever the umask."""
+    """Make the folder *path* and its missing parents, each with mode 0700 under any umask."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -54,9 +54,9 @@ def make_folder(path: Path) -> None:
 
 
 def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
-    """Put *data* at *path* in one step: a crash at any moment leaves the old file or the new one, whole.
+    """Put *data* at *path* in one step: a crash at any moment leaves the old file or the new one, complete.
 
-    Only one writer at a time may use the name *temp*, in the same folder. What a killed one left there is removed.
+    Only one writer at a time may use the name *temp*, in the same folder. The file of a killed writer is removed.
     """
     temp.unlink(missing_ok=True)
     try:
@@ -76,7 +76,7 @@ def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
 def faults_of(place: Path) -> Iterator[None]:
     """Turn every `OSError` of the block into `StoreUnavailable` about *place*.
 
-    The cause is given without its file name, which may be made of a key.
+    The cause is given without its file name, which may contain a key.
     """
     try:
         yield

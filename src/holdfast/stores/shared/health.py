@@ -8,7 +8,7 @@ from pathlib import Path
 
 from holdfast.stores.contract import HealthFinding
 
-# Two machines whose clocks are kept by NTP are closer than this, in milliseconds.
+# Two clocks under NTP differ by less than this, in milliseconds.
 _TOLERATED = 5000
 
 
@@ -27,7 +27,7 @@ def about_clock(theirs: int, ours: int) -> HealthFinding:
 
 
 def about_modes(folder: Path | None, files: Iterable[Path]) -> HealthFinding:
-    """Return whether *folder*, and those of *files* that exist, are for their owner alone."""
+    """Return whether *folder*, and those of *files* that exist, are accessible to their owner only."""
     open_to_others = []
     for path, mode in [(folder, 0o700), *((file, 0o600) for file in files)]:
         found = _mode_of(path)
@@ -40,7 +40,7 @@ def about_modes(folder: Path | None, files: Iterable[Path]) -> HealthFinding:
 
 
 def about_indexes(missing: Iterable[str], fix: str) -> HealthFinding:
-    """Return whether the indexes that a search needs exist, given the columns of those that are *missing*."""
+    """Return whether the indexes for a search exist, given the columns of those that are *missing*."""
     columns = " and ".join(missing)
     if not columns:
         return HealthFinding("indexes", "by owner and by expiry", ok=True)

@@ -20,7 +20,7 @@ except ImportError as error:
 
 @contextmanager
 def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
-    """Hold the lock that the file at *path* stands for. Two files, *path* and ``<path>.queue``, are made and stay.
+    """Hold the lock of the file at *path*. Two files, *path* and ``<path>.queue``, are created and not removed.
 
     Not reentrant. The system releases the lock of a process that dies.
 
@@ -33,7 +33,7 @@ def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
         OSError: A file cannot be made.
     """
     deadline = time.monotonic() + timeout
-    # Whoever waits next in line holds the queue, so that one who locks again and again cannot pass the others by.
+    # The next waiter holds the queue, so that a client that locks repeatedly cannot overtake the others.
     queue = _acquire(path.with_name(f"{path.name}.queue"), deadline, pause=0.01)
     try:
         descriptor = _acquire(path, deadline, pause=0.001)
@@ -69,7 +69,7 @@ def _release(descriptor: int) -> None:
 
 
 def _is_ours(descriptor: int, path: Path) -> bool:
-    """Take the lock if it is free. Where the file was deleted meanwhile, the lock is no longer the one others take."""
+    """Take the lock if it is free. If the file was deleted meanwhile, the lock is no longer the one others take."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(descriptor), path.stat())

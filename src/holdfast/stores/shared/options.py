@@ -1,4 +1,4 @@
-"""The options after the question mark of a store's URL: how each is read, and which values it may have."""
+"""The options after the question mark of a store's URL: the converter and the valid values of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from holdfast.errors import ConfigurationError
 
-#: Reads the text of an option. Raises `ValueError` with what a value must be.
+#: Converts the text of an option. Raises `ValueError` with the valid values.
 Converter: TypeAlias = Callable[[str], Any]
 
 # A limit on a wait is for minutes at most, and no driver's clock overflows.
@@ -30,7 +30,7 @@ def seconds(text: str) -> float:
 
 
 def whole(least: int = 0) -> Converter:
-    """Return a converter for whole numbers that are *least* or greater."""
+    """Return a converter for integers of at least *least*."""
 
     def convert(text: str) -> int:
         value = int(text) if _WHOLE.fullmatch(text) else -1
@@ -42,7 +42,7 @@ def whole(least: int = 0) -> Converter:
 
 
 def file_mode(text: str) -> int:
-    """Return the mode that the octal digits *text* stand for: the owner reads and writes, and others do not write."""
+    """Return the mode for the octal digits *text*: the owner reads and writes, and others do not write."""
     mode = int(text, 8) if _OCTAL.fullmatch(text) else 0
     if mode & 0o602 != 0o600:
         raise ValueError("it must be three octal digits, with 6 for the owner and no right to write for others: 600")
@@ -60,7 +60,7 @@ def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) ->
     """Return *url* without its query, and the options in the query.
 
     Raises:
-        ConfigurationError: An option is not known, is there twice, or has a value that is not valid.
+        ConfigurationError: An option is unknown, occurs twice, or has an invalid value.
     """
     address, _, query = url.partition("?")
     if "@" in query and "@" not in address:
@@ -75,10 +75,10 @@ def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) ->
 def convert_options(
     pairs: Iterable[tuple[str, str]], scheme: str, converters: Mapping[str, Converter]
 ) -> dict[str, Any]:
-    """Return the options in *pairs*, each as what its converter makes of its text.
+    """Return the options in *pairs*, each converted from its text.
 
     Raises:
-        ConfigurationError: An option is not known, is there twice, or has a value that is not valid.
+        ConfigurationError: An option is unknown, occurs twice, or has an invalid value.
     """
     options: dict[str, Any] = {}
     for name, text in pairs:
@@ -104,7 +104,7 @@ def host_and_port(text: str, default_port: int) -> tuple[str, int]:
     """Return the host and the port in *text*; a host in brackets is an IPv6 address, and keeps them.
 
     Raises:
-        ValueError: There is no host, or the port is none.
+        ValueError: There is no host, or the port is invalid.
     """
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:

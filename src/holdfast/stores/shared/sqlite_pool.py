@@ -1,4 +1,4 @@
-"""A pool of SQLite connections that stands threads, forks, and a file that is taken away."""
+"""A thread- and fork-safe pool of SQLite connections that detects a replaced file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.stores.shared.disk import Home
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it opened, as device and inode."""
+    """A connection with the device and inode of its file."""
 
     file: tuple[int, int] | None = None
 
@@ -24,14 +24,14 @@ class Connection(sqlite3.Connection):
 class Connections:
     """Connections to the file at *path*, one for each thread that works at the same time.
 
-    A fork waits until no connection is in use and closes them all; parent and child open new ones. SQLite counts
-    locks per process: with a connection inherited, the child's own ones would believe that they hold locks that only
-    its parent holds, and their writes could be lost. A C program that forks without telling Python, as uWSGI does,
-    must therefore do it before the store is first used.
+    A fork waits until no connection is in use and closes them all; parent and child open new ones. SQLite counts locks
+    per process: with an inherited connection, the child's own ones would believe that they hold locks that only its
+    parent holds, and their writes could be lost. A C program that forks without notifying Python, as uWSGI does, must
+    therefore do it before the store is first used.
 
     Args:
-        path: The file. It is made when it is missing, mode 0600 whatever the umask.
-        timeout: How many seconds a fork waits for the connections in use.
+        path: The file. It is created if missing, mode 0600 under any umask.
+        timeout: The seconds that a fork waits for the connections in use.
         prepare: Called with each new connection, which does not wait for locks yet.
     """
 
@@ -49,42 +49,42 @@ class Connections:
         self._gate = threading.Lock()
 
     def take(self) -> Connection:
-        """Return a connection that nobody else uses until it is given back or dropped.
+        """Return a connection that no other thread uses until it is returned or dropped.
 
         Raises:
-            StoreUnavailable: The file is missing and its folder is not the one it was in.
+            StoreUnavailable: The file is missing and its folder is not the original one.
             OSError: The file cannot be made.
             sqlite3.Error: The file cannot be opened.
         """
-        file = _file_at(self._path)  # may raise, so before a connection is out of everybody's reach
+        file = _file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return self._new()
-            # A connection to a deleted or replaced file would go on working, on records that nobody else sees.
+            # A connection to a deleted or replaced file would continue on records that no other process sees.
             if connection.file == file:
                 return connection
             self.drop(connection)
 
     def give(self, connection: Connection) -> None:
-        """Take back a connection that works."""
+        """Return a working connection to the pool."""
         self._idle.append(connection)
 
     def drop(self, connection: Connection) -> None:
-        """Take back a connection that failed, and close it."""
-        # What failed before may fail again while it is closed, and has been reported.
+        """Close a connection that failed."""
+        # An error of a failed connection while it is closed has been reported already.
         with suppress(sqlite3.Error):
             connection.close()
         self._open.discard(connection)
 
     def close(self) -> None:
-        """Close what is idle now, and the rest as it is given back."""
+        """Close the idle connections now, and the others when they are returned."""
         idle, self._idle = self._idle, _Closing(self.drop)
         _drain(idle, self.drop)
 
     def pause(self) -> None:
-        """Close every connection and let nobody open one until `resume`. Waits for those in use."""
+        """Close every connection and prevent new ones until `resume`. Waits for those in use."""
         self._gate.acquire()
         try:
             idle, self._idle = self._idle, _Closing(self.drop)
@@ -94,7 +94,7 @@ class Connections:
                 if not self._open or time.monotonic() > deadline:
                     return
                 time.sleep(0.001)
-        except BaseException:  # Ctrl-C, or the timeout of whoever forks
+        except BaseException:  # Ctrl-C, or the timeout of the forking code
             self.resume()
             raise
 
@@ -104,7 +104,7 @@ class Connections:
         self._gate.release()
 
     def restart(self) -> None:
-        """Begin anew in a forked child, without what the parent still had open."""
+        """Start again in a forked child, without the parent's connections."""
         _inherited.extend(self._open)
         self._start()
 
@@ -128,7 +128,7 @@ class Connections:
 
 
 class _Closing:
-    """Stands in for the idle connections while none may be kept."""
+    """Replaces the list of idle connections while none may be kept."""
 
     def __init__(self, drop: Callable[[Connection], None]) -> None:
         self.append = drop
@@ -152,7 +152,7 @@ def _file_at(path: str) -> tuple[int, int] | None:
 
 
 def _make_file(path: str) -> tuple[int, int] | None:
-    # Only a file that was not there is opened: to close one that SQLite has open would release its locks.
+    # Only a new file is opened: closing one that SQLite has open would release its locks.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     return _file_at(path)
@@ -161,13 +161,13 @@ def _make_file(path: str) -> tuple[int, int] | None:
 _everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()
 _paused: list[Connections] = []
 _forking = threading.Lock()
-# Connections of a parent that forked unannounced: they must be neither used nor closed.
+# Connections of a parent that forked without notice: they must be neither used nor closed.
 _inherited: list[Connection] = []
 
 
 def _before_fork() -> None:
     _forking.acquire()
-    # Whatever is raised here, Python reports it, forks all the same, and calls what follows a fork.
+    # Python reports any exception here, forks anyway, and calls the functions after a fork.
     for connections in list(_everywhere):
         connections.pause()
         _paused.append(connections)
