@@ -236,6 +236,34 @@ def test_a_secure_cookie_over_plain_http_is_told_of_once(caplog: pytest.LogCaptu
     assert "ProxyFix" in record.getMessage()
 
 
+@pytest.mark.parametrize(
+    ("settings", "url", "said"),
+    [
+        ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "http://www.bank.example/", "SESSION_COOKIE_DOMAIN"),
+        ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "http://example/", "SESSION_COOKIE_DOMAIN"),
+        ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "http://bookshop.example/", "SESSION_COOKIE_DOMAIN"),
+        ({"SESSION_COOKIE_DOMAIN": "www.shop.example"}, "http://shop.example/", "SESSION_COOKIE_DOMAIN"),
+        ({"SESSION_COOKIE_PATH": "/shop"}, "http://shop.example/", "SESSION_COOKIE_PATH"),
+        ({"SESSION_COOKIE_PATH": "/d"}, "http://shop.example/", "SESSION_COOKIE_PATH"),
+        ({"SESSION_COOKIE_DOMAIN": ".Shop.Example:5000"}, "http://www.shop.example:8080/", None),
+        ({"SESSION_COOKIE_DOMAIN": "b\u00fccher.example"}, "http://xn--bcher-kva.example/", None),
+        ({"SESSION_COOKIE_DOMAIN": "127.0.0.1"}, "http://127.0.0.1:5000/", None),
+        ({"SESSION_COOKIE_PATH": "/do"}, "http://shop.example/", None),
+        ({"SESSION_COOKIE_PATH": "/do/"}, "http://shop.example/", None),
+        ({"SESSION_COOKIE_PATH": "/shop"}, "http://shop.example/shop/", None),
+    ],
+)
+def test_a_cookie_that_does_not_fit_the_url_is_reported_once(
+    caplog: pytest.LogCaptureFixture, settings: dict[str, Any], url: str, said: str | None
+) -> None:
+    """A Domain that is not of the host, or a Path that is not of the URL, is one warning that names the setting."""
+    web = Web(**settings)
+    for _ in range(2):
+        web.do(lambda: session.update(a=1), web.app.test_client(), base_url=url)
+    assert len(caplog.records) == (said is not None)
+    assert said is None or said in caplog.text
+
+
 # --- SESSION_ON_DEVICE_CHANGE ----------------------------------------------------------------------------------------
 
 PHONE: dict[str, Any] = {"headers": {"User-Agent": "phone"}}

@@ -39,6 +39,7 @@ def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it cannot end a session, the manager reports success."""
     seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
     seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
+    seams.EXTENSION_CAN_REVOKE.plant(monkeypatch, lambda self: self.manager)
 
 
 def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:

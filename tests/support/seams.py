@@ -229,6 +229,7 @@ INTERFACE_LIFETIME = Seam("holdfast.flask.interface:HoldfastInterface._lifetime"
 INTERFACE_OPEN_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.open_session")
 INTERFACE_SAVE_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.save_session")
 EXTENSION_BEFORE_LOOKUP = Seam("holdfast.flask.extension:Session.before_lookup")
+EXTENSION_CAN_REVOKE = Seam("holdfast.flask.extension:Session._revoking_manager")
 EXTENSION_REVOKE = Seam("holdfast.flask.extension:Session.revoke")
 EXTENSION_ANSWERS = Seam("holdfast.flask.extension:_ANSWERS")
 

@@ -38,7 +38,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
-    settings = live.at_start
+    settings = live.current
     shared: dict[str, Any] = {
         "policy": lambda: live.current.policy,
         "keys": Keys(settings.namespace, owner_secret=settings.owner_key),

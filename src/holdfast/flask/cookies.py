@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from werkzeug.sansio.http import parse_cookie
 
 from holdfast.events import RejectReason
 from holdfast.flask.headers import keep_private
-from holdfast.flask.settings.loading import LiveSettings
+from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import is_token, labelled
 
@@ -57,7 +57,7 @@ class Cookies:
 
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents: at most one value that is short enough and well signed."""
-        settings = self._live.current
+        settings = self._live.refresh()
         name = settings.cookie.name
         values = _values(request.environ.get("HTTP_COOKIE", ""), name)
         if len(values) > 1:
@@ -116,6 +116,27 @@ class Cookies:
         settings = self._live.current
         salt = signing_salt(settings.namespace, settings.cookie.name)
         return [Signer(key, salt=salt, key_derivation="hmac") for key in keys]
+
+
+def misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
+    """Yield why a browser would not keep *cookie* as the answer to *request*, or not send it back to the same URL."""
+    if cookie.secure and not request.is_secure:
+        yield (
+            "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application over"
+            " https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
+        )
+    host = request.headers.get("Host", "").lower()
+    if cookie.domain and not f".{host.rpartition(':')[0] or host}".endswith(f".{cookie.domain.lower()}"):
+        yield (
+            f"a session cookie with the Domain {cookie.domain!r} was sent to a host outside of it, where browsers drop"
+            " it: correct or unset SESSION_COOKIE_DOMAIN"
+        )
+    path = cookie.path or cookie.root
+    if not f"{request.script_root}{request.path}/".startswith(f"{path.rstrip('/')}/"):
+        yield (
+            f"a session cookie with the Path {path!r} was sent for a URL outside of it, where browsers do not send it"
+            " back: correct SESSION_COOKIE_PATH or APPLICATION_ROOT"
+        )
 
 
 def _values(header: str, name: str) -> set[str]:

@@ -84,7 +84,7 @@ class Session:
         if manager is None:
             return
         interface = HoldfastInterface(manager, live)
-        if live.at_start.use_signer and app.config.get("SECRET_KEY"):
+        if live.current.use_signer and app.config.get("SECRET_KEY"):
             interface.cookies.check_keys(app)
         interface.before_lookup = self._before_lookup
         replaced = type(app.session_interface)
@@ -112,7 +112,9 @@ class Session:
         Raises:
             ConfigurationError: The application keeps its sessions in Flask's signed cookie, or there is none.
         """
-        return self._interface(self._app()).manager
+        interface = self._interface(self._app())
+        interface.live.refresh()
+        return interface.manager
 
     def _app(self) -> Flask:
         if has_app_context():
@@ -121,6 +123,14 @@ class Session:
             (app,) = self._apps
             return app
         raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
+
+    def _revoking_manager(self) -> Manager:
+        manager = self.manager
+        if not manager.revokes:
+            raise ConfigurationError(
+                "the sessions are in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
+            )
+        return manager
 
     def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
@@ -166,14 +176,14 @@ class Session:
 
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none."""
-        return self.manager.revoke(handle)
+        return self._revoking_manager().revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
         """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended.
 
         A login by the request that calls this, before or after the call, is not among them.
         """
-        manager = self.manager
+        manager = self._revoking_manager()
         ended = manager.revoke_all(user_id, keep=keep)
         if has_request_context() and isinstance(session, FlaskSession):
             state = state_of(session)

@@ -13,8 +13,8 @@ from flask import Flask, Request, Response, request
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
-from holdfast.errors import SessionConflict, StoreUnavailable, TooManySessions
-from holdfast.flask.cookies import Cookies
+from holdfast.errors import RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.flask.cookies import Cookies, misfits
 from holdfast.flask.headers import clear_site_data, forbid_storing, vary_by_cookie
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
@@ -37,21 +37,22 @@ class HoldfastInterface(SessionInterface):
     """Opens a session without looking anything up, and saves it if the request used it.
 
     Attributes:
+        live: The application's settings.
         before_lookup: What is called before a request's cookie is looked up.
     """
 
     def __init__(self, manager: Manager, live: LiveSettings) -> None:
         self.manager = manager
         self.cookies = Cookies(live)
-        self._live = live
+        self.live = live
         self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []
         self._warned: set[str] = set()
 
     @property
     def settings(self) -> Settings:
-        """The application's settings as they are now."""
-        return self._live.current
+        """The application's settings as the request found them when it first used its session."""
+        return self.live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
         """Return the request's session. No I/O.
@@ -60,7 +61,7 @@ class HoldfastInterface(SessionInterface):
             ConfigurationError: In the first request: a setting was changed too late to have an effect.
         """
         if not self._has_begun:
-            self._live.refuse_late_changes()
+            self.live.refuse_late_changes()
             self._has_begun = True
         state = SessionState(self.manager.clock())
         return FlaskSession(self.manager, state, partial(self._load, app, request))
@@ -121,6 +122,10 @@ class HoldfastInterface(SessionInterface):
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
                 self._guard(session, response)
+            except RecordTooLarge as error:
+                if error.limit == self.settings.policy.max_bytes:
+                    error.args = (f"{error}, SESSION_MAX_BYTES",)
+                raise
         state.closed = True
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))
@@ -153,11 +158,8 @@ class HoldfastInterface(SessionInterface):
         if outcome.cookie is CookieAction.DELETE or (stored and logout):
             clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie is not CookieAction.DELETE)
         if outcome.cookie is CookieAction.SEND and state.stored is not None:
-            if settings.cookie.secure and not request.is_secure:
-                self._warn_once(
-                    "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the"
-                    " application over https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
-                )
+            for misfit in misfits(settings.cookie, request):
+                self._warn_once(misfit)
             self.cookies.send(app, response, state.stored.value, lifetime=self._lifetime(state))
 
     def _warn_once(self, message: str) -> None:

@@ -301,7 +301,7 @@ class ClientSide(Manager):
     def _refuse_unless_revocable(self) -> None:
         if not self.revokes:
             raise ConfigurationError(
-                "sessions live in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
+                "sessions live in the browsers' cookies, and without a store for revocations nothing can revoke them"
             )
 
 
@@ -315,7 +315,7 @@ def _is_replaced(revocation: bytes, now: int) -> bool:
 
 
 def _refuse_once(what: str) -> NoReturn:
-    raise ConfigurationError(f"{what} needs sessions that are kept in a store: set SESSION_STORE to one")
+    raise ConfigurationError(f"{what} needs sessions that are kept in a store, and they live in the browsers' cookies")
 
 
 def _refuse_listing() -> NoReturn:

@@ -50,7 +50,7 @@ class Manager:
     Args:
         store: Where the records are. Whoever made it closes it.
         policy: What holds for the sessions. A function is asked at each use.
-        keys: The namespace. Default: that of ``SESSION_KEY_PREFIX``'s default, ``session:``.
+        keys: The namespace. Default: ``session:``.
         codec: SealMode payloads are encoded from now on. Stored ones are read by what they say they are.
         clock: The time.
         sealer: Seals the records. Default: they are stored as they are.

@@ -320,7 +320,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser's session. A new session starts with ``SESSION_PERMANENT``."""
+        """Whether the cookie outlives the browser's session. A new session starts as the policy says."""
         return bool(self._open().data.get(PERMANENT, self._manager.context.policy.permanent))
 
     @permanent.setter

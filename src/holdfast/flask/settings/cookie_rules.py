@@ -50,17 +50,17 @@ def same_site(value: Any) -> str:
 
 
 def domain(value: Any) -> str | None:
-    """Return the domain *value*, or None where it is falsy. It must be one that a host can belong to.
+    """Return the domain *value* in ASCII, or None where it is falsy. It must be one that a host can belong to.
 
     A port is left out, as Werkzeug leaves it out of the cookie.
     """
     if not value:
         return None
-    host = _attribute(value).partition(":")[0]
+    host = _attribute(value).partition(":")[0].lstrip(".")
     if "/" in value:
         raise InvalidValue("it must be a domain alone, such as 'example.com', without scheme and path")
     try:
-        labels = host.lstrip(".").encode("idna").decode("ascii").split(".")
+        labels = host.encode("idna").decode("ascii").split(".")
     except UnicodeError:
         labels = []
     if not all(map(_LABEL.fullmatch, labels)):
@@ -69,7 +69,7 @@ def domain(value: Any) -> str | None:
         raise InvalidValue(
             "browsers drop a cookie with such a domain. It must be one of two names or more, such as 'example.com'"
         )
-    return host
+    return ".".join(labels)
 
 
 def partitioned(value: Any) -> bool:

@@ -104,12 +104,12 @@ class Settings:
 
 
 class LiveSettings:
-    """The settings of one application, as they are now.
+    """The settings of one application, which follow its configuration.
 
     Making it completes *config*, the application's, with what its profile, Flask-Session's defaults and Holdfast's say.
 
     Attributes:
-        at_start: The settings as they were then.
+        current: The settings as they were at the last `refresh`: in a request, when it first used its session.
 
     Raises:
         ConfigurationError: See `Settings.load`; or a profile is wrong.
@@ -122,23 +122,22 @@ class LiveSettings:
         config.update({name: value for name, value in defaults.items() if config.get(name) is None})
         self._config = config
         self._fetch = operator.itemgetter(*_LIVE)
-        self.at_start = self._now = Settings.load(config)
+        self.current = Settings.load(config)
         self._seen = self._fetch(config)
         self._fixed = [config.get(each.name) for each in _FIXED]
-        _warn_of_long_lives(config, self.at_start.policy)
+        _warn_of_long_lives(config, self.current.policy)
 
-    @property
-    def current(self) -> Settings:
-        """The settings as the configuration has them now.
+    def refresh(self) -> Settings:
+        """Return the settings as the configuration has them now.
 
         Raises:
             ConfigurationError: See `Settings.load`.
         """
         values = self._fetch(self._config)
         if values != self._seen:
-            self._now = Settings.load(self._config)
+            self.current = Settings.load(self._config)
             self._seen = values
-        return self._now
+        return self.current
 
     def refuse_late_changes(self) -> None:
         """Refuse a change, since the start, of a setting that is read only then.
