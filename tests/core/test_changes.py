@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from support.codec import CountingCodec
 from support.requests import Request
 
-from holdfast.records.codec import MSGPACK
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
-
-
-class CountingCodec:
-    """A codec that counts how often it writes, besides for the check of what it reads."""
-
-    name = MSGPACK.name
-
-    def __init__(self) -> None:
-        self.written = 0
-
-    def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Count, and write."""
-        self.written += 1
-        return MSGPACK.dumps(data)
-
-    def loads(self, payload: bytes) -> dict[Any, Any]:
-        """Read."""
-        return MSGPACK.loads(payload)
 
 
 @pytest.fixture

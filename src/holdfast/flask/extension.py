@@ -16,7 +16,7 @@ from holdfast.flask.build import build_manager
 from holdfast.flask.commands import add_commands
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.require_fresh import not_fresh
-from holdfast.flask.session import FlaskSession
+from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
@@ -91,6 +91,7 @@ class Session:
         if replaced not in {SecureCookieSessionInterface, HoldfastInterface}:
             warn(f"the session interface {replaced.__qualname__} of the application is replaced and has no effect")
         app.session_interface = interface
+        app.context_processor(in_templates)
         for error, handler in _ANSWERS.items():
             if error not in app.error_handler_spec[None][None]:
                 app.register_error_handler(error, handler)

@@ -1,11 +1,46 @@
-"""The session of one Flask request."""
+"""The session of one Flask request, for views and for templates."""
 
 from __future__ import annotations
 
-from flask.sessions import SessionMixin
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import session
+from flask.sessions import SecureCookieSession, SessionMixin
 
 from holdfast.sessions.mapping import ServerSession
+
+#: What a template finds on Flask's own session, whatever keys are stored.
+_FLASKS = frozenset(dir(SecureCookieSession))
 
 
 class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Flask declares attributes
     """What `flask.session` stands for: Flask's session, with `rotate`, `bind`, `destroy`, `apply` and the rest."""
+
+
+class TemplateSession(Mapping[str, Any]):
+    """`session` in a template, where ``session.name`` stands for a key too: a stored key wins over Holdfast's names."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in _FLASKS and name in session:
+            return session[name]
+        return getattr(session, name)
+
+    def __getitem__(self, key: str) -> Any:
+        return session[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(session)
+
+    def __len__(self) -> int:
+        return len(session)
+
+    def __repr__(self) -> str:
+        return repr(session)
+
+
+def in_templates() -> dict[str, Any]:
+    """Return what every template is given."""
+    return {"session": TemplateSession()}
