@@ -1,4 +1,4 @@
-"""What every test shares: the one rule for programs that this machine may lack, and what makes all of them faster."""
+"""The shared parts of all tests: the rule for programs that this machine may lack, and shared caches."""
 
 from __future__ import annotations
 

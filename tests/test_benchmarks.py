@@ -31,7 +31,7 @@ def test_a_short_run_reports_every_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    """A backend that is not there is named in the error, and nothing is measured."""
+    """A missing backend is named in the error, and nothing is measured."""
     done = bench("oracle")
     assert done.returncode == 2
     assert "no such backend: oracle" in done.stderr

@@ -43,7 +43,7 @@ class Traced:
     ],
 )
 def test_a_client_is_known_by_its_methods(make: Callable[[], Any], kind: type) -> None:
-    """A client of each kind, also one behind another object, makes a store of its kind, and nothing is connected to."""
+    """A client of each kind, also behind another object, makes a store of its kind, without a connection."""
     client = make()
     assert type(store_for(client)) is kind
     for close in ("close", "dispose", "disconnect_all"):

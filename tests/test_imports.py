@@ -1,4 +1,4 @@
-"""What importing Holdfast costs and shows."""
+"""The cost and the names of importing Holdfast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make` installs: all that pyproject.toml asks for, in exact versions with hashes, on every Python."""
+"""The packages that `make` installs: all of pyproject.toml's, in exact versions with hashes, on every Python."""
 
 from __future__ import annotations
 

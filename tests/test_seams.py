@@ -64,7 +64,7 @@ def _direct(path: Path) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
             target = ast.unparse(node.args[0]).strip("'\"")
-            # What is set with `raising` is an attribute of the instances, and the class has none.
+            # A name replaced with `raising` is an attribute of the instances, and the class has none.
             on_instances = any(keyword.arg == "raising" for keyword in node.keywords)
             if not on_instances and (target.startswith("holdfast.") or target.partition(".")[0] in ours):
                 yield node.lineno

@@ -247,7 +247,7 @@ def test_a_python_without_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_no_message_shows_credentials(url: str, tmp_path: Path) -> None:
-    """Whatever is wrong with a URL, its password is not in the message."""
+    """For any fault in a URL, its password is not in the message."""
     with pytest.raises(ConfigurationError) as caught:
         open_store(url, root=tmp_path)
     assert SECRET not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What every cookie that is not ours comes to, unless its test says otherwise: nobody, at next to no cost."""
+"""The result for every invalid cookie, unless its test states another: anonymous, at almost no cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def send(web: Web, header: str | bytes, view: Callable[[], Any] = user, **enviro
 
 
 def reason_for(value: str | bytes, *, signed: bool = False) -> str | None:
-    """Return why *value* as our cookie is rejected: None if there is nothing in it."""
+    """Return why *value* as our cookie is rejected: None if it is empty."""
     raw = value.encode() if isinstance(value, str) else value
     own = raw.partition(b";")[0].strip(b" \t").decode("latin-1")
     if not own:
@@ -54,7 +54,7 @@ def reason_for(value: str | bytes, *, signed: bool = False) -> str | None:
 
 
 def assert_nobody(web: Web, value: str | bytes, *, signed: bool = False) -> None:
-    """Assert that *value* as our cookie is nobody's: see `assert_header_nobody`.
+    """Assert that *value* as our cookie is anonymous: see `assert_header_nobody`.
 
     At most one record is loaded where it has the shape of a token and is not *signed*, and none otherwise.
     """
@@ -64,10 +64,10 @@ def assert_nobody(web: Web, value: str | bytes, *, signed: bool = False) -> None
 
 
 def assert_header_nobody(web: Web, header: str | bytes, reason: str | None, *, loads: int = 0) -> None:
-    """Assert that a request with *header* is nobody's, is reported once, with *reason*, and changes nothing.
+    """Assert that a request with *header* is anonymous, is reported once, with *reason*, and changes nothing.
 
-    The answer is the view's own. It sets no cookie, no signal but the one is sent, and the store is asked for no more
-    than *loads* records and told nothing. None for *reason* means that there is nothing to report.
+    The response is the view's own. It sets no cookie, only one signal is sent, and the store loads at most *loads*
+    records and gets no other call. None for *reason*: no rejection is expected.
     """
     web.store.reset()
     web.take_heard()
@@ -81,7 +81,7 @@ def assert_header_nobody(web: Web, header: str | bytes, reason: str | None, *, l
 
 
 def assert_fresh_id(web: Web, header: str | bytes) -> None:
-    """Assert that what is written under *header* gets an id of its own, of which *header* has nothing."""
+    """Assert that data stored under *header* gets an id of its own, without any part of *header*."""
     response = send(web, header, write)
     [cookie] = cookies_set(response)
     token = cookie.partition("=")[2].partition(";")[0]

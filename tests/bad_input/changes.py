@@ -1,10 +1,10 @@
-"""What is nearly a genuine thing: everything that one change makes of it."""
+"""Values close to a genuine one: all single changes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-#: What a cookie's value may be written with.
+#: The alphabet of a cookie's value.
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/"
 
 

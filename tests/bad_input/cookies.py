@@ -1,4 +1,4 @@
-"""Cookies that open nothing: values, names and headers, each in one table. *token* is a victim's."""
+"""Cookies that open no session: values, names and headers, each in one table. *token* is a victim's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OLD = "k0-" + "pD8sF3hJ5kC1gV0y" * 2
 SALT = signing_salt("session:", "session")
 
-#: A token of the right form that nobody was given, unlike `STRANGER` with every kind of letter.
+#: A token of the right form that was never issued, unlike `STRANGER` with every kind of letter.
 UNKNOWN = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq8w"
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ UNKNOWN = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq8w"
 #: Headers without a value of ours.
 EMPTY = ["", "session", "session=", "session= ", "session=;", "session=; session=", "; ;", "theme=dark"]
 
-#: Values that were never a token, and ones that nobody was given.
+#: Values that were never a token, and ones that were never issued.
 MADE_UP = ["junk", "x" * 4000, STRANGER, UNKNOWN, "0123456789abcdef" * 2, "0123456789abcdef" * 4]
 
 #: How many letters too long values have.
@@ -184,14 +184,14 @@ AIMED: dict[str, list[str]] = {
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-#: What is no name of ours, with a token in the place of the braces.
+#: Names that are not ours, with a token in place of the braces.
 NAMES = [
     "Session={}", "SESSION={}", "session ={}x", "=session={}", "$session={}", "sess%69on={}", "%73ession={}",
     "session[]={}", "session.x={}", "xsession={}", "session\x00={}", '"session"={}', "session\u0131={}",
     "\u017fession={}", 'x="; session={}; y"', "session:{}", "session,{}", "__Host-session={}", "__Secure-session={}",
 ]  # fmt: skip
 
-#: What a browser lets a script or a sibling site set, and some servers took for the name ``__Host-s``.
+#: Names that a browser lets a script or a sibling site set, and that some servers took for ``__Host-s``.
 PREFIXED_NAMES = [
     "%5F%5FHost-s", "_%5FHost-s", "__Host%2Ds", "__Host-%73", "%5f_Host-s", "%5F_Host-s", "__host-s", "__HOST-s",
     "__HOST-S", "__Host-S", "=__Host-s", "; =__Host-s", "==__Host-s", "..Host-s", "._Host-s", " _Host-s", "_ Host-s",
@@ -205,7 +205,7 @@ PREFIXED_NAMES = [
 #: Ways to stand beside another cookie.
 BETWEEN = ("; ", ";", "; theme=dark; ")
 
-#: What ours is found behind, before and among.
+#: The text before, after and between which our cookie is found.
 CROWDS = {
     "100 cookies": "; ".join(f"c{number}=v" for number in range(100)),
     "3,000 cookies": "; ".join(f"c{number}=v" for number in range(3000)),

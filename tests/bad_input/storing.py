@@ -1,9 +1,9 @@
-"""What is put in the place of a record, with the plain driver of each store, and what must come of it."""
+"""Bad data in place of a record, written with the driver of each store, and the required results."""
 
 from __future__ import annotations
 
 import gzip
-import pickle  # noqa: TID251  # what an attacker would store
+import pickle  # noqa: TID251  # an attacker's data
 import struct
 
 from bad_input.answers import user
@@ -63,7 +63,7 @@ def plant(web: Web, place: str, data: bytes, *, whole: bool | None = None) -> No
 
 
 def assert_set_aside(web: Web, reasons: set[str], what: object) -> None:
-    """Assert that the browser's record, which is bad, is nobody's, told of once a request, and in nobody's way."""
+    """Assert that the browser's bad record is anonymous, reported once a request, and does no harm."""
     token = web.token()
     for _ in range(2):
         web.take_heard()
@@ -84,7 +84,7 @@ def assert_others_are_served(web: Web, what: object) -> None:
     if isinstance(web.memory, Indexes):
         assert isinstance(web.sessions.of("ada"), list), what
         assert web.sessions.revoke_all("ada") >= 0, what
-        web.clock.advance_ms(1)  # what begins at the moment of the end is ended too
+        web.clock.advance_ms(1)  # a session that begins at the moment of the end is ended too
     if isinstance(web.memory, Iterates):
         assert web.sessions.count() >= 0, what
         assert web.sessions.scan() is not None, what
@@ -93,7 +93,7 @@ def assert_others_are_served(web: Web, what: object) -> None:
 
 
 def met(web: Web, place: str, data: bytes) -> tuple[str, list[str]]:
-    """Return who a session is whose record is *data*, and why it is nobody's."""
+    """Return the user of a session whose record is *data*, and the reason of its rejection."""
     web.browser = web.app.test_client()
     web.put(user="victim")
     plant(web, place, data)

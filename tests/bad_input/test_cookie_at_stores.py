@@ -24,7 +24,7 @@ from support.servers import Server
 )
 @pytest.mark.kinds("memory", "files", "json")
 def test_no_cookie_reaches_a_store(place: str, web_on: WebOn) -> None:
-    """What is aimed at any kind of store is refused by its shape, with no store call."""
+    """Input against any kind of store is refused by its form, without a store call."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     victim(web)
     for value in (value for values in cookies.AIMED.values() for value in values):

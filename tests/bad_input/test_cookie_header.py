@@ -168,7 +168,7 @@ def test_a_tossed_cookie_makes_nobody_act_for_another(place: str, web_on: WebOn)
 )
 @pytest.mark.kinds("memory")
 def test_ours_is_found_among_any_number(place: str, web_on: WebOn) -> None:
-    """After, before and among up to 100,000 other cookies ours is found, and without it nobody is, in linear time."""
+    """After, before and among up to 100,000 other cookies ours is found in linear time; without it, no session."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
     for crowd in cookies.CROWDS.values():

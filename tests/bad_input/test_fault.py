@@ -1,4 +1,4 @@
-"""The catalogue of bad input, what a store can do to a request: never a user, a logout or a lost write told as done."""
+"""The catalogue of bad input, faults of a store: never a user, a logout or a lost write reported as done."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def names_for(place: str) -> list[str]:
 
 
 def assert_come_back(response: TestResponse, what: object) -> None:
-    """Assert that the answer is to come back later, with nothing about the cookie, for nobody's cache."""
+    """Assert that the response is a 503 with Retry-After, without a cookie, and not cacheable."""
     assert response.status_code == 503, what
     assert int(response.headers["Retry-After"]) > 0, what
     assert "Set-Cookie" not in response.headers, what
@@ -88,7 +88,7 @@ def later(web: Web, token: str) -> dict[str, Any]:
 def assert_true(name: str, web: Web, token: str, response: TestResponse, browser: Any) -> None:
     """Assert that what the answer to the view *name* says is so, although the connection was lost in it.
 
-    A 503 says nothing: it was done whole or not at all. Anything else says that it was done.
+    After a 503 the write was done completely or not at all. Any other status means that it was done.
     """
     after = later(web, token)
     if response.status_code == 503:
@@ -490,7 +490,7 @@ def _disconnect_others(connection: sa.Connection) -> None:
 
 @contextmanager
 def forbidden(folder: Path) -> Iterator[None]:
-    """Let nothing below *folder* be opened inside the block, as for a process of another user."""
+    """Make the files below *folder* unreadable inside the block, as for a process of another user."""
     mode = folder.stat().st_mode
     folder.chmod(0)
     is_root = os.geteuid() == 0
@@ -524,7 +524,7 @@ def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
     token = known(web)
     for way in (taken_away, forbidden):
         with way(folder):
-            fresh = web_on(place, PROPAGATE_EXCEPTIONS=False)  # another process, which has nothing open
+            fresh = web_on(place, PROPAGATE_EXCEPTIONS=False)  # another process, without open connections
             fresh.clock.advance_ms(web.clock() - fresh.clock())
             for name, view in VIEWS.items():
                 assert_come_back(fresh.do(view, fresh.with_token(token)), (way, name))

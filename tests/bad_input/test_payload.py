@@ -121,7 +121,7 @@ HOSTILE_MSGPACK = {
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec is not JSON], ids=named)
 @pytest.mark.parametrize("payload", HOSTILE_MSGPACK.values(), ids=HOSTILE_MSGPACK)
 def test_hostile_msgpack(codec: Codec, payload: bytes) -> None:
-    """Whatever the bytes are, it is a DecodeError, which shows nothing of them."""
+    """Any other bytes are a DecodeError, whose message does not contain them."""
     with pytest.raises(DecodeError) as caught:
         codec.loads(payload)
     assert caught.value.__context__ is None
@@ -189,7 +189,7 @@ HOSTILE_JSON = {
 
 @pytest.mark.parametrize("payload", HOSTILE_JSON.values(), ids=HOSTILE_JSON)
 def test_hostile_json(payload: str | bytes) -> None:
-    """Whatever the text is, it is a DecodeError, which shows nothing of it."""
+    """Any other text is a DecodeError, whose message does not contain it."""
     with pytest.raises(DecodeError) as caught:
         JSON.loads(payload.encode() if isinstance(payload, str) else payload)
     assert caught.value.__context__ is None

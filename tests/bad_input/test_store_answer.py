@@ -1,11 +1,11 @@
-"""The catalogue of bad input, what one kind of store can be made to hold: it is nobody's, and no error."""
+"""The catalogue of bad input, bad data in one kind of store: it is anonymous, and no error."""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
-import pickle  # noqa: TID251  # what an attacker would store
+import pickle  # noqa: TID251  # an attacker's data
 import sqlite3
 import zlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The catalogue of bad input, what an application and a connection do: nothing is half-stored or lost in silence."""
+"""The catalogue of bad input, applications and connections: no session is partly stored or lost silently."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def error_of(web: Web, view: Callable[[], Any]) -> BaseException | None:
     """Return what reaches the server of a request that fails, or None when it does not."""
     try:
         web.do(view)
-    except Exception as error:  # noqa: BLE001  # whichever it is, it is looked at
+    except Exception as error:  # noqa: BLE001  # any of them is checked
         return error
     return None
 

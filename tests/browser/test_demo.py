@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_cart_filled_by_parallel_requests_outlives_the_server(visitor: Visitor, shop: Server) -> None:
-    """What parallel requests put in is all there, before and after a restart, until the sign-out ends it for good."""
+    """All goods of parallel requests are in the cart, before and after a restart, until the sign-out ends it."""
     visitor.sign_in("anouk")
     goods = ["rope", "lantern", "rope", "bell", "mug", "rope", "hat", "bell", "anchor", "mug"]
     assert visitor.add_at_once(goods) == [200] * len(goods)
@@ -57,7 +57,7 @@ def test_signing_in_leaves_the_old_cookie_worthless(visitor: Visitor) -> None:
 
 
 def test_another_user_begins_with_an_empty_cart(visitor: Visitor) -> None:
-    """A user who signs in over another one finds nothing of theirs."""
+    """A user who signs in over another one sees none of their data."""
     visitor.sign_in("bram")
     visitor.click("button[value=bell]")
     visitor.sign_in("chiara")

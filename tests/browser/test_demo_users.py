@@ -58,7 +58,7 @@ def test_one_device_sees_the_other_and_ends_it(visitor: Visitor, other_visitor: 
 
 
 def test_a_new_password_ends_every_other_session(visitor: Visitor, other_visitor: Visitor) -> None:
-    """After the change only the browser that made it is signed in, and the old password opens nothing."""
+    """After the change only the browser that made it is signed in, and the old password is refused."""
     other_visitor.sign_in("bram")
     visitor.sign_in("bram")
     visitor.go(ACCOUNT)

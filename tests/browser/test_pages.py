@@ -12,7 +12,7 @@ DEVICES = "/account/devices/"
 OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("user?id=chiara", "breakdown", "everyone"))]
 PAGES = ["/account", DEVICES, *OPERATOR]
 
-#: What assistive technology calls things that do something or show something.
+#: The names of controls and images for assistive technology.
 NAMED = {"button", "checkbox", "combobox", "DisclosureTriangle", "image", "link", "radio", "searchbox", "textbox"}
 
 PREPARE_TO_TAB = """
@@ -82,7 +82,7 @@ def test_the_keyboard_leads_to_everything_and_shows_where_it_is(operator: Visito
 
 
 def test_assistive_technology_is_told_what_everything_is(operator: Visitor) -> None:
-    """Whatever does or shows something has a name; ids are unique; each page has a language and one first heading."""
+    """Each control and image has a name; ids are unique; each page has a language and one first heading."""
     for path in PAGES:
         operator.go(path)
         nodes = operator.command("Accessibility.getFullAXTree")["nodes"]
@@ -107,7 +107,7 @@ def test_every_text_stands_out_in_light_and_dark(operator: Visitor) -> None:
 
 
 def test_the_ready_pages_hold_nothing_that_a_strict_policy_forbids(operator: Visitor) -> None:
-    """There is no script, no inline style and nothing from elsewhere."""
+    """There is no script, no inline style and no foreign resource."""
     for path in (DEVICES, *OPERATOR):
         operator.go(path)
         assert operator.run("return document.querySelectorAll('script, style, [style], [onclick]').length") == 0, path

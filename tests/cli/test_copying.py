@@ -135,7 +135,7 @@ def test_a_record_of_the_target_is_never_written_over(stores: Any) -> None:
 
 
 def test_a_session_that_ended_after_it_was_copied_is_reported(stores: Any) -> None:
-    """A source that was in use between two runs is found out, so that nobody stays signed in who has logged out."""
+    """A source that was in use between two runs is detected, so that no user who logged out stays signed in."""
     source, _, error = stores
     source.delete(key(2))
     assert error().startswith("0 records at the target differ from the source, and 1 is not at the source:")
@@ -187,7 +187,7 @@ def test_records_move_while_an_application_uses_both_stores(
 
 @pytest.mark.parametrize("call", range(4))
 def test_a_session_that_ends_while_it_moves_stays_ended(call: int) -> None:
-    """Whichever call of a move the end of the session comes before, the session is in neither store afterwards."""
+    """If the end of the session comes before any call of a move, the session is in neither store afterwards."""
     from holdfast.stores.memory import MemoryStore
 
     class Interrupted(MemoryStore):

@@ -15,7 +15,7 @@ def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_ddl_prints_statements_that_work(sqlite_url: str) -> None:
-    """What `ddl` prints can be run as it is, and makes the table that was named."""
+    """The output of `ddl` can be run unchanged, and creates the named table."""
     done = holdfast("ddl", f"{sqlite_url}?table=visits")
     assert (done.returncode, done.stderr) == (0, "")
     engine = sa.create_engine(sqlite_url)
@@ -45,7 +45,7 @@ def test_ddl_connects_to_nothing() -> None:
     ],
 )
 def test_an_error_is_one_line(arguments: list[str], message: str) -> None:
-    """What cannot be done is said in one line, without a traceback and without a password, and the exit code is 1."""
+    """An impossible copy is reported in one line, without a traceback or a password, and the exit code is 1."""
     done = holdfast(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)

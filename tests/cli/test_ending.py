@@ -23,7 +23,7 @@ def live(shelf: Shelf) -> set[str]:
 @pytest.mark.parametrize("shelf", INDEXED, indirect=True)
 @pytest.mark.parametrize("way", ["app", "store"])
 def test_one_session_is_ended_by_its_handle(shelf: Shelf, way: str) -> None:
-    """The session with the handle is over, and no other; a second time there is nothing to end."""
+    """The session with the handle is over, and no other; a second call reports that there is none."""
     terminal = getattr(shelf, way)
     gone, left = shelf.sign_in("ada"), shelf.sign_in("ada")
     assert terminal.read("revoke", gone) == "Ended 1 session.\n"
@@ -35,7 +35,7 @@ def test_one_session_is_ended_by_its_handle(shelf: Shelf, way: str) -> None:
 @pytest.mark.parametrize("shelf", INDEXED, indirect=True)
 @pytest.mark.parametrize("way", ["app", "store"])
 def test_all_sessions_of_a_user_are_ended(shelf: Shelf, way: str) -> None:
-    """`--user` ends the user's sessions but the one to keep, and nobody else's."""
+    """`--user` ends the user's sessions except the one to keep, and no other user's."""
     terminal = getattr(shelf, way)
     handles = [shelf.sign_in("ada") for _ in range(3)]
     others = {shelf.sign_in("bob"), shelf.visit()}
@@ -67,7 +67,7 @@ def test_everyones_sessions_are_ended(shelf: Shelf, way: str) -> None:
     ],
 )
 def test_what_is_to_be_ended_must_be_clear(shelf: Shelf, arguments: list[str], message: str) -> None:
-    """Nothing is ended unless one thing is asked for, and everyone's sessions only by somebody who means it."""
+    """The command ends sessions only for one explicit target, and all sessions only with a confirmation."""
     handle = shelf.visit()
     assert shelf.app.error("revoke", *arguments, code=2) == message
     assert live(shelf) == {handle}

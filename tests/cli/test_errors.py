@@ -1,4 +1,4 @@
-"""What the commands say of a store that fails: where it is and why, and nothing secret."""
+"""The reports of commands about a store that fails: the server and the reason, without secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.errors import StoreUnavailable
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Return a port of this machine on which nothing listens."""
+    """Return a port of this machine without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

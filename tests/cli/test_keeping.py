@@ -37,7 +37,7 @@ def test_cookies_are_no_store(shelf: Shelf, command: str) -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "files"])
 def test_init_makes_what_is_missing(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """After `init` the store's file or folder is there, and a second time nothing changes."""
+    """After `init` the store's file or folder exists, and a second call changes nothing."""
     terminal = Terminal(url_of_kind(kind, request, tmp_path))
     for _ in range(2):
         assert terminal.read("init").endswith("Store is ready.\n")

@@ -96,7 +96,7 @@ def test_a_longer_idle_timeout_than_the_default_is_believed(shelf: Shelf) -> Non
 
 
 def test_a_browser_cannot_write_on_the_terminal(shelf: Shelf) -> None:
-    """What a browser says it is does not move the cursor or end the line."""
+    """A browser's name for itself does not move the cursor or end the line."""
     assert printable("Fire\x1b[2Jfox\nroot") == "Fire�[2Jfox�root"
     shelf.sign_in("ada", agent="Mozilla/5.0 \x1b[31m Firefox/1")
     assert "\x1b" not in shelf.app.read("list") + shelf.app.read("stats")
@@ -104,7 +104,7 @@ def test_a_browser_cannot_write_on_the_terminal(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("shelf", ON_SERVERS, indirect=True)
 def test_stats_count_everything_in_the_store(shelf: Shelf) -> None:
-    """`stats` tells users' sessions from others, by age and device, and counts what is no session apart."""
+    """`stats` counts users' sessions and others, by age and device, and records that are no session separately."""
     handles = [shelf.sign_in("ada"), shelf.sign_in("bob"), shelf.visit()]
     shelf.app.run("revoke", "--user", "ada")
     for terminal in (shelf.app, shelf.store):
@@ -169,7 +169,7 @@ def test_the_owner_key_is_taken_from_the_environment(shelf: Shelf) -> None:
     ],
 )
 def test_an_error_is_one_line(shelf: Shelf, arguments: list[str], code: int, message: str) -> None:
-    """What cannot be done is said in one line, with 1 as the exit code, or 2 when the command was called wrongly."""
+    """An error is one line, with the exit code 1, or 2 for a usage error."""
     assert re.match(message, shelf.store.error(*arguments, code=code))
 
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_listed_says_so(memcached_server: Server) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:
-    """An outage is told in one line, without a password."""
+    """An outage is reported in one line, without a password."""
     terminal = Terminal("redis://:hunter2@127.0.0.1:1?connect_timeout=0.2")
     for command in ("list", "stats", "purge"):
         assert "hunter2" not in terminal.run(command).output

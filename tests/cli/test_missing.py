@@ -1,4 +1,4 @@
-"""Commands that read a store make nothing: no file, no folder, no table, no collection."""
+"""Commands that read a store create no file, folder, table or collection."""
 
 from __future__ import annotations
 

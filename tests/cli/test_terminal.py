@@ -1,4 +1,4 @@
-"""What the commands look like on a terminal, with rich and without."""
+"""The output of commands on a terminal, with rich and without."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_nothing_that_is_stored_writes_on_the_terminal(shelf: Shelf) -> None:
 
 
 def test_without_rich_a_terminal_gets_plain_text(shelf: Shelf) -> None:
-    """Where rich is not installed, tables are aligned text and nothing moves."""
+    """Without rich, tables are aligned text without progress."""
     handle = shelf.sign_in("ada")
     text = on_a_terminal(["-c", _WITHOUT_RICH, "--store", shelf.url, "list"])
     assert text.splitlines()[1].startswith(f"{handle}  ")

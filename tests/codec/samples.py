@@ -36,7 +36,7 @@ NEAR_THE_END = datetime(9998, 1, 1)  # noqa: DTZ001  # a bound
 
 
 def portrait(value: Any) -> Any:
-    """Return what tells *value* from every other, its type, order, sign, fold and zone included."""
+    """Return a key that distinguishes *value* from every other, including its type, order, sign, fold and zone."""
     cls = type(value)
     if cls in {list, tuple}:
         return cls, [portrait(item) for item in value]
@@ -54,7 +54,7 @@ def text() -> st.SearchStrategy[str]:
 
 
 def zones() -> st.SearchStrategy[tzinfo]:
-    # Of an offset below a second Python reads nothing but UTC.
+    # Python reads only UTC if an offset is below a second.
     offsets = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).filter(
         lambda it: abs(it) >= timedelta(seconds=1)
     )

@@ -1,4 +1,4 @@
-"""What a session keeps comes back as it went in."""
+"""Supported values are returned unchanged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_both_msgpack_libraries_write_the_same_bytes(data: dict[Any, Any]) -> No
 
 @every_codec
 def test_the_stored_form_does_not_change(codec: Codec) -> None:
-    """What this release writes, every later one reads: the bytes of one value of each kind stay as they are."""
+    """Every later release reads the records of this one: the bytes of one value of each kind do not change."""
     expected = GOLDEN_JSON.encode() if codec is JSON else bytes.fromhex(GOLDEN_MSGPACK)
     assert codec.dumps(GOLDEN) == expected
 

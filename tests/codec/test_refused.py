@@ -1,4 +1,4 @@
-"""What a session cannot keep is refused by name."""
+"""Unsupported values are refused by name."""
 
 from __future__ import annotations
 

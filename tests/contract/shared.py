@@ -1,4 +1,4 @@
-"""A slow, simple store that processes share, with a limit and an unreliable driver: the suite skips nothing on it."""
+"""A slow, simple store that processes share, with a limit and an unreliable driver: the suite skips no test on it."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_no_test_of_the_suite_is_without_a_store_that_it_catches() -> None:
 
 @pytest.mark.parametrize("test", sorted({test for _, test in BITES}))
 def test_a_sound_store_passes_where_the_broken_ones_fail(test: str, tmp_path: Path) -> None:
-    """What the broken stores are made from, run the same way, keeps the law."""
+    """The base of the broken stores, run in the same way, keeps the law."""
     with contextlib.suppress(pytest.skip.Exception):
         run(UnreliableStore, test, tmp_path)
 

@@ -21,7 +21,7 @@ SOON = 2_000_000_000_000
 
 
 def test_a_fake_clock_stands_still_until_it_is_advanced() -> None:
-    """Seconds and milliseconds pass exactly, fractions too, and nothing else does."""
+    """Seconds and milliseconds advance exactly, including fractions, and no other time passes."""
     clock = FakeClock(now=1_000)
     assert (clock(), clock()) == (1_000, 1_000)
     clock.advance(1.5)
@@ -31,7 +31,7 @@ def test_a_fake_clock_stands_still_until_it_is_advanced() -> None:
 
 
 def test_a_fake_clock_loses_no_advance_of_a_thread() -> None:
-    """What many threads advance adds up."""
+    """Advances by many threads add up."""
     clock = FakeClock(now=0)
 
     def advance() -> None:
@@ -153,7 +153,7 @@ def client(link: Link) -> socket.socket:
 
 
 def ask(end: socket.socket) -> bytes:
-    """Send a message and return the answer; nothing when the connection drops."""
+    """Send a message and return the answer; empty when the connection drops."""
     try:
         end.sendall(b"hello")
         return end.recv(100)
@@ -189,7 +189,7 @@ def test_a_link_can_be_down(link: Link) -> None:
 
 
 def test_a_link_can_be_silent(link: Link) -> None:
-    """Inside the block nothing arrives and nothing is closed; after it new connections work."""
+    """Inside the block no data arrives and no connection is closed; after it new connections work."""
     with client(link) as end:
         with link.disturb(Fault.SILENT):
             end.settimeout(0.1)

@@ -57,7 +57,7 @@ def test_a_nested_change_is_found_by_whatever_way_it_was_made(manager: Manager, 
 
 
 def test_a_value_that_cannot_change_is_not_written_to_be_compared(manager: Manager, codec: CountingCodec) -> None:
-    """After a request that read nothing but a text, the data is not encoded."""
+    """After a request that read only a text, the data is not encoded."""
     token = token_of(manager)
     before = codec.written
     session = Request(manager, token)
@@ -67,7 +67,7 @@ def test_a_value_that_cannot_change_is_not_written_to_be_compared(manager: Manag
 
 
 def test_a_change_after_a_first_save_is_found(manager: Manager) -> None:
-    """What was given out before one save can still be changed before the next one."""
+    """A value returned before one save can still be changed before the next one."""
     token = token_of(manager)
     session = Request(manager, token)
     cart = session["cart"]

@@ -1,4 +1,4 @@
-"""What `revoke` reports on a store that can tell whether its writes are safe."""
+"""The result of `revoke` on a store that can confirm its writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session that others keep changing: whoever waits its turn gets it."""
+"""A session that others keep changing: a request that waits its turn gets it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def carried_out(flow: Flow[Outcome], manager: Manager, disturb: Callable[[], Non
 
 @pytest.mark.parametrize("rotates", [False, True], ids=["save", "rotate"])
 def test_a_write_by_others_during_every_wait_does_not_starve_a_save(rotates: bool) -> None:
-    """What a conflict brought along is stale after the wait, so the session is looked up again before the next try."""
+    """The record of a conflict is stale after the wait, so the session is loaded again before the next attempt."""
     manager = Manager(MemoryStore(clock=(clock := FakeClock())), clock=clock)
     first = Request(manager)
     first["mine"] = 0

@@ -47,7 +47,7 @@ def test_a_body_cut_short_is_damaged(body: Body) -> None:
 
 @pytest.mark.parametrize("byte", [0, 5, 0x28, 0x5B, 0x80, 0xFF])
 def test_an_unknown_format_is_said_to_be_unknown(byte: int) -> None:
-    """A newer release's record is told from a damaged one."""
+    """A newer release's record is distinguished from a damaged one."""
     with pytest.raises(DecodeError) as caught:
         decode(bytes([byte]) + b"anything")
     assert caught.value.foreign
@@ -55,7 +55,7 @@ def test_an_unknown_format_is_said_to_be_unknown(byte: int) -> None:
 
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_refused_or_read_whole(data: bytes) -> None:
-    """Whatever the bytes are, the answer is a body or a DecodeError."""
+    """For any bytes, the result is a body or a DecodeError."""
     try:
         body = decode(data)
     except DecodeError:

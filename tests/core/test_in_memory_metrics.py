@@ -1,4 +1,4 @@
-"""What the tally makes of what it is told."""
+"""The numbers of the in-memory metrics."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_tally_counts_in_total_and_by_the_minute() -> None:
 
 @pytest.mark.parametrize("idle", [3, 4, 1000])
 def test_a_tally_forgets_after_a_long_silence(idle: int) -> None:
-    """When nothing happened for as long as the history goes back, it is empty, and the total stands."""
+    """After a time without events as long as the history, it is empty, and the total is unchanged."""
     clock = FakeClock()
     tally = InMemoryMetrics(minutes=3, clock=clock)
     tally.count("opens")
@@ -141,7 +141,7 @@ def test_a_tally_does_not_grow() -> None:
 
 
 def test_a_tally_counts_every_thread() -> None:
-    """Threads that count at once lose nothing, also while the minutes turn and snapshots are taken."""
+    """Concurrent threads lose no count, also while the minutes turn and snapshots are taken."""
     clock = FakeClock()
     tally = InMemoryMetrics(minutes=60, clock=clock)
 

@@ -1,4 +1,4 @@
-"""What is kept about a session besides its data."""
+"""The metadata of a session."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from holdfast.records.metadata import LONGEST_LABEL, Device, device_in, fit, lab
     ],
 )
 def test_a_device_in_words(device: Device, said: str) -> None:
-    """A device reads as a person would name it, without what it does not tell and without saying a thing twice."""
+    """A device reads as a person would name it, without unknown parts or repetitions."""
     assert str(device) == said
 
 
 def test_a_device_is_kept_by_families() -> None:
-    """What is kept of a device is what is read back, and nothing makes no device."""
+    """The stored device is the one read back, and no metadata means no device."""
     device = Device("Firefox", "Linux")
     kept = {name: value for name, value in device.as_meta().items() if value is not None}
     assert kept == {"browser": "Firefox", "os": "Linux"}
@@ -47,7 +47,7 @@ def test_a_device_is_kept_by_families() -> None:
     ],
 )
 def test_a_label(given: str | None, label: str | None) -> None:
-    """A label is a line of text, kept as it is but for the space around it; nothing is none."""
+    """A label is a line of text, stored without surrounding space; an empty one is None."""
     assert label_from(given) == label
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_label(given: str) -> None:
 
 @pytest.mark.parametrize("given", [7, b"Work", ["Work"]])
 def test_a_label_is_text(given: object) -> None:
-    """What is not text is no label."""
+    """A value that is not text is no label."""
     with pytest.raises(TypeError, match="a label must be text"):
         label_from(given)
 
@@ -70,5 +70,5 @@ def test_a_label_is_text(given: object) -> None:
     [("Firefox", "Firefox"), ("F" * 20, "F" * 10), ("a\x00\u202e\ud800b", "ab"), ("\x00", None), ("  ", None)],
 )
 def test_text_from_outside_is_made_to_fit(given: str, fitted: str | None) -> None:
-    """Text from outside is cut and freed of what is no part of a line; where nothing is left there is none."""
+    """Foreign text is cut to one line without control characters; if it is empty the result is None."""
     assert fit(given, 10) == fitted

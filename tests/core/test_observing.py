@@ -1,4 +1,4 @@
-"""What observers are told."""
+"""The events of observers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from holdfast.testing import FailingStore, FakeClock
 
 
 class Log:
-    """An observer that writes down what it is told."""
+    """An observer that records its calls."""
 
     def __init__(self) -> None:
         self.counted: list[tuple[str, str]] = []
@@ -59,7 +59,7 @@ def _returned(value: object) -> Any:
 
 
 def test_every_signal_is_an_event() -> None:
-    """Whatever is signalled is counted under the same name."""
+    """Each signal is counted under the same name."""
     signals = {name for name, value in vars(events).items() if isinstance(value, type(events.created))}
     assert signals <= EVENTS.keys()
     assert {name: vars(events)[name].name for name in signals} == {name: name for name in signals}
@@ -143,7 +143,7 @@ def test_what_a_flow_does_not_catch_goes_on() -> None:
 
 
 def test_a_record_too_large_is_not_an_outage() -> None:
-    """What a store refuses for its size has an outcome of its own."""
+    """Data that a store refuses for its size has an outcome of its own."""
 
     class Small(MemoryStore):
         def create(self, *args: Any, **kwargs: Any) -> Any:
@@ -156,7 +156,7 @@ def test_a_record_too_large_is_not_an_outage() -> None:
 
 
 def test_a_broken_observer_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A failing observer is logged, the others are told, and the session is stored all the same."""
+    """A failing observer is logged, the others are called, and the session is still stored."""
     log = Log()
     manager = Manager(MemoryStore(), observer=[Broken(), log])
     request = Request(manager)
@@ -170,7 +170,7 @@ def test_a_broken_observer_changes_nothing(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_no_observer_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an observer nothing is watched, timed or counted."""
+    """Without an observer no event or time is counted."""
     for method in ("count", "timed"):
         monkeypatch.delattr(Observers, method)
     nobodies: list[list[Observer] | None] = [None, []]
@@ -225,7 +225,7 @@ def test_a_subscriber_gets_only_the_events_it_asked_for() -> None:
 
 
 def test_nothing_but_the_label_leaves_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a signal's handle, owner and error an observer learns nothing."""
+    """An observer does not get a signal's handle, owner and error."""
     log = Log()
     context: Context = Manager(MemoryStore(), observer=log).context
     context.emit("ended", handle="secret", owner="secret", reason="logout")

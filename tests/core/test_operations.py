@@ -1,4 +1,4 @@
-"""What flows are made of, and the driver that runs them."""
+"""The parts of flows, and the driver that runs them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_type_checker_knows_each_answer(tmp_path: Path) -> None:
 
 
 def test_no_flow_asks_a_store_without_a_type() -> None:
-    """The flows call the store through the typed helpers only: outside of `Call` nothing in `sessions` yields."""
+    """The flows call the store through the typed helpers only: outside of `Call` no code in `sessions` yields."""
     yields = {
         (path.name, node.lineno)
         for path in _SESSIONS.rglob("*.py")

@@ -73,7 +73,7 @@ def test_touch_is_throttled(idle: int, throttle: int) -> None:
 
 
 def test_no_touch_where_it_would_not_lengthen_the_life() -> None:
-    """At the end of the absolute timeout there is nothing to gain."""
+    """At the end of the absolute timeout a touch has no effect."""
     policy = Policy(idle=HOUR, absolute=2 * HOUR)
     expires_at = policy.expires_at(NOW, NOW + HOUR + 1)
     assert not policy.touch_due(envelope(policy), expires_at, NOW + 2 * HOUR - 1)

@@ -1,4 +1,4 @@
-"""What is sealed opens for whoever may open it, and for nobody else."""
+"""A sealed record opens only with its keys."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_is_sealed_opens_as_it_was(how: SealMode, session: Envelope) -> Non
 
 @pytest.mark.parametrize("how", ["keys", "cookie"])
 def test_nothing_of_it_can_be_read(how: SealMode) -> None:
-    """Neither the payload nor the metadata is in the bytes, and sealing twice gives nothing in common."""
+    """Neither the payload nor the metadata is in the bytes, and sealing twice gives unrelated bytes."""
     sealer = Sealer(how, [NEW])
     first, second = (sealer.seal(envelope(), token=TOKEN, **HERE) for _ in range(2))
     assert b"canary" not in first
@@ -70,7 +70,7 @@ def test_nothing_of_it_can_be_read(how: SealMode) -> None:
 
 
 def test_a_mac_hides_nothing() -> None:
-    """Who must not encrypt can read what is stored."""
+    """Without encryption the record can be read."""
     assert b"canary" in Sealer("mac", [NEW]).seal(envelope(), token=TOKEN, **HERE)
 
 
@@ -92,7 +92,7 @@ def test_a_record_is_worth_nothing_elsewhere(how: SealMode, changes: dict[str, A
 
 @pytest.mark.parametrize("how", HOW)
 def test_every_change_is_noticed(how: SealMode) -> None:
-    """Whichever bit is flipped and wherever it is cut short, it does not open."""
+    """With any bit flipped, or cut at any place, it does not open."""
     sealer = Sealer(how, [NEW])
     data = sealer.seal(envelope(), token=TOKEN, **HERE)
     for bit in range(len(data) * 8):
@@ -130,7 +130,7 @@ def test_the_cookie_opens_what_the_keys_alone_do_not() -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_keys_rotate(how: SealMode) -> None:
-    """What any key sealed opens, the newest seals, and a key that was taken off opens nothing more."""
+    """Any key opens its records, the newest seals, and a removed key opens none."""
     data = Sealer(how, [OLD]).seal(envelope(), token=TOKEN, **HERE)
     both = Sealer(how, [NEW, OLD])
     assert opens(both, data) == envelope()

@@ -84,7 +84,7 @@ def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
 
 
 def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
-    """Who signs in after the first walk keeps the session, and the end comes to an end."""
+    """A user who signs in after the first scan keeps the session, and the call ends."""
     manager = web.sessions.manager
     progress = manager.revoke_some()
     assert not progress.first
@@ -95,7 +95,7 @@ def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
 
 
 def test_what_cannot_be_walked_is_neither_counted_nor_ended() -> None:
-    """Where sessions live in cookies there is nothing to walk over."""
+    """Sessions in cookies cannot be listed."""
     manager = Web(SESSION_STORE="cookie://").sessions.manager
     for call in (manager.stats, manager.revoke_some):
         with pytest.raises(ConfigurationError, match="cannot be listed"):

@@ -77,7 +77,7 @@ def test_keys_do_not_depend_on_the_process() -> None:
 
 
 def test_a_successor_opens_with_the_old_token_only() -> None:
-    """What is sealed under one token comes back with that token, and as nothing of use with another."""
+    """Data sealed under one token opens with that token, and not with another."""
     old, new = new_token(), new_token()
     sealed = seal_successor(old, new)
     assert new == open_successor(old, sealed)

@@ -1,4 +1,4 @@
-"""What the docs say about the capabilities of stores, compared with the contract and the stores."""
+"""The docs about the capabilities of stores, compared with the contract and the stores."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def sign_in(app: Flask) -> FlaskClient:
 
 
 def test_the_page_is_where_it_is_said_to_be(app: Flask) -> None:
-    """Three lines give the page, at the path and under the name that the docs tell."""
+    """Three lines add the page, at the path and under the name in the docs."""
     here = sign_in(app)
     assert len(cards(parse(here.get("/account/devices/").text))) == 1
     with app.test_request_context():

@@ -9,7 +9,7 @@ from support.pages import blocks
 
 
 def test_the_program_of_the_page(tmp_path: Path) -> None:
-    """Who has not just signed in is sent to do so, and gets on from there, for a while or once."""
+    """A user without a fresh login is sent to sign in, and can continue from there, for a while or once."""
     (program,) = blocks("docs/freshness.md", "python")
     namespace: dict[str, Any] = {"__name__": "page"}
     exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), namespace)  # noqa: S102  # the page's own program

@@ -1,4 +1,4 @@
-"""The page about observers names what is counted and timed, and nothing else."""
+"""The page about observers names all events and operations, and no others."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def test_every_event_has_its_row() -> None:
 
 
 def test_every_operation_and_outcome_is_named() -> None:
-    """What is timed, and how it can end, is on the page."""
+    """The timed operations and their outcomes are on the page."""
     assert set(words(section("Times"))) == {*OPERATIONS, *OUTCOMES}

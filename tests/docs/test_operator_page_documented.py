@@ -21,7 +21,7 @@ DEVICES = "docs/devices-page.md"
 
 
 def test_the_program_lets_operators_in(tmp_path: Path) -> None:
-    """The page's own program answers an administrator, and nobody else."""
+    """The page's own program lets in an administrator only."""
     (program,) = blocks(PAGE, "python")
     namespace: dict[str, Any] = {"__name__": "documented"}
     exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), namespace)  # noqa: S102  # the page's own program

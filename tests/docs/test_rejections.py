@@ -20,7 +20,7 @@ def test_every_reason_is_on_the_page() -> None:
 
 
 def test_the_program_of_the_page(tmp_path: Path) -> None:
-    """Who comes with one unknown id after the other is turned away after twenty, and others are not."""
+    """A client that sends unknown ids is blocked after twenty, and others are not."""
     (program,) = blocks("docs/rejections.md", "python")
     namespace: dict[str, Any] = {"__name__": "page"}
     program = program.replace("time.time()", "1_000_000").replace(

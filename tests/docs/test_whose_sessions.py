@@ -32,7 +32,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def test_a_page_of_the_user_s_sessions(make: Make) -> None:
-    """A user sees two devices, ends one but nobody else's, and a changed password ends all others."""
+    """A user sees two devices, ends one but no other user's, and a changed password ends all others."""
     names = make("docs/whose-sessions.md")
     app: Flask = names["app"]
     here, there = app.test_client(), app.test_client()
@@ -58,7 +58,7 @@ def handle(names: dict[str, Any], browser: Any) -> str:
 
 
 def test_a_stream_asks_whether_its_session_lives(make: Make) -> None:
-    """A stream that nobody is signed in for says so and is over; with a session its events come."""
+    """A stream without a signed-in user reports that and ends; with a session its events arrive."""
     names = make("docs/long-lived.md")
     app: Flask = names["app"]
     app.add_url_rule("/in", view_func=lambda: names["session"].bind("ada") or "done")

@@ -63,12 +63,12 @@ def sign_in(app: Flask, browser: FlaskClient) -> Any:
 
 
 def is_in(browser: FlaskClient) -> bool:
-    """Tell whether somebody is signed in."""
+    """Return whether a user is signed in."""
     return browser.get("/").status_code == 200
 
 
 def test_login_rotates_and_logout_ends(app: Flask) -> None:
-    """The id from before the login is worth nothing after it, and a copied cookie nothing after the logout."""
+    """The old id is invalid after the login, and a copied cookie is after the logout."""
     browser = app.test_client()
     with browser.session_transaction() as session:
         session["cart"] = ["lamp"]
@@ -92,7 +92,7 @@ def test_login_rotates_and_logout_ends(app: Flask) -> None:
 
 
 def test_a_user_s_sessions_are_listed_and_ended(app: Flask) -> None:
-    """Whoever signs in is found by their id, without a call of ours, and one call ends them all."""
+    """Each login is listed under the user's id, without a call of ours, and one call ends them all."""
     browsers = [app.test_client() for _ in range(3)]
     for browser in browsers:
         sign_in(app, browser)

@@ -1,4 +1,4 @@
-"""What must hold when everyone has been answered, in whatever order the store was called.
+"""The invariants after all responses, for any order of store calls.
 
 R1 to R9 are the races that every store is held to (`holdfast.testing`), here with the real flows.
 Each invariant returns what is wrong, or None.
@@ -33,13 +33,13 @@ def _answers(world: World, mark: str) -> dict[str, Answer]:
 
 
 def _kept(world: World, mark: str) -> set[str]:
-    """Return which requests with *mark* were told that what they did to the session in ``here`` is stored."""
+    """Return the requests with *mark* that were answered that their changes of the session in ``here`` are stored."""
     answers = _answers(world, mark).items()
     return {name for name, answer in answers if answer.found and answer.result in ("saved", "merged")}
 
 
 def _enders(world: World) -> set[str]:
-    """Return who was told that the session in ``here`` is over, and that nothing of it goes on."""
+    """Return the requests that were answered that the session in ``here`` is over."""
     over = {name for name, answer in world.answers.items() if answer.found and answer.cookie == "delete"}
     over |= {name for name, result in world.results.items() if result == "confirmed"}
     over |= _kept(world, "wipes")
@@ -49,11 +49,11 @@ def _enders(world: World) -> set[str]:
 
 
 def _may_be_lost(world: World) -> bool:
-    """Tell whether the session in ``here`` may be over without anyone having asked for just that.
+    """Return whether the session in ``here`` may be over without a request for exactly that.
 
-    A login that gives way to the end of all of the user's sessions takes the anonymous session with it. And the session
-    that is to be kept when all others are ended may be lost to two things that happen at the same moment:
-    it is rotated in steps, and between them nothing tells its new record from another session; or it is rotated twice.
+    A login that gives way to the end of all of the user's sessions ends the anonymous session too. And the session that
+    is to be kept when all others are ended may be lost if two things happen at the same moment: it is rotated in steps,
+    and between them its new record cannot be distinguished from another session; or it is rotated twice.
     """
     binds = any(answer.found for answer in _answers(world, "binds").values())
     moves = sum(name == "rotated" for name, _ in world.signals)
@@ -62,7 +62,7 @@ def _may_be_lost(world: World) -> bool:
 
 
 def r1_r2_what_is_answered_is_what_is_so(world: World) -> str | None:
-    """Every change of which its request was told that it is stored is there once, and no other change is."""
+    """Every change that was reported as stored is there once, and no other change is."""
     for session in world.survivors:
         data = session.data
         pairs = (
@@ -79,7 +79,7 @@ def r1_r2_what_is_answered_is_what_is_so(world: World) -> str | None:
 
 
 def r3_r4_what_is_over_stays_over(world: World) -> str | None:
-    """Once a session was ended or replaced, nothing of it is left under any id; before, it is there."""
+    """After a session was ended or replaced, no record of it is left under any id; before, it exists."""
     enders = _enders(world)
     if world.survivors and world.survivors[0].owner != ALICE:
         enders -= _marked(world, "revokes")
@@ -91,7 +91,7 @@ def r3_r4_what_is_over_stays_over(world: World) -> str | None:
 
 
 def r3_whoever_ends_a_session_ends_it(world: World) -> str | None:
-    """After a request to destroy the session nothing of it is left, unless someone signed in or out meanwhile."""
+    """After a request to destroy the session no record of it is left, unless a user signed in or out meanwhile."""
     owner = KEYS.owner_of(world.user) if world.user else None
     left = [session for session in world.survivors if session.owner == owner]
     tried = [name for name, answer in _answers(world, "ends").items() if answer.found]
@@ -112,7 +112,7 @@ def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
 
 
 def r5_the_old_id_is_dead(world: World) -> str | None:
-    """After a rotation the old id opens nothing and is read-only; without one, it opens the session."""
+    """After a rotation the old id opens no session and is read-only; without one, it opens the session."""
     found = world.probe(world.tokens["here"])
     superseded = _kept(world, "supersedes")
     if superseded and found.stored is not None:
@@ -173,7 +173,7 @@ def r9_the_index_is_complete(world: World) -> str | None:
 
 
 def what_lives_throughout_is_listed(world: World) -> str | None:
-    """A list of a user's sessions shows each one once, and every one that nobody touched."""
+    """A list of a user's sessions shows each one once, and every unchanged one."""
     for name, result in world.results.items():
         if isinstance(result, list):
             if len(set(result)) != len(result):
@@ -185,7 +185,7 @@ def what_lives_throughout_is_listed(world: World) -> str | None:
 
 
 def nobody_is_mistaken_for_another(world: World) -> str | None:
-    """A session belongs to the user whose id it holds, and holds nothing that another user did."""
+    """A session belongs to the user whose id it holds, and holds no data of another user."""
     strangers = {"alice": _answers(world, "binds bob"), "bob": _answers(world, "binds")}
     for session in world.sessions:
         user = session.data.get("_user_id")

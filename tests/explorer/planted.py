@@ -67,7 +67,7 @@ def delete_only(context: Context, key: str, version: Version, owner: str | None)
 
 
 def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
-    """Stop at a tombstone, so that whoever ends a session does not find where it was renewed to."""
+    """Stop at a tombstone, so that ending a session does not find its renewed one."""
     yield from ()
     lives = record is not None and isinstance(decode(record.data), Envelope)
     return (key, record) if record is not None and lives else None

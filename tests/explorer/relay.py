@@ -14,7 +14,7 @@ from holdfast.errors import StoreError
 def relay(flow: Actor, around: Callable[[Any], Actor]) -> Actor:
     """Return *flow* with each of its operations replaced by the steps of ``around(operation)``.
 
-    What that returns is what the flow is told, and a store error that it does not catch is raised in the flow.
+    Its result is sent to the flow, and a store error that it does not catch is raised in the flow.
     """
     resume = partial(flow.send, None)
     while True:

@@ -1,9 +1,9 @@
-"""What the actors do: the views of requests, and the errands of those who look at sessions from outside.
+"""The actors: the views of requests, and calls about sessions from outside of requests.
 
-What the invariants must know of a role is in its marks: its view ``writes`` a key with the actor's name, ``appends``
-it to a list, ``counts``, or ``overwrites`` a shared key; it ``binds`` the session to Alice, or ``binds bob``, or
-``unbinds`` it; it ``supersedes`` the id; it ``wipes`` the data; it ``ends`` the session; it ``revokes`` all of Alice's,
-the one in the browser ``here`` too.
+The properties of a role that the invariants need are in its marks: its view ``writes`` a key with the actor's name,
+``appends`` it to a list, ``counts``, or ``overwrites`` a shared key; it ``binds`` the session to Alice, or ``binds
+bob``, or ``unbinds`` it; it ``supersedes`` the id; it ``wipes`` the data; it ``ends`` the session; it ``revokes`` all
+of Alice's, including the one in the browser ``here``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who meets whom, and where."""
+"""The groups of actors, and their stores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(
     reduce: bool = True,
 ) -> ExplorationStats:
     """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
-    # Taking the last thing out ends a session only if nothing else is in it.
+    # Removing the last key ends a session only if no other key is in it.
     bare = TAKE_LAST in roles
     return explore(lambda: World(roles, backend, user, judge, bare=bare, tamper=tamper), reduce=reduce)
 

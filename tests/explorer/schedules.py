@@ -35,7 +35,7 @@ class Footprint:
     writes: frozenset[str] = frozenset()
 
     def commutes_with(self, other: Footprint) -> bool:
-        """Tell whether the order of two operations with these footprints makes no difference."""
+        """Return whether the order of two operations with these footprints has no effect."""
         return (
             self.writes.isdisjoint(other.writes | other.reads | other.adds)
             and self.reads.isdisjoint(other.writes | other.adds)
@@ -70,10 +70,10 @@ class World(Protocol):
     """Where a schedule happens. It is built anew for each one, always the same: no randomness, no real time.
 
     Attributes:
-        store: What the operations are run on.
+        store: The store of the operations.
         actors: The flows, by the names of those who act. Besides calls of the store a flow may yield operations of its
             own that have a *footprint* and a method ``run(store)``. A pause takes no time.
-        names: What to call the keys in a report.
+        names: The names of the keys in a report.
     """
 
     store: Any
@@ -89,9 +89,9 @@ class Schedule:
 
     Attributes:
         world: The world it goes through.
-        steps: What was carried out so far, in order.
+        steps: The steps so far, in order.
         waiting: The next operation of each actor that is not done.
-        outcomes: What the actors that are done returned.
+        outcomes: The results of the finished actors.
     """
 
     def __init__(self, world: World) -> None:
@@ -103,7 +103,7 @@ class Schedule:
             self._resume(actor, None)
 
     def step(self, actor: str) -> None:
-        """Carry out the next operation of *actor*. What its flow raises is raised."""
+        """Carry out the next operation of *actor*. Exceptions of its flow are raised."""
         if len(self.steps) == MOST_STEPS:
             raise AssertionError(f"the flows do not end: after {MOST_STEPS} steps {sorted(self.waiting)} still go on")
         operation = self.waiting.pop(actor)
@@ -137,7 +137,7 @@ class Schedule:
 
     @property
     def order(self) -> list[str]:
-        """Who took each step."""
+        """The actor of each step."""
         return [step.actor for step in self.steps]
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ def _is_call(operation: Any, name: str) -> bool:
 
 
 def footprint(operation: Any) -> Footprint:
-    """Return what *operation* touches. Writing over a record may take it out of an index, whoever it is for."""
+    """Return the keys that *operation* touches. Overwriting a record may remove it from an index, of any owner."""
     made: Footprint
     match operation:
         case Call("load" | "confirm", (key,)):

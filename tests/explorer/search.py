@@ -49,7 +49,7 @@ class Violation(AssertionError):
     """After some schedule the world was not as it must be, or a flow raised. The message shows every step.
 
     Attributes:
-        order: Who took each step; `replay` takes it.
+        order: The actor of each step; `replay` takes it.
     """
 
     def __init__(self, problem: Exception, schedule: Schedule, good: int) -> None:
@@ -83,7 +83,7 @@ def explore(build: Build, *, reduce: bool = True) -> ExplorationStats:
 
 
 def replay(build: Build, order: Sequence[str]) -> Schedule:
-    """Run one schedule: the steps in *order*, leaving out who is done, then the others to the end. Checks nothing."""
+    """Run one schedule: the steps in *order*, without those of finished actors, then the others. Checks nothing."""
     schedule = Schedule(build())
     schedule.follow(order)
     return schedule
@@ -94,10 +94,10 @@ class _Choice:
     """A point on the way.
 
     Attributes:
-        waiting: What each actor that is not done would touch next.
-        asleep: Who need not go from here (again).
-        due: Who has to go from here, at some time.
-        actor: Who goes.
+        waiting: The footprint of each unfinished actor's next step.
+        asleep: The actors that need not run from here (again).
+        due: The actors that must run from here at some time.
+        actor: The actor that runs.
         past: The choices that the step taken here depends on, as bits.
     """
 
@@ -109,7 +109,7 @@ class _Choice:
 
     @property
     def step(self) -> Footprint:
-        """What the step taken here touches."""
+        """The footprint of the step taken here."""
         return self.waiting[self.actor]
 
 
@@ -212,7 +212,7 @@ def _attempt(build: Build, order: Sequence[str]) -> tuple[Schedule, Exception | 
     try:
         schedule.follow(order)
         schedule.world.check(schedule)
-    except Exception as failure:  # noqa: BLE001  # whatever it is, it is reported
+    except Exception as failure:  # noqa: BLE001  # any exception is reported
         return schedule, failure
     return schedule, None
 

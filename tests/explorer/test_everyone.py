@@ -35,7 +35,7 @@ def _revoke_everyone(world: World) -> Actor:
 
 EVERYONE = Role("revoke everyone", errand=_revoke_everyone)
 
-#: Who may be under way. None of them begins a session anew.
+#: The concurrent actors. None of them begins a new session.
 OTHERS = (r.SAVE, r.TOUCH, r.ROTATE, r.RENEW, r.RENEW_AND_COUNT, r.LOGOUT, r.DESTROY, r.REVOKE, r.REVOKE_ALL)
 
 #: They move the session that the walk meets last, to various places.
@@ -79,7 +79,7 @@ def _names(value: object) -> str | None:
 @pytest.mark.parametrize("backend", BACKENDS, ids=_names)
 @pytest.mark.parametrize("other", OTHERS, ids=_names)
 def test_nobody_is_left(other: Role, backend: type[Atomic], user: str | None) -> None:
-    """A request or another end that is under way leaves no session behind, and nobody sends a cookie after it."""
+    """A request or another end in progress leaves no session behind, and no request sends a cookie after it."""
     explore(lambda: World((EVERYONE, other), backend, user, _nobody_is_left))
 
 
@@ -100,7 +100,7 @@ def test_only_new_ones_are_left(beginner: Role, backend: type[Atomic]) -> None:
 
 @pytest.mark.parametrize("backend", [Atomic, Stepwise], ids=_names)
 def test_two_ends_of_everyone(backend: type[Atomic]) -> None:
-    """Two that end everyone at once do so, and tell of each session once."""
+    """Two calls that end all sessions at once do so, and report each session once."""
     explore(lambda: World((EVERYONE, EVERYONE), backend, "alice", _nobody_is_left))
 
 
@@ -140,11 +140,11 @@ def test_what_is_wrong_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.Monk
 
 
 def _meet_all_movers() -> None:
-    # While the other session is ended by its own browser, a walk may find nothing else to end, and be the last.
+    # While the other session is ended by its own browser, a scan may find no other to end, and be the last.
     for mover in MOVERS:
         explore(lambda mover=mover: World((EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))  # type: ignore[misc]
 
 
 def test_three_meet() -> None:
-    """Where nothing is wrong, the same three leave nobody."""
+    """Without a bug, the same three leave no session."""
     _meet_all_movers()

@@ -1,4 +1,4 @@
-"""The explorer itself: it runs every schedule there is, skips none that differs, and tells which one failed."""
+"""The explorer itself: it runs every schedule, skips none that differs, and reports the one that failed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_every_order_of_three_is_run() -> None:
 
 
 def test_calls_that_commute_are_run_in_one_order() -> None:
-    """Loads of one key, and deletions of different keys, need one schedule; what conflicts needs them all."""
+    """Loads of one key, and deletions of different keys, need one schedule; conflicting calls need all."""
     assert explore(lambda: Bench([_loads("a", 3), _loads("a", 3)])).schedules == 1
     assert explore(lambda: Bench([_deletes("a", 2), _deletes("b", 2)])).schedules == 1
     assert explore(lambda: Bench([_deletes("a", 2), _deletes("a", 2)])).schedules == 6
@@ -148,7 +148,7 @@ def test_a_schedule_that_fails_is_shown_in_simple_form() -> None:
 
 
 def test_a_flow_that_raises_is_reported_with_its_schedule() -> None:
-    """Not only checks fail: what a flow raises is shown with the steps that led to it."""
+    """Not only checks fail: the exception of a flow is shown with the steps that led to it."""
 
     def flow() -> Flow[None]:
         if (yield from load("a")) is None:
@@ -193,7 +193,7 @@ def test_flows_that_do_not_end_are_reported() -> None:
 
 
 def test_a_pause_takes_no_step_and_a_failure_of_the_store_reaches_the_flow() -> None:
-    """A flow is driven as `drive` does it, except that nobody waits."""
+    """A flow is driven as by `drive`, but without waiting."""
 
     def flow() -> Flow[str]:
         yield from pause(1e9)

@@ -110,7 +110,7 @@ def judge(world: World) -> None:
         assert not reachable, f"{reachable} lives after {ended or 'revoke all'}"
     if not ended and not revoked and broken.marks.isdisjoint(("ends", "revokes")):
         assert world.survivors, "nothing is left of the session"
-        # A login that cannot be told whether it was revoked is not told its new id either: the user signs in again.
+        # A login whose revocation is unknown does not get its new id either: the user signs in again.
         lost = world.results[broken.name] == "killed" or "binds" in broken.marks
         assert reachable or lost, "no browser can open the session"
     for name, answer in others.items():
@@ -139,6 +139,6 @@ def _strike(role: Role, fault: Fault, at: int, other: Role, backend: type[Atomic
 @pytest.mark.parametrize("fault", [killed, unreached, unanswered], ids=_names)
 @pytest.mark.parametrize("role", BROKEN, ids=_names)
 def test_one_id_works_and_what_is_over_stays_over(role: Role, fault: Fault, backend: type[Atomic]) -> None:
-    """Wherever a fault strikes, the data has an id, at most one id works, and nothing that ended comes back."""
+    """With a fault at any step, the data has an id, at most one id works, and no ended session comes back."""
     for other in OTHERS if role is not r.REVOKE_ALL else (r.SAVE, r.RENEW):
         assert not all(_strike(role, fault, at, other, backend) for at in range(_STEPS))

@@ -23,7 +23,7 @@ from holdfast.sessions.ops import Flow, delete, keys_of, load
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
 
-#: Who may be under way while a user signs in.
+#: The concurrent actors while a user signs in.
 OTHERS = (r.SAVE, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE)
 
 
@@ -52,8 +52,8 @@ def _judge(limit: int, *, least: int = 1) -> Callable[[World], None]:
 def _least(roles: tuple[Role, ...], backend: type[Atomic]) -> int:
     """Return how many sessions must be left, of one or more.
 
-    On a store that rotates in steps, the new record of a login that is about to fail cannot be told from a session's,
-    and a login may give way to it. It looks again after a moment, but here a moment takes no time.
+    On a store that rotates in steps, the new record of a login that is about to fail cannot be distinguished from a
+    session's, and a login may give way to it. It looks again after a moment, but here a moment takes no time.
     """
     moves = sum(role.browser is not None and "binds" in role.marks for role in roles)
     return 1 if backend.rotates or not moves else 0
@@ -99,7 +99,7 @@ def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
 @pytest.mark.parametrize("last", [r.LOGIN_AFRESH, r.ROTATE, r.BIND], ids=_names)
 @pytest.mark.parametrize("limit", [1, 2])
 def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
-    """What holds for two holds for four, in orders picked at random: all of them are too many to run."""
+    """The same holds for four, in random orders: all of them are too many to run."""
     rng = random.Random(7 * limit)
     roles = (r.LOGIN_AFRESH, r.LOGIN_AFRESH, r.LOGIN, last)
     least = _least(roles, backend)
@@ -114,7 +114,7 @@ def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=_names)
 def test_logins_that_are_refused(backend: type[Atomic]) -> None:
-    """Where logins are refused, none is too many, one that is refused leaves nothing, and who was there first stays."""
+    """If logins are refused, none exceeds the limit, a refused one leaves no record, and the earlier sessions stay."""
     rules: dict[str, Any] = {"max_per_user": 2, "on_max_per_user": "refuse"}
     for pair in ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH)):
         _run(pair, backend, None, _judge(2), **rules)
@@ -125,7 +125,7 @@ def test_logins_that_are_refused(backend: type[Atomic]) -> None:
 
 
 def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
-    """End every other session, whoever signed in later."""
+    """End every other session, including later logins."""
     for other in (yield from limiting._others(context, owner, stored.key)):
         yield from delete(other.key)
     return True

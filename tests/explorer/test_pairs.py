@@ -19,7 +19,7 @@ def _names(value: object) -> str | None:
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("role", ROLES, ids=_names)
 def test_pairs(role: Role, user: str | None) -> None:
-    """Whatever the order, no update is lost, no end is undone, one id lives, and nobody else's cookie is disturbed."""
+    """In any order, no update is lost, no end is undone, one id lives, and no other user's cookie is replaced."""
     for pair in groups(2, first=role):
         for backend in backends_for(pair):
             run(pair, backend, user)

@@ -18,7 +18,7 @@ from support.seams import Seam
 
 @dataclass(frozen=True)
 class Bug:
-    """What is *wrong*, who meets on which store, and which invariant finds out.
+    """The *wrong* behaviour, the actors and the store, and the invariant that detects it.
 
     *wrong* takes the place of what is at *seam*; without one, it changes what the actors do on its way to the store.
     """
@@ -76,7 +76,7 @@ BUGS = (
 
 @pytest.mark.parametrize("bug", BUGS, ids=str)
 def test_what_is_wrong_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some order of the store calls breaks the invariant that holds in every order when nothing is wrong."""
+    """Some order of the store calls breaks the invariant, which holds in every order without the bug."""
     run(bug.roles, bug.backend, "alice")
     if bug.seam is not None:
         bug.seam.plant(monkeypatch, bug.wrong)

@@ -1,4 +1,4 @@
-"""What one request may have, one request gets, in every order of the store calls."""
+"""Exactly one request gets a single-use value, in every order of the store calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from holdfast.sessions.state import SessionState
 #: The key in the session ``here`` that is to be taken out.
 KEY = "last"
 
-#: Takes something out of a session at once, and tells whether it was this request that did.
+#: Removes a value from a session at once, and returns whether this request did it.
 Taker = Callable[[Any, SessionState], Flow[bool]]
 
 
@@ -63,7 +63,7 @@ OTHERS = (r.SAVE, r.COUNT, r.TOUCH, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTR
 
 @dataclass
 class Judge:
-    """Checks that one at most has won, and that nobody has only where it is still there, or the session is over."""
+    """Checks that at most one has won, and that none has only if it still exists, or the session is over."""
 
     left: Callable[[World], int]
 
@@ -110,7 +110,7 @@ def _whatever_is_there(context: Any, state: SessionState, key: str) -> Flow[bool
 
 
 def _not_looked_again(context: Any, state: SessionState, without: Any) -> Flow[bool]:
-    """Answer by what was there when the session was looked up, whoever was first."""
+    """Answer by the state at the lookup, regardless of the order."""
     there = state.stored is not None and without(state.stored.envelope) is not None
     yield from _pop_from(context, state, without)
     return there

@@ -80,12 +80,12 @@ def _names(value: object) -> str | None:
 @pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
 @pytest.mark.parametrize("triple", SIGNED_IN, ids=_names)
 def test_three_meet_under_the_session_of_a_user(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
-    """What holds for two holds for three."""
+    """The same holds for three."""
     run(triple, backend, "alice")
 
 
 @pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
 @pytest.mark.parametrize("triple", ANONYMOUS, ids=_names)
 def test_three_meet_under_the_session_of_a_visitor(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
-    """What holds for two holds for three."""
+    """The same holds for three."""
     run(triple, backend, None)

@@ -1,4 +1,4 @@
-"""The world that requests meet in: one store, two browsers, and what each request was told."""
+"""The environment of the requests: one store, two browsers, and the response of each request."""
 
 from __future__ import annotations
 
@@ -94,19 +94,19 @@ def untouched(flow: Actor) -> Actor:
 
 @dataclass(frozen=True)
 class Role:
-    """What an actor does: a request with a *view*, or an *errand* without a session.
+    """An actor's task: a request with a *view*, or an *errand* without a session.
 
     Attributes:
-        name: What it is called in reports.
-        view: What the request does to its session; it is given the actor's name, too.
+        name: Its name in reports.
+        view: The request's code on its session; it also gets the actor's name.
         errand: Makes the flow of an actor that is not a request.
         browser: Whose cookie the request carries; None: it has none.
-        marks: What the invariants must know of it; see `explorer.roles`.
+        marks: The properties that the invariants need; see `explorer.roles`.
         idle: How long the session was not used before, in milliseconds.
         renewal: Whether its token has been in use for the renewal interval.
         refresh: Whether the browser's cookie is due to be sent again, and the view took a while.
         began: How long ago the request began, in milliseconds.
-        fault: What goes wrong while it acts.
+        fault: The fault during its run.
     """
 
     name: str
@@ -123,13 +123,13 @@ class Role:
 
 @dataclass
 class Answer:
-    """What a request was told.
+    """The response of a request.
 
     Attributes:
         role: Whose it is.
         found: The handle of the session that its token opened, or None.
-        read_only: Whether it was told that its id is superseded.
-        after: Who was answered, before its view was done, that a session or an id is over.
+        read_only: Whether its id was superseded.
+        after: The actors that were answered, before its view was done, that a session or an id is over.
         result: As in `holdfast.sessions.state.Outcome`; empty while there is none.
         cookie: The value of the `CookieAction`.
         token: The token that its cookie carries.
@@ -164,7 +164,7 @@ class Seat:
 
 @cache
 def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
-    """Return the browsers ``here``, where *user* is signed in or nobody is, and ``there``, where Alice is."""
+    """Return the browsers ``here``, where *user* or no user is signed in, and ``there``, where Alice is."""
     Mint.reset()
     clock = FakeClock()
     store = Atomic(clock=clock)
@@ -189,16 +189,16 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
 class World:
     """A fresh store for *roles* to meet on, made by *backend*.
 
-    *user* is signed in, or nobody is, in the browser ``here``; with *bare*, its session holds one thing only. Alice is
-    signed in ``there``, too. *judge* checks the world at the end. *tamper* may change what the actors do. *limits* is
-    what the policy says of how many sessions a user may have.
+    *user* is signed in, or no user is, in the browser ``here``; with *bare*, its session holds one key only. Alice is
+    signed in ``there``, too. *judge* checks the world at the end. *tamper* may change the actors. *limits* is the
+    policy's number of sessions per user.
 
     Attributes:
-        tokens: What the two browsers have in the beginning.
+        tokens: The initial tokens of the two browsers.
         handles: The handles of their sessions.
-        answers: What each request was told.
-        results: What each errand returned.
-        answered: Who was told that a session or an id is over, in order.
+        answers: The response of each request.
+        results: The result of each errand.
+        answered: The actors that were answered that a session or an id is over, in order.
         signals: Every signal that was sent, with its details.
     """
 
@@ -230,7 +230,7 @@ class World:
         self.actors: Mapping[str, Actor] = self._cast()
 
     def _cast(self) -> dict[str, Actor]:
-        """Return the flows of all roles; who has a namesake gets a number."""
+        """Return the flows of all roles; a role with a namesake gets a number."""
         actors: dict[str, Actor] = {}
         for at, role in enumerate(self.roles):
             number = self.roles[:at].count(role) + 1
@@ -289,7 +289,7 @@ class World:
         return f"{outcome.result}, cookie {outcome.cookie.value}"
 
     def announce(self, name: str) -> Generator[Mark, None, None]:
-        """Let everyone know that a session or an id is over: whoever comes later must not bring it back."""
+        """Record that a session or an id is over: no later actor may bring it back."""
         yield ANSWERED
         self.answered.append(name)
 

@@ -57,7 +57,7 @@ def test_apply_starts_from_a_copy_of_the_default(web: Web) -> None:
 
 
 def test_apply_after_a_plain_set_is_a_plain_set(web: Web) -> None:
-    """What a request sets itself it sets, whatever others do, and applies to that."""
+    """A request's own assignment is the base of its `apply`, whatever others do."""
     web.put(hits=1)
     other = web.twin()
 
@@ -87,7 +87,7 @@ def test_a_plain_set_after_apply_is_the_last_word(web: Web) -> None:
 
 
 def test_apply_with_a_function_that_fails(web: Web) -> None:
-    """An exception of the function's is the view's, and nothing is applied."""
+    """An exception of the function is raised in the view, and nothing is applied."""
     web.put(hits=1)
 
     def view() -> None:
@@ -99,7 +99,7 @@ def test_apply_with_a_function_that_fails(web: Web) -> None:
 
 
 def test_apply_costs_a_write(web: Web) -> None:
-    """One load and one compare-and-set; a function that changes nothing costs the load alone."""
+    """One load and one compare-and-set; a function that changes nothing costs only the load."""
     web.put(hits=1)
     assert web.calls(lambda: session.apply("hits", add)) == {"load": 1, "replace": 1}
     assert web.calls(lambda: session.apply("hits", lambda hits: hits)) == {"load": 1}
@@ -147,7 +147,7 @@ def test_any_user_id_can_be_bound(web: Web, user: Any) -> None:
 
 
 def test_what_a_session_knows_of_itself(web: Web) -> None:
-    """Its handle, its beginning and its owner, or None while nothing is stored."""
+    """Its handle, its beginning and its owner, or None if it is not stored."""
 
     def look() -> Any:
         return session.handle, session.created_at, session.owner, session.read_only

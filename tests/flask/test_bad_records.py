@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import logging
 import math
-import pickle  # noqa: TID251  # what an attacker would store
+import pickle  # noqa: TID251  # an attacker's data
 import struct
 from datetime import timedelta
 from pathlib import Path
@@ -58,7 +58,7 @@ class Bomb:
 
 
 def assert_corrupt_once(web: Web, *, stays: bool = False) -> None:
-    """Assert that the planted record is met as nobody's session, reported, and out of the way afterwards."""
+    """Assert that the planted record is no session, reported, and removed afterwards."""
     response = web.do(lambda: str(dict(session)))
     assert (response.status_code, response.text) == (200, "{}")
     assert not cookies_set(response)
@@ -73,7 +73,7 @@ def assert_corrupt_once(web: Web, *, stays: bool = False) -> None:
 
 @pytest.fixture
 def known(web: Web) -> Web:
-    """Return an application whose browser has a session, with nothing heard yet."""
+    """Return an application whose browser has a session, without recorded signals."""
     web.put(cart=[1])
     web.take_heard()
     return web
@@ -108,20 +108,20 @@ DAMAGED = {
 
 @pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN)
 def test_g4_a_record_in_a_foreign_format(known: Web, data: bytes) -> None:
-    """A record that is not in a format of ours is nobody's session, and is left for whoever can read it."""
+    """A record in a foreign format is no session, and is kept for its own reader."""
     plant(known, data)
     assert_corrupt_once(known, stays=True)
 
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_g4_a_damaged_record(known: Web, data: bytes) -> None:
-    """A record that is not whole is nobody's session, and is removed when it is met."""
+    """An incomplete record is no session, and is removed when it is found."""
     plant(known, data)
     assert_corrupt_once(known, stays=data[:1] == b"[")
 
 
 def test_g4_every_truncation_of_a_record(known: Web) -> None:
-    """Wherever a record was cut off, there is no error and nobody's session."""
+    """A record cut at any place is no error and no session."""
     record = known.memory.load(key_of(known))
     assert record is not None
     token = known.token()
@@ -178,7 +178,7 @@ HOSTILE_JSON = {
 
 @pytest.mark.parametrize("payload", HOSTILE_MSGPACK.values(), ids=HOSTILE_MSGPACK)
 def test_g2_hostile_msgpack(known: Web, payload: bytes) -> None:
-    """A payload that claims to be huge, deep or otherwise than it is, is nobody's session."""
+    """A payload that claims to be huge, deep or of another form is no session."""
     plant(known, envelope(known, payload))
     assert_corrupt_once(known)
 
@@ -202,7 +202,7 @@ def test_g1_text_that_a_person_edited(known: Web) -> None:
 
 
 def test_g4_records_of_other_kinds(known: Web) -> None:
-    """A cut-off or a tombstone in the place of a session opens nothing."""
+    """A cut-off or a tombstone in place of a session opens no session."""
     now = known.clock()
     for body, reasons in (
         (Cutoff(now), ["corrupt"]),
@@ -232,7 +232,7 @@ def test_g4_a_bad_record_met_at_save(known: Web, caplog: pytest.LogCaptureFixtur
 
 
 def test_g_a_foreign_record_is_never_written_over(known: Web) -> None:
-    """What a newer release stored under a live key is intact after the requests of an older one."""
+    """A newer release's record under a live key is intact after the requests of an older one."""
     plant(known, b"\x7fnewer")
     known.put(a=1)
     record = known.memory.load(Keys("session:").key_of(known.token() or ""))
@@ -316,7 +316,7 @@ def test_t2_absurd_times_are_dead(known: Web, times: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("step", [-3600, -300, -61, -1, 1, 300, 3600])
 def test_t3_a_clock_that_steps(known: Web, step: int) -> None:
-    """A clock that is set back or forward by up to an hour gives no error, and revives nothing."""
+    """A clock that is set back or forward by up to an hour causes no error, and revives no session."""
     known.put(_user_id="ada")
     dead = known.twin()
     known.do(end, known.twin())
@@ -362,7 +362,7 @@ def test_t4_lifetimes_that_make_no_sense(name: str, lifetime: Any) -> None:
 
 @pytest.mark.parametrize("data", [*FOREIGN.values(), *DAMAGED.values()], ids=[*FOREIGN, *DAMAGED])
 def test_bad_records_in_every_embedded_store(tmp_path: Path, data: bytes) -> None:
-    """Planted in SQLite, in a folder of files or in a JSON file, a bad record is nobody's session and no error."""
+    """Planted in SQLite, in a folder of files or in a JSON file, a bad record is no session and no error."""
     for url in ("sqlite:///s.db", "file:///s", "json:///s.json"):
         web = Web()
         store = open_store(url, root=tmp_path, clock=web.clock)

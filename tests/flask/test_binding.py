@@ -48,7 +48,7 @@ def test_what_listens_to_a_login_sees_whose_session_it_is(shop: Web) -> None:
 
 
 def test_a_logout_takes_the_session_off_the_list(shop: Web) -> None:
-    """`logout_user` unbinds a session that goes on, and tells that it ended for the user."""
+    """`logout_user` unbinds a session that continues, and emits that it ended for the user."""
     shop.put(cart=[1])
     shop.do(lambda: str(login_user(User("ada"))))
     assert len(shop.sessions.of("ada")) == 1
@@ -67,7 +67,7 @@ def test_an_id_may_be_text_or_a_number(web: Web) -> None:
 
 
 def test_the_store_does_not_learn_the_user_id(web: Web) -> None:
-    """What a store has of a bound session holds the id neither in clear nor as its plain hash."""
+    """The store's part of a bound session holds the id neither in clear nor as its plain hash."""
     web.do(lambda: session.bind(USER))
     (record,) = records(web)
     assert USER.encode() not in record.data
@@ -76,7 +76,7 @@ def test_the_store_does_not_learn_the_user_id(web: Web) -> None:
 
 
 def test_an_owner_key_is_needed_to_tell_whose_session_it_is() -> None:
-    """With ``SESSION_OWNER_KEY``, only who has the key can tell from a user id which sessions are that user's."""
+    """With ``SESSION_OWNER_KEY``, only a holder of the key can find a user's sessions by the user id."""
     web = Web(SESSION_OWNER_KEY=b"k" * 32)
     web.do(lambda: session.bind(USER))
     assert len(web.sessions.of(USER)) == 1

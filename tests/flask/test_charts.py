@@ -37,7 +37,7 @@ def test_bars_have_names_and_numbers() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_everything_is_inside_of_the_picture(count: int) -> None:
-    """Whatever a chart draws is within its frame."""
+    """Every part of a chart is within its frame."""
     image = drawn(*((f"device {number}", number * 1000) for number in range(count))).one("svg")
     _, _, width, height = map(float, image["viewbox"].split())
     for element in image.walk():

@@ -170,7 +170,7 @@ def test_secret_key_does_where_there_are_no_seal_keys() -> None:
 
 
 def test_timeouts_are_in_the_cookie_s_sealed_part() -> None:
-    """A browser that keeps its cookie too long has nothing: idle and absolute timeout hold to the millisecond."""
+    """A cookie that the browser keeps too long is invalid: idle and absolute timeout hold to the millisecond."""
     web = alone(PERMANENT_SESSION_LIFETIME=60, SESSION_ABSOLUTE_LIFETIME=100)
     web.put(a=1)
     first = web.with_token(web.token())
@@ -289,7 +289,7 @@ def test_labels_checks_and_a_new_password() -> None:
 
 
 def test_one_session_is_revoked_by_its_handle() -> None:
-    """It is over at once, the second time there is nothing to end, and what is no handle ends nothing."""
+    """It is over at once; a second call finds none, and an invalid handle ends none."""
     web = revoking()
     login(web, "ada")
     handle = web.see(lambda: session.handle)

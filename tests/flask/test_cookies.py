@@ -77,7 +77,7 @@ def test_a_setting_is_honoured_on_set_and_delete(
 
 
 def test_the_name_can_change(web: Web) -> None:
-    """The cookie's name is read at each request; a cookie of the old name is then nobody's."""
+    """The cookie's name is read at each request; a cookie of the old name is then ignored."""
     web.put(a=1)
     web.app.config["SESSION_COOKIE_NAME"] = "basket"
     assert web.data() == {}
@@ -127,7 +127,7 @@ def test_a_permanent_cookie_lives_as_long_as_the_session(web: Web, value: Any) -
 
 
 def test_a_cookie_never_outlives_the_absolute_timeout(web: Web) -> None:
-    """What is left until the absolute timeout bounds the cookie's life."""
+    """The time until the absolute timeout limits the cookie's life."""
     web.app.config.update(SESSION_ABSOLUTE_LIFETIME=40 * DAY, PERMANENT_SESSION_LIFETIME=31 * DAY)
     assert lifetime(one_cookie(web, lambda: permanently(a=1))) == 31 * DAY
     web.clock.advance(30 * DAY)
@@ -188,7 +188,7 @@ def test_marking_a_session_as_modified_sends_its_cookie(web: Web) -> None:
 
 
 def test_becoming_permanent_sends_the_cookie(web: Web) -> None:
-    """Turning `session.permanent` on, or off again, tells the browser."""
+    """Turning `session.permanent` on, or off again, sends the cookie."""
     web.put(a=1)
     [header] = cookies_set(web.do(permanently))
     assert "max-age" in attributes(header)
@@ -200,7 +200,7 @@ def test_becoming_permanent_sends_the_cookie(web: Web) -> None:
 
 
 def test_one_cookie_per_response(web: Web) -> None:
-    """Whatever one request does to the session, its response sets our cookie once."""
+    """With any operations of one request on the session, its response sets our cookie once."""
 
     def everything() -> None:
         session["a"] = 1

@@ -1,4 +1,4 @@
-"""What is kept of the device and the address that a user signed in from."""
+"""The stored device and address of a user's login."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sign_in(web: Web, header: str | None = FIREFOX, **environment: Any) -> None:
 
 
 def meta_of(web: Web) -> dict[str, str]:
-    """Return what the metadata of the one session that Ada has tells of a device or an address."""
+    """Return the device and address in the metadata of Ada's one session."""
     (info,) = web.sessions.manager.of("ada")
     return {name: value for name, value in info.meta.items() if name in {"browser", "os", "device", "address"}}
 
@@ -67,7 +67,7 @@ def test_a_login_keeps_the_families_of_its_device(web: Web, header: str, device:
 
 
 def test_the_header_itself_is_not_kept(web: Web) -> None:
-    """No version, and nothing else of the User-Agent header, is in the record."""
+    """No version, and no other part of the User-Agent header, is in the record."""
     sign_in(web, FIREFOX)
     records = [record.data for _, record in web.memory.scan(limit=10).items]
     (data,) = [data for data in records if isinstance(decode(data), Envelope)]
@@ -77,7 +77,7 @@ def test_the_header_itself_is_not_kept(web: Web) -> None:
 
 
 def test_a_visitor_s_device_is_not_kept(web: Web) -> None:
-    """A session that is bound to nobody tells nothing of its device."""
+    """A session without a user has no device."""
     web.do(lambda: session.update(cart=[1]), headers={"User-Agent": FIREFOX})
     (_, record), *_ = web.memory.scan(limit=10).items
     body = decode(record.data)
@@ -153,7 +153,7 @@ def hostile_headers() -> list[str]:
 
 
 def test_no_header_takes_long(web: Web) -> None:
-    """Whatever the header, of 64 KB too, looking at it takes a moment and never fails, and what is kept is short."""
+    """Any header, even of 64 KB, is parsed quickly without an error, and the stored text is short."""
     devices.device_of(FIREFOX)
     for header in hostile_headers():
         began = time.process_time()

@@ -79,7 +79,7 @@ def test_the_present_session_comes_first_and_then_the_last_used(account: Account
 
 
 def test_who_is_signed_in_nowhere_else_is_told_so(account: Account) -> None:
-    """With one session there is nothing to end, and the page says it."""
+    """With one session there is no other to end, and the page shows that."""
     page = account.page(account.sign_in())
     assert [form["action"] for form in forms(page)] == ["name"]
     assert "You are not signed in on other devices." in page.text
@@ -113,7 +113,7 @@ def test_a_device_of_which_little_is_known(account: Account) -> None:
     ],
 )
 def test_how_long_ago_a_login_was(age: int, words: str) -> None:
-    """A time is told in words, in the largest unit that fits."""
+    """A time is shown as text, in the largest unit that fits."""
     account = Account(PERMANENT_SESSION_LIFETIME=100 * DAY // SECOND)
     here = account.sign_in()
     account.clock.advance_ms(age)
@@ -152,7 +152,7 @@ def test_a_last_use_near_the_end_is_not_known(account: Account) -> None:
 
 
 def test_a_session_was_not_used_before_it_began(account: Account) -> None:
-    """Where the absolute timeout cuts the idle one short, the last use is not told to be earlier than the login."""
+    """If the absolute timeout shortens the idle one, the last use is not shown earlier than the login."""
     account.app.config["SESSION_ABSOLUTE_LIFETIME"] = DAY // SECOND
     account.sign_in()
     account.clock.advance_ms(2 * HOUR)
@@ -172,7 +172,7 @@ def test_no_secret_is_on_the_page(account: Account) -> None:
 
 
 def test_no_cache_and_no_frame_has_the_page(account: Account) -> None:
-    """The page is not stored, not shown in a frame, and its forms tell where they come from."""
+    """The page is not cached, not shown in a frame, and its forms send their origin."""
     here = account.sign_in()
     for response in [*both(account, here), *both(account, account.app.test_client())]:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
@@ -235,7 +235,7 @@ def test_a_user_with_very_many_sessions_gets_a_page(account: Account) -> None:
 
 
 def test_one_session_is_ended(account: Account) -> None:
-    """The other browser is out on its next request, nobody else is, and the page says so once."""
+    """The other browser is signed out on its next request, no other is, and the page reports it once."""
     here, there, third, bob = (
         account.sign_in(),
         account.sign_in(agent=IPHONE),
@@ -267,7 +267,7 @@ def test_all_other_sessions_are_ended(account: Account) -> None:
 
 
 def test_no_user_ends_another_s_session(account: Account) -> None:
-    """A handle of somebody else's, or of a visitor's, is answered like one that does not exist, and nothing ends."""
+    """A handle of another user's, or of a visitor's, is answered like one that does not exist, and no session ends."""
     ada, bob, visitor = account.sign_in(), account.sign_in("bob"), account.app.test_client()
     account.put(visitor, cart=[1])
     other = account.sign_in()
@@ -307,7 +307,7 @@ def test_the_cut_off_of_a_user_is_no_session(account: Account) -> None:
 
 
 def test_a_session_that_has_ended_meanwhile(account: Account) -> None:
-    """A second click, or one that comes too late, is told so, on a page that is up to date."""
+    """A second click, or a late one, gets an error, on a page that is up to date."""
     here, there = account.sign_in(), account.sign_in()
     fields = account.form(here, "end", account.handle(there))
     account.do(end, there)
@@ -337,7 +337,7 @@ def test_an_end_that_is_not_confirmed_is_not_called_sure(account: Account, monke
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 def test_other_methods_are_refused(account: Account, method: str) -> None:
-    """There is nothing but to look at the page and to send its forms."""
+    """Only viewing the page and sending its forms are possible."""
     here, there = account.sign_in(), account.sign_in()
     fields = account.form(here, "end", account.handle(there))
     assert here.open("/account/devices/", method=method, data=fields).status_code == 405
@@ -345,7 +345,7 @@ def test_other_methods_are_refused(account: Account, method: str) -> None:
 
 
 def test_a_link_ends_nothing(account: Account) -> None:
-    """The fields of a form do nothing in a query, be it of GET, HEAD or POST."""
+    """The fields of a form have no effect in a query, by GET, HEAD or POST."""
     here, there = account.sign_in(), account.sign_in()
     fields = account.form(here, "end", account.handle(there))
     assert here.get("/account/devices/", query_string=fields).status_code == 200
@@ -431,7 +431,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_are_text(account: Account, text: str) -> None:
-    """Whatever a name says, it is text: in the heading, in the field, refused or not, and in the report of an end."""
+    """Any name is shown as text: in the heading, in the field, refused or not, and in the report of an end."""
     here, there = account.sign_in(), account.sign_in()
     shape = [element.tag for element in account.page(there).walk()]
     done(name(account, there, text))
@@ -449,7 +449,7 @@ def test_hostile_names_are_text(account: Account, text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_device_names_are_text(account: Account, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a device calls itself, it is text."""
+    """Any name of a device is shown as text."""
     seams.DEVICE.plant(monkeypatch, lambda _: Device(text, text, text))
     here, there = account.sign_in(), account.sign_in()
     page = account.page(here)

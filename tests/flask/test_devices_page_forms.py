@@ -1,4 +1,4 @@
-"""The page of a user's devices takes no form but its own, from nobody but the user."""
+"""The page of a user's devices accepts only its own forms, only from that user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.flask import session
 
 
 def refused(account: Account, here: FlaskClient, there: FlaskClient, fields: dict[str, str], **request: Any) -> None:
-    """Check that a form is refused, ends nothing, and is answered by a page whose forms work."""
+    """Check that a form is refused, ends no session, and is answered by a page whose forms work."""
     page = read(account.post(here, fields, **request), 400)
     assert page.one("p", role="alert").text == "No change was made: this page was outdated. Try again."
     assert account.is_in(there)
@@ -91,14 +91,14 @@ def test_a_visitor_s_form_token_is_worth_nothing_after_a_login(account: Account)
 
 
 def test_there_is_no_form_token_without_a_session(account: Account) -> None:
-    """Where nothing is stored there is nothing to prove, and nothing that could be guessed."""
+    """Without a stored session there is no token, and none that could be guessed."""
     assert account.see(form_token) == ""
     assert account.do(lambda: str(is_own_form()), method="POST", data={"form_token": ""}).text == "False"
     assert account.do(lambda: str(is_own_form()), method="POST", data={"form_token": "."}).text == "False"
 
 
 def test_a_form_token_differs_each_time(account: Account) -> None:
-    """No two forms have the same token, so that compression tells nothing of it."""
+    """No two forms have the same token, so that compression does not reveal it."""
     here = account.sign_in()
     account.sign_in()
     tokens = [field["value"] for _ in range(3) for field in account.page(here).all("input", name="form_token")]
@@ -106,7 +106,7 @@ def test_a_form_token_differs_each_time(account: Account) -> None:
 
 
 def test_forms_store_nothing(account: Account) -> None:
-    """Making forms writes nothing to the session."""
+    """Making forms does not write to the session."""
     here = account.sign_in()
     before = account.data(here)
     account.page(here)

@@ -17,7 +17,7 @@ from support.web import Web
 from holdfast.contrib.devices_page import devices_page
 from holdfast.flask import session
 
-#: What a catalog would have, in a language of the tests' own: every text between brackets.
+#: A catalog in a language of the tests' own: every text between brackets.
 KEPT = {'lang="en" dir="ltr"': 'lang="he" dir="rtl"'}
 
 
@@ -80,7 +80,7 @@ def test_a_language_brings_its_direction(account: Account) -> None:
 
 @pytest.mark.parametrize("newstyle", [True, False])
 def test_hostile_names_are_text_in_translations(account: Account, newstyle: bool) -> None:
-    """What is put into a translation is escaped, once."""
+    """Values in a translation are escaped, once."""
     install(account.app, newstyle=newstyle)
     here, there = account.sign_in(), account.sign_in()
     account.do(lambda: setattr(session, "label", "<b>%(device)s &amp;"), there)
@@ -140,7 +140,7 @@ def test_an_application_puts_the_page_into_its_own_layout(account: Account) -> N
 
 @pytest.mark.parametrize("early", [True, False])
 def test_an_application_tells_times_in_its_own_way(early: bool) -> None:
-    """A filter of the application's own makes the words of every time, be it registered before the page or after."""
+    """A filter of the application's own formats every time, registered before the page or after."""
 
     def clock_time(at: datetime) -> str:
         return at.astimezone(timezone(timedelta(hours=1))).strftime("%H:%M <CET>")
@@ -192,7 +192,7 @@ def test_the_page_has_landmarks(page: Element) -> None:
 
 
 def test_every_id_is_there_once_and_every_reference_leads_somewhere(page: Element) -> None:
-    """What an attribute refers to is on the page."""
+    """The targets of ids in attributes are on the page."""
     ids = [element["id"] for element in page.walk() if "id" in element.attributes]
     assert len(ids) == len(set(ids))
     referring = ("for", "aria-labelledby", "aria-describedby")
@@ -204,7 +204,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(page: Elemen
 
 
 def test_every_field_has_a_label(page: Element) -> None:
-    """What can be typed into has a label, a hint, and, when it was refused, the reason."""
+    """Each input has a label, a hint, and, when it was refused, the reason."""
     labelled = {label["for"] for label in page.all("label")}
     visible = [field for field in page.all("input") if field["type"] != "hidden"]
     assert {field["id"] for field in visible} == labelled
@@ -224,7 +224,7 @@ def test_every_button_says_what_it_ends(page: Element) -> None:
 
 
 def test_a_strict_policy_lets_the_page_work(page: Element) -> None:
-    """There is no script, no style and no handler in the page, and nothing is fetched but the stylesheet beside it."""
+    """There is no script, no style and no handler in the page, and only the stylesheet is fetched."""
     tags = {element.tag for element in page.walk()}
     assert not tags & {"script", "style", "iframe", "object", "embed", "base", "img", "svg"}
     for element in page.walk():
@@ -233,7 +233,7 @@ def test_a_strict_policy_lets_the_page_work(page: Element) -> None:
 
 
 def test_the_page_may_be_enlarged(page: Element) -> None:
-    """Nothing keeps a reader from zooming in."""
+    """Zooming is not disabled."""
     (viewport,) = [meta["content"] for meta in page.all("meta") if meta.attributes.get("name") == "viewport"]
     assert viewport == "width=device-width, initial-scale=1"
 

@@ -1,4 +1,4 @@
-"""Who gets the page of a user's devices, and who must sign in first, or again."""
+"""The users who get the page of devices, and those who must sign in first, or again."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_visitors_leave_no_record() -> None:
 
 
 def test_a_user_who_is_no_more_is_not_signed_in() -> None:
-    """Who was deleted, or may not sign in any more, gets no page, though the session is there."""
+    """A deleted or disabled user gets no page, although the session exists."""
     club = Club()
     here = club.sign_in()
     club.members.remove("ada")
@@ -142,7 +142,7 @@ def test_a_user_who_is_no_more_is_not_signed_in() -> None:
 
 
 def test_a_remembered_user_gets_a_page_whose_forms_work() -> None:
-    """Who is signed in by this very request, with a new token, gets forms for that token."""
+    """A user who is signed in by this same request, with a new token, gets forms for that token."""
     club = Club()
     here = club.sign_in(remember=True)
     there = club.sign_in()
@@ -175,7 +175,7 @@ def test_a_browser_that_keeps_no_new_cookie_is_not_sent_round_in_circles() -> No
 
 
 class Bare:
-    """A store that has nothing but the five methods."""
+    """A store with only the five methods."""
 
     def __init__(self) -> None:
         inner = MemoryStore()
@@ -297,7 +297,7 @@ def test_a_refused_form_uses_up_no_login() -> None:
 
 
 def test_the_application_may_ask_in_its_own_way() -> None:
-    """A function is called before anything ends: what it returns is the answer, and None goes on."""
+    """A function is called before a session is ended: its result is the response, and None continues."""
     answers: list[Any] = [redirect("/second-factor"), redirect("/second-factor"), None]
     account = Account({"fresh": lambda: answers.pop(0)})
     here, there = account.sign_in(), account.sign_in()

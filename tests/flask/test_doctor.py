@@ -1,4 +1,4 @@
-"""``flask sessions doctor`` tells what an application meets, and what to change."""
+"""``flask sessions doctor`` reports the requirements that an application meets, and the changes to make."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_default_application_is_told_what_to_change(make: Make) -> None:
 
 
 def test_the_lines_to_change_are_enough(make: Make) -> None:
-    """Whoever puts every line that is told into the configuration passes."""
+    """An application with every suggested line in its configuration passes."""
     lines = [each.change for each in examine(make()).with_status("not met")]
     config: dict[str, Any] = {}
     exec("\n".join(lines), config)  # noqa: S102  # the lines are ours
@@ -96,7 +96,7 @@ def test_the_lines_to_change_are_enough(make: Make) -> None:
 
 @every_profile
 def test_an_application_under_a_profile_passes_it(make: Make, profile: str) -> None:
-    """The profile is enough: nothing is left to change, and the exit code is 0."""
+    """The profile is enough: no change is left, and the exit code is 0."""
     app = make(SESSION_PROFILE=profile, SESSION_SEAL_KEYS=[KEY])
     result = doctor(app)
     assert (result.exit_code, examine(app).profile) == (0, profile)
@@ -119,14 +119,14 @@ def test_every_store_that_keeps_an_index_passes(
 
 @every_profile
 def test_a_default_application_passes_no_profile(make: Make, profile: str) -> None:
-    """Whatever it is judged by, the report of a default application fits no level, and says which setting would."""
+    """For any level, the report of a default application fails, and names the setting that fixes it."""
     result = doctor(make(), "--profile", profile)
     assert result.exit_code == 1
     assert f'SESSION_PROFILE = "{profile}"' in result.output
 
 
 def test_another_profile_can_be_judged_by(make: Make) -> None:
-    """An application of one level is told what is missing to the next."""
+    """An application of one level gets the missing settings of the next."""
     app = make(SESSION_PROFILE="asvs-l1")
     assert {each.name for each in examine(app, profile="asvs-l2").with_status("not met")} == {
         "idle",
@@ -152,7 +152,7 @@ def test_json_says_the_same(make: Make) -> None:
 
 @every_profile
 def test_every_row_has_its_words(make: Make, profile: str) -> None:
-    """Each row says what is asked in a sentence, and what was found; who has to change something is told what."""
+    """Each row has the requirement as a sentence, and the value found; a row to fix has the change."""
     for config in ({}, {"SESSION_PROFILE": profile, "SESSION_SEAL_KEYS": [KEY]}):
         rows = examine(make(**config), profile=profile).rows
         assert len({(each.area, each.name) for each in rows}) == len(rows)
@@ -258,7 +258,7 @@ def test_a_setting_is_judged(make: Make, name: str, config: dict[str, Any], stat
     ],
 )
 def test_a_higher_level_asks_for_more(make: Make, name: str, profile: str, status: str) -> None:
-    """What is left alone at the first level is asked for at a higher one."""
+    """A requirement that does not apply at the first level does at a higher one."""
     assert row(make(), name, profile).status == status
 
 
@@ -285,7 +285,7 @@ def test_a_limit_that_is_left_out_on_purpose_is_for_people(make: Make) -> None:
 
 
 def test_settings_that_contradict_each_other_later_are_seen(make: Make) -> None:
-    """What was changed after the start, so that browsers drop the cookie, is told."""
+    """A change after the start, so that browsers drop the cookie, is reported."""
     app = make(SESSION_PROFILE="asvs-l1")
     app.config["SESSION_COOKIE_PATH"] = "/x"
     judged = row(app, "kept")
@@ -310,7 +310,7 @@ def test_a_client_side_session_needs_a_place_for_what_was_ended(make: Make) -> N
 
 
 def test_a_store_that_is_down_is_told(make: Make) -> None:
-    """Without an answer the report is whole, and says so twice; nothing is raised."""
+    """Without an answer the report is complete, with two rows about it; no exception is raised."""
     store = FailingStore(open_store("memory://"))
     app = make(SESSION_STORE=store, SESSION_PROFILE="asvs-l1")
     with store.outage():
@@ -336,7 +336,7 @@ def test_a_store_of_ones_own_is_judged_by_what_it_can(make: Make) -> None:
 
 
 def test_an_application_without_sessions_is_refused() -> None:
-    """There is nothing to judge before Session(app)."""
+    """Before Session(app) there is nothing to check."""
     with pytest.raises(ConfigurationError, match=r"call Session\(app\)"):
         examine(Flask("bare"))
 

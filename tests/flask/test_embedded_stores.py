@@ -1,4 +1,4 @@
-"""What users of other session libraries suffer from, on each store that needs no server."""
+"""Common problems of other session libraries, on each store that needs no server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def web(make: Any) -> Web:
-    """Return an application whose browser has a session, with nothing counted yet."""
+    """Return an application whose browser has a session, with all counts at 0."""
     web: Web = make()
     web.put(cart=[1])
     web.take_heard()
@@ -69,7 +69,7 @@ def test_two_writers_of_different_keys(web: Web) -> None:
 @pytest.mark.parametrize("change", [end, rotate, lambda: session.bind("ada")], ids=["logout", "rotate", "login"])
 @pytest.mark.parametrize("late", [lambda: None, lambda: session.update(b=2), rotate], ids=["read", "write", "rotate"])
 def test_a_slow_request_during_a_change_of_id(make: Any, change: Any, late: Any) -> None:
-    """Whatever a slow request does, the ended or replaced id stays dead and no cookie is sent for it."""
+    """With any slow request, the ended or replaced id stays dead and no cookie is sent for it."""
     web = make(SESSION_PERMANENT=True)
     web.put(cart=[1])
     slow = web.twin()
@@ -104,7 +104,7 @@ def test_a_host_cookie(make: Any) -> None:
 
 
 def test_a_long_or_broken_cookie(web: Web) -> None:
-    """It is nobody's, and costs the store nothing."""
+    """It is anonymous, and costs no store call."""
     for cookie in ("x" * 300, '"a\\000b"', "../../etc/passwd", "a b", "x" * 5000):
         web.store.reset()
         assert web.send(f"session={cookie}", lambda: str(dict(session))).text == "{}"
@@ -125,7 +125,7 @@ def test_a_session_of_two_megabytes(make: Any) -> None:
 
 
 def test_a_value_that_cannot_be_kept(web: Web) -> None:
-    """It fails at once, and nothing is stored."""
+    """It fails at once, without a write."""
     start = time.perf_counter()
     with pytest.raises(EncodeError):
         web.put(value=object())

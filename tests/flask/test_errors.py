@@ -1,4 +1,4 @@
-"""Requests that fail: what is kept of them, and what is not."""
+"""Requests that fail: the changes that are saved, and those that are dropped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.flask import session
 
 
 class Oops(Exception):
-    """What a view raises."""
+    """The exception of a view."""
 
 
 def failing(change: Any) -> Any:
@@ -35,7 +35,7 @@ def handled() -> Web:
 
 
 def test_a_view_that_raises_stores_nothing(handled: Web) -> None:
-    """What a view changed before it raised is not kept, and no cookie is sent."""
+    """The changes of a view that raised are dropped, and no cookie is sent."""
     response = handled.do(failing(lambda: session.update(a=1)))
     assert response.status_code == 500
     assert not cookies_set(response)
@@ -61,7 +61,7 @@ def test_a_login_that_raises_does_not_happen(handled: Web) -> None:
 
 
 def test_a_view_that_raises_is_not_heard(handled: Web) -> None:
-    """A failed request of somebody who is signed in sends no signal: nothing happened to the session."""
+    """A failed request of a signed-in user sends no signal: the session did not change."""
     handled.do(lambda: session.bind("ada"))
     handled.take_heard()
     handled.do(failing(lambda: session.update(a=1)))
@@ -69,7 +69,7 @@ def test_a_view_that_raises_is_not_heard(handled: Web) -> None:
 
 
 def test_the_session_can_be_looked_at_after_a_failure() -> None:
-    """Whoever writes the log of a failed request still sees the session as the view left it."""
+    """The log of a failed request still sees the session as the view left it."""
     web, seen = Web(PROPAGATE_EXCEPTIONS=False), []
 
     @web.app.teardown_request
@@ -86,7 +86,7 @@ def test_the_session_can_be_looked_at_after_a_failure() -> None:
     [pytest.param(end, id="destroy"), pytest.param(lambda: session.pop("_user_id"), id="as Flask-Login does")],
 )
 def test_a_logout_that_raises_happens(handled: Web, sign_out: Any) -> None:
-    """A view that ends the session or signs its user out, and then raises, leaves nobody signed in."""
+    """After a view that ends the session or signs its user out, and then raises, no user is signed in."""
     handled.put(_user_id="ada")
     copy = handled.twin()
     response = handled.do(failing(sign_out))
@@ -105,7 +105,7 @@ def test_saving_on_errors_can_be_turned_on(handled: Web) -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 418])
 def test_a_client_s_error_is_a_response_like_any_other(web: Web, status: int) -> None:
-    """What a view changed before it aborted with a 4xx status is kept."""
+    """The changes of a view that aborted with a 4xx status are saved."""
 
     def view() -> None:
         session["a"] = status
@@ -143,7 +143,7 @@ def test_an_error_handler_that_answers_well_saves(web: Web) -> None:
 
 
 def test_a_value_that_cannot_be_kept_names_its_path(web: Web) -> None:
-    """A value without a form to be stored in is a TypeError that names where it is, and nothing is stored."""
+    """A value that cannot be encoded is a TypeError that names its path, and nothing is stored."""
     web.put(a=1, cart=[{}])
 
     def view() -> None:

@@ -82,7 +82,7 @@ def test_a_factory_makes_any_number() -> None:
 
 
 def test_an_application_can_be_forgotten() -> None:
-    """The extension keeps no application alive: it is freed at once when nobody else holds it."""
+    """The extension keeps no reference to an application: it is freed at once."""
     sessions = Session()
     app = Flask("shop", static_folder=None)
     app.config["SESSION_STORE"] = MemoryStore()
@@ -177,7 +177,7 @@ def test_listing_a_user_s_sessions(web: Web) -> None:
 
 @pytest.mark.parametrize("handle", ["", "x", "ab" * 32, "AB" * 32, "../../etc/passwd", "a" * 64 + "\n"])
 def test_a_handle_that_is_none(web: Web, handle: str) -> None:
-    """A handle that nobody has, or that is none, is absent, not an error."""
+    """An unknown or invalid handle is absent, not an error."""
     assert web.sessions.get(handle) is None
     assert web.sessions.revoke(handle) == "absent"
 

@@ -1,4 +1,4 @@
-"""Flask-Login on Holdfast: what it documents holds, and every login rotates."""
+"""Flask-Login on Holdfast: its documentation holds, and every login rotates."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def shop() -> Shop:
 
 
 def test_a_login_holds(shop: Shop) -> None:
-    """Who signs in is signed in until they sign out."""
+    """A user who signs in is signed in until they sign out."""
     assert shop.status("/members") == 401
     shop.sign_in("ada")
     assert shop.who() == "ada"
@@ -73,7 +73,7 @@ def test_a_login_holds(shop: Shop) -> None:
 
 
 def test_a_login_rotates_by_itself(shop: Shop) -> None:
-    """`login_user` gives the session a new token and binds it; the one before the login is worth nothing."""
+    """`login_user` gives the session a new token and binds it; the old one is invalid."""
     shop.put(cart=[1])
     before = shop.twin()
     old = shop.token()
@@ -95,20 +95,20 @@ def test_every_login_rotates(shop: Shop) -> None:
 
 
 def test_a_page_for_members_costs_one_read(shop: Shop) -> None:
-    """Looking at who is signed in reads the session once and writes nothing."""
+    """Reading the current user reads the session once and does not write."""
     shop.sign_in("ada")
     assert shop.calls(lambda: current_user.is_authenticated) == {"load": 1}
 
 
 def test_a_visitor_costs_nothing(shop: Shop) -> None:
-    """Looking at who is signed in costs nothing where nobody is, and leaves no record."""
+    """Reading the current user costs nothing without one, and leaves no record."""
     assert shop.calls(lambda: current_user.is_authenticated) == {}
     assert shop.records() == 0
 
 
 @pytest.mark.parametrize("sign_out_first", [True, False])
 def test_another_user_starts_from_nothing(shop: Shop, sign_out_first: bool) -> None:
-    """When somebody else signs in, in whatever way, nothing of the first user's session is left."""
+    """When another user signs in, in any way, no data of the first user's session is left."""
 
     def change() -> None:
         if sign_out_first:
@@ -162,7 +162,7 @@ def test_a_request_in_flight_does_not_undo_a_logout(shop: Shop, late: Callable[[
 
 
 def test_a_failed_login_leaves_the_session_alone(shop: Shop) -> None:
-    """An inactive user is not signed in, and nothing is stored or sent."""
+    """An inactive user is not signed in, and no record or cookie is made."""
 
     class Banned(User):
         """A user who may not sign in."""

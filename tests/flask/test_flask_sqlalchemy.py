@@ -60,7 +60,7 @@ def tables(url: str) -> list[str]:
 
 
 def keeps(app: Flask) -> bool:
-    """Tell whether what one request of a browser puts into its session is there in the next."""
+    """Return whether a value that one request of a browser puts into its session is there in the next."""
     browser = app.test_client()
     browser.get("/write/bread")
     return browser.get("/read").text == "bread"
@@ -82,7 +82,7 @@ def test_statements_of_a_request(make: Make, sql_url: str) -> None:
 
 
 def test_a_view_that_fails_leaves_no_rows_and_its_session_is_its_own_affair(make: Make, sql_url: str) -> None:
-    """Saving a session commits nothing of `db.session`, and rolls nothing of it back."""
+    """Saving a session neither commits nor rolls back `db.session`."""
     # SQLite has one writer at a time, so there a request that leaves its transaction open cannot save its session.
     many_writers = not sql_url.startswith("sqlite")
     app = make(SQLALCHEMY_DATABASE_URI=sql_url, PROPAGATE_EXCEPTIONS=False, SESSION_SAVE_ON_ERROR=many_writers)

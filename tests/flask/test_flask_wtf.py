@@ -30,7 +30,7 @@ def post(shop: Web, token: str | None, browser: FlaskClient | None = None) -> in
 
 
 def test_a_form_is_accepted_with_its_token(shop: Web) -> None:
-    """A token is good for any form of its session, and nothing else is."""
+    """A token is valid for every form of its session, and for nothing else."""
     token = form(shop)
     assert post(shop, token) == 200
     assert post(shop, token) == 200

@@ -46,7 +46,7 @@ def bank() -> Bank:
 
 
 def test_a_login_is_fresh_for_as_long_as_the_view_says(bank: Bank) -> None:
-    """Nobody is not fresh; who has just signed in is, to the second that the view names, and not a moment longer."""
+    """A visitor is not fresh; a user who has just signed in is, exactly for the seconds of the view."""
     assert bank.status("/limit") == 401
     bank.sign_in()
     assert bank.status("/limit") == 200
@@ -71,7 +71,7 @@ def test_use_and_new_ids_do_not_make_a_login_fresh(bank: Bank) -> None:
 
 
 def test_signing_in_again_makes_a_login_fresh_under_a_new_id(bank: Bank) -> None:
-    """Binding the same user again dates the login anew, keeps the data and rotates; the old id is worth nothing."""
+    """Binding the same user again restarts the login's time, keeps the data and rotates; the old id is invalid."""
     bank.sign_in()
     bank.put(cart=[1])
     bank.clock.advance(301)
@@ -97,7 +97,7 @@ def test_signing_in_again_starts_both_timeouts_anew() -> None:
 
 
 def test_a_logout_ends_freshness(bank: Bank) -> None:
-    """Who signs out but keeps the session is nobody, and the next user is dated by their own login."""
+    """A user who signs out but keeps the session is a visitor, and the next user gets the time of their own login."""
     login = LoginManager(bank.app)
     login.user_loader(User)
     bank.put(cart=[1])
@@ -262,7 +262,7 @@ def test_the_default_answer(bank: Bank) -> None:
 
 
 def test_an_application_answers_in_its_own_way(bank: Bank) -> None:
-    """An error handler may send the user to sign in, and is told how recently that must have been."""
+    """An error handler may send the user to sign in, and gets the maximum age of the login."""
     bank.app.add_url_rule("/sign-in", "sign_in", lambda: "form")
 
     @bank.app.errorhandler(NotFresh)

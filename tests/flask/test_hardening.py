@@ -1,4 +1,4 @@
-"""What is off by default: no caching at all, what a logout clears, HTTPS only, one device."""
+"""Optional protection: no caching at all, the data that a logout clears, HTTPS only, device changes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_no_store_is_said_of_errors_too() -> None:
 
 
 def test_without_it_reading_says_nothing_about_caching(web: Web) -> None:
-    """By default a response that sets the cookie is private, and one that only reads says nothing."""
+    """By default a response that sets the cookie is private, and one that only reads has no directive."""
     assert web.do(write).headers["Cache-Control"] == "private"
     assert "Cache-Control" not in web.do(read).headers
 
@@ -107,7 +107,7 @@ def test_without_it_reading_says_nothing_about_caching(web: Web) -> None:
     ],
 )
 def test_a_logout_clears_what_the_setting_says(setting: Any, header: str | None) -> None:
-    """The response to a logout, and no other, tells the browser what to clear."""
+    """Only the response to a logout makes the browser clear data."""
     web = Web(SESSION_CLEAR_SITE_DATA=setting)
     for action in (write, read, end):
         response = web.do(action)
@@ -135,7 +135,7 @@ def test_what_goes_on_after_a_logout_keeps_its_cookie() -> None:
 
 
 def test_an_application_s_own_header_stays() -> None:
-    """What the application says itself is not added to."""
+    """The application's own header is not extended."""
 
     def view() -> Response:
         session.clear()
@@ -147,7 +147,7 @@ def test_an_application_s_own_header_stays() -> None:
 
 
 def test_a_logout_that_came_too_late_clears_nothing() -> None:
-    """A request whose session had ended already says nothing to the browser, which may hold a newer one."""
+    """A request whose session had already ended sends no header to the browser, which may hold a newer one."""
     web = Web(SESSION_CLEAR_SITE_DATA=True)
     web.do(write)
     slow = web.twin()
@@ -195,7 +195,7 @@ def test_nothing_is_kept_over_plain_http(strict: Web) -> None:
 
 
 def test_only_a_token_that_works_is_ended(strict: Web) -> None:
-    """An id that a login has replaced ends nothing, nor does one that nobody knows, nor an unused one."""
+    """An id that a login has replaced ends no session, nor does an unknown one, nor an unused one."""
     old = strict.token()
     strict.do(lambda: session.bind("ada"), **HTTPS)
     for token in (old, STRANGER):
@@ -271,7 +271,7 @@ LAPTOP: dict[str, Any] = {"headers": {"User-Agent": "laptop"}}
 
 
 def test_another_device_is_signalled() -> None:
-    """With ``"signal"`` a request from another browser is told of, and goes on."""
+    """With ``"signal"`` a request from another browser is reported, and continues."""
     web = Web(SESSION_ON_DEVICE_CHANGE="signal")
     web.do(write, **PHONE)
     assert web.do(read, **PHONE).text == "1"
@@ -326,7 +326,7 @@ def session_rotate() -> None:
 
 
 def test_only_a_hash_is_kept() -> None:
-    """What the browser calls itself is not in the store; with the setting off, nothing is kept of it."""
+    """The User-Agent is not in the store; with the setting off, no hash of it is stored."""
     for mode, there in (("signal", True), (None, False)):
         web = Web(SESSION_ON_DEVICE_CHANGE=mode, SESSION_KEEP_DEVICE=False)
         web.do(write, headers={"User-Agent": "canary"})

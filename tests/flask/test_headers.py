@@ -1,4 +1,4 @@
-"""What a response tells caches: Vary and Cache-Control."""
+"""The headers for caches: Vary and Cache-Control."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_any_access_varies_by_cookie(web: Web, access: Callable[[], Any]) -> Non
 @pytest.mark.parametrize("name", ["in", "len", "get", "items"])
 @pytest.mark.parametrize("cookie", [None, "nonsense", STRANGER])
 def test_an_access_without_a_session_varies_too(web: Web, name: str, cookie: str | None) -> None:
-    """What a visitor without a session is shown depends on that, so it varies as well."""
+    """A page for a visitor without a session depends on that, so it varies as well."""
     assert varies(web.do(ACCESSES[name], web.with_token(cookie)).headers) == ["cookie"]
 
 
@@ -75,7 +75,7 @@ def test_the_application_s_vary_is_kept(web: Web, own: str, sent: str) -> None:
 
 
 def test_every_vary_header_is_kept(web: Web) -> None:
-    """What the application says in several headers is sent in one."""
+    """Several headers of the application are sent as one."""
     web.put(a=1)
     headers = [("Vary", "X-A"), ("Vary", "X-B, X-C")]
     response = web.do(lambda: Response(str(session["a"]), headers=headers))
@@ -121,7 +121,7 @@ def test_the_application_s_cache_control_is_kept(web: Web) -> None:
     ],
 )
 def test_no_shared_cache_keeps_a_cookie(web: Web, own: str, sent: str) -> None:
-    """What would let a shared cache keep a response with our cookie is taken out; the rest stays."""
+    """Directives that let a shared cache store a response with our cookie are removed; the rest stays."""
     response = web.do(lambda: (session.update(a=1), Response("done", headers={"Cache-Control": own}))[1])
     assert cookies_set(response)
     assert response.headers.getlist("Cache-Control") == [sent]

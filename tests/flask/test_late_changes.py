@@ -16,7 +16,7 @@ LATE = "the session was changed after the response was saved"
 
 
 def test_after_request_functions_can_change_the_session(web: Web) -> None:
-    """What a function registered with `after_request` changes is saved."""
+    """Changes in a function registered with `after_request` are saved."""
 
     @web.app.after_request
     def count(response: Any) -> Any:
@@ -96,7 +96,7 @@ def test_a_change_in_a_thread_that_outlives_the_request_is_reported(web: Web, ca
 
 
 def test_a_saved_change_is_not_reported(web: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """Ordinary requests, in debug mode too, log nothing."""
+    """Ordinary requests, in debug mode too, cause no log message."""
     web.app.debug = True
     with caplog.at_level(logging.DEBUG, "holdfast"):
         for action in (lambda: session.update(cart=[1]), lambda: session["cart"].append(2), end, lambda: None):

@@ -47,7 +47,7 @@ def test_modified_tells_whether_the_session_differs(web: Web) -> None:
 
 
 def test_modified_stays_after_the_session_was_saved(web: Web) -> None:
-    """Whoever looks at the session of a request that is over sees whether it was changed."""
+    """After the request, the session still shows whether it was changed."""
     with web.browser:
         web.put(a=1)
         assert session.modified is True
@@ -129,7 +129,7 @@ def test_the_repr_holds_no_token(web: Web) -> None:
 
 
 def test_session_transaction_writes_what_a_view_reads(web: Web) -> None:
-    """What a test puts into the session is there for the next request."""
+    """A value that a test puts into the session is there for the next request."""
     with web.browser.session_transaction() as transaction:
         transaction["a"] = 1
     assert web.data() == {"a": 1}
@@ -175,7 +175,7 @@ def test_a_preserved_context_shows_the_session(web: Web) -> None:
 
 
 def test_an_inner_application_context_keeps_the_session(web: Web) -> None:
-    """Pushing the application's context inside a request changes nothing about the session."""
+    """Pushing the application's context inside a request does not change the session."""
 
     def view() -> None:
         session["a"] = 1
@@ -202,7 +202,7 @@ def test_an_inner_request_has_a_session_of_its_own(web: Web) -> None:
 
 
 def test_a_pushed_context_without_a_response_stores_nothing(web: Web) -> None:
-    """A session used in `test_request_context`, where no response is made, leaves nothing behind."""
+    """A session used in `test_request_context`, without a response, leaves no record."""
     with web.app.test_request_context():
         session["a"] = 1
         assert session["a"] == 1
@@ -210,7 +210,7 @@ def test_a_pushed_context_without_a_response_stores_nothing(web: Web) -> None:
 
 
 def test_before_request_functions_use_the_same_session(web: Web) -> None:
-    """What a function registered with `before_request` changes is seen by the view and saved, also if it answers."""
+    """Changes in a function registered with `before_request` are visible in the view and saved, also if it answers."""
 
     @web.app.before_request
     def count() -> str | None:

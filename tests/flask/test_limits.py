@@ -65,7 +65,7 @@ def at_once(web: Web, number: int) -> list[int]:
 
 
 def test_the_oldest_gives_way(limited: Callable[..., Web]) -> None:
-    """A login that would be one too many ends the session that was not used for longest, and tells so."""
+    """A login above the limit ends the least recently used session, and emits that."""
     web = limited(SESSION_MAX_PER_USER=2, PERMANENT_SESSION_LIFETIME=600)
     first, second = sign_in(web), sign_in(web)
     bob = sign_in(web, "bob")
@@ -121,7 +121,7 @@ def test_there_is_no_limit_by_default(web: Web) -> None:
 
 
 def test_what_a_limit_costs() -> None:
-    """With a limit a login costs the index and a look at each session of the user; nothing else costs more."""
+    """With a limit a login costs the index and one load for each session of the user; no other request costs more."""
     web = Web(SESSION_MAX_PER_USER=5)
     here, _ = sign_in(web), sign_in(web)
     assert web.calls(lambda: session.bind("ada"), web.app.test_client()) == {"create": 1, "load": 4, "keys_of": 1}
@@ -149,7 +149,7 @@ def test_a_refused_login_leaves_the_visitor_s_session() -> None:
 
 
 def test_after_a_logout_there_is_room() -> None:
-    """Who signs out, or whose session expires, makes room."""
+    """A logout, or an expired session, makes room."""
     web = Web(SESSION_MAX_PER_USER=1, SESSION_ON_MAX_PER_USER="refuse", PERMANENT_SESSION_LIFETIME=600)
     first = sign_in(web)
     web.do(end, first)
@@ -160,7 +160,7 @@ def test_after_a_logout_there_is_room() -> None:
 
 
 def test_the_application_may_answer_itself() -> None:
-    """An application with an error handler of its own answers to a refused login, and is told the limit."""
+    """An application's own error handler answers a refused login, and gets the limit."""
     web = Web(SESSION_MAX_PER_USER=1, SESSION_ON_MAX_PER_USER="refuse")
     web.app.register_error_handler(TooManySessions, lambda error: (f"{error.limit} is the most", 403))
     sign_in(web)
@@ -179,7 +179,7 @@ def test_a_lower_limit_holds_from_the_next_login_on() -> None:
 
 
 def test_an_evicted_session_does_not_come_back() -> None:
-    """A request that was under way in a session that a login evicts saves nothing and sends no cookie."""
+    """A request in progress in a session that a login evicts saves no change and sends no cookie."""
     web = Web(SESSION_MAX_PER_USER=1)
     here = sign_in(web)
 
@@ -213,13 +213,13 @@ def test_what_is_no_limit(limit: object) -> None:
 
 
 def test_what_is_no_policy() -> None:
-    """What happens at the limit is one of two words."""
+    """The action at the limit is one of two words."""
     with pytest.raises(ConfigurationError, match="SESSION_ON_MAX_PER_USER is 'deny': it must be one of 'evict-oldest'"):
         Web(SESSION_ON_MAX_PER_USER="deny")
 
 
 def test_logins_in_the_same_millisecond() -> None:
-    """Logins in the same millisecond are told apart by their keys, so one of them stays."""
+    """Logins in the same millisecond are ordered by their keys, so one of them stays."""
     web = Web(SESSION_MAX_PER_USER=1)
     browsers = [web.app.test_client() for _ in range(20)]
     for browser in browsers:

@@ -1,4 +1,4 @@
-"""What the tally, Prometheus and OpenTelemetry show of an application."""
+"""The numbers of an application in memory, in Prometheus and in OpenTelemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator sees of an application: every count, every time, and nobody's secrets."""
+"""The counts and times of an application, without secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def ledger() -> Ledger:
-    """Return an observer that has heard nothing."""
+    """Return an observer with all counts at 0."""
     return Ledger()
 
 
@@ -51,7 +51,7 @@ def handle(web: Web) -> str:
 
 
 def test_an_untouched_request_is_not_counted(watched: Web, ledger: Ledger) -> None:
-    """A request that does not use its session is nothing to count, with or without a cookie."""
+    """A request that does not use its session is not counted, with or without a cookie."""
     watched.do(lambda: None)
     watched.do(lambda: None, watched.app.test_client())
     assert ledger.take() == {}
@@ -65,7 +65,7 @@ def test_a_read(watched: Web, ledger: Ledger) -> None:
 
 
 def test_a_read_without_a_session(watched: Web, ledger: Ledger) -> None:
-    """Where there is no cookie nothing is loaded and nothing rejected."""
+    """Without a cookie there is no load and no rejection."""
     watched.data(watched.app.test_client())
     assert ledger.calls == {}
     assert ledger.take() == {"opens": 1, "saves.unchanged": 1}
@@ -168,7 +168,7 @@ def test_a_change_of_a_session_that_is_gone(watched: Web, ledger: Ledger) -> Non
 
 
 def test_ends_from_outside(watched: Web, ledger: Ledger) -> None:
-    """A revocation is an end with its reason, and opens nothing."""
+    """A revocation is an end with its reason, without an open."""
     known = handle(watched)
     ledger.take()
     assert watched.sessions.revoke(known) == "confirmed"
@@ -190,7 +190,7 @@ def test_a_purge_is_timed(watched: Web, ledger: Ledger) -> None:
 
 
 def test_a_view_that_raises_saves_nothing(watched: Web, ledger: Ledger) -> None:
-    """A request that is answered with a 5xx keeps nothing, and has no outcome."""
+    """A request that is answered with a 5xx saves no change, and has no outcome."""
 
     def view() -> Response:
         session["a"] = 1
@@ -307,7 +307,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> 
 
 
 def test_every_call_of_a_real_store_is_timed(anywhere: Web, ledger: Ledger) -> None:
-    """What the store is asked, by its own count, is what was timed: every call once, by its name, for its time."""
+    """The store's own count of calls equals the timed ones: every call once, by its name, with its time."""
     anywhere.put(a=1)
     anywhere.do(lambda: session.bind("ada"))
     anywhere.put(a=2)
@@ -343,7 +343,7 @@ def test_no_label_names_anybody(ledger: Ledger) -> None:
 
 
 def test_a_broken_observer_does_not_undo_a_logout(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
-    """Requests are answered and sessions end whatever an observer does, and the next observer is told."""
+    """Requests are answered and sessions end even if an observer fails, and the next observer is called."""
     web = Web(observer=[Broken(), ledger])
     web.put(a=1)
     assert web.data() == {"a": 1}
@@ -355,7 +355,7 @@ def test_a_broken_observer_does_not_undo_a_logout(ledger: Ledger, caplog: pytest
 
 
 def test_one_observer_of_several_applications(ledger: Ledger) -> None:
-    """What `Session()` is given is told about each application."""
+    """The observer of `Session()` gets the events of each application."""
     sessions = Session(observer=ledger)
     for name in ("one", "two"):
         app = Flask(name)
@@ -375,7 +375,7 @@ def test_what_is_no_observer_is_refused() -> None:
 
 
 def test_an_observer_without_effect_is_told() -> None:
-    """Sessions in Flask's signed cookie have nothing to observe, and a warning says so."""
+    """Sessions in Flask's signed cookie have no events, and a warning reports that."""
     app = Flask("shop")
     app.config.update(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", SESSION_TYPE="null")
     with pytest.warns(UserWarning, match="an observer has no effect") as caught:

@@ -37,7 +37,7 @@ def desk() -> Desk:
 
 
 def test_there_is_no_page_without_an_authorizer(web: Web) -> None:
-    """Without a function that tells who is an operator, the page cannot be made."""
+    """The page cannot be made without a function that authorizes operators."""
     make: Callable[..., Any] = operator_page
     with pytest.raises(TypeError, match="authorize"):
         make(web.sessions)
@@ -54,7 +54,7 @@ def test_what_cannot_be_is_refused(web: Web, page: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("path", [*PAGES, "/operator/static/operator.css"])
 def test_nobody_else_sees_it(desk: Desk, path: str) -> None:
-    """Whoever is not let in is told that there is no such page, whatever they ask for."""
+    """Without authorization every request gets the response for a page that does not exist."""
     other = sign_in(desk.web)
     with desk.get(path) as response:
         assert response.status_code == 200
@@ -68,7 +68,7 @@ def test_nobody_else_sees_it(desk: Desk, path: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("path", ["", "/", "//user", "/user", "/user/", "/static/operator.css", "/none"])
 def test_nobody_else_learns_that_there_is_a_page(web: Web, method: str, path: str) -> None:
-    """Whatever the method and the path, others get the status, the headers and the body of a page that is not there."""
+    """For any method and path, others get the status, the headers and the body of a missing page."""
     web.app.add_url_rule("/operators/", "operators", lambda: "not one of these pages")
     desk = Desk(web, authorize=lambda: False)
     answer, missing = (desk.operator.open(f"{where}{path}", method=method) for where in ("/operator", "/nowhere"))
@@ -121,7 +121,7 @@ def test_the_authorizer_may_be_async(web: Web) -> None:
 
 
 def test_an_odd_answer_of_the_authorizer_lets_nobody_in(web: Web) -> None:
-    """What is neither a name nor True is a mistake, not a permission."""
+    """A value that is neither a name nor True is a mistake, not a permission."""
     desk = Desk(web, authorize=object)
     with pytest.raises(TypeError, match="authorize\\(\\) returned object"):
         desk.get()
@@ -148,7 +148,7 @@ def test_pages_are_kept_to_themselves(desk: Desk, path: str) -> None:
 
 
 def test_a_thousand_sessions_page_by_page() -> None:
-    """A walk by the links meets every session once, at one call of the store for each page and nothing more."""
+    """Following the links lists every session once, with one store call for each page."""
     desk = Desk(Web(), per_page=50)
     web = desk.web
     for number in range(999):
@@ -200,7 +200,7 @@ def test_each_store_is_walked_searched_and_emptied(kind: str, request: pytest.Fi
 
 
 def test_what_is_shown_of_a_session(desk: Desk) -> None:
-    """A session is shown by device, label, user, and a piece of its handle; what would give it away is not."""
+    """A session is shown by device, label, user, and a part of its handle; secrets are not shown."""
     web = desk.web
     browser = sign_in(web, label="Work laptop")
     web.do(lambda: session.update(cart="a secret thing"), browser)
@@ -253,7 +253,7 @@ def test_what_comes_from_outside_is_escaped(desk: Desk, label: str) -> None:
 
 @pytest.mark.parametrize("after", ["%00", "a%0Ab", "x" * 501])
 def test_a_place_that_no_store_gave_is_refused(desk: Desk, after: str) -> None:
-    """A made-up place to go on is told as such, and does not reach the store."""
+    """An invalid position is reported as such, and does not reach the store."""
     desk.web.store.reset()
     assert "Start at the first page" in desk.text(f"/operator/?after={after}", 400)
     assert "scan" not in desk.web.store.counts
@@ -319,7 +319,7 @@ def test_a_store_that_cannot_be_walked_says_so() -> None:
 
 
 def test_sessions_in_cookies() -> None:
-    """Sessions in cookies cannot be listed, and without a store for revocations nothing can end them."""
+    """Sessions in cookies cannot be listed, and without a store for revocations they cannot be ended."""
     desk = Desk(Web(SESSION_STORE="cookie://"))
     for path in PAGES:
         assert "browsers’ cookies" in unescape(desk.text(path + "?id=ada"))
@@ -345,7 +345,7 @@ def test_sessions_in_cookies_with_revocation() -> None:
 
 
 def test_flask_s_own_cookies_leave_nothing_to_operate() -> None:
-    """Where sessions are Flask's own, the page says that there is nothing to list or end."""
+    """With Flask's own sessions, the page reports that there is no session to list or end."""
     web = Web(setting="IGNORED", SESSION_TYPE="null")
     web.app.register_blueprint(operator_page(web.sessions, authorize=lambda: True))
     response = web.browser.get("/operator/")

@@ -1,4 +1,4 @@
-"""What an operator ends, and what keeps others from it."""
+"""The ends by an operator, and the protection from others."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_one_session_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture, path
 
 
 def test_a_session_that_is_over_is_told(desk: Desk) -> None:
-    """What is ended already, and what is no handle, is said to be absent."""
+    """A session that has ended, and an invalid handle, are reported as absent."""
     for handle in ("0" * 64, "no handle"):
         assert "There is no such session" in desk.done("/operator/", action="end", handle=handle)
 
 
 def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a store cannot tell that the end is safe, the operator learns so."""
+    """If a store cannot confirm the end, the operator sees that."""
     browser = sign_in(desk.web)
     handle = handle_of(desk.web, browser)
     seams.EXTENSION_REVOKE.plant(monkeypatch, lambda self, handle: "unconfirmed")
@@ -98,7 +98,7 @@ def test_the_operator_s_own_session_is_not_ended(desk: Desk) -> None:
 )
 @pytest.mark.parametrize("forged", ["", "another", "elsewhere"])
 def test_a_forged_form_does_nothing(desk: Desk, path: str, fields: dict[str, str], forged: str) -> None:
-    """A form without proof, with that of another session, or from another origin changes nothing."""
+    """A form without a token, with that of another session, or from another origin changes nothing."""
     web = desk.web
     browser = sign_in(web)
     fields = {**fields, "handle": handle_of(web, browser)}
@@ -174,7 +174,7 @@ def test_forms_outlive_a_renewal() -> None:
 
 
 def test_who_has_no_session_is_told_that_forms_need_one(web: Web) -> None:
-    """An operator who is let in without a session can look, and is told why nothing else can be done."""
+    """An operator who is authorized without a session has read-only access, with an explanation."""
     desk = Desk(web, authorize=lambda: True)
     browser = web.app.test_client()
     assert "no stored session" in browser.get("/operator/").text
@@ -202,7 +202,7 @@ def test_everyone_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None
 
 @pytest.mark.parametrize("word", ["", "yes", "everyon"])
 def test_everyone_must_be_typed(desk: Desk, word: str) -> None:
-    """Without the word nothing is ended."""
+    """Without the word no session is ended."""
     browser = sign_in(desk.web)
     response = desk.send("/operator/everyone", action="begin", word=word)
     assert response.status_code == 400
@@ -268,7 +268,7 @@ def test_an_outage_shows_nothing_to_who_is_not_let_in(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["scan", "replace", "delete"])
 def test_an_outage_while_everyone_is_ended(desk: Desk, operation: str) -> None:
-    """When the store fails on the way, that is told, and asked again the rest is ended."""
+    """If the store fails on the way, that is reported, and a repetition ends the rest."""
     web = desk.web
     for number in range(5):
         sign_in(web, f"user {number}")

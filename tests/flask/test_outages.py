@@ -56,7 +56,7 @@ def test_an_outage_at_load_is_503(known: Web, view: Any) -> None:
 @pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name != "read"], ids=list(VIEWS)[1:])
 @pytest.mark.parametrize("operations", [["replace", "move"], ["replace", "move", "load", "delete"]])
 def test_an_outage_at_save_is_503(known: Web, view: Any, operations: list[str]) -> None:
-    """When the store goes down before the session is saved, nothing of it is said to be done, and nothing is."""
+    """If the store goes down before the session is saved, no change is reported as done, and none is."""
 
     def then_down() -> None:
         view()
@@ -86,7 +86,7 @@ def test_an_outage_after_the_store_did_its_work(known: Web, name: str) -> None:
 
 
 def test_an_outage_at_a_first_write(known: Web) -> None:
-    """A new session that cannot be stored is 503, without a cookie that stands for nothing."""
+    """A new session that cannot be stored is 503, without a cookie."""
     browser = known.app.test_client()
     with known.failing.outage():
         assert_come_back(known.do(lambda: session.update(a=1), browser))
@@ -225,7 +225,7 @@ def test_anonymous_during_an_outage(lenient: Web) -> None:
 
 @pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name not in ("read", "nested")])
 def test_nothing_is_kept_of_an_outage(lenient: Web, view: Any) -> None:
-    """What is changed in such a session is dropped, and the good session is there afterwards."""
+    """Changes of such a session are dropped, and the stored session is unchanged afterwards."""
     with lenient.failing.outage():
         response = lenient.do(view)
         assert response.status_code == 200
@@ -287,7 +287,7 @@ def test_a_logout_does_not_conflict(strict: Web) -> None:
 
 
 def test_a_read_does_not_conflict(strict: Web) -> None:
-    """A request that changes nothing is not disturbed by one that does."""
+    """A request without changes does not conflict with one that changes data."""
     other = strict.twin()
 
     def view() -> None:

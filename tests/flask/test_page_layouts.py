@@ -1,4 +1,4 @@
-"""The ready pages in an application's own layout: what they need of it, and what they keep apart from it."""
+"""The ready pages in an application's own layout: their requirements, and their separation from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.flask import session
 
 OPERATOR = ["/operator/", *(f"/operator/{name}" for name in ("user?id=ada", "breakdown", "everyone"))]
 
-#: What an application may have: every block that a page of ours might be mistaken for is there.
+#: An application's layout with every block whose name a page of ours might use.
 LAYOUT = """<!doctype html><html><head><title>{% block title %}{% endblock %} – Shop</title>
 {% block head %}<link rel="stylesheet" href="/shop.css">{% endblock %}</head>
 <body>{% block page %}<header>{% block header %}The shop{% endblock %}</header><nav>{{ menu }}</nav>
@@ -113,7 +113,7 @@ def test_an_outage_is_told_in_a_layout_that_uses_the_session(desk: Desk) -> None
 
 
 def test_no_class_is_one_that_an_application_has() -> None:
-    """Whatever the stylesheets select is in `holdfast`, and every other class begins with `hf-`."""
+    """All selectors of the stylesheets are in `holdfast`, and every other class begins with `hf-`."""
     for name in ("pages/static/holdfast.css", "operator_page/static/operator.css"):
         text = (resources.files("holdfast.contrib") / name).read_text("utf-8")
         sheet = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)

@@ -97,14 +97,14 @@ def test_it_pops(web: Web) -> None:
 
 
 def test_it_is_written_at_once_and_only_once(web: Web) -> None:
-    """It costs one write where the key is there, and nothing but the lookup where it is not."""
+    """It costs one write if the key exists, and only the lookup if it does not."""
     assert web.calls(pop) == {"load": 1, "replace": 1}
     assert web.calls(pop) == {"load": 1}
     assert web.calls(pop, web.app.test_client()) == {}
 
 
 def test_other_changes_of_the_request_are_saved(web: Web) -> None:
-    """What was changed before and after it, nested changes too, is saved at the end with what others have stored."""
+    """Changes before and after it, nested ones too, are saved at the end, merged with those of others."""
     late = web.twin()
 
     def view() -> str:
@@ -121,7 +121,7 @@ def test_other_changes_of_the_request_are_saved(web: Web) -> None:
 
 
 def test_a_later_value_is_another_value(web: Web) -> None:
-    """What is set under the key afterwards, by this request or another, can be popped once in its turn."""
+    """A value stored under the key afterwards, by this request or another, can be popped once in its turn."""
 
     def view() -> None:
         assert pop() == "1234"
@@ -133,7 +133,7 @@ def test_a_later_value_is_another_value(web: Web) -> None:
 
 
 def test_a_value_that_is_not_stored_yet_is_the_request_s_own(web: Web) -> None:
-    """What this request has set itself nobody else can have, so it is popped without a write."""
+    """A value of this request's own is unknown to others, so it is popped without a write."""
 
     def view() -> str:
         session["code"] = "mine"
@@ -145,7 +145,7 @@ def test_a_value_that_is_not_stored_yet_is_the_request_s_own(web: Web) -> None:
 
 
 def test_a_value_that_was_deleted_is_not_there(web: Web) -> None:
-    """What this request has deleted itself is missing to it."""
+    """A key that this request has deleted itself is missing."""
 
     def view() -> str:
         del session["code"]
@@ -206,7 +206,7 @@ def test_a_session_that_is_over_gives_nothing(web: Web, ending: Callable[[], Any
 
 
 def test_a_late_request_gets_nothing(web: Web) -> None:
-    """Under a superseded id, and under one that nobody knows, there is nothing to pop."""
+    """Under a superseded or unknown id there is no value to pop."""
     late = web.twin()
     web.do(rotate)
     assert web.do(pop, late).text == "None"
@@ -215,7 +215,7 @@ def test_a_late_request_gets_nothing(web: Web) -> None:
 
 
 def test_a_renewal_in_between_is_followed(web: Web) -> None:
-    """When the id was renewed after the lookup, the value is taken under the new one, and the browser is told of it."""
+    """If the id was renewed after the lookup, the value is removed under the new one, and the browser gets it."""
     slow = web.twin()
 
     def view() -> str:
@@ -244,7 +244,7 @@ def test_a_rotation_by_the_same_request_goes_on(web: Web) -> None:
 
 
 def test_a_conflict_is_an_error_where_it_shall_be_one(web: Web) -> None:
-    """``SESSION_ON_CONFLICT="error"`` merges nothing here either: the value is left to the repeated request."""
+    """``SESSION_ON_CONFLICT="error"`` does not merge here either: the value stays for the repeated request."""
     web.app.config["SESSION_ON_CONFLICT"] = "error"
     other = web.twin()
 
@@ -258,7 +258,7 @@ def test_a_conflict_is_an_error_where_it_shall_be_one(web: Web) -> None:
 
 
 def test_a_store_that_fails_gives_nothing(web: Web) -> None:
-    """When it is not known whether the value was taken, nobody is given it, and the answer is that of an outage."""
+    """If it is unknown whether the value was removed, no request gets it, and the response is that of an outage."""
     web.app.config["PROPAGATE_EXCEPTIONS"] = False
 
     def view() -> str:
@@ -272,7 +272,7 @@ def test_a_store_that_fails_gives_nothing(web: Web) -> None:
 
 
 def test_the_last_value_ends_the_session() -> None:
-    """A session that holds nothing else is over when its value is taken, and so is its cookie."""
+    """A session with no other data is over when its value is removed, and so is its cookie."""
     web = Web()
     web.put(code="1234")
     response = web.do(pop)
@@ -291,7 +291,7 @@ def test_the_user_s_id_unbinds(web: Web) -> None:
 
 
 def test_it_works_in_a_stream(web: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """After the response was saved it still takes the value, and nothing is said to be lost."""
+    """After the response was saved it still removes the value, without a warning about a lost change."""
 
     def view() -> Response:
         assert session["cart"] == [1]

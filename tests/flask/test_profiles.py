@@ -1,4 +1,4 @@
-"""Profiles: what a standard asks for, where the application says nothing else."""
+"""Profiles: the requirements of a standard, for settings that the application does not set."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def web_under(name: str, **config: Any) -> Web:
 
 
 def configured(**config: Any) -> Flask:
-    """Return an application with its sessions set up, and nothing else."""
+    """Return an application with only its sessions set up."""
     app = Flask("shop", static_folder=None)
     app.config.update(SESSION_STORE="memory://", SESSION_SEAL_KEYS=[KEY])
     app.config.update(config)
@@ -164,7 +164,7 @@ def test_what_the_application_sets_wins(setting: str, value: Any) -> None:
 
 
 def test_a_default_of_flasks_is_no_choice() -> None:
-    """What Flask itself fills in does not count as the application's; only an exception keeps it."""
+    """Flask's own default does not count as the application's; only an exception keeps it."""
     flasks = {"PERMANENT_SESSION_LIFETIME": timedelta(days=31), "SESSION_COOKIE_NAME": "session"}
     replaced = configured(SESSION_PROFILE="asvs-l1", **flasks)
     assert replaced.config["SESSION_COOKIE_NAME"] == "__Host-id"
@@ -260,7 +260,7 @@ def test_a_cookie_that_browsers_would_drop_is_refused(
     profile: str | None, config: dict[str, Any], message: str
 ) -> None:
     """With a profile and without, the start fails, and names the settings that do not fit."""
-    # A profile takes False for Flask's own and sets Secure: what is falsy otherwise is a choice.
+    # A profile counts False as Flask's default and sets Secure: another falsy value is a choice.
     config = {name: False if value == 0 and profile is None else value for name, value in config.items()}
     if profile and config.get("SESSION_COOKIE_SECURE") == 0:
         config |= {"SESSION_COOKIE_SECURE": False, "SESSION_PROFILE_EXCEPT": ["SESSION_COOKIE_SECURE"]}
@@ -272,7 +272,7 @@ def test_a_cookie_that_browsers_would_drop_is_refused(
 
 
 def test_a_prefix_needs_the_root_path_even_under_another_root() -> None:
-    """An application below a path is told to keep the cookie's path at the root for ``__Host-``; a profile does so."""
+    """An application below a path must keep the cookie's path at the root for ``__Host-``; a profile does so."""
     with pytest.raises(ConfigurationError, match=r"APPLICATION_ROOT is '/shop'.*Set SESSION_COOKIE_PATH to '/'"):
         configured(APPLICATION_ROOT="/shop", SESSION_COOKIE_NAME="__Host-a", SESSION_COOKIE_SECURE=True)
     assert configured(APPLICATION_ROOT="/shop", SESSION_PROFILE="asvs-l1").config["SESSION_COOKIE_PATH"] == "/"
@@ -299,7 +299,7 @@ def test_a_cookie_that_browsers_keep_is_not_refused(config: dict[str, Any]) -> N
 @pytest.mark.parametrize("setting", ["PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"])
 @pytest.mark.parametrize("value", [timedelta(days=401), 401 * DAY])
 def test_a_life_that_browsers_cut_short_is_a_warning(setting: str, value: Any) -> None:
-    """More than 400 days is allowed, with a warning that points at whoever asked for it."""
+    """More than 400 days is allowed, with a warning at the caller's line."""
     app = Flask("shop", static_folder=None)
     app.config.update({"SESSION_STORE": "memory://", setting: value})
     with pytest.warns(UserWarning, match=f"{setting} is .*at most 400 days") as warned:

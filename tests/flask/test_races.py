@@ -1,6 +1,6 @@
 """Races over HTTP: two processes of a real WSGI server, on one store.
 
-``HOLDFAST_TEST_INCREMENTS`` sets how many parallel increments there are: 2,000 unless told otherwise.
+``HOLDFAST_TEST_INCREMENTS`` sets the number of parallel increments: the default is 2,000.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ LATE = ["put&b=2", "hit", "rotate", "login&user=bob", "read"]
 def overtake(server: Server, cookie: str, winner: str, folder: Path) -> tuple[Answer, list[Answer]]:
     """Send *winner* when slow requests with the same *cookie* have loaded the session; return its answer and theirs.
 
-    They go on when *winner* was answered. Files in *folder* tell the one from the other.
+    They continue after *winner* was answered. Files in *folder* signal that.
     """
     go, loaded = folder / "go", [folder / str(number) for number in range(len(LATE))]
 
@@ -171,7 +171,7 @@ def test_two_logins_at_once_leave_one_session(server: Server) -> None:
 
 
 def test_failures_and_streams_under_load(server: Server) -> None:
-    """Requests that fail, or stream to a browser that goes away, keep nothing they must not, and block nobody."""
+    """Requests that fail, or stream to a client that disconnects, save no forbidden change, and block no other."""
     cookie = begin(server)
 
     def go_away(client: Client) -> None:

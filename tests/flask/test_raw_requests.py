@@ -1,4 +1,4 @@
-"""Bytes that no browser sends, to real servers: what reaches the application never breaks it."""
+"""Bytes that no browser sends, to real servers: input that reaches the application never breaks it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ VALUES = {
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_bytes_in_the_value(server: Server, cookie: str, value: bytes) -> None:
-    """Whatever is in the cookie's value, in place of the token or around it, the answer is no error of ours."""
+    """For any value of the cookie, in place of the token or around it, the response is no error of ours."""
     token = cookie.encode()
     for sent in (value, value + token, token[:20] + value + token[20:], token[:42] + value):
         status, answer = ask(server, b"Cookie: session=" + sent)

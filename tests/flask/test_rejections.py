@@ -1,4 +1,4 @@
-"""Cookies that are not accepted: what is logged of them, and what an application may do before one is looked up."""
+"""Rejected cookies: their log messages, and the application's hook before the lookup."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ WAYS: dict[str, tuple[dict[str, Any], Callable[[Web], str]]] = {
     "store_unavailable": ({"PROPAGATE_EXCEPTIONS": False}, _down),
 }
 
-#: What is no sign of anything amiss.
+#: Rejections that are normal.
 ORDINARY = {"unknown_id", "superseded", "expired_idle", "expired_absolute"}
 
 
@@ -116,7 +116,7 @@ def test_every_reason_is_tried() -> None:
 
 @pytest.mark.parametrize("reason", WAYS)
 def test_every_reason_is_reached_signalled_and_logged(reason: str, lines: Lines) -> None:
-    """Each rejection sends one signal and makes one line, which holds its reason and nothing of the cookie."""
+    """Each rejection sends one signal and logs one line, with its reason and no part of the cookie."""
     settings, make = WAYS[reason]
     web = Web(**settings)
     cookie = make(web)
@@ -129,7 +129,7 @@ def test_every_reason_is_reached_signalled_and_logged(reason: str, lines: Lines)
 
 
 def test_nothing_of_the_cookie_is_logged(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is sent, no line of any logger holds it."""
+    """No line of any logger contains any part of the request's cookie."""
     caplog.set_level(logging.DEBUG)
     web = Web(SESSION_USE_SIGNER=True)
     for value in (STRANGER, f"{STRANGER}.signature", "canary", "canary" * 1000):
@@ -249,7 +249,7 @@ def closed(web: Web) -> Web:
 
 
 def test_the_hook_may_turn_a_request_away(closed: Web) -> None:
-    """Then there is no store call and no cookie, and the error page finds an empty session that keeps nothing."""
+    """Then there is no store call and no cookie, and the error page sees an empty session that is not saved."""
     cookie = f"session={closed.token()}"
     closed.store.reset()
     response = closed.send(cookie, lambda: session.update(a=2))
@@ -265,7 +265,7 @@ def test_a_request_that_is_turned_away_changes_nothing(closed: Web) -> None:
     def view() -> str:
         try:
             session.get("a")
-        except Exception as error:  # noqa: BLE001  # whatever it was
+        except Exception as error:  # noqa: BLE001  # any exception
             session["a"] = 2
             return f"{type(error).__name__} {session.read_only}"
         return "let in"

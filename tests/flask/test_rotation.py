@@ -39,7 +39,7 @@ def test_a_rotation_gives_a_new_token_and_keeps_the_data(web: Web, change: Calla
 
 @pytest.mark.parametrize("change", [rotate, sign_in("ada")], ids=["rotate", "bind"])
 def test_the_old_token_is_dead(web: Web, change: Callable[[], None]) -> None:
-    """Whoever comes with the old token sees nothing, changes nothing and is sent no cookie."""
+    """A client with the old token sees no data, changes nothing and gets no cookie."""
     web.put(cart=[1])
     early = web.twin()
     web.do(change)
@@ -50,7 +50,7 @@ def test_the_old_token_is_dead(web: Web, change: Callable[[], None]) -> None:
 
 
 def test_the_old_token_stays_dead(web: Web) -> None:
-    """After the grace period the old token is one that nobody knows."""
+    """After the grace period the old token is unknown."""
     web.put(cart=[1])
     early = web.twin()
     web.do(rotate)
@@ -61,7 +61,7 @@ def test_the_old_token_stays_dead(web: Web) -> None:
 
 
 def test_changes_of_the_rotating_request_are_kept(web: Web) -> None:
-    """What a request changes before and after it asks for a rotation goes with the session."""
+    """A request's changes before and after its rotation move with the session."""
 
     def view() -> None:
         session["before"] = 1
@@ -84,7 +84,7 @@ def test_the_same_user_s_login_keeps_the_data(web: Web) -> None:
 
 
 def test_another_user_starts_from_nothing(web: Web) -> None:
-    """Somebody else who signs in on the same browser sees nothing of the first user's data."""
+    """A second user who signs in on the same browser sees no data of the first user."""
     web.do(sign_in("ada"))
     web.put(secret="ada's")
     early = web.twin()
@@ -116,7 +116,7 @@ def test_a_login_begins_the_absolute_timeout_anew(web: Web) -> None:
 
 
 def test_ending_and_beginning_in_one_request(web: Web) -> None:
-    """What is put in after `clear` is a new session under a new token; the old one is over."""
+    """Values after `clear` are a new session under a new token; the old one is over."""
 
     def view() -> None:
         session.clear()
@@ -137,7 +137,7 @@ def test_ending_and_beginning_in_one_request(web: Web) -> None:
 def test_a_request_in_flight_never_disturbs_the_new_cookie(
     web: Web, change: Callable[[], None], permanent: bool
 ) -> None:
-    """A request that loaded the old session and ends after the change stores nothing and sends no cookie."""
+    """A request that loaded the old session and ends after the change saves nothing and sends no cookie."""
     web.app.config["SESSION_PERMANENT"] = permanent
     web.put(cart=[1])
     slow = web.twin()
@@ -227,7 +227,7 @@ def test_two_logins_at_once_leave_one_privileged_token(web: Web) -> None:
 
 
 def test_a_logout_ends_the_session_for_every_copy(web: Web) -> None:
-    """After a logout no copy of the cookie is worth anything, and nothing is left in the store."""
+    """After a logout no copy of the cookie is valid, and no record is left in the store."""
     web.do(sign_in("ada"))
     copy = web.twin()
     assert cookies_set(web.do(end))
@@ -250,7 +250,7 @@ def test_a_logout_ends_the_session_for_every_copy(web: Web) -> None:
 )
 @pytest.mark.parametrize("touch_due", [True, False])
 def test_no_request_in_flight_undoes_a_logout(web: Web, late: Callable[[], Any], touch_due: bool) -> None:
-    """Whatever a request does that was under way during a logout, it stores nothing and sends no cookie."""
+    """Any request in progress during a logout saves nothing and sends no cookie."""
     web.do(sign_in("ada"))
     web.put(cart=[1])
     slow = web.twin()
@@ -329,7 +329,7 @@ def test_within_the_grace_period_the_old_token_leads_to_the_new_one(renewing: We
 
 
 def test_after_the_grace_period_the_old_token_is_unknown(renewing: Web) -> None:
-    """A copy of a renewed cookie is worth nothing when the grace period is over."""
+    """A copy of a renewed cookie is invalid after the grace period."""
     late = renewing.twin()
     renewing.clock.advance(300)
     renewing.do(lambda: session.get("cart"))

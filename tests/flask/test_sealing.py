@@ -1,4 +1,4 @@
-"""An application whose records are sealed: sessions work as ever, and the store does not tell."""
+"""An application whose records are sealed: sessions work as usual, and the store reveals no data."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_unsealed_record_is_read_in_the_window_only(how: SealMode) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_swapped_records_open_for_nobody(how: SealMode) -> None:
-    """Whoever can write to the store cannot give one user's session to another."""
+    """A client with write access to the store cannot give one user's session to another."""
     web = sealed(how)
     ada, bob = web.app.test_client(), web.app.test_client()
     for browser, name in ((ada, "ada"), (bob, "bob")):

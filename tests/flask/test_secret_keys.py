@@ -59,7 +59,7 @@ def test_a_weak_key_is_told_by_its_reason(key: str | bytes, reason: str) -> None
     "make", [new_token, secrets.token_hex, lambda: secrets.token_hex(16), lambda: os.urandom(32), lambda: SECRET_KEY]
 )
 def test_a_random_key_is_good(make: Callable[[], str | bytes]) -> None:
-    """Nothing speaks against a key of 32 random bytes in any spelling, nor against 32 hexadecimal digits."""
+    """A key of 32 random bytes is accepted in any spelling, and so are 32 hexadecimal digits."""
     assert {weakness_of(make()) for _ in range(500)} == {None}
 
 
@@ -109,7 +109,7 @@ def test_a_weak_key_that_is_set_later_is_refused_when_it_is_needed() -> None:
 
 
 def test_any_key_will_do_in_debug_mode() -> None:
-    """Who develops need not have a key, and is told as soon as debug mode is off."""
+    """Developers need no key in debug mode, and get an error without debug mode."""
     app = build(SESSION_STORE=MemoryStore(), DEBUG=True, SECRET_KEY="dev")
     assert app.test_client().get("/").status_code == 200
     app.debug = False

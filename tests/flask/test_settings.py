@@ -1,4 +1,4 @@
-"""Settings: what they may be, and what is said of one that cannot be meant."""
+"""Settings: their valid values, and the errors for others."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_an_empty_owner_key_is_refused(build: Any, key: Any) -> None:
 
 @pytest.mark.parametrize("key", ["secret", b"secret"])
 def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
-    """With ``SESSION_OWNER_KEY`` the store does not tell which user a session belongs to."""
+    """With ``SESSION_OWNER_KEY`` the store does not reveal the user of a session."""
     keyed, plain = Web(SESSION_OWNER_KEY=key), Web()
     owners = [(web.do(lambda: session.bind("ada")), web.see(lambda: session.owner))[1] for web in (keyed, plain)]
     assert owners[0] != owners[1]
@@ -216,7 +216,7 @@ def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
 
 
 def test_prefixes_keep_applications_apart() -> None:
-    """A cookie of one application is nobody's in another that shares its store under another ``SESSION_KEY_PREFIX``."""
+    """A cookie of one application is rejected by another that shares its store under another ``SESSION_KEY_PREFIX``."""
     one = Web()
     two = Web(SESSION_STORE=one.store, SESSION_KEY_PREFIX="other:")
     one.put(a=1)
@@ -231,7 +231,7 @@ def test_none_stands_for_the_default(build: Any) -> None:
 
 
 def test_defaults_are_in_the_configuration(build: Any) -> None:
-    """What was not set can be looked up afterwards."""
+    """The defaults can be read afterwards."""
     app = build()
     assert {name: app.config[name] for name in DEFAULTS} == DEFAULTS
 
@@ -369,7 +369,7 @@ def test_a_domain_that_browsers_keep_is_sent(domain: Any, sent: str | None) -> N
     ],
 )
 def test_an_unknown_name_is_a_warning_with_the_nearest(build: Any, name: str, hint: str) -> None:
-    """A ``SESSION_*`` setting that nobody reads is a warning, which says what was probably meant and where."""
+    """An unknown ``SESSION_*`` setting is a warning, which names the probable one and the line."""
     with pytest.warns(UserWarning, match="is not a setting") as heard:
         build(**{name: "x"})
     assert str(heard[0].message) == f"{name} is not a setting of Holdfast or Flask{hint}"
@@ -486,7 +486,7 @@ def test_sessions_are_permanent_as_with_flask_session(build: Any) -> None:
 
 
 def test_null_is_flask_s_own_cookie(build: Any) -> None:
-    """``SESSION_TYPE="null"`` leaves Flask's signed cookie in place; what it cannot do, it says."""
+    """``SESSION_TYPE="null"`` keeps Flask's signed cookie, and warns of its limits."""
     app = build(SESSION_TYPE="null", SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk")
     assert not isinstance(app.session_interface, HoldfastInterface)
     assert_works(app)
@@ -496,7 +496,7 @@ def test_null_is_flask_s_own_cookie(build: Any) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("SESSION_FILE_DIR", "/tmp/x"), ("SESSION_REDIS", object())])  # noqa: S108  # never made
 def test_a_setting_of_flask_session_without_its_type_is_a_warning(build: Any, name: str, value: object) -> None:
-    """Who forgets SESSION_TYPE is told that the rest has no effect."""
+    """Without SESSION_TYPE, a warning reports that the other settings have no effect."""
     with pytest.warns(UserWarning, match=f"{name} has no effect without SESSION_TYPE"):
         build(**{name: value})
 
@@ -518,7 +518,7 @@ def test_a_url_in_the_place_of_a_client(build: Any, kind: str, name: str) -> Non
 
 
 def test_an_owner_key_without_an_index_is_a_warning(build: Any) -> None:
-    """A store that keeps no index has nothing to key."""
+    """A store without an index has no owner values."""
 
     class Bare:
         load = create = replace = touch = delete = lambda self: None

@@ -1,4 +1,4 @@
-"""What the application is told, and what it is never told."""
+"""The application's signals, and their limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def known(web: Web) -> Web:
-    """Return an application whose browser has a session, with nothing heard yet."""
+    """Return an application whose browser has a session, without recorded signals."""
     web.put(cart=[1])
     web.take_heard()
     return web
@@ -81,7 +81,7 @@ def test_created_and_bound(web: Web) -> None:
     ],
 )
 def test_ended_by_the_browser_s_own_request(known: Web, view: Any, reason: str) -> None:
-    """Whoever ends their session is heard once, with the reason."""
+    """The end of a session by its user is signalled once, with the reason."""
     ended = handle(known)
     known.do(view)
     [details] = [details for name, details in known.take_heard() if name == "ended"]
@@ -163,7 +163,7 @@ def test_store_unavailable() -> None:
     ],
 )
 def test_why_a_cookie_is_rejected(web: Web, cookie: str, reason: str) -> None:
-    """Every cookie that is not accepted is heard of once, with its reason and nothing of its value."""
+    """Every rejected cookie is signalled once, with its reason and no part of its value."""
     web.send(f"session={cookie}", lambda: session.get("a"))
     assert web.take_heard() == [("rejected", {"reason": reason})]
 
@@ -185,7 +185,7 @@ def test_why_a_session_has_expired(known: Web, settings: dict[str, Any], reason:
 
 
 def test_a_browser_without_a_cookie_is_not_rejected(web: Web) -> None:
-    """No cookie, or an empty one, is nothing to report."""
+    """A missing or empty cookie is not reported."""
     web.do(lambda: session.get("a"))
     web.send("session=", lambda: session.get("a"))
     web.send("theme=dark", lambda: session.get("a"))
@@ -196,7 +196,7 @@ def test_a_browser_without_a_cookie_is_not_rejected(web: Web) -> None:
 
 
 def test_a_receiver_that_raises_does_not_undo_a_logout(known: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """The session is over whatever a receiver does; its error is logged and the next receiver is told."""
+    """The session is over even if a receiver fails; its error is logged and the next receiver is called."""
 
     def broken(sender: object, **details: Any) -> None:
         raise RuntimeError("broken receiver")
@@ -211,7 +211,7 @@ def test_a_receiver_that_raises_does_not_undo_a_logout(known: Web, caplog: pytes
 
 
 def test_each_application_is_heard_by_itself() -> None:
-    """A receiver connected to one application hears nothing of another."""
+    """A receiver connected to one application gets no signal of another."""
     one, two = Web(), Web()
     one.put(a=1)
     assert one.names() == ["created"]
@@ -282,7 +282,7 @@ def test_no_store_ever_sees_a_token(web: Web, issued: list[str]) -> None:
 
 
 def test_a_handle_is_not_a_token(known: Web) -> None:
-    """A session's public name, sent as a cookie, opens nothing."""
+    """A session's handle, sent as a cookie, opens no session."""
     name = handle(known)
     known.take_heard()
     assert known.data(known.with_token(name)) == {}

@@ -93,7 +93,7 @@ def test_a_fallback_key_is_accepted_and_replaced(signing: Web, key: str) -> None
 
 
 def test_a_retired_key_is_refused(signing: Web) -> None:
-    """When a key is taken from the fallbacks, what it signed is worth nothing."""
+    """When a key is removed from the fallbacks, its signatures are invalid."""
     token = (signing.token() or "").split(".")[0]
     signing.app.config["SECRET_KEY_FALLBACKS"] = [OLDER]
     assert look(signing, signed(token, OLD)) == {}
@@ -123,7 +123,7 @@ def test_keys_count_by_their_order(signing: Web, count: int) -> None:
 
 
 def test_signatures_are_compared_in_constant_time(signing: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is sent in place of a signature, `hmac.compare_digest` compares it, with every key, and nothing else."""
+    """Only `hmac.compare_digest` compares any value in place of a signature, with every key."""
     compared: list[Any] = []
 
     def compare(a: Any, b: Any) -> bool:

@@ -37,7 +37,7 @@ def sign_out_and_in(web: Web) -> None:
 
 
 def meanwhile(web: Web, event: Callable[[], Any]) -> list[bool]:
-    """Return what a handler is told before and after something happens in other requests."""
+    """Return the results of `still_valid` before and after an action in other requests."""
     told: list[bool] = []
 
     def view() -> None:
@@ -67,7 +67,7 @@ def meanwhile(web: Web, event: Callable[[], Any]) -> list[bool]:
     ids=["logout", "another", "replaced", "rotation", "login", "all", "one", "everyone", "expiry"],
 )
 def test_what_ends_a_session_ends_its_handlers(known: Web, event: Callable[[Web], Any]) -> None:
-    """After a logout, another login, a new id, a revocation and an expiry, a handler is told that it is over."""
+    """After a logout, another login, a new id, a revocation and an expiry, a handler gets False."""
     assert meanwhile(known, lambda: event(known)) == [True, False]
 
 
@@ -83,7 +83,7 @@ def test_what_ends_a_session_ends_its_handlers(known: Web, event: Callable[[Web]
     ids=["nothing", "save", "label", "others", "time"],
 )
 def test_what_does_not_end_a_session(known: Web, event: Callable[[Web], Any]) -> None:
-    """Saves, the ends of others and time within the limits change nothing."""
+    """Saves, ends of other sessions and time within the limits have no effect."""
     assert meanwhile(known, lambda: event(known)) == [True, True]
 
 
@@ -112,7 +112,7 @@ def test_a_renewed_session_is_followed(known: Web) -> None:
 
 
 def test_a_renewal_that_nobody_asked_after_ends_the_handler(known: Web) -> None:
-    """A handler that slept through a whole grace period after a renewal is told to connect again."""
+    """A handler that misses a whole grace period after a renewal gets False."""
     known.app.config["SESSION_RENEWAL_INTERVAL"] = 60
 
     def asleep() -> None:
@@ -136,12 +136,12 @@ def test_a_cookie_s_value(known: Web) -> None:
 
 @pytest.mark.parametrize("value", ["", "x", STRANGER, "A" * 10_000, "Å" * 43])
 def test_a_value_that_is_no_session_s(known: Web, value: str) -> None:
-    """What is not a token of ours, or one that nobody was given, is not valid, and is no error."""
+    """A value that is no token of ours, or a token that was never issued, is not valid, and is no error."""
     assert known.sessions.still_valid(value) is False
 
 
 def test_a_handle_is_not_a_cookie_s_value(known: Web) -> None:
-    """A session's handle, and what is made of it, opens nothing here either."""
+    """A session's handle, and values derived from it, are not valid here either."""
     (entry,) = known.sessions.of("ada")
     assert not known.sessions.still_valid(entry.handle)
 
@@ -157,7 +157,7 @@ def test_a_signed_cookie_s_value() -> None:
 
 
 def test_who_came_without_a_session_has_none(web: Web) -> None:
-    """Without a session there is none that is valid, and nothing is looked up."""
+    """Without a session the result is False, without a lookup."""
     assert web.see(still_valid) is False
     assert web.store.counts == {}
 
@@ -169,7 +169,7 @@ def test_a_visitor_s_session_is_valid(web: Web) -> None:
 
 
 def test_looking_again_is_one_lookup_and_nothing_else(known: Web) -> None:
-    """It costs one load, touches and saves nothing, sends no signal and no cookie, and leaves the data alone."""
+    """It costs one load, touches and saves nothing, sends no signal and no cookie, and does not change the data."""
     known.clock.advance(5 * 24 * 3600)
     known.data()
     known.take_heard()

@@ -1,4 +1,4 @@
-"""What a request costs at the store."""
+"""The store calls of a request."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_nested_change_is_two_calls(known: Web) -> None:
 
 
 def test_writing_what_is_there_is_no_write(known: Web) -> None:
-    """Setting a key to the value it has writes nothing; the cookie that Flask then sends is worth a second look."""
+    """Assigning an equal value does not write; the cookie that Flask then sends costs a second lookup."""
 
     def marked() -> None:
         session.modified = session.get("cart") is not None
@@ -100,7 +100,7 @@ def test_a_first_write_is_one_call(web: Web) -> None:
 
 
 def test_a_first_write_over_an_unknown_cookie_is_two_calls(web: Web) -> None:
-    """A cookie nobody knows is looked up once; what is then stored gets an id of ours."""
+    """An unknown cookie is looked up once; data stored then gets an id of ours."""
     web.browser.set_cookie("session", STRANGER)
     assert web.calls(lambda: session.update(a=1)) == {"load": 1, "create": 1}
     assert web.token() != STRANGER

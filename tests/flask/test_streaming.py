@@ -59,7 +59,7 @@ def test_a_stream_can_be_the_first_to_read(known: Web) -> None:
 def test_a_change_in_a_stream_is_reported(
     known: Web, caplog: pytest.LogCaptureFixture, opened: bool, nested: bool
 ) -> None:
-    """What a generator changes, even inside a value, comes too late: it is lost, and a warning says so."""
+    """A change in a generator, even of a nested value, is too late: it is lost, with a warning."""
 
     def view() -> Response:
         if opened:
@@ -97,7 +97,7 @@ def test_a_value_that_cannot_be_kept_in_a_stream_is_reported(known: Web, caplog:
 
 
 def test_a_stream_that_changes_nothing_is_silent(known: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """Streaming after a saved change, a dropped one or none logs nothing."""
+    """Streaming after a saved change, a dropped one or none causes no log message."""
 
     def view() -> Response:
         session["a"] = 1

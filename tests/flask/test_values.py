@@ -1,4 +1,4 @@
-"""What an application puts into the session: kept as it is, or refused by name."""
+"""The values of an application: stored unchanged, or refused by name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KEPT = {
 @pytest.mark.parametrize("format_", ["msgpack", "json"])
 @pytest.mark.parametrize("name", KEPT)
 def test_w1_values_come_back_as_they_were(name: str, format_: str) -> None:
-    """What Flask's own sessions keep, and more, comes back equal and of the same type."""
+    """The types of Flask's own sessions, and more, are returned equal and of the same type."""
     web = Web(SESSION_SERIALIZATION_FORMAT=format_)
     web.put(value=KEPT[name])
     found = web.see(lambda: session["value"])
@@ -82,7 +82,7 @@ REFUSED = {
 @pytest.mark.parametrize("format_", ["msgpack", "json"])
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 def test_w1_values_that_cannot_be_kept(make: Any, format_: str) -> None:
-    """What cannot be kept is a TypeError that names the key, and leaves the session as it was."""
+    """An unsupported value is a TypeError that names the key, and the session does not change."""
     web = Web(SESSION_SERIALIZATION_FORMAT=format_)
     web.put(cart=[1])
     with pytest.raises(EncodeError, match="value"):

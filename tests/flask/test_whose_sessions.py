@@ -42,7 +42,7 @@ def end_others() -> int:
 
 
 class Bare:
-    """A store that has nothing but the five methods."""
+    """A store with only the five methods."""
 
     def __init__(self, clock: FakeClock) -> None:
         inner = MemoryStore(clock=clock)
@@ -114,7 +114,7 @@ def test_one_session_by_its_handle(web: Web) -> None:
 @pytest.mark.parametrize("permanent", [True, False])
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_list_tells_whether_a_session_is_permanent(permanent: bool, sealed: bool) -> None:
-    """What the session says about outliving the browser is listed, by itself or by the setting, sealed or not."""
+    """The `permanent` of a session is listed, set by itself or by the setting, sealed or not."""
     keys: dict[str, Any] = {"SESSION_SEAL": "cookie", "SESSION_SEAL_KEYS": [b"k" * 32]} if sealed else {}
     web = Web(SESSION_PERMANENT=permanent, **keys)
     here = sign_in(web)
@@ -159,7 +159,7 @@ def test_a_label_is_kept_and_listed(web: Web) -> None:
 
 
 def test_a_label_is_a_change_and_the_same_one_is_none(web: Web) -> None:
-    """Setting a label alone is written once; setting it again writes nothing."""
+    """Setting only a label is written once; setting it again does not write."""
     here = sign_in(web)
     assert web.calls(name_it(), here) == {"load": 1, "replace": 1}
     assert web.calls(name_it(), here) == {"load": 1}
@@ -245,7 +245,7 @@ def test_an_empty_session_is_not_stored_for_its_label(web: Web) -> None:
 
 
 def test_a_bad_label_changes_nothing(web: Web) -> None:
-    """What is refused as a label leaves the one that was there."""
+    """A refused label does not change the present one."""
     here = sign_in(web)
     web.do(name_it(), here)
 
@@ -372,7 +372,7 @@ def test_a_changed_password_with_the_login_itself(web: Web) -> None:
 
 
 def test_revoke_others_needs_a_user(web: Web) -> None:
-    """A session that is bound to nobody has no others."""
+    """A session without a user has no others."""
     with pytest.raises(ValueError, match="bound to a user"):
         web.do(end_others)
 
@@ -390,7 +390,7 @@ def test_revoke_others_needs_an_index() -> None:
 
 
 def test_the_operator_ends_everyone(shop: Web) -> None:
-    """One call ends all sessions of all users and visitors, says how many, and tells of each."""
+    """One call ends all sessions of all users and visitors, returns how many, and emits each end."""
     browsers = [sign_in(shop, f"user {number}") for number in range(4)]
     shop.put(cart=[1])
     shop.do(rotate, browsers[0])

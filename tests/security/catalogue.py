@@ -1,4 +1,4 @@
-"""What the security tests are about, all together: by advisory, by requirement, and as tables for the documentation."""
+"""The subjects of the security tests, all together: by advisory, by requirement, and as tables for the docs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Tested:
     """One row with the test that it is on.
 
     Attributes:
-        row: What the test is about.
+        row: The subject of the test.
         file: The file of the test, such as ``security/test_fixation.py``.
         test: The name of the test.
-        holds: What the test shows to hold, in one sentence: the first line of its docstring.
+        holds: The behaviour that the test checks, in one sentence: the first line of its docstring.
     """
 
     row: Row

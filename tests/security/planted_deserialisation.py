@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import pickle  # noqa: TID251  # what an attacker would store
+import pickle  # noqa: TID251  # an attacker's data
 import re
 from collections.abc import Callable
 from typing import Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import operator
-import pickle  # noqa: TID251  # what an attacker would send
+import pickle  # noqa: TID251  # an attacker's request
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any

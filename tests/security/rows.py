@@ -1,4 +1,4 @@
-"""What a security test is about, and the bugs that it is known to catch."""
+"""The subject of a security test, and the planted bugs that it detects."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from holdfast.stores.contract import Closes
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
-#: What a test fails by when it notices something.
+#: The exceptions of a failing test.
 _NOTICED = (AssertionError, pytest.fail.Exception)
 
 

@@ -1,4 +1,4 @@
-"""What several security tests do, and a store that lets something else happen in the middle of a request."""
+"""Shared steps of security tests, and a store that runs another action in the middle of a request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _empty() -> None:
         del session[key]
 
 
-#: What a request can do to a session it has loaded, by the way it is saved.
+#: The possible operations of a request on a loaded session, by the way it is saved.
 WRITES: dict[str, Callable[[], Any]] = {
     "set": lambda: session.update(a=1),
     "nested": lambda: session["cart"].append(2),
@@ -67,7 +67,7 @@ def signed_in(web: Web, user: str = "ada", **data: Any) -> FlaskClient:
 
 
 def who(web: Web, browser: FlaskClient) -> Any:
-    """Return who a browser's session says is signed in: None is nobody."""
+    """Return the user in a browser's session, or None."""
     return web.see(lambda: session.get("who") or session.owner, browser)
 
 
@@ -85,7 +85,7 @@ class Meddler(StoreWrapper):
         self._moments, self._action = moment, action
 
     def was_reached(self) -> bool:
-        """Tell whether the moment came, and forget about it when it did not."""
+        """Return whether the moment came, and reset it if not."""
         reached, self._action = self._action is None, None
         return reached
 

@@ -98,7 +98,7 @@ class Use:
     """A way to use a session.
 
     Attributes:
-        view: What the request does.
+        view: The request's view.
         varies: Whether its response must say that it depends on the cookie.
         sets: Whether it sets a cookie, for a user who is signed in.
         late: How many seconds after the login it comes.
@@ -137,7 +137,7 @@ USES = {
     "stream that reads": Use(_stream_reads),
 }
 
-#: What an application may say about caching, as headers.
+#: An application's own directives for caches, as headers.
 SAYS: dict[str, list[tuple[str, str]]] = {
     "nothing": [],
     "public": [("Cache-Control", "public, max-age=600")],

@@ -1,4 +1,4 @@
-"""Sessions that live in the cookie end when they are told to, where a store keeps what was revoked."""
+"""Sessions in the cookie end, if a store keeps revocations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = new_key()
 def _in_cookies(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:
     """Return an application with its sessions in cookies, and the meddler around its store for revocations.
 
-    Its namespace is its own: what it revokes would be revoked for every test on a server without places of their own.
+    Its namespace is its own: its revocations would affect every test on a shared server.
     """
     namespace = f"{secrets.token_hex(8)}:"
     settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], "SESSION_KEY_PREFIX": namespace, **config}
@@ -36,7 +36,7 @@ def _in_cookies(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]
 
 
 def _alone(web_on: WebOn, **config: Any) -> Web:
-    """Return an application with its sessions in cookies, and nothing to revoke them with."""
+    """Return an application with its sessions in cookies, without a store for revocations."""
     settings = {"SESSION_STORE": "cookie://", "SESSION_SEAL_KEYS": [KEY], **config}
     return web_on("memory://", setting="A_STORE_THAT_IS_NOT_USED", **settings)
 

@@ -1,10 +1,10 @@
-"""What is in a store, or in a cookie, is data: it is never run, never guessed at, and never costs more than it is."""
+"""The content of a store, or of a cookie, is data: it is never executed or guessed, and costs only its own size."""
 
 from __future__ import annotations
 
 import base64
-import marshal  # noqa: TID251  # what an attacker would store
-import pickle  # noqa: TID251  # what an attacker would store
+import marshal  # noqa: TID251  # an attacker's data
+import pickle  # noqa: TID251  # an attacker's data
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -202,7 +202,7 @@ def test_a_cookie_is_never_deserialised(place: str, web_on: WebOn, tmp_path: Pat
 
 # --- clients of memcached ---------------------------------------------------------------------------------------------
 
-#: The flags by which clients of memcached tell what a value is: bytes, a pickle, numbers, compressed, text, others.
+#: The flags with which clients of memcached mark a value: bytes, a pickle, numbers, compressed, text, others.
 _FLAGS = (0, 1, 2, 4, 8, 9, 16, 17, 64)
 
 

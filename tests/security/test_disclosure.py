@@ -94,7 +94,7 @@ def _until(connection: socket.socket, mark: bytes) -> bytes:
     return said
 
 
-#: What logs by itself at DEBUG, with what it sends, where the store uses it.
+#: Libraries that log their requests at DEBUG, if the store uses them.
 _TALKATIVE = {"mongodb": "pymongo.command", "mariadb": "sqlalchemy.engine", "postgresql": "sqlalchemy.engine"}
 
 

@@ -40,7 +40,7 @@ _PATHS = [
 #: The names that a file store gives to what it makes, below its folder.
 _OURS = r"(\.locks(/[0-9a-f]{2}(\.queue)?)?|[0-9a-f]{2}(/([0-9a-f]{64}|\.temp))?)?"
 
-#: What Python tells of before it does something with a file of a name.
+#: Python's audit events before an operation on a named file.
 _EVENTS = {
     "open",
     "os.listdir",

@@ -1,4 +1,4 @@
-"""Ids that others know or chose are worth nothing."""
+"""Ids that others know or chose are invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What costs an attacker nothing costs the store nothing: no record for nobody, none without limit, nothing held."""
+"""Cheap requests are cheap for the store: no record for visitors, none without a limit, no connection held."""
 
 from __future__ import annotations
 

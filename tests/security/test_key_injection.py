@@ -1,4 +1,4 @@
-"""What a client sends is never part of what a store is told: no command, operator, pattern or key of another kind."""
+"""A client's value is never part of a store's command: no command, operator, pattern or foreign key."""
 
 from __future__ import annotations
 

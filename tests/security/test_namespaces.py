@@ -1,4 +1,4 @@
-"""What one application, site or tenant gives out opens nothing at another, whatever they share."""
+"""A token of one application, site or tenant opens no session at another, even with shared parts."""
 
 from __future__ import annotations
 

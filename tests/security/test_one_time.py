@@ -1,4 +1,4 @@
-"""What may be used once is used once, and what is one user's is ended by that user."""
+"""A single-use value is used once, and a user's session is ended by that user."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _visitor(web: Web) -> FlaskClient:
     return browser
 
 
-#: Requests that may overlap a password change: what they do, and from what kind of browser they come.
+#: Requests that may overlap a password change: their actions, and their browsers.
 _OVERLAPPING: dict[str, tuple[Callable[[Web], FlaskClient], Callable[[], Any]]] = {
     "first login": (_stranger, sign_in("ada", who="ada")),
     "visitor's login": (_visitor, sign_in("ada", who="ada")),

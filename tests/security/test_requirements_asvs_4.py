@@ -1,4 +1,4 @@
-"""ASVS 4.0.3: what it asks beyond ASVS 5.0."""
+"""ASVS 4.0.3: the requirements beyond ASVS 5.0."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_page_of_a_user_is_not_confirmed_after_the_logout(place: str, site_on:
 def test_the_profiles_have_the_limits_of_the_standards(place: str, site_on: SiteOn) -> None:
     """A session in use lives a second before the idle and the absolute limit, and is over a second after it.
 
-    After the idle limit of AAL2 nothing is resumed: NIST allows that, and Holdfast is stricter.
+    After the idle limit of AAL2 no session is resumed: NIST allows that, and Holdfast is stricter.
     """
     limits = {
         "asvs-l1": (30 * DAY, 30 * DAY),

@@ -27,7 +27,7 @@ DAY = 24 * 3600 * 1000
 
 
 class SharedCache:
-    """A cache in front of the application that keeps whatever it is not told to keep out."""
+    """A cache in front of the application that stores every response that it may."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[str, dict[str, str | None], Any]] = []

@@ -72,7 +72,7 @@ def test_each_session_has_its_own_token(place: str, site_on: SiteOn) -> None:
 def test_a_login_changes_the_token(place: str, site_on: SiteOn, how: str) -> None:
     """Each login gives a new token, even if the application only sets its identity key. The old ones are invalid.
 
-    There is one cookie, under one name: it is the token that tells before from after.
+    There is one cookie, under one name: only the token distinguishes before from after.
     """
     site = site_on(place)
     jar = site.jar()

@@ -1,4 +1,4 @@
-"""NIST SP 800-63B-4: what it asks beyond ASVS."""
+"""NIST SP 800-63B-4: the requirements beyond ASVS."""
 
 from __future__ import annotations
 

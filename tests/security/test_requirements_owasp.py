@@ -1,4 +1,4 @@
-"""OWASP's Session Management Cheat Sheet: what it asks beyond ASVS."""
+"""OWASP's Session Management Cheat Sheet: the requirements beyond ASVS."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
 def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
     """At 301 seconds there is a new token; the old one leads to it for ten seconds, and is then unknown.
 
-    A late request with the old token is the user's own: it is led on, and may write. Past the grace period it is told
-    as unknown, and the session of the new token goes on.
+    A late request with the old token is the user's own: it gets the session, and may write. After the grace period the
+    token is unknown, and the session of the new token continues.
     """
     site = site_on(place, SESSION_RENEWAL_INTERVAL=300, SESSION_ROTATION_GRACE=10)
     [jar] = site.jars("ada", 1)

@@ -1,4 +1,4 @@
-"""RFC 6265bis, layered cookies and CHIPS: what they ask of a server's cookies."""
+"""RFC 6265bis, layered cookies and CHIPS: the requirements for a server's cookies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ATTRIBUTES = {
 
 
 def follows_the_grammar(header: str) -> bool:
-    """Tell whether a ``Set-Cookie`` header is as RFC 6265bis §4.1.1 has it."""
+    """Return whether a ``Set-Cookie`` header follows RFC 6265bis §4.1.1."""
     pair, *rest = header.split("; ")
     if not re.fullmatch(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:{_OCTET}*|\"{_OCTET}*\")", pair):
         return False

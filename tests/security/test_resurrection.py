@@ -55,7 +55,7 @@ def test_no_request_in_flight_undoes_a_logout(place: str, web_on: WebOn) -> None
             if not store.was_reached():
                 web.do(end, browser)
                 break
-            if not cookies_set(logout[0]):  # it came after a rotation, under an id that was worth nothing any more
+            if not cookies_set(logout[0]):  # it came after a rotation, under an invalid id
                 web.do(end, browser)
                 continue
             accepted += 1

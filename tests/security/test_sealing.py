@@ -1,4 +1,4 @@
-"""Sealed records and cookies: whoever has the store can neither read them, nor change them, nor put one for another."""
+"""Sealed records and cookies: an attacker with the store can neither read, change, nor swap them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Set-Cookie header: nothing slips into it, every kind of response carries it, and it keeps its attributes."""
+"""The Set-Cookie header: no injection, on every kind of response, with all its attributes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _listed() -> Response:
     return Response("text", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Vary", "Accept, Origin")])
 
 
-#: Ways to answer, on each of which a header takes another path, with the cookies that are its own, and with what the
-#: response then varies by. Where that is everything already, nothing is to be added.
+#: Kinds of responses, each with its own handling of headers and its own cookies, and the expected Vary. If that is "*"
+#: already, nothing is added.
 _WAYS: list[tuple[Callable[[], Any], list[str], set[str]]] = [
     (lambda: "text", [], {"cookie"}),
     (lambda: Response(stream_with_context(iter("text"))), [], {"cookie"}),

@@ -6,7 +6,7 @@ import ast
 import base64
 import hmac
 import json
-import pickle  # noqa: TID251  # what an attacker would send
+import pickle  # noqa: TID251  # an attacker's request
 from collections.abc import Callable, Iterator
 from itertools import permutations
 from typing import Any
@@ -117,7 +117,7 @@ def victim(place: str, web_on: WebOn) -> Web:
 
 
 def assert_refused(web: Web, value: str) -> None:
-    """Assert that *value* opens nothing, costs no store call, and is answered as a request without a cookie."""
+    """Assert that *value* opens no session, costs no store call, and is answered like a request without a cookie."""
     web.store.reset()
     raw = {"HTTP_COOKIE": f"session={value}"}  # as a server passes it on that lets anything through
     response = web.do(lambda: str(session.get("user")), web.app.test_client(use_cookies=False), environ_overrides=raw)

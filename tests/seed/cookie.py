@@ -20,4 +20,4 @@ def name() -> str:
 
 
 if __name__ == "__main__":
-    app.run(port=5000, debug=True)  # noqa: S201  # for whoever tries it by hand
+    app.run(port=5000, debug=True)  # noqa: S201  # for manual use

@@ -28,4 +28,4 @@ def k1() -> str:
 
 
 if __name__ == "__main__":
-    app.run(host="127.0.0.1", port=5000, debug=True)  # noqa: S201  # for whoever tries it by hand
+    app.run(host="127.0.0.1", port=5000, debug=True)  # noqa: S201  # for manual use

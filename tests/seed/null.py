@@ -1,4 +1,4 @@
-"""The extension told to leave Flask's own signed cookie in place."""
+"""The extension with Flask's own signed cookie."""
 
 from flask import Flask, session
 

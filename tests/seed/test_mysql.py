@@ -43,7 +43,7 @@ def start(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], An
 
 
 def test_a_session_outlives_the_server(start: Callable[[], Any], url: str) -> None:
-    """What a browser put into its session is there when the program is started anew, and nobody else sees it."""
+    """A value in a browser's session is there after a restart of the program, and no other browser sees it."""
     program = start()
     browser = program["app"].test_client()
     assert browser.get("/k1").text == "nothing"
@@ -66,7 +66,7 @@ def test_a_session_outlives_the_server(start: Callable[[], Any], url: str) -> No
 
 @pytest.mark.parametrize("before", [True, False])
 def test_create_all_does_no_harm(start: Callable[[], Any], before: bool) -> None:
-    """``db.create_all()`` may be called as the program's author was told, before the first session or after it."""
+    """``db.create_all()`` may be called as Flask-Session documents, before the first session or after it."""
     program = start()
     app, db = program["app"], program["db"]
     browser = app.test_client()

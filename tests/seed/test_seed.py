@@ -64,7 +64,7 @@ def test_null_is_flask_s_signed_cookie(start: Callable[[str], Flask]) -> None:
 
 @pytest.mark.parametrize("name", ["json_file", "filesystem"])
 def test_a_session_outlives_the_server(start: Callable[[str], Flask], name: str) -> None:
-    """What a browser put into its session is there when the program is started anew, and nobody else sees it."""
+    """A value in a browser's session is there after a restart of the program, and no other browser sees it."""
     browser = start(name).test_client()
     assert browser.get("/k1").text == "nothing"
     assert browser.get("/index").text == "xx"

@@ -64,7 +64,7 @@ def signed_in_as_another(manager: Manager, user: str) -> str:
 
 
 def anonymous(manager: Manager, user: str) -> str:
-    """Store a session that is nobody's, and return its token."""
+    """Store a session without a user, and return its token."""
     session = Request(manager)
     session["list"] = []
     session.commit()

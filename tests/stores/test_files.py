@@ -112,7 +112,7 @@ def test_the_mode_of_files_can_be_set(root: Path) -> None:
     ],
 )
 def test_only_a_key_becomes_a_path(key: str, store: FileStore, root: Path) -> None:
-    """What is not 64 lower-case hex digits is refused before any file is touched."""
+    """A key that is not 64 lower-case hex digits is refused before any file is touched."""
     for call in (store.load, store.delete):
         with pytest.raises(ValueError, match="64 lower-case hex digits"):
             call(key)
@@ -138,7 +138,7 @@ def unix_socket(path: Path) -> None:
 
 
 def garbage(path: Path) -> None:
-    """Make a file that is none of ours."""
+    """Make a foreign file."""
     path.write_bytes(b"\x80\x04\x95garbage that is longer than a header")
 
 
@@ -152,7 +152,7 @@ PLANTED: list[Callable[[Path], object]] = [symbolic_link, os.mkfifo, unix_socket
 
 @pytest.mark.parametrize("plant", [*PLANTED, Path.mkdir])
 def test_what_is_planted_is_no_record(plant: Callable[[Path], object], store: FileStore, root: Path) -> None:
-    """A link, a FIFO, a socket, a folder or a foreign file under a record's name is nobody's session, and no error."""
+    """A link, a FIFO, a socket, a folder or a foreign file under a record's name is no session, and no error."""
     store.create(OTHER, b"data", expires_at=FOREVER)
     file_of(root, KEY).parent.mkdir()
     plant(file_of(root, KEY))
@@ -205,7 +205,7 @@ def test_a_half_written_expiry_is_read_again_behind_the_lock(
 
 
 def test_touch_writes_no_data(store: FileStore, root: Path, clock: FakeClock) -> None:
-    """`touch` changes the expiry in the file that is there, and nothing else of it."""
+    """`touch` changes only the expiry in the existing file."""
     store.create(KEY, b"data", expires_at=clock() + 1_000, owner="ada")
     before, inode = file_of(root, KEY).read_bytes(), file_of(root, KEY).stat().st_ino
     assert store.touch(KEY, expires_at=clock() + 2_000) is True
@@ -268,7 +268,7 @@ def test_purge_sweeps_what_killed_writers_left(store: FileStore, root: Path) -> 
 
 
 def test_the_index_leaves_no_empty_folders(store: FileStore, root: Path) -> None:
-    """When an owner's last session ends, nothing of the owner stays."""
+    """When an owner's last session ends, no file of the owner is left."""
     store.create(KEY, b"data", expires_at=FOREVER, owner="ada")
     store.create(OTHER, b"data", expires_at=FOREVER, owner="ada")
     store.delete(KEY)
@@ -314,7 +314,7 @@ def test_a_full_disk_is_an_outage_that_changes_nothing(store: FileStore, root: P
 
 
 def test_no_message_shows_a_key(store: FileStore, root: Path) -> None:
-    """What a fault says names the folder, and not the file, whose name is the key."""
+    """A fault's message names the folder, and not the file, whose name is the key."""
     file_of(root, KEY).mkdir(parents=True)
     with pytest.raises(StoreUnavailable) as caught:
         store.create(KEY, b"data", expires_at=FOREVER)
@@ -352,7 +352,7 @@ def test_an_unmounted_disk_is_no_empty_store(tmp_path: Path) -> None:
 
 
 def test_killed_writers_tear_and_lose_nothing(root: Path) -> None:
-    """Thirty writers killed while they save leave no torn record, every confirmed step, and nothing after a purge."""
+    """Thirty writers killed while they save leave no torn record, every confirmed step, and no rest after a purge."""
     found = disk.kill_writers(f"file:///{root}", kills=30, seed=2)
     assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}
@@ -392,7 +392,7 @@ def test_one_who_locks_again_and_again_lets_others_in(tmp_path: Path) -> None:
 
 
 def test_a_deleted_lock_file_lets_nobody_in_beside_the_next(tmp_path: Path) -> None:
-    """Whoever waits for a lock whose file is deleted takes the lock of the new file, like everybody else."""
+    """A client that waits for a lock whose file is deleted takes the lock of the new file, like all others."""
     path = tmp_path / "lock"
     entered = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What a store finds out about the place where it keeps records."""
+"""A store's findings about its server or folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from holdfast.testing import FakeClock
 
 KEY = 64 * "a"
 
-#: What each kind looks at.
+#: The subjects of each kind's checks.
 NAMES = {
     "memory": {"durability"},
     "sqlite": {"indexes", "permissions"},
@@ -40,7 +40,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
-    """Return a function that opens the store at a URL. What it opened is closed in the end."""
+    """Return a function that opens the store at a URL. The stores are closed at the end."""
     stores: list[Any] = []
 
     def make(url: str, **options: Any) -> Any:
@@ -66,7 +66,7 @@ def by_name(store: Any) -> dict[str, HealthFinding]:
 def test_a_new_store_is_as_it_should_be(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, opened: Open
 ) -> None:
-    """Nothing is wrong with a store in use, it looks at what its kind has, and each finding has words."""
+    """A store in use has no fault, it checks the subjects of its kind, and each finding has a text."""
     found = by_name(opened(url_of_kind(kind, request, tmp_path)))
     assert found.keys() == NAMES[kind]
     for finding in found.values():
@@ -122,7 +122,7 @@ def test_a_record_file_that_others_can_read_is_told(tmp_path: Path, opened: Open
 
 
 def test_a_missing_index_is_told(tmp_path: Path, opened: Open) -> None:
-    """Whoever dropped an index of the SQLite file is told which."""
+    """A dropped index of the SQLite file is named."""
     store = opened(f"sqlite:///{tmp_path}/sessions.db")
     by_name(store)
     store._run(lambda connection: connection.execute("DROP INDEX sessions_owner"))
@@ -131,7 +131,7 @@ def test_a_missing_index_is_told(tmp_path: Path, opened: Open) -> None:
 
 
 def test_a_missing_index_of_a_table_is_told(sql_url: str, opened: Open) -> None:
-    """Whoever dropped an index of the table is told which, and where the statements are."""
+    """A dropped index of the table is named, with the command for the statements."""
     import sqlalchemy as sa
 
     store = opened(sql_url)
@@ -148,7 +148,7 @@ def test_a_missing_index_of_a_table_is_told(sql_url: str, opened: Open) -> None:
 
 @pytest.mark.mongodb
 def test_a_missing_ttl_index_is_told(request: pytest.FixtureRequest, tmp_path: Path, opened: Open) -> None:
-    """Whoever dropped the TTL index is told, with the command that makes it."""
+    """A dropped TTL index is reported, with the command that creates it."""
     store = opened(url_of_kind("mongodb", request, tmp_path))
     by_name(store)
     sessions = store._own_collection()
@@ -175,13 +175,13 @@ def test_a_redis_that_drops_sessions_is_told(request: pytest.FixtureRequest, ope
 
 @pytest.mark.redis
 def test_every_node_of_a_cluster_is_asked(request: pytest.FixtureRequest, opened: Open) -> None:
-    """Of several servers the worst finding of each name is told, once."""
+    """Of several servers the worst finding of each name is reported, once."""
     server = request.getfixturevalue("redis_cluster_server")
     assert by_name(opened(server.url)).keys() == NAMES["redis"]
 
 
 def test_a_server_that_does_not_tell_is_no_fault() -> None:
-    """Where the server forbids its user to ask, that is for people to look at, and the rest is told."""
+    """If the server denies permission, a person must check, and the rest is reported."""
     from holdfast.stores.redis.health import about_server
 
     class NoPermissionError(Exception):

@@ -100,7 +100,7 @@ end"""
 @pytest.mark.redis
 @pytest.mark.timeout(120)
 def test_redis_is_asked_for_that_user_s_records_alone() -> None:
-    """One command for the index and one for each session, and the index holds nobody else's keys."""
+    """One command for the index and one for each session, and the index holds only the owner's keys."""
     import redis
 
     server = start_redis()

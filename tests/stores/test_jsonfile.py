@@ -73,7 +73,7 @@ def test_nothing_is_made_before_the_first_use(store: JSONFileStore, tmp_path: Pa
 
 
 def test_files_are_private_whatever_the_umask(path: Path, store: JSONFileStore, tmp_path: Path) -> None:
-    """With umask 000 the folder has mode 0700, the file and its locks 0600, and nothing else is left there."""
+    """With umask 000 the folder has mode 0700, the file and its locks 0600, and no other file is left there."""
     with disk.umask(0):
         store.create(KEY, b"data", expires_at=FOREVER)
     assert disk.modes(tmp_path) == {
@@ -146,7 +146,7 @@ def test_data_has_the_most_readable_form_that_is_exact(
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_come_back(data: bytes) -> None:
-    """Whatever the bytes, they are the same after a way through the file's JSON."""
+    """Any bytes are unchanged after encoding in the file's JSON."""
     assert _data_of(json.loads(json.dumps(_form_of(data)))) == data
 
 
@@ -243,7 +243,7 @@ def test_data_that_stands_for_no_bytes_is_an_outage(member: str, path: Path, sto
 
 
 def test_an_edit_by_hand_counts(path: Path, store: JSONFileStore) -> None:
-    """What a person changes in the file is what the next load returns."""
+    """A manual change of the file is returned by the next load."""
     store.create(KEY, b'{"hits":1}', expires_at=FOREVER)
     path.write_text(path.read_text().replace('"hits": 1', '"hits":   41'))
     assert data_at(store, KEY) == b'{"hits":41}'
@@ -261,7 +261,7 @@ def test_a_link_stays_a_link(path: Path, store: JSONFileStore, tmp_path: Path) -
 
 
 def test_a_full_disk_is_an_outage_that_changes_nothing(path: Path, store: JSONFileStore) -> None:
-    """With no room for the file, saves raise, and the old file stays whole, with nothing beside it."""
+    """Without space for the file, saves raise, and the old file stays intact, without a temporary one."""
     version = store.create(KEY, b"data", expires_at=FOREVER)
     assert version is not None
     before = path.read_bytes()
@@ -310,7 +310,7 @@ def test_an_unmounted_disk_is_no_empty_store(tmp_path: Path) -> None:
 
 
 def test_killed_writers_tear_and_lose_nothing(path: Path, store: JSONFileStore) -> None:
-    """Thirty writers killed while they save leave a whole file with every confirmed step, and soon nothing else."""
+    """Thirty writers killed while they save leave an intact file with every confirmed step, and soon no other file."""
     found = disk.kill_writers(f"json:///{path}", kills=30, seed=3)
     assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}

@@ -61,7 +61,7 @@ class TestMemcachedStore(OnMemcached):
 
     @pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REPLY_LOST])
     def test_a_lost_step_is_repeated_once(self, fault: Fault) -> None:
-        """A connection that breaks under the one step of a save, a touch or a creation costs the caller nothing."""
+        """A connection that breaks during the one step of a save, a touch or a creation causes no error."""
         key, version = self.make(b"old", seconds=60)
         for data in (b"new", b"newer"):
             self.loaded(key)
@@ -223,7 +223,7 @@ def test_an_expiry_beyond_what_memcached_can_say_is_the_last_it_can(
 
 @pytest.mark.parametrize("kind", ["own", "python-memcached", "pylibmc", "Client"])
 def test_a_smaller_limit_of_the_server_is_found_out(kind: str, clock: FakeClock, key: str) -> None:
-    """What the server refuses for its size is RecordTooLarge at once, and the old record is as it was."""
+    """Data that the server refuses for its size is RecordTooLarge at once, and the old record is unchanged."""
     server = start_memcached("-I", "512k")
     try:
         with on_client(kind, [server], clock) as store, counted(server) as counts:
@@ -321,7 +321,7 @@ def test_what_a_thread_read_before_is_only_a_hint(store: MemcachedStore, clock: 
 
 
 def test_there_is_no_index_to_be_wrong(store: MemcachedStore) -> None:
-    """What memcached cannot keep, the store does not have; ending all of a user's sessions says so."""
+    """The store lacks the capabilities that memcached lacks; ending all of a user's sessions raises an error."""
     assert not isinstance(store, Indexes | Iterates | Purges | Rotates)
     app = Flask("shop")
     app.config.update(SESSION_STORE=store)

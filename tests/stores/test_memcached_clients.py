@@ -137,7 +137,7 @@ def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> Non
 
 
 def test_the_default_address_is_flask_session_s() -> None:
-    """``SESSION_TYPE = "memcached"`` alone means 127.0.0.1:11211, and nothing is connected to."""
+    """``SESSION_TYPE = "memcached"`` alone means 127.0.0.1:11211, without a connection."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="memcached")
     store = Session(app).manager.store

@@ -1,4 +1,4 @@
-"""What becomes of sessions while memcached servers are lost. ``pytest -s`` shows the figures."""
+"""Sessions while memcached servers are lost. ``pytest -s`` shows the figures."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def answer_of(store: MemcachedStore, key: str) -> str:
 @LEAKY
 @pytest.mark.parametrize("kind", ["own", "python-memcached"])
 def test_a_restart_under_load_ends_all_sessions_and_nothing_else(kind: str) -> None:
-    """Requests meet short, typed errors while the server is down; then new sessions work, and nobody gets another's."""
+    """Requests get short, typed errors while the server is down; then new sessions work, and none gets another's."""
     server = start_memcached()
     found, stop, slowest = Counter[str](), threading.Event(), 0.0
     back = float("inf")

@@ -198,7 +198,7 @@ def test_every_other_operation_is_one_command(store: MongoDBStore, heard: Heard,
 def test_writes_are_a_majority_s_and_reads_the_primary_s(
     mongodb_server: Server, heard: Heard, clock: FakeClock
 ) -> None:
-    """Whatever the application's client is set to, writes wait for a majority and reads go to the primary."""
+    """With any options of the application's client, writes wait for a majority and reads go to the primary."""
     loose = f"{mongodb_server.url}?w=1&readPreference=secondaryPreferred&readConcernLevel=available"
     with pymongo.MongoClient(loose, event_listeners=[heard]) as client:  # type: ignore[var-annotated]
         store = MongoDBStore.from_client(client, collection=secrets.token_hex(8), clock=clock)
@@ -262,7 +262,7 @@ def test_the_server_forgets_what_expired(store: MongoDBStore, sessions: Any) -> 
 
 
 def test_a_start_needs_no_server(tmp_path: Path) -> None:
-    """Making a store and an application contacts nothing; requests answer 503, and go on when the server is there."""
+    """Making a store and an application contacts no server; requests answer 503, and work when the server is there."""
     url = f"mongodb://127.0.0.1:{free_port()}/?timeoutMS=1000"
     app = Flask("shop")
     app.config.update(SESSION_STORE=url)

@@ -101,7 +101,7 @@ def test_a_name_that_is_not_valid_is_named(names: dict[str, object], problem: st
     ],
 )
 def test_the_defaults_are_flask_session_s(config: dict[str, str], names: tuple[str, str]) -> None:
-    """``SESSION_TYPE = "mongodb"`` alone means localhost and Flask-Session's names, and nothing is connected to."""
+    """``SESSION_TYPE = "mongodb"`` alone means localhost and Flask-Session's names, without a connection."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="mongodb", **config)
     store = Session(app).manager.store
@@ -141,7 +141,7 @@ def test_a_url_names_the_collection(url: str, names: tuple[str, str], timeout: f
     ],
 )
 def test_a_url_that_is_not_valid_is_refused(url: str) -> None:
-    """The message says how to write one, and quotes nothing of a password."""
+    """The message shows the form of a URL, and quotes no part of a password."""
     with pytest.raises(ConfigurationError, match=r"write mongodb://\[user:password@\]host") as caught:
         open_store(url, root=Path())
     assert "cret" not in str(caught.value)

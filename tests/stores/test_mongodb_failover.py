@@ -1,4 +1,4 @@
-"""What becomes of sessions while a MongoDB replica set changes its primary. ``pytest -s`` shows the figures."""
+"""Sessions while a MongoDB replica set changes its primary. ``pytest -s`` shows the figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def step_down(node: Server) -> None:
 
 @pytest.mark.parametrize("strike", ["step down", "kill"])
 def test_a_primary_is_lost_under_load(strike: str, mongodb_replica_set_server: Group, tmp_path: Path) -> None:
-    """Calls fail soon if at all, as StoreUnavailable, and for seconds; nothing acknowledged is lost."""
+    """Calls fail soon if at all, as StoreUnavailable, and for seconds; no acknowledged write is lost."""
     group = mongodb_replica_set_server
     node = primary_of(group)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The cache in the process: what it serves, and for how long."""
+"""The cache in the process: the records it serves, and for how long."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_reading_does_not_extend_the_bound(world: World) -> None:
 
 @pytest.mark.parametrize("write", ["delete", "replace", "touch", "move"])
 def test_a_write_through_the_cache_is_seen_at_once(world: World, write: str) -> None:
-    """What this process writes, it reads back."""
+    """This process reads its own writes."""
     version = world.create()
     world.cache.load(KEY)
     later = world.clock() + 120_000

@@ -81,7 +81,7 @@ def test_a_record_moves_when_it_is_written(
 
 
 def test_one_of_two_writers_moves_it(pair: PairStore, clock: FakeClock) -> None:
-    """The other is told of the conflict, with the record as it is now."""
+    """The other gets the conflict, with the current record."""
     version = loaded(pair).version
     replaced(pair, clock, version)
     answer = replaced(pair, clock, version, b"3")
@@ -93,7 +93,7 @@ def test_one_of_two_writers_moves_it(pair: PairStore, clock: FakeClock) -> None:
 def test_a_deleted_record_stays_deleted(
     pair: PairStore, new: MemoryStore, old: MemoryStore, clock: FakeClock, moved: bool
 ) -> None:
-    """Whichever store it is in, deletion is the end of it."""
+    """In either store, deletion ends it."""
     version = loaded(pair).version
     if moved:
         replaced(pair, clock, version)

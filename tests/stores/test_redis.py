@@ -220,7 +220,7 @@ def test_what_is_no_record_counts_as_a_damaged_one(
 
 @pytest.mark.parametrize("kind", ["list", "hash", "set", "zset"])
 def test_a_value_of_another_type_is_no_fault(web: Web, client: Any, prefix: str, kind: str) -> None:
-    """Under a key with a list, a hash or a set the request is anonymous, is told why, and can begin a new session."""
+    """Under a key with a list, a hash or a set the request is anonymous, with a reason, and can begin a new session."""
     (name,) = client.scan_iter(prefix + "*")
     client.delete(name)
     {
@@ -247,7 +247,7 @@ def test_scripts_are_loaded_again_when_the_server_forgot_them(store: RedisStore,
 
 
 def test_a_repeated_write_is_recognised(store: RedisStore, client: Any, clock: FakeClock) -> None:
-    """A client that sends a write again, because its answer was lost, is told that it succeeded, not that it lost."""
+    """A client that repeats a write, because its answer was lost, gets success, not a conflict."""
     seen = []
     evaluate = client.eval
 
@@ -270,7 +270,7 @@ def test_a_repeated_write_is_recognised(store: RedisStore, client: Any, clock: F
 
 
 def test_leaving_an_index_undoes_no_later_entry(store: RedisStore, prefix: str, client: Any, clock: FakeClock) -> None:
-    """An owner changed away and back is listed, though whoever changed it away cleans up last."""
+    """An owner changed away and back is listed, even if the first change is cleaned up last."""
     version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
     other = RedisStore(client, prefix=prefix, clock=clock)
     leave = store._leave

@@ -1,4 +1,4 @@
-"""The clients that the Redis store takes, whoever made them."""
+"""The clients that the Redis store accepts, from any library."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ReadingReplicas(redis.Redis):
     ids=["object", "text", "sentinel", "replicas", "asyncio", "decoding", "decoding valkey"],
 )
 def test_what_is_no_client_is_refused_by_its_class(client: Any, problem: str) -> None:
-    """A client that cannot do the work is an error at start-up that names its class; nothing else is used instead."""
+    """An unusable client is an error at start-up that names its class; no other is used instead."""
     with pytest.raises(ConfigurationError, match=problem):
         RedisStore.from_client(client)
 
@@ -100,7 +100,7 @@ def test_without_a_client_the_default_of_flask_session_is_used() -> None:
 
 
 def test_the_setting_is_named_when_it_is_no_client() -> None:
-    """What is in `SESSION_REDIS` and cannot be used is an error at start-up, never replaced by the default."""
+    """An unusable value of `SESSION_REDIS` is an error at start-up, never replaced by the default."""
     with pytest.raises(ConfigurationError, match=r"SESSION_REDIS: builtins.dict is no Redis client"):
         Web(SESSION_STORE=None, SESSION_TYPE="redis", SESSION_REDIS={})
 

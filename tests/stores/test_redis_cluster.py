@@ -165,7 +165,7 @@ def test_no_record_outlives_its_index_entry(store: RedisClusterStore, client: An
 def test_a_crash_between_two_slots_leaves_the_index_ahead(
     store: RedisClusterStore, client: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The index is written first: whoever dies before the record is written leaves an entry too many, never too few."""
+    """The index is written first: a crash before the record is written leaves an extra entry, never a missing one."""
     run = store._run
 
     def dying(script: Script, names: list[bytes], arguments: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What becomes of sessions while a Redis primary is lost. ``pytest -s`` shows the figures."""
+"""Sessions while a Redis primary is lost. ``pytest -s`` shows the figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.redis
     ],
 )
 def test_a_primary_is_lost_under_load(start: Callable[[], Group], strike: str, tmp_path: Path) -> None:
-    """Calls fail soon, as StoreUnavailable, and for seconds; nothing confirmed is lost, no record is swapped."""
+    """Calls fail soon, as StoreUnavailable, and for seconds; no confirmed write is lost, no record is swapped."""
     group = start()
     with ExitStack() as stack:
         stack.callback(group.stop)

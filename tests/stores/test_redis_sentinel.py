@@ -111,7 +111,7 @@ def wait_for_replica(store: RedisStore) -> None:
 
 
 def test_a_store_without_replicas_confirms_at_once(redis_server: Server, tmp_path: Path) -> None:
-    """On one server, which has nobody to ask, a revocation is confirmed, unless a replica is asked for."""
+    """On one server without replicas, a revocation is confirmed, unless a replica is required."""
     for option, result in (("", "confirmed"), ("&wait_replicas=1&wait_timeout=0.05", "unconfirmed")):
         url = f"{redis_server.url}?prefix={prefix_of(tmp_path)}{option}"
         web = Web(SESSION_STORE=url)

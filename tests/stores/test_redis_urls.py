@@ -1,4 +1,4 @@
-"""URLs of Redis: what each one means. No server is needed."""
+"""URLs of Redis: the meaning of each. No server is needed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_sentinels_are_asked_with_their_own_login() -> None:
     ],
 )
 def test_what_has_replicas_waits_for_one_to_confirm(url: str, replicas: int) -> None:
-    """Behind Sentinels and in a Cluster a confirmation is one replica's, elsewhere nobody's, unless the URL says so."""
+    """With Sentinels and in a Cluster a confirmation needs one replica, elsewhere none, unless the URL says so."""
     assert opened(url)._wait == (replicas, 500)
 
 

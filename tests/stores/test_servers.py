@@ -1,4 +1,4 @@
-"""The servers for tests: each starts, stands still, dies, comes back and leaves nothing behind."""
+"""The servers for tests: each starts, hangs, dies, comes back and leaves no process or file behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVERS = {
 
 
 def is_open(address: tuple[str, int]) -> bool:
-    """Tell whether something listens at *address*."""
+    """Return whether a server listens at *address*."""
     with socket.socket() as probe:
         return probe.connect_ex(address) == 0
 

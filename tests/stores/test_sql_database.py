@@ -1,4 +1,4 @@
-"""What the SQL store says to a server, and what it makes of a server that fails, ends, or is in the way."""
+"""The SQL store's statements, and its handling of a server that fails, stops, or blocks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def linked(request: pytest.FixtureRequest) -> Iterator[tuple[Link, SQLStore]]:
 
 
 def needs_to_itself(server: Server) -> None:
-    """Skip the test on a server that is only lent: others may use it."""
+    """Skip the test on a shared server: others may use it."""
     if isinstance(server, Given):
         pytest.skip("a server that is only lent to the tests is not set up by them, and not counted on")
 
@@ -64,7 +64,7 @@ def needs_to_itself(server: Server) -> None:
 
 @pytest.mark.mariadb
 def test_a_call_is_one_command_at_the_server(mariadb_server: Server, mariadb_url: str) -> None:
-    """Whether the connection is the store's by a URL or by the application's engine, nothing is sent but statements."""
+    """With a connection by a URL or by the application's engine, only statements are sent."""
     needs_to_itself(mariadb_server)
     watch = sa.create_engine(url_of(mariadb_server))
 
@@ -170,7 +170,7 @@ def test_a_forked_child_shares_no_connection(sql_url: str) -> None:
 
 @pytest.mark.parametrize("call", ["load", "create", "replace", "touch", "keys_of", "scan", "purge", "ping"])
 def test_connections_that_ended_while_idle_cost_no_error(linked: tuple[Link, SQLStore], call: str) -> None:
-    """When the server closed the connections while nothing was asked, the next call connects anew and succeeds."""
+    """If the server closed idle connections, the next call reconnects and succeeds."""
     link, store = linked
     version = store.create(KEY, b"data", expires_at=FAR)
     assert version is not None
@@ -191,7 +191,7 @@ def test_connections_that_ended_while_idle_cost_no_error(linked: tuple[Link, SQL
 
 
 def test_a_lost_answer_is_found_out(linked: tuple[Link, SQLStore]) -> None:
-    """When the answer to a new record or a save is lost, the store asks again and tells the truth: it was written."""
+    """If the answer to a new record or a save is lost, the store asks again and returns the truth: it was written."""
     link, store = linked
     store.load(KEY)
     with link.disturb(Fault.REPLY_LOST):
@@ -205,7 +205,7 @@ def test_a_lost_answer_is_found_out(linked: tuple[Link, SQLStore]) -> None:
 
 
 def test_a_deletion_whose_answer_is_lost_is_an_error(linked: tuple[Link, SQLStore]) -> None:
-    """Asking again would answer that there was nothing to delete, so the store says that it does not know."""
+    """A repeated deletion would find no record, so the store raises that the result is unknown."""
     link, store = linked
     store.create(KEY, b"data", expires_at=FAR)
     with link.disturb(Fault.REPLY_LOST), pytest.raises(StoreUnavailable):
@@ -215,7 +215,7 @@ def test_a_deletion_whose_answer_is_lost_is_an_error(linked: tuple[Link, SQLStor
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_an_error_shows_no_session(kind: str, request: pytest.FixtureRequest) -> None:
-    """What is logged of an error, down to the driver's own, has neither the key in it nor the data."""
+    """The log of an error, including the driver's own, contains neither the key nor the data."""
     url: str = request.getfixturevalue(f"{kind}_url")
     engine = sa.create_engine(url)
     with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What becomes of sessions while a database server dies and comes back. ``pytest -s`` shows the figures."""
+"""Sessions while a database server dies and comes back. ``pytest -s`` shows the figures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from holdfast.stores.sql import SQLStore
 
 
 def start_durable_mariadb() -> Server:
-    """Start a MariaDB that acknowledges what it has written, as it does unless it is told otherwise."""
+    """Start a MariaDB that acknowledges durable writes, as by default."""
     return start_mariadb("--innodb-flush-log-at-trx-commit=1")
 
 
 def start_durable_postgres() -> Server:
-    """Start a PostgreSQL that acknowledges what it has written, as it does unless it is told otherwise."""
+    """Start a PostgreSQL that acknowledges durable writes, as by default."""
     return start_postgres("synchronous_commit=on", "full_page_writes=on")
 
 

@@ -1,4 +1,4 @@
-"""The table of the SQL store: who makes it, when, and what is left alone."""
+"""The table of the SQL store: its creation, and foreign tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def use_first(url: str, barrier: Any, answers: Any) -> None:
         barrier.wait(20)
         try:
             answers.put(store.create(KEY, b"data", expires_at=FAR) is not None)
-        except Exception as error:  # noqa: BLE001 (whatever it was, the test reports it)
+        except Exception as error:  # noqa: BLE001 (any exception, the test reports it)
             answers.put(repr(error))
 
 

@@ -50,7 +50,7 @@ def test_a_path_is_relative_to_the_root_and_nothing_is_made_before_use(tmp_path:
 
 @pytest.mark.parametrize("scheme", ["mysql+pymysql", "mariadb+pymysql"])
 def test_connections_to_mysql_have_short_limits(scheme: str) -> None:
-    """A driver of MySQL is told to wait seconds, unless the URL or the engine's options say how long."""
+    """A driver of MySQL gets timeouts in seconds, unless the URL or the engine's options set them."""
     assert (
         arguments_of(f"{scheme}://u@h/d").items()
         >= {
@@ -71,7 +71,7 @@ def test_connections_to_mysql_have_short_limits(scheme: str) -> None:
 
 
 def test_connections_to_postgresql_have_short_limits() -> None:
-    """A driver of PostgreSQL is told to wait seconds, and nothing that a connection pooler would refuse."""
+    """A driver of PostgreSQL gets timeouts in seconds, and no option that a connection pooler would refuse."""
     given = arguments_of("postgresql+psycopg://u@h/d")
     assert given.items() >= {"connect_timeout": 2, "tcp_user_timeout": 3000}.items()
     assert "options" not in given

@@ -183,7 +183,7 @@ def test_a_closed_store_works_and_keeps_nothing_open(store: SQLiteStore) -> None
 
 
 def test_a_forgotten_store_closes_its_connections(path: Path) -> None:
-    """A store that nobody refers to any more leaves no connection open."""
+    """A store without references leaves no connection open."""
     store = SQLiteStore(path)
     store.load(KEY)
     connections = store._connections
@@ -210,7 +210,7 @@ def test_an_ended_record_stays_ended_when_the_clock_is_set_back(store: SQLiteSto
 
 
 def test_purge_finds_what_was_touched_shortened_and_left(store: SQLiteStore, clock: FakeClock) -> None:
-    """A purge of many records removes all that expired, however their expiry changed, and nothing else."""
+    """A purge of many records removes exactly the expired ones, however their expiry changed."""
     keys = [f"{number:064x}" for number in range(900)]
     for number, key in enumerate(keys):
         version = store.create(key, b"data", expires_at=clock() + 1_000)
@@ -326,7 +326,7 @@ def test_a_writer_that_holds_on_stops_writers_only(path: Path, store: SQLiteStor
 
 
 def test_no_message_shows_a_key_or_data(path: Path, store: SQLiteStore) -> None:
-    """What a fault says names the file, and neither the key nor the data."""
+    """A fault's message names the file, and neither the key nor the data."""
     store.create(KEY, b"data", expires_at=FOREVER)
     with closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE sessions")

@@ -1,4 +1,4 @@
-"""The SQLite store in processes that fork: no connection is shared, and no fork waits for what nobody gives back."""
+"""The SQLite store in processes that fork: no connection is shared, and no fork waits for one that is not returned."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def store(path: Path) -> SQLiteStore:
 
 
 def forked() -> int:
-    """Fork, and return the exit code of a child that did nothing."""
+    """Fork, and return the exit code of a child that exits at once."""
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -111,7 +111,7 @@ print(failed, kept, exact, all(counts.values()))
 
 
 def test_a_forked_child_shares_no_connection(path: Path) -> None:
-    """What a child saves is kept, though its parent had the store open at the fork and closed it afterwards."""
+    """A child's save is kept, even if its parent had the store open at the fork and closed it afterwards."""
     assert disk.run(FORKED, path, THIRD).split() == ["300", "third"]
 
 

@@ -38,7 +38,7 @@ class Account(Web):
         return owner
 
     def is_in(self, browser: FlaskClient, name: str = "ada") -> bool:
-        """Tell whether *name* is signed in, in a browser."""
+        """Return whether *name* is signed in, in a browser."""
         return self.who(browser) == self.sessions.manager.keys.owner_of(name)
 
     def handle(self, browser: FlaskClient) -> str:
@@ -75,7 +75,7 @@ def read(response: TestResponse, status: int = 200) -> Element:
 
 
 def cards(page: Element) -> list[dict[str, str]]:
-    """Return what the page tells of each session: its name, what is under it, and the details."""
+    """Return the page's details of each session: its name, the text under it, and its properties."""
     found = []
     for card in page.all("li", class_="hf-card"):
         details = {row.one("dt").text: row.one("dd").text for row in card.one("dl").all("div")}

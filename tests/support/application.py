@@ -228,10 +228,10 @@ class Site:
 
     Attributes:
         app: The application. Its exceptions become responses, as they do for visitors.
-        clock: The time, which stands still unless it is told not to.
+        clock: The time, which stands still by default.
         inner: The store.
         store: Around it, what the application is given: it counts the calls.
-        meanwhile: What happens in the middle of ``/slow``.
+        meanwhile: The action in the middle of ``/slow``.
         heard: The signals sent, each with its name and details.
         cookies_seen: Every ``Set-Cookie`` header that was sent.
     """
@@ -350,7 +350,7 @@ class Jar:
     """A browser as far as cookies go. It ignores how long a cookie is meant to live, as a thief does.
 
     Attributes:
-        cookies: What it sends, by name.
+        cookies: The cookies it sends, by name.
     """
 
     def __init__(self, site: Site, cookies: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ class PlainStore:
 
 
 def store_with(capabilities: Iterable[type]) -> Any:
-    """Return a store with just *capabilities*, whose methods do nothing."""
+    """Return a store with just *capabilities*, whose methods have no effect."""
     store = PlainStore()
     for capability in capabilities:
         setattr(store, CAPABILITIES[capability], lambda *_: None)

@@ -22,7 +22,7 @@ EDGE = (
 
 
 class Bare:
-    """A store that has nothing but the five methods."""
+    """A store with only the five methods."""
 
     def __init__(self, clock: FakeClock) -> None:
         inner = MemoryStore(clock=clock)
@@ -36,7 +36,7 @@ class Desk:
     Attributes:
         web: The application.
         operator: The operator's browser, signed in.
-        ticks: What the page takes for the time of day, in seconds.
+        ticks: The page's time of day, in seconds.
     """
 
     def __init__(self, web: Web, **page: Any) -> None:
@@ -95,5 +95,5 @@ def handle_of(web: Web, browser: FlaskClient) -> str:
 
 
 def lives(web: Web, browser: FlaskClient) -> bool:
-    """Tell whether a browser is signed in."""
+    """Return whether a browser is signed in."""
     return web.see(lambda: session.owner, browser) is not None

@@ -1,4 +1,4 @@
-"""What happens to files: they are taken away, there is no room, permissions are open, processes die."""
+"""Faults of files: removed, no space, open permissions, killed processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody sees and can change who has the store itself, read and written past Holdfast with plain drivers."""
+"""The access of a client with the store itself, read and written with plain drivers instead of Holdfast."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def counted(client: Any) -> Iterator[dict[str, int]]:
         if calls != before.get(name, 0):
             counts[name] = calls - before.get(name, 0)
     counts.pop("info")
-    counts.pop("replconf", None)  # what a replica says to its primary, once a second
+    counts.pop("replconf", None)  # a replica's message to its primary, once a second
 
 
 def _calls(client: Any) -> dict[str, int]:

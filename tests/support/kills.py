@@ -1,8 +1,8 @@
 """Kill processes while they save, and look at what is left: ``python kills.py <url> <kills> <seed>``.
 
-Two writers at a time make, save and end records of their own, and confirm each step through a pipe. Each is killed
-at a random moment. What the last confirmed step left must be there, or what the next one would leave, and it must be
-whole. Prints JSON: how many ``kills``, ``confirmed`` steps, ``torn`` records and ``lost`` steps there were.
+Two writers at a time create, save and end records of their own, and confirm each step through a pipe. Each is killed at
+a random moment. The result of the last confirmed step, or of the next one, must be there, intact. Prints JSON: the
+numbers of ``kills``, ``confirmed`` steps, ``torn`` records and ``lost`` steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def contents(life: int, number: int) -> bytes | None:
 
 
 def is_whole(data: bytes) -> bool:
-    """Tell whether *data* is what some step of some life writes."""
+    """Return whether *data* is a result of some step of some life."""
     life, number = data[:16].split()
     return data == contents(int(life), int(number))
 
@@ -51,7 +51,7 @@ def write(store: Store, writer: int, life: int, confirm: int) -> None:
 
 
 def step(store: Store, key: str, data: bytes | None) -> None:
-    """Leave *data* under *key*, or nothing."""
+    """Store *data* under *key*, or delete it."""
     record = store.load(key)
     if data is None:
         assert store.delete(key)

@@ -13,7 +13,7 @@ from flask_sock import Sock
 
 from holdfast.flask import Session, session
 
-#: What a WebSocket is closed with when the one it belongs to may not go on (RFC 6455 §7.4.1).
+#: The close code of a WebSocket after a policy violation (RFC 6455 §7.4.1).
 POLICY_VIOLATION = 1008
 
 
@@ -47,7 +47,7 @@ def others() -> str:
 
 
 def who() -> str:
-    """Tell whether somebody is signed in."""
+    """Return whether a user is signed in."""
     return "somebody" if session.owner else "nobody"
 
 

@@ -18,7 +18,7 @@ _HOUR = 3_600_000
 
 @dataclass
 class Figures:
-    """What came of the saves.
+    """The results of the saves.
 
     Attributes:
         saved: How many were acknowledged.
@@ -26,7 +26,7 @@ class Figures:
         confirmed: How many were confirmed as safe, and
         unsafe: how many of those were not there any more later.
         errors: How many calls raised `StoreUnavailable`, by what caused it.
-        strange: What should never happen: another error, another record, a record gone.
+        strange: Impossible results: another error, another record, a missing record.
         slowest: How many seconds the longest call took.
         outage: For how many seconds a record could not be saved, at most.
     """
@@ -50,7 +50,7 @@ class Figures:
 
 
 class _Saver(threading.Thread):
-    """Counts up a number in a few records of its own, one after the other, until it is told to stop."""
+    """Counts up a number in a few records of its own, one after the other, until it is stopped."""
 
     def __init__(self, store: Store, owner: str) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""HTML as a tree, read strictly: what is opened is closed, and in order."""
+"""HTML as a tree, read strictly: each opened element is closed, in order."""
 
 from __future__ import annotations
 

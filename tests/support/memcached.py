@@ -1,4 +1,4 @@
-"""What the tests of memcached share: clients of every kind, and what the server counted."""
+"""The shared parts of memcached's tests: clients of every kind, and the server's counts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Real servers for tests and benchmarks, each in a temp folder of its own, on a private socket or a free port.
 
-Every ``start_…`` function returns when the server answers, or raises with the end of its log. What it returns has a
-``url`` that `holdfast.stores.registry.open_store` understands. Nothing is durable: the servers do not wait for the
-disk.
+Every ``start_…`` function returns when the server answers, or raises with the end of its log. Its result has a ``url``
+for `holdfast.stores.registry.open_store`. No data is durable: the servers do not wait for the disk.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ class Server:
         self._start()
 
     def pause(self) -> None:
-        """Let the server stand still: connections stay open, and nothing answers."""
+        """Suspend the server: connections stay open, without answers."""
         self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:

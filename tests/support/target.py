@@ -50,7 +50,7 @@ class Target:
         return int(status[:3]), b"".join(body).decode(), headers.getlist("Set-Cookie")
 
     def assert_nobody(self, header: str | bytes, *, calls: int = 0) -> None:
-        """Assert that *header* opens nothing, costs at most *calls* loads, and leaves the store as it is."""
+        """Assert that *header* opens no session, costs at most *calls* loads, and does not change the store."""
         self.store.reset()
         assert self.send(header) == (200, "None", []), header
         assert self.store.counts["load"] <= calls, header

@@ -93,7 +93,7 @@ class Shelf:
         return self._begin(lambda session: session.bind(user), agent)
 
     def visit(self) -> str:
-        """Begin a session of nobody, and return its handle."""
+        """Begin a session without a user, and return its handle."""
         return self._begin(lambda session: session.update(seen=1), FIREFOX)
 
     def _begin(self, action: Any, agent: str) -> str:

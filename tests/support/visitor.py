@@ -165,11 +165,11 @@ def open_shop(store: str, folder: Path) -> Server:
 
 @contextlib.contextmanager
 def visiting(browser: Chrome, shop: Server) -> Iterator[Visitor]:
-    """Open the shop as somebody who has never been there; in the end the browser must have nothing to complain of."""
+    """Open the shop as a new visitor; at the end the browser must have no errors in its log."""
     visitor = Visitor(browser, shop.url)
     visitor.command("Network.clearBrowserCookies")
     visitor.go()
     yield visitor
     faults = visitor.faults()
     assert not faults, faults
-    browser.get("about:blank")  # nothing may be on its way from a shop that closes
+    browser.get("about:blank")  # no response may be in transit from a shop that closes

@@ -1,4 +1,4 @@
-"""An application whose view does what a test tells it to, on a store that counts and can be made to fail."""
+"""An application whose view runs a test's function, on a store that counts and can be made to fail."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from holdfast.testing import CountingStore, FailingStore, FakeClock
 
 SIGNALS = ("created", "rotated", "bound", "ended", "gone", "rejected", "superseded", "store_unavailable")
 
-#: A key that nothing speaks against.
+#: A strong key.
 SECRET_KEY = "made up for tests: B7u-q2Xn_fLw90Rk"
 
-#: A token of the right form that nobody was given.
+#: A token of the right form that was never issued.
 STRANGER = "A" * 43
 
 Action = Callable[[], Any]
@@ -31,15 +31,15 @@ Action = Callable[[], Any]
 class Web:
     """One application with one browser.
 
-    *observer* is told what happens, if there is one.
+    *observer* gets the events, if there is one.
 
     Attributes:
         app: The application. Its exceptions reach the test, unless ``PROPAGATE_EXCEPTIONS`` is False.
         browser: A client that keeps cookies.
         clock: The time.
         memory: Where the records are, unless *inner* makes another store, which is given the clock.
-        failing: Around it, a store that fails when told to.
-        store: Around that, one that counts the calls: what the application is given as *setting*.
+        failing: Around it, a store that can be made to fail.
+        store: Around that, one that counts the calls: the application's *setting*.
         heard: The signals sent, each with its name and details.
     """
 

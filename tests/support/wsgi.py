@@ -1,4 +1,4 @@
-"""Real WSGI servers, in processes of their own, and a client that sends exactly what it is told to."""
+"""Real WSGI servers, in processes of their own, and a client that sends exact bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def cookie(self) -> str | None:
-        """What the response sets our cookie to, or None when it does not."""
+        """The response's value of our cookie, or None without one."""
         for header in self.headers.get_all("Set-Cookie", []):
             name, _, rest = header.partition("=")
             if name == "session":

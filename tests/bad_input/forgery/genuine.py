@@ -1,4 +1,4 @@
-"""What is forged: cookies of each kind, and sealed records. Each is asked through the code that a request runs."""
+"""The targets of forgery: cookies of each kind, and sealed records. Each is checked by the code of a request."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Kind:
     """A kind of thing that is forged.
 
     Attributes:
-        name: What it is.
+        name: Its name.
         made: Genuine ones.
-        accepts: Tells whether something opens a session in the place of the genuine one with this number.
-        alphabet: What its bytes are replaced by.
+        accepts: Returns whether a value opens a session in place of the genuine one with this number.
+        alphabet: The replacements of its bytes.
     """
 
     name: str

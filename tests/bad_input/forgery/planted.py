@@ -1,4 +1,4 @@
-"""Ways to read cookies and records that a forger gets through, to show that the count would tell."""
+"""Ways to read cookies and records that accept forgeries, to show that the count detects them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_context(patch: pytest.MonkeyPatch) -> None:
-    """What is readable of a record is not vouched for."""
+    """The readable part of a record is not authenticated."""
     sealing, opening = seams.AES_GCM_ENCRYPT.sound, seams.AES_GCM_DECRYPT.sound
     seams.AES_GCM_ENCRYPT.plant(patch, lambda self, plain, _: sealing(self, plain, b""))
     seams.AES_GCM_DECRYPT.plant(patch, lambda self, sealed, _: opening(self, sealed, b""))

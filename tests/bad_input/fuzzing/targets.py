@@ -1,4 +1,4 @@
-"""What is fed: an application's ``Cookie`` header, and the record of its one session, each in every mode."""
+"""The inputs: an application's ``Cookie`` header, and the record of its one session, each in every mode."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Cookies:
         yield b"session"
 
     def feed(self, data: bytes) -> None:
-        """Send *data* as the header, and as the value. Nobody is signed in, nothing is written, and nothing fails.
+        """Send *data* as the header, and as the value. No user is signed in, no record is written, and no error occurs.
 
-        What holds the genuine value, however it is dressed up, is not counted.
+        A value that contains the genuine one is not counted.
         """
         if self._genuine in data:
             return
@@ -83,9 +83,9 @@ class Records:
         yield b"\x80\x04\x95"
 
     def feed(self, data: bytes) -> None:
-        """Put *data* in the place of the record and send the cookie. Nobody is signed in, and nothing fails.
+        """Replace the record by *data* and send the cookie. No user is signed in, and no error occurs.
 
-        What is not sealed and is a session by its form is one, so then nothing but an error counts.
+        Unsealed data in the form of a session is one, so then only an error counts.
         """
         if data == self._genuine:
             return

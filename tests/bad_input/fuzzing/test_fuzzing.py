@@ -1,4 +1,4 @@
-"""Whatever a client sends and whatever a store holds: no error, no write, nobody signed in. `make fuzz` runs longer."""
+"""For any input of a client or a store: no error, no write, no user signed in. `make fuzz` runs longer."""
 
 from __future__ import annotations
 

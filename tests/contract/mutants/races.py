@@ -102,7 +102,7 @@ class MoveHasAGap(LimitedStore):
     "test_race_8_ending_all_of_an_owner_catches_rotations",
 )
 class IndexesAfterwards(LimitedStore):
-    """What is written is in the index a moment later."""
+    """The index lists a written record a moment later."""
 
     def __init__(self, *, clock: Clock) -> None:
         super().__init__(clock=clock)

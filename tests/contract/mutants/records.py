@@ -166,7 +166,7 @@ class TouchDoesNothing(LimitedStore):
 
 
 class TimeBlindStore(LimitedStore):
-    """Answers as if no time passed, when told to."""
+    """Answers as if no time had passed, when told to."""
 
     blind = False
 
