@@ -45,7 +45,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         "codec": settings.codec,
         "clock": clock,
         "observer": observers,
-        "sender": ref(app),  # an application is freed as soon as nobody holds it, as without an extension
+        "sender": ref(app),  # weak, so that an application is freed as it would be without an extension
     }
     if settings.store == CLIENT_SIDE:
         return _client_side(app, settings, clock, shared)

@@ -12,6 +12,7 @@ from flask.cli import with_appcontext
 from holdfast.cli import COMMANDS
 from holdfast.cli.group import Commands
 from holdfast.cli.target import Target
+from holdfast.flask.interface import HoldfastInterface
 
 if TYPE_CHECKING:
     from holdfast.sessions.manager import Manager
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def sessions(context: click.Context) -> None:
     """List, end and maintain the application's sessions."""
     # Every command runs inside the application's context.
-    store = current_app.config.get("SESSION_STORE")
+    interface = current_app.session_interface
+    store = interface.settings.store if isinstance(interface, HoldfastInterface) else None
     context.obj = Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
 
 

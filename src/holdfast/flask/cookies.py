@@ -27,10 +27,10 @@ _LARGEST = 4096
 
 
 class Presented(NamedTuple):
-    """What a request's cookie amounts to.
+    """The content of a request's session cookie.
 
     Attributes:
-        token: What may be a token, or None.
+        token: The value without its signature, which may be a token, or None.
         reason: Why there is none although there is a cookie.
         stale: The token was signed with a fallback key, so the cookie is due to be sent again.
     """

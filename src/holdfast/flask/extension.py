@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from flask import Flask, Response, current_app, has_app_context, has_request_context, session
 from flask.sessions import SecureCookieSessionInterface
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
 
-#: What ``Retry-After`` says when the store is down, in seconds.
+#: The ``Retry-After`` of answers while the store is down, in seconds.
 _RETRY_AFTER = 5
 
 
@@ -62,7 +62,7 @@ class Session:
     ) -> None:
         self._clock = clock
         self._observers = gather(observer)
-        self._apps: WeakSet[Flask] = WeakSet()
+        self._apps: WeakKeyDictionary[Flask, LiveSettings] = WeakKeyDictionary()
         self._before_lookup: list[Callable[[], object]] = []
         if app is not None:
             self._extend(app)
@@ -78,7 +78,7 @@ class Session:
     def _extend(self, app: Flask) -> None:
         live = LiveSettings(app.config)
         app.extensions["holdfast"] = self
-        self._apps.add(app)
+        self._apps[app] = live
         add_commands(app)
         manager = build_manager(app, live, self._clock, self._observers)
         if manager is None:
@@ -136,7 +136,7 @@ class Session:
     def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
             return app.session_interface
-        if app.config.get("SESSION_TYPE") == "null":
+        if app in self._apps and self._apps[app].current.session_type == "null":
             raise ConfigurationError(
                 "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
             )
@@ -202,7 +202,7 @@ class Session:
         return self.manager.revoke_everyone(progress=progress)
 
     def still_valid(self, token_or_session: str | ServerSession) -> bool:
-        """Tell whether a session still lives and is its user's, for handlers that outlast a request.
+        """Return whether a session still lives and is its user's, for handlers that outlast a request.
 
         Takes a session, or the value of a session cookie. Nothing is written or touched. See ``docs/long-lived.md``.
 
@@ -244,7 +244,7 @@ def _too_many(_: TooManySessions) -> Response:
     )
 
 
-#: What is answered to an error unless the application has an answer of its own.
+#: The answers to errors that the application does not handle itself.
 _ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     StoreUnavailable: _unavailable,
     SessionConflict: _conflict,

@@ -126,7 +126,7 @@ def path_of(config: Mapping[str, Any]) -> str:
 
 
 def prefix_of(name: str) -> str:
-    """Return the prefix of a cookie's name that browsers heed, in lower case; empty without one."""
+    """Return the prefix of a cookie's name that browsers enforce, in lower case; empty without one."""
     return next((prefix for prefix in _PREFIXES if name.lower().startswith(prefix)), "")
 
 

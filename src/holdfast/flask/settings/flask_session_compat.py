@@ -22,7 +22,7 @@ class StoreChoice(NamedTuple):
         store_class: For a client, or a URL with options: the module in `holdfast.stores` and the class.
         bind_key: The engine of a client that is Flask-SQLAlchemy's ``db``.
         options: Further arguments for the store.
-        hint: What else the client can be, to end an error with.
+        hint: The end of an error about the client: another kind of client that is accepted.
     """
 
     setting: str
@@ -70,7 +70,8 @@ def _client(value: Any) -> Any:
 
 _whole_number = setting.number(0, "a whole number, 0 or greater")
 
-_TYPE = Setting("SESSION_TYPE", setting.anything)
+#: The choice of the store, by a word.
+TYPE = Setting("SESSION_TYPE", setting.anything, to="session_type")
 _FILE_DIR = Setting("SESSION_FILE_DIR", _folder, "flask_session", doc="(`./flask_session`)")
 _FILE_MODE = Setting("SESSION_FILE_MODE", _whole_number, 0o600, doc="(`0o600`)")
 _FILE_THRESHOLD = Setting("SESSION_FILE_THRESHOLD", _whole_number, 500, doc="(500)")
@@ -169,7 +170,7 @@ _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.setti
 #: All of Flask-Session's settings. The last three have no effect: a token always has 32 bytes, expired records are
 #: removed as new ones are created, and rows have no sequence number.
 SETTINGS: tuple[Setting, ...] = (
-    _TYPE,
+    TYPE,
     *_STORE_SETTINGS,
     Setting("SESSION_ID_LENGTH", setting.anything),
     Setting("SESSION_CLEANUP_N_REQUESTS", setting.anything),

@@ -23,7 +23,7 @@ _LONGEST_LIFE = 400 * DAY
 
 _PREFIX = "SESSION_"
 
-_READ = tuple(each for each in (*OWN, *FLASKS) if each.to)
+_READ = tuple(each for each in (*OWN, *FLASKS, flask_session.TYPE) if each.to)
 _LIVE = tuple(each.name for each in _READ if each.live)
 _FIXED = tuple(each for each in (*OWN, *flask_session.SETTINGS) if not each.live)
 
@@ -60,6 +60,7 @@ class Settings:
         policy: The timeouts, limits and choices for sessions.
         cookie: The name and the attributes of the cookie.
         store: The value of ``SESSION_STORE``, or None where ``SESSION_TYPE`` names the store.
+        session_type: The value of ``SESSION_TYPE``, Flask-Session's setting.
         clear_site_data: The directives of ``Clear-Site-Data`` after a logout, maybe none.
         seal_migrate_until: In milliseconds since the epoch.
     """
@@ -79,6 +80,7 @@ class Settings:
     keep_address: bool
     seal: SealMode | None
     seal_migrate_until: int | None
+    session_type: str | None
     store: Any = field(repr=False)
     revocation_store: Any = field(repr=False)
     owner_key: bytes | None = field(repr=False)
@@ -96,7 +98,7 @@ class Settings:
         for each in _READ:
             part, _, attribute = each.to.rpartition(".")
             parts[part][attribute] = each.read(config)
-        if config.get("SESSION_TYPE") is not None:
+        if parts[""]["session_type"] is not None:
             parts[""]["store"] = None
         for contradiction in cookie_rules.contradictions(config):
             raise ConfigurationError(contradiction)

@@ -15,7 +15,7 @@ _OF_FLASK = Flask.default_config
 
 
 class Profile(NamedTuple):
-    """What one level of one standard asks of sessions.
+    """The requirements of one level of a standard for sessions.
 
     Attributes:
         standard: ``"asvs"`` or ``"nist"``.
@@ -23,7 +23,7 @@ class Profile(NamedTuple):
         title: The standard and the level in words.
         idle: The longest idle timeout.
         absolute: The longest absolute timeout.
-        settings: What the profile sets, by name.
+        settings: The settings that the profile changes, by name.
     """
 
     standard: Literal["asvs", "nist"]
@@ -39,7 +39,7 @@ class Profile(NamedTuple):
         return self.level == 3
 
 
-#: What every profile sets. A browser sends such a cookie to the one host that set it, over HTTPS alone.
+#: The settings of every profile. A browser sends such a cookie only to the host that set it, and only over HTTPS.
 _ALWAYS = {
     "SESSION_COOKIE_NAME": "__Host-id",
     "SESSION_COOKIE_SECURE": True,
@@ -151,7 +151,7 @@ def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_chosen(config: Mapping[str, Any], setting: str) -> bool:
-    """Tell whether *config* has a value for *setting* that is neither None nor Flask's default."""
+    """Return whether *config* has a value for *setting* that is neither None nor Flask's default."""
     value = config.get(setting)
     return value is not None and not (setting in _OF_FLASK and value == _OF_FLASK[setting])
 
