@@ -71,6 +71,10 @@ types: $(VENV)/.dev ## Check types, strictly
 layers: $(VENV)/.dev ## Check which module imports which
 	@$(BIN)/lint-imports
 
+.PHONY: trace
+trace: $(VENV)/.dev ## Print how many files a read, a write and a login pass (ARGS=--list names them)
+	@$(BIN)/python scripts/trace_path.py $(ARGS)
+
 .PHONY: cov
 cov: $(VENV)/.dev ## Run the tests with branch coverage; htmlcov/index.html shows the lines
 	@scripts/install-test-tools

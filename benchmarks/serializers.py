@@ -33,8 +33,7 @@ from flask.json.tag import TaggedJSONSerializer
 from markupsafe import Markup
 
 from holdfast.records.codec import JSON, MAX_DEPTH
-from holdfast.records.codec.as_msgpack import MsgpackCodec
-from holdfast.records.codec.packers import Default, ExtHook, Ormsgpack
+from holdfast.records.codec.formats import Default, ExtHook, MsgpackCodec, Ormsgpack
 
 SEED = 20_240_611
 ROUNDS = 25

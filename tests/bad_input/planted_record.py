@@ -12,7 +12,7 @@ from support import seams
 
 from holdfast.errors import DecodeError
 from holdfast.records import envelope
-from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.codec.formats import StrictCodec
 from holdfast.records.envelope import Envelope, Tombstone
 from holdfast.sessions.flows.open import Rejected
 from holdfast.sessions.ops import Flow

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from holdfast.records.codec import JSON, Codec
-from holdfast.records.codec.as_msgpack import MsgpackCodec
-from holdfast.records.codec.packers import Msgpack, Ormsgpack
+from holdfast.records.codec.formats import Msgpack, MsgpackCodec, Ormsgpack
 
 # Both libraries for msgpack, whichever this interpreter's sessions are written with. No ormsgpack for Python 3.10 may
 # read hostile bytes.

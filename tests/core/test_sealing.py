@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK
-from holdfast.records.encryption import AesGcm, Sealer, SealMode, Unsealed, key_from, new_key
-from holdfast.records.envelope import Envelope, Sealed, decode, encode
+from holdfast.records.encryption import AesGcm, Sealer, SealMode, key_from, new_key
+from holdfast.records.envelope import Envelope, Sealed, Unsealed, decode, encode
 from holdfast.records.tokens import Keys, new_token
 from holdfast.testing import FakeClock
 

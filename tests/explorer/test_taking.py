@@ -92,15 +92,15 @@ def test_a_value_is_given_out_once(other: Role, backend: type[Atomic]) -> None:
     _one_pop(POP, other, backend)
 
 
-def _unspent(world: World) -> int:
+def _unused(world: World) -> int:
     found = (world.store.load(session.key) for session in world.survivors)
-    return sum(record is not None and b'"unspent"' in record.data for record in found)
+    return sum(record is not None and b'"unused"' in record.data for record in found)
 
 
 @pytest.mark.parametrize("other", [r.SAVE, r.ROTATE, r.RENEW], ids=lambda role: role.name)
 def test_a_login_is_made_use_of_once(other: Role) -> None:
     """The same holds for a login that is good for one request."""
-    explore(lambda: World((CONSUME, CONSUME, other), Atomic, "alice", Judge(_unspent)))
+    explore(lambda: World((CONSUME, CONSUME, other), Atomic, "alice", Judge(_unused)))
 
 
 def _whatever_is_there(context: Any, state: SessionState, key: str) -> Flow[bool]:

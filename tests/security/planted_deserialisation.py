@@ -14,8 +14,7 @@ from support import seams, source
 
 from holdfast.errors import DecodeError
 from holdfast.flask.cookies import Cookies, Presented
-from holdfast.records.codec.as_msgpack import MsgpackCodec
-from holdfast.records.codec.strict import StrictCodec
+from holdfast.records.codec.formats import MsgpackCodec, StrictCodec
 from holdfast.records.envelope import encode
 
 #: Later Pythons have no wheel of it.

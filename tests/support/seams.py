@@ -94,8 +94,8 @@ SEALED_SUCCESSOR = Seam("holdfast.sessions.flows.rotate:seal_successor")
 
 PAYLOAD_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode_session")
 VALUE_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode")
-PAYLOAD_DECODER = Seam("holdfast.records.codec.strict:StrictCodec.loads")
-MSGPACK_PARSER = Seam("holdfast.records.codec.as_msgpack:MsgpackCodec._parse")
+PAYLOAD_DECODER = Seam("holdfast.records.codec.formats:StrictCodec.loads")
+MSGPACK_PARSER = Seam("holdfast.records.codec.formats:MsgpackCodec._parse")
 
 # --- timeouts ---------------------------------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ SEALED_COOKIE_LABEL = Seam("holdfast.records.cookie:labelled")
 COOKIE_READ = Seam("holdfast.flask.cookies:Cookies.read")
 COOKIE_SEND = Seam("holdfast.flask.cookies:Cookies.send")
 COOKIE_DELETE = Seam("holdfast.flask.cookies:Cookies.delete")
-COOKIE_ATTRIBUTES = Seam("holdfast.flask.settings.loading:CookieSettings.attributes")
+COOKIE_ATTRIBUTES = Seam("holdfast.flask.cookies:_attributes")
 COOKIE_SIGNERS = Seam("holdfast.flask.cookies:Cookies._signers")
 COOKIE_UNSIGN = Seam("holdfast.flask.cookies:Cookies._unsign")
 COOKIE_SIGN = Seam("holdfast.flask.cookies:_sign")

@@ -14,9 +14,9 @@ from holdfast.cli.errors import Misuse
 from holdfast.cli.group import Commands
 from holdfast.cli.target import NEVER, Target, url_from
 from holdfast.errors import ConfigurationError, UnknownKey
-from holdfast.records.encryption import Sealer, Unsealed
-from holdfast.records.envelope import Envelope, Sealed
-from holdfast.records.metadata import NAMESPACE, mark_of
+from holdfast.records.encryption import Sealer
+from holdfast.records.envelope import Envelope, Sealed, Unsealed
+from holdfast.records.metadata import NAMESPACE
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
@@ -32,8 +32,7 @@ class _Metadata(Unsealed):
     The namespace of an application that shares the store is in the metadata: without a key all sessions are shown.
     """
 
-    def __init__(self, namespace: str, keys: Sequence[str]) -> None:
-        mark = mark_of(namespace)
+    def __init__(self, mark: str | None, keys: Sequence[str]) -> None:
         self._meta = {NAMESPACE: mark} if mark is not None else {}
         try:
             self._sealer = Sealer("keys", keys, migrate_until=NEVER) if keys else None
@@ -80,12 +79,13 @@ def main(
         opened = open_store(url, root=Path.cwd())
         if isinstance(opened, Closes):
             context.call_on_close(opened.close)
+        namespace_keys = Keys(namespace, owner_secret=secret.encode() if secret else None)
         return Manager(
             opened,
             # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
-            keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
-            sealer=_Metadata(namespace, keys),
+            keys=namespace_keys,
+            sealer=_Metadata(namespace_keys.namespace_mark, keys),
         )
 
     context.obj = Target(manager, Path.cwd(), url)

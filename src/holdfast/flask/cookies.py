@@ -1,4 +1,4 @@
-"""The session cookie: what a request presents, and what a response is given."""
+"""The session cookie: what a request presents, what a response sends, and what caches may do with that response."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from flask import Flask, Request, Response
 from itsdangerous import Signer
 from werkzeug.sansio.http import parse_cookie
+from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.events import RejectReason
-from holdfast.flask.headers import keep_private
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import is_token, labelled
@@ -24,6 +24,12 @@ _LONGEST = 400 * 24 * 3600
 
 #: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
 _LARGEST = 4096
+
+#: Directives that let a shared cache store a response.
+_SHARED = {"public", "s-maxage", "proxy-revalidate"}
+
+#: Directives that prevent it.
+_NOT_SHARED = {"private", "no-store"}
 
 
 class Presented(NamedTuple):
@@ -91,13 +97,13 @@ class Cookies:
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
-        response.set_cookie(settings.cookie.name, value, **expiry, **settings.cookie.attributes())
+        response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
         keep_private(response)
 
     def delete(self, response: Response) -> None:
         """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
         cookie = self._live.current.cookie
-        response.delete_cookie(cookie.name, **cookie.attributes())
+        response.delete_cookie(cookie.name, **_attributes(cookie))
         keep_private(response)
 
     def check_keys(self, app: Flask) -> None:
@@ -156,3 +162,41 @@ def _finder(name: str) -> Callable[[str], list[str]]:
 
 def _sign(signer: Signer, token: str) -> str:
     return signer.sign(token).decode()
+
+
+def _attributes(cookie: CookieSettings) -> dict[str, Any]:
+    """Return the attributes as keyword arguments of `Response.set_cookie`."""
+    attributes: dict[str, Any] = {
+        "domain": cookie.domain,
+        "path": cookie.path or cookie.root,
+        "secure": cookie.secure,
+        "httponly": cookie.httponly,
+        "samesite": cookie.samesite,
+    }
+    return {**attributes, "partitioned": True} if cookie.partitioned else attributes
+
+
+def vary_by_cookie(response: BaseResponse) -> None:
+    """Add ``Cookie`` to the Vary of *response*, after the application's own."""
+    values = response.headers.getlist("Vary")
+    if not values:
+        response.headers.add("Vary", "Cookie")
+        return
+    said = [value for value in values if value.strip()]
+    names = _names(said)
+    # "*" includes Cookie, but nginx and Varnish recognise it only if it stands alone.
+    if names != ["*"]:
+        # One header, since nginx reads only one.
+        response.headers.set("Vary", ", ".join(said if "cookie" in names else [*said, "Cookie"]))
+
+
+def keep_private(response: BaseResponse) -> None:
+    """Keep shared caches from storing *response*, which sets our cookie; other directives of the application stay."""
+    said = [value for value in response.headers.getlist("Cache-Control") if value.strip()]
+    if not _NOT_SHARED.intersection(_names(said)):
+        kept = [part.strip() for value in said for part in value.split(",") if _names([part])[0] not in _SHARED]
+        response.headers.set("Cache-Control", ", ".join([*kept, "private"]))
+
+
+def _names(values: list[str]) -> list[str]:
+    return [part.partition("=")[0].strip().lower() for value in values for part in value.split(",")]

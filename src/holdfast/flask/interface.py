@@ -14,8 +14,8 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
 from holdfast.errors import RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
-from holdfast.flask.cookies import Cookies, misfits
-from holdfast.flask.headers import clear_site_data, forbid_storing, vary_by_cookie
+from holdfast.flask.cookies import Cookies, misfits, vary_by_cookie
+from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, agent_of, device_of

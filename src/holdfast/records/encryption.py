@@ -156,28 +156,6 @@ def _cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
     return AESGCM, InvalidTag
 
 
-class Unsealed:
-    """The `Sealer` of an application without keys: it stores records as they are."""
-
-    def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:  # noqa: ARG002  # see Sealer
-        """Return the bytes to store for *envelope*."""
-        return encode(envelope)
-
-    def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
-        """Return the session in *body*.
-
-        Raises:
-            UnknownKey: *body* is sealed.
-        """
-        return self.open_metadata(body, key=key, owner=owner)
-
-    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
-        """Return the session in *body*, as `open` does: nothing in it needs the token."""
-        if isinstance(body, Sealed):
-            raise UnknownKey("the record is sealed, and no keys are given")
-        return body
-
-
 class Sealer:
     """Seals records, and opens those sealed in the same mode with any of *keys*.
 

@@ -18,7 +18,10 @@ ADDRESS = "address"
 #: The application, among several that share a store: its namespace, omitted for the default.
 NAMESPACE = "namespace"
 
-_DEFAULT_NAMESPACE = "session:"
+#: When the user proved who they are, in milliseconds since the epoch.
+AUTHENTICATED_AT = "authenticated_at"
+#: Present until one request has made use of that proof.
+UNUSED = "unused"
 
 #: The longest label, in characters.
 LONGEST_LABEL = 100
@@ -62,9 +65,10 @@ def device_in(meta: Mapping[str, str]) -> Device | None:
     return None if device == _NO_DEVICE else device
 
 
-def mark_of(namespace: str) -> str | None:
-    """Return the mark of the sessions of *namespace*, or None for the default one."""
-    return None if namespace == _DEFAULT_NAMESPACE else namespace
+def authenticated_at(meta: Mapping[str, str]) -> int | None:
+    """Return when the user proved who they are, in milliseconds since the epoch, or None if not, or not known."""
+    text = meta.get(AUTHENTICATED_AT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def label_from(text: object) -> str | None:

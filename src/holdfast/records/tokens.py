@@ -14,6 +14,8 @@ import secrets
 
 TOKEN_BYTES = 32
 
+_DEFAULT_NAMESPACE = "session:"
+
 # 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 
@@ -41,10 +43,15 @@ class Keys:
     """Derives the keys of one namespace and the owner values of its users.
 
     *owner_secret* makes owner values an HMAC, so that a copy of the store does not reveal its users.
+
+    Attributes:
+        namespace: As given.
+        namespace_mark: What a session's metadata says of its namespace; None for the default one.
     """
 
     def __init__(self, namespace: str, *, owner_secret: bytes | None = None) -> None:
         self.namespace = namespace
+        self.namespace_mark = None if namespace == _DEFAULT_NAMESPACE else namespace
         name = namespace.encode()
         self._session = hashlib.sha256(labelled(b"session", name))
         self._cutoff = hashlib.sha256(labelled(b"cutoff", name))

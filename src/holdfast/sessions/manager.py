@@ -12,7 +12,8 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.events import Events, RejectionLog, RevokeResult
 from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.records.codec import MSGPACK, Codec
-from holdfast.records.encryption import Sealer, Unsealed
+from holdfast.records.encryption import Sealer
+from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys, is_token
 from holdfast.sessions.flows.check import live_token
 from holdfast.sessions.flows.commit import NO_METADATA, commit

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.errors import EncodeError
 from holdfast.events import SaveResult
-from holdfast.records import freshness, metadata
+from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
 
@@ -185,7 +185,7 @@ class SessionState:
             return None
         if self.changes.rebind:
             return self.started_at
-        return freshness.authenticated_at(self.stored.envelope.meta) if self.stored else None
+        return metadata.authenticated_at(self.stored.envelope.meta) if self.stored else None
 
     def meta(self, name: str) -> str | None:
         """Return the metadata under *name*, or None."""
@@ -193,14 +193,18 @@ class SessionState:
             return self.changes.meta[name]
         return self.stored.envelope.meta.get(name) if self.stored and not self.changes_user else None
 
-    def merged_metadata(self, stored: Mapping[str, str], *, permanent: bool, namespace: str) -> dict[str, str]:
+    def merged_metadata(
+        self, stored: Mapping[str, str], *, permanent: bool, namespace_mark: str | None
+    ) -> dict[str, str]:
         """Return the metadata to store over *stored*; *permanent* is what a session is that does not say."""
         kept = {} if self.changes_user else stored
         merged: dict[str, str | None] = {**kept, **self.changes.meta}
         if self.changes.rebind:
-            merged.update(freshness.note_of(self.authenticated_at, spent=self.changes.consumed))
+            at = self.authenticated_at
+            merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
+            merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
-        merged[metadata.NAMESPACE] = metadata.mark_of(namespace)
+        merged[metadata.NAMESPACE] = namespace_mark
         return {name: value for name, value in merged.items() if value is not None}
 
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:

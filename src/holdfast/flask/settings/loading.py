@@ -40,17 +40,6 @@ class CookieSettings(NamedTuple):
     samesite: str | None
     partitioned: bool
 
-    def attributes(self) -> dict[str, Any]:
-        """Return the attributes as keyword arguments of `Response.set_cookie`."""
-        attributes: dict[str, Any] = {
-            "domain": self.domain,
-            "path": self.path or self.root,
-            "secure": self.secure,
-            "httponly": self.httponly,
-            "samesite": self.samesite,
-        }
-        return {**attributes, "partitioned": True} if self.partitioned else attributes
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

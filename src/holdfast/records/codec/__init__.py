@@ -10,10 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from holdfast.records.codec.as_json import JsonCodec
-from holdfast.records.codec.as_msgpack import MsgpackCodec
 from holdfast.records.codec.encoder import MAX_DEPTH
-from holdfast.records.codec.packers import Msgpack, Ormsgpack
+from holdfast.records.codec.formats import JsonCodec, Msgpack, MsgpackCodec, Ormsgpack
 
 __all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec"]
 

@@ -9,8 +9,8 @@ from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
 from holdfast.events import EventName, Events
 from holdfast.records.codec import Codec
-from holdfast.records.encryption import Sealer, Unsealed
-from holdfast.records.envelope import Envelope
+from holdfast.records.encryption import Sealer
+from holdfast.records.envelope import Envelope, Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import StoredSession

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.errors import DecodeError
-from holdfast.records import freshness
 from holdfast.records.envelope import Envelope, Sealed, decode
-from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, device_in, mark_of
+from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, authenticated_at, device_in
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, keys_of, load
@@ -71,7 +70,7 @@ def decode_session(context: Context, key: str, record: Record) -> Envelope | Non
             body = context.sealer.open_metadata(body, key=key, owner=record.owner)
     except DecodeError:
         return None
-    if not isinstance(body, Envelope) or body.meta.get(NAMESPACE) != mark_of(context.keys.namespace):
+    if not isinstance(body, Envelope) or body.meta.get(NAMESPACE) != context.keys.namespace_mark:
         return None
     return body
 
@@ -94,6 +93,6 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         device=device_in(body.meta),
         address=body.meta.get(ADDRESS),
         label=body.meta.get(LABEL),
-        authenticated_at=freshness.authenticated_at(body.meta),
+        authenticated_at=authenticated_at(body.meta),
         current=key == current,
     )

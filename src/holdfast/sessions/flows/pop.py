@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from holdfast.records import freshness
+from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
@@ -48,9 +48,9 @@ def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
     """
 
     def without(stored: Envelope) -> Envelope | None:
-        meta = freshness.spend(stored.meta)
-        if meta is None:
+        if metadata.UNUSED not in stored.meta:
             return None
+        meta = {name: value for name, value in stored.meta.items() if name != metadata.UNUSED}
         payload = stored.payload
         if stored.codec is not context.codec:
             payload = context.codec.dumps(stored.codec.loads(payload))

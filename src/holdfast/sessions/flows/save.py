@@ -37,7 +37,9 @@ def revised(
     begins = base is None or changes.wiped or (changes.rebind and owner is not None)
     known = base is not None and base.token == token
     meta = state.merged_metadata(
-        base.envelope.meta if base else {}, permanent=context.policy.permanent, namespace=context.keys.namespace
+        base.envelope.meta if base else {},
+        permanent=context.policy.permanent,
+        namespace_mark=context.keys.namespace_mark,
     )
     envelope = context.envelope(
         context.codec.dumps(state.data) if payload is None else payload,
