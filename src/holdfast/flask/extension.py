@@ -119,7 +119,8 @@ class Session:
 
     def _app(self) -> Flask:
         if has_app_context():
-            return current_app
+            app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # Flask's own way
+            return app
         if len(self._apps) == 1:
             (app,) = self._apps
             return app
@@ -136,17 +137,18 @@ class Session:
     def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
             return app.session_interface
-        if app in self._apps and self._apps[app].current.session_type == "null":
+        extension: Session | None = app.extensions.get("holdfast")
+        if extension is None:
+            raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
+        if extension._apps[app].current.session_type == "null":  # noqa: SLF001  # of the same class
             raise ConfigurationError(
                 "SESSION_TYPE is 'null': sessions live in Flask's signed cookie and can be neither listed nor ended"
             )
-        if "holdfast" in app.extensions:
-            kind = type(app.session_interface)
-            raise ConfigurationError(
-                f"the application {app.name!r} has a session interface of {kind.__module__}, set after Session(app): "
-                "call Session(app) last, or remove that extension"
-            )
-        raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
+        module = type(app.session_interface).__module__
+        raise ConfigurationError(
+            f"the application {app.name!r} has a session interface of {module}, set after Session(app):"
+            " call Session(app) last, or remove that extension"
+        )
 
     def of(self, user_id: object) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first.
