@@ -1,4 +1,4 @@
-"""Bugs that the tests in test_value.py catch."""
+"""Bugs that the tests in test_value.py, test_moment.py and test_http.py catch."""
 
 from __future__ import annotations
 

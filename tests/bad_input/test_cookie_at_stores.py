@@ -1,4 +1,4 @@
-"""Cookies that are aimed at a store: no command, operator, pattern or path in one ever reaches it."""
+"""Cookies against a store: no command, operator, pattern or path in one reaches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Cookie header: only the exact name is ours, two values are none, and no header takes long to read."""
+"""The Cookie header: only the exact name counts, two values are refused, and no header takes long to read."""
 
 from __future__ import annotations
 

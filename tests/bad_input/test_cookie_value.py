@@ -1,4 +1,4 @@
-"""The value of the cookie: none but the victim's own opens, costs, stores or breaks anything."""
+"""The value of the cookie: no value but the token opens a session, costs a lookup, or causes an error."""
 
 from __future__ import annotations
 

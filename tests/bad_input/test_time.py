@@ -1,11 +1,13 @@
-"""The catalogue of bad input, times: no clock makes an error, ends a session early, or revives one."""
+"""Times: no clock causes an error, ends a session early, or revives one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -101,7 +103,17 @@ def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) ->
     web.put(user="victim")
     now, body = web.clock(), body_of(web)
     year_9999 = 253_402_300_799_000
-    aheads = [1000, SKEW, SKEW + 1, 365 * DAY * 1000, year_9999 - now, 2**31, 2**32, 2**53, 2**63]
+    aheads = [
+        1,
+        1000,
+        SKEW,
+        SKEW + 1,
+        3_600_000,
+        365 * DAY * 1000,
+        year_9999 - now,
+        *(2**bits for bits in (31, 32, 53, 63)),
+    ]
+    aheads.append(2**64 - 1 - now)
     texts = (b"NaN", b"Infinity", b"true", b'"1800000000000"', b'"2027-01-15T08:00:00"', b"-1", b"1e3")
     for number, ahead in enumerate(aheads):
         for field in (
@@ -116,6 +128,24 @@ def test_a_record_from_the_future_is_not_valid_yet(place: str, web_on: WebOn) ->
     assert met(web, place, text) == ("victim", [])
     for value in texts:
         assert met(web, place, text.replace(b"%d" % body.created_at, value)) == ("None", ["corrupt"]), value
+
+
+@pytest.mark.kinds("memory")
+def test_absurd_times_give_no_longer_life(place: str, web_on: WebOn) -> None:
+    """A record with a missing or absurd time is no error, and does not outlive its session."""
+    absurd: list[dict[str, Any]] = [
+        {"created_at": 0},
+        {"idle": 0},
+        {"idle": 2**64 - 1},
+        {"created_at": 0, "issued_at": 0},
+    ]
+    for times in absurd:
+        web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+        web.put(user="victim")
+        met(web, place, encode(replace(body_of(web), **times)))
+        token = web.token()
+        web.clock.advance(31 * DAY)
+        assert web.do(user, web.with_token(token)).text == "None", times
 
 
 @requirement(
@@ -183,13 +213,15 @@ def stepping(web: Web, view: Callable[[], Any], step: int) -> None:
 @pytest.mark.filterwarnings("ignore:.*browsers keep a cookie:UserWarning")
 def test_every_lifetime_works(place: str, web_on: WebOn) -> None:
     """30 days and a second more, 31, 400 and 401 days, and the longest timedelta: kept that long, and no longer."""
-    for lifetime in (60, 30 * DAY, 30 * DAY + 1, 31 * DAY, 400 * DAY, 401 * DAY, timedelta.max):
-        names = ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME")
+    names = ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME")
+    for lifetime in (0.5, 1, 60, 30 * DAY, 30 * DAY + 1, 31 * DAY, 400 * DAY, 401 * DAY, timedelta.max):
         web = web_on(place, SESSION_PERMANENT=True, PROPAGATE_EXCEPTIONS=False, **dict.fromkeys(names, lifetime))
         [cookie] = cookies_set(web.put(user="victim"))
         seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
         assert f"Max-Age={int(min(seconds, 400 * DAY))};" in cookie
-        assert web.do(user).text == "victim"
+        assert web.do(user).text == ("victim" if seconds >= 1 else "None")  # a cookie's life is in whole seconds
+        if seconds < 1:
+            continue
         web.put(a=1)
         assert web.do(user).text == "victim"
         if isinstance(lifetime, int):
@@ -198,7 +230,8 @@ def test_every_lifetime_works(place: str, web_on: WebOn) -> None:
             assert web.do(user, web.with_token(token)).text == "victim"
             web.clock.advance(lifetime)
             assert web.do(user, web.with_token(token)).text == "None"
-    for lifetime in (0, -1, timedelta(0), timedelta(days=-1)):
-        for name in ("PERMANENT_SESSION_LIFETIME", "SESSION_ABSOLUTE_LIFETIME"):
-            with pytest.raises(ConfigurationError, match=name):
-                web_on("memory://", **{name: lifetime})
+    senseless: tuple[Any, ...] = (0, -1, timedelta(0), timedelta(days=-1), math.nan, math.inf, "31 days", True, 1e300)
+    for name, span in product((*names, "SESSION_RENEWAL_INTERVAL"), senseless):
+        said = rf"{name} is .*: it must be seconds greater than 0, or a timedelta"
+        with pytest.raises(ConfigurationError, match=said):
+            web_on("memory://", **{name: span})

@@ -11,6 +11,8 @@ from support.web import Web
 
 from holdfast.flask import session
 
+DAY = 24 * 3600
+
 # --- Flask's attributes ----------------------------------------------------------------------------------------------
 
 
@@ -248,3 +250,40 @@ def test_an_async_view(web: Web) -> None:
     web.app.add_url_rule("/async", view_func=view)
     assert web.browser.get("/async").text == "done"
     assert web.data() == {"a": 1}
+
+
+# --- timeouts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_shorter_timeout_holds_at_once(web: Web) -> None:
+    """A timeout that is shortened ends sessions that are idle for longer, whatever the store still has."""
+    web.put(cart=[1])
+    web.clock.advance(3600)
+    web.app.config["PERMANENT_SESSION_LIFETIME"] = 3600
+    assert web.data() == {}
+    assert web.reasons() == ["expired_idle"]
+
+
+def test_a_longer_timeout_holds_at_the_next_use(web: Web) -> None:
+    """A timeout that is lengthened counts from the next use that is worth a write."""
+    web.put(cart=[1])
+    web.app.config["PERMANENT_SESSION_LIFETIME"] = 60 * DAY
+    web.clock.advance(6 * DAY)
+    assert web.data() == {"cart": [1]}
+    web.clock.advance(59 * DAY)
+    assert web.data() == {"cart": [1]}
+
+
+def test_activity_does_not_move_the_absolute_timeout(web: Web) -> None:
+    """A session in steady use is over when its absolute timeout is."""
+    web.put(cart=[1])
+    web.app.config.update(SESSION_ABSOLUTE_LIFETIME=10 * DAY, PERMANENT_SESSION_LIFETIME=DAY)
+    for _ in range(19):
+        web.clock.advance(DAY / 2)
+        assert web.data() == {"cart": [1]}
+    web.clock.advance_ms(DAY * 500 - 1)
+    assert web.data() == {"cart": [1]}
+    web.clock.advance_ms(1)
+    web.take_heard()
+    assert web.data() == {}
+    assert web.reasons() == ["expired_absolute"]

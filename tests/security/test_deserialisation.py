@@ -16,6 +16,7 @@ from typing import Any
 import ormsgpack
 import pymemcache
 import pytest
+from bad_input import payloads
 from itsdangerous import Signer
 from pymemcache.serde import pickle_serde
 from security import planted_deserialisation as planted
@@ -242,25 +243,6 @@ def test_no_client_of_memcached_runs_what_it_finds(
 
 # --- bombs ------------------------------------------------------------------------------------------------------------
 
-_BOMBS = {
-    "an array of 4 billion": b"\xdd\xff\xff\xff\xff",
-    "a map of 4 billion": b"\xdf\xff\xff\xff\xff",
-    "4 GB of bytes": b"\xc6\xff\xff\xff\xff",
-    "4 GB of text": b"\xdb\xff\xff\xff\xff",
-    "4 GB of extension": b"\xc9\xff\xff\xff\xff\x01",
-    "an array of 4 billion in a map": b"\x81\xa1a\xdd\xff\xff\xff\xff",
-    "extensions in extensions": b"\x81\xa1a" + b"\xc7\x03\x01" * 50_000,
-    "100,000 arrays deep": b"\x81\xa1a" + b"\x91" * 100_000 + b"\x01",
-    "100,000 maps deep": b"\x81\xa1a" * 100_000 + b"\x01",
-}
-_TEXT_BOMBS = {
-    "100,000 arrays deep": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "100,000 objects deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    "a number of 5,000 digits": b'{"a":' + b"9" * 5000 + b"}",
-    "an exponent": b'{"a":1e999999999}',
-    "900 arrays deep": b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
-}
-
 
 @advisory(
     "CVE-2026-14803",
@@ -289,8 +271,8 @@ def test_a_record_costs_no_more_than_it_is(place: str, web_on: WebOn) -> None:
     key = web.see(lambda: session.handle)
     body = envelope.decode(web.memory.load(key).data)
     assert isinstance(body, Envelope)
-    forms = [replace(body, payload=payload) for payload in _BOMBS.values()]
-    forms += [replace(body, payload=payload, codec=JSON) for payload in _TEXT_BOMBS.values()]
+    forms = [replace(body, payload=payload) for payload in payloads.MSGPACK_BOMBS.values()]
+    forms += [replace(body, payload=payload, codec=JSON) for payload in payloads.JSON_BOMBS.values()]
     for form in forms:
         browser = web.app.test_client()
         web.put(browser, a=1)

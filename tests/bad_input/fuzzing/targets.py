@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bad_input import records
 from support.target import Target
 
 from holdfast.errors import DecodeError
@@ -80,7 +81,8 @@ class Records:
         yield b'{"created_at":1,"issued_at":1,"idle":1,"meta":{},"payload":{}}'
         yield bytes([2, 2]) + bytes(72)
         yield bytes([3]) + bytes(40)
-        yield b"\x80\x04\x95"
+        yield from records.FOREIGN.values()
+        yield from records.DAMAGED.values()
 
     def feed(self, data: bytes) -> None:
         """Replace the record by *data* and send the cookie. No user is signed in, and no error occurs.

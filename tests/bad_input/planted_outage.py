@@ -1,4 +1,4 @@
-"""Bugs that the tests in test_fault.py catch."""
+"""Bugs that the tests in test_network.py, test_server_error.py and test_disk.py catch."""
 
 from __future__ import annotations
 
