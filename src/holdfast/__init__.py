@@ -50,7 +50,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-#: Names that are imported when they are used, by the module that has them.
+#: Names that are imported on first use, by their modules.
 _LAZY = {
     "Conflict": "holdfast.records.record",
     "Gone": "holdfast.records.record",

@@ -10,16 +10,16 @@ from flask.sessions import SecureCookieSession, SessionMixin
 
 from holdfast.sessions.mapping import ServerSession
 
-#: What a template finds on Flask's own session, whatever keys are stored.
+#: The names that a template finds on Flask's own session, with any stored keys.
 _FLASKS = frozenset(dir(SecureCookieSession))
 
 
 class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Flask declares attributes
-    """What `flask.session` stands for: Flask's session, with `rotate`, `bind`, `destroy`, `apply` and the rest."""
+    """The object behind `flask.session`: Flask's session, with `rotate`, `bind`, `destroy`, `apply` and the rest."""
 
 
 class TemplateSession(Mapping[str, Any]):
-    """`session` in a template, where ``session.name`` stands for a key too: a stored key wins over Holdfast's names."""
+    """`session` in a template, where ``session.name`` also reads a key: a stored key precedes Holdfast's names."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -42,5 +42,5 @@ class TemplateSession(Mapping[str, Any]):
 
 
 def in_templates() -> dict[str, Any]:
-    """Return what every template is given."""
+    """Return the variables of every template."""
     return {"session": TemplateSession()}

@@ -1,1 +1,1 @@
-"""Internal: what is stored: the record, its envelope and metadata, tokens and keys, encryption, the codec of values."""
+"""Internal: the stored data: records, envelopes and metadata, tokens and keys, encryption, and the codecs."""

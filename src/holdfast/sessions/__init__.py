@@ -1,1 +1,1 @@
-"""Internal: what happens to a session: its state, its policy, the flows over store calls, and their managers."""
+"""Internal: the life of a session: its state, its policy, the flows over store calls, and their managers."""

@@ -17,16 +17,16 @@ __all__ = ["NearCache"]
 
 
 class NearCache:
-    """Answers `load` from memory for a short while. Everything else goes to *store*.
+    """Answers `load` from memory for a short time. All other calls go to *store*.
 
-    The bound: a record is served for at most *staleness* milliseconds after the store was asked for it. So a session
-    that another process ended is served that much longer and no more; one that this process ended, not at all. Saves
-    stay exact: they carry the version that was read, and a stale one is a conflict like any other.
+    The bound: a record is served for at most *staleness* milliseconds after it was requested from the store. So a
+    session that another process ended is served at most that much longer; one that this process ended, not at all.
+    Saves stay exact: they carry the version that was read, and a stale one is a conflict like any other.
 
     Args:
-        store: Where the records are. Closing the cache closes it.
+        store: The wrapped store. Closing the cache closes it.
         staleness: The bound, in milliseconds. Default: 1000.
-        size: How many records are kept; the least recently used one goes. Default: 10,000.
+        size: The maximum number of records; the least recently used one is dropped. Default: 10,000.
         clock: The time.
     """
 
@@ -41,7 +41,7 @@ class NearCache:
         self._cached: OrderedDict[str, tuple[Record, int]] = OrderedDict()
         self._loading: dict[str, set[object]] = {}
         self._written: Counter[str] = Counter()
-        # Attributes of the instance, since a method of the class would be there whatever the store can do.
+        # Attributes of the instance, since a method of the class would exist for every store.
         for capability in capabilities_of(store):
             method = CAPABILITIES[capability]
             setattr(self, method, self._move if capability is Rotates else getattr(store, method))
@@ -65,7 +65,7 @@ class NearCache:
         return record
 
     def _still_valid(self, key: str, ticket: object) -> bool:
-        """Take back the ticket of a load, and tell whether nothing was written under *key* since it was given."""
+        """Return the ticket of a load, and whether no write under *key* happened since it was issued."""
         tickets = self._loading.get(key, set())
         valid = ticket in tickets
         tickets.discard(ticket)
@@ -81,7 +81,7 @@ class NearCache:
 
     @contextmanager
     def _writing(self, *keys: str) -> Iterator[None]:
-        """Keep *keys* out of the cache while one is written, and lookups that began before from filling it."""
+        """Keep *keys* out of the cache during a write, and prevent earlier lookups from filling it."""
         with self._lock:
             self._written.update(keys)
             self._forget(keys)

@@ -1,4 +1,4 @@
-"""Count what a store holds, by kind, without opening any payload."""
+"""Statistics of a store's records, without opening any payload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import SessionInfo, info_of
 
-#: The ages that are told apart, each with its end in milliseconds.
+#: The age groups, each with its end in milliseconds.
 AGES: tuple[tuple[str, float], ...] = (
     ("under 1 hour", HOUR),
     ("under 1 day", DAY),
@@ -24,19 +24,18 @@ AGES: tuple[tuple[str, float], ...] = (
 
 @dataclass(slots=True)
 class SessionStats:
-    """How many sessions there are, and of which kinds.
+    """The number of sessions, by several properties.
 
     Attributes:
         sessions: The live ones.
-        bound: Those of users.
-        bytes: What all records hold together. The store's own overhead is not in it.
-        largest: What the largest record holds, in bytes.
-        ages: Sessions by the time since they, or their logins, began.
-        idle: Sessions by the time since they were last used.
-        devices: Sessions by device, where it is known.
-        owners: Sessions by owner, or None where they are not told apart: there may be as many as sessions.
-        others: Records that are no live sessions: tombstones, cut-offs, sessions that are over, and what cannot be
-            read.
+        bound: Those bound to users.
+        bytes: The total size of all records, without the store's own overhead.
+        largest: The size of the largest record, in bytes.
+        ages: Sessions by the time since their, or their logins', start.
+        idle: Sessions by the time since their last use.
+        devices: Sessions by device, if known.
+        owners: Sessions by owner, or None if they are not counted separately: there may be as many as sessions.
+        others: Records that are no live sessions: tombstones, cut-offs, expired sessions, and unreadable records.
     """
 
     sessions: int = 0

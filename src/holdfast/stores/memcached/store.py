@@ -53,8 +53,8 @@ class MemcachedStore:
             store does not close it.
         max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, includes
             some 220 bytes more. Default: 1,000,000.
-        clock: Returns the time in milliseconds since the epoch. It alone decides what has expired; the server removes
-            that a few minutes later.
+        clock: Returns the time in milliseconds since the epoch. It alone decides expiry; the server removes expired
+            records a few minutes later.
 
     Raises:
         ConfigurationError: The client lacks a method, is asynchronous, or hides outages.

@@ -1,1 +1,1 @@
-"""Internal: what several stores share. Only stores import it."""
+"""Internal: the shared parts of several stores. Only stores import it."""

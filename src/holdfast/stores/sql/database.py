@@ -1,4 +1,4 @@
-"""Runs the statements of `holdfast.stores.sql`, and says what became of those that failed."""
+"""Runs the statements of `holdfast.stores.sql`, and classifies their errors."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from holdfast.stores.sql.table import has_table, make_indexes, see_to
 
 T = TypeVar("T")
 
-# PostgreSQL and SQLite keep a little more in a row. MySQL and MariaDB end at the size of a statement.
+# PostgreSQL and SQLite add a little to a row. MySQL and MariaDB have a limit for a statement.
 _MAX_BYTES = 1_000_000_000
-# What a statement takes besides the data, and which bytes of the data take two.
+# The size of a statement besides the data, and the bytes of the data that take two.
 _STATEMENT = 4096
 _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 
-# MySQL's and MariaDB's numbers, and the standard's. What ran into another statement was undone whole.
+# The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
 _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
 _REPEATS = 5
-# Within how many seconds a connection fails that was closed while it was idle.
+# The seconds within which a connection fails that was closed while idle.
 _AT_ONCE = 0.5
 
 
 class Database:
-    """A database with the table of sessions, connected to when it is first used.
+    """A database with the table of sessions. It connects on first use.
 
     Args:
-        find_engine: Returns an engine that knows how to connect to it.
+        find_engine: Returns an engine for it.
         table: The table.
-        create: Whether to make the table where it is missing.
+        create: Whether to create a missing table.
     """
 
     def __init__(self, find_engine: Callable[[], sa.Engine], table: sa.Table, *, create: bool) -> None:
@@ -58,12 +58,12 @@ class Database:
         return rows
 
     def count(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> int:
-        """Return how many rows *statement* changes. Without *repeat* it is not made again when its answer is lost."""
+        """Return how many rows *statement* changes. Without *repeat* it is not repeated when its answer is lost."""
         count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
         return count
 
     def insert(self, statement: sa.Executable, **values: Any) -> bool:
-        """Return whether *statement* inserts its row; False where the key is taken."""
+        """Return whether *statement* inserts its row; False if the key exists."""
         try:
             self.count(statement, **values)
         except StoreUnavailable as error:
@@ -73,7 +73,7 @@ class Database:
         return True
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
-        """Return what *question* returns, given a connection."""
+        """Return the result of *question* with a connection."""
         try:
             with self._ready().connect() as connection:
                 return question(connection)
@@ -81,7 +81,7 @@ class Database:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
     def missing(self) -> str | None:
-        """Return the file of SQLite or the table that is not there yet, or None. Makes nothing."""
+        """Return the missing file of SQLite or the missing table, or None. Creates nothing."""
         path = file_of(self._find_engine().url)
         if path is not None and not Path(path).exists():
             return f"file {path}"
@@ -92,7 +92,7 @@ class Database:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
     def prepare(self) -> None:
-        """Make the table and its indexes where they are missing, even if the first use is not to make them."""
+        """Create the table and its indexes if they are missing, even if the first use must not."""
         self._create, self._has_table = True, False
         try:
             self.ask(lambda connection: make_indexes(self._table, connection))
@@ -121,7 +121,7 @@ class Database:
                     return take(connection.execute(statement, values))
             except sa.exc.DBAPIError as error:
                 failures += 1
-                # Somebody may have dropped the table, or started the server anew with another limit.
+                # The table may have been dropped, or the server restarted with another limit.
                 self._has_table = self._has_table and isinstance(error, sa.exc.IntegrityError)
                 was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
                 again = (repeat and was_idle) or _codes(error) & _RAN_INTO_ANOTHER
@@ -164,7 +164,7 @@ class Database:
     def _start(self) -> None:
         self._lock = threading.Lock()
         if self._engine is not None:
-            # A forked child must neither speak on its parent's connections nor close them.
+            # A forked child must neither use its parent's connections nor close them.
             self._inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
         self._pid = os.getpid()

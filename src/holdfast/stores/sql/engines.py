@@ -1,4 +1,4 @@
-"""Engines for `holdfast.stores.sql`: made of URLs, or beside an application's own, on connections of their own."""
+"""Engines for `holdfast.stores.sql`: made from URLs, or like an application's own, with separate connections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 
-#: How many seconds a connection may take, a statement, and the wait for a free connection.
+#: The seconds for a connection, for a statement, and for the wait for a free connection.
 _CONNECT, _STATEMENT, _QUEUE = 2, 3, 2
 
-# What the drivers call their time limits. SQLAlchemy has no common name for them.
+# The drivers' names of their timeouts. SQLAlchemy has no common name for them.
 _READS_AND_WRITES = {"connect_timeout": _CONNECT, "read_timeout": _STATEMENT, "write_timeout": _STATEMENT}
 _PATIENCE: dict[str, dict[str, Any]] = {
     "pymysql": _READS_AND_WRITES,
@@ -29,8 +29,8 @@ _PATIENCE: dict[str, dict[str, Any]] = {
     },
 }
 
-# Every statement is a transaction of its own, nothing is said to the server besides, and no message or log shows a
-# key or a session.
+# Every statement is a transaction of its own, no other command is sent to the server, and no message or log shows a key
+# or a session.
 _ALONE: dict[str, Any] = {
     "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True,
@@ -54,7 +54,7 @@ def database_url(url: str | sa.URL) -> sa.URL:
             "postgresql+psycopg"
         ) from error
     except (sa.exc.ArgumentError, ValueError):
-        # What could not be parsed may be a password with a special character.
+        # A part that could not be parsed may be a password with a special character.
         raise ConfigurationError(
             "the database URL cannot be parsed: write it like mysql+pymysql://user:password@host:3306/name, "
             "with special characters percent-encoded"
@@ -64,7 +64,7 @@ def database_url(url: str | sa.URL) -> sa.URL:
 
 
 def refuse_asynchronous_driver(url: sa.URL) -> None:
-    """Return if the driver that *url* names is one for ordinary functions.
+    """Return if the driver that *url* names is synchronous.
 
     Raises:
         ConfigurationError: It is not.
@@ -76,12 +76,12 @@ def refuse_asynchronous_driver(url: sa.URL) -> None:
 
 
 def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = None) -> sa.Engine:
-    """Return an engine for *url* with short time limits, not connected yet.
+    """Return an engine for *url* with short timeouts. It does not connect yet.
 
     Args:
-        url: The database. What its query names is the driver's, and goes before the limits.
-        root: The folder that the path of a SQLite file is relative to.
-        options: Further arguments of `sqlalchemy.create_engine`, which go before the limits too.
+        url: The database. Options in its query go to the driver, and override the timeouts.
+        root: The base of a relative path of a SQLite file.
+        options: Further arguments of `sqlalchemy.create_engine`, which override the timeouts too.
 
     Raises:
         ConfigurationError: The driver is missing.
@@ -94,7 +94,7 @@ def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = No
     if on_disk is not None:
         url = url.set(database=str(root / on_disk))
     elif url.get_backend_name() != "sqlite" and options.keys().isdisjoint({"pool", "poolclass"}):
-        # Nobody holds a connection for longer than a statement takes, so a few serve many threads.
+        # A connection is held only for one statement, so a few serve many threads.
         options = {"pool_size": 10, "max_overflow": 0, "pool_timeout": _QUEUE, **options}
     try:
         engine = sa.create_engine(url, **options)
@@ -111,17 +111,17 @@ def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = No
 
 
 def engine_beside(engine: sa.Engine) -> sa.Engine:
-    """Return an engine for the database of *engine*: connected in its way, but on connections of its own.
+    """Return an engine for the database of *engine*: with the same options, but separate connections.
 
-    So the application's transactions and its wait for a free connection are its own affair, and ours are ours.
+    So the application's transactions and its pool are independent of ours.
     """
     ours = sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
     if isinstance(engine.pool, sa.StaticPool | sa.pool.SingletonThreadPool) and _is_in_memory(ours):
-        # Such a database is in its one connection: the application's transactions are on that, so ours is another.
+        # Such a database exists in its one connection: the application's transactions are on that, so ours is another.
         queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _QUEUE}
         ours = sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
     logger: Any = ours.logger
-    # With `echo` it stands before the logger of that name.
+    # With `echo` it precedes the logger of that name.
     getattr(logger, "logger", logger).addFilter(_shows_no_row)
     return ours
 
@@ -155,7 +155,7 @@ def _make_folder(engine: sa.Engine, folder: Path) -> None:
 
 
 def _give_up_in_time(engine: sa.Engine) -> None:
-    """Give connections by psycopg a limit on the wait for an answer, which libpq has none for."""
+    """Limit the wait for an answer on psycopg's connections, since libpq has no option for it."""
     import psycopg
 
     class Impatient(psycopg.Connection[Any]):
@@ -173,7 +173,7 @@ def _give_up_in_time(engine: sa.Engine) -> None:
 
 
 def _limited(steps: Any, deadline: float, give_up: Callable[[], object]) -> Generator[Any, Any, Any]:
-    """Pass on the *steps* of a call of psycopg's, which is told of every tenth of a second in which nothing came."""
+    """Forward the *steps* of a call of psycopg's, which gets a notice of every tenth of a second without data."""
     try:
         wanted = next(steps)
         while True:
