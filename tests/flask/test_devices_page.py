@@ -88,7 +88,7 @@ def test_who_is_signed_in_nowhere_else_is_told_so(account: Account) -> None:
 def test_a_device_that_is_not_known(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a parser, and for what it does not know, the page says that the device is unknown."""
     here = account.sign_in(agent="Mystery/1.0")
-    seams.USER_AGENT_PARSER.plant(monkeypatch, lambda: None)
+    seams.DEVICE_METADATA.plant(monkeypatch, lambda _: Device().as_meta())
     account.sign_in(agent=FIREFOX)
     assert [card["name"] for card in cards(account.page(here))] == ["Unknown device This device", "Unknown device"]
 
@@ -450,7 +450,7 @@ def test_hostile_names_are_text(account: Account, text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_device_names_are_text(account: Account, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any name of a device is shown as text."""
-    seams.DEVICE.plant(monkeypatch, lambda _: Device(text, text, text))
+    seams.DEVICE_METADATA.plant(monkeypatch, lambda _: Device(text, text, text).as_meta())
     here, there = account.sign_in(), account.sign_in()
     page = account.page(here)
     assert cards(page)[1]["name"] == f"{text} on {text}"

@@ -7,7 +7,7 @@ from flask import request
 from support import seams
 
 from holdfast.flask.settings.loading import Settings
-from holdfast.records.metadata import ADDRESS, Device
+from holdfast.records.metadata import ADDRESS
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.state import SessionState
 
@@ -46,4 +46,4 @@ def every_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def whole_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser's User-Agent is stored as it is."""
-    seams.DEVICE.plant(monkeypatch, Device)
+    seams.DEVICE_METADATA.plant(monkeypatch, lambda header: {"browser": header})

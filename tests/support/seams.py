@@ -219,7 +219,7 @@ CLEAR_SITE_DATA = Seam("holdfast.flask.interface:clear_site_data")
 MAY_STILL_READ = Seam("holdfast.flask.interface:_may_still_read")
 ARRIVED_SECURE = Seam("holdfast.flask.interface:Request.is_secure")
 CHANGED_DEVICE = Seam("holdfast.flask.interface:_changed_device")
-DEVICE = Seam("holdfast.flask.interface:device_of")
+DEVICE_METADATA = Seam("holdfast.flask.interface:device_metadata")
 LOGIN_METADATA = Seam("holdfast.flask.interface:_login_metadata")
 KEEPS_LOGOUT = Seam("holdfast.sessions.state:SessionState.keep_only_a_logout")
 INTERFACE_LOAD = Seam("holdfast.flask.interface:HoldfastInterface._load")
@@ -245,7 +245,6 @@ WEAKNESS_OF_KEY = Seam("holdfast.flask.settings.secret_keys:weakness_of")
 REFUSE_SERVED_FOLDER = Seam("holdfast.flask.build:_refuse_served")
 BUILD_LOGGER = Seam("holdfast.flask.build:_logger")
 WARNING_OF_COOKIE_SESSIONS = Seam("holdfast.flask.build:_logger.warning")
-USER_AGENT_PARSER = Seam("holdfast.flask.user_agent:_parser")
 
 # --- contrib ----------------------------------------------------------------------------------------------------------
 

@@ -63,7 +63,8 @@ class Cookies:
 
     def read(self, app: Flask, request: Request) -> Presented:
         """Return what the request presents: at most one value that is short enough and well signed."""
-        settings = self._live.refresh()
+        live = self._live
+        settings = live.current if live.values() == live.seen else live.refresh()
         name = settings.cookie.name
         values = _values(request.environ.get("HTTP_COOKIE", ""), name)
         if len(values) > 1:

@@ -18,8 +18,8 @@ from holdfast.flask.cookies import Cookies, misfits, vary_by_cookie
 from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
-from holdfast.flask.user_agent import AGENT, agent_of, device_of
-from holdfast.records.metadata import ADDRESS, Device, fit
+from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
+from holdfast.records.metadata import ADDRESS, fit
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import state_of, warn_of_late_change
 from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
@@ -197,9 +197,10 @@ def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str
     """
     changes, metadata = state.changes, dict[str, str | None]()
     if changes.rebind and changes.owner is not None:
-        device = device_of(request.headers.get("User-Agent", "")) if settings.keep_device else Device()
+        header = request.headers.get("User-Agent", "")
+        device = device_metadata(header[:LONGEST_HEADER]) if settings.keep_device else NO_DEVICE
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None
-        metadata = {**device.as_meta(), ADDRESS: address}
+        metadata = {**device, ADDRESS: address}
     if settings.on_device_change is not None and (state.stored is None or changes.rebind or changes.wiped):
         metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
     return metadata

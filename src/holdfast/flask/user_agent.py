@@ -13,20 +13,25 @@ from holdfast.records.tokens import labelled
 #: The metadata with the `agent_of` the browser that the session began with.
 AGENT = "agent"
 
-#: A longer header is truncated before parsing: browsers send less, and the time grows with the length.
-_LONGEST_HEADER = 512
+#: Truncate a longer header before parsing: browsers send less, and the time grows with the length.
+LONGEST_HEADER = 512
 
 _LONGEST_NAME = 40
 
 
-def device_of(header: str) -> Device:
-    """Return the device in the User-Agent *header*; empty without ``holdfast[devices]``."""
+#: The metadata of an unknown device.
+NO_DEVICE = Device().as_meta()
+
+
+@functools.lru_cache(maxsize=1024)
+def device_metadata(header: str) -> dict[str, str | None]:
+    """Return the metadata of the device in the User-Agent *header*; of an unknown one without ``holdfast[devices]``."""
     parse = _parser()
-    line = fit(header, _LONGEST_HEADER)
+    line = fit(header, LONGEST_HEADER)
     if parse is None or line is None:
-        return Device()
+        return NO_DEVICE
     found = parse(line)
-    return Device(*map(_family, (found.user_agent, found.os, found.device)))
+    return Device(*map(_family, (found.user_agent, found.os, found.device))).as_meta()
 
 
 def agent_of(header: str) -> str:

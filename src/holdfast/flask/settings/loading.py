@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -101,6 +102,8 @@ class LiveSettings:
 
     Attributes:
         current: The settings as they were at the last `refresh`: in a request, when it first used its session.
+        values: Returns the values of the live settings as the configuration has them now.
+        seen: Those values at the last `refresh`.
 
     Raises:
         ConfigurationError: See `Settings.load`; or a profile is wrong.
@@ -112,9 +115,9 @@ class LiveSettings:
         defaults = {each.name: each.default for each in (*FLASKS, *OWN)} | flask_session.defaults(config)
         config.update({name: value for name, value in defaults.items() if config.get(name) is None})
         self._config = config
-        self._fetch = operator.itemgetter(*_LIVE)
         self.current = Settings.load(config)
-        self._seen = self._fetch(config)
+        self.values: Callable[[], tuple[Any, ...]] = functools.partial(operator.itemgetter(*_LIVE), config)
+        self.seen = self.values()
         self._fixed = [config.get(each.name) for each in _FIXED]
         _warn_of_long_lives(config, self.current.policy)
 
@@ -124,10 +127,10 @@ class LiveSettings:
         Raises:
             ConfigurationError: See `Settings.load`.
         """
-        values = self._fetch(self._config)
-        if values != self._seen:
+        values = self.values()
+        if values != self.seen:
             self.current = Settings.load(self._config)
-            self._seen = values
+            self.seen = values
         return self.current
 
     def refuse_late_changes(self) -> None:
