@@ -30,7 +30,7 @@ _PLANTED = {
     "touch": ('touch("k", 1)', "expires_at"),
     "delete": ('delete("k")', "owner"),
     "move": ('move("k", "l", b"", b"", expect=1, expires_at=2, grace_until=2)', "current"),
-    "keys_of": ('keys_of("o")', "items"),
+    "find": ('find("o", None, 1)', "records"),
     "scan": ("scan(None, 1)", "records"),
     "confirm": ('confirm("k")', "confirmed"),
     "purge": ("purge(1, 2)", "count"),

@@ -167,7 +167,7 @@ def r8_a_login_that_gives_way_sends_no_cookie(world: World) -> str | None:
 def r9_the_index_is_complete(world: World) -> str | None:
     """Every live session of a user is in the user's index."""
     for session in world.sessions:
-        if session.owner is not None and session.key not in world.store.keys_of(session.owner):
+        if session.owner is not None and session.key not in dict(world.store.find(session.owner).items):
             return f"{session} is not in the index"
     return None
 

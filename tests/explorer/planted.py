@@ -13,7 +13,7 @@ from support import seams
 
 from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
-from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load
@@ -125,10 +125,9 @@ def no_cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
     yield from ()
 
 
-def keep_the_handle(handle: str | None) -> Flow[str | None]:
-    """Keep the session that has *handle*, but not where it moves."""
+def keep_the_handle(kept: list[str]) -> Flow[None]:
+    """Keep the session that has the handle, but not where it moves."""
     yield from ()
-    return handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +220,8 @@ def list_once(flow: Actor) -> Actor:
 
     def around(operation: Any) -> Actor:
         nonlocal listed
-        lists = isinstance(operation, Call) and operation.name == "keys_of"
+        lists = isinstance(operation, Call) and operation.name == "find"
         again, listed = listed, listed or lists
-        return [] if again and lists else (yield operation)
+        return Page((), None) if again and lists else (yield operation)
 
     return relay(flow, around)

@@ -109,8 +109,6 @@ class Schedule:
         operation = self.waiting.pop(actor)
         try:
             answer = operation.run(self.world.store)
-            if _is_call(operation, "keys_of"):  # it may be a generator, and a step is over when its answer is complete
-                answer = list(answer)
         except StoreError as error:
             answer = error
         self.steps.append(Step(actor, operation, answer))
@@ -170,7 +168,7 @@ def footprint(operation: Any) -> Footprint:
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((key,)))
         case Call("move", (old, new, *_)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
-        case Call("keys_of"):
+        case Call("find"):
             made = Footprint(reads=_INDEX)
         case Call("scan"):
             made = Footprint(reads=_ALL)
@@ -188,7 +186,7 @@ def describe(operation: Any) -> str:
             details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
         case Call("scan", (after,)):
             details = f"after {after}"
-        case Call(_, (details,)):
+        case Call(_, (details,)) | Call("find", (details, _)):
             pass
         case Mark(name=name):
             return name

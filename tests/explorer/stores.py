@@ -9,7 +9,8 @@ from explorer.relay import relay
 from explorer.schedules import Actor, Footprint
 
 from holdfast.clock import Clock
-from holdfast.records.record import Record
+from holdfast.records.record import Page, Record
+from holdfast.sessions.flows import end
 from holdfast.sessions.ops import Call
 from holdfast.stores.memory import MemoryStore
 
@@ -22,9 +23,10 @@ class Atomic(MemoryStore):
     #: The order of the index.
     backwards = False
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        """Return the keys of the live records with *owner*."""
-        return sorted(super().keys_of(owner), reverse=self.backwards)
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return all live records of *owner*."""
+        page = super().find(owner, limit=limit)
+        return Page(page.items[::-1], None) if self.backwards else page
 
     def seat(self, key: str, record: Record) -> None:
         """Begin with *record*."""
@@ -35,6 +37,14 @@ class Backwards(Atomic):
     """The same, with the index in the opposite order."""
 
     backwards = True
+
+
+class Paged(Atomic):
+    """A page of its index has one record, unless a page is wanted that has room for all."""
+
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return the next live record of *owner*."""
+        return MemoryStore.find(self, owner, after, limit=1 if limit == end._PAGE else limit)
 
 
 class Stepwise(Atomic):
@@ -50,9 +60,9 @@ class Scattered(Stepwise):
         super().__init__(clock=clock)
         self.index: dict[str, list[str]] = {}
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        """Return every key that ever had *owner*, or is about to."""
-        return sorted(self.index.get(owner, ()))
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return the record under every key that ever had *owner*, or is about to, whoever has it now."""
+        return ReadRecords(ListKeys(owner).run(self)).run(self)
 
     def seat(self, key: str, record: Record) -> None:
         """Begin with *record* and its entry in the index."""
@@ -82,12 +92,55 @@ class Enlist:
         return f"index {self.key} for {self.owner}"
 
 
-def enlisting(flow: Actor, store: object) -> Actor:
-    """Return *flow* with the extra steps that *store* takes."""
-    return relay(flow, _enlist_first) if isinstance(store, Scattered) else flow
+@dataclass(frozen=True, slots=True)
+class ListKeys:
+    """The first of the two steps in which a scattered store finds an owner's records."""
+
+    owner: str
+
+    footprint: ClassVar[Footprint] = Footprint(reads=frozenset(("index",)))
+
+    def run(self, store: Any) -> list[str]:
+        """Return the keys in the owner's index."""
+        return sorted(store.index.get(self.owner, ()))
+
+    def __str__(self) -> str:
+        """Return how it reads in a schedule."""
+        return f"list {self.owner}"
 
 
-def _enlist_first(operation: Any) -> Actor:
-    if isinstance(operation, Call) and operation.name == "create" and operation.kwargs["owner"] is not None:
-        yield Enlist(operation.kwargs["owner"], operation.args[0])
-    return (yield operation)
+@dataclass(frozen=True, slots=True)
+class ReadRecords:
+    """The second of these steps."""
+
+    keys: list[str]
+
+    @property
+    def footprint(self) -> Footprint:
+        """The records that are read."""
+        return Footprint(reads=frozenset(self.keys))
+
+    def run(self, store: Any) -> Page:
+        """Return the live records under the keys."""
+        found = ((key, store.load(key)) for key in self.keys)
+        return Page(tuple((key, record) for key, record in found if record is not None), None)
+
+    def __str__(self) -> str:
+        """Return how it reads in a schedule."""
+        return f"read {' and '.join(self.keys) or 'nothing'}"
+
+
+def scattering(flow: Actor, store: object) -> Actor:
+    """Return *flow* with the steps that *store* takes."""
+    return relay(flow, _scatter) if isinstance(store, Scattered) else flow
+
+
+def _scatter(operation: Any) -> Actor:
+    match operation:
+        case Call("create", (key, _), {"owner": str(owner)}):
+            yield Enlist(owner, key)
+            return (yield operation)
+        case Call("find", (owner, _)):
+            return (yield ReadRecords((yield ListKeys(owner))))
+        case _:
+            return (yield operation)

@@ -15,7 +15,7 @@ from explorer.search import Violation, explore, replay
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.sessions.ops import Call, Flow, create, delete, keys_of, load, move, pause, replace, touch
+from holdfast.sessions.ops import Call, Flow, create, delete, find, load, move, pause, replace, touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.wrappers import FailingStore
@@ -111,7 +111,7 @@ def _operation(dice: random.Random, data: bytes) -> Call[Any]:
             grace_until=until,
             owner=owner,
         ),
-        keys_of("o"),
+        find("o", None, 10),
     ]
     return dice.choice(operations)
 

@@ -17,8 +17,8 @@ from support import seams
 from support.seams import Seam
 
 from holdfast.sessions.flows import limit as limiting
-from holdfast.sessions.flows.listing import info_of
-from holdfast.sessions.ops import Flow, delete, keys_of, load
+from holdfast.sessions.flows.listing import info_of, records_of
+from holdfast.sessions.ops import Flow, delete
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -134,10 +134,9 @@ def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
 def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
     """Count what the index shows, but not what has just moved."""
     found = []
-    for listed in (yield from keys_of(owner)):
-        record = yield from load(listed)
+    for listed, record in (yield from records_of(owner)):
         info = info_of(context, listed, record)
-        if record is not None and info is not None and listed != key and info.owner == owner:
+        if info is not None and listed != key and info.owner == owner:
             found.append(limiting._Other(listed, record, info.last_used_at))
     return found
 
@@ -176,4 +175,4 @@ def test_what_is_wrong_is_found(
     for seam, wrong in changed.items():
         seam.plant(monkeypatch, wrong)
     with pytest.raises(Violation, match=said):
-        _run(roles, Atomic, "alice", _judge(limit), max_per_user=limit)
+        _run(roles, Scattered, "alice", _judge(limit), max_per_user=limit)

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from explorer.roles import LOGIN, LOGIN_SLOWLY, REVOKE_ALL_TWICE, ROLES
+from explorer.roles import (
+    LOGIN,
+    LOGIN_AFRESH,
+    LOGIN_SLOWLY,
+    RENEW,
+    REVOKE_ALL,
+    REVOKE_ALL_TWICE,
+    REVOKE_FROM_THERE,
+    REVOKE_OTHERS,
+    ROLES,
+    ROTATE,
+    SAVE,
+)
 from explorer.scenarios import USERS, backends_for, groups, run
-from explorer.stores import BACKENDS, Atomic
+from explorer.stores import BACKENDS, Atomic, Paged
 from explorer.world import Role
 
 # Each test runs hundreds of pairs.
@@ -23,6 +35,15 @@ def test_pairs(role: Role, user: str | None) -> None:
     for pair in groups(2, first=role):
         for backend in backends_for(pair):
             run(pair, backend, user)
+
+
+@pytest.mark.parametrize("role", [REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS], ids=_names)
+def test_an_end_of_all_sessions_that_are_listed_in_pages(role: Role) -> None:
+    """Whatever moves from one page to another meanwhile, every session ends, but for the one that is kept."""
+    for other in ROLES:
+        run((role, other), Paged, "alice")
+    for others in ((ROTATE, RENEW), (RENEW, LOGIN_AFRESH), (ROTATE, SAVE)):
+        run((role, *others), Paged, "alice")
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=_names)

@@ -69,7 +69,7 @@ BUGS = (
     Bug(p.save_what_is_gone, (r.SAVE, r.DESTROY), Atomic, "r3_r4_what_is_over"),
     Bug(p.save_what_is_gone, (r.SAVE, r.REVOKE_ALL), Atomic, "r8_no_session"),
     Bug(p.cut_off_not_read, (r.LOGIN_AFRESH, r.REVOKE_ALL), Atomic, "r8_no_session"),
-    Bug(p.list_once, (r.ROTATE, r.REVOKE_ALL), Atomic, "r8_no_session"),
+    Bug(p.list_once, (r.ROTATE, r.REVOKE_ALL), Scattered, "r8_no_session"),
     Bug(p.list_once, (r.RENEW, r.REVOKE_FROM_THERE), Scattered, "r8_no_session"),
 )
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from explorer.relay import relay
 from explorer.schedules import Actor, Footprint, Mark, Schedule
-from explorer.stores import Atomic, enlisting
+from explorer.stores import Atomic, scattering
 
 from holdfast.errors import StoreUnavailable, TooManySessions
 from holdfast.events import Events
@@ -236,7 +236,7 @@ class World:
             number = self.roles[:at].count(role) + 1
             name = role.name if number == 1 else f"{role.name} {number}"
             flow = role.errand(self) if role.errand else self._request(name, role)
-            actors[name] = self._act(name, enlisting(role.fault(self.tamper(flow)), self.store))
+            actors[name] = self._act(name, scattering(role.fault(self.tamper(flow)), self.store))
         return actors
 
     def context(self, *, renewal: bool = False, behind: int = 0) -> Context:

@@ -195,14 +195,14 @@ def test_an_application_s_own_policy_stays(account: Account) -> None:
     assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
 
 
-def test_the_page_costs_one_call_for_each_session(account: Account) -> None:
-    """Showing the page costs the session, the index, and one load for each of the user's sessions."""
+def test_the_page_costs_two_calls(account: Account) -> None:
+    """Showing the page costs one load for the session and one call for the list of the user's sessions."""
     here = account.sign_in()
     account.sign_in()
     account.sign_in("bob")
     account.store.reset()
     account.page(here)
-    assert account.store.counts == {"load": 3, "keys_of": 1}
+    assert account.store.counts == {"load": 1, "find": 1}
 
 
 def test_the_stylesheet_costs_no_call_and_may_be_cached(account: Account) -> None:

@@ -177,7 +177,7 @@ def test_ends_from_outside(watched: Web, ledger: Ledger) -> None:
         watched.do(lambda: session.bind("ada"), watched.app.test_client())
     ledger.take()
     assert watched.sessions.revoke_all("ada") == 2
-    assert ledger.calls["keys_of"] == 2
+    assert ledger.calls["find"] == 2
     assert ledger.take() == {"ended.revoked": 2}
 
 

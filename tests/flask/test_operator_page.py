@@ -269,7 +269,7 @@ def test_a_user_is_found_by_id(desk: Desk) -> None:
         sign_in(web, name)
     web.store.reset()
     page = desk.text("/operator/user?id=ada")
-    assert web.store.counts == {"load": 1 + 2, "keys_of": 1}
+    assert web.store.counts == {"load": 1, "find": 1}
     assert page.count("Firefox on Linux") == 2
     assert f"{web.sessions.manager.keys.owner_of('ada')[:12]}…" in page
     assert "This user has no session" in desk.text("/operator/user?id=nobody")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, flash, get_flashed_messages
+from support.capabilities import store_with
 from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast.flask import Session, session
 from holdfast.stores.memory import MemoryStore
-from holdfast.testing import CountingStore, StoreWrapper
+from holdfast.testing import CountingStore
 
 
 @pytest.fixture
@@ -137,16 +138,7 @@ def test_a_login_over_a_session_is_one_move_and_the_cut_off(known: Web) -> None:
 
 def test_a_login_on_a_store_that_cannot_move() -> None:
     """Where the store has no atomic rotation, a login costs one create and one replace in its place."""
-
-    class Plain(StoreWrapper):
-        """A store without capabilities."""
-
-        def __init__(self, store: MemoryStore) -> None:
-            super().__init__(store)
-            for name in ("move", "keys_of", "scan", "purge", "ping", "close"):
-                delattr(self, name)
-
-    store = CountingStore(Plain(MemoryStore()))
+    store = CountingStore(store_with(()))
     web = Web(SESSION_STORE=store)
     web.put(cart=[1])
     store.reset()

@@ -123,15 +123,15 @@ def test_a_list_tells_whether_a_session_is_permanent(permanent: bool, sealed: bo
     assert web.sessions.of("ada")[0].permanent is not permanent
 
 
-def test_a_list_costs_one_call_and_one_for_each_session(web: Web) -> None:
-    """Listing costs the index and one load for each session, whatever else the store holds."""
+def test_a_list_costs_one_call(web: Web) -> None:
+    """Listing costs one call for each 500 sessions of the user, whatever else the store holds."""
     browsers = [sign_in(web) for _ in range(3)]
     for number in range(20):
         sign_in(web, f"user {number}")
-    assert web.calls(lambda: web.sessions.of("ada"), browsers[0]) == {"load": 4, "keys_of": 1}
+    assert web.calls(lambda: web.sessions.of("ada"), browsers[0]) == {"load": 1, "find": 1}
     web.store.reset()
     web.sessions.of("ada")
-    assert web.store.counts == {"load": 3, "keys_of": 1}
+    assert web.store.counts == {"find": 1}
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from support import seams
 
 from holdfast.records.record import Record
-from holdfast.sessions.ops import delete, keys_of, load
+from holdfast.sessions.ops import delete, find
 
 
 def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,9 +26,8 @@ def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
         ended = 0
-        for key in list((yield from keys_of(owner))):
-            record = yield from load(key)
-            if record is not None and record.owner == owner and key != keep and (yield from delete(key)):
+        for key, record in (yield from find(owner, None, 100)).items:
+            if record.owner == owner and key != keep and (yield from delete(key)):
                 ended += 1
         return ended
 

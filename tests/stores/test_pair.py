@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.capabilities import store_with
+from support.capabilities import keys_of, store_with
 
 from holdfast.clock import Clock
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Page
 from holdfast.stores.contract import CAPABILITIES, Confirms, Indexes, Iterates, Purges, Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore
@@ -149,7 +150,7 @@ def test_listing_and_walking_cover_both(pair: PairStore, clock: FakeClock) -> No
     assert isinstance(pair, Purges)
     other = "1" * 64
     pair.create(other, b"2", expires_at=clock() + 1000, owner="u")
-    assert {KEY, other} == set(pair.keys_of("u"))
+    assert {KEY, other} == set(keys_of(pair, "u"))
     seen, after = set(), None
     while True:
         page = pair.scan(after, limit=1)
@@ -160,6 +161,15 @@ def test_listing_and_walking_cover_both(pair: PairStore, clock: FakeClock) -> No
     assert {KEY, other} == seen
     clock.advance_ms(1000)
     assert pair.purge(clock(), limit=10) == 2
+
+
+@pytest.mark.parametrize("page", [lambda pair: pair.find("u"), lambda pair: pair.scan()])
+def test_a_record_of_a_page_can_be_replaced(pair: PairStore, clock: FakeClock, page: Callable[[Any], Page]) -> None:
+    """A record that is still in the old store comes in a page with the version that a save expects."""
+    [(key, record)] = page(pair).items
+    assert record == pair.load(key)
+    assert not isinstance(replaced(pair, clock, record.version), Conflict | Gone)
+    assert loaded(pair).data == b"2"
 
 
 def test_a_touch_finds_the_record(pair: PairStore, old: MemoryStore, clock: FakeClock) -> None:

@@ -27,7 +27,6 @@ class TestRedisBehindSentinels(StoreContract):
     """The contract, on the primary that Sentinels name."""
 
     shared_between_processes = True
-    exact_index = False
     too_large = 512 * 1024 * 1024
     rounds = 5
 

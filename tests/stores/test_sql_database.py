@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from support import disk
+from support.capabilities import keys_of
 from support.fixtures import Given
 from support.servers import Server
 from support.sql import fresh_database, url_of
@@ -82,7 +83,7 @@ def test_a_call_is_one_command_at_the_server(mariadb_server: Server, mariadb_url
                 partial(store.load, KEY),
                 partial(store.touch, KEY, expires_at=FAR + 1),
                 partial(store.replace, KEY, b"more", expect=version, expires_at=FAR),
-                partial(store.keys_of, "ada"),
+                partial(keys_of, store, "ada"),
                 partial(store.delete, KEY),
                 partial(store.create, KEY, b"data", expires_at=FAR),
             ]
@@ -168,7 +169,7 @@ def test_a_forked_child_shares_no_connection(sql_url: str) -> None:
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["load", "create", "replace", "touch", "keys_of", "scan", "purge", "ping"])
+@pytest.mark.parametrize("call", ["load", "create", "replace", "touch", "find", "scan", "purge", "ping"])
 def test_connections_that_ended_while_idle_cost_no_error(linked: tuple[Link, SQLStore], call: str) -> None:
     """If the server closed idle connections, the next call reconnects and succeeds."""
     link, store = linked
@@ -180,7 +181,7 @@ def test_connections_that_ended_while_idle_cost_no_error(linked: tuple[Link, SQL
         "create": lambda: store.create("1" * 64, b"data", expires_at=FAR) is not None,
         "replace": lambda: isinstance(store.replace(KEY, b"more", expect=version, expires_at=FAR), int),
         "touch": lambda: store.touch(KEY, expires_at=FAR + 1),
-        "keys_of": lambda: store.keys_of("ada") == [],
+        "find": lambda: keys_of(store, "ada") == [],
         "scan": lambda: len(store.scan().items) == 1,
         "purge": lambda: store.purge(system_clock()) == 0,
         "ping": lambda: pings() is None,

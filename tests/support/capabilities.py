@@ -24,3 +24,13 @@ def store_with(capabilities: Iterable[type]) -> Any:
     for capability in capabilities:
         setattr(store, CAPABILITIES[capability], lambda *_: None)
     return store
+
+
+def keys_of(store: Any, owner: str) -> list[str]:
+    """Return the keys of all records that the index of *store* leads to for *owner*."""
+    keys, page = [], store.find(owner)
+    while True:
+        keys += [key for key, _ in page.items]
+        if page.after is None:
+            return keys
+        page = store.find(owner, page.after)

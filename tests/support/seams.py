@@ -119,7 +119,7 @@ END_SESSION = Seam(*END_ON_COMMIT.places, *END_BY_REVOKE.places)
 FOLLOW_ON_END = Seam("holdfast.sessions.flows.end:follow")
 FOLLOW_ON_WALK = Seam("holdfast.sessions.flows.walk:follow")
 WRITE_CUT_OFF = Seam("holdfast.sessions.flows.end:write_cutoff")
-KEY_TO_KEEP = Seam("holdfast.sessions.flows.end:_present_key")
+KEY_TO_KEEP = Seam("holdfast.sessions.flows.end:_follow_kept")
 CUT_OFF_AFTER_LOGIN = Seam(
     "holdfast.sessions.flows.commit:ended_meanwhile", "holdfast.sessions.flows.rotate:ended_meanwhile"
 )

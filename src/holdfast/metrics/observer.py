@@ -13,13 +13,14 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkabl
 
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError
 from holdfast.events import EVENTS, notify
+from holdfast.stores.contract import ABOUT_PLACE, CAPABILITIES, METHODS
 
 __all__ = ["BOUNDS", "OPERATIONS", "OUTCOMES", "Observer"]
 
 TimedOutcome: TypeAlias = Literal["ok", "unavailable", "too_large"]
 
-#: The names of the timed store operations: those of the store's methods.
-OPERATIONS = ("load", "create", "replace", "touch", "delete", "move", "keys_of", "scan", "confirm", "purge")
+#: The names of the timed store operations: those of the store's methods that are about records.
+OPERATIONS = METHODS + tuple(name for capability, name in CAPABILITIES.items() if capability not in ABOUT_PLACE)
 
 #: How a timed operation ended.
 OUTCOMES: tuple[str, ...] = get_args(TimedOutcome)

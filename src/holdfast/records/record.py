@@ -44,9 +44,9 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One step of `Iterates.scan`.
+    """One step of a walk, by `Iterates.scan` or `Indexes.find`.
 
-    *after* continues the scan; None means it is complete. A page may be empty without being the last.
+    *after* continues the walk; None means it is complete. A page may be empty without being the last.
     """
 
     items: tuple[tuple[str, Record], ...]

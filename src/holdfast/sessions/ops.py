@@ -8,7 +8,7 @@ the same flow runs under `drive`, and under a test that interleaves several flow
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -88,9 +88,9 @@ def move(
     return Call("move", (old, new, data, tombstone), limits)
 
 
-def keys_of(owner: str) -> Call[Iterable[str]]:
-    """List the keys in the owner's index, on a store that `Indexes`."""
-    return Call("keys_of", (owner,))
+def find(owner: str, after: str | None, limit: int) -> Call[Page]:
+    """Read a page of about *limit* records in the owner's index from *after* on, on a store that `Indexes`."""
+    return Call("find", (owner, after), {"limit": limit})
 
 
 def scan(after: str | None, limit: int) -> Call[Page]:

@@ -18,8 +18,9 @@ The laws:
 3.  After `delete` returned, `replace` is `Gone` and `touch` is False, for ever: only `create` and the *new* side of
     `move` make a record, and a version from before the delete never matches again.
 4.  `touch` changes neither data nor version, never shortens a life, never revives.
-5.  From *expires_at* on, a record is invisible to `load`, `replace`, `touch`, `keys_of` and `scan`.
-6.  Every live record with owner *o* is in ``keys_of(o)``. More keys than that are allowed; the core filters.
+5.  From *expires_at* on, a record is invisible to `load`, `replace`, `touch`, `find` and `scan`.
+6.  A walk of ``find(o)`` ends, and has every record that lives with owner *o* throughout. Where an entry of the index
+    leads to another record, such as a tombstone, that may be in a page too; the core filters.
 7.  `delete` is idempotent.
 8.  An outage raises.
 9.  `scan` ends, and yields every record that lives throughout.
@@ -31,7 +32,7 @@ The laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -127,8 +128,12 @@ class Rotates(Protocol):
 class Indexes(Protocol):
     """A store that finds the records of an owner."""
 
-    def keys_of(self, owner: str, /) -> Iterable[str]:
-        """Return the keys of every live record with *owner*, in any order, perhaps with stale ones among them."""
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return about *limit* live records of *owner* from *after* on (None: the start), and where to go on.
+
+        A record may come twice. A store that reads the index and then the records returns each that it finds there,
+        also another's: a tombstone shows the core that a session moved meanwhile, and that it has to look again.
+        """
 
 
 @runtime_checkable
@@ -244,7 +249,7 @@ class Closes(Protocol):
 #: The capabilities that a store may have, each with its one method. Every other list of them is derived from this one.
 CAPABILITIES: Mapping[type, str] = {
     Rotates: "move",
-    Indexes: "keys_of",
+    Indexes: "find",
     Iterates: "scan",
     Purges: "purge",
     Pings: "ping",
@@ -254,6 +259,9 @@ CAPABILITIES: Mapping[type, str] = {
     Confirms: "confirm",
     Closes: "close",
 }
+
+#: Those of them that requests have no part in: they are about the place where the records are.
+ABOUT_PLACE = frozenset((Pings, Needs, Prepares, ChecksHealth, Closes))
 
 #: The methods of every store.
 METHODS = ("load", "create", "replace", "touch", "delete")

@@ -11,7 +11,7 @@ import secrets
 import stat
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -125,17 +125,17 @@ class FileStore:
             self._remove(key)
             return was_live
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        with faults_of(self.path):
-            self._prepare()
-            keys = _names(self._owner_folder(owner), _KEY)
-            return [key for key in keys if (record := self._live(key)) and record.owner == owner]
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        return self._page(self._listed(owner, after or ""), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        return self._page(self._keys(after or ""), limit)
+
+    def _page(self, keys: Iterable[str], limit: int) -> Page:
         items: list[tuple[str, Record]] = []
         with faults_of(self.path):
             self._prepare()
-            for key in self._keys(after or ""):
+            for key in keys:
                 if record := self._live(key):
                     items.append((key, record))
                     if len(items) == limit:
@@ -231,6 +231,9 @@ class FileStore:
             if shard >= after[:2]:
                 yield from (key for key in _names(self.path / shard, _KEY) if key > after)
 
+    def _listed(self, owner: str, after: str) -> Iterator[str]:
+        yield from (key for key in _names(self._owner_folder(owner), _KEY) if key > after)
+
     def _mind_threshold(self) -> None:
         """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
         self._creates_until_count -= 1
@@ -271,7 +274,7 @@ class FileStore:
 
 
 def _unmark(folder: Path, key: str) -> None:
-    # The record is written or removed already. A mark that stays is skipped by `keys_of` and swept by `purge`; the
+    # The record is written or removed already. A mark that stays is skipped by `find` and swept by `purge`; the
     # folder stays while the owner has other sessions.
     with suppress(OSError):
         (folder / key).unlink(missing_ok=True)

@@ -122,12 +122,14 @@ class JSONFileStore:
             self._save(entries)
             return version
 
-    def keys_of(self, owner: str, /) -> list[str]:
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         entries = self._read()
-        return [key for key in entries if (record := self._live(entries, key)) and record.owner == owner]
+        return self._page({key: entry for key, entry in entries.items() if entry["owner"] == owner}, after, limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        entries = self._read()
+        return self._page(self._read(), after, limit)
+
+    def _page(self, entries: Entries, after: str | None, limit: int) -> Page:
         keys = sorted(key for key in entries if key > (after or ""))[:limit]
         items = tuple((key, record) for key in keys if (record := self._live(entries, key)))
         return Page(items, after=keys[-1] if len(keys) == limit else None)

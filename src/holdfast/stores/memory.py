@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -97,17 +97,15 @@ class MemoryStore:
             self._put(old, tombstone, grace_until, None)
             return version
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        """Return the keys of the live records with *owner*, in any order."""
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return the next *limit* live records of *owner* in the order of their keys."""
         with self._lock:
-            return [key for key in self._keys.get(owner, ()) if self._live(key)]
+            return self._page(self._keys.get(owner, ()), after, limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         """Return the next *limit* live records in the order of their keys."""
         with self._lock:
-            keys = heapq.nsmallest(limit, (key for key in self._records if after is None or key > after))
-            items = tuple((key, record) for key in keys if (record := self._live(key)))
-        return Page(items, after=keys[-1] if len(keys) == limit else None)
+            return self._page(self._records, after, limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         """Remove at most *limit* records with ``expires_at <= now`` and return how many."""
@@ -128,6 +126,11 @@ class MemoryStore:
 
     def close(self) -> None:
         """Return: nothing was opened. The records stay as long as the store does."""
+
+    def _page(self, keys: Iterable[str], after: str | None, limit: int) -> Page:
+        keys = heapq.nsmallest(limit, (key for key in keys if after is None or key > after))
+        items = tuple((key, record) for key in keys if (record := self._live(key)))
+        return Page(items, after=keys[-1] if len(keys) == limit else None)
 
     def _live(self, key: str) -> Record | None:
         record = self._records.get(key)

@@ -160,12 +160,14 @@ class MongoDBStore:
         found = self._run(lambda sessions: sessions.find_one_and_delete({"_id": key}, {"expires_at": 1}))
         return found is not None and int(found["expires_at"]) > now
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        owned = {"owner": owner, "expires_at": {"$gt": DatetimeMS(self._clock())}}
-        return self._run(lambda sessions: [found["_id"] for found in sessions.find(owned, {"_id": 1})])
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        return self._page({"owner": owner}, after, limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        rest = {"_id": {"$gt": after or ""}, "expires_at": {"$gt": DatetimeMS(self._clock())}}
+        return self._page({}, after, limit)
+
+    def _page(self, wanted: Document, after: str | None, limit: int) -> Page:
+        rest = {**wanted, "_id": {"$gt": after or ""}, "expires_at": {"$gt": DatetimeMS(self._clock())}}
         found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
         items = tuple((document["_id"], _record(document)) for document in found)
         return Page(items, after=items[-1][0] if len(items) == limit else None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import (
@@ -59,7 +59,7 @@ class PairStore:
 
     def _load_old(self, key: str) -> Record | None:
         record = self._old.load(key)
-        return record and Record(record.data, _marked(record.version), record.expires_at, record.owner)
+        return record and _as_old(record)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         if self._old.load(key) is not None:
@@ -103,18 +103,21 @@ class PairStore:
         in_old = self._old.delete(key)
         return self._new.delete(key) or in_old
 
-    def _keys_of(self, owner: str, /) -> Iterable[str]:
-        stores = cast("tuple[Indexes, ...]", (self._old, self._new))
-        return {key for store in stores for key in store.keys_of(owner)}
+    def _find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        return self._page(after, lambda store, rest: store.find(owner, rest, limit=limit))
 
     def _scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
+        return self._page(after, lambda store, rest: store.scan(rest, limit=limit))
+
+    def _page(self, after: str | None, read: Callable[[Any, str | None], Page]) -> Page:
         """Walk the old store and then the new one: a record that moves over meanwhile is met at least once."""
         which, _, rest = (after or _OLD).partition(":")
-        store = cast(Iterates, self._old if which == "old" else self._new)
-        page = store.scan(rest or None, limit=limit)
+        is_old = which == "old"
+        page = read(self._old if is_old else self._new, rest or None)
+        items = tuple((key, _as_old(record)) for key, record in page.items) if is_old else page.items
         if page.after is not None:
-            return Page(page.items, f"{which}:{page.after}")
-        return Page(page.items, "new:" if which == "old" else None)
+            return Page(items, f"{which}:{page.after}")
+        return Page(items, "new:" if is_old else None)
 
     def _purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0
@@ -155,5 +158,6 @@ class PairStore:
                     stack.callback(store.close)
 
 
-def _marked(version: Version) -> str:
-    return f"{_OLD}{type(version).__name__}:{version!r}"
+def _as_old(record: Record) -> Record:
+    """Return *record* with a version that says that it is still in the old store."""
+    return replace(record, version=f"{_OLD}{type(record.version).__name__}:{record.version!r}")

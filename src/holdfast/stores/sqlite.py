@@ -49,7 +49,8 @@ _INSERT = "INSERT OR REPLACE INTO sessions (key, version, expires_at, purge_at, 
 _TOUCH = "UPDATE sessions SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?"
 _DELETE_LIVE = "DELETE FROM sessions WHERE key = ? AND expires_at > ?"
 _DELETE = "DELETE FROM sessions WHERE key = ?"
-_KEYS_OF = "SELECT key FROM sessions WHERE owner = ? AND expires_at > ?"
+_FIND = """SELECT key, data, version, expires_at, owner FROM sessions
+    WHERE owner = ? AND key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
     WHERE key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _DEFER = """UPDATE sessions SET purge_at = expires_at WHERE expires_at > ? AND key IN
@@ -133,13 +134,11 @@ class SQLiteStore:
         bury = (tombstone, grace_until, None, grace_until, old, expect, self._clock())
         return self._run(_move, bury, (new, secrets.randbits(62), expires_at, expires_at, owner, data))
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        return [key for (key,) in self._run(_all, _KEYS_OF, (owner, self._clock()))]
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        return _page(self._run(_all, _FIND, (owner, after or "", self._clock(), limit)), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        rows = self._run(_all, _SCAN, (after or "", self._clock(), limit))
-        items = tuple((key, _record(*values)) for key, *values in rows)
-        return Page(items, after=items[-1][0] if len(items) == limit else None)
+        return _page(self._run(_all, _SCAN, (after or "", self._clock(), limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0
@@ -240,6 +239,11 @@ def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int
         return Gone()
     record = _record(*row)
     return None if record.version == expect else Conflict(record)
+
+
+def _page(rows: list[Any], limit: int) -> Page:
+    items = tuple((key, _record(*values)) for key, *values in rows)
+    return Page(items, after=items[-1][0] if len(items) == limit else None)
 
 
 def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:

@@ -8,25 +8,69 @@ from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone
 from holdfast.stores.contract import Closes, Indexes, Iterates, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
+from holdfast.testing.concurrency import rotate
 
 
 class CapabilityLaws(ContractBase):
     """A store with an index, a scan, a purge or a rotation of its own."""
 
     def test_law_6_the_index_has_every_live_record_of_an_owner(self) -> None:
-        """`keys_of` lists every live record of the owner, touched, replaced or new, on every client, and no other's."""
+        """`find` returns each live record of the owner, touched, replaced or new, on every client, and no other's."""
         self.needs(Indexes)
         plain, (replaced, version) = self.make(owner="ada")[0], self.make(owner="ada")
         touched, other = self.make(owner="ada", seconds=10)[0], self.make(owner="bob")[0]
         self.make()
         self.store.replace(replaced, b"newer", expect=version, expires_at=self.later(600), owner="ada")
         self.store.touch(touched, expires_at=self.later(600))
-        assert self.owned("ada") == {plain, replaced, touched}
-        second = self.client()
-        assert isinstance(second, Indexes)
-        assert {plain, replaced, touched} <= set(second.keys_of("ada"))
+        for store in (self.store, self.client()):
+            assert self.owned("ada", store) == {plain, replaced, touched}
         assert self.owned("bob") == {other}
         assert self.owned("nobody") == set()
+
+    def test_law_6_a_walk_of_the_index_has_every_record(self) -> None:
+        """Whatever the page size, a walk through an owner's records ends, with each as `load` returns it."""
+        self.needs(Indexes)
+        made = [self.make(b"%d" % number, owner="ada") for number in range(11)]
+        self.make(owner="bob")
+        (newer, version), touched = made[0], made[1][0]
+        self.store.replace(newer, b"newer", expect=version, expires_at=self.later(600), owner="ada")
+        self.store.touch(touched, expires_at=self.later(600))
+        for limit in (1, 4, 11, 100):
+            seen = self.walk_of("ada", limit=limit)
+            assert {key for key, record in seen.items() if record.owner == "ada"} == set(dict(made))
+            for key, record in seen.items():
+                self.assert_same(record, self.loaded(key))
+
+    def test_law_6_a_walk_of_the_index_includes_what_lasts(self) -> None:
+        """Records made, touched, ended and rotated between two pages do not hide an owner's record that persists."""
+        self.needs(Indexes)
+        ended = [self.make(owner="ada")[0] for _ in range(8)]
+        lasting = {self.make(owner="ada", seconds=30)[0] for _ in range(12)}
+
+        def churn() -> None:
+            if ended:
+                self.store.delete(ended.pop())
+                self.make(owner="ada", seconds=10)
+                self.store.touch(min(lasting), expires_at=self.later(600))
+                old, version = self.make(owner="ada")
+                rotate(self.store, old, new_key(), expect=version, expires_at=self.later(), owner="ada")
+
+        assert lasting <= self.walk_of("ada", limit=2, between=churn).keys()
+
+    def test_law_6_a_walk_of_the_index_goes_on_after_a_deleted_record(self) -> None:
+        """Deleting every record of a page, including its last, does not end the walk early."""
+        store: Indexes = self.needs(Indexes)
+        keys = {self.make(owner="ada")[0] for _ in range(12)}
+        seen: set[str] = set()
+        page = store.find("ada", limit=3)
+        while True:
+            seen.update(key for key, _ in page.items)
+            for key, _ in page.items:
+                self.store.delete(key)
+            if page.after is None:
+                break
+            page = store.find("ada", page.after, limit=3)
+        assert seen == keys
 
     def test_law_6_a_touched_record_stays_in_the_index(self) -> None:
         """A record that lives past its first expiry because it was touched is still in the index."""

@@ -88,7 +88,7 @@ class Outages(ContractBase):
                 key, made, b"moved", b"dead", expect=version, expires_at=soon, grace_until=soon, owner="ada"
             )
         if isinstance(store, Indexes):
-            calls["keys_of"] = lambda: list(store.keys_of("ada"))
+            calls["find"] = lambda: store.find("ada")
         if isinstance(store, Iterates):
             calls["scan"] = lambda: store.scan(None, limit=10)
         if isinstance(store, Purges):

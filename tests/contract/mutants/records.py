@@ -209,8 +209,8 @@ class DeletesTheExpired(TimeBlindStore):
 
 @breaks(EXPIRED)
 class ListsTheExpired(TimeBlindStore):
-    def keys_of(self, owner: str, /) -> Any:
-        return self.blindly(super().keys_of, owner)
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Any:
+        return self.blindly(super().find, owner, after, limit=limit)
 
 
 @breaks(EXPIRED)

@@ -10,11 +10,15 @@ from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, confirm, create, delete, keys_of, load, replace
+from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, replace
 from holdfast.stores.contract import Confirms, Indexes
 
 #: Longer than any request that may still log in.
 _CUTOFF_LIFETIME = HOUR
+#: How many records a step of the walk through a user's sessions asks for.
+_PAGE = 500
+#: And at most, to have what is left in one page.
+_LARGEST_PAGE = 500_000
 
 
 def end_session(
@@ -46,8 +50,10 @@ def end_session(
     return key
 
 
-def follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
-    """Return the record under *key*, or the one that its tombstone leads to, with its key."""
+def follow(key: str, record: Record | None, passed: list[str] | None = None) -> Flow[tuple[str, Record] | None]:
+    """Return the record under *key*, or the one that its tombstone leads to, with its key; *passed* gets all keys."""
+    passed = [] if passed is None else passed
+    passed.append(key)
     while record is not None:
         try:
             body = decode(record.data)
@@ -58,6 +64,7 @@ def follow(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
         if body.successor is None:
             return None
         key = body.successor
+        passed.append(key)
         record = yield from load(key)
     return None
 
@@ -87,38 +94,49 @@ def _is_confirmed(context: Context, key: str) -> Flow[bool]:
 def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[int]:
     """End every session of *owner* that began before now, except the one with the handle *keep*; return how many.
 
-    The cut-off comes first: a login that is under way finds it and gives way. Then what is listed is ended, again and
-    again, until a listing shows nothing that was alive or had moved on since the one before. A rotation that is under
-    way has indexed its new key before its old one becomes a tombstone, so after a tombstone it takes another look. A
-    rotation of the session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
+    The cut-off comes first: a login that is under way finds it and gives way. Then the index is walked and what it
+    leads to is ended, again and again, until a walk of one page shows nothing new. A rotation that is under way has
+    indexed its new key before its old one becomes a tombstone, so a tombstone is followed by another walk; and of two
+    pages, the first may lack the new key and the second the old one, so such a walk is not the last. A rotation of the
+    session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
     """
-    keep = yield from _present_key(keep)
-    yield from write_cutoff(context, owner, keep)
-    ended = 0
-    over: set[str] = set()
+    kept = [] if keep is None else [keep]
+    yield from _follow_kept(kept)
+    yield from write_cutoff(context, owner, kept[-1] if kept else None)
+    met: set[str] = set()
+    ended, limit = 0, _PAGE
     while True:
-        known = len(over)
-        listed = [key for key in (yield from keys_of(owner)) if key not in over]
-        keep = yield from _present_key(keep)
-        for key in listed:
-            record = (yield from load(key)) if key != keep else None
-            if record is None:  # an index may know keys that hold nothing, or nothing yet
-                continue
-            over.add(key)
-            if (
-                record.owner == owner
-                and (handle := (yield from end_session(context, key, record.version, owner))) is not None
-            ):
-                ended += 1
-                context.emit("ended", handle=handle, owner=owner, reason="revoked")
-        if len(over) == known:
+        known, after, pages = len(met), None, 0
+        while after is not None or not pages:
+            page = yield from find(owner, after, limit)
+            yield from _follow_kept(kept)
+            new = {key: record for key, record in page.items if key not in met and key not in kept}
+            ended += yield from _end_each(context, owner, new)
+            met.update(new)
+            after, pages = page.after, pages + 1
+        if len(met) > known:
+            continue
+        if pages == 1 or limit > _LARGEST_PAGE:
             return ended
+        limit *= 10
 
 
-def _present_key(handle: str | None) -> Flow[str | None]:
-    """Return the key that the session with *handle* has now."""
-    found = (yield from follow(handle, (yield from load(handle)))) if handle is not None else None
-    return found[0] if found is not None else handle
+def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[int]:
+    """End those of the records *found*, by their keys, that are sessions of *owner*; return how many."""
+    ended = 0
+    for key, record in found.items():
+        handle = (yield from end_session(context, key, record.version, owner)) if record.owner == owner else None
+        if handle is not None:
+            ended += 1
+            context.emit("ended", handle=handle, owner=owner, reason="revoked")
+    return ended
+
+
+def _follow_kept(kept: list[str]) -> Flow[None]:
+    """Add to *kept*, the keys that a session has had, those that it got since. A page may be older than the last."""
+    passed: list[str] = []
+    if kept and (yield from follow(kept[-1], (yield from load(kept[-1])), passed)) is not None:
+        kept += passed[1:]
 
 
 def write_cutoff(context: Context, owner: str, keep: str | None, *, lifetime: int = _CUTOFF_LIFETIME) -> Flow[None]:

@@ -13,8 +13,8 @@ from holdfast.errors import TooManySessions
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import end_session, follow
-from holdfast.sessions.flows.listing import decode_session, info_of
-from holdfast.sessions.ops import Flow, delete, keys_of, load, pause
+from holdfast.sessions.flows.listing import decode_session, info_of, records_of
+from holdfast.sessions.ops import Flow, delete, pause
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
@@ -103,8 +103,8 @@ def _limit(context: Context) -> int | None:
 def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
     """Return the owner's live sessions, but for the one under *key*; one that moves while they are listed, too."""
     found: dict[str, _Other] = {}
-    for listed in (yield from keys_of(owner)):
-        there = yield from follow(listed, (yield from load(listed)))
+    for listed, record in (yield from records_of(owner)):
+        there = yield from follow(listed, record)
         if there is not None and there[0] != key:
             info = info_of(context, *there)
             if info is not None and info.owner == owner:

@@ -8,8 +8,12 @@ from holdfast.errors import DecodeError
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, authenticated_at, device_in
 from holdfast.records.record import Record
+from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, keys_of, load
+from holdfast.sessions.ops import Flow, load
+
+#: How many records each step of a walk asks for.
+_STRIDE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,22 @@ def find(context: Context, handle: str, *, current: str | None = None) -> Flow[S
 
 def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow[list[SessionInfo]]:
     """Return the owner's live sessions, the last used first. *current* is the handle of the request's."""
-    listed = []
-    for key in (yield from keys_of(owner)):
-        found = info_of(context, key, (yield from load(key)), current=current)
-        if found is not None and found.owner == owner:
-            listed.append(found)
-    return sorted(listed, key=lambda session: session.last_used_at, reverse=True)
+    listed = {}
+    for key, record in (yield from records_of(owner)):
+        info = info_of(context, key, record, current=current)
+        if info is not None and info.owner == owner:
+            listed[key] = info
+    return sorted(listed.values(), key=lambda session: session.last_used_at, reverse=True)
+
+
+def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
+    """Return the records in the owner's index, with their keys. Some may be another's, and one may come twice."""
+    page = yield from ops.find(owner, None, _STRIDE)
+    found = list(page.items)
+    while page.after is not None:
+        page = yield from ops.find(owner, page.after, _STRIDE)
+        found += page.items
+    return found
 
 
 def decode_session(context: Context, key: str, record: Record) -> Envelope | None:

@@ -12,7 +12,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 
-_METHODS = ("get", "evalsha", "eval", "zrangebyscore", "scan", "pipeline", "ping")
+_METHODS = ("get", "evalsha", "eval", "scan", "pipeline", "ping")
 _FORMS = (
     "redis://[user:password@]host[:port][/db], unix:///path, redis+sentinel://host[:port],.../service[/db] "
     "or redis+cluster://host[:port],..., with special characters percent-encoded"

@@ -179,6 +179,39 @@ if score and tonumber(score) == tonumber(ARGV[3]) then redis.call('ZREM', KEYS[1
 """
 )
 
+#: Keys: index. Arguments: now, the score and the member to go on after, how many, and where records are in reach, the
+#: prefix of their names. Returns where to go on, or nothing; then members, each with its value where that is in reach.
+#: There, entry and record are written at once: an entry that leads nowhere is of no use, and is removed.
+FIND = Script(
+    b"""
+local score, after, left, prefix = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local start, at, asked, found = score, 0, 0, {''}
+while left > 0 do
+  local entries = redis.call('ZRANGEBYSCORE', KEYS[1], start, '+inf', 'WITHSCORES', 'LIMIT', at, left)
+  asked = left
+  for i = 1, #entries, 2 do
+    local member, value = entries[i], nil
+    at = at + 1
+    if entries[i + 1] ~= score or member > after then
+      score, after = entries[i + 1], member
+      if prefix then value = redis.pcall('GET', prefix .. member) end
+      if value == false then
+        redis.pcall('ZREM', KEYS[1], member)
+        at = at - 1
+      else
+        left = left - 1
+        found[#found + 1] = member
+        if prefix then found[#found + 1] = type(value) == 'string' and value or '' end
+      end
+    end
+  end
+  if #entries < 2 * asked then return found end
+end
+found[1] = score .. ' ' .. after
+return found
+"""
+)
+
 #: Keys: record. Writes what changes nothing, and comes after every write so far: whoever has it has those.
 MARK = b"""
 local first = redis.call('GETRANGE', KEYS[1], 0, 0)

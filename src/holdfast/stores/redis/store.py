@@ -148,10 +148,14 @@ class RedisClusterStore:
         self._leave(answer, key, now)
         return bool(answer != GONE)
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        """Return the keys in the owner's index: every live record's, and perhaps some of the lately expired."""
-        index = self._index(owner_field(owner))
-        return [key.decode() for key in self._call("zrangebyscore", index, self._clock(), "+inf")]
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        """Return about *limit* records in the owner's index: first the score and the member to go on after."""
+        now = self._clock()
+        score, _, member = (after or f"{now} ").partition(" ")
+        within_reach = [self._prefix] if self._index_in_reach else []
+        arguments = [digits(now), score, member, limit, *within_reach]
+        cursor, *found = self._run(scripts.FIND, [self._index(owner_field(owner))], arguments)
+        return Page(self._found(found), cursor.decode() or None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         """Return about *limit* live records and where to go on: first the node at work and how far, then those done."""
@@ -232,6 +236,9 @@ class RedisClusterStore:
         self._leave(answer, key, write.now)
         return write.version
 
+    def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:
+        return self._records([self._name(member.decode()) for member in found])
+
     def _is_replicated(self) -> bool:
         return True
 
@@ -311,6 +318,11 @@ class RedisStore(RedisClusterStore):
         names, listed = self._within_reach(new, write)
         arguments = [*write.arguments, listed, new, expect, grave.head, tombstone, grave.ttl, old]
         return self._outcome(self._run(scripts.MOVE, [self._name(old), *names], arguments), old, write)
+
+    def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:
+        now, pairs = self._clock(), zip(found[::2], found[1::2], strict=True)
+        records = ((member.decode(), record_in(value, now)) for member, value in pairs)
+        return tuple((key, record) for key, record in records if record is not None)
 
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {"server": {}}

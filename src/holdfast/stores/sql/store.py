@@ -121,9 +121,9 @@ class SQLStore:
         self._touch = table.update().where(live).values({t.expires_at: later})
         self._delete_live = table.delete().where(live)
         self._delete = table.delete().where(t.key == key)
-        self._keys_of = sa.select(t.key).where(t.owner == sa.bindparam("owner"), t.expires_at > now)
         number = sa.bindparam("number", type_=sa.Integer())
         self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
+        self._find = self._scan.where(t.owner == sa.bindparam("owner"))
         self._due = sa.select(t.key).where(t.purge_at <= now).order_by(t.purge_at).limit(number)
         among = t.key.in_(sa.bindparam("keys", expanding=True))
         self._defer = table.update().where(among, t.expires_at > now).values({t.purge_at: t.expires_at})
@@ -171,12 +171,14 @@ class SQLStore:
         self._database.count(self._delete, at=key)
         return False
 
-    def keys_of(self, owner: str, /) -> list[str]:
-        rows = self._database.rows(self._keys_of, owner=_encoded(owner), now=self._clock())
-        return [row.key for row in rows]
+    def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+        return self._page(self._find, after, limit, owner=_encoded(owner))
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        rows = self._database.rows(self._scan, at=after or "", now=self._clock(), number=limit)
+        return self._page(self._scan, after, limit)
+
+    def _page(self, statement: sa.Executable, after: str | None, limit: int, **values: Any) -> Page:
+        rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
         items = tuple((row.key, _record(row)) for row in rows)
         return Page(items, after=items[-1][0] if len(items) == limit else None)
 

@@ -32,7 +32,7 @@ def sessions_table(
         sa.Column("purge_at", sa.BigInteger, nullable=False),
         sa.Column("owner", _OWNER),
         sa.Column("data", _DATA, nullable=False),
-        sa.Index(f"{name}_owner", "owner"),
+        sa.Index(f"{name}_owner", "owner", "key"),
         sa.Index(f"{name}_purge_at", "purge_at"),
         schema=schema,
         mysql_engine="InnoDB",
