@@ -17,6 +17,7 @@ from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.settings.profiles import PROFILES, Profile
 from holdfast.flask.settings.table import FLASKS, OWN
+from holdfast.sessions.directory import directory
 
 DEFAULTS = {setting.name: setting.default for setting in (*FLASKS, *OWN)}
 
@@ -43,7 +44,7 @@ def report() -> str:
         app = Flask("shop", instance_path=folder)
         sessions = Session(app)
         lines = list(lines_of(examine(app)))
-        sessions.manager.store.close()  # type: ignore[attr-defined]  # the default store has it
+        directory(sessions.manager).store.close()  # type: ignore[attr-defined]  # the default store has it
     return "\n".join(["```text", *lines, "```"])
 
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 from itertools import product
 
-from holdfast.records.envelope import Cutoff, Fate, Tombstone
+from holdfast.records.envelope import Cutoff, Tombstone, TombstoneKind
 
 #: They are kept for the program that can read them.
 FOREIGN = {
@@ -53,7 +53,7 @@ def compressed(record: bytes) -> list[bytes]:
 
 def of_other_kinds(now: int, key: str) -> list[Tombstone | Cutoff]:
     """Return tombstones of every kind, which lead to the session under *key* or nowhere, and cut-offs."""
-    ends = product((now, now + 10**6, 2**63), Fate, (None, b"s" * 32))
+    ends = product((now, now + 10**6, 2**63), TombstoneKind, (None, b"s" * 32))
     bodies: list[Tombstone | Cutoff] = [Cutoff(now), Cutoff(now, key)]
-    bodies += [Tombstone(fate, until, key, sealed) for until, fate, sealed in ends]
-    return bodies + [Tombstone(fate, now + 10**6) for fate in Fate]
+    bodies += [Tombstone(kind, until, key, sealed) for until, kind, sealed in ends]
+    return bodies + [Tombstone(kind, now + 10**6) for kind in TombstoneKind]

@@ -67,7 +67,7 @@ def assert_others_are_served(web: Web, what: object) -> None:
         assert web.sessions.count() >= 0, what
         assert web.sessions.scan() is not None, what
     if isinstance(web.memory, Purges):
-        assert web.sessions.manager.purge() >= 0, what
+        assert web.sessions.purge() >= 0, what
 
 
 def met(web: Web, place: str, data: bytes) -> tuple[str, list[str]]:

@@ -17,7 +17,7 @@ from support.web import Web, cookies_set
 
 from holdfast.flask import session
 from holdfast.records.codec import JSON
-from holdfast.records.envelope import Cutoff, Fate, Tombstone, encode
+from holdfast.records.envelope import Cutoff, Tombstone, TombstoneKind, encode
 
 
 @requirement(
@@ -163,11 +163,11 @@ def test_records_of_other_kinds_open_nothing(place: str, web_on: WebOn) -> None:
     ("make", "reason"),
     [
         (Cutoff, "corrupt"),
-        (lambda now: Tombstone(Fate.ENDED, now + 1000), "unknown_id"),
-        (lambda now: Tombstone(Fate.SUPERSEDED, now + 1000, "ab" * 32), "superseded"),
-        (lambda now: Tombstone(Fate.SUPERSEDED, now, "ab" * 32), "unknown_id"),
-        (lambda now: Tombstone(Fate.ALIAS, now + 1000, "ab" * 32), "unknown_id"),
-        (lambda now: Tombstone(Fate.ALIAS, now + 1000, "ab" * 32, b"s" * 32), "unknown_id"),
+        (lambda now: Tombstone(TombstoneKind.ENDED, now + 1000), "unknown_id"),
+        (lambda now: Tombstone(TombstoneKind.SUPERSEDED, now + 1000, "ab" * 32), "superseded"),
+        (lambda now: Tombstone(TombstoneKind.SUPERSEDED, now, "ab" * 32), "unknown_id"),
+        (lambda now: Tombstone(TombstoneKind.ALIAS, now + 1000, "ab" * 32), "unknown_id"),
+        (lambda now: Tombstone(TombstoneKind.ALIAS, now + 1000, "ab" * 32, b"s" * 32), "unknown_id"),
     ],
     ids=["cut-off", "ended", "superseded", "superseded and over", "alias", "sealed alias"],
 )

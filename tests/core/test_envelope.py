@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from holdfast.errors import DecodeError
 from holdfast.records.codec import JSON, MSGPACK
-from holdfast.records.envelope import Body, Cutoff, Envelope, Fate, Tombstone, decode, encode
+from holdfast.records.envelope import Body, Cutoff, Envelope, Tombstone, TombstoneKind, decode, encode
 
 KEY = "ab" * 32
 BODIES: list[Body] = [
     Envelope(1, 2, 3, MSGPACK.dumps({"a": [1, "b"]})),
     Envelope(2**63, 0, 3, b"", MSGPACK, {"device": "Firefox"}),
     Envelope(1, 2, 3, JSON.dumps({"a": {"payload": '","payload":'}}), JSON, {"x": '},"payload":{"', "ü": "\n"}),
-    Tombstone(Fate.SUPERSEDED, 5, KEY),
-    Tombstone(Fate.ALIAS, 5, KEY, b"s" * 32),
-    Tombstone(Fate.ENDED, 5),
+    Tombstone(TombstoneKind.SUPERSEDED, 5, KEY),
+    Tombstone(TombstoneKind.ALIAS, 5, KEY, b"s" * 32),
+    Tombstone(TombstoneKind.ENDED, 5),
     Cutoff(7),
     Cutoff(7, KEY),
 ]

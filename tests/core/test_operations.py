@@ -13,6 +13,7 @@ import pytest
 import holdfast.sessions
 from holdfast.errors import StoreUnavailable
 from holdfast.metrics.observer import OPERATIONS
+from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import Flow, drive, load, pause
@@ -62,7 +63,7 @@ def test_a_store_error_is_raised_inside_the_flow() -> None:
     assert drive(_careful(), store) == "caught"
     store.fail("load")
     with pytest.raises(StoreUnavailable):
-        drive(open_session(Manager(store).context, SessionState(0), "t"), store)
+        drive(open_session(Manager(store).context, SessionState(0), new_token()), store)
 
 
 @pytest.mark.slow

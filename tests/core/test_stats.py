@@ -9,6 +9,7 @@ from support.web import Web, rotate
 
 from holdfast import ConfigurationError
 from holdfast.flask import session
+from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.walk import RevokeProgress
 
 HOUR = 3_600
@@ -35,12 +36,12 @@ def web() -> Web:
 
 def test_a_survey_tells_users_and_ages_apart(web: Web) -> None:
     """All live sessions are counted, by owner and by age, and other records are not."""
-    manager = web.sessions.manager
+    manager = directory(web.sessions.manager)
     found, complete = manager.stats()
     assert complete
     assert (found.sessions, found.bound) == (6, 5)
     assert found.owners == {
-        manager.keys.owner_of(name): number for name, number in [("ada", 3), ("bob", 1), ("eve", 1)]
+        web.sessions.manager.keys.owner_of(name): number for name, number in [("ada", 3), ("bob", 1), ("eve", 1)]
     }
     assert (found.ages["under 1 hour"], found.ages["under 1 day"]) == (2, 4)
 
@@ -50,7 +51,7 @@ def test_a_survey_stops_when_it_is_enough(web: Web) -> None:
     for number in range(600):
         sign_in(web, f"user {number}")
     web.store.reset()
-    found, complete = web.sessions.manager.stats(enough=lambda counted: counted >= 100)
+    found, complete = directory(web.sessions.manager).stats(enough=lambda counted: counted >= 100)
     assert not complete
     assert 100 <= found.sessions <= 500
     assert web.store.counts == {"scan": 1}
@@ -58,7 +59,7 @@ def test_a_survey_stops_when_it_is_enough(web: Web) -> None:
 
 def test_everyone_is_ended_page_by_page(web: Web) -> None:
     """Page by page everyone's sessions are ended, in bounded steps, until a walk finds none left."""
-    manager, progress, steps = web.sessions.manager, None, 0
+    manager, progress, steps = directory(web.sessions.manager), None, 0
     while progress is None or not progress.over:
         before = progress.ended if progress else 0
         progress = manager.revoke_some(progress, limit=2)
@@ -71,7 +72,7 @@ def test_everyone_is_ended_page_by_page(web: Web) -> None:
 
 def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
     """The kept session is left alone, also where it was just given another token."""
-    manager = web.sessions.manager
+    manager = directory(web.sessions.manager)
     browser = sign_in(web, "operator")
     web.do(rotate, browser)
     kept = web.see(lambda: session.handle, browser)
@@ -84,8 +85,8 @@ def test_the_session_of_who_ends_everyone_is_kept(web: Web) -> None:
 
 
 def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
-    """A user who signs in after the first scan keeps the session, and the call ends."""
-    manager = web.sessions.manager
+    """Who signs in after the first walk keeps the session, and the end comes to an end."""
+    manager = directory(web.sessions.manager)
     progress = manager.revoke_some()
     assert not progress.first
     web.clock.advance(1)
@@ -97,6 +98,5 @@ def test_a_later_walk_leaves_who_signed_in_meanwhile(web: Web) -> None:
 def test_what_cannot_be_walked_is_neither_counted_nor_ended() -> None:
     """Sessions in cookies cannot be listed."""
     manager = Web(SESSION_STORE="cookie://").sessions.manager
-    for call in (manager.stats, manager.revoke_some):
-        with pytest.raises(ConfigurationError, match="cannot be listed"):
-            call()
+    with pytest.raises(ConfigurationError, match="cannot be listed"):
+        directory(manager)

@@ -18,6 +18,7 @@ from holdfast.cli import COMMANDS
 from holdfast.cli.standalone import main
 from holdfast.clock import system_clock
 from holdfast.flask import session
+from holdfast.sessions.directory import directory
 from holdfast.stores.contract import Closes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -65,7 +66,7 @@ class Stage:
 
     def close(self) -> None:
         """Close the store."""
-        store = self.web.sessions.manager.store
+        store = directory(self.web.sessions.manager).store
         assert isinstance(store, Closes)
         store.close()
 

@@ -12,6 +12,7 @@ from holdfast.flask import Session
 from holdfast.flask.settings.flask_session_compat import SETTINGS
 from holdfast.flask.settings.setting import Setting
 from holdfast.flask.settings.table import FLASKS, OWN
+from holdfast.sessions.directory import directory
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -38,6 +39,6 @@ def test_every_setting_is_explained(setting: Setting) -> None:
 def test_the_default_store_is_the_one_on_the_page(tmp_path: Path) -> None:
     """Without a setting sessions are in the file that the table names, in the instance folder."""
     app = Flask(__name__, instance_path=str(tmp_path))
-    store = Session(app).manager.store
+    store = directory(Session(app).manager).store
     assert app.config["SESSION_STORE"] == "sqlite:///sessions.db"
     assert getattr(store, "path", None) == tmp_path / "sessions.db"

@@ -61,7 +61,7 @@ def both_ids_live(step: Rotation) -> _Move:
     return version
 
 
-def delete_only(context: Context, key: str, version: Version, owner: str | None) -> Flow[str | None]:
+def delete_only(context: Context, key: str, version: Version, owner: str | None, reason: str) -> Flow[str | None]:
     """End a session by deleting the record that was loaded, wherever the session has gone."""
     return key if (yield from delete(key)) else None
 

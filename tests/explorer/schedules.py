@@ -206,7 +206,7 @@ def _body(data: bytes) -> str:
         return f"cut-off, keep {body.keep}"
     if isinstance(body, Sealed):
         return f"sealed, {len(data)} bytes"
-    return f"{body.fate.name.lower()}, successor {body.successor}"
+    return f"{body.kind.name.lower()}, successor {body.successor}"
 
 
 def _answered(answer: Any) -> str:

@@ -121,7 +121,7 @@ def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow
         page = yield from scan(after, stride)
         for key, record in page.items:
             if isinstance(decode(record.data), Envelope):
-                ended += (yield from end_session(context, key, record.version, record.owner)) is not None
+                ended += (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None
         after = page.after
         if after is None:
             return ended

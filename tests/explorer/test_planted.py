@@ -48,7 +48,7 @@ BUGS = (
     _in_steps(p.both_ids_live, (r.ROTATE, r.READ), Stepwise, "r5_the_old_id_is_dead"),
     _in_steps(p.both_ids_live, (r.ROTATE, r.ROTATE), Stepwise, "r7_one_id_lives"),
     Bug(p.lead_on, (r.LOGIN_BOB, r.REVOKE), Atomic, "an_end_is_told_once", seams.ROTATE_PLAN),
-    Bug(p.delete_only, (r.DESTROY, r.RENEW), Atomic, "r3_r4_what_is_over", seams.END_ON_COMMIT),
+    Bug(p.delete_only, (r.DESTROY, r.RENEW), Atomic, "r3_r4_what_is_over", seams.END_SESSION),
     Bug(p.follow_nothing, (r.DESTROY, r.RENEW), Atomic, "r3_whoever_ends", seams.FOLLOW_ON_END),
     Bug(p.follow_nothing, (r.DESTROY, r.ROTATE), Stepwise, "r3_whoever_ends", seams.FOLLOW_ON_END),
     Bug(p.no_cut_off, (r.LOGIN_AFRESH, r.REVOKE_ALL), Atomic, "r8_no_session", seams.WRITE_CUT_OFF),

@@ -143,7 +143,7 @@ def test_bind_needs_a_user(web: Web) -> None:
 def test_any_user_id_can_be_bound(web: Web, user: Any) -> None:
     """A user id is taken as its text, of any length."""
     web.do(lambda: session.bind(user))
-    assert len(web.sessions.manager.of(str(user))) == 1
+    assert len(web.sessions.of(str(user))) == 1
 
 
 def test_what_a_session_knows_of_itself(web: Web) -> None:
@@ -158,6 +158,6 @@ def test_what_a_session_knows_of_itself(web: Web) -> None:
     assert len(handle) == 64
     assert (created_at, owner, read_only) == (web.clock(), None, False)
     web.do(lambda: session.bind("ada"))
-    assert web.see(lambda: session.owner) == web.sessions.manager.of("ada")[0].owner
+    assert web.see(lambda: session.owner) == web.sessions.of("ada")[0].owner
     web.do(end)
     assert web.see(look) == (None, None, None, False)

@@ -46,7 +46,7 @@ def sign_in(web: Web, header: str | None = FIREFOX, **environment: Any) -> None:
 
 def meta_of(web: Web) -> dict[str, str]:
     """Return the device and address in the metadata of Ada's one session."""
-    (info,) = web.sessions.manager.of("ada")
+    (info,) = web.sessions.of("ada")
     return {name: value for name, value in info.meta.items() if name in {"browser", "os", "device", "address"}}
 
 
@@ -64,7 +64,7 @@ def meta_of(web: Web) -> dict[str, str]:
 def test_a_login_keeps_the_families_of_its_device(web: Web, header: str, device: Device | None) -> None:
     """A login keeps the families of browser, system and device; an unknown header leaves no device."""
     sign_in(web, header)
-    (info,) = web.sessions.manager.of("ada")
+    (info,) = web.sessions.of("ada")
     assert info.device == device
 
 
@@ -120,7 +120,7 @@ def test_devices_need_not_be_kept() -> None:
 def test_an_address_is_not_kept_unasked(web: Web) -> None:
     """Addresses are kept only where the application says so."""
     sign_in(web, environ_base={"REMOTE_ADDR": "192.0.2.7"})
-    (info,) = web.sessions.manager.of("ada")
+    (info,) = web.sessions.of("ada")
     assert info.address is None
 
 
@@ -128,11 +128,11 @@ def test_an_address_is_kept_as_flask_gives_it() -> None:
     """With ``SESSION_KEEP_ADDRESS`` a login keeps `request.remote_addr`; a later one without it removes it."""
     web = Web(SESSION_KEEP_ADDRESS=True)
     sign_in(web, environ_base={"REMOTE_ADDR": "2001:db8::7"})
-    (info,) = web.sessions.manager.of("ada")
+    (info,) = web.sessions.of("ada")
     assert info.address == "2001:db8::7"
     web.app.config["SESSION_KEEP_ADDRESS"] = False
     sign_in(web, environ_base={"REMOTE_ADDR": "2001:db8::8"})
-    (info,) = web.sessions.manager.of("ada")
+    (info,) = web.sessions.of("ada")
     assert info.address is None
 
 
@@ -168,5 +168,5 @@ def test_no_header_takes_long(web: Web) -> None:
 def test_a_login_with_any_header_holds(web: Web, header: str) -> None:
     """A login whose header is long, or holds odd characters, is a login."""
     sign_in(web, None, environ_base={"HTTP_USER_AGENT": header})
-    assert len(web.sessions.manager.of("ada")) == 1
+    assert len(web.sessions.of("ada")) == 1
     assert web.see(lambda: session.owner) is not None

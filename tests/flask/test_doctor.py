@@ -24,6 +24,7 @@ from holdfast.flask import Session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import PROFILES
 from holdfast.records.encryption import new_key
+from holdfast.sessions.directory import directory
 from holdfast.stores.contract import Closes
 from holdfast.stores.registry import open_store
 from holdfast.testing import FailingStore
@@ -50,7 +51,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield make_app
     for app in made:
         if isinstance(app.session_interface, HoldfastInterface):
-            store = app.session_interface.manager.store
+            store = directory(app.session_interface.manager).store
             if isinstance(store, Closes):
                 store.close()
 

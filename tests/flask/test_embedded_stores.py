@@ -163,10 +163,10 @@ def test_a_user_s_sessions(web: Web) -> None:
     browsers = [web.app.test_client() for _ in range(3)]
     for browser in (web.browser, *browsers):
         web.do(lambda: session.bind("ada"), browser)
-    assert len(web.sessions.manager.of("ada")) == 4
+    assert len(web.sessions.of("ada")) == 4
     keep = web.see(lambda: session.handle)
     assert web.do(partial(web.sessions.revoke_all, "ada", keep=keep)).status_code == 200
-    assert [info.handle for info in web.sessions.manager.of("ada")] == [keep]
+    assert [info.handle for info in web.sessions.of("ada")] == [keep]
 
 
 def test_two_factories_over_one_store() -> None:

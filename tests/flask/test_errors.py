@@ -57,7 +57,7 @@ def test_a_login_that_raises_does_not_happen(handled: Web) -> None:
     handled.do(failing(lambda: session.bind("ada")))
     assert handled.token() == token
     assert handled.data() == {"cart": [1]}
-    assert handled.sessions.manager.of("ada") == []
+    assert handled.sessions.of("ada") == []
 
 
 def test_a_view_that_raises_is_not_heard(handled: Web) -> None:
@@ -93,7 +93,7 @@ def test_a_logout_that_raises_happens(handled: Web, sign_out: Any) -> None:
     assert response.status_code == 500
     assert handled.token() is None
     assert handled.data(copy) == {}
-    assert handled.sessions.manager.of("ada") == []
+    assert handled.sessions.of("ada") == []
 
 
 def test_saving_on_errors_can_be_turned_on(handled: Web) -> None:

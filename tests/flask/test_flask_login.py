@@ -82,7 +82,7 @@ def test_a_login_rotates_by_itself(shop: Shop) -> None:
     assert shop.data()["cart"] == [1]
     assert shop.data(before) == {}
     assert not cookies_set(shop.do(lambda: session.update(cart=[]), before))
-    assert len(shop.sessions.manager.of("ada")) == 1
+    assert len(shop.sessions.of("ada")) == 1
 
 
 def test_every_login_rotates(shop: Shop) -> None:
@@ -91,7 +91,7 @@ def test_every_login_rotates(shop: Shop) -> None:
     old = shop.token()
     shop.sign_in("ada")
     assert shop.token() != old
-    assert len(shop.sessions.manager.of("ada")) == 1
+    assert len(shop.sessions.of("ada")) == 1
 
 
 def test_a_page_for_members_costs_one_read(shop: Shop) -> None:
@@ -122,7 +122,7 @@ def test_another_user_starts_from_nothing(shop: Shop, sign_out_first: bool) -> N
     assert shop.who() == "bob"
     assert "secret" not in shop.data()
     assert shop.who(before) is None
-    assert shop.sessions.manager.of("ada") == []
+    assert shop.sessions.of("ada") == []
 
 
 def test_a_logout_keeps_what_is_not_the_user_s(shop: Shop) -> None:
@@ -134,7 +134,7 @@ def test_a_logout_keeps_what_is_not_the_user_s(shop: Shop) -> None:
     assert shop.data() == {"cart": [1]}
     assert shop.see(lambda: session.owner) is None
     assert shop.data(copy) == {}
-    assert shop.sessions.manager.of("ada") == []
+    assert shop.sessions.of("ada") == []
 
 
 def test_a_logout_with_nothing_left_ends_the_session(shop: Shop) -> None:
@@ -187,7 +187,7 @@ def test_remember_me_signs_in_again(shop: Shop) -> None:
     without_session(shop)
     assert shop.who() == "ada"
     assert shop.token() is not None
-    assert len(shop.sessions.manager.of("ada")) == 2
+    assert len(shop.sessions.of("ada")) == 2
     assert shop.status("/members") == 200
     assert shop.status("/password") == 401
 
@@ -243,7 +243,7 @@ def test_strong_protection_ends_a_login(shop: Shop) -> None:
     assert shop.status("/members", headers={"User-Agent": "somebody else"}) == 401
     assert shop.who() is None
     assert shop.data(copy) == {}
-    assert shop.sessions.manager.of("ada") == []
+    assert shop.sessions.of("ada") == []
 
 
 def test_the_next_page_is_remembered_in_the_session() -> None:

@@ -15,6 +15,7 @@ from support.sql import statements
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.sessions.directory import directory
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.sql import SQLStore
 
@@ -38,7 +39,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield make
     for app in made:
         if isinstance(app.session_interface, HoldfastInterface):
-            getattr(app.session_interface.manager.store, "close", lambda: None)()
+            getattr(directory(app.session_interface.manager).store, "close", lambda: None)()
         with app.app_context():
             for engine in getattr(app.extensions.get("sqlalchemy"), "engines", {}).values():
                 engine.dispose()

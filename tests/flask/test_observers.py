@@ -292,6 +292,34 @@ def test_an_outage(ledger: Ledger) -> None:
     assert ledger.take() == {"opens": 1, "loads": 1, "store_unavailable": 1}
 
 
+@pytest.mark.parametrize(
+    ("setting", "config"),
+    [
+        pytest.param("SESSION_STORE", {}, id="store"),
+        pytest.param("A_STORE_THAT_IS_NOT_USED", {"SESSION_STORE": "cookie://"}, id="cookie"),
+        pytest.param("SESSION_REVOCATION_STORE", {"SESSION_STORE": "cookie://"}, id="cookie-revocable"),
+    ],
+)
+def test_sessions_are_counted_alike_wherever_they_live(setting: str, config: dict[str, Any], ledger: Ledger) -> None:
+    """Each kind of request has the same counts with sessions in a store and with sessions in the cookie."""
+    web = Web(setting=setting, observer=ledger, **config)
+
+    def count(act: Callable[[], object]) -> dict[str, int]:
+        web.do(act)
+        return ledger.take()
+
+    assert count(lambda: session.get("a")) == {"opens": 1, "saves.unchanged": 1}
+    assert count(lambda: session.update(a=1)) == {"opens": 1, "created": 1, "saves.saved": 1}
+    assert count(lambda: session.get("a")) == {"opens": 1, "loads": 1, "saves.unchanged": 1}
+    assert count(lambda: session.update(a=2)) == {"opens": 1, "loads": 1, "saves.saved": 1}
+    login = {"opens": 1, "loads": 1, "rotated": 1, "bound": 1, "saves.saved": 1}
+    assert count(lambda: session.bind("ada")) == login
+    assert count(rotate) == {"opens": 1, "loads": 1, "rotated": 1, "saves.saved": 1}
+    assert count(end) == {"opens": 1, "loads": 1, "ended.logout": 1, "saves.saved": 1}
+    web.send("session=no-session", lambda: session.get("a"))
+    assert ledger.take() == {"opens": 1, "rejected.malformed": 1, "saves.unchanged": 1}
+
+
 # --- the store -------------------------------------------------------------------------------------------------------
 
 

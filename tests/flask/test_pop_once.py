@@ -286,7 +286,7 @@ def test_the_user_s_id_unbinds(web: Web) -> None:
     """Popping what Flask-Login keeps the user's id under signs the user out."""
     web.put(_user_id="ada")
     assert web.see(lambda: session.pop_once("_user_id")) == "ada"
-    assert web.sessions.manager.of("ada") == []
+    assert web.sessions.of("ada") == []
     assert web.data() == {"code": "1234", "cart": [1]}
 
 

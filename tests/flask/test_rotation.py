@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from support.web import Web, cookies_set, end, rotate
 
 from holdfast.flask import session
+from holdfast.sessions.directory import ends
 
 
 def sign_in(user: str) -> Callable[[], None]:
@@ -219,8 +220,8 @@ def test_two_logins_at_once_leave_one_privileged_token(web: Web) -> None:
         session.bind("bob")
 
     assert not cookies_set(web.do(view))
-    assert len(web.sessions.manager.of("ada")) == 1
-    assert web.sessions.manager.of("bob") == []
+    assert len(web.sessions.of("ada")) == 1
+    assert web.sessions.of("bob") == []
 
 
 # --- logout ----------------------------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ def test_no_request_in_flight_undoes_a_logout(web: Web, late: Callable[[], Any],
 
     assert not cookies_set(web.do(view, slow))
     assert web.records() == 0
-    assert web.sessions.manager.of("ada") == []
+    assert web.sessions.of("ada") == []
     assert web.data(slow) == {}
 
 
@@ -390,7 +391,7 @@ def test_signing_in_and_ending_all_others_in_one_request(web: Web, known: bool, 
 def test_a_login_on_its_way_is_ended_by_another_request(web: Web) -> None:
     """Only the request's own call spares its login."""
     with web.app.app_context():
-        manager = web.sessions.manager
+        manager = ends(web.sessions.manager)
 
     def slow_login() -> None:
         session.bind("ada")

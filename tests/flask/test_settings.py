@@ -16,6 +16,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.table import OWN
+from holdfast.sessions.directory import directory
 from holdfast.stores.files import FileStore
 from holdfast.stores.jsonfile import JSONFileStore
 from holdfast.stores.memory import MemoryStore
@@ -45,7 +46,7 @@ def build(tmp_path: Path, made: list[Any], monkeypatch: pytest.MonkeyPatch) -> A
         app.add_url_rule("/", "put", lambda: str(session.setdefault("a", [1])))
         app.add_url_rule("/get", "get", lambda: str(session.get("a")))
         if isinstance(app.session_interface, HoldfastInterface):
-            made.append(app.session_interface.manager.store)
+            made.append(directory(app.session_interface.manager).store)
         return app
 
     return build
@@ -54,7 +55,7 @@ def build(tmp_path: Path, made: list[Any], monkeypatch: pytest.MonkeyPatch) -> A
 def store_of(app: Flask) -> Any:
     """Return the store of an application."""
     assert isinstance(app.session_interface, HoldfastInterface)
-    return app.session_interface.manager.store
+    return directory(app.session_interface.manager).store
 
 
 def assert_works(app: Flask) -> None:
@@ -212,7 +213,7 @@ def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
     keyed, plain = Web(SESSION_OWNER_KEY=key), Web()
     owners = [(web.do(lambda: session.bind("ada")), web.see(lambda: session.owner))[1] for web in (keyed, plain)]
     assert owners[0] != owners[1]
-    assert len(keyed.sessions.manager.of("ada")) == 1
+    assert len(keyed.sessions.of("ada")) == 1
 
 
 def test_prefixes_keep_applications_apart() -> None:

@@ -77,11 +77,11 @@ def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
 def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A logout deletes the cookie and not the record."""
 
-    def kill(context: Context, key: str, version: Version, owner: str | None) -> Flow[str]:
+    def end(context: Context, key: str, version: Version, owner: str | None, reason: str) -> Flow[str]:
         yield from load(key)
         return key
 
-    seams.END_ON_COMMIT.plant(monkeypatch, kill)
+    seams.END_SESSION.plant(monkeypatch, end)
 
 
 def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:

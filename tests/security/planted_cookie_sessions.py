@@ -8,23 +8,23 @@ import pytest
 from support import seams
 
 from holdfast.records.cookie import SealedCookie
-from holdfast.sessions.cookie_manager import ClientSide
+from holdfast.sessions.flows.in_cookie import InCookie
 
 
 def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A logout deletes the cookie, and no revocation is stored."""
 
-    def bury(self: ClientSide, kept: Any, tombstone: Any) -> Any:
+    def revoke(self: InCookie, context: Any, stored: Any, tombstone: Any) -> Any:
         yield from ()
         return True
 
-    seams.COOKIE_SESSION_TOMBSTONE.plant(monkeypatch, bury)
+    seams.COOKIE_SESSION_TOMBSTONE.plant(monkeypatch, revoke)
 
 
 def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Revocations are stored, and never checked."""
 
-    def revoked(self: ClientSide, kept: Any) -> Any:
+    def revoked(self: InCookie, context: Any, stored: Any) -> Any:
         yield from ()
 
     seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
@@ -37,9 +37,15 @@ def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it cannot end a session, the manager reports success."""
-    seams.COOKIE_SESSION_REVOKE.plant(monkeypatch, lambda self, handle: "confirmed")
-    seams.COOKIE_SESSION_CAN_REVOKE.plant(monkeypatch, lambda self: None)
-    seams.EXTENSION_CAN_REVOKE.plant(monkeypatch, lambda self: self.manager)
+
+    class Pretender:
+        def revoke(self, handle: str) -> str:
+            return "confirmed"
+
+        def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+            return 1
+
+    seams.SESSIONS_END.plant(monkeypatch, lambda manager: Pretender())
 
 
 def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +56,9 @@ def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
 def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new cookie restarts the absolute timeout."""
     sound = seams.COOKIE_SESSION_ISSUE.sound
-    seams.COOKIE_SESSION_ISSUE.plant(monkeypatch, lambda self, session, old, id_: sound(self, session, None, id_))
+    seams.COOKIE_SESSION_ISSUE.plant(
+        monkeypatch, lambda self, context, state, base, token: sound(self, context, state, None, token)
+    )
 
 
 def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,11 +39,11 @@ def does_not_save_emptiness(monkeypatch: pytest.MonkeyPatch) -> None:
 def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending a session from outside reports success, and ends no session."""
 
-    def kill(context: object, key: str, version: object, owner: object) -> Any:
+    def end(context: object, key: str, version: object, owner: object, reason: object) -> Any:
         yield from ()
         return key
 
-    seams.END_BY_REVOKE.plant(monkeypatch, kill)
+    seams.END_SESSION.plant(monkeypatch, end)
 
 
 def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,13 +63,13 @@ def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def tells_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The receivers are called before the end, and one that raises prevents it."""
 
-    def kill(context: Any, key: str, version: Any, owner: Any) -> Any:
+    def end(context: Any, key: str, version: Any, owner: Any, reason: Any) -> Any:
         for receiver in events.ended.receivers_for(None):
             receiver(None, handle=key)
-        return (yield from sound(context, key, version, owner))
+        return (yield from sound(context, key, version, owner, reason))
 
-    sound = seams.END_BY_REVOKE.sound
-    seams.END_SESSION.plant(monkeypatch, kill)
+    sound = seams.END_SESSION.sound
+    seams.END_SESSION.plant(monkeypatch, end)
 
 
 def keeps_the_cached_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def purges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first of a user's sessions is ended."""
-    kill = seams.END_BY_REVOKE.sound
+    kill = seams.END_SESSION.sound
     ended: list[str] = []
 
     def once(context: Context, key: str, *args: Any) -> Any:
@@ -77,7 +77,7 @@ def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
         ended.append(key)
         return (yield from kill(context, key, *args))
 
-    seams.END_BY_REVOKE.plant(monkeypatch, once)
+    seams.END_SESSION.plant(monkeypatch, once)
 
 
 def no_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

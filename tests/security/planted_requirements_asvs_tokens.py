@@ -14,7 +14,7 @@ from holdfast.flask.cookies import Cookies, Presented, signing_salt
 from holdfast.records import encryption
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Envelope
-from holdfast.sessions.cookie_manager import ClientSide
+from holdfast.sessions.flows.in_cookie import InCookie
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.policy import Policy
 
@@ -138,7 +138,7 @@ def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that opens is valid, even if it was revoked."""
 
-    def never(self: ClientSide, kept: Any) -> Flow[None]:
+    def never(self: InCookie, context: Any, stored: Any) -> Flow[None]:
         yield from ()
 
     seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, never)

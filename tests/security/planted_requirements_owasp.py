@@ -10,7 +10,7 @@ from support import seams
 
 from holdfast.errors import NotFresh
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.envelope import Tombstone, TombstoneKind, encode
 from holdfast.records.tokens import new_token
 from holdfast.sessions.state import SessionState
 
@@ -60,8 +60,8 @@ def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
 def old_ones_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replaced token leads to the session for another day."""
 
-    def tombstone(fate: Fate, until: int, *rest: Any) -> Tombstone:
-        return Tombstone(fate, until + DAY * 1000, *rest)
+    def tombstone(kind: TombstoneKind, until: int, *rest: Any) -> Tombstone:
+        return Tombstone(kind, until + DAY * 1000, *rest)
 
     seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
 

@@ -10,7 +10,7 @@ from security import bugs
 from support import seams
 
 from holdfast.flask.cookies import Cookies
-from holdfast.records.envelope import Fate, Tombstone
+from holdfast.records.envelope import Tombstone, TombstoneKind
 
 
 def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +67,10 @@ def by_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
 def renewal_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a renewal the old token is invalid at once."""
 
-    def tombstone(fate: Fate, until: int, successor: str | None = None, sealed: bytes | None = None) -> Tombstone:
-        return Tombstone(Fate.SUPERSEDED, until, successor)
+    def tombstone(
+        kind: TombstoneKind, until: int, successor: str | None = None, sealed: bytes | None = None
+    ) -> Tombstone:
+        return Tombstone(TombstoneKind.SUPERSEDED, until, successor)
 
     seams.ROTATE_TOMBSTONE.plant(monkeypatch, tombstone)
 

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.sessions.directory import directory
 
 HERE = Path(__file__).parent
 
@@ -39,7 +40,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield start
     for app in started:
         if isinstance(app.session_interface, HoldfastInterface):
-            getattr(app.session_interface.manager.store, "close", lambda: None)()
+            getattr(directory(app.session_interface.manager).store, "close", lambda: None)()
 
 
 def test_the_first_example_keeps_a_name(start: Callable[[str], Flask]) -> None:

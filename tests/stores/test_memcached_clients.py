@@ -21,6 +21,7 @@ from support.servers import IS_ROOT, Server, ask, program, wait_for
 from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
+from holdfast.sessions.directory import directory
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memcached.clients import OwnConnections
 from holdfast.stores.registry import open_store
@@ -140,7 +141,7 @@ def test_the_default_address_is_flask_session_s() -> None:
     """``SESSION_TYPE = "memcached"`` alone means 127.0.0.1:11211, without a connection."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="memcached")
-    store = Session(app).manager.store
+    store = directory(Session(app).manager).store
     assert isinstance(store, MemcachedStore)
     assert isinstance(store._cells, OwnConnections)
     assert store._cells._servers == ("127.0.0.1:11211",)

@@ -25,6 +25,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
+from holdfast.sessions.directory import directory
 from holdfast.stores.contract import Store
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.registry import open_store
@@ -275,7 +276,7 @@ def test_a_start_needs_no_server(tmp_path: Path) -> None:
     browser.set_cookie("session", "A" * 43)
     assert browser.get("/").status_code == 503
     assert time.monotonic() - start < 4
-    sessions.manager.store.close()  # type: ignore[attr-defined]  # a MongoDBStore can be closed
+    directory(sessions.manager).store.close()  # type: ignore[attr-defined]  # a MongoDBStore can be closed
 
 
 def test_a_store_whose_server_was_down_makes_its_indexes_later(

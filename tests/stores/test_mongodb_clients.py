@@ -13,6 +13,7 @@ from support.servers import Server
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
+from holdfast.sessions.directory import directory
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.registry import open_store
 
@@ -104,7 +105,7 @@ def test_the_defaults_are_flask_session_s(config: dict[str, str], names: tuple[s
     """``SESSION_TYPE = "mongodb"`` alone means localhost and Flask-Session's names, without a connection."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="mongodb", **config)
-    store = Session(app).manager.store
+    store = directory(Session(app).manager).store
     assert isinstance(store, MongoDBStore)
     assert store._names == names
     assert store._url is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession, state_of
+from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import Outcome, SessionState
 
 
@@ -14,7 +14,7 @@ class Request(ServerSession):
         state: The state of the request.
     """
 
-    def __init__(self, manager: Manager, token: str | None = None, *, state: SessionState | None = None) -> None:
+    def __init__(self, manager: Requests, token: str | None = None, *, state: SessionState | None = None) -> None:
         self.state = state or SessionState(manager.clock())
         super().__init__(manager, self.state, lambda state: manager.open(state, token))
 

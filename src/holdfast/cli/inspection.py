@@ -18,9 +18,9 @@ from holdfast.sessions.flows.stats import SessionStats
 from holdfast.stores.contract import iterate
 
 if TYPE_CHECKING:
+    from holdfast.sessions.directory import Directory
     from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.flows.walk import SessionPage
-    from holdfast.sessions.manager import Manager
 
 _HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")
 _SHORT = 12
@@ -58,7 +58,7 @@ def list_(target: Target, *, user: str | None, limit: int, after: str | None, as
 
     Without --user, the store is listed in its own order, one page at a time.
     """
-    manager = target.manager
+    manager = target.directory
     if user is not None:
         if after is not None:
             raise Misuse("--after does not go with --user, which lists all sessions of the user")
@@ -91,7 +91,7 @@ def show(target: Target, *, handle: str, as_json: bool) -> None:
 
     The session's data is not shown.
     """
-    found = target.manager.get(handle)
+    found = target.directory.get(handle)
     if found is None:
         raise OneLine("there is no live session with this handle")
     say(as_data(found), facts(list(_shown(found))), as_json=as_json)
@@ -116,7 +116,7 @@ def stats(target: Target, *, as_json: bool) -> None:
     say({"store": kind, **_numbers(stats)}, _described(kind, stats), as_json=as_json)
 
 
-def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
+def _page(manager: Directory, after: str | None, limit: int) -> SessionPage:
     try:
         return manager.scan(after, limit=limit)
     except ValueError as error:

@@ -57,7 +57,7 @@ def purge(target: Target, *, as_json: bool) -> None:
     store = target.store
     kind = type(store).__name__
     if isinstance(store, Purges):
-        removed = target.manager.purge()
+        removed = target.directory.purge()
         text = f"Removed {counted(removed, 'expired record')}."
     else:
         removed = 0

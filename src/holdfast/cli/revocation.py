@@ -9,7 +9,7 @@ import click
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
 from holdfast.cli.target import Target, json_option, pass_target
-from holdfast.sessions.manager import Manager
+from holdfast.sessions.directory import Ends, ends
 
 
 @click.command()
@@ -32,12 +32,12 @@ def revoke(
     if keep is not None and user is None:
         raise Misuse("--keep needs --user")
     if handle is not None:
-        _end_one(target.manager, handle, as_json=as_json)
+        _end_one(ends(target.manager), handle, as_json=as_json)
         return
     if user is not None:
-        ended = target.manager.revoke_all(user, keep=keep)
+        ended = ends(target.manager).revoke_all(user, keep=keep)
     else:
-        manager = target.manager
+        manager = target.directory
         if not yes and not sys.stdin.isatty():
             raise Misuse("--all prompts for confirmation: add --yes in scripts")
         if not yes:
@@ -47,7 +47,7 @@ def revoke(
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
 
 
-def _end_one(manager: Manager, handle: str, *, as_json: bool) -> None:
+def _end_one(manager: Ends, handle: str, *, as_json: bool) -> None:
     result = manager.revoke(handle)
     if result == "absent":
         raise OneLine("there is no live session with this handle")

@@ -12,11 +12,12 @@ import click
 
 from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
+from holdfast.sessions.directory import Directory, Ends, directory
 from holdfast.stores.contract import Needs
 from holdfast.stores.registry import open_store
 
 if TYPE_CHECKING:
-    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
     from holdfast.stores.contract import Store
 
 #: A span, in milliseconds, that no session reaches, in place of limits that only the application knows.
@@ -35,12 +36,12 @@ class Target:
         url: The store's URL; None if the application has none.
     """
 
-    find_manager: Callable[[], Manager]
+    find_manager: Callable[[], Requests]
     root: Path
     url: str | None
 
     @property
-    def manager(self) -> Manager:
+    def manager(self) -> Requests:
         """The manager of the sessions, whose store is there already.
 
         Raises:
@@ -51,6 +52,15 @@ class Target:
         return manager
 
     @property
+    def directory(self) -> Directory:
+        """The manager, if it can list sessions.
+
+        Raises:
+            ConfigurationError: It cannot: they are in the browsers' cookies.
+        """
+        return directory(self.manager)
+
+    @property
     def store(self) -> Store:
         """The store of the sessions, which may still have to be made.
 
@@ -58,7 +68,7 @@ class Target:
             ConfigurationError: There is none: the sessions are in the browsers' cookies.
         """
         manager = self.find_manager()
-        if not getattr(manager, "revokes", True):
+        if not isinstance(manager, Ends):
             raise ConfigurationError("the sessions are in the browsers' cookies: there is no store")
         return manager.store
 

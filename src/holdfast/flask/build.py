@@ -23,6 +23,7 @@ from holdfast.metrics.observer import Observers
 from holdfast.records.encryption import Keyring, Sealer, require_cryptography
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Indexes, Store
 from holdfast.stores.registry import open_store, store_for
 
@@ -32,7 +33,7 @@ CLIENT_SIDE = "cookie://"
 _logger = logging.getLogger("holdfast")
 
 
-def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Observers | None) -> Manager | None:
+def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Observers | None) -> Requests | None:
     """Return the manager of the application's sessions, or None where they stay in Flask's signed cookie.
 
     Raises:
@@ -83,23 +84,24 @@ def _refuse_limit(settings: Settings, where: str) -> None:
 # --- sessions in the cookie -------------------------------------------------------------------------------------------
 
 
-def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str, Any]) -> Manager:
+def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str, Any]) -> Requests:
     if settings.seal is not None or settings.use_signer:
         raise ConfigurationError(
             f"SESSION_SEAL and SESSION_USE_SIGNER are for stored sessions: a {CLIENT_SIDE} session is always encrypted"
         )
     _refuse_limit(settings, CLIENT_SIDE)
     require_cryptography()
-    from holdfast.sessions.cookie_manager import ClientSide
+    from holdfast.sessions.cookie_manager import CookieManager, RevocableCookieManager
 
-    given = settings.revocation_store
-    store = _store_from(app, "SESSION_REVOCATION_STORE", given, clock) if given is not None else None
-    if store is None:
+    keyring, name, given = _keyring(app, settings), settings.cookie.name, settings.revocation_store
+    if given is None:
         _logger.warning(
             "sessions live in the browsers' cookies: a logout ends a session in its browser only, and a copy of the"
             " cookie goes on. Set SESSION_REVOCATION_STORE to end it everywhere"
         )
-    return ClientSide(_keyring(app, settings), name=settings.cookie.name, store=store, **shared)
+        return CookieManager(keyring, name=name, **shared)
+    store = _store_from(app, "SESSION_REVOCATION_STORE", given, clock)
+    return RevocableCookieManager(keyring, name=name, store=store, **shared)
 
 
 def _keyring(app: Flask, settings: Settings) -> Keyring:

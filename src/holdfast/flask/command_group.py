@@ -15,7 +15,7 @@ from holdfast.cli.target import Target
 from holdfast.flask.interface import HoldfastInterface
 
 if TYPE_CHECKING:
-    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
 
 
 @click.group(cls=Commands, commands={**COMMANDS, "doctor": "holdfast.contrib.doctor.command:doctor"})
@@ -29,5 +29,5 @@ def sessions(context: click.Context) -> None:
     context.obj = Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
 
 
-def _manager() -> Manager:
-    return cast("Manager", current_app.extensions["holdfast"].manager)
+def _manager() -> Requests:
+    return cast("Requests", current_app.extensions["holdfast"].manager)

@@ -20,7 +20,7 @@ from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
-from holdfast.sessions.manager import Manager
+from holdfast.sessions.directory import Ends, directory
 from holdfast.sessions.mapping import state_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.flows.walk import SessionPage
     from holdfast.sessions.mapping import ServerSession
+    from holdfast.sessions.requests import Requests
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
 
@@ -107,7 +108,7 @@ class Session:
         return hook
 
     @property
-    def manager(self) -> Manager:
+    def manager(self) -> Requests:
         """The manager of the current application's sessions.
 
         Raises:
@@ -126,9 +127,9 @@ class Session:
             return app
         raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
 
-    def _revoking_manager(self) -> Manager:
+    def _ends(self) -> Ends:
         manager = self.manager
-        if not manager.revokes:
+        if not isinstance(manager, Ends):
             raise ConfigurationError(
                 "the sessions are in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
             )
@@ -155,11 +156,11 @@ class Session:
 
         In a request, the request's own session is marked as `current`; so it is in the other methods.
         """
-        return self.manager.of(user_id, current=_current())
+        return directory(self.manager).of(user_id, current=_current())
 
     def get(self, handle: str) -> SessionInfo | None:
         """Return what may be shown of the live session with *handle*, or None."""
-        return self.manager.get(handle, current=_current())
+        return directory(self.manager).get(handle, current=_current())
 
     def scan(self, after: str | None = None, limit: int = 100) -> SessionPage:
         """Return about *limit* of all live sessions, in ``items``, and in ``after`` where to go on, None at the end.
@@ -167,7 +168,7 @@ class Session:
         Raises:
             ConfigurationError: The store cannot be walked over, as memcached.
         """
-        return self.manager.scan(after, limit=limit, current=_current())
+        return directory(self.manager).scan(after, limit=limit, current=_current())
 
     def count(self) -> int:
         """Return how many live sessions there are. Every record is read: on a large store this is for reports.
@@ -175,22 +176,20 @@ class Session:
         Raises:
             ConfigurationError: The store cannot be walked over, as memcached.
         """
-        return self.manager.count()
+        return directory(self.manager).count()
 
     def revoke(self, handle: str) -> events.RevokeResult:
         """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none."""
-        return self._revoking_manager().revoke(handle)
+        return self._ends().revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
         """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended.
 
         A login by the request that calls this, before or after the call, is not among them.
         """
-        manager = self._revoking_manager()
-        ended = manager.revoke_all(user_id, keep=keep)
+        ended = self._ends().revoke_all(user_id, keep=keep)
         if has_request_context() and isinstance(session, FlaskSession):
-            state = state_of(session)
-            state.started_at = manager.clock() + 1  # what logs in now begins after what was just ended
+            state_of(session).begin_after(self.manager.clock())
         return ended
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
@@ -201,7 +200,7 @@ class Session:
         Raises:
             ConfigurationError: The store cannot be walked over, as memcached.
         """
-        return self.manager.revoke_everyone(progress=progress)
+        return directory(self.manager).revoke_everyone(progress=progress)
 
     def still_valid(self, token_or_session: str | ServerSession) -> bool:
         """Return whether a session still lives and is its user's, for handlers that outlast a request.
@@ -220,7 +219,7 @@ class Session:
 
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""
-        return self.manager.purge()
+        return directory(self.manager).purge()
 
 
 def _current() -> str | None:

@@ -20,8 +20,9 @@ from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
 from holdfast.records.metadata import ADDRESS, fit
-from holdfast.sessions.manager import Manager
+from holdfast.sessions.directory import Ends
 from holdfast.sessions.mapping import state_of, warn_of_late_change
+from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class HoldfastInterface(SessionInterface):
         before_lookup: What is called before a request's cookie is looked up.
     """
 
-    def __init__(self, manager: Manager, live: LiveSettings) -> None:
+    def __init__(self, manager: Requests, live: LiveSettings) -> None:
         self.manager = manager
         self.cookies = Cookies(live)
         self.live = live
@@ -99,7 +100,7 @@ class HoldfastInterface(SessionInterface):
 
     def _end(self, state: SessionState) -> None:
         """End the session that was found, because somebody else may have its token."""
-        if state.stored is not None and self.manager.revokes:
+        if state.stored is not None and isinstance(self.manager, Ends):
             self.manager.revoke(state.stored.key)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:

@@ -3,7 +3,7 @@
 ===========  =====================================================================================
 ``0x01``     a session: header of fixed size, device metadata (JSON), payload in msgpack
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
-``0x02``     a tombstone: what a rotation leaves under the old key
+``0x02``     a tombstone: left under the old key by a rotation
 ``0x03``     a cut-off: when all of an owner's sessions were ended
 ``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.records.encryption`)
 ===========  =====================================================================================
@@ -31,8 +31,8 @@ _CUTOFF = 0x03
 _SEALED = 0x04
 
 _HEADER = struct.Struct(">BQQQI")
-_GRAVE = struct.Struct(">BBQ32s32s")
-_CUT = struct.Struct(">BQ32s")
+_TOMBSTONE_BODY = struct.Struct(">BBQ32s32s")
+_CUTOFF_BODY = struct.Struct(">BQ32s")
 _SEALED_HEADER = struct.Struct(">BBB8sQQQ")
 _SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
@@ -54,7 +54,7 @@ class Envelope:
         idle: The idle timeout in force when the record was written; the last use is the record's expiry minus it.
         payload: The session's data, encoded by *codec*.
         codec: How the payload is encoded.
-        meta: Device metadata: text under short names.
+        meta: Metadata: text under short names (`holdfast.records.metadata`).
     """
 
     created_at: int
@@ -65,7 +65,7 @@ class Envelope:
     meta: dict[str, str] = field(default_factory=dict)
 
 
-class Fate(IntEnum):
+class TombstoneKind(IntEnum):
     """The reason for which a tombstone replaced a session."""
 
     SUPERSEDED = 1
@@ -78,14 +78,14 @@ class Tombstone:
     """The record that is left under an old key. It holds no session data.
 
     Attributes:
-        fate: Superseded (a rotation: the old token is invalid), alias (a renewal: the old token leads to the new one
+        kind: Superseded (a rotation: the old token is invalid), alias (a renewal: the old token leads to the new one
             until the grace period ends), or ended.
         until: When the grace period ends.
         successor: The key the session moved to, or None.
         sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
     """
 
-    fate: Fate
+    kind: TombstoneKind
     until: int
     successor: str | None = None
     sealed: bytes | None = None
@@ -140,8 +140,8 @@ def encode(body: Body) -> bytes:
             return head % (body.created_at, body.issued_at, body.idle, meta or b"{}") + body.payload + b"}"
         return _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, len(meta)) + meta + body.payload
     if isinstance(body, Tombstone):
-        return _GRAVE.pack(_TOMBSTONE, body.fate, body.until, _raw(body.successor), body.sealed or _NONE)
-    return _CUT.pack(_CUTOFF, body.at, _raw(body.keep))
+        return _TOMBSTONE_BODY.pack(_TOMBSTONE, body.kind, body.until, _raw(body.successor), body.sealed or _NONE)
+    return _CUTOFF_BODY.pack(_CUTOFF, body.at, _raw(body.keep))
 
 
 def decode(data: bytes) -> Body:
@@ -189,12 +189,12 @@ def _sealed(data: bytes) -> Sealed:
 
 
 def _tombstone(data: bytes) -> Tombstone:
-    _, fate, until, successor, sealed = _GRAVE.unpack(data)
-    return Tombstone(Fate(fate), until, _key(successor), sealed if sealed != _NONE else None)
+    _, kind, until, successor, sealed = _TOMBSTONE_BODY.unpack(data)
+    return Tombstone(TombstoneKind(kind), until, _key(successor), sealed if sealed != _NONE else None)
 
 
 def _cutoff(data: bytes) -> Cutoff:
-    _, at, keep = _CUT.unpack(data)
+    _, at, keep = _CUTOFF_BODY.unpack(data)
     return Cutoff(at, _key(keep))
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: The session outlives the browser.
+#: Set if the session's cookie outlives the browser.
 PERMANENT = "permanent"
 #: The application's own name for the session.
 LABEL = "label"

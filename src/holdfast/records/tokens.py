@@ -14,14 +14,15 @@ import secrets
 
 TOKEN_BYTES = 32
 
-_DEFAULT_NAMESPACE = "session:"
+#: The namespace of an application that names none.
+DEFAULT_NAMESPACE = "session:"
 
 # 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 
 
 def new_token() -> str:
-    """Return a fresh token: 32 bytes of the operating system's randomness as 43 base64url characters.
+    """Return a new token: 32 random bytes of the operating system, as 43 base64url characters.
 
     Raises:
         OSError: The system has no randomness. There is no fallback.
@@ -34,8 +35,13 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def is_key(text: str) -> bool:
+    """Return whether *text* has the form of a key: 64 lower-case hex digits."""
+    return len(text) == 64 and not text.strip("0123456789abcdef")
+
+
 def labelled(*parts: bytes) -> bytes:
-    """Return *parts* as one, each after its length: no two lists of parts give the same bytes."""
+    """Return *parts* joined, each after its length: no two lists of parts give the same bytes."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
@@ -49,9 +55,9 @@ class Keys:
         namespace_mark: What a session's metadata says of its namespace; None for the default one.
     """
 
-    def __init__(self, namespace: str, *, owner_secret: bytes | None = None) -> None:
+    def __init__(self, namespace: str = DEFAULT_NAMESPACE, *, owner_secret: bytes | None = None) -> None:
         self.namespace = namespace
-        self.namespace_mark = None if namespace == _DEFAULT_NAMESPACE else namespace
+        self.namespace_mark = None if namespace == DEFAULT_NAMESPACE else namespace
         name = namespace.encode()
         self._session = hashlib.sha256(labelled(b"session", name))
         self._cutoff = hashlib.sha256(labelled(b"cutoff", name))
@@ -59,7 +65,7 @@ class Keys:
         self._owner_secret = owner_secret or b""
 
     def key_of(self, token: str) -> str:
-        """Return the key a session is stored under: 64 lower-case hex digits."""
+        """Return the key of *token*'s record: 64 lower-case hex digits."""
         digest = self._session.copy()
         digest.update(token.encode())
         return digest.hexdigest()
@@ -85,7 +91,7 @@ def seal_successor(old: str, new: str) -> bytes:
 
 
 def open_successor(old: str, sealed: bytes) -> str:
-    """Return the token that `seal_successor` sealed under *old*."""
+    """Return the token that `seal_successor` encrypted under *old*."""
     pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
     raw = bytes(a ^ b for a, b in zip(sealed, pad, strict=True))
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.clock import SECOND
 from holdfast.records import metadata
+from holdfast.sessions.directory import ends, single_use
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, Changes, SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class ServerSession(MutableMapping[str, Any]):
         load: Looks up the session that the request presents, and fills *state*. Called once, at the first touch.
     """
 
-    def __init__(self, manager: Manager, state: SessionState, load: Callable[[SessionState], None]) -> None:
+    def __init__(self, manager: Requests, state: SessionState, load: Callable[[SessionState], None]) -> None:
         self._manager = manager
         self._state = state
         self._load = load
@@ -195,7 +196,8 @@ class ServerSession(MutableMapping[str, Any]):
         state = self._open()
         if state.owner is None:
             raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
-        ended = self._manager.revoke_others(state)
+        ended = ends(self._manager).revoke_owner(state.owner, keep=state.handle)
+        state.begin_after(self._manager.clock())
         self.rotate()
         return ended
 
@@ -232,7 +234,8 @@ class ServerSession(MutableMapping[str, Any]):
             return False
         changes = self._state.changes
         if not changes.rebind:
-            return self._manager.consume_authentication(self._state)
+            manager = single_use(self._manager, "session.fresh_once(), and require_fresh(0) with it,")
+            return manager.consume_authentication(self._state)
         unused, changes.consumed = not changes.consumed, True
         return unused
 
@@ -264,7 +267,7 @@ class ServerSession(MutableMapping[str, Any]):
         """
         state = self._open()
         unsaved = state.stored is None or state.changes.wiped or key in state.changes.assigned
-        won = key in state.data if unsaved else self._manager.pop_stored(state, key)
+        won = key in state.data if unsaved else single_use(self._manager, "session.pop_once()").pop_stored(state, key)
         value = state.data[key] if won else default  # the data have what others have stored meanwhile
         if key in state.data:
             del state.data[key]

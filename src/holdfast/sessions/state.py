@@ -215,6 +215,10 @@ class SessionState:
         """Make *stored* the session that this request goes on with. The data stay as they are."""
         self.stored, self.redeliver = stored, redeliver
 
+    def begin_after(self, moment: int) -> None:
+        """Let a login by this request begin after what was ended at *moment*."""
+        self.started_at = moment + 1
+
     def reset(self, *, read_only: bool = False) -> None:
         """Go on without a session."""
         self.stored, self.redeliver, self.read_only = None, False, read_only

@@ -17,6 +17,7 @@ from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
+from holdfast.sessions.directory import Directory, directory
 from holdfast.stores.contract import Indexes
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class _Page:
             manager = self._sessions.manager
         except ConfigurationError as error:
             return str(error)
-        if not manager.lists:
+        if not isinstance(manager, Directory):
             return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store, or do not register the page"
         if not manager.context.store_can(Indexes):
             kind = type(manager.store).__name__
@@ -171,7 +172,7 @@ class _Page:
         return answer
 
     def _listing(self, owner: str, status: int = 200, **shown: Any) -> ResponseReturnValue:
-        found = self._sessions.manager.of_owner(owner, current=session.handle)
+        found = directory(self._sessions.manager).of_owner(owner, current=session.handle)
         found.sort(key=lambda entry: not entry.current)
         others = sum(not entry.current for entry in found)
         devices = Devices(found[:_MOST], others, len(found) > _MOST, **{"label": session.label or "", **shown})

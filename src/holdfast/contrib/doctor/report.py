@@ -11,9 +11,9 @@ from flask import Flask
 from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
-from holdfast.flask.build import CLIENT_SIDE
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import profile_named
+from holdfast.sessions.directory import Directory
 from holdfast.stores.contract import Store
 
 #: Every check, by its area, in the order of the report.
@@ -93,6 +93,7 @@ def _rows(case: Case) -> Iterator[Row]:
 
 def _store_of(app: Flask) -> Store | None:
     interface = app.session_interface
-    if not isinstance(interface, HoldfastInterface) or app.config["SESSION_STORE"] == CLIENT_SIDE:
+    if not isinstance(interface, HoldfastInterface):
         return None
-    return interface.manager.store
+    manager = interface.manager
+    return manager.store if isinstance(manager, Directory) else None

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
+from holdfast.sessions.directory import Directory, Ends
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.flows.stats import SessionStats, age_of
 from holdfast.stores.contract import Indexes, Iterates
 
 if TYPE_CHECKING:
     from holdfast.flask.extension import Session
-    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
 
 #: The longest position that a store returns is shorter.
 _LONGEST_PLACE = 500
@@ -56,14 +57,15 @@ class Listing:
     charts: list[Chart] = field(default_factory=list)
 
 
-def abilities(manager: Manager) -> Abilities:
+def abilities(manager: Requests) -> Abilities:
     """Return the possible actions on the sessions of *manager*."""
+    lists, store = isinstance(manager, Directory), manager.store if isinstance(manager, Ends) else None
     return Abilities(
-        kind=type(manager.store).__name__,
-        walks=manager.lists and isinstance(manager.store, Iterates),
-        finds=manager.lists and manager.context.store_can(Indexes),
-        ends=manager.revokes,
-        cookies=not manager.lists,
+        kind=type(store).__name__,
+        walks=lists and manager.context.store_can(Iterates),
+        finds=lists and manager.context.store_can(Indexes),
+        ends=store is not None,
+        cookies=not lists,
     )
 
 

@@ -17,6 +17,7 @@ from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.flask import session
+from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.stats import AGES
 from holdfast.sessions.flows.walk import RevokeProgress
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.contrib.pages.forms import Guard
     from holdfast.flask.extension import Session
-    from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
 
     Submit: TypeAlias = Callable[[], ResponseReturnValue]
     Show: TypeAlias = Callable[..., ResponseReturnValue]
@@ -165,7 +166,7 @@ class _Page:
         return response
 
     @property
-    def _manager(self) -> Manager:
+    def _manager(self) -> Requests:
         return self._sessions.manager
 
     def _render(self, name: str, **shown: Any) -> str:
@@ -203,7 +204,7 @@ class _Page:
         if most not in _COUNTS or not abilities(self._manager).walks:
             abort(400)
         over = self._deadline()
-        stats, complete = self._manager.stats(enough=lambda counted: counted >= most or over())
+        stats, complete = directory(self._manager).stats(enough=lambda counted: counted >= most or over())
         return self._render_forms(
             "breakdown",
             error=None,
@@ -275,9 +276,9 @@ class _Page:
     def _keep_on(self, progress: RevokeProgress | None) -> None:
         """End sessions within the time limit of a request, and store the progress in the operator's own session."""
         over, keep = self._deadline(), session.handle
-        progress = self._manager.revoke_some(progress, keep=keep)
+        progress = directory(self._manager).revoke_some(progress, keep=keep)
         while not progress.over and not over():
-            progress = self._manager.revoke_some(progress, keep=keep)
+            progress = directory(self._manager).revoke_some(progress, keep=keep)
         _note("ended everyone's sessions%s: %d", "" if progress.over else ", not yet all", progress.ended)
         if not progress.over:
             session[_PROGRESS] = asdict(progress)

@@ -1,21 +1,40 @@
-"""Look again whether a session lives, for handlers that outlast a request."""
+"""Look up again whether a session lives, for handlers that outlast a request."""
 
 from __future__ import annotations
 
 from holdfast.errors import DecodeError
-from holdfast.records.envelope import Fate, Tombstone, decode
-from holdfast.records.tokens import open_successor
+from holdfast.records.envelope import Tombstone, TombstoneKind, decode
+from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
 from holdfast.sessions.flows.open import HOPS
 from holdfast.sessions.ops import Flow, load
+from holdfast.sessions.state import SessionState
+
+
+def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
+    """Return whether the session of a token, or the stored one of a state, lives. Nothing is written or touched.
+
+    A state is followed through renewals, if it is checked at least once within each grace period. A token that a
+    renewal replaced is valid for the grace period alone.
+    """
+    if isinstance(session, str):
+        return is_token(session) and (yield from live_token(context, session)) is not None
+    if session.stored is None:
+        return False
+    stored, renewed = session.stored.token, session.renewed_to
+    known = renewed[1] if renewed is not None and renewed[0] == stored else stored
+    token = yield from live_token(context, known)
+    if token is not None:
+        session.renewed_to = (stored, token)
+    return token is not None
 
 
 def live_token(context: Context, token: str) -> Flow[str | None]:
     """Return the token that the live session of *token* has now, or None when there is no such session.
 
-    That is *token*, or within the grace period the one that a renewal put in its place. Nothing is written, touched or
-    told. A login, a logout and a rotation all give a session another token, and this one is over then.
+    That is *token*, or within the grace period the one that a renewal put in its place. A login, a logout and a
+    rotation end the session of *token*. Nothing is written, touched or reported.
     """
     for _ in range(HOPS):
         key = context.keys.key_of(token)
@@ -28,7 +47,7 @@ def live_token(context: Context, token: str) -> Flow[str | None]:
             body = decode(record.data)
         except DecodeError:
             return None
-        if not isinstance(body, Tombstone) or body.fate is not Fate.ALIAS or body.until <= context.clock():
+        if not isinstance(body, Tombstone) or body.kind is not TombstoneKind.ALIAS or body.until <= context.clock():
             return None
         if body.sealed is None:
             return None

@@ -1,18 +1,17 @@
-"""The end of a request: decide what the session needs, and make new ones."""
+"""The end of a request: decide what the session needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any, Protocol
 
-from holdfast.errors import SessionConflict
-from holdfast.records.tokens import new_token
+from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import end_session, ended_meanwhile
-from holdfast.sessions.flows.limit import check_room, make_room
-from holdfast.sessions.flows.rotate import rotate
-from holdfast.sessions.flows.save import dropped, revised, save
-from holdfast.sessions.ops import Flow, create, delete
+from holdfast.sessions.flows.limit import check_room
+from holdfast.sessions.flows.reporting import dropped
+from holdfast.sessions.ops import Flow, purge
 from holdfast.sessions.state import (
     PERMANENT,
     Changes,
@@ -22,6 +21,7 @@ from holdfast.sessions.state import (
     StoredSession,
     cookie_action,
 )
+from holdfast.stores.contract import Purges
 
 #: What a request says of a login where nothing is kept of it.
 NO_METADATA: Mapping[str, str | None] = MappingProxyType({})
@@ -32,11 +32,37 @@ NOTHING = Outcome("unchanged", CookieAction.NONE)
 #: have overtaken it, whose cookie must stay.
 OVERTAKEN = 10
 
+#: A store that does not remove expired records by itself: after so many new tokens at most so many are removed.
+PURGE_EVERY, _PURGED = 100, 200
+
+
+class RequestFlows(Protocol):
+    """How sessions are kept: what a request does to one, as flows."""
+
+    def open_session(self, context: Context, state: SessionState, value: str, /) -> Flow[None]:
+        """Fill *state* with the session of a cookie's *value*, or report why there is none."""
+
+    def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
+        """Make a session of *state*."""
+
+    def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
+        """End the session, for the user who asked for it."""
+
+    def rotate(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
+        """Give the session a new token, with the changes of *state*."""
+
+    def save(self, context: Context, state: SessionState, stored: Any, /, *, confirm: bool) -> Flow[Outcome]:
+        """Write what *state* changed, if anything. With *confirm* find out whether the session still lives."""
+
+    def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
+        """Return whether the session of a state, or of a cookie's value, lives. Nothing is written."""
+
 
 def commit(
     context: Context,
     state: SessionState,
     *,
+    flows: RequestFlows = in_store,
     refresh: bool = False,
     login_metadata: Mapping[str, str | None] = NO_METADATA,
     can_set_cookie: bool = True,
@@ -46,6 +72,7 @@ def commit(
     Args:
         context: The application's circumstances.
         state: The state of the request.
+        flows: How the sessions are kept. Default: in a store.
         refresh: The cookie is due to be sent again, changed or not.
         login_metadata: What is kept of the request where the session, or a login, begins with it; None removes it.
         can_set_cookie: The response can carry a cookie. If not, the token is not renewed.
@@ -65,7 +92,7 @@ def commit(
     confirm = state.redeliver or marked or overtaken
     permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
     try:
-        outcome = yield from _carry_out(context, state, confirm=confirm, can_set_cookie=can_set_cookie)
+        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
     except SessionConflict:
         context.emit("saves", outcome="conflict")
         raise
@@ -80,52 +107,35 @@ def commit(
         refresh=refresh or state.redeliver,
         marked=marked,
     )
+    if outcome.cookie is CookieAction.SEND and context.store_can(Purges):
+        yield from _purge_now_and_then(context)
     return Outcome(outcome.result, cookie)
 
 
-def _carry_out(context: Context, state: SessionState, *, confirm: bool, can_set_cookie: bool) -> Flow[Outcome]:
+def _carry_out(
+    context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
+) -> Flow[Outcome]:
     changes, stored = state.changes, state.stored
     if state.read_only:
         return NOTHING if state.is_empty else dropped(context, state)
     if changes.rebind and changes.owner is not None:
         yield from check_room(context, changes.owner, stored)
     if stored is None:
-        return NOTHING if state.is_empty else (yield from _create(context, state))
+        return NOTHING if state.is_empty else (yield from flows.create(context, state))
     if (changes.wiped or changes.rebind) and state.is_empty:
-        return (yield from _end(context, state, stored))
+        return (yield from flows.log_out(context, state, stored))
     if changes.new_token or (can_set_cookie and _renewal_due(context, state, stored)):
-        return (yield from rotate(context, state, stored))
-    return (yield from save(context, state, stored, confirm=confirm))
+        return (yield from flows.rotate(context, state, stored))
+    return (yield from flows.save(context, state, stored, confirm=confirm))
 
 
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:
     return not state.background and context.policy.renewal_due(stored.envelope.issued_at, context.clock())
 
 
-def _create(context: Context, state: SessionState) -> Flow[Outcome]:
-    made = revised(context, state, None, token=new_token())
-    version = yield from create(made.key, context.seal(made), made.expires_at, made.owner)
-    if version is None:  # the token is taken, which has the odds of guessing one
-        return (yield from _create(context, state))
-    made.version = version
-    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, state.started_at, made.key)):
-        yield from delete(made.key)
-        return dropped(context, state)
-    if made.owner is not None and not (yield from make_room(context, made, made.owner)):
-        return dropped(context, state)
-    state.build_on(made)
-    context.emit("created", handle=made.key, owner=made.owner)
-    if made.owner is not None:
-        context.emit("bound", handle=made.key, owner=made.owner)
-    return Outcome("saved", CookieAction.SEND)
-
-
-def _end(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
-    ended = yield from end_session(context, stored.key, stored.version, stored.owner)
-    if ended is None:
-        outcome = dropped(context, state)
-    else:
-        context.emit("ended", handle=ended, owner=stored.owner, reason="logout")
-        outcome = Outcome("saved", CookieAction.DELETE)
-    state.reset()
-    return outcome
+def _purge_now_and_then(context: Context) -> Flow[None]:
+    if next(context.new_tokens) % PURGE_EVERY == 0:
+        try:
+            yield from purge(context.clock(), _PURGED)
+        except StoreUnavailable as error:  # the session was saved all the same
+            context.emit("store_unavailable", error=error)

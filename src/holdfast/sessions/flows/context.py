@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import Any
 
 from holdfast.clock import Clock
@@ -21,6 +24,7 @@ class Context:
     """One application's circumstances.
 
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
+    *new_tokens* counts the tokens made since the start.
     """
 
     policy: Policy
@@ -30,6 +34,7 @@ class Context:
     events: Events
     capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
+    new_tokens: Iterator[int] = field(default_factory=partial(count, 1))
 
     def store_can(self, capability: type) -> bool:
         """Return whether the store has *capability*, one of `holdfast.stores.contract.CAPABILITIES`."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast import events
 from holdfast.clock import HOUR
 from holdfast.errors import DecodeError, StoreUnavailable
-from holdfast.records.envelope import Cutoff, Fate, Tombstone, decode, encode
+from holdfast.events import EndReason, RevokeResult
+from holdfast.records.envelope import Cutoff, Tombstone, TombstoneKind, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.reporting import dropped, report_ended
 from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, replace
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms, Indexes
 
 #: Longer than any request that may still log in.
@@ -26,28 +28,50 @@ def end_session(
     key: str,
     version: Version,
     owner: str | None,
+    reason: EndReason,
     *,
     still: Callable[[str, Record], bool] = lambda key, record: True,  # noqa: ARG005
 ) -> Flow[str | None]:
-    """End the session stored under *key*, and return the key it was ended under; None when it was over already.
+    """End the session stored under *key*, for *reason*; return its key, or None if it was over already.
 
-    A concurrent save does not save it, and a concurrent rotation does not either, unless it changed the user. Neither
-    does a change after which *still* is False of where the session is now.
+    A concurrent save does not prevent it, nor does a concurrent rotation, unless it changed the user. It stops if
+    *still* returns False for the key and the record that the session has after such a change.
     """
     for _ in range(context.policy.attempts):
-        until = context.clock() + context.policy.grace
-        answer = yield from replace(key, encode(Tombstone(Fate.ENDED, until)), version, until)
-        if isinstance(answer, Gone):
+        prevented = yield from write_tombstone(context, key, version)
+        if isinstance(prevented, Gone):
             return None
-        if not isinstance(answer, Conflict):
-            yield from delete(key)
-            return key
-        found = yield from follow(key, answer.current or (yield from load(key)))
+        if prevented is None:
+            break
+        found = yield from follow(key, prevented.current or (yield from load(key)))
         if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
-    yield from delete(key)
+    else:
+        yield from delete(key)
+    report_ended(context, key, owner, reason)
     return key
+
+
+def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+    """End the session of a request that asked for it."""
+    ended = yield from end_session(context, stored.key, stored.version, stored.owner, "logout")
+    outcome = dropped(context, state) if ended is None else Outcome("saved", CookieAction.DELETE)
+    state.reset()
+    return outcome
+
+
+def write_tombstone(context: Context, key: str, version: Version) -> Flow[Conflict | Gone | None]:
+    """End the session under *key* if it still has *version*; return None, or why not.
+
+    The tombstone makes a save in flight fail with `Conflict`, and is then deleted.
+    """
+    until = context.clock() + context.policy.grace
+    answer = yield from replace(key, encode(Tombstone(TombstoneKind.ENDED, until)), version, until)
+    if isinstance(answer, Conflict | Gone):
+        return answer
+    yield from delete(key)
+    return None
 
 
 def follow(key: str, record: Record | None, passed: list[str] | None = None) -> Flow[tuple[str, Record] | None]:
@@ -69,20 +93,20 @@ def follow(key: str, record: Record | None, passed: list[str] | None = None) -> 
     return None
 
 
-def revoke(context: Context, handle: str) -> Flow[events.RevokeResult]:
+def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     """End the session with *handle*, or the one it was rotated to within the grace period."""
     found = yield from follow(handle, (yield from load(handle)))
     if found is None:
         return "absent"
     key, record = found
-    ended = yield from end_session(context, key, record.version, record.owner)
+    ended = yield from end_session(context, key, record.version, record.owner, "revoked")
     if ended is None:
         return "absent"
-    context.emit("ended", handle=ended, owner=record.owner, reason="revoked")
-    return "confirmed" if (yield from _is_confirmed(context, ended)) else "unconfirmed"
+    return "confirmed" if (yield from is_confirmed(context, ended)) else "unconfirmed"
 
 
-def _is_confirmed(context: Context, key: str) -> Flow[bool]:
+def is_confirmed(context: Context, key: str) -> Flow[bool]:
+    """Return whether the store confirms the writes to *key*; True where it has nothing to confirm."""
     if not context.store_can(Confirms):
         return True
     try:
@@ -125,10 +149,8 @@ def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[in
     """End those of the records *found*, by their keys, that are sessions of *owner*; return how many."""
     ended = 0
     for key, record in found.items():
-        handle = (yield from end_session(context, key, record.version, owner)) if record.owner == owner else None
-        if handle is not None:
-            ended += 1
-            context.emit("ended", handle=handle, owner=owner, reason="revoked")
+        if record.owner == owner:
+            ended += (yield from end_session(context, key, record.version, owner, "revoked")) is not None
     return ended
 
 

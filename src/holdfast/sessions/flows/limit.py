@@ -91,9 +91,7 @@ def _evict(
     others.sort(key=lambda other: other.last_used_at, reverse=True)
     for other in others[room:]:
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.
-        ended = yield from end_session(context, other.key, other.record.version, owner, still=is_earlier)
-        if ended is not None:
-            context.emit("ended", handle=ended, owner=owner, reason="evicted")
+        yield from end_session(context, other.key, other.record.version, owner, "evicted", still=is_earlier)
 
 
 def _limit(context: Context) -> int | None:

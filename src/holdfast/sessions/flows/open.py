@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast import events
 from holdfast.errors import DecodeError, UnknownKey
-from holdfast.records.envelope import Envelope, Fate, Sealed, Tombstone, decode
+from holdfast.events import RejectReason
+from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
 from holdfast.records.record import Record
-from holdfast.records.tokens import open_successor
+from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.reporting import report_ended
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 
@@ -22,26 +23,44 @@ HOPS = 4
 class Rejected:
     """Why a token does not lead to a session."""
 
-    reason: events.RejectReason
+    reason: RejectReason
 
 
 def open_session(context: Context, state: SessionState, token: str) -> Flow[None]:
     """Fill *state* with the session of *token*, or report why there is none.
 
-    An id nobody knows is never taken over. Under a superseded one the request is anonymous and read-only, so that
-    its response cannot disturb the cookie that carries the new id.
+    An unknown token is never adopted.
     """
+    if not is_token(token):
+        reject(context, state, "malformed")
+        return
     state.opened_at = context.clock()
     key = context.keys.key_of(token)
     found = yield from resolve(context, token, key, (yield from load(key)), now=state.opened_at)
     if isinstance(found, Rejected):
         _report(context, key, found)
-        state.read_only = found.reason == "superseded"
-        return
+        reject(context, state, found.reason)
+    else:
+        accept(context, state, *found, redeliver=found[0].token != token)
+
+
+def reject(context: Context, state: SessionState, reason: RejectReason) -> None:
+    """Report that the cookie is not accepted: the request is anonymous.
+
+    Under a superseded token it is read-only too, so that its response cannot replace the cookie with the new token.
+    """
+    state.read_only = reason == "superseded"
+    context.emit("rejected", reason=reason)
+
+
+def accept(
+    context: Context, state: SessionState, stored: StoredSession, data: dict[Any, Any], *, redeliver: bool
+) -> None:
+    """Fill *state* with the session that was found. *redeliver*: the cookie must be sent again."""
     context.emit("loads")
-    stored, state.data = found
     policy, envelope = context.policy, stored.envelope
-    state.build_on(stored, redeliver=stored.token != token)
+    state.data = data
+    state.build_on(stored, redeliver=redeliver)
     state.read_only = False
     state.was_permanent = bool(state.data.get(PERMANENT, policy.permanent))
     state.pending = (
@@ -73,7 +92,7 @@ def resolve(
             return Rejected("corrupt")
         if body.until <= now:
             break
-        if body.fate is Fate.SUPERSEDED:
+        if body.kind is TombstoneKind.SUPERSEDED:
             return Rejected("superseded")
         if body.sealed is None:
             break
@@ -94,5 +113,4 @@ def _report(context: Context, key: str, rejected: Rejected) -> None:
     if rejected.reason == "superseded":
         context.emit("superseded", handle=key)
     if rejected.reason in ("expired_idle", "expired_absolute"):
-        context.emit("ended", handle=key, owner=None, reason="expired")
-    context.emit("rejected", reason=rejected.reason)
+        report_ended(context, key, None, "expired")

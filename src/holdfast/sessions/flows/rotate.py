@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.envelope import Fate, Tombstone, encode
+from holdfast.records.envelope import Tombstone, TombstoneKind, encode
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import ended_meanwhile
 from holdfast.sessions.flows.limit import make_room
-from holdfast.sessions.flows.save import dropped, reconcile, revised, save, still_contested
+from holdfast.sessions.flows.reporting import dropped, report_rotated
+from holdfast.sessions.flows.save import reconcile, revised, save, still_contested
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
@@ -59,9 +60,9 @@ def _plan(
     moved = revised(context, state, stored, token=new_token())
     until = moved.envelope.issued_at + context.policy.grace
     if renewal:
-        return moved, Tombstone(Fate.ALIAS, until, moved.key, seal_successor(stored.token, moved.token))
+        return moved, Tombstone(TombstoneKind.ALIAS, until, moved.key, seal_successor(stored.token, moved.token))
     # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
-    return moved, Tombstone(Fate.SUPERSEDED, until, None if state.changes_user else moved.key)
+    return moved, Tombstone(TombstoneKind.SUPERSEDED, until, None if state.changes_user else moved.key)
 
 
 def _move(
@@ -122,11 +123,5 @@ def _moved(context: Context, state: SessionState, stored: StoredSession, moved: 
     if owner is not None and not (yield from make_room(context, moved, owner)):
         return dropped(context, state)
     state.build_on(moved)
-    context.emit("rotated", handle=moved.key, previous=stored.key)
-    if changes.wiped:
-        context.emit("ended", handle=stored.key, owner=stored.owner, reason="replaced")
-    elif changes.ends_login:
-        context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
-    if owner is not None:
-        context.emit("bound", handle=moved.key, owner=owner)
+    report_rotated(context, changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)

@@ -1,4 +1,4 @@
-"""Write a session that changed, keep one alive that did not."""
+"""Write a session: a new one, or one that changed; keep one alive that did not."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import random
 from typing import Any
 
 from holdfast.errors import SessionConflict
-from holdfast.records.envelope import Fate, Tombstone, encode
 from holdfast.records.record import Conflict, Gone
+from holdfast.records.tokens import new_token
+from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import ended_meanwhile, write_tombstone
+from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.flows.open import Rejected, resolve
+from holdfast.sessions.flows.reporting import dropped, report_created, report_ended
 from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 
 _KEPT = Outcome("unchanged", CookieAction.KEEP)
-
-
-def dropped(context: Context, state: SessionState) -> Outcome:
-    """Report that the session was over before its change could be stored. No cookie goes out: gone is gone."""
-    context.emit("gone", handle=state.handle)
-    return Outcome("gone", CookieAction.NONE)
 
 
 def revised(
@@ -50,6 +48,23 @@ def revised(
     key = base.key if base and known else context.keys.key_of(token)
     version, expires_at = base.version if base else 0, context.expires_at(envelope, now)
     return StoredSession(token, key, version, expires_at, owner, envelope)
+
+
+def create(context: Context, state: SessionState) -> Flow[Outcome]:
+    """Store a new session with the data of *state*."""
+    made = revised(context, state, None, token=new_token())
+    version = yield from ops.create(made.key, context.seal(made), made.expires_at, made.owner)
+    if version is None:  # the token is taken, which has the odds of guessing one
+        return (yield from create(context, state))
+    made.version = version
+    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, state.started_at, made.key)):
+        yield from delete(made.key)
+        return dropped(context, state)
+    if made.owner is not None and not (yield from make_room(context, made, made.owner)):
+        return dropped(context, state)
+    state.build_on(made)
+    report_created(context, made)
+    return Outcome("saved", CookieAction.SEND)
 
 
 def save(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool = False) -> Flow[Outcome]:
@@ -89,13 +104,11 @@ def _write(
 ) -> Flow[Outcome | Conflict | Gone]:
     """Try once to store *payload*, or the session's end when nothing is left in it."""
     if state.is_empty:
-        until = context.clock() + context.policy.grace
-        answer = yield from replace(stored.key, encode(Tombstone(Fate.ENDED, until)), stored.version, until)
-        if isinstance(answer, Conflict | Gone):
-            return answer
-        yield from delete(stored.key)
+        prevented = yield from write_tombstone(context, stored.key, stored.version)
+        if prevented is not None:
+            return prevented
         state.reset()
-        context.emit("ended", handle=stored.key, owner=stored.owner, reason="logout")
+        report_ended(context, stored.key, stored.owner, "logout")
         return Outcome("saved", CookieAction.DELETE)
     written = revised(context, state, stored, token=stored.token, payload=payload)
     refused = yield from write_over(context, written)

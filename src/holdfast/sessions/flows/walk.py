@@ -47,7 +47,9 @@ def count(context: Context) -> Flow[int]:
     return number
 
 
-def stats(context: Context, *, enough: Callable[[int], bool], stride: int = _STRIDE) -> Flow[tuple[SessionStats, bool]]:
+def stats(
+    context: Context, *, enough: Callable[[int], bool] | None = None, stride: int = _STRIDE
+) -> Flow[tuple[SessionStats, bool]]:
     """Count live sessions by user, device and age until all are counted, or *enough*.
 
     *enough* is asked after each page of the walk, with how many were counted so far. Returns the numbers, and whether
@@ -59,7 +61,7 @@ def stats(context: Context, *, enough: Callable[[int], bool], stride: int = _STR
         for key, record in dict(page.items).items():
             found.add(context, key, record)
         after = page.after
-        if after is None or enough(found.sessions):
+        if after is None or (enough is not None and enough(found.sessions)):
             return found, after is None
 
 
@@ -126,9 +128,7 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
         if until is not None and envelope.created_at > until:
             return 0
         key, record = found
-        handle = yield from end_session(context, key, record.version, record.owner)
-        if handle is not None:
-            context.emit("ended", handle=handle, owner=record.owner, reason="revoked")
+        if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
         record = yield from load(key)  # it is over, or somebody signed in or out just now
     return 0

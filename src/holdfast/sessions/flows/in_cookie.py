@@ -1,0 +1,185 @@
+"""The flows of a request on sessions that live in the cookie: see `holdfast.sessions.flows.commit.RequestFlows`.
+
+A store, where there is one, has only revocations: a tombstone under the key of each session that is over before its
+time, and the cut-offs of owners. A revocation is kept for as long as a copy of the cookie could be used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.errors import DecodeError, UnknownKey
+from holdfast.events import RejectReason, RevokeResult
+from holdfast.records.cookie import CookieRecord, SealedCookie
+from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.tokens import new_token
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import is_confirmed, read_cutoff, write_cutoff
+from holdfast.sessions.flows.open import Rejected, accept, reject
+from holdfast.sessions.flows.reporting import dropped, report_created, report_ended, report_rotated
+from holdfast.sessions.flows.save import revised
+from holdfast.sessions.ops import Flow, create, load
+from holdfast.sessions.policy import RETENTION
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
+
+
+@dataclass(slots=True, repr=False)
+class CookieSession(StoredSession):
+    """A live session as its cookie holds it. *value* is the cookie's value; a store has *key* for its revocation.
+
+    *since* is when it was last known not to be revoked. *stale* is True if it was encrypted with an old key.
+    """
+
+    value: str = ""
+    since: int = 0
+    stale: bool = False
+
+
+class InCookie:
+    """The flows on sessions in the values of *cookie*. *revocable*: revocations are looked up and stored."""
+
+    def __init__(self, cookie: SealedCookie, *, revocable: bool) -> None:
+        self._cookie = cookie
+        self._revocable = revocable
+
+    def open_session(self, context: Context, state: SessionState, value: str, /) -> Flow[None]:
+        """Fill *state* with the session in *value*, or report why there is none."""
+        state.opened_at = context.clock()
+        found = yield from self._resolve(context, value)
+        if isinstance(found, Rejected):
+            reject(context, state, found.reason)
+        else:
+            stored, data = found
+            accept(context, state, stored, data, redeliver=stored.stale)
+
+    def _resolve(self, context: Context, value: str) -> Flow[tuple[CookieSession, dict[Any, Any]] | Rejected]:
+        try:
+            record = self._cookie.unseal(value)
+        except UnknownKey:
+            return Rejected("unknown_key")
+        except DecodeError:
+            return Rejected("bad_signature")
+        if record is None:
+            return Rejected("malformed")
+        key, envelope = context.keys.key_of(record.token), record.envelope
+        stored = CookieSession(
+            record.token, key, 0, record.expires_at, record.owner, envelope, value, record.since, record.stale
+        )
+        reason = context.policy.verdict(envelope, record.expires_at, context.clock())
+        reason = reason or (yield from self._revoked(context, stored))
+        if reason is not None:
+            return Rejected(reason)
+        try:
+            return stored, envelope.codec.loads(envelope.payload)
+        except DecodeError:
+            return Rejected("corrupt")
+
+    def _revoked(self, context: Context, stored: CookieSession) -> Flow[RejectReason | None]:
+        if not self._revocable:
+            return None
+        record = yield from load(stored.key)
+        if record is not None:
+            return "superseded" if _is_superseded(record.data, context.clock()) else "unknown_id"
+        if stored.owner is None:
+            return None
+        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner))))
+        over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep != stored.key
+        return "unknown_id" if over else None
+
+    def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
+        """Make a session of *state*."""
+        yield from ()  # no call, and yet a flow as the others
+        made = self._sealed(context, state, None, new_token())
+        state.build_on(made)
+        report_created(context, made)
+        return Outcome("saved", CookieAction.SEND)
+
+    def log_out(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
+        """End the session: everywhere if that can be stored, else in its browser."""
+        if (yield from self._revoke(context, stored, Tombstone(TombstoneKind.ENDED, context.clock()))):
+            report_ended(context, stored.key, stored.owner, "logout")
+            outcome = Outcome("saved", CookieAction.DELETE)
+        else:
+            outcome = dropped(context, state)
+        state.reset()
+        return outcome
+
+    def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
+        """Give the session a new token, and revoke the old one."""
+        moved = self._sealed(context, state, stored, new_token())
+        until = context.clock() + context.policy.grace
+        if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until))):
+            return dropped(context, state)
+        state.build_on(moved)
+        report_rotated(context, state.changes, stored, moved)
+        return Outcome("saved", CookieAction.SEND)
+
+    def save(
+        self,
+        context: Context,
+        state: SessionState,
+        stored: CookieSession,
+        /,
+        *,
+        confirm: bool,  # noqa: ARG002  # no other request can have replaced what this cookie holds
+    ) -> Flow[Outcome]:
+        """Make a new value of the cookie, if the session changed or a touch is due. The last to answer wins."""
+        if state.is_empty:
+            return (yield from self.log_out(context, state, stored))
+        payload, envelope = context.codec.dumps(state.data), stored.envelope
+        changed = payload != envelope.payload or not state.metadata_unchanged(envelope.meta)
+        due = not state.background and context.policy.touch_due(envelope, stored.expires_at, context.clock())
+        if not (changed or stored.stale or due):
+            return Outcome("unchanged", CookieAction.KEEP)
+        if (yield from self._revoked(context, stored)) is not None:
+            return dropped(context, state)
+        state.build_on(self._sealed(context, state, stored, stored.token))
+        return Outcome("saved", CookieAction.SEND)
+
+    def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
+        """Return whether the session of a state, or of a cookie's value, is neither over nor revoked."""
+        if not isinstance(session, str):
+            if session.stored is None:
+                return False
+            session = session.stored.value
+        return not isinstance((yield from self._resolve(context, session)), Rejected)
+
+    def _sealed(self, context: Context, state: SessionState, base: CookieSession | None, token: str) -> CookieSession:
+        """Return the session as *state* wants it, under *token*, with the cookie's value that holds it."""
+        made, since = revised(context, state, base, token=token), state.started_at
+        value = self._cookie.seal(CookieRecord(token, made.expires_at, since, made.owner, made.envelope))
+        return CookieSession(token, made.key, 0, made.expires_at, made.owner, made.envelope, value, since)
+
+    def _revoke(self, context: Context, stored: CookieSession, tombstone: Tombstone) -> Flow[bool]:
+        """Store *tombstone* if revocations are stored; return False if the session was over already."""
+        if not self._revocable:
+            return True
+        if (yield from self._revoked(context, stored)) is not None:
+            return False
+        until = stored.envelope.created_at + context.policy.absolute + RETENTION
+        return (yield from create(stored.key, encode(tombstone), until)) is not None
+
+
+def _is_superseded(revocation: bytes, now: int) -> bool:
+    """Return whether *revocation* is the tombstone of a rotation, in its grace period. A damaged one revokes too."""
+    try:
+        body = decode(revocation)
+    except DecodeError:
+        return False
+    return isinstance(body, Tombstone) and body.kind is TombstoneKind.SUPERSEDED and body.until > now
+
+
+def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
+    """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
+    now = context.clock()
+    tombstone = encode(Tombstone(TombstoneKind.ENDED, now))
+    if (yield from create(handle, tombstone, now + context.policy.absolute + RETENTION)) is None:
+        return "absent"
+    report_ended(context, handle, None, "revoked")
+    return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"
+
+
+def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[None]:
+    """End every session of *owner* that began before now, except the one with the handle *keep*."""
+    yield from write_cutoff(context, owner, keep, lifetime=context.policy.absolute + RETENTION)
