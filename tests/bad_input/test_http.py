@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from bad_input import planted_value as planted
+from bad_input.serving import listening
 from security.bugs import records_for_everybody
 from security.rows import requirement
 from support.application import BASE, Site
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 SiteOn = Callable[..., Site]
 
@@ -43,42 +40,6 @@ def test_no_method_and_no_status_makes_a_session(place: str, site_on: SiteOn) ->
             assert method != "HEAD" or response.data == b""
     assert site.records() == before
     assert ada.me() == "ada"
-
-
-class Quiet(WSGIRequestHandler):
-    """Logs nothing."""
-
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # Werkzeug's name
-        """Say nothing."""
-
-
-@contextmanager
-def listening(site: Site) -> Iterator[Callable[..., bytes]]:
-    """Serve *site* on a port; give what sends bytes there, and returns the answer, or hangs up before it."""
-    server = make_server("127.0.0.1", 0, site.app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-
-    def raw(request: bytes, *, hang_up: bool = False) -> bytes:
-        with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
-            connection.sendall(request)
-            if hang_up:
-                return b""
-            connection.shutdown(socket.SHUT_WR)
-            received = bytearray()
-            try:
-                while piece := connection.recv(65536):
-                    received += piece
-            except ConnectionResetError:
-                pass
-            return bytes(received)
-
-    try:
-        yield raw
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @requirement(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_sqlalchemy import SQLAlchemy
 from support.web import SECRET_KEY
 
 from holdfast.flask import Session
 
-flask_security = pytest.importorskip("flask_security", reason="Flask-Security needs Flask 3")
+pytestmark = pytest.mark.skipif(find_spec("flask_security") is None, reason="Flask-Security needs Flask 3")
 
 USER = "ada.lovelace@example.org"
 
@@ -22,6 +22,8 @@ USER = "ada.lovelace@example.org"
 @pytest.fixture
 def secured() -> Iterator[Flask]:
     """Return an application with Flask-Security, and one user in it."""
+    from flask_sqlalchemy import SQLAlchemy
+
     app = Flask("secured")
     app.config.update(
         SECRET_KEY=SECRET_KEY,
@@ -35,6 +37,7 @@ def secured() -> Iterator[Flask]:
         WTF_CSRF_ENABLED=False,
     )
     db = SQLAlchemy(app)
+    flask_security: Any = importlib.import_module("flask_security")
     fsqla_v3: Any = importlib.import_module("flask_security.models.fsqla_v3")
     fsqla_v3.FsModels.set_db_info(db)
     role = type("Role", (db.Model, fsqla_v3.FsRoleMixin), {})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import http.client
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from simple_websocket import Client as WebSocket
-from simple_websocket import ConnectionClosed
 from support.live import POLICY_VIOLATION
 from support.wsgi import Client, Server, served
 
@@ -54,13 +53,15 @@ def change_password(here: Client, there: Client) -> None:
 ENDS = pytest.mark.parametrize("end", [log_out, change_password])
 
 
-def socket_of(server: Server, client: Client) -> WebSocket:
+def socket_of(server: Server, client: Client) -> Any:
     """Open a WebSocket with a browser's cookie."""
+    import simple_websocket
+
     headers = {"Cookie": f"session={client.cookie}"} if client.cookie else {}
-    return WebSocket(f"ws://127.0.0.1:{server.port}/echo", headers=headers)
+    return simple_websocket.Client(f"ws://127.0.0.1:{server.port}/echo", headers=headers)
 
 
-def answer_to(socket: WebSocket, message: str) -> str:
+def answer_to(socket: Any, message: str) -> str:
     """Send a message, and return the answer."""
     socket.send(message)
     answer: str = socket.receive(timeout=10)
@@ -70,10 +71,12 @@ def answer_to(socket: WebSocket, message: str) -> str:
 @ENDS
 def test_a_websocket_is_closed_when_its_session_ends(server: Server, here: Client, there: Client, end: End) -> None:
     """Messages are answered until the session is ended elsewhere; the next one closes the socket."""
+    import simple_websocket
+
     socket = socket_of(server, here)
     assert [answer_to(socket, "one"), answer_to(socket, "two")] == ["one", "two"]
     end(here, there)
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(simple_websocket.ConnectionClosed) as closed:
         answer_to(socket, "three")
     assert (closed.value.reason, closed.value.message) == (POLICY_VIOLATION, "signed out")
 
@@ -91,7 +94,9 @@ def test_a_websocket_goes_on_through_renewals(server: Server, here: Client) -> N
 
 def test_a_websocket_without_a_session_is_closed(server: Server) -> None:
     """A socket that was opened without a session does not get an answer."""
-    with server.client() as stranger, pytest.raises(ConnectionClosed):
+    import simple_websocket
+
+    with server.client() as stranger, pytest.raises(simple_websocket.ConnectionClosed):
         answer_to(socket_of(server, stranger), "one")
 
 

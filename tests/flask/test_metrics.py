@@ -6,11 +6,9 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from support.web import STRANGER, Web
@@ -22,6 +20,9 @@ from holdfast.metrics.memory import InMemoryMetrics
 from holdfast.metrics.observer import BOUNDS, Observers
 from holdfast.metrics.opentelemetry import OpenTelemetryObserver
 from holdfast.metrics.prometheus import PrometheusObserver
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 
 # --- the tally -------------------------------------------------------------------------------------------------------
 
@@ -122,6 +123,9 @@ def points(reader: InMemoryMetricReader) -> dict[tuple[str, ...], NumberDataPoin
 
 def test_opentelemetry() -> None:
     """A reader collects the counters and the store's times, in buckets that fit them."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
     timer = itertools.count(0.0, 0.25).__next__

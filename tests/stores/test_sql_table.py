@@ -9,8 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import alembic.command
-import alembic.config
 import pytest
 import sqlalchemy as sa
 from support.capabilities import keys_of
@@ -175,6 +173,9 @@ def downgrade():
 @pytest.mark.parametrize("own_metadata", [False, True])
 def test_migrations_find_the_table(sql_url: str, tmp_path: Path, own_metadata: bool) -> None:
     """Alembic makes the table by a migration that it wrote itself, finds no difference afterwards, and drops it."""
+    import alembic.command
+    import alembic.config
+
     orders = sa.Table("orders", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
     [recipe] = [block for block in blocks("docs/backends/sql.md", "python") if "metadata=db.metadata" in block]
     target: Any = [orders.metadata, sessions_table().metadata]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask, Response, request, stream_with_context
-from flask_sock import Sock
 
 from holdfast.flask import Session, session
 
@@ -19,6 +18,8 @@ POLICY_VIOLATION = 1008
 
 def create_app() -> Flask:
     """Return the application."""
+    from flask_sock import Sock
+
     app = Flask("live", static_folder=None)
     app.config.update(SECRET_KEY="not a secret", **json.loads(os.environ["HOLDFAST_SHOP"]))
     Session(app)

@@ -6,16 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from bad_input import cookies
+from bad_input.serving import Quiet
 from support.shop import create_app
 from support.wsgi import Server, served
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-
-class Quiet(WSGIRequestHandler):
-    """Logs nothing."""
-
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # Werkzeug's name
-        """Say nothing."""
+from werkzeug.serving import make_server
 
 
 @pytest.fixture(scope="module", params=["gunicorn", "werkzeug"])
@@ -61,42 +56,43 @@ def test_the_cookie_opens_the_session(server: Server, cookie: str) -> None:
     assert b"victim" in answer
 
 
-VALUES = {
-    **{f"byte {byte:#04x}": bytes([byte]) for byte in [*range(0x20), 0x7F, 0x80, 0xA0, 0xFF]},
-    "invalid UTF-8": b"\xc3\x28\xf0\x28\x8c\xbc",
-    "overlong": b"\xc0\xaf",
-    "UTF-8": "zürich🍪".encode(),
-    "quotes": b'"x\\"y',
-    "octal": b'"\\101\\102"',
-    "path": b"../../etc/passwd",
-    "memcached": b"x\r\n flush_all",
-    "injection": b"x\r\nX-Evil: 1",
-    "long": b"A" * 5000,
-    "longer": b"A" * 60_000,
-}
+VALUES = [
+    *(bytes([byte]) for byte in [*range(0x20), 0x7F, 0x80, 0xA0, 0xFF]),
+    b"\xc3\x28\xf0\x28\x8c\xbc", b'"x\\"y', b'"\\101\\102"', b"../../etc/passwd", b"x\r\n flush_all", b"x\r\nX-Evil: 1",
+    b"A" * 5000, b"A" * 60_000, *cookies.NOT_ASCII,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_bytes_in_the_value(server: Server, cookie: str, value: bytes) -> None:
+def test_bytes_in_the_value(server: Server, cookie: str) -> None:
     """For any value of the cookie, in place of the token or around it, the response is no error of ours."""
     token = cookie.encode()
-    for sent in (value, value + token, token[:20] + value + token[20:], token[:42] + value):
-        status, answer = ask(server, b"Cookie: session=" + sent)
-        assert status < 500
-        assert b"victim" not in answer or (sent.strip() == token or sent.split(b"\r")[0] == token)
-        assert b"Set-Cookie" not in answer
-        assert b"X-Evil" not in answer
+    for value in VALUES:
+        for sent in (value, value + token, token[:20] + value + token[20:], token[:42] + value):
+            status, answer = ask(server, b"Cookie: session=" + sent)
+            assert status < 500, sent
+            assert b"victim" not in answer or (sent.strip() == token or sent.split(b"\r")[0] == token), sent
+            assert b"Set-Cookie" not in answer, sent
+            assert b"X-Evil" not in answer, sent
 
 
-@pytest.mark.parametrize(
-    "name",
-    [b"SESSION", b"=session", b"$session", b"sess%69on", b"\x00session", b"session\x00", b"\xffsession", b'"session"'],
-)
-def test_bytes_in_the_name(server: Server, cookie: str, name: bytes) -> None:
+NAMES = [
+    b"SESSION",
+    b"=session",
+    b"$session",
+    b"sess%69on",
+    b"\x00session",
+    b"session\x00",
+    b"\xffsession",
+    b'"session"',
+]
+
+
+def test_bytes_in_the_name(server: Server, cookie: str) -> None:
     """A name that is not ours to the byte is another cookie's."""
-    status, answer = ask(server, b"Cookie: " + name + b"=" + cookie.encode())
-    assert status < 500
-    assert b"victim" not in answer
+    for name in NAMES:
+        status, answer = ask(server, b"Cookie: " + name + b"=" + cookie.encode())
+        assert status < 500, name
+        assert b"victim" not in answer, name
 
 
 def test_another_site_s_bytes_do_not_lock_anybody_out(server: Server, cookie: str) -> None:
