@@ -42,7 +42,7 @@ class Target:
 
     @property
     def manager(self) -> Requests:
-        """The manager of the sessions, whose store is there already.
+        """The manager of the sessions, whose store already exists.
 
         Raises:
             ConfigurationError: It is not.
@@ -62,7 +62,7 @@ class Target:
 
     @property
     def store(self) -> Store:
-        """The store of the sessions, which may still have to be made.
+        """The store of the sessions, which may not exist yet.
 
         Raises:
             ConfigurationError: There is none: the sessions are in the browsers' cookies.
@@ -78,7 +78,7 @@ class Target:
 
 
 def refuse_missing(store: object) -> None:
-    """Do nothing if the file, table or collection of *store* is there: reading makes none.
+    """Do nothing if the file, table or collection of *store* exists: reading creates none.
 
     Raises:
         ConfigurationError: It is not.

@@ -37,8 +37,8 @@ class Presented(NamedTuple):
 
     Attributes:
         token: The value without its signature, which may be a token, or None.
-        reason: Why there is none although there is a cookie.
-        stale: The token was signed with a fallback key, so the cookie is due to be sent again.
+        reason: The reason why the cookie is rejected, or None.
+        stale: The token was signed with a fallback key, so the cookie should be sent again.
     """
 
     token: str | None = None
@@ -47,12 +47,12 @@ class Presented(NamedTuple):
 
 
 def signing_salt(namespace: str, name: str) -> bytes:
-    """Return what keeps a signature to the tokens of one namespace, in the cookie of one *name*."""
+    """Return the salt of signatures: they are valid only in one namespace and for one cookie *name*."""
     return labelled(b"holdfast session token", namespace.encode(), name.encode())
 
 
 class Cookies:
-    """Reads and writes the session cookie of an application, by Flask's settings of the moment.
+    """Reads and writes the session cookie of an application, by Flask's current settings.
 
     With ``SESSION_USE_SIGNER`` the token carries a signature made with ``SECRET_KEY``, for the application's namespace.
     """
@@ -62,7 +62,7 @@ class Cookies:
         self._checked: list[str | bytes] = []
 
     def read(self, app: Flask, request: Request) -> Presented:
-        """Return what the request presents: at most one value that is short enough and well signed."""
+        """Return the request's cookie: at most one value that is short enough and well signed."""
         live = self._live
         settings = live.current if live.values() == live.seen else live.refresh()
         name = settings.cookie.name
@@ -77,7 +77,7 @@ class Cookies:
         return self._unsign(app, value) if settings.use_signer else Presented(value)
 
     def token_in(self, app: Flask, value: str) -> str | None:
-        """Return the token in the *value* of a cookie, or None when it is not well signed."""
+        """Return the token in the *value* of a cookie, or None if it is not well signed."""
         return self._unsign(app, value).token if self._live.current.use_signer else value
 
     def _unsign(self, app: Flask, value: str) -> Presented:
@@ -85,13 +85,14 @@ class Cookies:
         if not is_token(token):
             return Presented(reason="malformed")
         for age, signer in enumerate(self._signers(app)):
-            # Signing again and comparing whole admits one spelling of a signature, where decoding admits several.
+            # Signing again and comparing the whole value accepts one spelling of a signature, where decoding accepts
+            # several.
             if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):
                 return Presented(token, stale=age > 0)
         return Presented(reason="bad_signature")
 
     def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
-        """Give *response* the cookie with *token*, for *lifetime* seconds or, when None, until the browser closes."""
+        """Set the cookie with *token* on *response*, for *lifetime* seconds or, if None, until the browser closes."""
         settings = self._live.current
         value = _sign(self._signers(app)[0], token) if settings.use_signer else token
         expiry: dict[str, Any] = {}
@@ -102,16 +103,16 @@ class Cookies:
         keep_private(response)
 
     def delete(self, response: Response) -> None:
-        """Make the browser forget the cookie. It carries the attributes it was set with, or browsers ignore it."""
+        """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
         response.delete_cookie(cookie.name, **_attributes(cookie))
         keep_private(response)
 
     def check_keys(self, app: Flask) -> None:
-        """Refuse signing keys that can be guessed, once for each set of keys.
+        """Refuse weak signing keys, once for each set of keys.
 
         Raises:
-            ConfigurationError: One can be, or there is none.
+            ConfigurationError: A key is weak, or there is none.
         """
         self._signers(app)
 
@@ -126,7 +127,7 @@ class Cookies:
 
 
 def misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
-    """Yield why a browser would not keep *cookie* as the answer to *request*, or not send it back to the same URL."""
+    """Yield why a browser would not accept *cookie* from *request*, or not send it back to the same URL."""
     if cookie.secure and not request.is_secure:
         yield (
             "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application over"
@@ -147,17 +148,17 @@ def misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
 
 
 def _values(header: str, name: str) -> set[str]:
-    """Return the values that a Cookie header gives *name*, as they are spelled there."""
+    """Return the values of *name* in a Cookie header, unchanged."""
     values = set(_finder(name)(header))
-    # Quotes may hide a semicolon, so that what looks like our cookie is part of another one's value.
+    # Quotes may hide a semicolon, so text like our cookie may be part of another one's value.
     if values and '"' in header and name not in parse_cookie(header):
-        return {value for value in values if '"' in value}  # no token has one: these are bad, not absent
+        return {value for value in values if '"' in value}  # a token never has one: these are bad, not absent
     return values
 
 
 @functools.lru_cache
 def _finder(name: str) -> Callable[[str], list[str]]:
-    """Return what finds the values of *name* in a Cookie header, without the space around them."""
+    """Return a pattern that finds the values of *name* in a Cookie header, without the spaces around them."""
     return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}=([^;]*[^; \t]|)").findall
 
 

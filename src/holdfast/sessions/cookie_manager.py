@@ -1,4 +1,4 @@
-"""The managers of sessions that live in the cookie. They serve requests; nobody can list what only browsers have."""
+"""The managers of sessions in the cookie. They serve requests, but cannot list sessions that only browsers have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CookieManager(Requests):
-    """Opens and commits the sessions that one application keeps in its cookies. A logout ends one in its browser only.
+    """Opens and commits the sessions in one application's cookies. A logout ends one in its browser only.
 
     Args:
         keyring: The keys that cookies are encrypted with.
@@ -43,11 +43,11 @@ class RevocableCookieManager(Requests, Ends):
         self.store = store
 
     def revoke(self, handle: str) -> RevokeResult:
-        """End the session with *handle*: ``absent`` if it was revoked already. Whether there is one is not known."""
+        """End the session with *handle*: ``absent`` if it was revoked already. Whether it exists is unknown."""
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
-        """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is not known."""
+        """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is unknown."""
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep)
 
     def revoke_owner(self, owner: str, *, keep: str | None = None) -> int:

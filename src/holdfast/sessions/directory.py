@@ -1,4 +1,4 @@
-"""What a manager may offer besides `holdfast.sessions.requests.Requests`: each interface only where it is possible."""
+"""The interfaces of a manager besides `holdfast.sessions.requests.Requests`, each only if it is supported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.stores.contract import Store
 
 @runtime_checkable
 class SingleUse(Protocol):
-    """Gives something to exactly one of several requests: for sessions in a store."""
+    """Pops values for exactly one of several requests: for sessions in a store."""
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
         """Remove *key* from the stored session at once, and return whether this request removed it."""
@@ -28,24 +28,24 @@ class SingleUse(Protocol):
 
 @runtime_checkable
 class Ends(Protocol):
-    """Ends sessions everywhere. *store* is where that is stored."""
+    """Ends sessions everywhere. *store* holds the ends."""
 
     store: Store
 
     def revoke(self, handle: str) -> RevokeResult:
-        """End the session with *handle*, whatever requests are in flight.
+        """End the session with *handle*, also against concurrent requests.
 
-        Returns ``confirmed``; ``unconfirmed`` when the store cannot confirm that the loss of a server would not bring
-        the session back; or ``absent`` when there is none.
+        Returns ``confirmed``; ``unconfirmed`` if the loss of a server might bring the session back; or ``absent`` if
+        there is none.
         """
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
         """End every session of *user_id* that began before now, except the one with the handle *keep*.
 
-        Holds against saves, rotations and logins in flight. Returns how many were ended.
+        It is effective against concurrent saves, rotations and logins. Returns how many were ended.
 
         Raises:
-            ConfigurationError: The store keeps no index by owner.
+            ConfigurationError: The store has no index by owner.
         """
 
     def revoke_owner(self, owner: str, *, keep: str | None = None) -> int:
@@ -54,17 +54,17 @@ class Ends(Protocol):
 
 @runtime_checkable
 class Directory(Ends, Protocol):
-    """Lists, counts and ends sessions: for sessions in a store, as far as the store has an index or can be walked."""
+    """Lists, counts and ends sessions: for sessions in a store, if the store has an index or a scan."""
 
     def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
-        """Return the live sessions that are bound to *user_id*, the last used first; *current* is marked.
+        """Return the live sessions that are bound to *user_id*, the most recently used first; *current* is marked.
 
         Raises:
-            ConfigurationError: The store keeps no index by owner.
+            ConfigurationError: The store has no index by owner.
         """
 
     def of_owner(self, owner: str, *, current: str | None = None) -> list[SessionInfo]:
-        """Return what `of` does, by the owner value, as `SessionInfo.owner` has it."""
+        """Return the same as `of`, by the owner value, as in `SessionInfo.owner`."""
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
         """Return the live session with *handle*, or None; *current* is marked."""
@@ -72,17 +72,17 @@ class Directory(Ends, Protocol):
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.
 
-        One store call. A session that lives through the whole walk is shown at least once.
+        One store call. A session that lives throughout the walk is returned at least once.
 
         Raises:
-            ConfigurationError: The store cannot be walked over.
+            ConfigurationError: The store cannot list its records.
         """
 
     def count(self) -> int:
-        """Return how many live sessions there are. Every record is read.
+        """Return the number of live sessions. It reads every record.
 
         Raises:
-            ConfigurationError: The store cannot be walked over.
+            ConfigurationError: The store cannot list its records.
         """
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
@@ -91,26 +91,26 @@ class Directory(Ends, Protocol):
         *enough* is called after each store call, with the number counted so far.
 
         Raises:
-            ConfigurationError: The store cannot be walked over.
+            ConfigurationError: The store cannot list its records.
         """
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now, and return how many were ended.
 
-        Holds against saves and rotations in flight. A login in flight may stand, as if it had come just after; and one
-        that comes while this runs may be ended. *progress* is called with the number ended so far.
+        It is effective against concurrent saves and rotations. A concurrent login may survive, as if it had come just
+        after; and a login during the call may be ended. *progress* is called with the number ended so far.
 
         Raises:
-            ConfigurationError: The store cannot be walked over.
+            ConfigurationError: The store cannot list its records.
         """
 
     def revoke_some(
         self, progress: RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
     ) -> RevokeProgress:
-        """End about *limit* of everyone's sessions, except *keep*; repeat with what is returned until it is ``over``.
+        """End about *limit* sessions of all users, except *keep*; repeat with the result until it is ``over``.
 
         Raises:
-            ConfigurationError: The store cannot be walked over.
+            ConfigurationError: The store cannot list its records.
         """
 
     def purge(self, *, batch: int = 1000) -> int:
@@ -118,10 +118,10 @@ class Directory(Ends, Protocol):
 
 
 def single_use(manager: Requests, what: str) -> SingleUse:
-    """Return *manager*, which *what* needs to be able to give something to one request only.
+    """Return *manager*, which *what* needs for single-use values.
 
     Raises:
-        ConfigurationError: Its sessions live in the cookie.
+        ConfigurationError: Its sessions are in the cookie.
     """
     if isinstance(manager, SingleUse):
         return manager
@@ -132,7 +132,7 @@ def ends(manager: Requests) -> Ends:
     """Return *manager*, which must be able to end sessions.
 
     Raises:
-        ConfigurationError: Its sessions live in the cookie, without a store for revocations.
+        ConfigurationError: Its sessions are in the cookie, without a store for revocations.
     """
     if isinstance(manager, Ends):
         return manager
@@ -145,7 +145,7 @@ def directory(manager: Requests) -> Directory:
     """Return *manager*, which must be able to list sessions.
 
     Raises:
-        ConfigurationError: Its sessions live in the cookie.
+        ConfigurationError: Its sessions are in the cookie.
     """
     if isinstance(manager, Directory):
         return manager

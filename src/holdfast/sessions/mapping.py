@@ -1,6 +1,6 @@
-"""The session as a view sees it: a mapping over the state of the request.
+"""The session in a view: a mapping over the state of the request.
 
-Its public names are those that a view needs, since a template looks for an attribute before it looks for a key.
+Its public names are only those that a view needs, since a template looks up attributes before keys.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _logger = logging.getLogger("holdfast")
 
 
 class ServerSession(MutableMapping[str, Any]):
-    """A session. Nothing is loaded before it is touched.
+    """A session. It is loaded on first use.
 
     Args:
         manager: The manager of the session.
         state: The state of the request, not opened yet.
-        load: Looks up the session that the request presents, and fills *state*. Called once, at the first touch.
+        load: Loads the request's session into *state*. Called once, on first use.
     """
 
     def __init__(self, manager: Requests, state: SessionState, load: Callable[[SessionState], None]) -> None:
@@ -48,7 +48,7 @@ class ServerSession(MutableMapping[str, Any]):
     def _open(self) -> SessionState:
         state = self._state
         if not state.opened:
-            state.opened = state.read_only = True  # for what is called meanwhile, and after an error
+            state.opened = state.read_only = True  # for calls during the lookup, and after an error
             try:
                 self._load(state)
             except Exception as error:
@@ -99,7 +99,7 @@ class ServerSession(MutableMapping[str, Any]):
         return value
 
     def copy(self) -> dict[str, Any]:
-        """Return the data as a dict of its own; the values are the session's."""
+        """Return the data as a new dict; the values are the session's."""
         return self._expose().data.copy()
 
     def __copy__(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class ServerSession(MutableMapping[str, Any]):
     def __ror__(self, other: object) -> dict[Any, Any]:
         return {**other, **self.copy()} if isinstance(other, Mapping) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # anything that update() takes, as of a dict
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # any argument of dict.update()
         self.update(other)
         return self
 
@@ -138,7 +138,7 @@ class ServerSession(MutableMapping[str, Any]):
         return f"<{type(self).__name__} {self._state.data if self._state.opened else 'not loaded'}>"
 
     def clear(self) -> None:
-        """End the session. What is put in afterwards begins a new one, under a new token and bound to nobody."""
+        """End the session. New values begin another one, under a new token and without a user."""
         state = self._change()
         state.data.clear()
         state.changes = Changes(wiped=True, rebind=True)
@@ -146,21 +146,21 @@ class ServerSession(MutableMapping[str, Any]):
     # --- login and logout --------------------------------------------------------------------------------------------
 
     def destroy(self) -> None:
-        """Log out: end the stored session at once for every request, and tell the browser to forget the cookie.
+        """Log out: end the stored session at once for every request, and delete the browser's cookie.
 
-        The same as `clear`, by the name for the deed.
+        The same as `clear`, under a clearer name.
         """
         self.clear()
 
     def rotate(self) -> None:
-        """Give the session a new token when the response is saved; the old one is worth nothing from then on."""
+        """Give the session a new token when the response is saved; the old one is invalid from then on."""
         self._change().changes.rotate = True
 
     def bind(self, user_id: object) -> None:
-        """Bind the session to a user who has just proved who they are, and rotate.
+        """Bind the session to a user who has just authenticated, and rotate.
 
-        *user_id* is taken as its text. A session that was bound to another user starts from empty data.
-        Flask-Login's ``login_user`` does this by itself.
+        *user_id* is converted to text. A session that was bound to another user starts from empty data. Flask-Login's
+        ``login_user`` calls this by itself.
 
         Raises:
             TypeError: *user_id* is None.
@@ -186,12 +186,12 @@ class ServerSession(MutableMapping[str, Any]):
     def revoke_others(self) -> int:
         """End every other session of this session's user, and rotate this one: for a changed password.
 
-        Store the new password first. Holds against saves, rotations and logins in flight, as ``sessions.revoke_all``
-        does. Returns how many were ended.
+        Store the new password first. It is effective against concurrent saves, rotations and logins, like
+        ``sessions.revoke_all``. Returns how many were ended.
 
         Raises:
-            ValueError: The session is bound to nobody.
-            ConfigurationError: The store keeps no index by owner.
+            ValueError: The session is not bound to a user.
+            ConfigurationError: The store has no index by owner.
         """
         state = self._open()
         if state.owner is None:
@@ -202,33 +202,33 @@ class ServerSession(MutableMapping[str, Any]):
         return ended
 
     def still_valid(self) -> bool:
-        """Look again whether the session that the request found still lives, and is still its user's.
+        """Check again whether the loaded session is live and bound to the same user.
 
-        For handlers that outlast a request. Nothing is written, and the session's data stay as they were loaded. False,
-        too, where the request came without a session.
+        For handlers that outlast a request. It writes nothing, and the session's data stay as they were loaded. False
+        if the request came without a session.
 
         Raises:
-            StoreUnavailable: The store failed: it is not known.
+            StoreUnavailable: The store failed, so this is unknown.
         """
         return self._manager.still_valid(self._open())
 
     @property
     def authenticated_at(self) -> int | None:
-        """When the user proved who they are, in milliseconds since the epoch; None for nobody, or who was remembered.
+        """When the user authenticated, in milliseconds since the epoch; None without a user, or for a remembered one.
 
-        `bind` is such a proof, and so are Flask-Login's ``login_user`` and ``confirm_login``.
+        `bind` is an authentication, and so are Flask-Login's ``login_user`` and ``confirm_login``.
         """
         return self._open().authenticated_at
 
     def fresh_for(self, seconds: float) -> bool:
-        """Return whether the user proved who they are at most *seconds* before this request."""
+        """Return whether the user authenticated at most *seconds* before this request."""
         at, started_at = self.authenticated_at, self._state.started_at
         return at is not None and at - SKEW <= started_at <= at + seconds * SECOND
 
     def fresh_once(self, seconds: float) -> bool:
-        """Return whether the user proved who they are at most *seconds* ago, to one request only for each such proof.
+        """Return whether the user authenticated at most *seconds* ago, to one request only for each authentication.
 
-        The one is settled in the store at once: of several at the same moment, exactly one gets True.
+        The store decides at once: of several requests at the same moment, exactly one gets True.
         """
         if not self.fresh_for(seconds):
             return False
@@ -242,11 +242,11 @@ class ServerSession(MutableMapping[str, Any]):
     # --- exact changes -----------------------------------------------------------------------------------------------
 
     def apply(self, key: str, fn: Callable[[Any], T], default: Any = None) -> T:
-        """Set *key* to ``fn(value)``, exactly once whatever other requests do, and return the new value.
+        """Set *key* to ``fn(value)``, exactly once under concurrent requests, and return the new value.
 
-        *fn* gets the present value, or a copy of *default* where there is none, and returns the new one. If another
-        request changed the session first, *fn* is called again on the value that one left, so it must depend on nothing
-        but its argument. The returned value is the one this request would save if it were alone.
+        *fn* gets the present value, or a copy of *default* if there is none, and returns the new one. If another
+        request changed the session first, *fn* is called again on that request's value, so it must depend only on its
+        argument. The returned value is the one that this request would save alone.
         """
         state = self._change()
         value = fn(state.data[key] if key in state.data else copy.deepcopy(default))
@@ -256,11 +256,11 @@ class ServerSession(MutableMapping[str, Any]):
         return value
 
     def pop_once(self, key: str, default: Any = _MISSING) -> Any:
-        """Remove *key* and return its value, to exactly one of all the requests that do so, however they overlap.
+        """Remove *key* and return its value, to exactly one of all concurrent requests.
 
-        For what may be used once: a one-time code, a token in a link. It is removed from the stored session at once,
-        and stays removed even if this request fails later. The other requests find it missing, and get *default*. What
-        else this request changes is saved at its end, as ever.
+        For values that may be used once: a one-time code, a token in a link. It is removed from the stored session at
+        once, and stays removed even if this request fails later. For the other requests it is missing, and they get
+        *default*. This request's other changes are saved at its end as usual.
 
         Raises:
             KeyError: The key is missing, and no *default* is given.
@@ -268,7 +268,7 @@ class ServerSession(MutableMapping[str, Any]):
         state = self._open()
         unsaved = state.stored is None or state.changes.wiped or key in state.changes.assigned
         won = key in state.data if unsaved else single_use(self._manager, "session.pop_once()").pop_stored(state, key)
-        value = state.data[key] if won else default  # the data have what others have stored meanwhile
+        value = state.data[key] if won else default  # the data include the changes of others
         if key in state.data:
             del state.data[key]
             state.exposed = state.pending = True
@@ -283,10 +283,10 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def label(self) -> str | None:
-        """The application's own name for the session, such as "Work laptop", or None. Set to None to remove it.
+        """The application's own name for the session, such as "Work laptop", or None. Set it to None to remove it.
 
-        Setting it raises TypeError for what is not text, and ValueError for more than 100 characters or for control
-        characters. It is stored with the session; an empty session is not stored for its sake.
+        Setting it raises TypeError for a value that is not text, and ValueError for more than 100 characters or for
+        control characters. It is stored with the session; an empty session is not stored because of it.
         """
         return self._open().meta(metadata.LABEL)
 
@@ -297,23 +297,23 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def owner(self) -> str | None:
-        """The opaque value of the user the session is bound to or is about to be, or None."""
+        """The owner value of the user that the session is, or will be, bound to, or None."""
         return self._open().owner
 
     @property
     def handle(self) -> str | None:
-        """The session's public name, for device lists and logs, or None while nothing is stored. It opens nothing."""
+        """The session's public name, for device lists and logs, or None if it is not stored. It is not a token."""
         return self._open().handle
 
     @property
     def created_at(self) -> int | None:
-        """When the session, or the login it belongs to, began: milliseconds since the epoch, None while unstored."""
+        """The start of the session, or of the login it belongs to: milliseconds since the epoch, None if not stored."""
         stored = self._open().stored
         return stored.envelope.created_at if stored else None
 
     @property
     def read_only(self) -> bool:
-        """Whether what this request changes is dropped: its id was superseded, or the store is down."""
+        """Whether this request's changes are dropped: its id was superseded, or the store is down."""
         return self._open().read_only
 
     @property
@@ -323,7 +323,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser's session. A new session starts as the policy says."""
+        """Whether the cookie outlives the browser. A new session starts with the policy's value."""
         return bool(self._open().data.get(PERMANENT, self._manager.context.policy.permanent))
 
     @permanent.setter
@@ -341,7 +341,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def modified(self) -> bool:
-        """Whether the session differs from what was loaded. Setting it is not needed: nested changes are found too."""
+        """Whether the session differs from the loaded one. Setting it is not necessary: nested changes are detected."""
         state = self._state
         return state.changes.marked or bool(state.changes.meta) or (state.opened and state.differs)
 
@@ -352,9 +352,9 @@ class ServerSession(MutableMapping[str, Any]):
 
     @property
     def background(self) -> bool:
-        """Set it to True where a request is not its user's doing, such as a page's poll.
+        """Set it to True in a request without user activity, such as a page's poll.
 
-        Unless it changes the session, it does not count as use: the idle timeout is not moved on, and no token is
+        Unless it changes the session, it does not count as use: the idle timeout is not extended, and no token is
         renewed.
         """
         return self._state.background
@@ -370,12 +370,12 @@ def _assign(changes: Changes, key: Any) -> None:
 
 
 def state_of(session: ServerSession) -> SessionState:
-    """Return the state that *session* shows."""
+    """Return the state behind *session*."""
     return session._state  # noqa: SLF001  # its public names are for views
 
 
 def warn_of_late_change() -> None:
-    """Report a change that came after the session was saved, with the stack that made it."""
+    """Log a change after the session was saved, with its stack."""
     _logger.warning(
         "the session was changed after the response was saved: the change is lost."
         " Change the session before the response is returned or its stream begins.",

@@ -1,8 +1,8 @@
-"""The store calls that a flow is made of, and the driver that carries them out.
+"""The store calls of a flow, and the driver that carries them out.
 
-A flow (`holdfast.sessions.flows`) is a generator: it yields calls, is sent their answers and returns its outcome.
-It says ``record = yield from load(key)``, so a type checker knows what comes back. It does no I/O of its own:
-the same flow runs under `drive`, and under a test that interleaves several flows at every call.
+A flow (`holdfast.sessions.flows`) is a generator: it yields calls, receives their answers and returns its outcome. It
+says ``record = yield from load(key)``, so a type checker knows the answer's type. It does no I/O of its own: the same
+flow runs under `drive`, and under a test that interleaves several flows at every call.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 T = TypeVar("T")
 
-#: The one call that the driver answers itself.
+#: The only call that the driver answers itself.
 PAUSE = "pause"
 
 
 @dataclass(slots=True)
 class Call(Generic[T]):
-    """A call of the store's method *name*, whose answer is a T. As a flow it is that call alone."""
+    """A call of the store's method *name*, with an answer of type T. As a flow it consists of that call."""
 
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def run(self, store: object) -> T:
-        """Return what the method returns; an awaitable on an asynchronous store."""
+        """Return the method's result; an awaitable on an asynchronous store."""
         answer: T = getattr(store, self.name)(*self.args, **self.kwargs)
         return answer
 
@@ -41,7 +41,7 @@ class Call(Generic[T]):
 
 Flow: TypeAlias = Generator[Call[Any], Any, T]
 
-#: Gets the method's name, how long the call took in seconds, and the error that it raised or None.
+#: Gets the method's name, the duration of the call in seconds, and the exception that it raised or None.
 OnCall: TypeAlias = Callable[[str, float, StoreError | None], object]
 
 
@@ -51,24 +51,24 @@ def load(key: str) -> Call[Record | None]:
 
 
 def create(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Call[Version | None]:
-    """Make a record, unless a live one is there: None."""
+    """Make a record, unless a live one exists: None."""
     return Call("create", (key, data), {"expires_at": expires_at, "owner": owner})
 
 
 def replace(
     key: str, data: bytes, expect: Version, expires_at: int, owner: str | None = None
 ) -> Call[Version | Conflict | Gone]:
-    """Write over the live record if its version is *expect*."""
+    """Replace the live record if its version is *expect*."""
     return Call("replace", (key, data), {"expect": expect, "expires_at": expires_at, "owner": owner})
 
 
 def touch(key: str, expires_at: int) -> Call[bool]:
-    """Let the live record live longer, if there is one."""
+    """Extend the live record's life, if there is one."""
     return Call("touch", (key,), {"expires_at": expires_at})
 
 
 def delete(key: str) -> Call[bool]:
-    """Remove the record; the answer is whether a live one was there."""
+    """Remove the record; the answer is whether a live one existed."""
     return Call("delete", (key,))
 
 
@@ -94,12 +94,12 @@ def find(owner: str, after: str | None, limit: int) -> Call[Page]:
 
 
 def scan(after: str | None, limit: int) -> Call[Page]:
-    """Read a page of about *limit* records from *after* on, on a store that `Iterates`."""
+    """Read a page of about *limit* records after *after*, on a store that `Iterates`."""
     return Call("scan", (after,), {"limit": limit})
 
 
 def confirm(key: str) -> Call[bool]:
-    """Ask whether the writes to *key* are safe, on a store that `Confirms`."""
+    """Ask whether the writes to *key* are replicated, on a store that `Confirms`."""
     return Call("confirm", (key,))
 
 
@@ -109,7 +109,7 @@ def purge(now: int, limit: int) -> Call[int]:
 
 
 def pause(ms: float) -> Call[None]:
-    """Wait for *ms* milliseconds before another try."""
+    """Wait for *ms* milliseconds before the next attempt."""
     return Call(PAUSE, (ms,))
 
 
@@ -122,7 +122,7 @@ def drive(
 ) -> T:
     """Run *flow* on *store* to its end and return its outcome. Store errors are raised inside the flow.
 
-    *on_call* is told of each store call, timed by *timer*, which returns seconds.
+    *on_call* is called after each store call, with its time by *timer*, which returns seconds.
     """
     steps = flow.__iter__()
     try:

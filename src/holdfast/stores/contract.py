@@ -1,30 +1,30 @@
-"""The contract between Holdfast and a place that keeps records.
+"""The contract between Holdfast and a store of records.
 
-A store is a dumb, atomic, versioned, expiring byte cell with one optional index value. Tokens, hashing,
-encryption, serializing, merging, timeouts, cookies and events are the core's work; a store never sees any of
-them. `holdfast.testing.StoreContract` checks everything that is promised here.
+A store is a dumb, atomic, versioned, expiring byte cell with one optional index value. Tokens, hashing, encryption,
+serializing, merging, timeouts, cookies and events belong to the core; a store never sees any of them.
+`holdfast.testing.StoreContract` checks the whole contract.
 
-**Keys** are 64 lower-case hex digits made by the core. **Times** (*expires_at*, *grace_until*, *now*) are absolute,
-in milliseconds since the epoch, from the core's clock. **Data** is binary, from no bytes to the store's limit.
-**Live** means: there, and *expires_at* is later than now. An expired record is not there, purged or not.
+**Keys** are 64 lower-case hex digits made by the core. **Times** (*expires_at*, *grace_until*, *now*) are absolute, in
+milliseconds since the epoch, from the core's clock. **Data** is binary, from no bytes to the store's limit. A record is
+**live** if it exists and *expires_at* is later than now. An expired record counts as missing, purged or not.
 
 Expected outcomes are return values. An exception means that the system is broken, and it is one of two:
-`StoreUnavailable` (no answer, or a fault) and `RecordTooLarge`. An outage is never None, never Gone, never False.
+`StoreUnavailable` (no answer, or a fault) and `RecordTooLarge`. In an outage a store never returns None, Gone or False.
 
 The laws:
 
 1.  `create` never overwrites a live record.
-2.  Of any number of concurrent `replace` calls that expect one version, exactly one wins.
+2. Of any number of concurrent `replace` calls that expect one version, exactly one succeeds.
 3.  After `delete` returned, `replace` is `Gone` and `touch` is False, for ever: only `create` and the *new* side of
     `move` make a record, and a version from before the delete never matches again.
-4.  `touch` changes neither data nor version, never shortens a life, never revives.
+4. `touch` changes neither data nor version, never shortens a life, never revives a record.
 5.  From *expires_at* on, a record is invisible to `load`, `replace`, `touch`, `find` and `scan`.
-6.  A walk of ``find(o)`` ends, and has every record that lives with owner *o* throughout. Where an entry of the index
+6. A walk of ``find(o)`` ends, and returns every record that lives with owner *o* throughout. If an entry of the index
     leads to another record, such as a tombstone, that may be in a page too; the core filters.
 7.  `delete` is idempotent.
-8.  An outage raises.
+8. In an outage every method raises.
 9.  `scan` ends, and yields every record that lives throughout.
-10. Data comes back as it went in.
+10. Data is returned byte for byte.
 11. Changing the owner moves the index entry.
 12. `move` is all or nothing: on `Gone` or `Conflict` the new key does not load, and a crash between its steps
     leaves at least one key that works.
@@ -72,7 +72,7 @@ class Store(Protocol):
         """Return the live record under *key*, or None when it is missing or expired. Never writes."""
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        """Make a record where no live one is, and return its version; None when a live one is there, unharmed.
+        """Make a record if no live one exists, and return its version, else None without a change.
 
         With an *owner*, the index entry is written before the record can be loaded.
 
@@ -85,18 +85,18 @@ class Store(Protocol):
     ) -> Version | Conflict | Gone:
         """Write data, expiry and owner if the live record still has the version *expect*, and return the new version.
 
-        *expires_at* may be earlier than before. Returns `Conflict` when the record has another version and `Gone`
-        when no live record is there; neither writes anything.
+        *expires_at* may be earlier than before. Returns `Conflict` when the record has another version and `Gone` when
+        no live record exists; neither writes anything.
 
         Raises:
             RecordTooLarge: The data exceeds the limit; the old record is intact.
         """
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        """Let the live record live until *expires_at* if that is later, and return True; False when there is none."""
+        """Extend the live record to *expires_at* if that is later, and return True; False when there is none."""
 
     def delete(self, key: str, /) -> bool:
-        """Remove the record and its index entry. Return whether a live one was there."""
+        """Remove the record and its index entry. Return whether a live one existed."""
 
 
 @runtime_checkable
@@ -129,19 +129,20 @@ class Indexes(Protocol):
     """A store that finds the records of an owner."""
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        """Return about *limit* live records of *owner* from *after* on (None: the start), and where to go on.
+        """Return about *limit* live records of *owner* after *after* (None: the start), and the next position.
 
-        A record may come twice. A store that reads the index and then the records returns each that it finds there,
-        also another's: a tombstone shows the core that a session moved meanwhile, and that it has to look again.
+        A record may be returned twice. A store that reads the index and then the records returns each record that it
+        finds there, including another's: a tombstone shows the core that a session moved meanwhile, and that it must
+        look again.
         """
 
 
 @runtime_checkable
 class Iterates(Protocol):
-    """A store that can be walked from end to end."""
+    """A store that can list all its records."""
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        """Return about *limit* live records from *after* (None: the start) and where to go on.
+        """Return about *limit* live records after the position *after* (None: the start), and the next position.
 
         A record that lives through the whole scan is yielded at least once; it may be yielded twice.
         """
@@ -160,7 +161,7 @@ class Purges(Protocol):
 
 @runtime_checkable
 class Pings(Protocol):
-    """A store that can be asked whether it works."""
+    """A store with a health check."""
 
     def ping(self) -> None:
         """Return if the store answers.
@@ -172,10 +173,10 @@ class Pings(Protocol):
 
 @runtime_checkable
 class Needs(Protocol):
-    """A store that needs a file, a folder, a table or a collection, which its first use makes."""
+    """A store that needs a file, a folder, a table or a collection, which its first use creates."""
 
     def missing(self) -> str | None:
-        """Return what is not there yet, such as ``"file /srv/sessions.db"``, or None. Makes nothing.
+        """Return the missing one, such as ``"file /srv/sessions.db"``, or None. Creates nothing.
 
         Raises:
             StoreUnavailable: The store does not answer.
@@ -184,26 +185,26 @@ class Needs(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """A store that can make what it needs before its first use: a table, or indexes."""
+    """A store that can create a table or indexes before its first use."""
 
     def prepare(self) -> None:
-        """Make what is missing, whether or not the first use would. Nothing that is there changes. Idempotent.
+        """Create the missing parts, whether or not the first use would. Existing parts do not change. Idempotent.
 
         Raises:
-            StoreUnavailable: The store does not answer, or does not let this user do so.
-            ConfigurationError: Something else is there under the name.
+            StoreUnavailable: The store does not answer, or refuses permission.
+            ConfigurationError: Another object has the name.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """One thing that a store found out about the place where it keeps records.
+    """One fact that a store found about its database, server or folder.
 
     Attributes:
         name: What was checked, in a word or two, such as ``"eviction"``.
         found: The result, in a sentence.
-        fix: What to change. Default: empty, nothing.
-        ok: Whether it is as it should be; None where that is unknown, or for people to decide.
+        fix: The change to make. Default: empty, none.
+        ok: Whether it is as it should be; None if unknown, or if a person must decide.
     """
 
     name: str
@@ -214,10 +215,10 @@ class HealthFinding:
 
 @runtime_checkable
 class ChecksHealth(Protocol):
-    """A store that can check how the place where it keeps records is set up."""
+    """A store that can check the settings of its server or folder."""
 
     def check_health(self) -> Sequence[HealthFinding]:
-        """Return one finding for each thing checked. Writes nothing that another call would not.
+        """Return one finding for each thing checked. Writes only what other calls write too.
 
         Raises:
             StoreUnavailable: The store does not answer.
@@ -226,15 +227,15 @@ class ChecksHealth(Protocol):
 
 @runtime_checkable
 class Confirms(Protocol):
-    """A store that may lose what it has acknowledged, and can be asked about it. Others are taken at their word."""
+    """A store that may lose acknowledged writes, and can report their replication. Other stores count as confirmed."""
 
     def confirm(self, key: str, /) -> bool:
-        """Return whether every write to *key* so far is kept as safely as the store was told to keep it.
+        """Return whether every write to *key* so far is replicated as configured.
 
-        False means that this is not known: what was deleted may come back when a server is lost.
+        False means that this is unknown: a deleted record may come back when a server is lost.
 
         Raises:
-            StoreUnavailable: The store did not answer, and it is not known either.
+            StoreUnavailable: The store did not answer, so this is unknown too.
         """
 
 
@@ -243,7 +244,7 @@ class Closes(Protocol):
     """A store that holds connections or files."""
 
     def close(self) -> None:
-        """Release what the store itself opened, not what it was given. Idempotent."""
+        """Release the resources that the store itself opened, not those it was given. Idempotent."""
 
 
 #: The capabilities that a store may have, each with its one method. Every other list of them is derived from this one.
@@ -279,7 +280,7 @@ def iterate(store: Store, *, limit: int = 500) -> Iterator[Page]:
     """Yield page after page of all live records in *store*, about *limit* each.
 
     Raises:
-        ConfigurationError: The store cannot list what it holds.
+        ConfigurationError: The store cannot list its records.
     """
     if not isinstance(store, Iterates):
         raise ConfigurationError(f"{type(store).__name__} cannot list what it holds: use a store that can")

@@ -1,4 +1,4 @@
-"""Two stores as one, for moving sessions from one to the other while the application runs."""
+"""Two stores as one, for migrating sessions from one to the other while the application runs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _OLD = "old:"
 
 
 class PairStore:
-    """Reads from *new* and then from *old*, writes to *new*. A record moves over when it is first written.
+    """Reads from *new* and then from *old*, writes to *new*. A record moves at its first write.
 
-    When all that was in *old* has expired or moved, configure *new* alone. Every process of the application must use
-    the pair while it lasts: one that writes to *old* directly is not seen.
+    After all records in *old* have expired or moved, configure *new* alone. Until then, every process of the
+    application must use the pair: the others do not see a write to *old* alone.
 
-    A record is taken from the old store by deleting it there, after it was created in the new one. Only one of several
-    requests can do that, and a deletion is tried on the old store first, so that a moving record cannot slip past it.
+    A record is moved by deleting it in the old store, after it was created in the new one. Only one of several requests
+    succeeds, and a deletion is tried on the old store first, so that a moving record cannot escape it.
     """
 
     def __init__(self, new: Store, old: Store) -> None:
@@ -49,7 +49,7 @@ class PairStore:
             setattr(self, method, getattr(self, f"_{method}"))
 
     def _offered(self) -> frozenset[type]:
-        """Return the capabilities of the pair: those of either store, but what takes both, or the new one."""
+        """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
         new, old = capabilities_of(self._new), capabilities_of(self._old)
         needs_both = {Indexes, Iterates} - (new & old)
         return (new | old) - {Rotates} - needs_both - ({Confirms} - new)
@@ -70,7 +70,7 @@ class PairStore:
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         if not (isinstance(expect, str) and expect.startswith(_OLD)):
-            self._old.delete(key)  # what a process killed while moving it left there must not outlive the new record
+            self._old.delete(key)  # a killed process may have left it there during the move
             return self._new.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
         old = self._load_old(key)
         if old is None or old.version != expect:
@@ -85,7 +85,7 @@ class PairStore:
         return Gone()
 
     def migrate(self, key: str, /) -> bool:
-        """Move the record under *key* to the new store as it is. Return False where none is left to move."""
+        """Move the record under *key* to the new store unchanged. Return False if there is none to move."""
         record = self._load_old(key)
         if record is None:
             return False
@@ -110,7 +110,7 @@ class PairStore:
         return self._page(after, lambda store, rest: store.scan(rest, limit=limit))
 
     def _page(self, after: str | None, read: Callable[[Any, str | None], Page]) -> Page:
-        """Walk the old store and then the new one: a record that moves over meanwhile is met at least once."""
+        """Scan the old store and then the new one: a record that moves meanwhile is returned at least once."""
         which, _, rest = (after or _OLD).partition(":")
         is_old = which == "old"
         page = read(self._old if is_old else self._new, rest or None)
@@ -159,5 +159,5 @@ class PairStore:
 
 
 def _as_old(record: Record) -> Record:
-    """Return *record* with a version that says that it is still in the old store."""
+    """Return *record* with a version that marks it as still in the old store."""
     return replace(record, version=f"{_OLD}{type(record.version).__name__}:{record.version!r}")

@@ -166,7 +166,7 @@ class ContractBase(abc.ABC):
         return record
 
     def owned(self, owner: str, store: Store | None = None) -> set[str]:
-        """Return the keys of the owner's records that the index leads to, without the others that it may lead to."""
+        """Return the keys of the owner's records in the index, without the others that it may list."""
         return {key for key, record in self.walk_of(owner, store=store).items() if record.owner == owner}
 
     def walk_of(

@@ -28,7 +28,7 @@ class CapabilityLaws(ContractBase):
         assert self.owned("nobody") == set()
 
     def test_law_6_a_walk_of_the_index_has_every_record(self) -> None:
-        """Whatever the page size, a walk through an owner's records ends, with each as `load` returns it."""
+        """With any page size, a walk of an owner's records ends, with each as `load` returns it."""
         self.needs(Indexes)
         made = [self.make(b"%d" % number, owner="ada") for number in range(11)]
         self.make(owner="bob")

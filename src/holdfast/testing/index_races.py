@@ -80,8 +80,8 @@ class IndexRaces(ContractBase):
     def end_all(self, store: Store, owner: str) -> None:
         """Delete the owner's live records until a listing has no record that is new.
 
-        One pass is not enough: a record that was found may have been rotated before it is deleted, and where an entry
-        of the index leads to a tombstone, its successor may have been indexed since.
+        One pass is not enough: a record may have been rotated before it is deleted, and if an entry of the index leads
+        to a tombstone, its successor may have been indexed since.
         """
         met: set[str] = set()
         while True:

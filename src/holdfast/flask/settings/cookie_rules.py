@@ -1,4 +1,4 @@
-"""Settings of the cookie that browsers would not keep, refused at start-up: RFC 6265bis, layered cookies, CHIPS."""
+"""Settings of the cookie that browsers would not accept, refused at start-up: RFC 6265bis, layered cookies, CHIPS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KNOWS_PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).para
 
 _LABEL = re.compile(r"[0-9a-z_](?:[0-9a-z_-]*[0-9a-z_])?", re.ASCII | re.IGNORECASE)
 
-#: The demands of each prefix of a name. Browsers match prefixes in any case. The longer ones come first.
+#: The conditions of each prefix of a name. Browsers match prefixes in any case. The longer ones come first.
 _PREFIXES = {
     "__host-http-": ("secure", "httponly", "path", "domain"),
     "__host-": ("secure", "path", "domain"),
@@ -50,9 +50,9 @@ def same_site(value: Any) -> str:
 
 
 def domain(value: Any) -> str | None:
-    """Return the domain *value* in ASCII, or None where it is falsy. It must be one that a host can belong to.
+    """Return the domain *value* in ASCII, or None if it is falsy. It must be a valid domain of a host.
 
-    A port is left out, as Werkzeug leaves it out of the cookie.
+    A port is omitted, as Werkzeug omits it from the cookie.
     """
     if not value:
         return None
@@ -73,14 +73,14 @@ def domain(value: Any) -> str | None:
 
 
 def partitioned(value: Any) -> bool:
-    """Return whether the cookie is to be partitioned, which not every Werkzeug can do."""
+    """Return whether the cookie is to be partitioned, which requires a recent Werkzeug."""
     if flask_switch(value) and not KNOWS_PARTITIONED:
         raise InvalidValue("it needs Werkzeug 3.1 or later: upgrade, or unset it")
     return bool(value)
 
 
 def path(value: Any) -> str | None:
-    """Return the path *value*, or None where it is falsy. It must begin with a slash."""
+    """Return the path *value*, or None if it is falsy. It must begin with a slash."""
     if not value:
         return None
     if not _attribute(value).startswith("/"):
@@ -102,7 +102,7 @@ def _attribute(value: Any) -> str:
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield each contradiction among the settings of the session cookie in *config*, with the setting to change.
 
-    Each setting by itself is right. Nothing is yielded for a cookie that browsers keep.
+    Each setting by itself is valid. Nothing is yielded for a cookie that browsers accept.
     """
     yield from _by_prefix(config)
     if not config["SESSION_COOKIE_PATH"]:
@@ -121,7 +121,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def path_of(config: Mapping[str, Any]) -> str:
-    """Return the path that the cookie is given, as Flask chooses it."""
+    """Return the path of the cookie, as Flask chooses it."""
     return str(config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"])
 
 

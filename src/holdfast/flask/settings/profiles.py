@@ -1,4 +1,4 @@
-"""Settings that standards ask for, by name: ``SESSION_PROFILE``."""
+"""Settings for the requirements of standards, by name: ``SESSION_PROFILE``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Flask
 
 from holdfast.errors import ConfigurationError
 
-#: The settings of Flask that a profile may set, with Flask's own values: an app that has one of these has not chosen.
+#: Flask's settings that a profile may set, with Flask's defaults: an application with one of these has not chosen.
 _OF_FLASK = Flask.default_config
 
 
@@ -20,7 +20,7 @@ class Profile(NamedTuple):
     Attributes:
         standard: ``"asvs"`` or ``"nist"``.
         level: 1, 2 or 3.
-        title: The standard and the level in words.
+        title: The standard and the level as text.
         idle: The longest idle timeout.
         absolute: The longest absolute timeout.
         settings: The settings that the profile changes, by name.
@@ -35,7 +35,7 @@ class Profile(NamedTuple):
 
     @property
     def seals(self) -> bool:
-        """Whether this level demands that stored sessions are encrypted."""
+        """Whether this level requires encryption of stored sessions."""
         return self.level == 3
 
 
@@ -56,14 +56,14 @@ _OF_LEVEL: dict[int, dict[str, Any]] = {
     2: {"SESSION_MAX_BYTES": 64 * 1024},
     3: {
         "SESSION_MAX_BYTES": 64 * 1024,
-        # Not "cookies", which would take those of other hosts of the domain too.
+        # Not "cookies", which would clear those of other hosts of the domain too.
         "SESSION_CLEAR_SITE_DATA": ["storage"],
         "SESSION_RENEWAL_INTERVAL": timedelta(hours=1),
         "SESSION_SEAL": "cookie",
     },
 }
 
-#: ASVS asks that the number of a user's sessions is limited on purpose; NIST does not.
+#: ASVS requires a deliberate limit on the number of a user's sessions; NIST does not.
 _OF_ASVS: dict[int, dict[str, Any]] = {
     1: {},
     2: {"SESSION_MAX_PER_USER": 10},
@@ -109,14 +109,14 @@ def profile_named(name: object) -> Profile:
 
 
 def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that ``SESSION_PROFILE`` asks for, where *config* says nothing else.
+    """Return the settings of ``SESSION_PROFILE`` that *config* does not set itself.
 
-    A setting is the application's own when it is there and is not Flask's default; one that
-    ``SESSION_PROFILE_EXCEPT`` names is the application's own whatever it is.
+    A setting counts as the application's own if it is present and not Flask's default; one that
+    ``SESSION_PROFILE_EXCEPT`` names always does.
 
     Raises:
-        ConfigurationError: There is no such profile; an exception is none of its settings; the application keeps no
-            sessions on the server; or the profile seals sessions and there are no keys.
+        ConfigurationError: There is no such profile; an exception is none of its settings; the application does not
+            store sessions on the server; or the profile seals sessions and there are no keys.
     """
     name = config.get("SESSION_PROFILE")
     exceptions = _exceptions(config)

@@ -27,7 +27,7 @@ class Setting(NamedTuple):
 
     Attributes:
         name: The key.
-        parse: Returns the value in the form that the code uses, or raises `InvalidValue`.
+        parse: Returns the converted value, or raises `InvalidValue`.
         default: The value of a setting that is missing or None.
         to: The attribute of `Settings` that the value becomes, as in ``"keep_device"`` or ``"policy.idle"``.
         live: Whether a change after ``Session(app)`` has an effect. A change of any other setting is an error.
@@ -44,7 +44,7 @@ class Setting(NamedTuple):
     doc: str = ""
 
     def read(self, config: Mapping[str, Any]) -> Any:
-        """Return the parsed value that *config* has, or the parsed default.
+        """Return the parsed value in *config*, or the parsed default.
 
         Raises:
             ConfigurationError: The value is wrong. The message names the setting, the value and the fix.
@@ -62,7 +62,7 @@ class Setting(NamedTuple):
 
 
 def anything(value: Any) -> Any:
-    """Return *value*: whatever needs it checks it."""
+    """Return *value*: the code that uses it checks it."""
     return value
 
 
@@ -74,7 +74,7 @@ def switch(value: Any) -> bool:
 
 
 def flask_switch(value: Any) -> bool:
-    """Return *value* as Flask understands it, except that text, which Flask takes for True, is refused."""
+    """Return *value* as Flask interprets it, except that text, which Flask takes for True, is refused."""
     if value not in (0, 1):
         raise InvalidValue("it must be True or False")
     return bool(value)
@@ -114,7 +114,7 @@ def moment(value: Any) -> int:
 
 
 def number(least: int, meaning: str) -> Callable[[Any], int]:
-    """Return what accepts whole numbers from *least* on; *meaning* continues "it must be"."""
+    """Return a parser of integers from *least* on; *meaning* continues "it must be"."""
 
     def parse(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -125,7 +125,7 @@ def number(least: int, meaning: str) -> Callable[[Any], int]:
 
 
 def one_of(*choices: str, or_none: bool = False) -> Callable[[Any], str]:
-    """Return what accepts *choices* alone; *or_none* says in the message that None is one of them."""
+    """Return a parser of *choices*; *or_none*: the message mentions None."""
 
     def parse(value: Any) -> str:
         if value not in choices:
@@ -136,7 +136,7 @@ def one_of(*choices: str, or_none: bool = False) -> Callable[[Any], str]:
 
 
 def keys(value: Any) -> tuple[Any, ...]:
-    """Return a list of secret keys, the newest first; one key may stand for a list of one."""
+    """Return a list of secret keys, the newest first; a single key is a list of one."""
     if isinstance(value, str | bytes):
         return (value,)
     if isinstance(value, list | tuple):
@@ -155,7 +155,7 @@ def secret(value: Any) -> bytes:
 
 def warn(message: str) -> None:
     """Warn of *message* at the line of the application that called ``Session(app)`` or ``init_app(app)``."""
-    level, frame = 1, sys._getframe()  # noqa: SLF001  # `warnings` has no other way to pass over a package before Python 3.12
+    level, frame = 1, sys._getframe()  # noqa: SLF001  # `warnings` cannot otherwise skip a package before Python 3.12
     while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == "holdfast":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)

@@ -1,4 +1,4 @@
-"""Look up again whether a session lives, for handlers that outlast a request."""
+"""Check again whether a session is live, for handlers that outlast a request."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from holdfast.sessions.state import SessionState
 
 
 def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
-    """Return whether the session of a token, or the stored one of a state, lives. Nothing is written or touched.
+    """Return whether the session of a token, or the stored one of a state, is live. It does not write or touch.
 
     A state is followed through renewals, if it is checked at least once within each grace period. A token that a
-    renewal replaced is valid for the grace period alone.
+    renewal replaced is valid for the grace period only.
     """
     if isinstance(session, str):
         return is_token(session) and (yield from live_token(context, session)) is not None
@@ -31,10 +31,10 @@ def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
 
 
 def live_token(context: Context, token: str) -> Flow[str | None]:
-    """Return the token that the live session of *token* has now, or None when there is no such session.
+    """Return the current token of the live session of *token*, or None if there is none.
 
-    That is *token*, or within the grace period the one that a renewal put in its place. A login, a logout and a
-    rotation end the session of *token*. Nothing is written, touched or reported.
+    That is *token*, or within the grace period its replacement after a renewal. A login, a logout and a rotation end
+    the session of *token*. It does not write, touch or report.
     """
     for _ in range(HOPS):
         key = context.keys.key_of(token)

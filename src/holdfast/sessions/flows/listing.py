@@ -1,4 +1,4 @@
-"""Find sessions from outside: by handle, and by owner."""
+"""Find sessions by handle, and by owner."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, load
 
-#: How many records each step of a walk asks for.
+#: The number of records in each step of a scan.
 _STRIDE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What may be shown of a session. Times are milliseconds since the epoch.
+    """The public data of a session. Times are milliseconds since the epoch.
 
     Attributes:
         handle: Its public name.
-        owner: The opaque value of the user it is bound to, or None.
-        created_at: When it, or the login it belongs to, began.
-        last_used_at: When it was last written or touched: up to a tenth of the idle timeout before its last use.
-        idle_deadline: When it is over unless it is used.
-        absolute_deadline: When it is over in any case.
-        meta: Everything that is kept about it, apart from its data.
+        owner: The owner value of its user, or None.
+        created_at: The start of the session, or of the login it belongs to.
+        last_used_at: The time of its last write or touch: up to a tenth of the idle timeout before its last use.
+        idle_deadline: When it expires unless it is used.
+        absolute_deadline: When it expires in any case.
+        meta: All its metadata.
         permanent: Whether its cookie outlives the browser.
-        device: What the browser that signed in said it is, or None where that is not known or not kept.
-        address: Where it signed in from, or None where addresses are not kept.
+        device: The device of its login, or None if unknown or not stored.
+        address: The client address of its login, or None if addresses are not stored.
         label: The application's own name for it, or None.
-        authenticated_at: When its user last proved who they are, or None where that is not kept.
-        current: Whether it is the session of the running request.
+        authenticated_at: The last authentication of its user, or None if not stored.
+        current: Whether it is the session of the current request.
     """
 
     handle: str
@@ -52,12 +52,12 @@ class SessionInfo:
 
 
 def find(context: Context, handle: str, *, current: str | None = None) -> Flow[SessionInfo | None]:
-    """Return what may be shown of the live session with *handle*, or None. *current* is the handle of the request's."""
+    """Return the entry of the live session with *handle*, or None. *current* is the handle of the request's."""
     return info_of(context, handle, (yield from load(handle)), current=current)
 
 
 def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow[list[SessionInfo]]:
-    """Return the owner's live sessions, the last used first. *current* is the handle of the request's."""
+    """Return the owner's live sessions, the most recently used first. *current* is the handle of the request's."""
     listed = {}
     for key, record in (yield from records_of(owner)):
         info = info_of(context, key, record, current=current)
@@ -77,7 +77,7 @@ def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
 
 
 def decode_session(context: Context, key: str, record: Record) -> Envelope | None:
-    """Return the session that *record* holds, without its data; None when it holds none, or another application's."""
+    """Return the session in *record*, without its data; None if it holds none, or another application's."""
     try:
         body = decode(record.data)
         if isinstance(body, Envelope | Sealed):
@@ -90,7 +90,7 @@ def decode_session(context: Context, key: str, record: Record) -> Envelope | Non
 
 
 def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:
-    """Return what may be shown of the live session that *record*, stored under *key*, holds, or None."""
+    """Return the public data of the live session in *record*, stored under *key*, or None."""
     body = decode_session(context, key, record) if record is not None else None
     policy = context.policy
     if record is None or body is None or policy.verdict(body, record.expires_at, context.clock()) is not None:

@@ -1,4 +1,4 @@
-"""Walk over all sessions of an application, on a store that `Iterates`."""
+"""Scan all sessions of an application, on a store that `Iterates`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.ops import Flow, load, scan
 
-#: How many records each step of a walk asks for.
+#: The number of records in each step of a scan.
 _STRIDE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """One step of a walk over all sessions.
+    """One page of a scan of all sessions.
 
     Attributes:
-        items: Some sessions, in no order that means anything. There may be none.
-        after: Where to go on; None: that was the last page.
+        items: Some sessions, in arbitrary order. May be empty.
+        after: The next position; None: that was the last page.
     """
 
     items: tuple[SessionInfo, ...]
@@ -31,14 +31,14 @@ class SessionPage:
 
 
 def page_of(context: Context, after: str | None, limit: int, *, current: str | None = None) -> Flow[SessionPage]:
-    """Return about *limit* live sessions from *after* on (None: the start), in one store call."""
+    """Return about *limit* live sessions after *after* (None: the start), in one store call."""
     page = yield from scan(after, limit)
     found = (info_of(context, key, record, current=current) for key, record in page.items)
     return SessionPage(tuple(info for info in found if info is not None), page.after)
 
 
 def count(context: Context) -> Flow[int]:
-    """Return how many live sessions there are: every record is read."""
+    """Return the number of live sessions: every record is read."""
     page = yield from page_of(context, None, _STRIDE)
     number = len(page.items)
     while page.after is not None:
@@ -52,8 +52,8 @@ def stats(
 ) -> Flow[tuple[SessionStats, bool]]:
     """Count live sessions by user, device and age until all are counted, or *enough*.
 
-    *enough* is asked after each page of the walk, with how many were counted so far. Returns the numbers, and whether
-    all are counted.
+    *enough* is called after each page of the scan, with the number counted so far. Returns the numbers, and whether all
+    are counted.
     """
     found, after = SessionStats(owners=Counter()), None
     while True:
@@ -70,12 +70,12 @@ class RevokeProgress:
     """Progress of a `revoke_everyone` that runs in steps.
 
     Attributes:
-        began: When it began, in milliseconds since the epoch.
-        ended: How many sessions were ended so far.
-        over: Whether that was everyone.
-        after: Where the walk that is under way goes on.
-        first: Whether that is the first walk, which ends whatever it meets.
-        found: How many sessions that walk has ended.
+        began: Its start, in milliseconds since the epoch.
+        ended: The number of sessions ended so far.
+        over: Whether it is complete.
+        after: The position of the current scan.
+        first: Whether that is the first scan, which ends every session it finds.
+        found: The number of sessions that the current scan has ended.
     """
 
     began: int
@@ -89,9 +89,9 @@ class RevokeProgress:
 def revoke_everyone(
     context: Context, *, progress: Callable[[int], object] | None = None, stride: int = _STRIDE
 ) -> Flow[int]:
-    """End every session that was stored when this began, wherever it moves meanwhile, and return how many were ended.
+    """End every session that was stored at the start, under any key it moves to, and return how many were ended.
 
-    *progress* is called after each page of the walk, with how many were ended so far.
+    *progress* is called after each page of the scan, with the number ended so far.
     """
     state = RevokeProgress(context.clock())
     while not state.over:
@@ -106,8 +106,8 @@ def revoke_some(
 ) -> Flow[RevokeProgress]:
     """End the sessions on the next page, except the one with the handle *keep*, and return the new *progress*.
 
-    The first walk ends whatever it meets. A session that is rotated may slip past it, so another follows, until one
-    finds nothing that began before.
+    The first scan ends every session it finds. A session that is rotated may escape it, so another follows, until one
+    finds no session that began before.
     """
     page = yield from scan(progress.after, stride)
     ended, until = 0, None if progress.first else progress.began
@@ -119,7 +119,7 @@ def revoke_some(
 
 
 def _end(context: Context, key: str, record: Record | None, until: int | None, keep: str | None) -> Flow[int]:
-    """End the session that is, or that a tombstone leads to, if it began by *until* and is not *keep*: 0 or 1."""
+    """End the session, or the successor of a tombstone, if it began by *until* and is not *keep*: 0 or 1."""
     for _ in range(context.policy.attempts):
         found = yield from follow(key, record)
         envelope = decode_session(context, *found) if found is not None else None
@@ -130,5 +130,5 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
         key, record = found
         if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
-        record = yield from load(key)  # it is over, or somebody signed in or out just now
+        record = yield from load(key)  # it is over, or its user just signed in or out
     return 0

@@ -1,4 +1,4 @@
-"""Clients of Redis: made from URLs, and looked at when they are given."""
+"""Clients of Redis: made from URLs, or checked when they are given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMS = (
 )
 
 
-#: What may follow the question mark of a URL and is about the client.
+#: The URL options that configure the client.
 OPTIONS: Mapping[str, Converter] = {
     "db": whole(),
     "timeout": seconds,
@@ -33,10 +33,10 @@ OPTIONS: Mapping[str, Converter] = {
 
 
 def check_client(client: Any) -> None:
-    """Refuse what cannot be used as a client, whichever class it is of.
+    """Refuse an object that cannot be used as a client, of any class.
 
     Raises:
-        ConfigurationError: It lacks a method, is asynchronous, reads from replicas, or decodes what it reads.
+        ConfigurationError: It lacks a method, is asynchronous, reads from replicas, or decodes values.
     """
     require_methods(
         client, _METHODS, kind="Redis", give="one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
@@ -55,7 +55,7 @@ def check_client(client: Any) -> None:
 
 
 class Later:
-    """Stands for a client that is made when it is first used: making some asks the server."""
+    """Makes its client on first use: some constructors ask the server."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -75,7 +75,7 @@ class Later:
             self._client.close()
 
 
-# How many hosts there may be in the URL, and how many parts in its path.
+# The maximum number of hosts in the URL, and of parts in its path.
 _PARTS: Mapping[str, tuple[range, range]] = {
     "": (range(1, 2), range(2)),
     "unix": (range(1), range(1, 100)),
@@ -93,9 +93,9 @@ class _Place(NamedTuple):
 
 
 def client_from_url(url: str, options: Mapping[str, Any]) -> Later:
-    """Return a client of the server at *url*, or of the one that its Sentinels or its Cluster name at the time.
+    """Return a client of the server at *url*, or of the current primary of its Sentinels or its Cluster.
 
-    It connects when it is first used, waits only briefly, and repeats nothing by itself.
+    It connects on first use, has short timeouts, and does not retry.
 
     Raises:
         ConfigurationError: The URL or an option is not valid.
@@ -105,7 +105,7 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> Later:
     settings = _settings(place, options)
     if place.kind == "cluster":
         nodes = [redis.cluster.ClusterNode(host, port) for host, port in place.hosts]
-        # Without full coverage, the loss of one part of a Cluster does not take the other parts with it.
+        # Without full coverage, the loss of one part of a Cluster does not affect the other parts.
         return Later(lambda: redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **settings))
     if place.kind == "unix":
         settings |= {"unix_socket_path": "/" + "/".join(place.path), "db": options.get("db", 0)}
@@ -123,9 +123,9 @@ def _settings(place: _Place, options: Mapping[str, Any]) -> dict[str, Any]:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # A deletion whose answer was lost would answer False when it is repeated, though it was the one that deleted.
+    # A deletion whose answer was lost would return False when repeated, although it had deleted the record.
     settings: dict[str, Any] = {**place.login, "retry": Retry(NoBackoff(), 0)}
-    # A call that fails in a Cluster goes on to ask every node for the new layout, and waits for each.
+    # A call that fails in a Cluster asks every node for the new layout, and waits for each.
     patience = 0.5 if place.kind == "cluster" else 1.0
     settings["socket_timeout"] = options.get("timeout", 2 * patience)
     if place.kind != "unix":

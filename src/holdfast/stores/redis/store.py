@@ -1,7 +1,6 @@
 """Sessions in Redis or Valkey: one server, one behind Sentinels, or a Cluster.
 
-Any client with redis-py's methods will do. What a value holds and how the index is kept is told, and done, in
-`holdfast.stores.redis.scripts`.
+Any client with redis-py's methods works. The value layout and the index are in `holdfast.stores.redis.scripts`.
 """
 
 from __future__ import annotations
@@ -35,24 +34,24 @@ from holdfast.stores.redis.scripts import (
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
-#: How many keys each further step of one call walks past, while hardly any is ours.
+#: The number of keys that each further step of one call scans, while few are ours.
 _STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
 
 
 class RedisClusterStore:
-    """Keeps records in a Redis Cluster, each under a key of its own; an owner's index is in another place of it.
+    """Keeps records in a Redis Cluster, each under its own key; an owner's index is on another node.
 
     Args:
-        client: Such as ``redis.RedisCluster``. Whoever made it closes it.
-        prefix: What the names of all keys begin with.
-        wait_replicas: How many replicas must have what is to be confirmed. Default: 1 in a Cluster and with a client
-            that Sentinels made, otherwise 0.
-        wait_timeout: How many seconds they are given.
-        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
-            that a few minutes later.
+        client: Such as ``redis.RedisCluster``. The store does not close it.
+        prefix: The prefix of all keys.
+        wait_replicas: The number of replicas that must have a write to confirm it. Default: 1 in a Cluster and with a
+            client from Sentinels, otherwise 0.
+        wait_timeout: The seconds to wait for them.
+        clock: Returns the time in milliseconds since the epoch. It alone decides expiry; the server removes expired
+            records a few minutes later.
 
     Raises:
-        ConfigurationError: The client lacks a method, is asynchronous, reads from replicas, or decodes what it reads.
+        ConfigurationError: The client lacks a method, is asynchronous, reads from replicas, or decodes values.
     """
 
     #: The options of a URL.
@@ -86,7 +85,7 @@ class RedisClusterStore:
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
-        """Return the store at *url*, whatever *root* is. Nothing is connected yet."""
+        """Return the store at *url*; *root* is not used. It does not connect yet."""
         del root
         own = {name: options.pop(name) for name in ("prefix", "wait_replicas", "wait_timeout") if name in options}
         in_cluster = url.partition("://")[0].lower().endswith("+cluster")
@@ -95,11 +94,11 @@ class RedisClusterStore:
 
     @classmethod
     def from_client(cls, client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
-        """Return the store on *client*, whose methods say whether it is one of a Cluster."""
+        """Return the store on *client*, whose methods show whether it is one of a Cluster."""
         return (RedisClusterStore if has_method(client, "get_primaries") else RedisStore)(client, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
-        """Return the live record under *key*, or None. Anything else that is there counts as a record of no data."""
+        """Return the live record under *key*, or None. Any other value counts as an empty record."""
         try:
             value = self._call("get", self._name(key))
         except StoreUnavailable as error:
@@ -109,7 +108,7 @@ class RedisClusterStore:
         return None if value is None else record_in(value, self._clock())
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        """Make a record where no live one is, and return its version; None where one is."""
+        """Make a record if no live one exists, and return its version; None if one exists."""
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         if write.owner != NOBODY and not self._index_in_reach:
@@ -120,7 +119,7 @@ class RedisClusterStore:
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        """Write over the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
+        """Replace the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
@@ -130,7 +129,7 @@ class RedisClusterStore:
         return self._outcome(answer, key, write)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        """Let the live record live until *expires_at* if that is later; False when there is none."""
+        """Extend the live record to *expires_at* if that is later; False when there is none."""
         write = Write(b"", expires_at, None, self._clock())
         owner, listed = NOBODY, NEVER
         while True:
@@ -142,14 +141,14 @@ class RedisClusterStore:
             listed = self._enter(owner, key, write)
 
     def delete(self, key: str, /) -> bool:
-        """Remove the record and its index entry. Return whether a live one was there."""
+        """Remove the record and its index entry. Return whether a live one existed."""
         now = digits(self._clock())
         answer = self._run(scripts.DELETE, [self._name(key)], [now])
         self._leave(answer, key, now)
         return bool(answer != GONE)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        """Return about *limit* records in the owner's index: first the score and the member to go on after."""
+        """Return about *limit* records in the owner's index. A position is a score and a member."""
         now = self._clock()
         score, _, member = (after or f"{now} ").partition(" ")
         within_reach = [self._prefix] if self._index_in_reach else []
@@ -158,7 +157,7 @@ class RedisClusterStore:
         return Page(self._found(found), cursor.decode() or None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        """Return about *limit* live records and where to go on: first the node at work and how far, then those done."""
+        """Return about *limit* live records and the next position: the node and its cursor, then the nodes done."""
         at, cursor, *done = (after or "- 0").split()
         nodes = self._nodes()
         left = sorted(nodes.keys() - set(done))
@@ -174,7 +173,7 @@ class RedisClusterStore:
         return Page(items, " ".join([at, str(further), *done]) if left else None)
 
     def confirm(self, key: str, /) -> bool:
-        """Return whether as many replicas as asked for have every write to *key* that was made so far."""
+        """Return whether the required number of replicas has every write to *key* so far."""
         replicas, milliseconds = self._wait
         if not replicas:
             return True
@@ -191,7 +190,7 @@ class RedisClusterStore:
             self._call("ping", **node)
 
     def check_health(self) -> list[HealthFinding]:
-        """Return what the primaries say about eviction, durability, expiry and their clocks: the worst of each."""
+        """Return the primaries' settings for eviction, durability, expiry and their clocks: the worst of each."""
         found: list[HealthFinding] = []
         for node in self._nodes().values():
             found += about_server(functools.partial(self._call, **node), self._clock)
@@ -211,7 +210,7 @@ class RedisClusterStore:
         return self._prefix + b"owner:" + owner[len(NOBODY) :]
 
     def _within_reach(self, key: str, write: Write) -> tuple[list[bytes], bytes]:
-        """Return the names that a script on the record may use, and until when it should let the index list it."""
+        """Return the keys that a script on the record may use, and the time until which the index should list it."""
         names = [self._name(key)]
         if write.owner == NOBODY or not self._index_in_reach:
             return names, NEVER
@@ -224,7 +223,7 @@ class RedisClusterStore:
     def _leave(self, answer: Any, key: str, now: bytes) -> None:
         if isinstance(answer, bytes):
             score, owner = answer[: len(NEVER)], answer[len(NEVER) :]
-            # An entry too many does no harm; that the record was written or removed must be told.
+            # An extra entry is harmless; the result of the write must be returned.
             with suppress(StoreUnavailable):
                 self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key, score])
 
@@ -253,7 +252,7 @@ class RedisClusterStore:
     def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"[0-9a-f]*"
         found: list[bytes] = []
-        # COUNT is of every key walked past, other programs' too: the rarer ours are, the longer the step.
+        # COUNT is of every key scanned, including those of other programs: the rarer ours are, the longer the step.
         for count in [limit, *(step for step in _STEPS if step > limit)]:
             further, names = self._call("scan", cursor, match=pattern, count=count, **node)
             cursor = next(iter(further.values())) if isinstance(further, dict) else further
@@ -292,7 +291,7 @@ class RedisClusterStore:
 
 
 class RedisStore(RedisClusterStore):
-    """Keeps records in one Redis or Valkey server, or in the one that Sentinels name, with the index beside them.
+    """Keeps records in one Redis or Valkey server, or in the primary of Sentinels, with the index beside them.
 
     The arguments are those of `RedisClusterStore`; *client* is such as ``redis.Redis``.
     """
@@ -312,7 +311,7 @@ class RedisStore(RedisClusterStore):
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
+        """Create *new* and store *tombstone* under *old*, both or neither. Return the version of *new*."""
         write = Write(data, expires_at, owner, self._clock())
         grave = Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import ConfigurationError
 
-# Compared byte by byte, whatever the database's collation.
+# Compared byte by byte, with any collation of the database.
 _KEY = (
     sa.String(64)
     .with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
@@ -20,15 +20,15 @@ _DATA = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 def sessions_table(
     name: str = "holdfast_sessions", *, schema: str | None = None, metadata: sa.MetaData | None = None
 ) -> sa.Table:
-    """Return the table that sessions are kept in, for migrations. *metadata*: where it is noted; default: its own."""
+    """Return the table of sessions, for migrations. *metadata*: its `MetaData`; default: its own."""
     return sa.Table(
         name,
         sa.MetaData() if metadata is None else metadata,
         sa.Column("key", _KEY, primary_key=True),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
-        # Never later than expires_at, and only `purge` moves it on: an index on expires_at would be written to by
-        # every save.
+        # Never later than expires_at, and only `purge` changes it: an index on expires_at would be written by every
+        # save.
         sa.Column("purge_at", sa.BigInteger, nullable=False),
         sa.Column("owner", _OWNER),
         sa.Column("data", _DATA, nullable=False),
@@ -41,7 +41,7 @@ def sessions_table(
 
 
 def statements_for(table: sa.Table, dialect: sa.Dialect) -> str:
-    """Return the statements that make *table*, as *dialect* writes them."""
+    """Return the statements that create *table*, in *dialect*."""
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     statements: list[sa.schema.ExecutableDDLElement] = [
         sa.schema.CreateTable(table),
@@ -51,10 +51,10 @@ def statements_for(table: sa.Table, dialect: sa.Dialect) -> str:
 
 
 def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
-    """Make sure that *table* is there, and make it if it is missing and *create* says so.
+    """Check that *table* exists, and create it if it is missing and *create* is True.
 
     Raises:
-        ConfigurationError: It is missing and not to be made, or a table of that name is not ours.
+        ConfigurationError: It is missing and not to be created, or a table of that name is not ours.
     """
     if not has_table(table, connection):
         _make(table, connection, create=create)
@@ -68,13 +68,13 @@ def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
 
 
 def make_indexes(table: sa.Table, connection: sa.Connection) -> None:
-    """Make those of the indexes on *table* that are missing."""
+    """Create the missing indexes on *table*."""
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         index.create(connection, checkfirst=True)
 
 
 def has_table(table: sa.Table, connection: sa.Connection) -> bool:
-    """Return whether *table* is there."""
+    """Return whether *table* exists."""
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
 
