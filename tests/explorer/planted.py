@@ -15,6 +15,7 @@ from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import Ended
 from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
@@ -61,9 +62,9 @@ def both_ids_live(step: Rotation) -> _Move:
     return version
 
 
-def delete_only(context: Context, key: str, version: Version, owner: str | None, reason: str) -> Flow[str | None]:
+def delete_only(context: Context, key: str, version: Version, owner: str | None, reason: str) -> Flow[Ended | None]:
     """End a session by deleting the record that was loaded, wherever the session has gone."""
-    return key if (yield from delete(key)) else None
+    return Ended(key, certain=True) if (yield from delete(key)) else None
 
 
 def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:

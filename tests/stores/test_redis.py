@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from flask.testing import FlaskClient
 from support.capabilities import keys_of
 from support.keyspace import counted, prefix_of, scanned
 from support.servers import Server, free_port, start_redis
@@ -326,6 +327,35 @@ def test_a_full_server_refuses_saves_and_lets_sessions_end(own_server: Server, c
         assert keys_of(store, "ada") == [KEY]
         assert store.delete(KEY) is True
         assert keys_of(store, "ada") == []
+
+
+def test_sessions_end_on_a_server_without_room(own_server: Server) -> None:
+    """At its limit of memory, where no write is accepted, a logout, a revocation and the ends of all end sessions."""
+    with closing(redis.Redis.from_url(own_server.url)) as client:
+        web = Web(lambda clock: RedisStore(client, clock=clock))
+        browsers = [web.app.test_client() for _ in range(6)]
+        for browser in browsers:
+            web.do(lambda: session.bind("ada"), browser)
+        client.config_set("maxmemory", 1)
+        client.config_set("maxmemory-policy", "noeviction")
+        assert web.do(log_out, browsers[0]).status_code == 200
+        handles = [info.handle for info in web.sessions.of("ada")]
+        assert len(handles) == 5
+        assert web.sessions.revoke(handles[0]) == "unconfirmed"
+        assert web.sessions.revoke_all("ada", keep=handles[1]) == 3
+        assert web.sessions.revoke_everyone() == 1
+        assert web.sessions.of("ada") == []
+        assert not any(browser_has_session(web, browser) for browser in browsers)
+
+
+def log_out() -> None:
+    """End the session of the request."""
+    session.destroy()
+
+
+def browser_has_session(web: Web, browser: FlaskClient) -> bool:
+    """Return whether a browser is signed in."""
+    return bool(web.see(lambda: session.owner is not None, browser))
 
 
 def test_a_wrong_password_is_unavailable_and_not_told(own_server: Server) -> None:

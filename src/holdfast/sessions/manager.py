@@ -13,7 +13,7 @@ from holdfast.records.tokens import is_key
 from holdfast.sessions.directory import Directory, SingleUse
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import revoke, revoke_all
+from holdfast.sessions.flows.end import RevokedCount, revoke, revoke_all
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.stats import SessionStats
@@ -77,10 +77,10 @@ class Manager(Requests, Directory, SingleUse):
     def revoke(self, handle: str) -> RevokeResult:
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+    def revoke_all(self, user_id: object, *, keep: str | None = None) -> RevokedCount:
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep)
 
-    def revoke_owner(self, owner: str, *, keep: str | None = None) -> int:
+    def revoke_owner(self, owner: str, *, keep: str | None = None) -> RevokedCount:
         return self._run(revoke_all(self._indexed(), owner, keep=keep))
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:

@@ -78,7 +78,8 @@ def commit(
         can_set_cookie: The response can carry a cookie. If not, the token is not renewed.
 
     Raises:
-        EncodeError, RecordTooLarge: The session cannot be stored. What was stored is intact.
+        EncodeError, RecordTooLarge: The session cannot be stored. What was stored is intact, unless the request ended
+            it: then it is over.
         SessionConflict: Another request was first; see `holdfast.errors.SessionConflict`.
         StoreUnavailable: The store failed. Whether the session was stored is unknown.
     """
@@ -125,8 +126,23 @@ def _carry_out(
     if (changes.wiped or changes.rebind) and state.is_empty:
         return (yield from flows.log_out(context, state, stored))
     if changes.new_token or (can_set_cookie and _renewal_due(context, state, stored)):
-        return (yield from flows.rotate(context, state, stored))
+        return (yield from _rotate(context, flows, state, stored))
     return (yield from flows.save(context, state, stored, confirm=confirm))
+
+
+def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+    """Give the session a new token. One that the request ends is over even if nothing can begin in its place."""
+    changes = state.changes
+    try:
+        return (yield from flows.rotate(context, state, stored))
+    except Exception as error:
+        if not (changes.wiped or changes.ends_login):
+            raise
+        outcome = yield from flows.log_out(context, state, state.stored or stored)
+        if not isinstance(error, StoreUnavailable) or changes.owner is not None:
+            raise
+        context.emit("store_unavailable", error=error)
+        return outcome
 
 
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast.clock import HOUR
-from holdfast.errors import DecodeError, StoreUnavailable
+from holdfast.errors import DecodeError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.events import EndReason, RevokeResult
 from holdfast.records.envelope import Cutoff, Tombstone, TombstoneKind, decode, encode
 from holdfast.records.record import Conflict, Gone, Record, Version
@@ -15,12 +17,39 @@ from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, rep
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms, Indexes
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 #: Longer than any request that may still log in.
 _CUTOFF_LIFETIME = HOUR
 #: How many records a step of the walk through a user's sessions asks for.
 _PAGE = 500
 #: And at most, to have what is left in one page.
 _LARGEST_PAGE = 500_000
+
+
+class Ended(NamedTuple):
+    """The end of the session under *key*. *certain*: no request in flight can bring it back under another key."""
+
+    key: str
+    certain: bool
+
+
+class RevokedCount(int):
+    """How many sessions were ended.
+
+    Attributes:
+        outcome: ``confirmed``; or ``unconfirmed``, where the store could not keep what stops the logins and rotations
+            that were in flight: it was full, or failed. All sessions that were listed are over nevertheless.
+    """
+
+    outcome: RevokeResult
+
+    def __new__(cls, number: int, outcome: RevokeResult) -> Self:
+        """Return *number* with its *outcome*."""
+        count = super().__new__(cls, number)
+        count.outcome = outcome
+        return count
 
 
 def end_session(
@@ -31,26 +60,27 @@ def end_session(
     reason: EndReason,
     *,
     still: Callable[[str, Record], bool] = lambda key, record: True,  # noqa: ARG005
-) -> Flow[str | None]:
-    """End the session stored under *key*, for *reason*; return its key, or None if it was over already.
+) -> Flow[Ended | None]:
+    """End the session stored under *key*, for *reason*; return under which key, or None if it was over already.
 
     A concurrent save does not prevent it, nor does a concurrent rotation, unless it changed the user. It stops if
     *still* returns False for the key and the record that the session has after such a change.
     """
     for _ in range(context.policy.attempts):
-        prevented = yield from write_tombstone(context, key, version)
-        if isinstance(prevented, Gone):
+        answer = yield from write_tombstone(context, key, version)
+        if isinstance(answer, Gone):
             return None
-        if prevented is None:
+        if isinstance(answer, Ended):
             break
-        found = yield from follow(key, prevented.current or (yield from load(key)))
+        found = yield from follow(key, answer.current or (yield from load(key)))
         if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
     else:
         yield from delete(key)
+        answer = Ended(key, certain=False)
     report_ended(context, key, owner, reason)
-    return key
+    return answer
 
 
 def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
@@ -61,17 +91,51 @@ def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flo
     return outcome
 
 
-def write_tombstone(context: Context, key: str, version: Version) -> Flow[Conflict | Gone | None]:
-    """End the session under *key* if it still has *version*; return None, or why not.
+def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended | Conflict | Gone]:
+    """End the session under *key* if it still has *version*; return that, or why not.
 
-    The tombstone makes a save in flight fail with `Conflict`, and is then deleted.
+    The tombstone makes a save in flight fail with `Conflict`, and is then deleted. Where it cannot be written, because
+    the store is full or fails, the session is deleted all the same.
+
+    Raises:
+        StoreUnavailable, RecordTooLarge: Neither was possible.
     """
     until = context.clock() + context.policy.grace
-    answer = yield from replace(key, encode(Tombstone(TombstoneKind.ENDED, until)), version, until)
+    tombstone = encode(Tombstone(TombstoneKind.ENDED, until))
+    try:
+        answer = yield from replace(key, tombstone, version, until)
+    except (StoreUnavailable, RecordTooLarge) as error:
+        context.emit("store_unavailable", error=error)
+        return (yield from _delete_instead(key, version, tombstone, error))
     if isinstance(answer, Conflict | Gone):
         return answer
-    yield from delete(key)
-    return None
+    return (yield from _delete_ended(key))
+
+
+def _delete_ended(key: str) -> Flow[Ended]:
+    with suppress(StoreUnavailable):  # the tombstone ends the session, and expires
+        yield from delete(key)
+    return Ended(key, certain=True)
+
+
+def _delete_instead(key: str, version: Version, tombstone: bytes, error: StoreError) -> Flow[Ended | Conflict | Gone]:
+    """Delete the session under *key*, whose *tombstone* the store did not acknowledge, if it still has *version*."""
+    try:
+        record = yield from load(key)
+    except StoreUnavailable:
+        pass  # what cannot be read may be deleted nevertheless
+    else:
+        if record is None:
+            return Gone()
+        if record.data == tombstone:
+            return (yield from _delete_ended(key))
+        if record.version != version:
+            return Conflict(record)
+    try:
+        yield from delete(key)
+    except StoreUnavailable:
+        raise error from None
+    return Ended(key, certain=False)
 
 
 def follow(key: str, record: Record | None, passed: list[str] | None = None) -> Flow[tuple[str, Record] | None]:
@@ -102,7 +166,7 @@ def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     ended = yield from end_session(context, key, record.version, record.owner, "revoked")
     if ended is None:
         return "absent"
-    return "confirmed" if (yield from is_confirmed(context, ended)) else "unconfirmed"
+    return "confirmed" if ended.certain and (yield from is_confirmed(context, ended.key)) else "unconfirmed"
 
 
 def is_confirmed(context: Context, key: str) -> Flow[bool]:
@@ -115,7 +179,7 @@ def is_confirmed(context: Context, key: str) -> Flow[bool]:
         return False
 
 
-def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[int]:
+def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[RevokedCount]:
     """End every session of *owner* that began before now, except the one with the handle *keep*; return how many.
 
     The cut-off comes first: a login that is under way finds it and gives way. Then the index is walked and what it
@@ -123,12 +187,14 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
     indexed its new key before its old one becomes a tombstone, so a tombstone is followed by another walk; and of two
     pages, the first may lack the new key and the second the old one, so such a walk is not the last. A rotation of the
     session to *keep* is followed, except between the steps of one on a store that does not `Rotates`.
+
+    A store that cannot keep the cut-off does not prevent the rest: see `RevokedCount`.
     """
     kept = [] if keep is None else [keep]
     yield from _follow_kept(kept)
-    yield from write_cutoff(context, owner, kept[-1] if kept else None)
+    certain = yield from _try_cutoff(context, owner, kept[-1] if kept else None)
     met: set[str] = set()
-    ended, limit = 0, _PAGE
+    ended, limit = list[Ended](), _PAGE
     while True:
         known, after, pages = len(met), None, 0
         while after is not None or not pages:
@@ -141,16 +207,28 @@ def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow
         if len(met) > known:
             continue
         if pages == 1 or limit > _LARGEST_PAGE:
-            return ended
+            break
         limit *= 10
+    certain = certain and all(session.certain for session in ended)
+    return RevokedCount(len(ended), "confirmed" if certain else "unconfirmed")
 
 
-def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[int]:
-    """End those of the records *found*, by their keys, that are sessions of *owner*; return how many."""
-    ended = 0
+def _try_cutoff(context: Context, owner: str, keep: str | None) -> Flow[bool]:
+    try:
+        yield from write_cutoff(context, owner, keep)
+    except (StoreUnavailable, RecordTooLarge) as error:
+        context.emit("store_unavailable", error=error)
+        return False
+    return True
+
+
+def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[list[Ended]]:
+    """End those of the records *found*, by their keys, that are sessions of *owner*, and return their ends."""
+    ended = []
     for key, record in found.items():
         if record.owner == owner:
-            ended += (yield from end_session(context, key, record.version, owner, "revoked")) is not None
+            end = yield from end_session(context, key, record.version, owner, "revoked")
+            ended += [] if end is None else [end]
     return ended
 
 

@@ -104,9 +104,9 @@ def _write(
 ) -> Flow[Outcome | Conflict | Gone]:
     """Try once to store *payload*, or the session's end when nothing is left in it."""
     if state.is_empty:
-        prevented = yield from write_tombstone(context, stored.key, stored.version)
-        if prevented is not None:
-            return prevented
+        ended = yield from write_tombstone(context, stored.key, stored.version)
+        if isinstance(ended, Conflict | Gone):
+            return ended
         state.reset()
         report_ended(context, stored.key, stored.owner, "logout")
         return Outcome("saved", CookieAction.DELETE)
