@@ -1,4 +1,4 @@
-"""The session cookie: what a request presents, what a response sends, and what caches may do with that response."""
+"""The session cookie: reading it from a request, sending it in a response, and the directives for caches."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def move(
 
 
 def find(owner: str, after: str | None, limit: int) -> Call[Page]:
-    """Read a page of about *limit* records in the owner's index from *after* on, on a store that `Indexes`."""
+    """Read a page of about *limit* records in the owner's index after *after*, on a store that `Indexes`."""
     return Call("find", (owner, after), {"limit": limit})
 
 

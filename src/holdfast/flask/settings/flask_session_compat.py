@@ -70,7 +70,7 @@ def _client(value: Any) -> Any:
 
 _whole_number = setting.number(0, "a whole number, 0 or greater")
 
-#: The choice of the store, by a word.
+#: The choice of the store, by name.
 TYPE = Setting("SESSION_TYPE", setting.anything, to="session_type")
 _FILE_DIR = Setting("SESSION_FILE_DIR", _folder, "flask_session", doc="(`./flask_session`)")
 _FILE_MODE = Setting("SESSION_FILE_MODE", _whole_number, 0o600, doc="(`0o600`)")

@@ -52,7 +52,7 @@ class SessionInfo:
 
 
 def find(context: Context, handle: str, *, current: str | None = None) -> Flow[SessionInfo | None]:
-    """Return the entry of the live session with *handle*, or None. *current* is the handle of the request's."""
+    """Return the public data of the live session with *handle*, or None. *current* is the handle of the request's."""
     return info_of(context, handle, (yield from load(handle)), current=current)
 
 
