@@ -15,7 +15,7 @@ from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import Ended
+from holdfast.sessions.flows.end import Ended, Written
 from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load
 from holdfast.sessions.ops import replace as replace_record
@@ -110,20 +110,22 @@ def save_unconfirmed(context: Context, state: SessionState, stored: StoredSessio
     return _save(context, state, stored)
 
 
-def the_last_clock(context: Context, owner: str, keep: str | None) -> Flow[None]:
+def the_last_clock(context: Context, owner: str, kept: list[str], *, began: int | None) -> Flow[Written]:
     """Write over a cut-off without a look at what it says."""
     key, now = context.keys.cutoff_key(owner), context.clock()
     record = yield from load(key)
-    data = encode(Cutoff(now, keep))
+    data = encode(Cutoff(now, kept[-1] if kept else None))
     if record is None:
         yield from create(key, data, now + HOUR)
     else:
         yield from replace_record(key, data, record.version, now + HOUR)
+    return Written(now, spares_request=True)
 
 
-def no_cut_off(context: Context, owner: str, keep: str | None) -> Flow[None]:
+def no_cut_off(context: Context, owner: str, kept: list[str], *, began: int | None) -> Flow[Written]:
     """End all of a user's sessions without a word to the logins that are under way."""
     yield from ()
+    return Written(context.clock(), spares_request=True)
 
 
 def keep_the_handle(kept: list[str]) -> Flow[None]:

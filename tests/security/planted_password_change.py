@@ -14,7 +14,7 @@ from holdfast.sessions.ops import delete, find
 def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password change does not end the user's other sessions."""
 
-    def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
+    def revoke_all(context: object, owner: str, *, keep: str | None = None, state: object = None) -> Any:
         yield from ()
         return 0
 
@@ -24,7 +24,7 @@ def ends_only_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def ends_what_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sessions that the index lists at one moment are deleted, without a cut-off."""
 
-    def revoke_all(context: object, owner: str, *, keep: str | None = None) -> Any:
+    def revoke_all(context: object, owner: str, *, keep: str | None = None, state: object = None) -> Any:
         ended = 0
         for key, record in (yield from find(owner, None, 100)).items:
             if record.owner == owner and key != keep and (yield from delete(key)):

@@ -187,10 +187,9 @@ class Session:
 
         A login by the request that calls this, before or after the call, is not among them.
         """
-        ended = self._ends().revoke_all(user_id, keep=keep)
-        if has_request_context() and isinstance(session, FlaskSession):
-            state_of(session).begin_after(self.manager.clock())
-        return ended
+        manager = self._ends()
+        state = state_of(session) if has_request_context() and isinstance(session, FlaskSession) else None
+        return manager.revoke_all(user_id, keep=keep, state=state)
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now. Returns how many were ended.

@@ -11,6 +11,7 @@ from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.directory import Ends
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
 from holdfast.sessions.requests import Options, Requests
+from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ class RevocableCookieManager(Requests, Ends):
         """End the session with *handle*: ``absent`` if it was revoked already. Whether it exists is unknown."""
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+    def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is unknown."""
-        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep)
+        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
-    def revoke_owner(self, owner: str, *, keep: str | None = None) -> int:
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the owner value."""
-        self._run(revoke_all(self.context, owner, keep=keep))
+        self._run(revoke_all(self.context, owner, keep=keep, state=state))
         return 0
 
 

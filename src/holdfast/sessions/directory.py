@@ -39,16 +39,18 @@ class Ends(Protocol):
         there is none.
         """
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+    def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End every session of *user_id* that began before now, except the one with the handle *keep*.
 
-        It is effective against concurrent saves, rotations and logins. Returns how many were ended.
+        It is effective against concurrent saves, rotations and logins. A login by the request with *state*, before or
+        after the call, is not among them, unless an earlier cut-off covers that request; nor does *keep* count then.
+        Returns how many were ended.
 
         Raises:
             ConfigurationError: The store has no index by owner.
         """
 
-    def revoke_owner(self, owner: str, *, keep: str | None = None) -> int:
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the owner value, as `SessionInfo.owner` has it."""
 
 

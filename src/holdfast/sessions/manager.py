@@ -77,11 +77,13 @@ class Manager(Requests, Directory, SingleUse):
     def revoke(self, handle: str) -> RevokeResult:
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> RevokedCount:
-        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep)
+    def revoke_all(
+        self, user_id: object, *, keep: str | None = None, state: SessionState | None = None
+    ) -> RevokedCount:
+        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
-    def revoke_owner(self, owner: str, *, keep: str | None = None) -> RevokedCount:
-        return self._run(revoke_all(self._indexed(), owner, keep=keep))
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
+        return self._run(revoke_all(self._indexed(), owner, keep=keep, state=state))
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         return self._run(revoke_everyone(self._iterated(), progress=progress))

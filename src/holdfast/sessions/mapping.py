@@ -196,8 +196,7 @@ class ServerSession(MutableMapping[str, Any]):
         state = self._open()
         if state.owner is None:
             raise ValueError("revoke_others() needs a session that is bound to a user: call bind() first")
-        ended = ends(self._manager).revoke_owner(state.owner, keep=state.handle)
-        state.begin_after(self._manager.clock())
+        ended = ends(self._manager).revoke_owner(state.owner, keep=state.handle, state=state)
         self.rotate()
         return ended
 

@@ -113,6 +113,7 @@ class SessionState:
         background: The request is not the user's doing: see `holdfast.sessions.mapping.ServerSession.background`.
         accessed: The view has got hold of the session, whether or not it looked into it.
         closed: The response was saved, so a later change is lost.
+        ended_all_at: When this request ended all sessions of an owner, unless an earlier cut-off covers the request.
         settled: The store has what the request left in the data, so that a difference is a late change.
         failure: What the lookup raised.
         renewed_to: A token, and the one that a renewal has put in its place.
@@ -133,6 +134,7 @@ class SessionState:
     background: bool = False
     accessed: bool = False
     closed: bool = False
+    ended_all_at: dict[str, int] = field(default_factory=dict)
     settled: bool = True
     failure: Exception | None = None
     renewed_to: tuple[str, str] | None = None
@@ -215,9 +217,9 @@ class SessionState:
         """Make *stored* the session that this request goes on with. The data stay as they are."""
         self.stored, self.redeliver = stored, redeliver
 
-    def begin_after(self, moment: int) -> None:
-        """Let a login by this request begin after what was ended at *moment*."""
-        self.started_at = moment + 1
+    def started_for(self, owner: str) -> int:
+        """Return when a login of *owner* by this request began: after it ended the other sessions of that user."""
+        return max(self.started_at, self.ended_all_at.get(owner, 0) + 1)
 
     def reset(self, *, read_only: bool = False) -> None:
         """Go on without a session."""

@@ -147,7 +147,8 @@ class InCookie:
 
     def _sealed(self, context: Context, state: SessionState, base: CookieSession | None, token: str) -> CookieSession:
         """Return the session as *state* wants it, under *token*, with the cookie's value that holds it."""
-        made, since = revised(context, state, base, token=token), state.started_at
+        made = revised(context, state, base, token=token)
+        since = state.started_at if made.owner is None else state.started_for(made.owner)
         value = self._cookie.seal(CookieRecord(token, made.expires_at, since, made.owner, made.envelope))
         return CookieSession(token, made.key, 0, made.expires_at, made.owner, made.envelope, value, since)
 
@@ -180,6 +181,20 @@ def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"
 
 
-def revoke_all(context: Context, owner: str, *, keep: str | None = None) -> Flow[None]:
-    """End every session of *owner* that began before now, except the one with the handle *keep*."""
-    yield from write_cutoff(context, owner, keep, lifetime=context.policy.absolute + RETENTION)
+def revoke_all(
+    context: Context, owner: str, *, keep: str | None = None, state: SessionState | None = None
+) -> Flow[None]:
+    """End every session of *owner* that began before now, except the one with the handle *keep*.
+
+    *keep* counts if no earlier cut-off covers that session. This is known of the session of *state*, and of others
+    where there was no cut-off, or one that kept them.
+    """
+    began = 0 if keep is not None else None
+    if state is not None and keep in (None, state.handle):
+        began, stored = state.started_for(owner), state.stored
+        if isinstance(stored, CookieSession) and stored.owner == owner and owner not in state.ended_all_at:
+            began = stored.since
+    lifetime = context.policy.absolute + RETENTION
+    cutoff = yield from write_cutoff(context, owner, [keep] if keep else [], began=began, lifetime=lifetime)
+    if state is not None and cutoff.spares_request:
+        state.ended_all_at[owner] = cutoff.at

@@ -117,7 +117,9 @@ def _settle(step: Rotation, error: StoreUnavailable) -> Flow[Version | Conflict 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:
     changes = state.changes
     owner = moved.owner if changes.rebind else None
-    if owner is not None and (yield from ended_meanwhile(context, owner, state.started_at, stored.key, moved.key)):
+    if owner is not None and (
+        yield from ended_meanwhile(context, owner, state.started_for(owner), stored.key, moved.key)
+    ):
         yield from delete(moved.key)
         return dropped(context, state)
     if owner is not None and not (yield from make_room(context, moved, owner)):

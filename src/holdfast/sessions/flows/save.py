@@ -57,7 +57,9 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from create(context, state))
     made.version = version
-    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, state.started_at, made.key)):
+    if made.owner is not None and (
+        yield from ended_meanwhile(context, made.owner, state.started_for(made.owner), made.key)
+    ):
         yield from delete(made.key)
         return dropped(context, state)
     if made.owner is not None and not (yield from make_room(context, made, made.owner)):
