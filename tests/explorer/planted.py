@@ -212,7 +212,8 @@ def cut_off_not_read(flow: Actor) -> Actor:
     def around(operation: Any) -> Actor:
         nonlocal logs_in
         logs_in = logs_in or (isinstance(operation, Call) and operation.kwargs.get("owner") is not None)
-        return None if logs_in and operation == load(_CUTOFF) else (yield operation)
+        reads = isinstance(operation, Call) and (operation.name, operation.args) == ("load", (_CUTOFF,))
+        return None if logs_in and reads else (yield operation)
 
     return relay(flow, around)
 

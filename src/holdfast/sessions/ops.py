@@ -10,10 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from holdfast.errors import StoreError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
+
+if TYPE_CHECKING:
+    from holdfast.stores.contract import Store
 
 T = TypeVar("T")
 
@@ -39,15 +42,24 @@ class Call(Generic[T]):
         return answer
 
 
+class _FreshLoad(Call[Record | None]):
+    """A load that no cache answers."""
+
+    def run(self, store: object) -> Record | None:
+        """Return the record, read where it is kept."""
+        load: Callable[[str], Record | None] = getattr(store, "load_fresh", None) or cast("Store", store).load
+        return load(*self.args)
+
+
 Flow: TypeAlias = Generator[Call[Any], Any, T]
 
 #: Gets the method's name, the duration of the call in seconds, and the exception that it raised or None.
 OnCall: TypeAlias = Callable[[str, float, StoreError | None], object]
 
 
-def load(key: str) -> Call[Record | None]:
-    """Load the live record under *key*."""
-    return Call("load", (key,))
+def load(key: str, *, fresh: bool = False) -> Call[Record | None]:
+    """Load the live record under *key*; *fresh*: past every cache, for a decision that stands."""
+    return _FreshLoad("load", (key,)) if fresh else Call("load", (key,))
 
 
 def create(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Call[Version | None]:

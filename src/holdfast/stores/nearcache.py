@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -18,6 +18,9 @@ __all__ = ["NearCache"]
 
 class NearCache:
     """Answers `load` from memory for a short time. All other calls go to *store*.
+
+    So do the lookups that decide for longer: whether a user's sessions were ended during a login, where a session has
+    moved, whether a failed write was applied.
 
     The bound: a record is served for at most *staleness* milliseconds after it was requested from the store. So a
     session that another process ended is served at most that much longer; one that this process ended, not at all.
@@ -47,17 +50,27 @@ class NearCache:
             setattr(self, method, self._move if capability is Rotates else getattr(store, method))
 
     def load(self, key: str, /) -> Record | None:
-        now, ticket = self._clock(), object()
+        now = self._clock()
         with self._lock:
             record, read_at = self._cached.get(key, (None, 0))
             if record is not None and now < min(read_at + self._staleness, record.expires_at):
                 self._cached.move_to_end(key)
                 return record
+        return self._load_from(self._store.load, key, now)
+
+    def load_fresh(self, key: str, /) -> Record | None:
+        """Return what `load` does, asked of the store now: for a decision that stands."""
+        with self._lock:
+            self._cached.pop(key, None)
+        return self._load_from(getattr(self._store, "load_fresh", self._store.load), key, self._clock())
+
+    def _load_from(self, load: Callable[[str], Record | None], key: str, now: int) -> Record | None:
+        record, ticket = None, object()
+        with self._lock:
             if key not in self._written:
                 self._loading.setdefault(key, set()).add(ticket)
-        record = None
         try:
-            record = self._store.load(key)
+            record = load(key)
         finally:
             with self._lock:
                 if self._still_valid(key, ticket) and record is not None:

@@ -57,8 +57,15 @@ class PairStore:
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
 
-    def _load_old(self, key: str) -> Record | None:
-        record = self._old.load(key)
+    def load_fresh(self, key: str, /) -> Record | None:
+        """Return what `load` does, past the caches of both stores."""
+        new = getattr(self._new, "load_fresh", self._new.load)
+        record: Record | None = new(key) or self._load_old(key, fresh=True) or new(key)
+        return record
+
+    def _load_old(self, key: str, *, fresh: bool = False) -> Record | None:
+        load = getattr(self._old, "load_fresh", self._old.load) if fresh else self._old.load
+        record: Record | None = load(key)
         return record and _as_old(record)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:

@@ -39,6 +39,8 @@ class StoreWrapper(_StoreMethods):
         # Attributes of the instance, since a method of the class would exist for every store.
         for operation in (*METHODS, *(CAPABILITIES[capability] for capability in capabilities_of(store))):
             setattr(self, operation, functools.partial(self._call, operation, getattr(store, operation)))
+        if hasattr(store, "load_fresh"):
+            self.load_fresh = functools.partial(self._call, "load", store.load_fresh)
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Return the result of ``call()``, the wrapped store's method named *operation*."""

@@ -80,7 +80,7 @@ def end_session(
             return None
         if isinstance(answer, Ended):
             break
-        found = yield from follow(key, answer.current or (yield from load(key)))
+        found = yield from follow(key, answer.current or (yield from load(key, fresh=True)))
         if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
@@ -129,7 +129,7 @@ def _delete_ended(key: str) -> Flow[Ended]:
 def _delete_instead(key: str, version: Version, tombstone: bytes, error: StoreError) -> Flow[Ended | Conflict | Gone]:
     """Delete the session under *key*, whose *tombstone* the store did not acknowledge, if it still has *version*."""
     try:
-        record = yield from load(key)
+        record = yield from load(key, fresh=True)
     except StoreUnavailable:
         pass  # what cannot be read may be deleted nevertheless
     else:
@@ -161,13 +161,13 @@ def follow(key: str, record: Record | None, passed: list[str] | None = None) -> 
             return None
         key = body.successor
         passed.append(key)
-        record = yield from load(key)
+        record = yield from load(key, fresh=True)
     return None
 
 
 def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     """End the session with *handle*, or the one it was rotated to within the grace period."""
-    found = yield from follow(handle, (yield from load(handle)))
+    found = yield from follow(handle, (yield from load(handle, fresh=True)))
     if found is None:
         return "absent"
     key, record = found
@@ -264,7 +264,7 @@ def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[li
 def _follow_kept(kept: list[str]) -> Flow[None]:
     """Add to *kept*, the keys that a session has had, those that it got since. A page may be older than the last."""
     passed: list[str] = []
-    if kept and (yield from follow(kept[-1], (yield from load(kept[-1])), passed)) is not None:
+    if kept and (yield from follow(kept[-1], (yield from load(kept[-1], fresh=True)), passed)) is not None:
         kept += passed[1:]
 
 
@@ -283,7 +283,7 @@ def write_cutoff(
     """
     key = context.keys.cutoff_key(owner)
     while True:
-        record = yield from load(key)
+        record = yield from load(key, fresh=True)
         before, now = read_cutoff(record), context.clock()
         spares = before is None or began is None or before.at < began or before.keep in kept
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
@@ -309,5 +309,5 @@ def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -
     """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
     if not context.store_can(Indexes):
         return False
-    cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner))))
+    cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner), fresh=True)))
     return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys

@@ -67,7 +67,7 @@ class InCookie:
             record.token, key, 0, record.expires_at, record.owner, envelope, value, record.since, record.stale
         )
         reason = context.policy.verdict(envelope, record.expires_at, context.clock())
-        reason = reason or (yield from self._revoked(context, stored))
+        reason = reason or (yield from self._revoked(context, stored, fresh=False))
         if reason is not None:
             return Rejected(reason)
         try:
@@ -75,15 +75,15 @@ class InCookie:
         except DecodeError:
             return Rejected("corrupt")
 
-    def _revoked(self, context: Context, stored: CookieSession) -> Flow[RejectReason | None]:
+    def _revoked(self, context: Context, stored: CookieSession, *, fresh: bool = True) -> Flow[RejectReason | None]:
         if not self._revocable:
             return None
-        record = yield from load(stored.key)
+        record = yield from load(stored.key, fresh=fresh)
         if record is not None:
             return "superseded" if _is_superseded(record.data, context.clock()) else "unknown_id"
         if stored.owner is None:
             return None
-        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner))))
+        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner), fresh=fresh)))
         over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep != stored.key
         return "unknown_id" if over else None
 

@@ -98,7 +98,7 @@ def resolve(
             break
         token = open_successor(token, body.sealed)
         key = context.keys.key_of(token)
-        record = yield from load(key)
+        record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
 
 

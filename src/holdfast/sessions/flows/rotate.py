@@ -106,9 +106,9 @@ def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
 
 def _settle(step: Rotation, error: StoreUnavailable) -> Flow[Version | Conflict | Gone]:
     """Find out whether a move that failed was carried out, so that neither both ids work nor none."""
-    old = yield from load(step.old)
+    old = yield from load(step.old, fresh=True)
     if old is not None and old.data == step.tombstone:
-        new = yield from load(step.new)
+        new = yield from load(step.new, fresh=True)
         return new.version if new is not None else Gone()
     yield from delete(step.new)
     raise error

@@ -135,7 +135,7 @@ def _keep_alive(
 ) -> Flow[Outcome]:
     if confirm:
         found = yield from resolve(
-            context, stored.token, stored.key, (yield from load(stored.key)), now=context.clock()
+            context, stored.token, stored.key, (yield from load(stored.key, fresh=True)), now=context.clock()
         )
         if isinstance(found, Rejected):
             return dropped(context, state)
@@ -168,7 +168,7 @@ def reconcile(
     if attempt:
         yield from pause(_delay(attempt))
         current = None  # what the conflict brought along is old by now
-    record = current or (yield from load(stored.key))
+    record = current or (yield from load(stored.key, fresh=True))
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock())
     if isinstance(found, Rejected):
         if found.reason == "superseded":

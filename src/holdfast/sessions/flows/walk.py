@@ -130,5 +130,5 @@ def _end(context: Context, key: str, record: Record | None, until: int | None, k
         key, record = found
         if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
-        record = yield from load(key)  # it is over, or its user just signed in or out
+        record = yield from load(key, fresh=True)  # it is over, or its user just signed in or out
     return 0
