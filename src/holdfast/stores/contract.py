@@ -261,7 +261,7 @@ CAPABILITIES: Mapping[type, str] = {
     Closes: "close",
 }
 
-#: Those of them that requests have no part in: they are about the place where the records are.
+#: The capabilities that requests do not use: they concern the server or folder of the records.
 ABOUT_PLACE = frozenset((Pings, Needs, Prepares, ChecksHealth, Closes))
 
 #: The methods of every store.

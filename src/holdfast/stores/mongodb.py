@@ -1,8 +1,8 @@
 """Sessions in MongoDB: one document for each record, under its key.
 
 Writes are acknowledged by a majority and read from the primary with read concern ``local``: a new primary has every
-acknowledged write, while what it knows to be on a majority may lag behind for a moment, and a session that was just
-saved would be missing.
+acknowledged write, but its majority snapshot may lag behind for a moment, and a session that was just saved would be
+missing.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ Collection: TypeAlias = "pymongo.collection.Collection[Document]"
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
-# How many seconds what has expired is kept, so that no clock but the application's decides about expiry.
+# The seconds that the server keeps expired records, so that only the application's clock decides expiry.
 _MARGIN = 300
-# How many seconds to wait before the indexes are tried again.
+# The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
-# How many seconds they may take when somebody asks for them.
+# The time limit in seconds for creating them on request.
 _INDEX_PATIENCE = 3600.0
 _INDEXES = [
     pymongo.IndexModel("owner", sparse=True),
@@ -58,20 +58,19 @@ _logger = logging.getLogger("holdfast")
 class MongoDBStore:
     """Keeps records in a collection of a MongoDB server, a replica set or a sharded cluster.
 
-    The indexes, by owner and by expiry, are made in the background after the first operation that succeeds. Without
-    them everything works, but finding a user's sessions takes longer, and expired records stay.
+    The indexes, by owner and by expiry, are created in the background after the first successful operation. Without
+    them all methods work, but listing a user's sessions takes longer, and expired records are not removed.
 
     Args:
-        client: A ``pymongo.MongoClient``, or the URL for one of the store's own, which each process makes when it
-            first needs it.
+        client: A ``pymongo.MongoClient``, or the URL for the store's own client, which each process makes on first use.
         database: The name of the database.
         collection: The name of the collection.
-        timeout: How many seconds an operation may take, with any client, before `StoreUnavailable`.
-        clock: Tells the time in milliseconds since the epoch. It alone decides what has expired; the server removes
+        timeout: The maximum seconds of an operation, with any client, before `StoreUnavailable`.
+        clock: Returns the time in milliseconds since the epoch. It alone decides what has expired; the server removes
             that some minutes later.
 
     Raises:
-        ConfigurationError: The client is none or is asynchronous, or a name is not valid.
+        ConfigurationError: The client is no MongoDB client or is asynchronous, or a name is not valid.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class MongoDBStore:
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MongoDBStore:
-        """Return the store at ``mongodb://host/database.collection``, whatever *root* is. Nothing is connected yet.
+        """Return the store at ``mongodb://host/database.collection``; *root* is not used. It does not connect yet.
 
         The URL is pymongo's; its ``timeoutMS`` is the store's *timeout*.
         """
@@ -128,7 +127,7 @@ class MongoDBStore:
         def write(sessions: Collection) -> Version | None:
             try:
                 sessions.replace_one(expired, document, upsert=True)
-            except DuplicateKeyError:  # a live record is there
+            except DuplicateKeyError:  # a live record exists
                 return None
             return version
 
@@ -184,7 +183,7 @@ class MongoDBStore:
         self._run(lambda sessions: sessions.create_indexes(_INDEXES), seconds=_INDEX_PATIENCE)
 
     def check_health(self) -> list[HealthFinding]:
-        self.ping()  # the first operation makes the indexes
+        self.ping()  # the first operation creates the indexes
         if self._indexing is not None:
             self._indexing.join(self._timeout)
         return self._run(lambda sessions: _findings(sessions, self._clock))
@@ -222,7 +221,7 @@ class MongoDBStore:
     def _own_collection(self) -> Collection:
         process = os.getpid()
         if process not in self._own:
-            # Of two threads that come here at once, one's client is used, and the other's is never connected.
+            # Of two threads that are here at once, one's client is used, and the other's never connects.
             made = self._collection_of(pymongo.MongoClient(self._url, connect=False))
             return self._own.setdefault(process, made)
         return self._own[process]
@@ -288,7 +287,7 @@ def _parse(url: str) -> Mapping[str, Any]:
     try:
         parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
     except (PyMongoError, ValueError) as error:
-        # Where "@" is quoted, something of a password may be.
+        # Text with a quoted "@" may contain a part of a password.
         problem = "" if "@" in str(error) else f" ({_wrong_option(rest)}{error})"
         raise ConfigurationError(
             f"the MongoDB URL is not valid{problem}: write mongodb://[user:password@]host[:port],.../db.collection, "
@@ -298,7 +297,7 @@ def _parse(url: str) -> Mapping[str, Any]:
 
 
 def _wrong_option(rest: str) -> str:
-    """Return the name of the first option that pymongo refuses, since its message may lack it; "" where none is."""
+    """Return the name of the first option that pymongo refuses, since its message may lack it; "" if there is none."""
     query = rest.partition("?")[2]
     for option in query.split("&") if "@" not in query else ():
         try:
@@ -316,7 +315,7 @@ def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:
 
 
 def _record(document: Document) -> Record:
-    # A field takes a value of any type, and others may write to the collection: such a record holds nothing.
+    # A field accepts a value of any type, and other programs may write to the collection: such a record is empty.
     data, version, owner = (document.get(name) for name in ("data", "version", "owner"))
     expires_at = int(document["expires_at"])
     if not isinstance(version, int) or isinstance(version, bool):
