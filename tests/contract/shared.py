@@ -94,6 +94,7 @@ class UnreliableStore(StoreWrapper):
     """A store behind a driver that reports what goes wrong, and gives up on silence."""
 
     fault: Fault | None = None
+    meanwhile: Callable[[], object] | None = None
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Do to one call what the fault does to it."""
@@ -102,15 +103,17 @@ class UnreliableStore(StoreWrapper):
             self.fault = None
         if fault is Fault.REPLY_LOST:
             call()
+            if self.meanwhile is not None:
+                self.meanwhile()
         if fault is not None:
             raise StoreUnavailable(f"the connection is {fault.value}")
         return call()
 
 
 @contextlib.contextmanager
-def suffering(store: UnreliableStore, fault: Fault) -> Iterator[None]:
-    """Let *store* suffer *fault* inside the block."""
-    store.fault = fault
+def suffering(store: UnreliableStore, fault: Fault, *, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+    """Let *store* suffer *fault* inside the block, and *meanwhile* happen after a reply was lost."""
+    store.fault, store.meanwhile = fault, meanwhile
     try:
         yield
     finally:
@@ -131,4 +134,4 @@ class SharedContract(StoreContract):
 
     def disturb(self, fault: Fault, store: Any, place: Path) -> contextlib.AbstractContextManager[object]:
         """Let the driver of *store* suffer *fault*."""
-        return suffering(store, fault)
+        return suffering(store, fault, meanwhile=self.meanwhile)

@@ -35,7 +35,7 @@ class BrokenContract(StoreContract):
 
     def disturb(self, fault: Fault, store: Any, place: Path) -> contextlib.AbstractContextManager[object]:
         """Let the driver of *store* suffer *fault*."""
-        return suffering(store, fault)
+        return suffering(store, fault, meanwhile=self.meanwhile)
 
 
 def run(kind: type[Any], test: str, place: Path) -> None:

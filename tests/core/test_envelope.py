@@ -14,6 +14,8 @@ KEY = "ab" * 32
 BODIES: list[Body] = [
     Envelope(1, 2, 3, MSGPACK.dumps({"a": [1, "b"]})),
     Envelope(2**63, 0, 3, b"", MSGPACK, {"device": "Firefox"}),
+    Envelope(2**63, 0, 3, b"payload", MSGPACK, {"device": "Firefox"}, b"write1write2"),
+    Envelope(1, 2, 3, JSON.dumps({"a": 1}), JSON, {}, bytes(range(36))),
     Envelope(1, 2, 3, JSON.dumps({"a": {"payload": '","payload":'}}), JSON, {"x": '},"payload":{"', "ü": "\n"}),
     Tombstone(TombstoneKind.SUPERSEDED, 5, KEY),
     Tombstone(TombstoneKind.ALIAS, 5, KEY, b"s" * 32),
@@ -32,7 +34,7 @@ def test_a_body_comes_back_as_it_went_in(body: Body) -> None:
 def test_an_envelope_as_text_is_plain_json() -> None:
     """A person can read a session that is stored as text."""
     data = encode(Envelope(1, 2, 3, JSON.dumps({"cart": [1]}), JSON))
-    assert data == b'{"created_at":1,"issued_at":2,"idle":3,"meta":{},"payload":{"cart":[1]}}'
+    assert data == b'{"created_at":1,"issued_at":2,"idle":3,"writes":"","meta":{},"payload":{"cart":[1]}}'
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -98,10 +98,10 @@ _save = seams.SAVE.sound
 
 
 def lead_on(
-    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool
+    context: Context, state: SessionState, stored: StoredSession, **options: Any
 ) -> tuple[StoredSession, Tombstone]:
     """Let every tombstone lead to the new record, even where another session begins."""
-    moved, tombstone = _plan(context, state, stored, renewal=renewal)
+    moved, tombstone = _plan(context, state, stored, **options)
     return moved, replace(tombstone, successor=moved.key)
 
 

@@ -263,7 +263,7 @@ def test_a_store_that_fails_gives_nothing(web: Web) -> None:
 
     def view() -> str:
         assert "code" in session
-        web.failing.fail("replace")
+        web.failing.fail("replace", times=2)
         return pop()
 
     assert web.do(view).status_code == 503

@@ -69,7 +69,7 @@ class TestMongoDBStore(StoreContract):
         patience = store._timeout
         store._timeout = 0.15 if fault in {Fault.DOWN, Fault.SILENT} else 1.0
         try:
-            with self.link.disturb(fault):
+            with self.link.disturb(fault, meanwhile=self.meanwhile):
                 yield
         finally:
             store._timeout = patience

@@ -53,7 +53,7 @@ class TestRedisStore(StoreContract):
 
     def disturb(self, fault: Fault, store: Store, place: Path) -> AbstractContextManager[object]:
         """Disturb the link."""
-        return self.link.disturb(fault)
+        return self.link.disturb(fault, meanwhile=self.meanwhile)
 
 
 @pytest.fixture

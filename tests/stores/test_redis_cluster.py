@@ -69,7 +69,7 @@ class TestRedisClusterStore(StoreContract):
         """Disturb the links to all nodes."""
         disturbances = ExitStack()
         for link in self.links.values():
-            disturbances.enter_context(link.disturb(fault))
+            disturbances.enter_context(link.disturb(fault, meanwhile=self.meanwhile))
         return disturbances
 
     def test_the_loss_of_one_node_leaves_the_others_at_work(self, redis_cluster_server: Group) -> None:

@@ -65,7 +65,7 @@ class OnAServer(StoreContract):
 
     def disturb(self, fault: Fault, store: Any, place: Path) -> AbstractContextManager[object]:
         """Disturb the link."""
-        return self.link.disturb(fault)
+        return self.link.disturb(fault, meanwhile=self.meanwhile)
 
 
 @pytest.mark.mariadb

@@ -192,6 +192,7 @@ class Sealer:
             envelope.codec,
             encode_meta(envelope.meta),
             envelope.payload,
+            envelope.writes,
         )
         associated = _associated(sealed, key, owner)
         if self._scheme == _MAC:
@@ -236,7 +237,7 @@ class Sealer:
             known = decode_meta(meta)
         except ValueError as error:
             raise _damaged() from error
-        return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known)
+        return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known, body.writes)
 
     def _migrating(self) -> bool:
         return self._migrate_until is not None and self._clock() < self._migrate_until

@@ -1,11 +1,11 @@
 """The formats of a record's data. One format byte, one decoder for it, and no fallback.
 
 ===========  =====================================================================================
-``0x01``     a session: header of fixed size, device metadata (JSON), payload in msgpack
+``0x01``     a session: header, ids of its last writes, device metadata (JSON), payload in msgpack
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
 ``0x02``     a tombstone: left under the old key by a rotation
 ``0x03``     a cut-off: when all of an owner's sessions were ended
-``0x04``     a sealed session: header of fixed size, sealed metadata, sealed payload (`holdfast.records.encryption`)
+``0x04``     a sealed session: header, ids of writes, sealed metadata and payload (`holdfast.records.encryption`)
 ===========  =====================================================================================
 
 Times are milliseconds since the epoch, spans are milliseconds.
@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK, Codec
+from holdfast.records.writes import ID_BYTES, KEPT, new_write_id
 
 _SESSION = 0x01
 _TEXT = ord("{")
@@ -30,13 +31,15 @@ _TOMBSTONE = 0x02
 _CUTOFF = 0x03
 _SEALED = 0x04
 
-_HEADER = struct.Struct(">BQQQI")
-_TOMBSTONE_BODY = struct.Struct(">BBQ32s32s")
+_HEADER = struct.Struct(">BQQQBI")
+_TOMBSTONE_BODY = struct.Struct(">BBQ32s32s6s")
 _CUTOFF_BODY = struct.Struct(">BQ32s")
-_SEALED_HEADER = struct.Struct(">BBB8sQQQ")
+_SEALED_HEADER = struct.Struct(">BBB8sQQQB")
 _SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
-    rb'\{"created_at":(\d{1,20}),"issued_at":(\d{1,20}),"idle":(\d{1,20}),"meta":(\{.*?\}),"payload":', re.DOTALL
+    rb'\{"created_at":(\d{1,20}),"issued_at":(\d{1,20}),"idle":(\d{1,20}),"writes":"([\da-f]{0,72})",'
+    rb'"meta":(\{.*?\}),"payload":',
+    re.DOTALL,
 )
 _META = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _TEXTS = frozenset({str})
@@ -55,6 +58,7 @@ class Envelope:
         payload: The session's data, encoded by *codec*.
         codec: How the payload is encoded.
         meta: Metadata: text under short names (`holdfast.records.metadata`).
+        writes: The ids of the last writes (`holdfast.records.writes`).
     """
 
     created_at: int
@@ -63,6 +67,7 @@ class Envelope:
     payload: bytes
     codec: Codec = MSGPACK
     meta: dict[str, str] = field(default_factory=dict)
+    writes: bytes = b""
 
 
 class TombstoneKind(IntEnum):
@@ -83,12 +88,14 @@ class Tombstone:
         until: When the grace period ends.
         successor: The key the session moved to, or None.
         sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
+        write: The id of the write that left it (`holdfast.records.writes`).
     """
 
     kind: TombstoneKind
     until: int
     successor: str | None = None
     sealed: bytes | None = None
+    write: bytes = field(default_factory=new_write_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +108,12 @@ class Cutoff:
 
 @dataclass(slots=True)
 class Sealed:
-    """A session as it is stored sealed. Times and codec are as in `Envelope`; they are readable, and authenticated.
+    """A session as it is stored sealed. Times, codec and writes are as in `Envelope`: readable, and authenticated.
 
     Attributes:
         scheme: The mode of sealing: see `holdfast.records.encryption`.
         key_id: The id of the application's key that sealed it: 8 bytes.
-        created_at, issued_at, idle, codec: As in `Envelope`.
+        created_at, issued_at, idle, codec, writes: As in `Envelope`.
         meta: The sealed metadata.
         payload: The sealed payload.
     """
@@ -119,11 +126,14 @@ class Sealed:
     codec: Codec
     meta: bytes
     payload: bytes
+    writes: bytes = b""
 
     def header(self) -> bytes:
         """Return the readable part, as it is stored: it begins the record."""
         codec = _CODECS.index(self.codec)
-        return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, self.created_at, self.issued_at, self.idle)
+        times = self.created_at, self.issued_at, self.idle
+        count = len(self.writes) // ID_BYTES
+        return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, *times, count) + self.writes
 
 
 Body: TypeAlias = Envelope | Sealed | Tombstone | Cutoff
@@ -136,11 +146,15 @@ def encode(body: Body) -> bytes:
     if isinstance(body, Envelope):
         meta = encode_meta(body.meta)
         if body.codec is JSON:
-            head = b'{"created_at":%d,"issued_at":%d,"idle":%d,"meta":%s,"payload":'
-            return head % (body.created_at, body.issued_at, body.idle, meta or b"{}") + body.payload + b"}"
-        return _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, len(meta)) + meta + body.payload
+            head = b'{"created_at":%d,"issued_at":%d,"idle":%d,"writes":"%s","meta":%s,"payload":'
+            fields = body.created_at, body.issued_at, body.idle, body.writes.hex().encode(), meta or b"{}"
+            return head % fields + body.payload + b"}"
+        count = len(body.writes) // ID_BYTES
+        head = _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, count, len(meta))
+        return head + body.writes + meta + body.payload
     if isinstance(body, Tombstone):
-        return _TOMBSTONE_BODY.pack(_TOMBSTONE, body.kind, body.until, _raw(body.successor), body.sealed or _NONE)
+        successor = _raw(body.successor)
+        return _TOMBSTONE_BODY.pack(_TOMBSTONE, body.kind, body.until, successor, body.sealed or _NONE, body.write)
     return _CUTOFF_BODY.pack(_CUTOFF, body.at, _raw(body.keep))
 
 
@@ -161,12 +175,19 @@ def decode(data: bytes) -> Body:
 
 
 def _session(data: bytes) -> Envelope:
-    _, created_at, issued_at, idle, size = _HEADER.unpack_from(data)
-    start = _HEADER.size + size
+    _, created_at, issued_at, idle, count, size = _HEADER.unpack_from(data)
+    meta_at = _HEADER.size + _writes_size(count)
+    start = meta_at + size
     if start > len(data):
         raise ValueError("cut short")
-    meta = decode_meta(data[_HEADER.size : start])
-    return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta)
+    meta = decode_meta(data[meta_at:start])
+    return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta, data[_HEADER.size : meta_at])
+
+
+def _writes_size(count: int) -> int:
+    if count > KEPT:
+        raise ValueError("too many writes")
+    return count * ID_BYTES
 
 
 def _text(data: bytes) -> Envelope:
@@ -174,23 +195,28 @@ def _text(data: bytes) -> Envelope:
     if head is None or not data.endswith(b"}"):
         raise ValueError("not a session as text")
     created_at, issued_at, idle = (int(head[n]) for n in (1, 2, 3))
-    return Envelope(created_at, issued_at, idle, data[head.end() : -1], JSON, decode_meta(head[4]))
+    payload, writes = data[head.end() : -1], bytes.fromhex(head[4].decode())
+    if len(writes) % ID_BYTES:
+        raise ValueError("not ids of writes")
+    return Envelope(created_at, issued_at, idle, payload, JSON, decode_meta(head[5]), writes)
 
 
 def _sealed(data: bytes) -> Sealed:
-    _, scheme, codec, key_id, created_at, issued_at, idle = _SEALED_HEADER.unpack_from(data)
-    (size,) = _SIZE.unpack_from(data, _SEALED_HEADER.size)
-    meta_at = _SEALED_HEADER.size + _SIZE.size
+    _, scheme, codec, key_id, created_at, issued_at, idle, count = _SEALED_HEADER.unpack_from(data)
+    writes_end = _SEALED_HEADER.size + _writes_size(count)
+    (size,) = _SIZE.unpack_from(data, writes_end)
+    meta_at = writes_end + _SIZE.size
     payload_at = meta_at + size
     if payload_at > len(data) or codec >= len(_CODECS):
         raise ValueError("not a sealed session")
     meta, payload = data[meta_at:payload_at], data[payload_at:]
-    return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload)
+    writes = data[_SEALED_HEADER.size : writes_end]
+    return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload, writes)
 
 
 def _tombstone(data: bytes) -> Tombstone:
-    _, kind, until, successor, sealed = _TOMBSTONE_BODY.unpack(data)
-    return Tombstone(TombstoneKind(kind), until, _key(successor), sealed if sealed != _NONE else None)
+    _, kind, until, successor, sealed, write = _TOMBSTONE_BODY.unpack(data)
+    return Tombstone(TombstoneKind(kind), until, _key(successor), sealed if sealed != _NONE else None, write)
 
 
 def _cutoff(data: bytes) -> Cutoff:

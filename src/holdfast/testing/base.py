@@ -54,6 +54,9 @@ class ContractBase(abc.ABC):
 
     place: Path
     clock: Clock
+    #: Set by a test that loses a reply: `disturb` has it called after the server executed the request, before the
+    #: store sees the connection drop.
+    meanwhile: Callable[[], object] | None = None
 
     @abc.abstractmethod
     def open_store(self, place: Path, clock: Clock, /) -> Store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from holdfast.testing.base import Fault
@@ -30,6 +30,7 @@ class Link:
     def __init__(self, server: tuple[str, int] | str) -> None:
         self._server = server
         self._fault: Fault | None = None
+        self._meanwhile: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -37,12 +38,13 @@ class Link:
         threading.Thread(target=self._accept, daemon=True).start()
 
     @contextmanager
-    def disturb(self, fault: Fault) -> Iterator[None]:
+    def disturb(self, fault: Fault, *, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
         """Simulate *fault* inside the block.
 
         A lost request or reply is the next one on any connection; the connection is closed, and the next works.
+        *meanwhile* is called before it is closed.
         """
-        self._fault = fault
+        self._fault, self._meanwhile = fault, meanwhile
         if fault is Fault.DOWN:
             self._drop_all()
         try:
@@ -87,6 +89,8 @@ class Link:
                 if fault is None:
                     target.sendall(data)
                 elif fault is not Fault.SILENT:
+                    if fault is loss and self._meanwhile is not None:
+                        self._meanwhile()
                     break
         self._drop_these(source, target)
 

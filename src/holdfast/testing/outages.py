@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -35,6 +36,33 @@ class Outages(ContractBase):
     def test_race_11_a_save_that_never_arrived_is_no_conflict(self) -> None:
         """If the connection drops before a write is applied, the answer is an error or correct for that write."""
         self.assert_honest_when(Fault.REQUEST_LOST)
+
+    def test_race_11_a_save_whose_answer_was_lost_is_applied_once(self) -> None:
+        """With another save before the store sees the loss, the answer is an error or the version of its own write."""
+        key, version = self.make(b"made")
+        made = self.store.replace(key, b"old", expect=version, expires_at=self.later())
+        assert not isinstance(made, Conflict | Gone)
+        version = self.loaded(key).version  # what a store prepares or remembers is there: the save is one call
+        other, theirs = self.client(), list[Version | Conflict | Gone]()
+
+        def save_too() -> None:
+            if theirs:  # a class may disturb several links
+                return
+            record = self.loaded(key, other)
+            data = record.data + b", theirs"
+            theirs.append(other.replace(key, data, expect=record.version, expires_at=self.later()))
+
+        self.meanwhile = save_too
+        try:
+            with self.disturbed(Fault.REPLY_LOST), suppress(StoreUnavailable):
+                answer = self.store.replace(key, b"mine", expect=version, expires_at=self.later())
+                assert not isinstance(answer, Conflict | Gone), f"a save that was applied answered {answer!r}"
+        finally:
+            self.meanwhile = None
+        if not theirs:
+            pytest.skip(f"{type(self).__name__}.disturb() does not call meanwhile")
+        assert not isinstance(theirs[0], Conflict | Gone)
+        assert self.loaded(key).data == b"mine, theirs"
 
     def test_race_11_a_repeated_save_is_applied_once(self) -> None:
         """Repeating a save after an error writes it once: the second succeeds, or conflicts with the first."""

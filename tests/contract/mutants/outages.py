@@ -10,7 +10,7 @@ from contract.mutants.table import breaks
 from contract.shared import UnreliableStore
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Gone, Page
+from holdfast.records.record import Conflict, Gone, Page
 from holdfast.stores.contract import ABOUT_PLACE, CAPABILITIES, OPERATIONS, Pings
 from holdfast.testing import Fault
 
@@ -63,6 +63,21 @@ class RepeatsWhatFailed(UnreliableStore):
             return super().around(operation, call)
         except StoreUnavailable:
             return super().around(operation, call)
+
+
+@breaks("test_race_11_a_save_whose_answer_was_lost_is_applied_once")
+class RepeatsAndCompares(UnreliableStore):
+    """Repeats a failed call once, and finds the first one only if nothing was written since."""
+
+    def _call(self, operation: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._call(operation, method, *args, **kwargs)
+        except StoreUnavailable:
+            if operation != "replace":
+                raise
+            answer = super()._call(operation, method, *args, **kwargs)
+            current = answer.current if isinstance(answer, Conflict) else None
+            return current.version if current is not None and current.data == args[1] else answer
 
 
 @breaks("test_race_11_a_save_that_never_arrived_is_no_conflict")

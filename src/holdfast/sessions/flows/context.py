@@ -45,7 +45,13 @@ class Context:
         self.events.emit(event, **details)
 
     def envelope(
-        self, payload: bytes, *, created_at: int, issued_at: int, meta: dict[str, str] | None = None
+        self,
+        payload: bytes,
+        *,
+        created_at: int,
+        issued_at: int,
+        meta: dict[str, str] | None = None,
+        writes: bytes = b"",
     ) -> Envelope:
         """Return the envelope for a session that is written now.
 
@@ -54,7 +60,7 @@ class Context:
         """
         if len(payload) > self.policy.max_bytes:
             raise RecordTooLarge(len(payload), self.policy.max_bytes)
-        return Envelope(created_at, issued_at, self.policy.idle, payload, self.codec, meta or {})
+        return Envelope(created_at, issued_at, self.policy.idle, payload, self.codec, meta or {}, writes)
 
     def expires_at(self, envelope: Envelope, now: int) -> int:
         """Return until when the store keeps *envelope*, used *now*."""

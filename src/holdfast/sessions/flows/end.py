@@ -14,6 +14,7 @@ from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import decode_session
 from holdfast.sessions.flows.reporting import dropped, report_ended
+from holdfast.sessions.flows.write import unless_mine
 from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms, Indexes
@@ -111,7 +112,7 @@ def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended 
     until = context.clock() + context.policy.grace
     tombstone = encode(Tombstone(TombstoneKind.ENDED, until))
     try:
-        answer = yield from replace(key, tombstone, version, until)
+        answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:
         context.emit("store_unavailable", error=error)
         return (yield from _delete_instead(key, version, tombstone, error))

@@ -19,7 +19,8 @@ from holdfast.sessions.flows.end import is_confirmed, read_cutoff, write_cutoff
 from holdfast.sessions.flows.open import Rejected, accept, reject
 from holdfast.sessions.flows.reporting import dropped, report_created, report_ended, report_rotated
 from holdfast.sessions.flows.save import revised
-from holdfast.sessions.ops import Flow, create, load
+from holdfast.sessions.flows.write import create_once
+from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 
@@ -159,7 +160,7 @@ class InCookie:
         if (yield from self._revoked(context, stored)) is not None:
             return False
         until = stored.envelope.created_at + context.policy.absolute + RETENTION
-        return (yield from create(stored.key, encode(tombstone), until)) is not None
+        return (yield from create_once(stored.key, encode(tombstone), until)) is not None
 
 
 def _is_superseded(revocation: bytes, now: int) -> bool:
@@ -175,7 +176,7 @@ def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
     now = context.clock()
     tombstone = encode(Tombstone(TombstoneKind.ENDED, now))
-    if (yield from create(handle, tombstone, now + context.policy.absolute + RETENTION)) is None:
+    if (yield from create_once(handle, tombstone, now + context.policy.absolute + RETENTION)) is None:
         return "absent"
     report_ended(context, handle, None, "revoked")
     return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"

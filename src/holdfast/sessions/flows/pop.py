@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.writes import extended
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.save import reconcile, still_contested, write_over
+from holdfast.sessions.flows.save import Applied, merged, reconcile, still_contested, write_over
+from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow
-from holdfast.sessions.state import SessionState
+from holdfast.sessions.state import SessionState, StoredSession
 
 #: Returns a stored session without what is to be taken, or None: it is not in there.
 _Without: TypeAlias = Callable[[Envelope], Envelope | None]
@@ -60,24 +61,32 @@ def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
 
 
 def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
-    return context.envelope(payload, created_at=stored.created_at, issued_at=stored.issued_at, meta=meta)
+    return context.envelope(
+        payload, created_at=stored.created_at, issued_at=stored.issued_at, meta=meta, writes=stored.writes
+    )
 
 
 def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]:
     stored = state.stored
     if stored is None:
         return False
-    for attempt in range(context.policy.attempts):
+    write = Write()
+    for _ in range(context.policy.attempts):
         envelope = without(stored.envelope)
         if envelope is None:
             return False
-        expires_at = context.expires_at(envelope, context.clock())
-        answer = yield from write_over(context, replace(stored, envelope=envelope, expires_at=expires_at))
-        if not isinstance(answer, Conflict | Gone):
+        envelope.writes = extended(envelope.writes, write.id)
+        written = replace(stored, envelope=envelope, expires_at=context.expires_at(envelope, context.clock()))
+        answer = yield from write_over(context, stored, written, write)
+        if isinstance(answer, StoredSession):
             state.build_on(answer, redeliver=state.redeliver)
             return True
-        theirs = yield from reconcile(context, state, stored, answer, attempt)
+        theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
+            write.refuse_if_unknown()
             return False
+        if isinstance(theirs, Applied):
+            state.data = merged(context, state, written, theirs.data)
+            return True
         stored = theirs
     raise still_contested()

@@ -6,6 +6,7 @@ if it is still what was loaded. Whoever ends the session in between makes the la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast.errors import StoreUnavailable
@@ -15,8 +16,10 @@ from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import ended_meanwhile
 from holdfast.sessions.flows.limit import make_room
+from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_rotated
-from holdfast.sessions.flows.save import reconcile, revised, save, still_contested
+from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
+from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
@@ -38,26 +41,27 @@ class Rotation(NamedTuple):
 def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Move the session to a new token, with its changes and what other requests changed meanwhile."""
     renewal = not state.changes.new_token
-    for attempt in range(context.policy.attempts):
-        moved, tombstone = _plan(context, state, stored, renewal=renewal)
-        answer = yield from _move(context, stored, moved, tombstone)
-        if not isinstance(answer, Conflict | Gone):
-            moved.version = answer
-            return (yield from _moved(context, state, stored, moved))
-        theirs = yield from reconcile(context, state, stored, answer, attempt)
+    write = Write()
+    for _ in range(context.policy.attempts):
+        moved, tombstone = _plan(context, state, stored, renewal=renewal, write=write.id)
+        answer = yield from _move(context, state, stored, moved, tombstone)
+        if isinstance(answer, StoredSession):
+            return (yield from _moved(context, state, stored, answer))
+        theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
             return dropped(context, state)
-        if renewal and theirs.key != stored.key:
-            return (yield from save(context, state, theirs))
-        stored = theirs
+        found = theirs.stored if isinstance(theirs, Applied) else theirs
+        if renewal and found.key != stored.key:
+            return (yield from save(context, state, found))
+        stored = found
     raise still_contested()
 
 
 def _plan(
-    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool
+    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, write: bytes
 ) -> tuple[StoredSession, Tombstone]:
     """Return the session under a new token, not yet stored, and what is to be left under the old one."""
-    moved = revised(context, state, stored, token=new_token())
+    moved = revised(context, state, stored, token=new_token(), write=write)
     until = moved.envelope.issued_at + context.policy.grace
     if renewal:
         return moved, Tombstone(TombstoneKind.ALIAS, until, moved.key, seal_successor(stored.token, moved.token))
@@ -66,8 +70,9 @@ def _plan(
 
 
 def _move(
-    context: Context, stored: StoredSession, moved: StoredSession, tombstone: Tombstone
-) -> Flow[Version | Conflict | Gone]:
+    context: Context, state: SessionState, stored: StoredSession, moved: StoredSession, tombstone: Tombstone
+) -> Flow[StoredSession | Conflict | Gone]:
+    """Carry out a planned rotation, once, and return the session under its new token, as it is stored."""
     step = Rotation(
         stored.key,
         moved.key,
@@ -78,10 +83,58 @@ def _move(
         grace_until=tombstone.until,
         owner=moved.owner,
     )
-    try:
-        return (yield from (_move_at_once(step) if context.store_can(Rotates) else _move_in_steps(step)))
-    except StoreUnavailable as error:
-        return (yield from _settle(step, error))
+    answer = yield from _move_surely(step, _move_at_once if context.store_can(Rotates) else _move_in_steps)
+    current = answer.current if isinstance(answer, Conflict) else None
+    if current is not None and current.data == step.tombstone:  # an answer was lost
+        return (yield from _as_moved(context, state, moved, step))
+    if isinstance(answer, Conflict | Gone):
+        return answer
+    moved.version = answer
+    return moved
+
+
+def _as_moved(
+    context: Context, state: SessionState, moved: StoredSession, step: Rotation
+) -> Flow[StoredSession | Gone]:
+    """Return what a rotation stored whose answer was lost, with what others that followed it changed since."""
+    new = yield from load(step.new, fresh=True)
+    if new is not None and new.data == step.data:
+        moved.version = new.version
+        return moved
+    found = yield from resolve(context, moved.token, moved.key, new, now=context.clock())
+    if isinstance(found, Rejected):
+        return Gone()
+    there, state.data = found
+    return there
+
+
+def _move_surely(
+    step: Rotation, attempt: Callable[[Rotation], Flow[Version | Conflict | Gone]]
+) -> Flow[Version | Conflict | Gone]:
+    """Return the answer to *attempt*; if it is lost, find out, so that neither both ids work nor none.
+
+    `Conflict` brings along the record under the old key.
+    """
+    for is_last in (False, True):
+        try:
+            answer = yield from attempt(step)
+        except StoreUnavailable:
+            old = yield from load(step.old, fresh=True)
+            moved = old is not None and old.data == step.tombstone
+            if not moved and (is_last or old is None or old.version != step.expect):
+                yield from delete(step.new)
+            if old is None:
+                return Gone()
+            if moved or old.version != step.expect:
+                return Conflict(old)
+            if is_last:
+                raise
+        else:
+            if answer == Conflict():
+                old = yield from load(step.old, fresh=True)
+                return Conflict(old) if old is not None else Gone()
+            return answer
+    return Gone()
 
 
 def _move_at_once(step: Rotation) -> Flow[Version | Conflict | Gone]:
@@ -96,22 +149,17 @@ def _move_at_once(step: Rotation) -> Flow[Version | Conflict | Gone]:
 def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
     version = yield from create(step.new, step.data, step.expires_at, step.owner)
     if version is None:
-        return Conflict()
+        new = yield from load(step.new, fresh=True)
+        if new is None or new.data != step.data:
+            return Conflict()
+        version = new.version
     answer = yield from replace(step.old, step.tombstone, step.expect, step.grace_until)
     if isinstance(answer, Conflict | Gone):
-        yield from delete(step.new)
+        current = answer.current if isinstance(answer, Conflict) else None
+        if current is None or current.data != step.tombstone:
+            yield from delete(step.new)
         return answer
     return version
-
-
-def _settle(step: Rotation, error: StoreUnavailable) -> Flow[Version | Conflict | Gone]:
-    """Find out whether a move that failed was carried out, so that neither both ids work nor none."""
-    old = yield from load(step.old, fresh=True)
-    if old is not None and old.data == step.tombstone:
-        new = yield from load(step.new, fresh=True)
-        return new.version if new is not None else Gone()
-    yield from delete(step.new)
-    raise error
 
 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import SessionConflict
+from holdfast.errors import SessionConflict, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
 from holdfast.records.tokens import new_token
-from holdfast.sessions import ops
+from holdfast.records.writes import extended, newest
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import ended_meanwhile, write_tombstone
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_created, report_ended
+from holdfast.sessions.flows.write import Lost, Write, create_once
 from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
@@ -21,12 +23,26 @@ from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredS
 _KEPT = Outcome("unchanged", CookieAction.KEEP)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Applied:
+    """A write is applied, whatever the store answered: the session as it is now, with its data."""
+
+    stored: StoredSession
+    data: dict[Any, Any]
+
+
 def revised(
-    context: Context, state: SessionState, base: StoredSession | None, *, token: str, payload: bytes | None = None
+    context: Context,
+    state: SessionState,
+    base: StoredSession | None,
+    *,
+    token: str,
+    payload: bytes | None = None,
+    write: bytes = b"",
 ) -> StoredSession:
     """Return the session as *state* wants it stored under *token*: a new one, or over *base*, with its version.
 
-    *payload* is the encoded data, where it is known already.
+    *payload* is the encoded data, where it is known already. *write* is the id of the write that stores it.
 
     Raises:
         EncodeError, RecordTooLarge: It cannot be stored.
@@ -44,6 +60,7 @@ def revised(
         created_at=now if base is None or begins else base.envelope.created_at,
         issued_at=base.envelope.issued_at if base and known else now,
         meta=meta,
+        writes=extended(base.envelope.writes if base else b"", write),
     )
     key = base.key if base and known else context.keys.key_of(token)
     version, expires_at = base.version if base else 0, context.expires_at(envelope, now)
@@ -52,8 +69,8 @@ def revised(
 
 def create(context: Context, state: SessionState) -> Flow[Outcome]:
     """Store a new session with the data of *state*."""
-    made = revised(context, state, None, token=new_token())
-    version = yield from ops.create(made.key, context.seal(made), made.expires_at, made.owner)
+    made = revised(context, state, None, token=new_token(), write=Write().id)
+    version = yield from create_once(made.key, context.seal(made), made.expires_at, made.owner)
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from create(context, state))
     made.version = version
@@ -78,13 +95,18 @@ def save(context: Context, state: SessionState, stored: StoredSession, *, confir
     restamp = due and stored.envelope.idle != context.policy.idle
     if not restamp and _unchanged(context, state, stored, payload):
         return (yield from _keep_alive(context, state, stored, due=due, confirm=confirm))
+    write = Write()
     for attempt in range(context.policy.attempts):
-        answer = yield from _write(context, state, stored, payload)
-        if not isinstance(answer, Conflict | Gone):
+        answer = yield from _write(context, state, stored, payload, write)
+        if isinstance(answer, Outcome):
             return Outcome("merged" if attempt else "saved", answer.cookie)
-        theirs = yield from reconcile(context, state, stored, answer, attempt)
+        theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
             return dropped(context, state)
+        if isinstance(theirs, Applied):
+            state.data = theirs.data
+            alone = newest(theirs.stored.envelope.writes) == write.id and not attempt
+            return Outcome("saved" if alone else "merged", CookieAction.KEEP)
         stored = theirs
         payload = context.codec.dumps(state.data)
         if _unchanged(context, state, stored, payload):
@@ -102,8 +124,8 @@ def _unchanged(context: Context, state: SessionState, stored: StoredSession, pay
 
 
 def _write(
-    context: Context, state: SessionState, stored: StoredSession, payload: bytes
-) -> Flow[Outcome | Conflict | Gone]:
+    context: Context, state: SessionState, stored: StoredSession, payload: bytes, write: Write
+) -> Flow[Outcome | Conflict | Gone | Lost]:
     """Try once to store *payload*, or the session's end when nothing is left in it."""
     if state.is_empty:
         ended = yield from write_tombstone(context, stored.key, stored.version)
@@ -112,18 +134,23 @@ def _write(
         state.reset()
         report_ended(context, stored.key, stored.owner, "logout")
         return Outcome("saved", CookieAction.DELETE)
-    written = revised(context, state, stored, token=stored.token, payload=payload)
-    refused = yield from write_over(context, written)
-    if isinstance(refused, Conflict | Gone):
-        return refused
+    written = revised(context, state, stored, token=stored.token, payload=payload, write=write.id)
+    answer = yield from write_over(context, stored, written, write)
+    if not isinstance(answer, StoredSession):
+        return answer
     state.build_on(written, redeliver=state.redeliver)
     return Outcome("saved", CookieAction.KEEP)
 
 
-def write_over(context: Context, written: StoredSession) -> Flow[StoredSession | Conflict | Gone]:
-    """Store *written* over the version that it has, and return it with its new one."""
+def write_over(
+    context: Context, base: StoredSession, written: StoredSession, write: Write
+) -> Flow[StoredSession | Conflict | Gone | Lost]:
+    """Store *written*, as a try of *write*, over *base*, and return it with its new version."""
     data = context.seal(written)
-    answer = yield from replace(written.key, data, written.version, written.expires_at, written.owner)
+    try:
+        answer = yield from replace(written.key, data, base.version, written.expires_at, written.owner)
+    except StoreUnavailable as error:
+        return write.lose(error, newest(base.envelope.writes))
     if isinstance(answer, Conflict | Gone):
         return answer
     written.version = answer
@@ -151,39 +178,52 @@ def _keep_alive(
 
 
 def reconcile(
-    context: Context, state: SessionState, stored: StoredSession, answer: Conflict | Gone, attempt: int
-) -> Flow[StoredSession | None]:
+    context: Context,
+    state: SessionState,
+    stored: StoredSession,
+    answer: Conflict | Gone | Lost,
+    write: Write,
+) -> Flow[StoredSession | Applied | None]:
     """Merge into the session what another request stored first, and return that as what to build on.
 
     Returns None when the session is over. A renewal is followed to the new token; a rotation is the end of the old id.
-    From the second *attempt* on it waits first, to let the others pass.
+    From the second time on it waits first, to let the others pass.
+
+    Returns `Applied` when *write* is applied already: an answer was lost, here or between a driver and its server.
 
     Raises:
         SessionConflict: The policy is not to merge.
+        StoreUnavailable: An answer was lost, and whether the write is applied is unknown.
     """
     if isinstance(answer, Gone):
         return None
-    context.emit("conflicts")
-    current = answer.current
-    if attempt:
-        yield from pause(_delay(attempt))
+    current = None
+    if isinstance(answer, Conflict):
+        context.emit("conflicts")
+        current = answer.current
+    if write.reconciled:
+        yield from pause(_delay(write.reconciled))
         current = None  # what the conflict brought along is old by now
+    write.reconciled += 1
     record = current or (yield from load(stored.key, fresh=True))
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock())
     if isinstance(found, Rejected):
         if found.reason == "superseded":
             context.emit("superseded", handle=stored.key)
         return None
-    if context.policy.on_conflict == "error":
-        raise SessionConflict("another request changed the session first: repeat the request")
     theirs, their_data = found
-    if not state.changes.wiped:
-        state.data = _merged(context, state, stored, their_data)
+    applied = write.is_applied(theirs.envelope.writes)
+    if not applied and (theirs.key, theirs.version) != (stored.key, stored.version):
+        if context.policy.on_conflict == "error":
+            raise SessionConflict("another request changed the session first: repeat the request")
+        if not state.changes.wiped:
+            state.data = merged(context, state, stored, their_data)
     state.build_on(theirs, redeliver=state.redeliver or theirs.token != stored.token)
-    return theirs
+    return Applied(theirs, their_data) if applied else theirs
 
 
-def _merged(context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any]) -> dict[Any, Any]:
+def merged(context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the data of *state*, which began from *stored*, with what others made of them."""
     dumps = context.codec.dumps
 
     def same(a: Any, b: Any) -> bool:

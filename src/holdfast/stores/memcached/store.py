@@ -99,8 +99,6 @@ class MemcachedStore:
             found = self._look(key, expired=True)
             if found is None:
                 continue
-            if found.record.version == record.version:
-                return record.version
             if found.record.expires_at > self._clock():
                 return None
             if self._write("cas", key, record, found.unique):
@@ -115,9 +113,6 @@ class MemcachedStore:
         if found is None or found.record.version != expect:
             found = self._look(key, expired=True)
         for _ in range(_ATTEMPTS):
-            # The first attempt may have been applied, and its answer lost.
-            if found is not None and found.record.version == record.version:
-                return record.version
             if found is None or found.record.expires_at <= self._clock():
                 return Gone()
             if found.record.version != expect:
@@ -187,8 +182,8 @@ class MemcachedStore:
         return seconds if seconds <= _LONGEST_SPAN else min(int(time.time()) + seconds, _LAST_SECOND)
 
     def _ask(self, method: str, *arguments: Any, size: int = 0) -> Any:
-        """Return the client's answer. After a closed connection the call is repeated, if that is safe."""
-        for is_last in (method == "delete", True):
+        """Return what the client answers. A read that met a closed connection is repeated."""
+        for is_last in (method not in {"gets", "ping"}, True):
             start = time.monotonic()
             try:
                 return getattr(self._cells, method)(*arguments)

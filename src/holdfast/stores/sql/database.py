@@ -57,8 +57,8 @@ class Database:
         rows: Sequence[sa.Row[Any]] = self._run(operator.methodcaller("all"), statement, values)
         return rows
 
-    def count(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> int:
-        """Return how many rows *statement* changes. Without *repeat* it is not repeated when its answer is lost."""
+    def count(self, statement: sa.Executable, *, repeat: bool = False, **values: Any) -> int:
+        """Return how many rows *statement* changes. With *repeat* it is repeated once when its answer is lost."""
         count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
         return count
 

@@ -141,10 +141,8 @@ class SQLStore:
                 return version
             if database.count(self._take_over, now=self._clock(), **values):
                 return version
-            record = self.load(key)
-            if record is not None:
-                # It is ours where the answer to the first insertion was lost.
-                return version if record.version == version else None
+            if self.load(key) is not None:
+                return None
         raise StoreUnavailable("the record that was in the way was gone each time it was looked at")
 
     def replace(
@@ -157,15 +155,13 @@ class SQLStore:
         record = self.load(key)
         if record is None:
             return Gone()
-        # It is ours where the answer to the first update was lost.
-        return version if record.version == version else Conflict(record)
+        return Conflict(record)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        return self._database.count(self._touch, at=key, now=self._clock(), until=expires_at) > 0
+        return self._database.count(self._touch, repeat=True, at=key, now=self._clock(), until=expires_at) > 0
 
     def delete(self, key: str, /) -> bool:
-        # A second deletion would answer that there was nothing to delete.
-        if self._database.count(self._delete_live, repeat=False, at=key, now=self._clock()):
+        if self._database.count(self._delete_live, at=key, now=self._clock()):
             return True
         # An expired record goes too: if the clock is set back, it must not return.
         self._database.count(self._delete, at=key)
@@ -215,7 +211,7 @@ class SQLStore:
 
 
 def _new_version() -> int:
-    # By chance, and not the next number: it shows whose write it was, and is never used twice.
+    # By chance, and not the next number: it is never used twice.
     return secrets.randbits(62)
 
 
