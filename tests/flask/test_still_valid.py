@@ -111,15 +111,18 @@ def test_a_renewed_session_is_followed(known: Web) -> None:
     assert told == [True] * 5 + [False]
 
 
-def test_a_renewal_that_nobody_asked_after_ends_the_handler(known: Web) -> None:
-    """A handler that misses a whole grace period after a renewal gets False."""
+@pytest.mark.parametrize(("seconds", "valid"), [(3600, True), (3631, False)])
+def test_a_renewed_session_is_followed_for_an_hour(known: Web, seconds: float, *, valid: bool) -> None:
+    """A handler that checks again within an hour after the renewed token was presented is led on; then no more."""
     known.app.config["SESSION_RENEWAL_INTERVAL"] = 60
 
     def asleep() -> None:
         renew(known)
-        known.clock.advance(31)
+        known.app.config["SESSION_RENEWAL_INTERVAL"] = None
+        known.do(lambda: session.get("cart"))
+        known.clock.advance(seconds)
 
-    assert meanwhile(known, asleep) == [True, False]
+    assert meanwhile(known, asleep) == [True, valid]
 
 
 def test_a_cookie_s_value(known: Web) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import secrets
 import struct
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from holdfast.errors import DecodeError, RecordTooLarge
 from holdfast.records.encryption import AesGcm, Keyring
 from holdfast.records.envelope import Envelope, decode, encode
-from holdfast.records.tokens import Keys, labelled
+from holdfast.records.tokens import Keys, labelled, token_from
 
 #: User agents ignore a cookie of more than 4096 bytes. RFC 6265bis §5.6 counts its name and value; some count the
 #: attributes too, which this leaves room for.
@@ -93,6 +94,12 @@ class SealedCookie:
             return None
         stale = _HEADER.unpack(header)[1] != self._keyring.newest
         return CookieRecord(token, expires_at, since, owner.hex() if owner != _NO_OWNER else None, envelope, stale)
+
+    def successor(self, token: str) -> str:
+        """Return the token by which a renewal replaces *token*: always the same one, secret without the key."""
+        return token_from(
+            hmac.digest(self._keyring[self._keyring.newest], labelled(self._purpose, token.encode()), "sha256")
+        )
 
     def _cipher(self, header: bytes) -> AesGcm:
         _, key_id, salt = _HEADER.unpack(header)

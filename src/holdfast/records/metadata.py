@@ -17,6 +17,8 @@ LABEL = "label"
 ADDRESS = "address"
 #: The application, among several that share a store: its namespace, omitted for the default.
 NAMESPACE = "namespace"
+#: The key that a renewal replaced by the session's present one, until a browser presents the new token.
+PREVIOUS = "previous"
 
 #: When the user proved who they are, in milliseconds since the epoch.
 AUTHENTICATED_AT = "authenticated_at"

@@ -30,6 +30,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def token_from(raw: bytes) -> str:
+    """Return the token of 32 secret bytes."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def is_token(text: str) -> bool:
     """Return whether *text* is the canonical spelling of a token."""
     return _TOKEN.fullmatch(text) is not None
@@ -94,7 +99,7 @@ def open_successor(old: str, sealed: bytes) -> str:
     """Return the token that `seal_successor` encrypted under *old*."""
     pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
     raw = bytes(a ^ b for a, b in zip(sealed, pad, strict=True))
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return token_from(raw)
 
 
 def _raw(token: str) -> bytes:

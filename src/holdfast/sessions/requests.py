@@ -159,8 +159,8 @@ class Requests:
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether the session of a state, or of a cookie's value, still lives and is still its user's.
 
-        Nothing is written or touched. A state is followed through renewals, if it is checked at least once within each
-        grace period; a value that a renewal replaced is valid for the grace period alone.
+        Nothing is written or touched. A state is followed through renewals, if it is checked at least once an hour; a
+        value that a renewal replaced is valid until the new one was presented, and for the grace period after that.
 
         Raises:
             StoreUnavailable: The store failed: it is not known.

@@ -116,6 +116,7 @@ class SessionState:
         ended_all_at: When this request ended all sessions of an owner, unless an earlier cut-off covers the request.
         settled: The store has what the request left in the data, so that a difference is a late change.
         failure: What the lookup raised.
+        renewed_from: The key that a renewal replaced, if the token that it made was presented for the first time.
         renewed_to: A token, and the one that a renewal has put in its place.
     """
 
@@ -137,6 +138,7 @@ class SessionState:
     ended_all_at: dict[str, int] = field(default_factory=dict)
     settled: bool = True
     failure: Exception | None = None
+    renewed_from: str | None = None
     renewed_to: tuple[str, str] | None = None
 
     @property
@@ -223,7 +225,7 @@ class SessionState:
 
     def reset(self, *, read_only: bool = False) -> None:
         """Go on without a session."""
-        self.stored, self.redeliver, self.read_only = None, False, read_only
+        self.stored, self.redeliver, self.read_only, self.renewed_from = None, False, read_only, None
         self.data = {}
 
     def keep_only_a_logout(self) -> bool:

@@ -15,26 +15,26 @@ from holdfast.sessions.state import SessionState
 def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
     """Return whether the session of a token, or the stored one of a state, is live. It does not write or touch.
 
-    A state is followed through renewals, if it is checked at least once within each grace period. A token that a
-    renewal replaced is valid for the grace period only.
+    A state is followed through renewals, if it is checked at least once an hour. A token that a renewal replaced is
+    valid until the new one was presented, and for the grace period after that.
     """
     if isinstance(session, str):
-        return is_token(session) and (yield from live_token(context, session)) is not None
+        return is_token(session) and (yield from live_token(context, session, late=False)) is not None
     if session.stored is None:
         return False
     stored, renewed = session.stored.token, session.renewed_to
     known = renewed[1] if renewed is not None and renewed[0] == stored else stored
-    token = yield from live_token(context, known)
+    token = yield from live_token(context, known, late=True)
     if token is not None:
         session.renewed_to = (stored, token)
     return token is not None
 
 
-def live_token(context: Context, token: str) -> Flow[str | None]:
+def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
     """Return the current token of the live session of *token*, or None if there is none.
 
-    That is *token*, or within the grace period its replacement after a renewal. A login, a logout and a rotation end
-    the session of *token*. It does not write, touch or report.
+    That is *token*, or the one that a renewal put in its place; *late* is as in `holdfast.sessions.flows.open.resolve`.
+    A login, a logout and a rotation end the session of *token*. It does not write, touch or report.
     """
     for _ in range(HOPS):
         key = context.keys.key_of(token)
@@ -47,9 +47,9 @@ def live_token(context: Context, token: str) -> Flow[str | None]:
             body = decode(record.data)
         except DecodeError:
             return None
-        if not isinstance(body, Tombstone) or body.kind is not TombstoneKind.ALIAS or body.until <= context.clock():
+        if not isinstance(body, Tombstone) or body.kind is not TombstoneKind.ALIAS or body.sealed is None:
             return None
-        if body.sealed is None:
+        if body.until <= context.clock() and not late:
             return None
         token = open_successor(token, body.sealed)
     return None

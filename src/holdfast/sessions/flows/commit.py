@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.records.metadata import PREVIOUS
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.limit import check_room
@@ -44,6 +45,12 @@ class RequestFlows(Protocol):
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
+
+    def confirm_renewal(self, context: Context, key: str, stored: Any, /) -> Flow[bool]:
+        """Let the token of *key*, which that of *stored* replaced, be valid for the grace period only.
+
+        Return False if the session is over.
+        """
 
     def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """End the session, for the user who asked for it."""
@@ -98,7 +105,7 @@ def commit(
         context.emit("saves", outcome="conflict")
         raise
     context.emit("saves", outcome=outcome.result)
-    state.changes = Changes()
+    state.changes, state.renewed_from = Changes(), None
     state.pending = state.exposed
     was_permanent, state.was_permanent = state.was_permanent, permanent
     cookie = cookie_action(
@@ -119,6 +126,9 @@ def _carry_out(
     changes, stored = state.changes, state.stored
     if state.read_only:
         return NOTHING if state.is_empty else dropped(context, state)
+    previous = state.renewed_from
+    if previous is not None and not (yield from flows.confirm_renewal(context, previous, stored)):
+        return dropped(context, state)
     if changes.rebind and changes.owner is not None:
         yield from check_room(context, changes.owner, stored)
     if stored is None:
@@ -146,7 +156,9 @@ def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: 
 
 
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:
-    return not state.background and context.policy.renewal_due(stored.envelope.issued_at, context.clock())
+    # Until the token of the last renewal is presented, its response may be lost.
+    waits = PREVIOUS in stored.envelope.meta and state.renewed_from is None
+    return not (state.background or waits) and context.policy.renewal_due(stored.envelope.issued_at, context.clock())
 
 
 def _purge_now_and_then(context: Context) -> Flow[None]:

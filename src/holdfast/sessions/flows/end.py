@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Longer than any request that may still log in.
-_CUTOFF_LIFETIME = HOUR
+CUTOFF_LIFETIME = HOUR
 #: How many records a step of the walk through a user's sessions asks for.
 _PAGE = 500
 #: And at most, to have what is left in one page.
@@ -275,7 +275,7 @@ def write_cutoff(
     kept: Sequence[str],
     *,
     began: int | None = None,
-    lifetime: int = _CUTOFF_LIFETIME,
+    lifetime: int = CUTOFF_LIFETIME,
 ) -> Flow[Written]:
     """End every session of *owner* that began before now, but for that with the keys *kept*, the last one its present.
 

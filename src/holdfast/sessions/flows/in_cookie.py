@@ -13,6 +13,8 @@ from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason, RevokeResult
 from holdfast.records.cookie import CookieRecord, SealedCookie
 from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.metadata import PREVIOUS
+from holdfast.records.record import Record
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import is_confirmed, read_cutoff, write_cutoff
@@ -79,13 +81,20 @@ class InCookie:
     def _revoked(self, context: Context, stored: CookieSession, *, fresh: bool = True) -> Flow[RejectReason | None]:
         if not self._revocable:
             return None
+        previous = stored.envelope.meta.get(PREVIOUS)
         record = yield from load(stored.key, fresh=fresh)
         if record is not None:
-            return "superseded" if _is_superseded(record.data, context.clock()) else "unknown_id"
+            alias = _alias(record)
+            over = alias is None or alias.until <= context.clock()
+            if over or (alias and (yield from load(alias.successor or "", fresh=fresh))):
+                return "superseded" if _is_superseded(record.data, context.clock()) else "unknown_id"
+        record = (yield from load(previous, fresh=fresh)) if previous is not None else None
+        if record is not None and _alias(record) is None:
+            return "unknown_id"  # it was ended under the token that a renewal replaced
         if stored.owner is None:
             return None
         cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner), fresh=fresh)))
-        over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep != stored.key
+        over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep not in {stored.key, previous or ""}
         return "unknown_id" if over else None
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
@@ -107,7 +116,12 @@ class InCookie:
         return outcome
 
     def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
-        """Give the session a new token, and revoke the old one."""
+        """Give the session a new token, and revoke the old one; at a renewal once the new one is presented.
+
+        Renewals of one token all give it the same new one, so whatever ends the session ends each of them.
+        """
+        if not state.changes.new_token:
+            return (yield from self._renew(context, state, stored))
         moved = self._sealed(context, state, stored, new_token())
         until = context.clock() + context.policy.grace
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until))):
@@ -115,6 +129,25 @@ class InCookie:
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)
+
+    def _renew(self, context: Context, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
+        if (yield from self._revoked(context, stored)) is not None:
+            return dropped(context, state)
+        if self._revocable:
+            state.changes.meta[PREVIOUS] = stored.key
+        moved = self._sealed(context, state, stored, self._cookie.successor(stored.token))
+        state.build_on(moved)
+        report_rotated(context, state.changes, stored, moved)
+        return Outcome("saved", CookieAction.SEND)
+
+    def confirm_renewal(self, context: Context, key: str, stored: CookieSession, /) -> Flow[bool]:
+        """Let the token of *key* be valid for the grace period only; return False if the session was ended under it."""
+        alias = Tombstone(TombstoneKind.ALIAS, context.clock() + context.policy.grace, stored.key)
+        until = stored.envelope.created_at + context.policy.absolute + RETENTION
+        if (yield from create_once(key, encode(alias), until)) is not None:
+            return True
+        record = yield from load(key, fresh=True)
+        return record is None or _alias(record) is not None
 
     def save(
         self,
@@ -160,7 +193,21 @@ class InCookie:
         if (yield from self._revoked(context, stored)) is not None:
             return False
         until = stored.envelope.created_at + context.policy.absolute + RETENTION
-        return (yield from create_once(stored.key, encode(tombstone), until)) is not None
+        data = encode(tombstone)
+        if (yield from create_once(stored.key, data, until)) is not None:
+            return True
+        record = yield from load(stored.key, fresh=True)
+        alias = _alias(record) if record is not None else None  # a renewal's: what it led to is over now
+        return alias is not None and (yield from create_once(alias.successor or "", data, until)) is not None
+
+
+def _alias(revocation: Record) -> Tombstone | None:
+    """Return the tombstone of a renewal, or None if *revocation* is anything else."""
+    try:
+        body = decode(revocation.data)
+    except DecodeError:
+        return None
+    return body if isinstance(body, Tombstone) and body.kind is TombstoneKind.ALIAS else None
 
 
 def _is_superseded(revocation: bytes, now: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
 from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
+from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
@@ -62,18 +63,25 @@ def accept(
     state.data = data
     state.build_on(stored, redeliver=redeliver)
     state.read_only = False
+    if not redeliver and (previous := envelope.meta.get(PREVIOUS)) is not None:
+        state.renewed_from = previous
+        state.changes.meta[PREVIOUS] = None
     state.was_permanent = bool(state.data.get(PERMANENT, policy.permanent))
     state.pending = (
         state.redeliver
+        or state.renewed_from is not None
         or policy.touch_due(envelope, stored.expires_at, state.opened_at)
         or policy.renewal_due(envelope.issued_at, state.opened_at)
     )
 
 
 def resolve(
-    context: Context, token: str, key: str, record: Record | None, *, now: int
+    context: Context, token: str, key: str, record: Record | None, *, now: int, late: bool = False
 ) -> Flow[tuple[StoredSession, dict[Any, Any]] | Rejected]:
-    """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data."""
+    """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data.
+
+    A *late* request knew the session before a renewal: the alias leads it on as long as it is stored.
+    """
     for _ in range(HOPS):
         if record is None:
             break
@@ -90,10 +98,11 @@ def resolve(
             return (yield from _set_aside(key, foreign=error.foreign))
         if not isinstance(body, Tombstone):
             return Rejected("corrupt")
-        if body.until <= now:
-            break
-        if body.kind is TombstoneKind.SUPERSEDED:
+        is_over = body.until <= now
+        if body.kind is TombstoneKind.SUPERSEDED and not is_over:
             return Rejected("superseded")
+        if is_over and not (late and body.kind is TombstoneKind.ALIAS):
+            break
         if body.sealed is None:
             break
         token = open_successor(token, body.sealed)

@@ -6,15 +6,17 @@ if it is still what was loaded. Whoever ends the session in between makes the la
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-from holdfast.errors import StoreUnavailable
-from holdfast.records.envelope import Tombstone, TombstoneKind, encode
+from holdfast.errors import DecodeError, StoreUnavailable
+from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import ended_meanwhile
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME, ended_meanwhile
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_rotated
@@ -62,9 +64,13 @@ def _plan(
 ) -> tuple[StoredSession, Tombstone]:
     """Return the session under a new token, not yet stored, and what is to be left under the old one."""
     moved = revised(context, state, stored, token=new_token(), write=write)
-    until = moved.envelope.issued_at + context.policy.grace
     if renewal:
-        return moved, Tombstone(TombstoneKind.ALIAS, until, moved.key, seal_successor(stored.token, moved.token))
+        # The response may be lost, so the old token leads on until the new one is presented.
+        moved.envelope.meta[PREVIOUS] = stored.key
+        sealed = seal_successor(stored.token, moved.token)
+        return moved, Tombstone(TombstoneKind.ALIAS, moved.expires_at, moved.key, sealed)
+    until = moved.envelope.issued_at + context.policy.grace
+    moved.envelope.meta.pop(PREVIOUS, None)
     # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
     return moved, Tombstone(TombstoneKind.SUPERSEDED, until, None if state.changes_user else moved.key)
 
@@ -160,6 +166,24 @@ def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
             yield from delete(step.new)
         return answer
     return version
+
+
+def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[bool]:
+    """Let the alias under *key* lead new requests to *stored* for the grace period only: its token was presented.
+
+    A save of a request that began before the renewal is led on for as long as a cut-off is kept. Returns True: an end
+    under the old key ended *stored* too.
+    """
+    record = yield from load(key, fresh=True)
+    try:
+        alias = decode(record.data) if record is not None else None
+    except DecodeError:
+        return True
+    until = context.clock() + context.policy.grace
+    if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
+        data = encode(dataclasses.replace(alias, until=until))
+        yield from replace(key, data, record.version, until + CUTOFF_LIFETIME)
+    return True
 
 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:

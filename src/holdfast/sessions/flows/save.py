@@ -162,7 +162,7 @@ def _keep_alive(
 ) -> Flow[Outcome]:
     if confirm:
         found = yield from resolve(
-            context, stored.token, stored.key, (yield from load(stored.key, fresh=True)), now=context.clock()
+            context, stored.token, stored.key, (yield from load(stored.key, fresh=True)), now=context.clock(), late=True
         )
         if isinstance(found, Rejected):
             return dropped(context, state)
@@ -206,7 +206,7 @@ def reconcile(
         current = None  # what the conflict brought along is old by now
     write.reconciled += 1
     record = current or (yield from load(stored.key, fresh=True))
-    found = yield from resolve(context, stored.token, stored.key, record, now=context.clock())
+    found = yield from resolve(context, stored.token, stored.key, record, now=context.clock(), late=True)
     if isinstance(found, Rejected):
         if found.reason == "superseded":
             context.emit("superseded", handle=stored.key)
@@ -214,12 +214,18 @@ def reconcile(
     theirs, their_data = found
     applied = write.is_applied(theirs.envelope.writes)
     if not applied and (theirs.key, theirs.version) != (stored.key, stored.version):
-        if context.policy.on_conflict == "error":
+        if context.policy.on_conflict == "error" and _clashes(state, stored, theirs):
             raise SessionConflict("another request changed the session first: repeat the request")
         if not state.changes.wiped:
             state.data = merged(context, state, stored, their_data)
     state.build_on(theirs, redeliver=state.redeliver or theirs.token != stored.token)
     return Applied(theirs, their_data) if applied else theirs
+
+
+def _clashes(state: SessionState, stored: StoredSession, theirs: StoredSession) -> bool:
+    """Return whether both sides changed data, and not only the mark of a renewal."""
+    only_marked = state.renewed_from is not None and not state.differs
+    return theirs.envelope.payload != stored.envelope.payload and not only_marked
 
 
 def merged(context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any]) -> dict[Any, Any]:
