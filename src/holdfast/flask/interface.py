@@ -123,6 +123,8 @@ class HoldfastInterface(SessionInterface):
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
                 _answer(app, error, response)
                 self._guard(session, response)
+                if state.owed:
+                    self._send_cookie(app, state, response)
             except RecordTooLarge as error:
                 if error.limit == self.settings.policy.max_bytes:
                     error.args = (f"{error}, SESSION_MAX_BYTES",)
@@ -158,8 +160,12 @@ class HoldfastInterface(SessionInterface):
             self.cookies.delete(response)
         if outcome.cookie is CookieAction.DELETE or (stored and logout):
             clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie is not CookieAction.DELETE)
-        if outcome.cookie is CookieAction.SEND and state.stored is not None:
-            for misfit in misfits(settings.cookie, request):
+        if outcome.cookie is CookieAction.SEND:
+            self._send_cookie(app, state, response)
+
+    def _send_cookie(self, app: Flask, state: SessionState, response: Response) -> None:
+        if state.stored is not None:
+            for misfit in misfits(self.settings.cookie, request):
                 self._warn_once(misfit)
             self.cookies.send(app, response, state.stored.value, lifetime=self._lifetime(state))
 

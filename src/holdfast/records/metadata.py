@@ -19,6 +19,8 @@ ADDRESS = "address"
 NAMESPACE = "namespace"
 #: The key that a renewal replaced by the session's present one, until a browser presents the new token.
 PREVIOUS = "previous"
+#: When a login began that the store did not let finish, and the key that its session had before.
+UNFINISHED = "unfinished"
 
 #: When the user proved who they are, in milliseconds since the epoch.
 AUTHENTICATED_AT = "authenticated_at"

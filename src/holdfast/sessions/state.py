@@ -106,6 +106,7 @@ class SessionState:
         changes: What was asked for since the session was looked up or saved.
         read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
         redeliver: The session was reached by an alias, so the new token must be sent again.
+        owed: The response must carry the token, even if it is an error: the one that the browser has is replaced.
         refresh: The cookie is due to be sent again, since its signature was made with an old key.
         was_permanent: The session was permanent when it was looked up.
         exposed: A part of the data that can be changed in place was given out.
@@ -128,6 +129,7 @@ class SessionState:
     changes: Changes = field(default_factory=Changes)
     read_only: bool = False
     redeliver: bool = False
+    owed: bool = False
     refresh: bool = False
     was_permanent: bool = False
     exposed: bool = False

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast.errors import TooManySessions
+from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import end_session, follow
@@ -105,6 +106,7 @@ def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
         there = yield from follow(listed, record)
         if there is not None and there[0] != key:
             info = info_of(context, *there)
-            if info is not None and info.owner == owner:
+            # An unfinished login counts once its token is presented: nobody may have it.
+            if info is not None and info.owner == owner and UNFINISHED not in info.meta:
                 found[info.handle] = _Other(*there, info.last_used_at)
     return list(found.values())

@@ -8,10 +8,11 @@ from typing import Any
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
 from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
-from holdfast.records.metadata import PREVIOUS
+from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.finish import finish_postponed
 from holdfast.sessions.flows.reporting import report_ended
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
@@ -38,6 +39,8 @@ def open_session(context: Context, state: SessionState, token: str) -> Flow[None
     state.opened_at = context.clock()
     key = context.keys.key_of(token)
     found = yield from resolve(context, token, key, (yield from load(key)), now=state.opened_at)
+    if not isinstance(found, Rejected) and not (yield from finish_postponed(context, found[0])):
+        found = Rejected("unknown_id")
     if isinstance(found, Rejected):
         _report(context, key, found)
         reject(context, state, found.reason)
@@ -66,10 +69,12 @@ def accept(
     if not redeliver and (previous := envelope.meta.get(PREVIOUS)) is not None:
         state.renewed_from = previous
         state.changes.meta[PREVIOUS] = None
+    if UNFINISHED in envelope.meta:
+        state.changes.meta[UNFINISHED] = None
     state.was_permanent = bool(state.data.get(PERMANENT, policy.permanent))
     state.pending = (
         state.redeliver
-        or state.renewed_from is not None
+        or bool(state.changes.meta)
         or policy.touch_due(envelope, stored.expires_at, state.opened_at)
         or policy.renewal_due(envelope.issued_at, state.opened_at)
     )

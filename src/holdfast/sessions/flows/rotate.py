@@ -13,11 +13,11 @@ from typing import NamedTuple
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
 from holdfast.records.metadata import PREVIOUS
-from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME, ended_meanwhile
-from holdfast.sessions.flows.limit import make_room
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME
+from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_rotated
 from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
@@ -125,7 +125,7 @@ def _move_surely(
         try:
             answer = yield from attempt(step)
         except StoreUnavailable:
-            old = yield from load(step.old, fresh=True)
+            old = yield from _load_surely(step.old)
             moved = old is not None and old.data == step.tombstone
             if not moved and (is_last or old is None or old.version != step.expect):
                 yield from delete(step.new)
@@ -141,6 +141,13 @@ def _move_surely(
                 return Conflict(old) if old is not None else Gone()
             return answer
     return Gone()
+
+
+def _load_surely(key: str) -> Flow[Record | None]:
+    try:
+        return (yield from load(key, fresh=True))
+    except StoreUnavailable:  # one more try: without the answer the session may be lost
+        return (yield from load(key, fresh=True))
 
 
 def _move_at_once(step: Rotation) -> Flow[Version | Conflict | Gone]:
@@ -188,14 +195,16 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:
     changes = state.changes
-    owner = moved.owner if changes.rebind else None
-    if owner is not None and (
-        yield from ended_meanwhile(context, owner, state.started_for(owner), stored.key, moved.key)
-    ):
-        yield from delete(moved.key)
-        return dropped(context, state)
-    if owner is not None and not (yield from make_room(context, moved, owner)):
-        return dropped(context, state)
+    if changes.rebind:
+        try:
+            stands = yield from finish_login(context, moved, state.started_for(moved.owner or ""), stored.key)
+        except StoreUnavailable:
+            yield from postpone(context, state, moved, stored.key)
+            if state.owed:
+                report_rotated(context, changes, stored, moved)
+            raise
+        if not stands:
+            return dropped(context, state)
     state.build_on(moved)
     report_rotated(context, changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)

@@ -11,8 +11,8 @@ from holdfast.records.record import Conflict, Gone
 from holdfast.records.tokens import new_token
 from holdfast.records.writes import extended, newest
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import ended_meanwhile, write_tombstone
-from holdfast.sessions.flows.limit import make_room
+from holdfast.sessions.flows.end import write_tombstone
+from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_created, report_ended
 from holdfast.sessions.flows.write import Lost, Write, create_once
@@ -74,12 +74,12 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from create(context, state))
     made.version = version
-    if made.owner is not None and (
-        yield from ended_meanwhile(context, made.owner, state.started_for(made.owner), made.key)
-    ):
-        yield from delete(made.key)
-        return dropped(context, state)
-    if made.owner is not None and not (yield from make_room(context, made, made.owner)):
+    try:
+        stands = yield from finish_login(context, made, state.started_for(made.owner or ""))
+    except StoreUnavailable:
+        yield from delete(made.key)  # nobody has its token, so nobody loses it
+        raise
+    if not stands:
         return dropped(context, state)
     state.build_on(made)
     report_created(context, made)

@@ -1,0 +1,76 @@
+"""What a login does after its session is stored: read the user's cut-off, and keep the user within the limit.
+
+The store may fail there. A session that took the place of another one then gets a mark, and the browser its token
+although the response is an error; the next request that loads the session finishes the login.
+"""
+
+from __future__ import annotations
+
+from holdfast.errors import StoreUnavailable, TooManySessions
+from holdfast.records.metadata import UNFINISHED
+from holdfast.records.record import Conflict, Gone
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import ended_meanwhile
+from holdfast.sessions.flows.limit import make_room
+from holdfast.sessions.ops import Flow, delete, replace
+from holdfast.sessions.state import SessionState, StoredSession
+
+
+def finish_login(context: Context, stored: StoredSession, started_at: int, previous: str | None = None) -> Flow[bool]:
+    """Return whether a login that is *stored* stands, and remove it if not. A store that fails is asked once more.
+
+    *started_at* is when the login began, *previous* the key that its session had before, or None.
+
+    Raises:
+        TooManySessions: It is one too many, and the policy is to refuse it.
+        StoreUnavailable: The store failed, and again.
+    """
+    if stored.owner is None:
+        return True
+    try:
+        return (yield from _stands(context, stored, stored.owner, started_at, previous))
+    except StoreUnavailable:
+        return (yield from _stands(context, stored, stored.owner, started_at, previous))
+
+
+def _stands(context: Context, stored: StoredSession, owner: str, started_at: int, previous: str | None) -> Flow[bool]:
+    if (yield from ended_meanwhile(context, owner, started_at, stored.key, previous or stored.key)):
+        yield from delete(stored.key)
+        return False
+    return (yield from make_room(context, stored, owner))
+
+
+def postpone(context: Context, state: SessionState, stored: StoredSession, previous: str) -> Flow[None]:
+    """Mark a login that could not be finished, and let the browser have its token.
+
+    Where not even that can be stored, the session is removed: it may be one that a cut-off ends.
+
+    Raises:
+        StoreUnavailable: The store failed.
+    """
+    stored.envelope.meta[UNFINISHED] = f"{state.started_for(stored.owner or '')} {previous}"
+    try:
+        answer = yield from replace(stored.key, context.seal(stored), stored.version, stored.expires_at, stored.owner)
+    except StoreUnavailable:
+        yield from delete(stored.key)
+        raise
+    if not isinstance(answer, Conflict | Gone):
+        stored.version = answer
+        state.build_on(stored)
+        state.owed = True
+
+
+def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
+    """Return whether the login of *stored* stands, as `finish_login` does, if it was postponed.
+
+    Raises:
+        StoreUnavailable: The store failed.
+    """
+    mark = stored.envelope.meta.get(UNFINISHED)
+    if mark is None:
+        return True
+    started_at, _, previous = mark.partition(" ")
+    try:
+        return (yield from finish_login(context, stored, int(started_at), previous))
+    except TooManySessions:
+        return False
