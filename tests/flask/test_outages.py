@@ -53,13 +53,15 @@ def test_an_outage_at_load_is_503(known: Web, view: Any) -> None:
     assert known.data() == {"cart": [1]}
 
 
-@pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name != "read"], ids=list(VIEWS)[1:])
+@pytest.mark.parametrize("name", list(VIEWS)[1:])
 @pytest.mark.parametrize("operations", [["replace", "move"], ["replace", "move", "load", "delete"]])
-def test_an_outage_at_save_is_503(known: Web, view: Any, operations: list[str]) -> None:
+def test_an_outage_at_save_is_503(known: Web, name: str, operations: list[str]) -> None:
     """If the store goes down before the session is saved, no change is reported as done, and none is."""
+    if name == "logout" and "delete" not in operations:
+        pytest.skip("a logout deletes the record where nothing can be written")
 
     def then_down() -> None:
-        view()
+        VIEWS[name]()
         known.failing.fail(*operations, times=float("inf"))
 
     assert_come_back(known.do(then_down))
