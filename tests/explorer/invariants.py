@@ -41,6 +41,7 @@ def _kept(world: World, mark: str) -> set[str]:
 def _enders(world: World) -> set[str]:
     """Return the requests that were answered that the session in ``here`` is over."""
     over = {name for name, answer in world.answers.items() if answer.found and answer.cookie == "delete"}
+    over |= {name for name, answer in world.answers.items() if answer.read_only and answer.cookie == "delete"}
     over |= {name for name, result in world.results.items() if result == "confirmed"}
     over |= _kept(world, "wipes")
     if world.user == "alice":
@@ -125,9 +126,14 @@ def r5_the_old_id_is_dead(world: World) -> str | None:
 
 
 def r6_late_arrivals_are_harmless(world: World) -> str | None:
-    """A request whose id was just replaced is anonymous and read-only, and sends no cookie."""
+    """A request whose id was just replaced is anonymous and read-only, and sends no cookie; a logout still ends it."""
     for name, answer in world.answers.items():
-        if answer.read_only and (answer.found or answer.cookie != "none" or answer.result not in ("unchanged", "gone")):
+        ends = not answer.role.marks.isdisjoint(("ends", "wipes")) and answer.cookie == "delete"
+        if (
+            answer.read_only
+            and not ends
+            and (answer.found or answer.cookie != "none" or answer.result not in ("unchanged", "gone"))
+        ):
             return f"{name} came late: {answer.result}, cookie {answer.cookie}"
         lost = answer.role.browser and not answer.found and not answer.read_only
         if lost and not _enders(world) and not _may_be_lost(world):

@@ -222,13 +222,20 @@ def test_anonymous_during_an_outage(lenient: Web) -> None:
     assert lenient.data() == {"cart": [1]}
 
 
-@pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name not in ("read", "nested")])
+@pytest.mark.parametrize("view", [VIEWS[name] for name in VIEWS if name not in ("read", "nested", "logout")])
 def test_nothing_is_kept_of_an_outage(lenient: Web, view: Any) -> None:
     """Changes of such a session are dropped, and the stored session is unchanged afterwards."""
     with lenient.failing.outage():
         response = lenient.do(view)
         assert response.status_code == 200
         assert not cookies_set(response)
+    assert lenient.data() == {"cart": [1]}
+
+
+def test_a_logout_during_an_outage_is_503(lenient: Web) -> None:
+    """A logout that ends nothing is no success, whatever else is anonymous during an outage."""
+    with lenient.failing.outage():
+        assert_come_back(lenient.do(VIEWS["logout"]))
     assert lenient.data() == {"cart": [1]}
 
 

@@ -101,6 +101,7 @@ class SessionState:
         started_at: When the request began.
         opened: The session was looked up. Before that, all else has no meaning.
         opened_at: When it was looked up.
+        presented: The key of the token that the request came with, if it has the form of one.
         stored: The live session that was found or saved, or None: there is none.
         data: The data as it is now.
         changes: What was asked for since the session was looked up or saved.
@@ -124,6 +125,7 @@ class SessionState:
     started_at: int
     opened: bool = False
     opened_at: int = 0
+    presented: str | None = None
     stored: StoredSession | None = None
     data: dict[Any, Any] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
@@ -178,6 +180,11 @@ class SessionState:
             return envelope.codec.dumps(self.data) != envelope.payload
         except EncodeError:  # what was loaded could be encoded
             return True
+
+    @property
+    def logs_out(self) -> bool:
+        """Whether the request ends the session that it came with, and signs nobody in."""
+        return (self.changes.wiped or self.changes.ends_login) and self.changes.owner is None
 
     @property
     def changes_user(self) -> bool:
@@ -269,6 +276,10 @@ class Outcome:
 
     result: SaveResult
     cookie: CookieAction
+
+
+#: There was nothing to do.
+NOTHING = Outcome("unchanged", CookieAction.NONE)
 
 
 def cookie_action(

@@ -14,6 +14,7 @@ from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reporting import dropped
 from holdfast.sessions.ops import Flow, purge
 from holdfast.sessions.state import (
+    NOTHING,
     PERMANENT,
     Changes,
     CookieAction,
@@ -26,8 +27,6 @@ from holdfast.stores.contract import Purges
 
 #: What a request says of a login where nothing is kept of it.
 NO_METADATA: Mapping[str, str | None] = MappingProxyType({})
-
-NOTHING = Outcome("unchanged", CookieAction.NONE)
 
 #: A request that only read, and took this long (milliseconds), looks again before it sends the cookie anew: a login may
 #: have overtaken it, whose cookie must stay.
@@ -54,6 +53,9 @@ class RequestFlows(Protocol):
 
     def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """End the session, for the user who asked for it."""
+
+    def log_out_presented(self, context: Context, state: SessionState, key: str, /) -> Flow[Outcome]:
+        """End the session that the token of *key* leads to, though it was not opened: see `SessionState.read_only`."""
 
     def rotate(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """Give the session a new token, with the changes of *state*."""
@@ -125,6 +127,8 @@ def _carry_out(
 ) -> Flow[Outcome]:
     changes, stored = state.changes, state.stored
     if state.read_only:
+        if state.logs_out and state.presented is not None:
+            return (yield from flows.log_out_presented(context, state, state.presented))
         return NOTHING if state.is_empty else dropped(context, state)
     previous = state.renewed_from
     if previous is not None and not (yield from flows.confirm_renewal(context, previous, stored)):

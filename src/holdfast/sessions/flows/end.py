@@ -16,7 +16,7 @@ from holdfast.sessions.flows.listing import decode_session
 from holdfast.sessions.flows.reporting import dropped, report_ended
 from holdfast.sessions.flows.write import unless_mine
 from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, replace
-from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
+from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms, Indexes
 
 if TYPE_CHECKING:
@@ -98,6 +98,20 @@ def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flo
     outcome = dropped(context, state) if ended is None else Outcome("saved", CookieAction.DELETE)
     state.reset()
     return outcome
+
+
+def log_out_presented(context: Context, state: SessionState, key: str) -> Flow[Outcome]:
+    """End the session under *key*, or where that was moved to, for a request that did not open it.
+
+    Raises:
+        StoreUnavailable: Nothing could be ended.
+    """
+    found = yield from follow(key, (yield from load(key, fresh=True)))
+    ended = None
+    if found is not None:
+        ended = yield from end_session(context, found[0], found[1].version, found[1].owner, "logout")
+    state.reset(read_only=True)
+    return NOTHING if ended is None else Outcome("saved", CookieAction.DELETE)
 
 
 def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended | Conflict | Gone]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import DecodeError, UnknownKey
-from holdfast.events import RejectReason, RevokeResult
+from holdfast.events import EndReason, RejectReason, RevokeResult
 from holdfast.records.cookie import CookieRecord, SealedCookie
 from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
 from holdfast.records.metadata import PREVIOUS
@@ -24,7 +24,7 @@ from holdfast.sessions.flows.save import revised
 from holdfast.sessions.flows.write import create_once
 from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.policy import RETENTION
-from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
+from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
 
 
 @dataclass(slots=True, repr=False)
@@ -49,14 +49,17 @@ class InCookie:
     def open_session(self, context: Context, state: SessionState, value: str, /) -> Flow[None]:
         """Fill *state* with the session in *value*, or report why there is none."""
         state.opened_at = context.clock()
-        found = yield from self._resolve(context, value)
+        found = yield from self._resolve(context, value, state)
         if isinstance(found, Rejected):
             reject(context, state, found.reason)
         else:
             stored, data = found
             accept(context, state, stored, data, redeliver=stored.stale)
 
-    def _resolve(self, context: Context, value: str) -> Flow[tuple[CookieSession, dict[Any, Any]] | Rejected]:
+    def _resolve(
+        self, context: Context, value: str, state: SessionState | None = None
+    ) -> Flow[tuple[CookieSession, dict[Any, Any]] | Rejected]:
+        """Return the session in *value*, with its data; *state* gets its key, live or not."""
         try:
             record = self._cookie.unseal(value)
         except UnknownKey:
@@ -66,6 +69,8 @@ class InCookie:
         if record is None:
             return Rejected("malformed")
         key, envelope = context.keys.key_of(record.token), record.envelope
+        if state is not None:
+            state.presented = key
         stored = CookieSession(
             record.token, key, 0, record.expires_at, record.owner, envelope, value, record.since, record.stale
         )
@@ -115,6 +120,20 @@ class InCookie:
         state.reset()
         return outcome
 
+    def log_out_presented(self, context: Context, state: SessionState, key: str, /) -> Flow[Outcome]:
+        """End the session under *key*, or where that was moved to, for a request that did not open it."""
+        for _ in range(context.policy.attempts):
+            record = yield from load(key, fresh=True)
+            if record is None:
+                state.reset(read_only=True)
+                ended = yield from revoke(context, key, "logout")
+                return NOTHING if ended == "absent" else Outcome("saved", CookieAction.DELETE)
+            successor = _successor(record.data)
+            if successor is None:
+                break
+            key = successor
+        return NOTHING
+
     def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
         """Give the session a new token, and revoke the old one; at a renewal once the new one is presented.
 
@@ -123,8 +142,8 @@ class InCookie:
         if not state.changes.new_token:
             return (yield from self._renew(context, state, stored))
         moved = self._sealed(context, state, stored, new_token())
-        until = context.clock() + context.policy.grace
-        if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until))):
+        until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
+        if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
             return dropped(context, state)
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)
@@ -219,13 +238,22 @@ def _is_superseded(revocation: bytes, now: int) -> bool:
     return isinstance(body, Tombstone) and body.kind is TombstoneKind.SUPERSEDED and body.until > now
 
 
-def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
+def _successor(revocation: bytes) -> str | None:
+    """Return the key that *revocation* leads to, or None."""
+    try:
+        body = decode(revocation)
+    except DecodeError:
+        return None
+    return body.successor if isinstance(body, Tombstone) else None
+
+
+def revoke(context: Context, handle: str, reason: EndReason = "revoked") -> Flow[RevokeResult]:
     """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
     now = context.clock()
     tombstone = encode(Tombstone(TombstoneKind.ENDED, now))
     if (yield from create_once(handle, tombstone, now + context.policy.absolute + RETENTION)) is None:
         return "absent"
-    report_ended(context, handle, None, "revoked")
+    report_ended(context, handle, None, reason)
     return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"
 
 

@@ -37,7 +37,7 @@ def open_session(context: Context, state: SessionState, token: str) -> Flow[None
         reject(context, state, "malformed")
         return
     state.opened_at = context.clock()
-    key = context.keys.key_of(token)
+    key = state.presented = context.keys.key_of(token)
     found = yield from resolve(context, token, key, (yield from load(key)), now=state.opened_at)
     if not isinstance(found, Rejected) and not (yield from finish_postponed(context, found[0])):
         found = Rejected("unknown_id")
