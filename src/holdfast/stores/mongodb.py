@@ -200,7 +200,7 @@ class MongoDBStore:
         return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
 
     def _run(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
-        """Return what *work* returns, given the collection and so many *seconds*. The first time makes the indexes."""
+        """Return the result of *work* on the collection, within *seconds*. The first call creates the indexes."""
         result = self._ask(work, seconds=seconds)
         if time.monotonic() >= self._index_at and not (self._indexing and self._indexing.is_alive()):
             self._index_at = time.monotonic() + _INDEX_AGAIN
