@@ -96,7 +96,7 @@ class SealedCookie:
         return CookieRecord(token, expires_at, since, owner.hex() if owner != _NO_OWNER else None, envelope, stale)
 
     def successor(self, token: str) -> str:
-        """Return the token by which a renewal replaces *token*: always the same one, secret without the key."""
+        """Return the token with which a renewal replaces *token*: always the same one, secret without the key."""
         return token_from(
             hmac.digest(self._keyring[self._keyring.newest], labelled(self._purpose, token.encode()), "sha256")
         )

@@ -88,7 +88,7 @@ class Tombstone:
         until: When the grace period ends.
         successor: The key the session moved to, or None.
         sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
-        write: The id of the write that left it (`holdfast.records.writes`).
+        write: The id of the write that stored it (`holdfast.records.writes`).
     """
 
     kind: TombstoneKind

@@ -1,4 +1,4 @@
-"""The ids of writes. A session's record keeps those of its last writes, so a lost answer can be found out.
+"""The ids of writes. A session's record has those of its last writes, so that a lost answer can be determined.
 
 A history is the ids in order, the newest last, as bytes.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import secrets
 
-#: The bytes of an id. Two writes of one session have the same one by chance once in 2^48.
+#: The length of an id in bytes. Two writes of one session have equal ids with a probability of 1 in 2^48.
 ID_BYTES = 6
 
-#: How many ids a record keeps: a write is found after at most five others.
+#: The number of ids in a record: a write can be found after at most five others.
 KEPT = 6
 
 
@@ -20,12 +20,12 @@ def new_write_id() -> bytes:
 
 
 def extended(history: bytes, write_id: bytes) -> bytes:
-    """Return *history* after the write *write_id*, without what is too old to be kept."""
+    """Return *history* after the write *write_id*, without the oldest ids."""
     return (history + write_id)[-KEPT * ID_BYTES :]
 
 
 def newest(history: bytes) -> bytes:
-    """Return the id of the last write, or no bytes where none is known."""
+    """Return the id of the last write, or no bytes if unknown."""
     return history[-ID_BYTES:]
 
 

@@ -46,7 +46,7 @@ class _FreshLoad(Call[Record | None]):
     """A load that no cache answers."""
 
     def run(self, store: object) -> Record | None:
-        """Return the record, read where it is kept."""
+        """Return the record, without any cache."""
         load: Callable[[str], Record | None] = getattr(store, "load_fresh", None) or cast("Store", store).load
         return load(*self.args)
 
@@ -58,7 +58,7 @@ OnCall: TypeAlias = Callable[[str, float, StoreError | None], object]
 
 
 def load(key: str, *, fresh: bool = False) -> Call[Record | None]:
-    """Load the live record under *key*; *fresh*: past every cache, for a decision that stands."""
+    """Load the live record under *key*; *fresh*: without any cache, for a permanent decision."""
     return _FreshLoad("load", (key,)) if fresh else Call("load", (key,))
 
 

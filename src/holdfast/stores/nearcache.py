@@ -19,8 +19,8 @@ __all__ = ["NearCache"]
 class NearCache:
     """Answers `load` from memory for a short time. All other calls go to *store*.
 
-    So do the lookups that decide for longer: whether a user's sessions were ended during a login, where a session has
-    moved, whether a failed write was applied.
+    Lookups for permanent decisions go to *store* too: whether a user's sessions were ended during a login, where a
+    session has moved, whether a failed write was applied.
 
     The bound: a record is served for at most *staleness* milliseconds after it was requested from the store. So a
     session that another process ended is served at most that much longer; one that this process ended, not at all.
@@ -59,7 +59,7 @@ class NearCache:
         return self._load_from(self._store.load, key, now)
 
     def load_fresh(self, key: str, /) -> Record | None:
-        """Return what `load` does, asked of the store now: for a decision that stands."""
+        """Return the result of the store's `load`, without the cache: for a permanent decision."""
         with self._lock:
             self._cached.pop(key, None)
         return self._load_from(getattr(self._store, "load_fresh", self._store.load), key, self._clock())

@@ -54,8 +54,8 @@ class ContractBase(abc.ABC):
 
     place: Path
     clock: Clock
-    #: Set by a test that loses a reply: `disturb` has it called after the server executed the request, before the
-    #: store sees the connection drop.
+    #: Set by a test that loses a reply: `disturb` calls it after the server executed the request, before the store sees
+    #: the connection drop.
     meanwhile: Callable[[], object] | None = None
 
     @abc.abstractmethod

@@ -42,7 +42,7 @@ class Outages(ContractBase):
         key, version = self.make(b"made")
         made = self.store.replace(key, b"old", expect=version, expires_at=self.later())
         assert not isinstance(made, Conflict | Gone)
-        version = self.loaded(key).version  # what a store prepares or remembers is there: the save is one call
+        version = self.loaded(key).version  # the store's caches and statements are ready: the save is one call
         other, theirs = self.client(), list[Version | Conflict | Gone]()
 
         def save_too() -> None:

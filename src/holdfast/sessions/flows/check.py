@@ -33,8 +33,8 @@ def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
 def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
     """Return the current token of the live session of *token*, or None if there is none.
 
-    That is *token*, or the one that a renewal put in its place; *late* is as in `holdfast.sessions.flows.open.resolve`.
-    A login, a logout and a rotation end the session of *token*. It does not write, touch or report.
+    That is *token*, or its replacement after a renewal; *late* is as in `holdfast.sessions.flows.open.resolve`. A
+    login, a logout and a rotation end the session of *token*. It does not write, touch or report.
     """
     for _ in range(HOPS):
         key = context.keys.key_of(token)

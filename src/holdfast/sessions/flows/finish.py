@@ -1,7 +1,7 @@
-"""What a login does after its session is stored: read the user's cut-off, and keep the user within the limit.
+"""The steps of a login after its session is stored: read the user's cut-off, and enforce the limit.
 
-The store may fail there. A session that took the place of another one then gets a mark, and the browser its token
-although the response is an error; the next request that loads the session finishes the login.
+The store may fail there. A session that replaced another one then gets a mark, and the browser gets its token although
+the response is an error; the next request that loads the session finishes the login.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from holdfast.sessions.state import SessionState, StoredSession
 
 
 def finish_login(context: Context, stored: StoredSession, started_at: int, previous: str | None = None) -> Flow[bool]:
-    """Return whether a login that is *stored* stands, and remove it if not. A store that fails is asked once more.
+    """Return whether a login that is *stored* is valid, and remove it if not. A failed call is repeated once.
 
-    *started_at* is when the login began, *previous* the key that its session had before, or None.
+    *started_at* is the start of the login, *previous* the former key of its session, or None.
 
     Raises:
-        TooManySessions: It is one too many, and the policy is to refuse it.
-        StoreUnavailable: The store failed, and again.
+        TooManySessions: It exceeds the limit, and the policy is to refuse it.
+        StoreUnavailable: The store failed twice.
     """
     if stored.owner is None:
         return True
@@ -41,9 +41,9 @@ def _stands(context: Context, stored: StoredSession, owner: str, started_at: int
 
 
 def postpone(context: Context, state: SessionState, stored: StoredSession, previous: str) -> Flow[None]:
-    """Mark a login that could not be finished, and let the browser have its token.
+    """Mark a login that could not be finished, and give the browser its token.
 
-    Where not even that can be stored, the session is removed: it may be one that a cut-off ends.
+    If even that cannot be stored, the session is removed: a cut-off may cover it.
 
     Raises:
         StoreUnavailable: The store failed.
@@ -61,7 +61,7 @@ def postpone(context: Context, state: SessionState, stored: StoredSession, previ
 
 
 def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
-    """Return whether the login of *stored* stands, as `finish_login` does, if it was postponed.
+    """Return whether the login of *stored* is valid, as `finish_login` does, if it was postponed.
 
     Raises:
         StoreUnavailable: The store failed.

@@ -1,6 +1,6 @@
 """Writes whose answer may be lost: find out whether such a write was applied, so that none is applied twice.
 
-Stores repeat no write. A driver may, so `Conflict` or None can be about the write itself.
+Stores do not repeat a write. A driver may, so `Conflict` or None can be about the write itself.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from holdfast.sessions.ops import Flow, load
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The store failed during a write, and whether it was applied is not known."""
+    """The store failed during a write, and it is unknown whether the write was applied."""
 
 
 @dataclass(slots=True)
 class Write:
-    """One change to a session, through all its tries.
+    """One change to a session, through all its attempts.
 
     Attributes:
-        id: What the record's history includes once the change is applied.
-        base: The newest write of the record that a try was for whose answer was lost, while that try may be applied.
-        error: What the store raised instead of that answer.
-        reconciled: How often another write came first.
+        id: Part of the record's history after the change is applied.
+        base: The newest write of the record in an attempt whose answer was lost, while that attempt may be applied.
+        error: The store's exception in place of that answer.
+        reconciled: The number of times that another write came first.
     """
 
     id: bytes = field(default_factory=new_write_id)
@@ -36,7 +36,7 @@ class Write:
     reconciled: int = 0
 
     def lose(self, error: StoreUnavailable, base: bytes) -> Lost:
-        """Note that the answer to a try was lost. The change may be tried once more.
+        """Note that the answer to an attempt was lost. The change may be attempted once more.
 
         Raises:
             StoreUnavailable: *error*, the second time.
@@ -50,31 +50,31 @@ class Write:
         """Return whether the change is applied to the record with *history*.
 
         Raises:
-            StoreUnavailable: An answer was lost, and too much was written since to know.
+            StoreUnavailable: An answer was lost, and too many writes followed to determine its result.
         """
         if includes(history, self.id):
             return True
         if self.base and newest(history) != self.base:
             if not includes(history, self.base):
                 raise self.error or StoreUnavailable("whether a write was applied is unknown")
-            self.base = b""  # what was written since the try makes it fail, if it still arrives
+            self.base = b""  # the writes since the attempt make it fail, if it still arrives
         return False
 
     def refuse_if_unknown(self) -> None:
-        """Refuse to go on where an answer was lost and the record that could replace it is gone.
+        """Raise if an answer was lost and the record that could replace it is missing.
 
         Raises:
-            StoreUnavailable: The store failed in the try.
+            StoreUnavailable: The store failed in the attempt.
         """
         if self.base and self.error is not None:
             raise self.error
 
 
 def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Flow[Version | None]:
-    """Make a record of *data*, which no other write has, under a *key* of its own; None where another one is there.
+    """Make a record of unique *data* under a new *key*; None if another record exists.
 
     Raises:
-        StoreUnavailable: The store failed, and again.
+        StoreUnavailable: The store failed twice.
     """
     for is_last in (False, True):
         try:
@@ -94,6 +94,6 @@ def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None
 
 
 def unless_mine(answer: Version | Conflict | Gone, data: bytes) -> Version | Conflict | Gone:
-    """Return *answer*, or the version of the record if it holds *data*, which no other write has: it is applied."""
+    """Return *answer*, or the version of the record if it holds the unique *data*: then the write is applied."""
     current = answer.current if isinstance(answer, Conflict) else None
     return current.version if current is not None and current.data == data else answer
