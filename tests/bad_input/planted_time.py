@@ -15,7 +15,7 @@ FAR = 4_000_000_000_000
 def the_limit_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the very moment of its expiry a session is still valid."""
     verdict = seams.POLICY_VERDICT.sound
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, body, until, now: verdict(self, body, until, now - 1))
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, body, until, now, *rest: verdict(self, body, until, now - 1))
 
 
 def the_future_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,8 +28,17 @@ def _marked(world: World, mark: str) -> set[str]:
     return {role.name for role in world.roles if mark in role.marks}
 
 
+def _begun(world: World) -> set[str]:
+    """Return the requests that signed in under an id that was replaced, and began a session of their own."""
+    created = {details["handle"] for name, details in world.signals if name == "created"}
+    tokens = {name: answer.token for name, answer in world.answers.items() if answer.role.browser}
+    return {name for name, token in tokens.items() if token and KEYS.key_of(token) in created}
+
+
 def _answers(world: World, mark: str) -> dict[str, Answer]:
-    return {name: answer for name, answer in world.answers.items() if mark in answer.role.marks}
+    """Return the answers about the session in ``here`` to requests with *mark*."""
+    begun = _begun(world)
+    return {name: it for name, it in world.answers.items() if mark in it.role.marks and name not in begun}
 
 
 def _kept(world: World, mark: str) -> set[str]:
@@ -101,8 +110,9 @@ def r3_whoever_ends_a_session_ends_it(world: World) -> str | None:
 
 def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
     """A request that is still at work when its session, or its id, is over sends no cookie for it."""
-    over = _enders(world) | _kept(world, "supersedes")
+    ended, begun = _enders(world), _begun(world)
     for name, answer in world.answers.items():
+        over = ended if name in begun else ended | _kept(world, "supersedes")
         if answer.found and answer.cookie == "send":
             if over.intersection(answer.after):
                 return f"{name} sends a cookie though {sorted(over.intersection(answer.after))} came before"
@@ -126,12 +136,16 @@ def r5_the_old_id_is_dead(world: World) -> str | None:
 
 
 def r6_late_arrivals_are_harmless(world: World) -> str | None:
-    """A request whose id was just replaced is anonymous and read-only, and sends no cookie; a logout still ends it."""
+    """A request whose id was just replaced is anonymous and read-only, and sends no cookie.
+
+    Except a logout, which ends the session all the same, and a login, which begins a session of its own.
+    """
     for name, answer in world.answers.items():
         ends = not answer.role.marks.isdisjoint(("ends", "wipes")) and answer.cookie == "delete"
+        begins = name in _begun(world) and not answer.role.marks.isdisjoint(("binds", "binds bob"))
         if (
             answer.read_only
-            and not ends
+            and not (ends or begins)
             and (answer.found or answer.cookie != "none" or answer.result not in ("unchanged", "gone"))
         ):
             return f"{name} came late: {answer.result}, cookie {answer.cookie}"
@@ -164,8 +178,12 @@ def r8_no_session_outlives_the_end_of_all(world: World) -> str | None:
 
 def r8_a_login_that_gives_way_sends_no_cookie(world: World) -> str | None:
     """A login that is still at work when all of the user's sessions were ended sends no cookie."""
-    for name, answer in _answers(world, "binds").items():
-        if answer.cookie != "none" and _marked(world, "revokes").intersection(answer.after):
+    for name, answer in world.answers.items():
+        if (
+            "binds" in answer.role.marks
+            and answer.cookie != "none"
+            and _marked(world, "revokes").intersection(answer.after)
+        ):
             return f"{name}: {answer.result}, cookie {answer.cookie}"
     return None
 
@@ -192,7 +210,10 @@ def what_lives_throughout_is_listed(world: World) -> str | None:
 
 def nobody_is_mistaken_for_another(world: World) -> str | None:
     """A session belongs to the user whose id it holds, and holds no data of another user."""
-    strangers = {"alice": _answers(world, "binds bob"), "bob": _answers(world, "binds")}
+    strangers = {
+        user: {name for name, answer in world.answers.items() if mark in answer.role.marks}
+        for user, mark in (("alice", "binds bob"), ("bob", "binds"))
+    }
     for session in world.sessions:
         user = session.data.get("_user_id")
         if user is not None and KEYS.owner_of(user) != session.owner:

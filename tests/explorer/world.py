@@ -225,7 +225,9 @@ class World:
         self.answered: list[str] = []
         self.signals: list[tuple[str, Mapping[str, Any]]] = []
         self.events = Events(None)
-        self.events.subscribe(lambda event, details: self.signals.append((event, details)), "ended", "rotated")
+        self.events.subscribe(
+            lambda event, details: self.signals.append((event, details)), "created", "ended", "rotated"
+        )
         self.clock.advance_ms(max(role.idle for role in self.roles))
         self.actors: Mapping[str, Actor] = self._cast()
 

@@ -24,6 +24,8 @@ UNFINISHED = "unfinished"
 
 #: When the user proved who they are, in milliseconds since the epoch.
 AUTHENTICATED_AT = "authenticated_at"
+#: The owner value of the user who has signed out and left data in the session.
+DATA_OWNER = "data_owner"
 #: Present until one request has made use of that proof.
 UNUSED = "unused"
 

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 
 TOKEN_BYTES = 32
 
@@ -50,6 +51,13 @@ def labelled(*parts: bytes) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
+def is_user_id(value: object) -> bool:
+    """Return whether *value* can be the id of a user: not None, empty text, a bool, bytes or a collection."""
+    if value is None or isinstance(value, bool | bytes | bytearray):
+        return False
+    return bool(value) if isinstance(value, str) else not isinstance(value, Iterable)
+
+
 class Keys:
     """Derives the keys of one namespace and the owner values of its users.
 
@@ -82,7 +90,14 @@ class Keys:
         return digest.hexdigest()
 
     def owner_of(self, user_id: object) -> str:
-        """Return the owner value of a user id, converted to text: 64 lower-case hex digits."""
+        """Return the owner value of a user id, converted to text: 64 lower-case hex digits.
+
+        Raises:
+            TypeError: It cannot be the id of a user: see `is_user_id`.
+        """
+        if not is_user_id(user_id):
+            kind = "empty text" if user_id == "" else f"a value of type {type(user_id).__name__}"
+            raise TypeError(f"a user id must be text that is not empty, a number or another single value, not {kind}")
         return hmac.digest(self._owner_secret, self._owner_label + str(user_id).encode(), "sha256").hex()
 
 

@@ -125,14 +125,29 @@ class ServerSession(MutableMapping[str, Any]):
             self._rebind(None if value is None else self._manager.keys.owner_of(value))
         elif key == FRESH and value and state.owner is not None:  # Flask-Login's confirm_login()
             self._rebind(state.owner)
-        state.data[key] = value
+        self._put(state, key, value)
 
     def __delitem__(self, key: str) -> None:
         state = self._change()
-        del state.data[key]
+        self._put(state, key, _MISSING)
         _assign(state.changes, key)
         if key == IDENTITY:
             self._rebind(None)
+
+    def _put(self, state: SessionState, key: str, value: Any) -> None:
+        """Set *key*, or remove it, and sign the user in or out if that changes what the identity keys say.
+
+        They say nothing of a session that `bind` or Flask-Login has bound to another user.
+        """
+        keys, owner_of = self._manager.context.policy.identity_keys, self._manager.keys.owner_of
+        before = state.identity(keys, owner_of) if key in keys else None
+        if value is _MISSING:
+            del state.data[key]
+        else:
+            state.data[key] = value
+        after = state.identity(keys, owner_of) if key in keys else None
+        if after != before and state.owner == before:
+            self._rebind(after, keep_data=True)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._state.data if self._state.opened else 'not loaded'}>"
@@ -163,19 +178,25 @@ class ServerSession(MutableMapping[str, Any]):
         ``login_user`` calls this by itself.
 
         Raises:
-            TypeError: *user_id* is None.
+            TypeError: *user_id* cannot be the id of a user, such as None, empty text or a collection.
         """
         if user_id is None:
             raise TypeError("bind() needs a user id, not None: to end a session call destroy()")
+        owner = self._manager.keys.owner_of(user_id)
         self._change()
-        self._rebind(self._manager.keys.owner_of(user_id))
+        self._rebind(owner)
 
-    def _rebind(self, owner: str | None) -> None:
+    def _rebind(self, owner: str | None, *, keep_data: bool = False) -> None:
         state = self._open()
         stored = state.stored.owner if state.stored else None
-        if owner is not None and stored is not None and owner != stored and not state.changes.wiped:
-            state.data.clear()
-            state.changes = Changes(wiped=True)
+        if owner is not None and owner != stored and not state.changes.wiped:
+            if not keep_data and state.data_owner not in (None, owner):
+                state.data.clear()
+                state.changes = Changes(wiped=True)
+            for key in self._manager.context.policy.visitor_keys:
+                if key in state.data and key not in state.changes.assigned:
+                    del state.data[key]
+                    state.changes.assigned.add(key)
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
@@ -251,7 +272,7 @@ class ServerSession(MutableMapping[str, Any]):
         value = fn(state.data[key] if key in state.data else copy.deepcopy(default))
         if key not in state.changes.assigned:
             state.changes.applied.setdefault(key, []).append((fn, default))
-        state.data[key] = value
+        self._put(state, key, value)
         return value
 
     def pop_once(self, key: str, default: Any = _MISSING) -> Any:
@@ -269,7 +290,7 @@ class ServerSession(MutableMapping[str, Any]):
         won = key in state.data if unsaved else single_use(self._manager, "session.pop_once()").pop_stored(state, key)
         value = state.data[key] if won else default  # the data include the changes of others
         if key in state.data:
-            del state.data[key]
+            self._put(state, key, _MISSING)
             state.exposed = state.pending = True
             state.changes.applied.pop(key, None)
             if key == IDENTITY:

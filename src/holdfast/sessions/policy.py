@@ -14,8 +14,8 @@ from holdfast.records.envelope import Envelope
 SKEW = MINUTE
 
 #: A record is kept this long past its deadline, so that the session's own times decide and give the reason for its end,
-#: and so that a store whose clock is ahead does not end sessions early.
-RETENTION = MINUTE
+#: and so that no host or store whose clock is ahead removes a session that lives.
+RETENTION = DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Policy:
         max_per_user: The maximum number of sessions of a user; None, the default: no limit.
         on_max_per_user: The action at a login above the limit: ``"evict-oldest"``, the default, ends the least recently
             used session of that user; ``"refuse"`` fails.
+        identity_keys: Keys of the data whose value is a user id, so that setting one is a login and removing it a
+            logout; the first that is present counts. Default: those of Flask's quickstart and tutorial.
+        visitor_keys: Keys of the data with secrets of a visitor, which a login removes. Default: the CSRF tokens of
+            Flask-WTF and Flask-SeaSurf.
     """
 
     idle: int = 31 * DAY
@@ -49,6 +53,8 @@ class Policy:
     attempts: int = 100
     max_per_user: int | None = None
     on_max_per_user: Literal["evict-oldest", "refuse"] = "evict-oldest"
+    identity_keys: tuple[str, ...] = ("user_id", "username")
+    visitor_keys: tuple[str, ...] = ("csrf_token", "_csrf_token")
 
     def __post_init__(self) -> None:
         for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "max_per_user"):
@@ -68,15 +74,19 @@ class Policy:
         """Return the end of the session by the current idle timeout."""
         return expires_at - RETENTION - max(0, envelope.idle - self.idle)
 
-    def verdict(self, envelope: Envelope, expires_at: int, now: int) -> RejectReason | None:
-        """Return why a stored session is not valid, or None if it is."""
+    def verdict(self, envelope: Envelope, expires_at: int, now: int, used_at: int | None = None) -> RejectReason | None:
+        """Return why a stored session is not valid *now*, or None if it is.
+
+        The timeouts are judged at *used_at*, the moment of its use; by default *now*.
+        """
+        used_at = now if used_at is None else used_at
         if not isinstance(expires_at, int):  # others may write to the database, and some databases accept any value
             return "corrupt"
         if envelope.created_at > now + SKEW or envelope.issued_at > now + SKEW:
             return "not_yet_valid"
-        if now >= envelope.created_at + self.absolute:
+        if used_at >= envelope.created_at + self.absolute:
             return "expired_absolute"
-        if now >= self.idle_deadline(envelope, expires_at):
+        if used_at >= self.idle_deadline(envelope, expires_at):
             return "expired_idle"
         return None
 

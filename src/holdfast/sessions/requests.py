@@ -133,6 +133,7 @@ class Requests:
             context.emit("rejected", reason="store_unavailable")
             if context.policy.on_store_error != "anonymous":
                 raise
+            state.login_begins_anew = True
 
     def commit(
         self,

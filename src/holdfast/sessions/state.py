@@ -7,7 +7,7 @@ its changes; a view works on it through `holdfast.sessions.mapping`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -17,6 +17,7 @@ from holdfast.events import SaveResult
 from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
+from holdfast.records.tokens import is_user_id
 
 #: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
 IDENTITY = "_user_id"
@@ -77,6 +78,11 @@ class Changes:
         return self.rotate or self.wiped or self.rebind
 
     @property
+    def signs_in(self) -> bool:
+        """Whether a user has proved who they are."""
+        return self.rebind and self.owner is not None
+
+    @property
     def ends_login(self) -> bool:
         """Whether the user is signed out, or the session ends; another may begin in its place."""
         return self.rebind and self.owner is None
@@ -106,6 +112,8 @@ class SessionState:
         data: The data as it is now.
         changes: What was asked for since the session was looked up or saved.
         read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
+        login_begins_anew: A login begins a session of its own although the request is read-only: the token it came with
+            was replaced, or cannot be judged here.
         redeliver: The session was reached by an alias, so the new token must be sent again.
         owed: The response must carry the token, even if it is an error: the one that the browser has is replaced.
         refresh: The cookie is due to be sent again, since its signature was made with an old key.
@@ -130,6 +138,7 @@ class SessionState:
     data: dict[Any, Any] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     read_only: bool = False
+    login_begins_anew: bool = False
     redeliver: bool = False
     owed: bool = False
     refresh: bool = False
@@ -163,6 +172,24 @@ class SessionState:
         return self.data.keys() <= _BOOKKEEPING_KEYS and self.owner is None
 
     @property
+    def drops_changes(self) -> bool:
+        """Whether nothing of this request is kept. A login is, where it begins a session of its own."""
+        return self.read_only and not (self.login_begins_anew and self.changes.signs_in)
+
+    def begin_anew(self) -> bool:
+        """Make this a session of its own if the request signs a user in, since its token was replaced meanwhile.
+
+        Only the data that the request set stay. Returns False, with nothing changed, if it is no login, or the session
+        has ended.
+        """
+        if not (self.login_begins_anew and self.changes.signs_in):
+            return False
+        own = self.changes.assigned | self.changes.applied.keys()
+        self.data = {key: value for key, value in self.data.items() if key in own}
+        self.build_on(None)
+        return True
+
+    @property
     def maybe_changed(self) -> bool:
         """Whether the data can differ from what is stored: it was changed, or a part that can change was given out."""
         changes = self.changes
@@ -185,6 +212,18 @@ class SessionState:
     def logs_out(self) -> bool:
         """Whether the request ends the session that it came with, and signs nobody in."""
         return (self.changes.wiped or self.changes.ends_login) and self.changes.owner is None
+
+    @property
+    def data_owner(self) -> str | None:
+        """The owner value of the user whose data these are: who is signed in, or was before a logout that kept them."""
+        if self.stored is None:
+            return None
+        return self.stored.owner or self.stored.envelope.meta.get(metadata.DATA_OWNER)
+
+    def identity(self, keys: Iterable[str], owner_of: Callable[[object], str]) -> str | None:
+        """Return the owner value of the user whom the first of *keys* that holds a user id names, or None."""
+        ids = (self.data.get(key) for key in keys)
+        return next((owner_of(id_) for id_ in ids if is_user_id(id_)), None)
 
     @property
     def changes_user(self) -> bool:
@@ -216,6 +255,8 @@ class SessionState:
             at = self.authenticated_at
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
             merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
+            owner = self.owner
+            merged[metadata.DATA_OWNER] = None if owner is not None or self.changes.wiped else self.data_owner
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
         merged[metadata.NAMESPACE] = namespace_mark
         return {name: value for name, value in merged.items() if value is not None}

@@ -17,6 +17,7 @@ from holdfast.errors import ConfigurationError, NotFresh
 from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
+from holdfast.records.tokens import is_user_id
 from holdfast.sessions.directory import Directory, directory
 from holdfast.stores.contract import Indexes
 
@@ -160,7 +161,7 @@ class _Page:
         if user_id is None:
             return session.owner
         user = user_id()  # before the session is read, since it may sign in a remembered user
-        return session.owner if user is not None and keys.owner_of(user) == session.owner else None
+        return session.owner if is_user_id(user) and keys.owner_of(user) == session.owner else None
 
     def _refuse(self) -> ResponseReturnValue:
         if self._login_url is not None:

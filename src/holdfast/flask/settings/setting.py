@@ -73,6 +73,13 @@ def switch(value: Any) -> bool:
     return value
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """Return the keys in the list or tuple *value*."""
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
+        raise InvalidValue("it must be a list of keys, such as ['user_id']; an empty list for none")
+    return tuple(value)
+
+
 def flask_switch(value: Any) -> bool:
     """Return *value* as Flask interprets it, except that text, which Flask takes for True, is refused."""
     if value not in (0, 1):

@@ -234,6 +234,25 @@ OWN: tuple[Setting, ...] = (
         "409.",
     ),
     Setting(
+        "SESSION_IDENTITY_KEYS",
+        setting.names,
+        default=_POLICY.identity_keys,
+        to="policy.identity_keys",
+        live=True,
+        doc="Keys of the session whose value is a user id. Setting the first that is present to another value is a "
+        "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. They have no "
+        "effect on a session that `bind` or Flask-Login has bound to another user.",
+    ),
+    Setting(
+        "SESSION_VISITOR_KEYS",
+        setting.names,
+        default=_POLICY.visitor_keys,
+        to="policy.visitor_keys",
+        live=True,
+        doc="Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
+        "they are made anew for the user.",
+    ),
+    Setting(
         "SESSION_USE_SIGNER",
         setting.switch,
         default=False,

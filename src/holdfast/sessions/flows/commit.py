@@ -126,10 +126,8 @@ def _carry_out(
     context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
 ) -> Flow[Outcome]:
     changes, stored = state.changes, state.stored
-    if state.read_only:
-        if state.logs_out and state.presented is not None:
-            return (yield from flows.log_out_presented(context, state, state.presented))
-        return NOTHING if state.is_empty else dropped(context, state)
+    if state.drops_changes:
+        return (yield from _drop(context, flows, state))
     previous = state.renewed_from
     if previous is not None and not (yield from flows.confirm_renewal(context, previous, stored)):
         return dropped(context, state)
@@ -157,6 +155,13 @@ def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: 
             raise
         context.emit("store_unavailable", error=error)
         return outcome
+
+
+def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
+    """Store nothing of a read-only request. A logout still ends the session that its token leads to."""
+    if state.logs_out and state.presented is not None:
+        return (yield from flows.log_out_presented(context, state, state.presented))
+    return NOTHING if state.is_empty else dropped(context, state)
 
 
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:

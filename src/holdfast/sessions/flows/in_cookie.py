@@ -51,7 +51,7 @@ class InCookie:
         state.opened_at = context.clock()
         found = yield from self._resolve(context, value, state)
         if isinstance(found, Rejected):
-            reject(context, state, found.reason)
+            reject(context, state, found)
         else:
             stored, data = found
             accept(context, state, stored, data, redeliver=stored.stale)
@@ -74,7 +74,9 @@ class InCookie:
         stored = CookieSession(
             record.token, key, 0, record.expires_at, record.owner, envelope, value, record.since, record.stale
         )
-        reason = context.policy.verdict(envelope, record.expires_at, context.clock())
+        reason = context.policy.verdict(
+            envelope, record.expires_at, context.clock(), state.started_at if state else None
+        )
         reason = reason or (yield from self._revoked(context, stored, fresh=False))
         if reason is not None:
             return Rejected(reason)
@@ -144,7 +146,7 @@ class InCookie:
         moved = self._sealed(context, state, stored, new_token())
         until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
-            return dropped(context, state)
+            return (yield from self.create(context, state)) if state.begin_anew() else dropped(context, state)
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)

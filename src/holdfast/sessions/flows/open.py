@@ -23,38 +23,53 @@ HOPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Why a token does not lead to a session."""
+    """Why a token does not lead to a session.
+
+    Attributes:
+        reason: The frozen word for it.
+        foreign: The record is in a format that a newer release may know.
+        goes_on: The session goes on under another token: it was rotated, and not ended.
+    """
 
     reason: RejectReason
+    foreign: bool = False
+    goes_on: bool = False
+
+    @property
+    def keep_cookie(self) -> bool:
+        """Whether the cookie may be good to another request or another process, so that nothing may replace it."""
+        return self.foreign or self.reason in ("superseded", "unknown_key", "not_yet_valid")
 
 
 def open_session(context: Context, state: SessionState, token: str) -> Flow[None]:
     """Fill *state* with the session of *token*, or report why there is none.
 
-    An unknown token is never adopted.
+    An unknown token is never adopted. The timeouts are judged at the request's start, which is when the session was
+    used.
     """
     if not is_token(token):
-        reject(context, state, "malformed")
+        reject(context, state, Rejected("malformed"))
         return
     state.opened_at = context.clock()
     key = state.presented = context.keys.key_of(token)
-    found = yield from resolve(context, token, key, (yield from load(key)), now=state.opened_at)
+    record = yield from load(key)
+    found = yield from resolve(context, token, key, record, now=state.opened_at, used_at=state.started_at)
     if not isinstance(found, Rejected) and not (yield from finish_postponed(context, found[0])):
         found = Rejected("unknown_id")
     if isinstance(found, Rejected):
         _report(context, key, found)
-        reject(context, state, found.reason)
+        reject(context, state, found)
     else:
         accept(context, state, *found, redeliver=found[0].token != token)
 
 
-def reject(context: Context, state: SessionState, reason: RejectReason) -> None:
+def reject(context: Context, state: SessionState, rejected: Rejected) -> None:
     """Report that the cookie is not accepted: the request is anonymous.
 
-    Under a superseded token it is read-only too, so that its response cannot replace the cookie with the new token.
+    It is read-only too where the cookie may be good elsewhere, so that its response cannot replace it.
     """
-    state.read_only = reason == "superseded"
-    context.emit("rejected", reason=reason)
+    state.read_only = state.login_begins_anew = rejected.keep_cookie
+    context.emit("rejected", reason=rejected.reason)
 
 
 def accept(
@@ -81,11 +96,19 @@ def accept(
 
 
 def resolve(
-    context: Context, token: str, key: str, record: Record | None, *, now: int, late: bool = False
+    context: Context,
+    token: str,
+    key: str,
+    record: Record | None,
+    *,
+    now: int,
+    used_at: int | None = None,
+    late: bool = False,
 ) -> Flow[tuple[StoredSession, dict[Any, Any]] | Rejected]:
     """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data.
 
-    A *late* request knew the session before a renewal: the alias leads it on as long as it is stored.
+    Its timeouts are judged at *used_at*; by default *now*. A *late* request knew the session before a renewal: the
+    alias leads it on as long as it is stored.
     """
     for _ in range(HOPS):
         if record is None:
@@ -95,7 +118,7 @@ def resolve(
             if isinstance(body, Envelope | Sealed):
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
-                reason = context.policy.verdict(envelope, stored.expires_at, now)
+                reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
                 return (stored, envelope.codec.loads(envelope.payload)) if reason is None else Rejected(reason)
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
@@ -105,7 +128,7 @@ def resolve(
             return Rejected("corrupt")
         is_over = body.until <= now
         if body.kind is TombstoneKind.SUPERSEDED and not is_over:
-            return Rejected("superseded")
+            return Rejected("superseded", goes_on=body.successor is not None)
         if is_over and not (late and body.kind is TombstoneKind.ALIAS):
             break
         if body.sealed is None:
@@ -120,7 +143,7 @@ def _set_aside(key: str, *, foreign: bool) -> Flow[Rejected]:
     """Remove a damaged record, so that it is met once. One in a foreign format may be a newer release's: it stays."""
     if not foreign:
         yield from delete(key)
-    return Rejected("corrupt")
+    return Rejected("corrupt", foreign=foreign)
 
 
 def _report(context: Context, key: str, rejected: Rejected) -> None:

@@ -21,6 +21,7 @@ from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_rotated
 from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
+from holdfast.sessions.flows.save import create as begin
 from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
@@ -51,7 +52,7 @@ def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow
             return (yield from _moved(context, state, stored, answer))
         theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
-            return dropped(context, state)
+            return (yield from begin(context, state)) if state.begin_anew() else dropped(context, state)
         found = theirs.stored if isinstance(theirs, Applied) else theirs
         if renewal and found.key != stored.key:
             return (yield from save(context, state, found))

@@ -209,6 +209,7 @@ def reconcile(
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock(), late=True)
     if isinstance(found, Rejected):
         if found.reason == "superseded":
+            state.login_begins_anew = found.goes_on
             context.emit("superseded", handle=stored.key)
         return None
     theirs, their_data = found

@@ -1,0 +1,170 @@
+"""Logins that are not announced, logins over a dead token, and the data that a login finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from support.web import STRANGER, Web, cookies_set
+
+from holdfast.flask import session
+from holdfast.records.envelope import decode
+
+NOT_USERS = [None, "", True, False, b"ada", [], ["ada"], {}, set(), ()]
+
+
+def sign_in(web: Web, user: str, browser: FlaskClient | None = None, key: str = "username") -> Any:
+    """Sign *user* in as Flask's quickstart does."""
+    return web.do(lambda: session.update({key: user}), browser)
+
+
+@pytest.mark.parametrize("key", ["user_id", "username"])
+def test_setting_an_identity_key_is_a_login(web: Web, key: str) -> None:
+    """A planted cookie is worth nothing after it, the data stays, and the session is its user's."""
+    web.put(cart=["pen"])
+    planted = web.token()
+    sign_in(web, "ada", key=key)
+    assert web.token() != planted
+    assert web.data() == {"cart": ["pen"], key: "ada"}
+    assert web.data(web.with_token(planted)) == {}
+    assert len(web.sessions.of("ada")) == 1
+
+
+@pytest.mark.parametrize("remove", [lambda: session.pop("username"), lambda: session.update(username=None)])
+def test_removing_it_is_a_logout(web: Web, remove: Any) -> None:
+    """The user has no session any more, and the old token is dead; other data stays, as in Flask."""
+    web.put(cart=["pen"], username="ada")
+    token = web.token()
+    web.do(remove)
+    assert web.sessions.of("ada") == []
+    assert web.data()["cart"] == ["pen"]
+    assert web.data(web.with_token(token)) == {}
+
+
+def test_another_value_is_another_user(web: Web) -> None:
+    """The session moves to the new user, with its data, since a name alone may be a nickname."""
+    web.put(cart=["pen"], username="ada")
+    sign_in(web, "bob")
+    assert web.sessions.of("ada") == []
+    assert len(web.sessions.of("bob")) == 1
+    assert web.data()["cart"] == ["pen"]
+
+
+def test_the_same_value_changes_nothing(web: Web) -> None:
+    """Setting it again is no login, and costs no new token."""
+    sign_in(web, "ada")
+    token = web.token()
+    sign_in(web, "ada")
+    assert web.token() == token
+
+
+def test_bind_counts_more_than_an_identity_key(web: Web) -> None:
+    """A session that was bound keeps its user, whatever name the application shows."""
+
+    def view() -> None:
+        session.bind(42)
+        session["username"] = "ada"
+
+    web.do(view)
+    web.do(lambda: session.pop("username"))
+    assert len(web.sessions.of(42)) == 1
+    assert web.sessions.of("ada") == []
+
+
+def test_identity_keys_can_be_switched_off() -> None:
+    """With an empty list no key is more than data."""
+    web = Web(SESSION_IDENTITY_KEYS=[])
+    web.put(a=1)
+    token = web.token()
+    sign_in(web, "ada")
+    assert web.token() == token
+    assert web.sessions.of("ada") == []
+
+
+def test_a_login_under_a_replaced_token_signs_in(web: Web) -> None:
+    """The answer to a login is lost, the user signs in again with the old cookie, and is signed in."""
+    web.put(a=1)
+    other = web.twin()
+    web.do(lambda: session.bind("ada"))
+    response = web.do(lambda: session.bind("ada"), other)
+    assert cookies_set(response)
+    assert web.see(lambda: session.owner, other) == web.see(lambda: session.owner)
+    assert web.see(lambda: session.owner) is not None
+
+
+def test_without_a_login_a_replaced_token_stays_read_only(web: Web) -> None:
+    """Any other change under it is dropped, and no cookie disturbs the new one."""
+    web.put(a=1)
+    other = web.twin()
+    web.do(lambda: session.bind("ada"))
+    assert cookies_set(web.put(other, b=2)) == []
+
+
+def test_another_user_after_a_logout_starts_from_empty_data(web: Web) -> None:
+    """The data of a user who signed out is not the next user's; the same user finds it again."""
+
+    def view(user: str | None) -> Any:
+        return lambda: session.update(_user_id=user) if user else session.pop("_user_id")
+
+    web.do(view("ada"))
+    web.put(secret="ada's")
+    web.do(view(None))
+    assert web.data()["secret"] == "ada's"
+    web.do(view("ada"))
+    assert web.data()["secret"] == "ada's"
+    web.do(view(None))
+    web.put(other=1)
+    web.do(lambda: session.bind("bob"))
+    assert web.data() == {}
+
+
+@pytest.mark.parametrize("user", NOT_USERS, ids=repr)
+def test_nothing_but_an_id_is_a_user(web: Web, user: Any) -> None:
+    """Wherever a user id is taken, a value that cannot be one is a TypeError."""
+    for call in (web.sessions.of, web.sessions.revoke_all):
+        with pytest.raises(TypeError):
+            call(user)
+    with pytest.raises(TypeError):
+        web.do(lambda: session.bind(user))
+    assert web.records() == 0
+
+
+def test_a_request_longer_than_the_idle_timeout_keeps_its_user() -> None:
+    """An upload of 960 seconds with a timeout of 900: the use counts from its beginning."""
+    web = Web(PERMANENT_SESSION_LIFETIME=900)
+    web.put(a=1)
+
+    def upload() -> Any:
+        web.clock.advance(960)
+        return session["a"]
+
+    assert web.see(upload) == 1
+
+
+@pytest.mark.parametrize("ahead", [61, 3600])
+def test_a_clock_that_is_behind_leaves_the_cookie(web: Web, ahead: int) -> None:
+    """A session from a host whose clock is ahead is not judged here: read-only, and its cookie stays."""
+    web.clock.advance(ahead)
+    web.put(a=1)
+    token = web.token()
+    web.clock.advance(-ahead)
+    assert cookies_set(web.put(b=2)) == []
+    web.clock.advance(ahead)
+    assert web.data() == {"a": 1}
+    assert web.token() == token
+
+
+def test_a_record_in_a_newer_format_leaves_the_cookie(web: Web) -> None:
+    """A record that a newer release wrote is not replaced, and neither is its cookie; a login begins anew."""
+    web.put(a=1)
+    [(key, record)] = web.memory.scan().items
+    assert decode(record.data)
+    web.memory.replace(key, b"\x7fnewer", expect=record.version, expires_at=record.expires_at)
+    assert cookies_set(web.put(b=2)) == []
+    assert cookies_set(web.do(lambda: session.bind("ada")))
+
+
+def test_an_unknown_token_is_replaced(web: Web) -> None:
+    """A well-formed token that leads nowhere does not keep a visitor from a session."""
+    assert cookies_set(web.put(web.with_token(STRANGER), a=1))
