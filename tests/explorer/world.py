@@ -281,7 +281,11 @@ class World:
         role.view(face_of(state), name)
         yield VIEW_DONE
         answer.after = tuple(self.answered)
-        outcome = yield from commit(context, state, refresh=role.refresh)
+        try:
+            outcome = yield from commit(context, state, refresh=role.refresh)
+        except StoreUnavailable:
+            answer.token = state.stored.token if state.owed and state.stored is not None else None
+            raise
         answer.result, answer.cookie = outcome.result, outcome.cookie.value
         if state.stored is not None and outcome.cookie is CookieAction.SEND:
             answer.token = state.stored.token

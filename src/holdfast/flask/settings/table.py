@@ -101,7 +101,8 @@ OWN: tuple[Setting, ...] = (
         setting.span,
         to="policy.renewal",
         live=True,
-        doc="How often a session in use gets a new token. The old token leads to the new one during the grace period.",
+        doc="How often a session in use gets a new token. The old token leads to the new one until that is presented, "
+        "and for the grace period after that.",
     ),
     Setting(
         "SESSION_ROTATION_GRACE",
