@@ -97,7 +97,7 @@ def _dict_or_error(parse: Callable[[bytes], Any], payload: bytes) -> dict[Any, A
 
 def cuts_at_an_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stored text ends before the first four-byte character."""
-    seams.SEALED_ENCODING.plant(monkeypatch, lambda body: encode(body).partition(b"\xf0\x9f")[0])
+    seams.RECORD_ENCODING.plant(monkeypatch, lambda body: encode(body).partition(b"\xf0\x9f")[0])
 
 
 def cookies_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from support.web import Web, cookies_set, rotate
 
 from holdfast import events
 from holdfast.flask import session
+from holdfast.sessions.directory import ends
 
 pytestmark = pytest.mark.kinds(*INDEXED)
 
@@ -77,7 +78,7 @@ _OVERLAPPING: dict[str, tuple[Callable[[Web], FlaskClient], Callable[[], Any]]] 
 def test_no_login_or_rotation_slips_through_a_password_change(place: str, web_on: WebOn) -> None:
     """If one comes between any two steps of the other, no session that began before the change lives."""
     web, store = meddling(web_on, place)
-    change = partial(web.sessions.revoke_all, "ada")
+    change = partial(ends(web.sessions.manager).revoke_all, "ada")
 
     for name, (browser_of, view) in _OVERLAPPING.items():
         for change_is_inside in (True, False):

@@ -87,7 +87,7 @@ SEALER_OPEN_METADATA = Seam("holdfast.records.encryption:Sealer.open_metadata")
 SEALER_READS_UNSEALED = Seam("holdfast.records.encryption:Sealer._migrating")
 SEALER_METADATA_TAG = Seam("holdfast.records.encryption:Sealer._tag")
 SEALED_WITH = Seam("holdfast.records.encryption:_associated")
-SEALED_ENCODING = Seam("holdfast.records.encryption:encode")
+RECORD_ENCODING = Seam("holdfast.records.envelope:encode", "holdfast.records.encryption:encode")
 SEALED_SUCCESSOR = Seam("holdfast.sessions.flows.rotate:seal_successor")
 
 # --- payloads ---------------------------------------------------------------------------------------------------------
