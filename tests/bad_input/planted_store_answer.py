@@ -11,8 +11,8 @@ from support import seams
 
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
-from holdfast.stores import files
 from holdfast.stores.redis import scripts as redis_scripts
+from holdfast.stores.shared import wire
 
 
 def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +40,10 @@ def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file counts as a complete record without a check."""
 
     def decode(raw: bytes) -> Record:
-        _, size, version, expires_at, _ = files._HEADER.unpack_from(raw)
-        start = files._HEADER.size + max(size, 0)
-        owner = None if size < 0 else raw[files._HEADER.size : start].decode()
-        return Record(raw[start:], version, expires_at, owner)
+        _, version, size, expires_at = wire._HEAD.unpack_from(raw)
+        start = wire._HEAD.size + 4
+        end = start + max(0, size - 1)
+        return Record(raw[end:], version, expires_at, raw[start:end].decode() if size else None)
 
     seams.FILES_DECODE.plant(monkeypatch, decode)
 

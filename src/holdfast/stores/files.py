@@ -19,10 +19,12 @@ from typing import ClassVar
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import refusal
 from holdfast.stores.shared.disk import Home, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter, file_mode, whole
+from holdfast.stores.shared.wire import EXPIRY_AT, owner_bytes, pack, unpack
 
 __all__ = ["FileStore"]
 
@@ -30,13 +32,10 @@ _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _TEMP = ".temp"
 
-# A file is the header, the owner, the data. `touch` writes over the expiry and its checksum in place; a reader without
-# the lock can tell by the checksum when it saw half of that.
-_HEADER = struct.Struct(">4siQqI")
-_EXPIRY = struct.Struct(">qI")
-_EXPIRY_AT = 16
-_MAGIC = b"HFR1"
-_NO_OWNER = -1
+# `touch` writes over the expiry and its checksum in place. By the checksum a reader without the lock knows when it has
+# read half of that.
+_EXPIRY = struct.Struct(">q")
+_CHECKSUM = struct.Struct(">I")
 # How many files a check of the health looks at.
 _SAMPLE = 20
 
@@ -106,7 +105,7 @@ class FileStore:
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         with self._holding(key):
-            return self._refusal(key, expect) or self._write(key, data, expires_at, owner)
+            return refusal(self._live(key), expect) or self._write(key, data, expires_at, owner)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         with self._holding(key):
@@ -114,7 +113,7 @@ class FileStore:
             if record and expires_at > record.expires_at:
                 descriptor = os.open(self._path(key), os.O_WRONLY | os.O_NOFOLLOW)
                 try:
-                    os.pwrite(descriptor, _expiry(expires_at), _EXPIRY_AT)
+                    os.pwrite(descriptor, _EXPIRY.pack(expires_at) + _checksum(expires_at), EXPIRY_AT)
                 finally:
                     os.close(descriptor)
             return record is not None
@@ -170,7 +169,7 @@ class FileStore:
         return self.path / key[:2] / key
 
     def _owner_folder(self, owner: str) -> Path:
-        return self._owners / hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._owners / hashlib.sha256(owner_bytes(owner)).hexdigest()
 
     def _prepare(self) -> None:
         missing = not self._locks.is_dir()
@@ -193,12 +192,6 @@ class FileStore:
         record = _record_at(self._path(key))
         return record if record and record.expires_at > self._clock() else None
 
-    def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
-        record = self._live(key)
-        if record is None:
-            return Gone()
-        return None if record.version == expect else Conflict(record)
-
     def _write(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
         path = self._path(key)
         version = secrets.randbits(62)
@@ -206,7 +199,8 @@ class FileStore:
         make_folder(path.parent)
         if owner is not None:
             self._mark(owner, key)
-        write_file(path, _encode(data, version, expires_at, owner), temp=path.parent / _TEMP, mode=self._mode)
+        raw = pack(Record(data, version, expires_at, owner), _checksum(expires_at))
+        write_file(path, raw, temp=path.parent / _TEMP, mode=self._mode)
         if before and before.owner is not None and before.owner != owner:
             _unmark(self._owner_folder(before.owner), key)
         return version
@@ -317,28 +311,11 @@ def _read(path: Path) -> bytes | None:
         os.close(descriptor)
 
 
-def _expiry(expires_at: int) -> bytes:
-    return _EXPIRY.pack(expires_at, zlib.crc32(expires_at.to_bytes(8, "big", signed=True)))
-
-
-def _encode(data: bytes, version: int, expires_at: int, owner: str | None) -> bytes:
-    name = b"" if owner is None else owner.encode("utf-8", "surrogatepass")
-    size = _NO_OWNER if owner is None else len(name)
-    return struct.pack(">4siQ", _MAGIC, size, version) + _expiry(expires_at) + name + data
-
-
 def _decode(raw: bytes) -> Record | None:
     """Return the record in *raw*, or None when it is none of this format, or damaged."""
-    if len(raw) < _HEADER.size:
-        return None
-    magic, size, version, expires_at, _ = _HEADER.unpack_from(raw)
-    if magic != _MAGIC or raw[_EXPIRY_AT : _HEADER.size] != _expiry(expires_at):
-        return None
-    start = _HEADER.size + max(size, 0)
-    if size < _NO_OWNER or start > len(raw):
-        return None
-    try:
-        owner = None if size == _NO_OWNER else raw[_HEADER.size : start].decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return None
-    return Record(raw[start:], version, expires_at, owner)
+    found = unpack(raw, _CHECKSUM.size)
+    return found[0] if found and found[1] == _checksum(found[0].expires_at) else None
+
+
+def _checksum(expires_at: int) -> bytes:
+    return _CHECKSUM.pack(zlib.crc32(_EXPIRY.pack(expires_at)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import secrets
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import page_by_key, refusal
 from holdfast.stores.shared.disk import Home, faults_of, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
@@ -77,8 +79,8 @@ class JSONFileStore:
     ) -> Version | Conflict | Gone:
         with self._locked():
             entries = self._read()
-            if refusal := self._refusal(entries, key, expect):
-                return refusal
+            if refused := refusal(self._live(entries, key), expect):
+                return refused
             version = _put(entries, key, data, expires_at, owner)
             self._save(entries)
             return version
@@ -115,8 +117,8 @@ class JSONFileStore:
     ) -> Version | Conflict | Gone:
         with self._locked():
             entries = self._read()
-            if refusal := self._refusal(entries, old, expect):
-                return refusal
+            if refused := refusal(self._live(entries, old), expect):
+                return refused
             _put(entries, old, tombstone, grace_until, None)
             version = _put(entries, new, data, expires_at, owner)
             self._save(entries)
@@ -130,9 +132,10 @@ class JSONFileStore:
         return self._page(self._read(), after, limit)
 
     def _page(self, entries: Entries, after: str | None, limit: int) -> Page:
-        keys = sorted(key for key in entries if key > (after or ""))[:limit]
-        items = tuple((key, record) for key in keys if (record := self._live(entries, key)))
-        return Page(items, after=keys[-1] if len(keys) == limit else None)
+        found = (
+            (key, record) for key in sorted(entries) if key > (after or "") and (record := self._live(entries, key))
+        )
+        return page_by_key(list(itertools.islice(found, limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         with self._locked():
@@ -168,12 +171,6 @@ class JSONFileStore:
         except ValueError as error:
             raise self._foreign() from error
         return Record(data, entry["version"], entry["expires_at"], entry["owner"])
-
-    def _refusal(self, entries: Entries, key: str, expect: Version) -> Conflict | Gone | None:
-        record = self._live(entries, key)
-        if record is None:
-            return Gone()
-        return None if record.version == expect else Conflict(record)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
+import operator
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import page_by_key, refusal
 from holdfast.stores.shared.options import Converter
 
 __all__ = ["MemoryStore"]
@@ -91,8 +93,8 @@ class MemoryStore:
     ) -> Version | Conflict | Gone:
         """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
         with self._lock:
-            if refusal := self._refusal(old, expect):
-                return refusal
+            if refused := self._refusal(old, expect):
+                return refused
             version = self._put(new, data, expires_at, owner)
             self._put(old, tombstone, grace_until, None)
             return version
@@ -128,19 +130,15 @@ class MemoryStore:
         """Return: nothing was opened. The records stay as long as the store does."""
 
     def _page(self, keys: Iterable[str], after: str | None, limit: int) -> Page:
-        keys = heapq.nsmallest(limit, (key for key in keys if after is None or key > after))
-        items = tuple((key, record) for key in keys if (record := self._live(key)))
-        return Page(items, after=keys[-1] if len(keys) == limit else None)
+        found = ((key, record) for key in keys if key > (after or "") and (record := self._live(key)))
+        return page_by_key(heapq.nsmallest(limit, found, key=operator.itemgetter(0)), limit)
 
     def _live(self, key: str) -> Record | None:
         record = self._records.get(key)
         return record if record and record.expires_at > self._clock() else None
 
     def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
-        record = self._live(key)
-        if record is None:
-            return Gone()
-        return None if record.version == expect else Conflict(record)
+        return refusal(self._live(key), expect)
 
     def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
         self._drop(key)

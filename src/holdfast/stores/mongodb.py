@@ -30,8 +30,10 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import page_by_key
 from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
 from holdfast.stores.shared.health import about_clock, about_indexes
+from holdfast.stores.shared.wire import MARGIN
 
 __all__ = ["MongoDBStore"]
 
@@ -41,15 +43,13 @@ Collection: TypeAlias = "pymongo.collection.Collection[Document]"
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
-# The seconds that the server keeps expired records, so that only the application's clock decides expiry.
-_MARGIN = 300
 # The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
 # The time limit in seconds for creating them on request.
 _INDEX_PATIENCE = 3600.0
 _INDEXES = [
     pymongo.IndexModel("owner", sparse=True),
-    pymongo.IndexModel("expires_at", expireAfterSeconds=_MARGIN),
+    pymongo.IndexModel("expires_at", expireAfterSeconds=MARGIN // 1000),
 ]
 
 _logger = logging.getLogger("holdfast")
@@ -168,8 +168,7 @@ class MongoDBStore:
     def _page(self, wanted: Document, after: str | None, limit: int) -> Page:
         rest = {**wanted, "_id": {"$gt": after or ""}, "expires_at": {"$gt": DatetimeMS(self._clock())}}
         found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
-        items = tuple((document["_id"], _record(document)) for document in found)
-        return Page(items, after=items[-1][0] if len(items) == limit else None)
+        return page_by_key([(document["_id"], _record(document)) for document in found], limit)
 
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))
@@ -261,7 +260,7 @@ def _findings(sessions: Collection, clock: Clock) -> list[HealthFinding]:
     missing = [name for name in ("owner", "expires_at") if name not in indexes]
     hello = sessions.database.command("hello", codec_options=sessions.codec_options)
     concern = sessions.write_concern.document.get("w")
-    make = f"db.{sessions.name}.createIndex({{expires_at: 1}}, {{expireAfterSeconds: {_MARGIN}}})"
+    make = f"db.{sessions.name}.createIndex({{expires_at: 1}}, {{expireAfterSeconds: {MARGIN // 1000}}})"
     expiry = HealthFinding(
         "expiry", f"there is {'a' if expiring else 'no'} TTL index", "" if expiring else make, ok=expiring
     )

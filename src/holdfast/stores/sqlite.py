@@ -17,6 +17,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import page_by_key, refusal
 from holdfast.stores.shared.disk import path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
@@ -213,8 +214,8 @@ def _replace(
         return _refusal(connection, key, expect, now) or Conflict()
     if _count(connection, _REPLACE, (data, expires_at, key, expect, now, owner, expires_at)):
         return expect + 1
-    if refusal := _refusal(connection, key, expect, now):
-        return refusal
+    if refused := _refusal(connection, key, expect, now):
+        return refused
     if _count(connection, _REINDEX, (data, expires_at, owner, expires_at, key, expect, now)):
         return expect + 1
     return _refusal(connection, key, expect, now) or Conflict()
@@ -224,9 +225,9 @@ def _move(connection: sqlite3.Connection, bury: tuple[Any, ...], make: tuple[Any
     connection.execute("BEGIN IMMEDIATE")
     if not _count(connection, _REINDEX, bury):
         *_, old, expect, now = bury
-        refusal = _refusal(connection, old, expect, now)
+        refused = _refusal(connection, old, expect, now)
         connection.execute("ROLLBACK")
-        return refusal or Conflict()
+        return refused or Conflict()
     connection.execute(_INSERT, make)
     connection.execute("COMMIT")
     version: int = make[1]
@@ -235,15 +236,11 @@ def _move(connection: sqlite3.Connection, bury: tuple[Any, ...], make: tuple[Any
 
 def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int) -> Conflict | Gone | None:
     row = _one(connection, _LOAD, (key, now))
-    if row is None:
-        return Gone()
-    record = _record(*row)
-    return None if record.version == expect else Conflict(record)
+    return refusal(None if row is None else _record(*row), expect)
 
 
 def _page(rows: list[Any], limit: int) -> Page:
-    items = tuple((key, _record(*values)) for key, *values in rows)
-    return Page(items, after=items[-1][0] if len(items) == limit else None)
+    return page_by_key([(key, _record(*values)) for key, *values in rows], limit)
 
 
 def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:

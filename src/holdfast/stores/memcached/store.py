@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import struct
 import threading
 import time
 from collections.abc import Mapping
@@ -23,13 +22,10 @@ from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.memcached.clients import OwnConnections, cells_of
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
+from holdfast.stores.shared.wire import MARGIN, pack, unpack
 
 # A name, an IPv4 address, or an IPv6 address in brackets.
 _HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+\]", re.ASCII)
-_HEAD = struct.Struct(">BQqI8s")
-_FORMAT = 1
-# The milliseconds that the server keeps expired records, so that only the application's clock decides expiry.
-_MARGIN = 300_000
 # The expiry of a foreign value, as far as known.
 _NEVER = 2**53
 # Above this many seconds memcached interprets an expiry as a time since the epoch, with 31 bits.
@@ -177,7 +173,7 @@ class MemcachedStore:
 
     def _expire(self, expires_at: int) -> int:
         """Return *expires_at* plus the margin, in memcached's form. It is never 0, which would mean for ever."""
-        seconds = -(-(max(0, expires_at - self._clock()) + _MARGIN) // 1000)
+        seconds = -(-(max(0, expires_at - self._clock()) + MARGIN) // 1000)
         # A time since the epoch is compared with the server's clock, not ours.
         return seconds if seconds <= _LONGEST_SPAN else min(int(time.time()) + seconds, _LAST_SECOND)
 
@@ -204,23 +200,23 @@ class _Found(NamedTuple):
 
 
 def _value(key: str, record: Record) -> bytes:
-    owner = b"" if record.owner is None else record.owner.encode()
-    size = 0 if record.owner is None else len(owner) + 1
-    head = _HEAD.pack(_FORMAT, record.version, record.expires_at, size, bytes.fromhex(key[-16:]))
-    return b"".join((head, owner, record.data))
+    return pack(record, _end_of(key))
 
 
 def _record(key: str, value: Any) -> Record:
-    if not isinstance(value, bytes) or len(value) < _HEAD.size or value[0] != _FORMAT:
+    found = unpack(value, len(_end_of(key))) if isinstance(value, bytes) else None
+    if found is None:
         return Record(b"", b"", _NEVER)
-    _, version, expires_at, size, end_of_key = _HEAD.unpack_from(value)
-    if end_of_key != bytes.fromhex(key[-16:]):
+    record, end_of_key = found
+    if end_of_key != _end_of(key):
         raise StoreUnavailable(
             "the memcached client answered with the value of another key: is it used by two at once?"
         )
-    start = _HEAD.size + max(0, size - 1)
-    owner = value[_HEAD.size : start].decode(errors="replace") if size else None
-    return Record(value[start:], version, expires_at, owner)
+    return record
+
+
+def _end_of(key: str) -> bytes:
+    return bytes.fromhex(key[-16:])
 
 
 def _servers(url: str) -> list[str]:

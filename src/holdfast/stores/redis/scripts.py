@@ -18,9 +18,7 @@ import secrets
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Record
-
-#: How many milliseconds the server keeps what has expired: it is the application's clock that decides about expiry.
-MARGIN = 300_000
+from holdfast.stores.shared.wire import MARGIN, owner_bytes, owner_text
 
 #: What the scripts answer, besides a conflict (a list with the value) and an index to leave (score and owner).
 GONE, DONE, UNLISTED = 0, 1, 2
@@ -256,7 +254,7 @@ def owner_field(owner: str | None) -> bytes:
     """Return *owner* as it is in a value, its length first."""
     if owner is None:
         return NOBODY
-    text = owner.encode()
+    text = owner_bytes(owner)
     return b"%08d" % (len(text) + 1) + text
 
 
@@ -268,5 +266,5 @@ def record_in(value: bytes, now: int) -> Record | None:
     if expires_at <= now:
         return None
     start = _HEAD + max(0, size - 1)
-    owner = value[_HEAD:start].decode(errors="replace") if size else None
+    owner = owner_text(value[_HEAD:start]) if size else None
     return Record(value[start:], value[1:17], expires_at, owner)

@@ -13,8 +13,10 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.shared.answers import page_by_key
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag
+from holdfast.stores.shared.wire import owner_bytes, owner_text
 from holdfast.stores.sql.database import Database
 from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous_driver
 from holdfast.stores.sql.health import health_of
@@ -175,8 +177,7 @@ class SQLStore:
 
     def _page(self, statement: sa.Executable, after: str | None, limit: int, **values: Any) -> Page:
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
-        items = tuple((row.key, _record(row)) for row in rows)
-        return Page(items, after=items[-1][0] if len(items) == limit else None)
+        return page_by_key([(row.key, _record(row)) for row in rows], limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0
@@ -220,9 +221,9 @@ def _values(key: str, data: bytes, expires_at: int, owner: str | None, version: 
 
 
 def _encoded(owner: str | None) -> bytes | None:
-    return None if owner is None else owner.encode()
+    return None if owner is None else owner_bytes(owner)
 
 
 def _record(row: Any) -> Record:
-    owner = None if row.owner is None else bytes(row.owner).decode(errors="replace")
+    owner = None if row.owner is None else owner_text(bytes(row.owner))
     return Record(bytes(row.data), row.version, row.expires_at, owner)

@@ -1,0 +1,52 @@
+"""How a record is one string of bytes, where a store keeps it as that.
+
+Head, a part of the store's own, owner, data. The head is a format byte, the version, the length of the owner and one (0
+without an owner), and the expiry: at its end, so that a store can write over it in place.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from holdfast.records.record import Record
+
+#: The milliseconds that a server keeps expired records, so that only the application's clock decides expiry.
+MARGIN = 300_000
+
+_HEAD = struct.Struct(">BQIq")
+_FORMAT = 1
+#: Where the expiry is, as a signed number of 8 bytes.
+EXPIRY_AT = _HEAD.size - 8
+
+
+def pack(record: Record, own: bytes) -> bytes:
+    """Return *record*, whose version is a number of 64 bits, as bytes, with the store's part *own*."""
+    owner = b"" if record.owner is None else owner_bytes(record.owner)
+    size = 0 if record.owner is None else len(owner) + 1
+    return b"".join((_HEAD.pack(_FORMAT, record.version, size, record.expires_at), own, owner, record.data))
+
+
+def unpack(raw: bytes, own_size: int) -> tuple[Record, bytes] | None:
+    """Return the record that `pack` made *raw* of, and the store's part; None where *raw* has another form."""
+    start = _HEAD.size + own_size
+    if len(raw) < start or raw[0] != _FORMAT:
+        return None
+    _, version, size, expires_at = _HEAD.unpack_from(raw)
+    end = start + max(0, size - 1)
+    if end > len(raw):
+        return None
+    owner = owner_text(raw[start:end]) if size else None
+    return Record(raw[end:], version, expires_at, owner), raw[_HEAD.size : start]
+
+
+def owner_bytes(owner: str) -> bytes:
+    """Return *owner* as bytes."""
+    return owner.encode("utf-8", "surrogatepass")
+
+
+def owner_text(raw: bytes) -> str:
+    """Return the owner that `owner_bytes` made *raw* of; of other bytes, a text that is nobody's."""
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace")
