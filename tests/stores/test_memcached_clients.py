@@ -23,7 +23,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
 from holdfast.sessions.directory import directory
 from holdfast.stores.memcached import MemcachedStore
-from holdfast.stores.memcached.clients import OwnConnections
+from holdfast.stores.memcached.clients import PooledClient
 from holdfast.stores.registry import open_store
 
 pytestmark = pytest.mark.memcached
@@ -61,8 +61,8 @@ def test_answers_do_not_wait_in_a_buffer(memcached_server: Server) -> None:
     """Our connections send at once (TCP_NODELAY) and do not wait for ever."""
     with on_client("own", [memcached_server]) as store:
         store.load("ab" * 32)
-        assert isinstance(store._cells, OwnConnections)
-        [[connection]] = store._cells._idle.values()
+        assert isinstance(store._client, PooledClient)
+        [[connection]] = store._client._idle.values()
         assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         assert connection.sock.gettimeout() == 2.0
 
@@ -143,8 +143,8 @@ def test_the_default_address_is_flask_session_s() -> None:
     app.config.update(SESSION_TYPE="memcached")
     store = directory(Session(app).manager).store
     assert isinstance(store, MemcachedStore)
-    assert isinstance(store._cells, OwnConnections)
-    assert store._cells._servers == ("127.0.0.1:11211",)
+    assert isinstance(store._client, PooledClient)
+    assert store._client._servers == ("127.0.0.1:11211",)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_the_default_address_is_flask_session_s() -> None:
 def test_a_url_names_servers(url: str, servers: tuple[str, ...]) -> None:
     """Hosts with or without a port, IPv6 in brackets, or the path of one socket; the same server is the same."""
     store = MemcachedStore.from_url(url, root=Path())
-    assert isinstance(store._cells, OwnConnections)
-    assert store._cells._servers == servers
+    assert isinstance(store._client, PooledClient)
+    assert store._client._servers == servers
 
 
 @pytest.mark.parametrize(

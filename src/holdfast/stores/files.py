@@ -20,7 +20,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import refusal
-from holdfast.stores.shared.disk import Home, faults_of, make_folder, path_from_url, write_file
+from holdfast.stores.shared.disk import StoreDirectory, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter, file_mode, whole
@@ -50,13 +50,13 @@ class FileStore:
     A file is written next to its place, synced and renamed, under a lock; reading takes no lock. A session that was
     saved survives the death of any process at any moment. The first use makes *directory* with mode 0700. A
     symbolic link, a FIFO, a folder or a damaged file under a record's name is no record: it is not followed and not
-    read, nothing is under that key, and `purge` leaves it to be looked at.
+    read, nothing is under that key, and `purge` leaves it for inspection.
 
     Args:
         directory: The folder. Nothing else should be in it.
         mode: The mode of the records' files.
         threshold: With more records than this, expired ones are purged. A live one never is.
-        clock: Tells the time in milliseconds since the epoch.
+        clock: Returns the time in milliseconds since the epoch.
     """
 
     #: The options of a ``file:///`` URL; the mode is in octal digits.
@@ -69,7 +69,7 @@ class FileStore:
         self.path = Path(directory).absolute()
         self._locks = self.path / ".locks"
         self._owners = self.path / ".owners"
-        self._home = Home(self.path)
+        self._directory = StoreDirectory(self.path)
         self._mode = mode
         self._threshold = threshold
         self._clock = clock
@@ -98,7 +98,7 @@ class FileStore:
             if self._live(key):
                 return None
             version = self._write(key, data, expires_at, owner)
-        self._mind_threshold()
+        self._purge_if_over_threshold()
         return version
 
     def replace(
@@ -173,7 +173,7 @@ class FileStore:
 
     def _prepare(self) -> None:
         missing = not self._locks.is_dir()
-        self._home.make(missing=missing)
+        self._directory.make(missing=missing)
         if missing:
             make_folder(self._locks)
 
@@ -228,7 +228,7 @@ class FileStore:
     def _listed(self, owner: str, after: str) -> Iterator[str]:
         yield from (key for key in _names(self._owner_folder(owner), _KEY) if key > after)
 
-    def _mind_threshold(self) -> None:
+    def _purge_if_over_threshold(self) -> None:
         """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
         self._creates_until_count -= 1
         if self._creates_until_count > 0:
@@ -246,7 +246,7 @@ class FileStore:
         removed = 0
         if due or temp.exists():
             with self._holding_shard(shard):
-                # Whoever could be writing it would hold the lock.
+                # Only a writer that was killed can have left it: the lock is held.
                 temp.unlink(missing_ok=True)
                 for key in due:
                     if _is_due(folder / key, now):

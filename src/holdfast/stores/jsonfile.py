@@ -17,7 +17,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import page_by_key, refusal
-from holdfast.stores.shared.disk import Home, faults_of, path_from_url, write_file
+from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter
@@ -31,7 +31,7 @@ _MAX_DEPTH = 32
 
 
 class JSONFileStore:
-    """Keeps all records in the JSON file at *path*, one line each, for small sites and for looking at.
+    """Keeps all records in the JSON file at *path*, one line each, for small sites and for reading.
 
     Every save writes the whole file next to its place, syncs and renames it, under a lock (``<path>.lock``), and drops
     what has expired; every load parses the whole file. The first use makes missing folders with mode 0700, the first
@@ -45,7 +45,7 @@ class JSONFileStore:
 
     Args:
         path: The file. Nothing that a web server gives out may hold it.
-        clock: Tells the time in milliseconds since the epoch.
+        clock: Returns the time in milliseconds since the epoch.
     """
 
     #: The options of a ``json:///`` URL: none.
@@ -54,7 +54,7 @@ class JSONFileStore:
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.
         self.path = Path(path).absolute()
-        self._home = Home(self.path.parent)
+        self._directory = StoreDirectory(self.path.parent)
         self._clock = clock
 
     @classmethod
@@ -175,18 +175,18 @@ class JSONFileStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with faults_of(self.path):
-            self._home.make(missing=False)
+            self._directory.make(missing=False)
             path = self.path.resolve()
             with locked(path.with_name(f"{path.name}.lock")):
                 yield
 
     def _read(self) -> Entries:
         with faults_of(self.path):
-            self._home.make(missing=False)
+            self._directory.make(missing=False)
             try:
                 raw = self.path.read_bytes()
             except FileNotFoundError:
-                self._home.make(missing=True)
+                self._directory.make(missing=True)
                 return {}
         try:
             content: Any = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}

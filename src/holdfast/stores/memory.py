@@ -47,24 +47,20 @@ class MemoryStore:
         return cls(clock=clock)
 
     def load(self, key: str, /) -> Record | None:
-        """Return the live record under *key*, or None."""
         with self._lock:
             return self._live(key)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        """Make a record where no live one is, and return its version; None where one is."""
         with self._lock:
             return None if self._live(key) else self._put(key, data, expires_at, owner)
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        """Write over the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
         with self._lock:
             return self._refusal(key, expect) or self._put(key, data, expires_at, owner)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        """Let the live record live until *expires_at* if that is later; False when there is none."""
         with self._lock:
             record = self._live(key)
             if record and expires_at > record.expires_at:
@@ -72,7 +68,6 @@ class MemoryStore:
             return record is not None
 
     def delete(self, key: str, /) -> bool:
-        """Remove the record. Return whether a live one was there."""
         with self._lock:
             was_live = self._live(key) is not None
             self._drop(key)
@@ -91,7 +86,6 @@ class MemoryStore:
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        """Create *new* and leave *tombstone* under *old*, both or neither. Return the version of *new*."""
         with self._lock:
             if refused := self._refusal(old, expect):
                 return refused
@@ -100,17 +94,14 @@ class MemoryStore:
             return version
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        """Return the next *limit* live records of *owner* in the order of their keys."""
         with self._lock:
             return self._page(self._keys.get(owner, ()), after, limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        """Return the next *limit* live records in the order of their keys."""
         with self._lock:
             return self._page(self._records, after, limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        """Remove at most *limit* records with ``expires_at <= now`` and return how many."""
         with self._lock:
             expired = (key for key, record in self._records.items() if record.expires_at <= now)
             keys = list(itertools.islice(expired, limit))
@@ -119,15 +110,14 @@ class MemoryStore:
         return len(keys)
 
     def ping(self) -> None:
-        """Return: memory always answers."""
+        pass
 
     def check_health(self) -> list[HealthFinding]:
-        """Return what is so of every memory."""
         alone = "each process has sessions of its own, and they end with it"
         return [HealthFinding("durability", alone, "use a store on disk, unless there is one process", ok=None)]
 
     def close(self) -> None:
-        """Return: nothing was opened. The records stay as long as the store does."""
+        pass
 
     def _page(self, keys: Iterable[str], after: str | None, limit: int) -> Page:
         found = ((key, record) for key in keys if key > (after or "") and (record := self._live(key)))

@@ -73,7 +73,7 @@ class SQLiteStore:
 
     Args:
         path: The file. It must not be on a network file system, which SQLite's write-ahead log does not work on.
-        clock: Tells the time in milliseconds since the epoch.
+        clock: Returns the time in milliseconds since the epoch.
         timeout: How many seconds to wait for other writers before `StoreUnavailable`.
     """
 
@@ -132,8 +132,8 @@ class SQLiteStore:
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        bury = (tombstone, grace_until, None, grace_until, old, expect, self._clock())
-        return self._run(_move, bury, (new, secrets.randbits(62), expires_at, expires_at, owner, data))
+        supersede = (tombstone, grace_until, None, grace_until, old, expect, self._clock())
+        return self._run(_move, supersede, (new, secrets.randbits(62), expires_at, expires_at, owner, data))
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         return _page(self._run(_all, _FIND, (owner, after or "", self._clock(), limit)), limit)
@@ -221,10 +221,12 @@ def _replace(
     return _refusal(connection, key, expect, now) or Conflict()
 
 
-def _move(connection: sqlite3.Connection, bury: tuple[Any, ...], make: tuple[Any, ...]) -> Version | Conflict | Gone:
+def _move(
+    connection: sqlite3.Connection, supersede: tuple[Any, ...], make: tuple[Any, ...]
+) -> Version | Conflict | Gone:
     connection.execute("BEGIN IMMEDIATE")
-    if not _count(connection, _REINDEX, bury):
-        *_, old, expect, now = bury
+    if not _count(connection, _REINDEX, supersede):
+        *_, old, expect, now = supersede
         refused = _refusal(connection, old, expect, now)
         connection.execute("ROLLBACK")
         return refused or Conflict()

@@ -26,7 +26,7 @@ _SMALLEST_LIMIT = 1024
 _OVERHEAD = 48 + 8 + 65 + 2
 
 
-class Cells(abc.ABC):
+class MemcachedClient(abc.ABC):
     """The memcached calls of the store, with pymemcache's names.
 
     Any exception means that the server cannot be reached, or refused. A False may also mean that an earlier attempt was
@@ -61,7 +61,7 @@ class Cells(abc.ABC):
         """Return the result of the client's *method* for *key*."""
 
 
-class OwnConnections(Cells):
+class PooledClient(MemcachedClient):
     """Connections to *servers*, each ``host:port`` or the path of a socket, one for each thread that works at once."""
 
     def __init__(self, servers: Iterable[str], timeout: float) -> None:
@@ -81,7 +81,7 @@ class OwnConnections(Cells):
                 _drain(idle)
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        return self._at(_home(self._servers, key), method, key, *arguments, **named)
+        return self._at(_server_of(self._servers, key), method, key, *arguments, **named)
 
     def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
         idle = self._idle.setdefault((os.getpid(), server), deque())
@@ -103,7 +103,7 @@ class OwnConnections(Cells):
         return self._driver.Client(server, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True)
 
 
-class GivenPymemcache(Cells):
+class GivenPymemcache(MemcachedClient):
     """A client with pymemcache's methods. A client without a pool is used by one thread at a time.
 
     A client with a deserializer is refused: it would load a pickle that an attacker stored.
@@ -128,7 +128,7 @@ class GivenPymemcache(Cells):
             self._at(server, "version")
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        return self._at(_home(self._clients, key), method, key, *arguments, **named)
+        return self._at(_server_of(self._clients, key), method, key, *arguments, **named)
 
     def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
         process = os.getpid()
@@ -151,7 +151,7 @@ class GivenPymemcache(Cells):
             client.close()
 
 
-class GivenPythonMemcached(Cells):
+class GivenPythonMemcached(MemcachedClient):
     """A client with python-memcached's methods, which has its own connections in each thread.
 
     It reports an outage only by marking servers as dead. Then it would ask no server, or another one, for half a
@@ -238,7 +238,7 @@ def _nothing(_data: bytes) -> bytes:
     return b""
 
 
-class GivenPylibmc(Cells):
+class GivenPylibmc(MemcachedClient):
     """A client with pylibmc's methods. Each thread uses a clone of it, until a call fails.
 
     A failed connection may look like a missing value; the next call is refused.
@@ -314,7 +314,7 @@ def _bytes_or_nothing(_clone: Any, data: bytes, flags: int) -> bytes:
 _inherited: list[Any] = []
 
 
-def cells_of(client: Any) -> Cells:
+def client_for(client: Any) -> MemcachedClient:
     """Return *client* wrapped in the four calls.
 
     Raises:
@@ -346,7 +346,7 @@ def _reads_bytes(client: Any) -> bool:
         return False
 
 
-def _home(servers: Collection[str], key: str) -> str:
+def _server_of(servers: Collection[str], key: str) -> str:
     """Return the server of *servers* for *key*: most keys keep theirs when a server is added or removed."""
     if len(servers) == 1:
         return next(iter(servers))

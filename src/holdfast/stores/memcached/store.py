@@ -20,7 +20,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.stores.contract import HealthFinding
-from holdfast.stores.memcached.clients import OwnConnections, cells_of
+from holdfast.stores.memcached.clients import PooledClient, client_for
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 from holdfast.stores.shared.wire import MARGIN, pack, unpack
 
@@ -60,7 +60,7 @@ class MemcachedStore:
     url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1)}
 
     def __init__(self, client: Any, *, max_bytes: int = 1_000_000, clock: Clock = system_clock) -> None:
-        self._cells = client if isinstance(client, OwnConnections) else cells_of(client)
+        self._client = client if isinstance(client, PooledClient) else client_for(client)
         self._max_bytes = max_bytes
         self._clock = clock
         # The record that this thread read last, so that a save or a touch after a load is one step. `cas` detects that
@@ -76,7 +76,7 @@ class MemcachedStore:
         *timeout* is the number of seconds to wait for each answer.
         """
         del root
-        return cls(OwnConnections(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
+        return cls(PooledClient(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
 
     @classmethod
     def from_client(cls, client: Any, *, clock: Clock = system_clock) -> MemcachedStore:
@@ -137,18 +137,16 @@ class MemcachedStore:
         return found is not None and deleted and found.record.expires_at > self._clock()
 
     def ping(self) -> None:
-        """Return if every server answers; raise `StoreUnavailable` if one does not."""
         self._ask("ping")
 
     def check_health(self) -> list[HealthFinding]:
-        """Return the properties of every memcached."""
         lost = "a full server drops the least recently used sessions, and a restart all of them"
         return [
             HealthFinding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)
         ]
 
     def close(self) -> None:
-        self._cells.close()
+        self._client.close()
 
     def _look(self, key: str, *, expired: bool = False) -> _Found | None:
         """Return the record under *key* if it is live, or if it is *expired* and that is allowed, and remember it."""
@@ -182,7 +180,7 @@ class MemcachedStore:
         for is_last in (method not in {"gets", "ping"}, True):
             start = time.monotonic()
             try:
-                return getattr(self._cells, method)(*arguments)
+                return getattr(self._client, method)(*arguments)
             except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
                 if type(error).__name__ == "TooBig" or "too large" in str(error):
                     # The server does not report its limit.

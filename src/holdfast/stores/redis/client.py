@@ -54,7 +54,7 @@ def check_client(client: Any) -> None:
         )
 
 
-class Later:
+class LazyClient:
     """Makes its client on first use: some constructors ask the server."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -84,7 +84,7 @@ _PARTS: Mapping[str, tuple[range, range]] = {
 }
 
 
-class _Place(NamedTuple):
+class _Address(NamedTuple):
     kind: str
     secure: bool
     login: dict[str, str]
@@ -92,7 +92,7 @@ class _Place(NamedTuple):
     path: list[str]
 
 
-def client_from_url(url: str, options: Mapping[str, Any]) -> Later:
+def client_from_url(url: str, options: Mapping[str, Any]) -> LazyClient:
     """Return a client of the server at *url*, or of the current primary of its Sentinels or its Cluster.
 
     It connects on first use, has short timeouts, and does not retry.
@@ -101,45 +101,47 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> Later:
         ConfigurationError: The URL or an option is not valid.
     """
     redis: Any = importlib.import_module("redis")
-    place = _parse(url)
-    settings = _settings(place, options)
-    if place.kind == "cluster":
-        nodes = [redis.cluster.ClusterNode(host, port) for host, port in place.hosts]
+    address = _parse(url)
+    settings = _settings(address, options)
+    if address.kind == "cluster":
+        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
         # Without full coverage, the loss of one part of a Cluster does not affect the other parts.
-        return Later(lambda: redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **settings))
-    if place.kind == "unix":
-        settings |= {"unix_socket_path": "/" + "/".join(place.path), "db": options.get("db", 0)}
-        return Later(lambda: redis.Redis(**settings))
-    if place.kind == "sentinel":
+        return LazyClient(lambda: redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **settings))
+    if address.kind == "unix":
+        settings |= {"unix_socket_path": "/" + "/".join(address.path), "db": options.get("db", 0)}
+        return LazyClient(lambda: redis.Redis(**settings))
+    if address.kind == "sentinel":
         guards = {name: value for name, value in settings.items() if name not in {"username", "password"}}
         guards |= {name.removeprefix("sentinel_"): options[name] for name in options if name.startswith("sentinel_")}
-        settings["db"] = _database(place.path[1:], options)
-        return Later(lambda: redis.Sentinel(place.hosts, sentinel_kwargs=guards).master_for(place.path[0], **settings))
-    settings |= {"host": place.hosts[0][0], "port": place.hosts[0][1], "db": _database(place.path, options)}
-    return Later(lambda: redis.Redis(**settings))
+        settings["db"] = _database(address.path[1:], options)
+        return LazyClient(
+            lambda: redis.Sentinel(address.hosts, sentinel_kwargs=guards).master_for(address.path[0], **settings)
+        )
+    settings |= {"host": address.hosts[0][0], "port": address.hosts[0][1], "db": _database(address.path, options)}
+    return LazyClient(lambda: redis.Redis(**settings))
 
 
-def _settings(place: _Place, options: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(address: _Address, options: Mapping[str, Any]) -> dict[str, Any]:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
     # A deletion whose answer was lost would return False when repeated, although it had deleted the record.
-    settings: dict[str, Any] = {**place.login, "retry": Retry(NoBackoff(), 0)}
+    settings: dict[str, Any] = {**address.login, "retry": Retry(NoBackoff(), 0)}
     # A call that fails in a Cluster asks every node for the new layout, and waits for each.
-    patience = 0.5 if place.kind == "cluster" else 1.0
+    patience = 0.5 if address.kind == "cluster" else 1.0
     settings["socket_timeout"] = options.get("timeout", 2 * patience)
-    if place.kind != "unix":
+    if address.kind != "unix":
         settings["socket_connect_timeout"] = options.get("connect_timeout", patience)
         settings["socket_keepalive"] = True
     certificates = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    if place.secure:
+    if address.secure:
         return {**settings, "ssl": True, **certificates}
     if certificates:
         raise ConfigurationError(f"the option {min(certificates)} needs a URL that begins with rediss")
     return settings
 
 
-def _parse(url: str) -> _Place:
+def _parse(url: str) -> _Address:
     scheme, _, rest = url.partition("://")
     name, _, kind = scheme.lower().partition("+")
     server, slash, path = rest.partition("/")
@@ -147,17 +149,17 @@ def _parse(url: str) -> _Place:
     user, _, password = login.partition(":")
     credentials = {"username": unquote(user), "password": unquote(password)}
     default_port = 26379 if kind == "sentinel" else 6379
-    place = _Place(
+    address = _Address(
         "unix" if name == "unix" else kind,
         name in {"rediss", "valkeys"},
         {name: text for name, text in credentials.items() if text},
         [_host(text, default_port) for text in hosts.split(",") if text],
         [unquote(part) for part in path.split("/")] if slash and path else [],
     )
-    hosts_allowed, parts_allowed = _PARTS.get(place.kind, ((), ()))
-    if len(place.hosts) not in hosts_allowed or len(place.path) not in parts_allowed:
+    hosts_allowed, parts_allowed = _PARTS.get(address.kind, ((), ()))
+    if len(address.hosts) not in hosts_allowed or len(address.path) not in parts_allowed:
         raise ConfigurationError(f"the {scheme} URL is malformed: write {_FORMS}")
-    return place
+    return address
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:

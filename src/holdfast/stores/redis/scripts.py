@@ -5,10 +5,10 @@ to list the record (16 digits), the length of the owner and one (8 digits, 0 whe
 Padded digits compare as text. Whatever else is under a key counts as a record without a version.
 
 An index is a sorted set of keys. One promise is kept: no record outlives its score there. In a Cluster the index is
-out of a record's reach; then it is entered first, the script on the record is told the score, and refuses a longer
+out of a record's reach; then it is entered first, the script on the record gets the score, and refuses a longer
 life. Each entry takes a higher score, so that leaving with an older one undoes no entry made since.
 
-A write brings its new version along. Who finds that version already there repeats a call that was carried out.
+A write brings its new version along. If that version is already there, an earlier attempt of the call was applied.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _COMMON = b"""
 local NOBODY, NEVER = '00000000', '0000000000000000'
 local now = ARGV[1]
 
-local function look(key)
+local function read(key)
   local head = redis.pcall('GETRANGE', key, 0, 56)
   if head == '' then return nil end
   if type(head) ~= 'string' or #head < 57 or not string.find(head, '^1................%d+$') then
@@ -85,7 +85,7 @@ end
 #: to be listed (or is, where the index is out of reach), member. Returns DONE, or GONE where a live record is.
 CREATE = Script(
     b"""
-local head, listed, version = ARGV[2], ARGV[6], look(KEYS[1])
+local head, listed, version = ARGV[2], ARGV[6], read(KEYS[1])
 if version == string.sub(head, 2, 17) then return 1 end
 if version then return 0 end
 if KEYS[2] then listed = enter(KEYS[2], ARGV[7], listed) end
@@ -99,7 +99,7 @@ return 1
 REPLACE = Script(
     b"""
 local head, owner, through = ARGV[2], ARGV[3], ARGV[6]
-local version, _, score, was = look(KEYS[1])
+local version, _, score, was = read(KEYS[1])
 if not version then return 0 end
 if version == string.sub(head, 2, 17) then return 1 end
 if version ~= ARGV[8] then return conflict(KEYS[1], version) end
@@ -123,7 +123,7 @@ return left(score, was)
 TOUCH = Script(
     b"""
 local expires, listed = ARGV[2], ARGV[4]
-local version, until_now, score, owner = look(KEYS[1])
+local version, until_now, score, owner = read(KEYS[1])
 if not version then return 0 end
 if version == '' or expires <= until_now then return 1 end
 if owner ~= ARGV[5] or listed < score then listed = score end
@@ -137,7 +137,7 @@ return 1
 #: Keys: record. Arguments: now. Returns DONE, GONE, or an index to leave.
 DELETE = Script(
     b"""
-local version, _, score, owner = look(KEYS[1])
+local version, _, score, owner = read(KEYS[1])
 redis.call('DEL', KEYS[1])
 if not version then return 0 end
 return left(score, owner)
@@ -149,7 +149,7 @@ return left(score, owner)
 MOVE = Script(
     b"""
 local owner, listed = ARGV[3], NEVER
-local version, _, score, was = look(KEYS[1])
+local version, _, score, was = read(KEYS[1])
 if not version then return 0 end
 if version == string.sub(ARGV[9], 2, 17) then return 1 end
 if version ~= ARGV[8] then return conflict(KEYS[1], version) end
@@ -210,7 +210,7 @@ return found
 """
 )
 
-#: Keys: record. Writes what changes nothing, and comes after every write so far: whoever has it has those.
+#: Keys: record. A write without effect; a replica that has it has all earlier writes.
 MARK = b"""
 local first = redis.call('GETRANGE', KEYS[1], 0, 0)
 if first == '' then
@@ -246,7 +246,7 @@ class Write:
 
 
 def digits(time: int) -> bytes:
-    """Return *time* as the scripts compare it: within what a score, which is a float, can tell apart."""
+    """Return *time* as the scripts compare it, within the integers that a score, a float, represents exactly."""
     return b"%016d" % min(max(time, 0), 9 * 10**15)
 
 
@@ -259,7 +259,7 @@ def owner_field(owner: str | None) -> bytes:
 
 
 def record_in(value: bytes, now: int) -> Record | None:
-    """Return the record in *value*, or None when it has expired; what is none of ours is one of no data."""
+    """Return the record in *value*, or None when it has expired; any other value is a record of no data."""
     if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
         return Record(b"", b"", now + MARGIN)
     expires_at, size = int(value[17:33]), int(value[49:_HEAD])

@@ -17,7 +17,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
-from holdfast.stores.redis.client import OPTIONS, Later, check_client, client_from_url
+from holdfast.stores.redis.client import OPTIONS, LazyClient, check_client, client_from_url
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.scripts import (
     DONE,
@@ -74,7 +74,7 @@ class RedisClusterStore:
         wait_timeout: float = 0.5,
         clock: Clock = system_clock,
     ) -> None:
-        if not isinstance(client, Later):
+        if not isinstance(client, LazyClient):
             check_client(client)
         self._client = client
         self._prefix = prefix.encode()
@@ -98,17 +98,15 @@ class RedisClusterStore:
         return (RedisClusterStore if has_method(client, "get_primaries") else RedisStore)(client, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
-        """Return the live record under *key*, or None. Any other value counts as an empty record."""
         try:
             value = self._call("get", self._name(key))
         except StoreUnavailable as error:
             if not _is_of_another_type(error.__cause__):
                 raise
-            value = b""
+            value = b""  # a record of no data
         return None if value is None else record_in(value, self._clock())
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        """Make a record if no live one exists, and return its version; None if one exists."""
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         if write.owner != NOBODY and not self._index_in_reach:
@@ -119,7 +117,6 @@ class RedisClusterStore:
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        """Replace the live record of version *expect* and return the new version, else `Conflict` or `Gone`."""
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
         answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
@@ -129,7 +126,6 @@ class RedisClusterStore:
         return self._outcome(answer, key, write)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        """Extend the live record to *expires_at* if that is later; False when there is none."""
         write = Write(b"", expires_at, None, self._clock())
         owner, listed = NOBODY, NEVER
         while True:
@@ -141,14 +137,12 @@ class RedisClusterStore:
             listed = self._enter(owner, key, write)
 
     def delete(self, key: str, /) -> bool:
-        """Remove the record and its index entry. Return whether a live one existed."""
         now = digits(self._clock())
         answer = self._run(scripts.DELETE, [self._name(key)], [now])
         self._leave(answer, key, now)
         return bool(answer != GONE)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        """Return about *limit* records in the owner's index. A position is a score and a member."""
         now = self._clock()
         score, _, member = (after or f"{now} ").partition(" ")
         within_reach = [self._prefix] if self._index_in_reach else []
@@ -157,7 +151,6 @@ class RedisClusterStore:
         return Page(self._found(found), cursor.decode() or None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        """Return about *limit* live records and the next position: the node and its cursor, then the nodes done."""
         at, cursor, *done = (after or "- 0").split()
         nodes = self._nodes()
         left = sorted(nodes.keys() - set(done))
@@ -173,7 +166,6 @@ class RedisClusterStore:
         return Page(items, " ".join([at, str(further), *done]) if left else None)
 
     def confirm(self, key: str, /) -> bool:
-        """Return whether the required number of replicas has every write to *key* so far."""
         replicas, milliseconds = self._wait
         if not replicas:
             return True
@@ -185,12 +177,10 @@ class RedisClusterStore:
         return not isinstance(marked, Exception) and not isinstance(count, Exception) and count >= replicas
 
     def ping(self) -> None:
-        """Return if every primary answers; raise `StoreUnavailable` if one does not."""
         for node in self._nodes().values():
             self._call("ping", **node)
 
     def check_health(self) -> list[HealthFinding]:
-        """Return the primaries' settings for eviction, durability, expiry and their clocks: the worst of each."""
         found: list[HealthFinding] = []
         for node in self._nodes().values():
             found += about_server(functools.partial(self._call, **node), self._clock)
@@ -199,8 +189,7 @@ class RedisClusterStore:
         return worst_of(found)
 
     def close(self) -> None:
-        """Close the connections, if the store made them."""
-        if isinstance(self._client, Later):
+        if isinstance(self._client, LazyClient):
             self._client.close()
 
     def _name(self, key: str) -> bytes:
@@ -311,11 +300,10 @@ class RedisStore(RedisClusterStore):
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        """Create *new* and store *tombstone* under *old*, both or neither. Return the version of *new*."""
         write = Write(data, expires_at, owner, self._clock())
-        grave = Write(tombstone, grace_until, None, write.at)
+        superseded = Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)
-        arguments = [*write.arguments, listed, new, expect, grave.head, tombstone, grave.ttl, old]
+        arguments = [*write.arguments, listed, new, expect, superseded.head, tombstone, superseded.ttl, old]
         return self._outcome(self._run(scripts.MOVE, [self._name(old), *names], arguments), old, write)
 
     def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:

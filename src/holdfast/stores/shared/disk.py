@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from holdfast.errors import ConfigurationError, StoreUnavailable
 
 
-class Home:
+class StoreDirectory:
     """The folder of a store. If it is missing, it is created with mode 0700 under any umask, and so are its parents.
 
     If an existing store disappears, the folder must still be on the same device. Otherwise its disk was unmounted, and

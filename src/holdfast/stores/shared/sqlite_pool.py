@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.stores.shared.disk import Home
+from holdfast.stores.shared.disk import StoreDirectory
 
 
 class Connection(sqlite3.Connection):
@@ -39,7 +39,7 @@ class Connections:
         self._path = str(path)
         self._timeout = timeout
         self._prepare = prepare
-        self._home = Home(path.parent)
+        self._directory = StoreDirectory(path.parent)
         self._start()
         _everywhere.add(self)
 
@@ -111,7 +111,7 @@ class Connections:
     def _new(self) -> Connection:
         with self._gate:
             file = _file_at(self._path)
-            self._home.make(missing=file is None)
+            self._directory.make(missing=file is None)
             if file is None:
                 file = _make_file(self._path)
             connection = sqlite3.connect(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.stores.sql.engines import engine_beside, file_of
-from holdfast.stores.sql.table import has_table, make_indexes, see_to
+from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class Database:
         engine = self._connectable()
         if not self._has_table:
             with engine.connect() as connection:
-                see_to(self._table, connection, create=self._create)
+                ensure_table(self._table, connection, create=self._create)
                 if engine.dialect.name in {"mysql", "mariadb"}:
                     packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
                     self._max_bytes = min(_MAX_BYTES, packet - _STATEMENT)

@@ -40,7 +40,7 @@ class SQLStore:
         table: The table's name.
         schema: The table's schema. Default: the connection's.
         create_table: Whether the first use makes the table where it is missing.
-        clock: Tells the time in milliseconds since the epoch.
+        clock: Returns the time in milliseconds since the epoch.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class SQLStore:
                 return version
             if self.load(key) is not None:
                 return None
-        raise StoreUnavailable("the record that was in the way was gone each time it was looked at")
+        raise StoreUnavailable("another record was in the way of a new one, and gone again, each time it was read")
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None

@@ -50,7 +50,7 @@ def statements_for(table: sa.Table, dialect: sa.Dialect) -> str:
     return "\n".join(f"{str(statement.compile(dialect=dialect)).strip()};" for statement in statements)
 
 
-def see_to(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
+def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
     """Check that *table* exists, and create it if it is missing and *create* is True.
 
     Raises:
