@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import hashlib
 import importlib
+import operator
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NoReturn
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import class_name, drain, refuse_asynchronous, require_methods
 
 # The minimum of memcached's size limit, in bytes, and its overhead for each value: the item, its unique id, one of our
 # keys, and the end of a line.
@@ -78,7 +79,7 @@ class PooledClient(MemcachedClient):
     def close(self) -> None:
         for (process, _), idle in list(self._idle.items()):
             if process == os.getpid():
-                _drain(idle)
+                drain(idle, operator.methodcaller("close"))
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
         return self._at(_server_of(self._servers, key), method, key, *arguments, **named)
@@ -94,7 +95,7 @@ class PooledClient(MemcachedClient):
         except BaseException:
             # The next caller must not get an outstanding answer, and idle connections are as old as this one.
             connection.close()
-            _drain(idle)
+            drain(idle, operator.methodcaller("close"))
             raise
         idle.append(connection)
         return answer
@@ -355,9 +356,3 @@ def _server_of(servers: Collection[str], key: str) -> str:
 
 def _found(answer: tuple[Any, Any]) -> tuple[Any, Any] | None:
     return None if answer[1] is None else answer
-
-
-def _drain(idle: deque[Any]) -> None:
-    with suppress(IndexError):
-        while True:
-            idle.pop().close()

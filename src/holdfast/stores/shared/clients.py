@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import ConfigurationError
@@ -49,3 +50,10 @@ def refuse_asynchronous(client: Any, method: str, *, give: str) -> None:
     """
     if inspect.iscoroutinefunction(getattr(client, method, None)) or has_method(client, "get_io_loop"):
         raise ConfigurationError(f"{class_name(client)} is asynchronous: give {give}")
+
+
+def drain(idle: Any, close: Callable[[Any], object]) -> None:
+    """Close every connection in *idle*, a deque that other threads use as well."""
+    with suppress(IndexError):
+        while True:
+            close(idle.pop())

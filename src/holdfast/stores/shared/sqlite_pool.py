@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from holdfast.stores.shared.clients import drain
 from holdfast.stores.shared.disk import StoreDirectory
 
 
@@ -81,7 +82,7 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections now, and the others when they are returned."""
         idle, self._idle = self._idle, _Closing(self.drop)
-        _drain(idle, self.drop)
+        drain(idle, self.drop)
 
     def pause(self) -> None:
         """Close every connection and prevent new ones until `resume`. Waits for those in use."""
@@ -90,7 +91,7 @@ class Connections:
             idle, self._idle = self._idle, _Closing(self.drop)
             deadline = time.monotonic() + self._timeout
             while True:
-                _drain(idle, self.drop)
+                drain(idle, self.drop)
                 if not self._open or time.monotonic() > deadline:
                     return
                 time.sleep(0.001)
@@ -135,12 +136,6 @@ class _Closing:
 
     def pop(self) -> Connection:
         raise IndexError
-
-
-def _drain(idle: deque[Connection] | _Closing, drop: Callable[[Connection], None]) -> None:
-    with suppress(IndexError):
-        while True:
-            drop(idle.pop())
 
 
 def _file_at(path: str) -> tuple[int, int] | None:

@@ -9,37 +9,33 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from pymongo.errors import DuplicateKeyError, InvalidName, PyMongoError
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
+from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
+from holdfast.stores.mongodb.health import health_of
 from holdfast.stores.shared.answers import page_by_key
-from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
-from holdfast.stores.shared.health import about_clock, about_indexes
 from holdfast.stores.shared.wire import MARGIN
 
 __all__ = ["MongoDBStore"]
 
 T = TypeVar("T")
-Document: TypeAlias = dict[str, Any]
-Collection: TypeAlias = "pymongo.collection.Collection[Document]"
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
@@ -70,7 +66,7 @@ class MongoDBStore:
             that some minutes later.
 
     Raises:
-        ConfigurationError: The client is no MongoDB client or is asynchronous, or a name is not valid.
+        ConfigurationError: The client is not one of MongoDB, or is asynchronous, or a name is not valid.
     """
 
     def __init__(
@@ -88,7 +84,7 @@ class MongoDBStore:
         self._clock = clock
         # By process: a client does not survive a fork.
         self._own: dict[int, Collection] = {}
-        self._given = None if self._url else self._collection_of(_checked(client))
+        self._given = None if self._url else self._collection_of(checked(client))
         self._index_at = 0.0
         self._indexing: threading.Thread | None = None
 
@@ -99,7 +95,7 @@ class MongoDBStore:
         The URL is pymongo's; its ``timeoutMS`` is the store's *timeout*.
         """
         del root
-        parts = _parse(url)
+        parts = parts_of(url)
         return cls(
             url,
             database=parts["database"] or "holdfast",
@@ -113,7 +109,7 @@ class MongoDBStore:
         cls, client: Any, *, database: str = "holdfast", collection: str = "sessions", clock: Clock = system_clock
     ) -> MongoDBStore:
         """Return the store on *client*, a ``pymongo.MongoClient``."""
-        return cls(_checked(client), database=database, collection=collection, clock=clock)
+        return cls(checked(client), database=database, collection=collection, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         found = self._run(lambda sessions: sessions.find_one(self._live(key)))
@@ -185,7 +181,7 @@ class MongoDBStore:
         self.ping()  # the first operation creates the indexes
         if self._indexing is not None:
             self._indexing.join(self._timeout)
-        return self._run(lambda sessions: _findings(sessions, self._clock))
+        return self._run(lambda sessions: health_of(sessions, self._clock))
 
     def close(self) -> None:
         if self._indexing is not None:
@@ -252,58 +248,6 @@ class MongoDBStore:
             )
         else:
             self._index_at = float("inf")
-
-
-def _findings(sessions: Collection, clock: Clock) -> list[HealthFinding]:
-    indexes = {next(iter(index["key"])): index for index in sessions.list_indexes()}
-    expiring = "expireAfterSeconds" in indexes.get("expires_at", {})
-    missing = [name for name in ("owner", "expires_at") if name not in indexes]
-    hello = sessions.database.command("hello", codec_options=sessions.codec_options)
-    concern = sessions.write_concern.document.get("w")
-    make = f"db.{sessions.name}.createIndex({{expires_at: 1}}, {{expireAfterSeconds: {MARGIN // 1000}}})"
-    expiry = HealthFinding(
-        "expiry", f"there is {'a' if expiring else 'no'} TTL index", "" if expiring else make, ok=expiring
-    )
-    return [
-        about_indexes(missing, "let the application's user create indexes: the role readWrite"),
-        expiry,
-        HealthFinding("durability", f"write concern {concern!r}", ok=concern == "majority"),
-        about_clock(int(hello["localTime"]), clock()),
-    ]
-
-
-def _checked(client: Any) -> Any:
-    require_methods(client, ("get_database",), kind="MongoDB", give="a pymongo.MongoClient")
-    refuse_asynchronous(client, "close", give="a pymongo.MongoClient")
-    return client
-
-
-def _parse(url: str) -> Mapping[str, Any]:
-    # Resolving mongodb+srv needs a name server, and start-up must not.
-    scheme, _, rest = url.partition("://")
-    if scheme.lower() == "mongodb+srv":
-        rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
-    try:
-        parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
-    except (PyMongoError, ValueError) as error:
-        # Text with a quoted "@" may contain a part of a password.
-        problem = "" if "@" in str(error) else f" ({_wrong_option(rest)}{error})"
-        raise ConfigurationError(
-            f"the MongoDB URL is not valid{problem}: write mongodb://[user:password@]host[:port],.../db.collection, "
-            "with special characters percent-encoded"
-        ) from None
-    return parts
-
-
-def _wrong_option(rest: str) -> str:
-    """Return the name of the first option that pymongo refuses, since its message may lack it; "" if there is none."""
-    query = rest.partition("?")[2]
-    for option in query.split("&") if "@" not in query else ():
-        try:
-            parse_uri(f"mongodb://host/?{option}")
-        except (PyMongoError, ValueError):
-            return f"{option.partition('=')[0]}: "
-    return ""
 
 
 def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:
