@@ -133,7 +133,8 @@ def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> Non
         MemcachedStore.from_client(client)
     app = Flask("shop")
     app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=client)
-    with pytest.raises(ConfigurationError, match=f"SESSION_MEMCACHED: .*{problem}"):
+    setting = "SESSION_MEMCACHED is text" if isinstance(client, str) else f"SESSION_MEMCACHED: .*{problem}"
+    with pytest.raises(ConfigurationError, match=setting):
         Session(app)
 
 

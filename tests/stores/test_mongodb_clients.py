@@ -73,7 +73,8 @@ def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> Non
         MongoDBStore.from_client(client)
     app = Flask("shop")
     app.config.update(SESSION_TYPE="mongodb", SESSION_MONGODB=client)
-    with pytest.raises(ConfigurationError, match=f"SESSION_MONGODB: .*{problem}"):
+    setting = "SESSION_MONGODB is text" if isinstance(client, str) else f"SESSION_MONGODB: .*{problem}"
+    with pytest.raises(ConfigurationError, match=setting):
         Session(app)
 
 
