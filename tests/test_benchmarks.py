@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -18,6 +20,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(120)  # it measures, in processes of their own
 def test_a_short_run_reports_every_path(tmp_path: Path) -> None:
     """A run on two embedded backends writes the overhead of each path as JSON, and the bare calls beside it."""
     report = tmp_path / "bench.json"

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import venv
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -47,14 +48,14 @@ def fetch(suite: str) -> Path:
     version = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     folder = PLACE / f"{suite}-{version}"
     if not folder.exists():
-        archives = PLACE / "archives" / folder.name
-        source = ["--no-binary", ":all:", "--no-deps", "--dest", str(archives), f"{suite}=={version}"]
-        subprocess.run([PYTHON, "-m", "pip", "download", "--quiet", *source], check=True)
-        [archive] = archives.iterdir()
-        with tarfile.open(archive) as tar:
-            tar.extractall(archives, filter="data")
-        [unpacked] = [path for path in archives.iterdir() if path.is_dir()]
-        unpacked.rename(folder)
+        with tempfile.TemporaryDirectory(dir=PLACE) as place:
+            source = ["--no-binary", ":all:", "--no-deps", "--dest", place, f"{suite}=={version}"]
+            subprocess.run([PYTHON, "-m", "pip", "download", "--quiet", *source], check=True)
+            [archive] = Path(place).iterdir()
+            with tarfile.open(archive) as tar:
+                tar.extractall(place, filter="data")
+            [unpacked] = [path for path in Path(place).iterdir() if path.is_dir()]
+            unpacked.rename(folder)
     return folder
 
 
