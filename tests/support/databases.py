@@ -16,21 +16,20 @@ def start_mariadb(*options: str) -> Server:
     """Start MariaDB with an empty database ``holdfast``, on a socket, ``url``, and on a port, ``address``."""
     folder, port = private_folder(), free_port()
     user = ["--user=root"] if IS_ROOT else []
-    data, sock = folder / "data", folder / "socket"
+    data, sock, temp = folder / "data", folder / "socket", folder / "temp"
+    temp.mkdir()
+    # A server that starts removes the temporary tables of every other one that shares its folder for them.
+    common = ["--no-defaults", f"--datadir={data}", f"--tmpdir={temp}", "--skip-name-resolve", *user, *_MARIADB_QUICK]
     _run(
         [
             program("mariadb-install-db"),
-            "--no-defaults",
-            f"--datadir={data}",
+            *common,
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
-            "--skip-name-resolve",
-            *_MARIADB_QUICK,
-            *user,
         ]
     )
-    command = [program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={sock}", *user, *_MARIADB_QUICK]
-    command += [f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", f"--pid-file={folder}/pid"]
+    command = [program("mariadbd"), *common, f"--socket={sock}", f"--port={port}", "--bind-address=127.0.0.1"]
+    command.append(f"--pid-file={folder}/pid")
     return Server(
         [*command, "--performance-schema=off", "--character-set-server=utf8mb4", *options],
         folder=folder,
