@@ -14,7 +14,6 @@ from flask import Flask
 from itsdangerous import Signer
 from security.bugs import any_shape_is_looked_up
 from support import seams
-from support.web import STRANGER
 
 from holdfast.flask import cookies
 from holdfast.flask.cookies import Cookies, Presented
@@ -144,11 +143,6 @@ def unescapes(monkeypatch: pytest.MonkeyPatch) -> None:
     reading(monkeypatch, lambda found: found._replace(token=found.token and plain(found.token)))
 
 
-def adopts_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new session uses the id that the client chose."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
-
-
 def handles_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handle opens its session, like its token."""
     key_of = seams.KEY_OF_TOKEN.sound
@@ -169,12 +163,6 @@ def folds_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text.encode("latin-1").decode("utf-8", "replace"))
-
-
-def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens that differ in case alone lead to the same record."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
 
 
 def strips_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

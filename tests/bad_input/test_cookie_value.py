@@ -12,7 +12,14 @@ from bad_input import changes, cookies
 from bad_input import planted_cookie_value as planted
 from bad_input.answers import assert_fresh_id, assert_header_nobody, assert_nobody, reason_for, send, victim
 from itsdangerous import Signer
-from security.bugs import any_shape_is_looked_up, keys_are_tokens, no_namespace
+from security import planted_signatures as signatures
+from security.bugs import (
+    adopts_the_id,
+    any_shape_is_looked_up,
+    ignores_the_case_of_tokens,
+    keys_are_tokens,
+    no_namespace,
+)
 from security.rows import advisory, requirement
 from security.steps import WebOn
 from support.web import STRANGER, cookies_set
@@ -86,6 +93,28 @@ def test_a_piece_inside_of_a_token_makes_another(place: str, web_on: WebOn) -> N
         assert send(web, b"session=" + value).text == ("victim" if ends_there else "None"), value
 
 
+@advisory(
+    "CVE-2026-40372",
+    product="ASP.NET Core 10.0.0 to 10.0.6",
+    cause="The signature was computed over the wrong bytes, and the result of the comparison was not used.",
+    mutants=[
+        signatures.computes_and_ignores,
+        signatures.compares_what_is_there,
+        signatures.signs_the_wrong_bytes,
+        signatures.decodes_the_signature,
+        signatures.zeros_are_good,
+    ],
+)
+@requirement(
+    "ASVS 9.1.1",
+    says="The signature is checked before any lookup.",
+    mutants=[
+        signatures.computes_and_ignores,
+        signatures.compares_what_is_there,
+        signatures.signs_the_wrong_bytes,
+        signatures.decodes_the_signature,
+    ],
+)
 @requirement(
     "Catalogue C2",
     says="No truncation, deletion, insertion or transposition of a signed token is looked up.",
@@ -105,8 +134,12 @@ def test_a_damaged_signature_costs_nothing(place: str, web_on: WebOn) -> None:
     web.put(other, user="eve")
     token, tag = value.split(".")
     others_token, others_tag = (web.token(other) or "").split(".")
-    for bad in (f"{token}.{others_tag}", f"{others_token}.{tag}", f"{token}.", f"{token}.{'A' * len(tag)}", token):
-        assert_nobody(web, bad, signed=True)
+    tags = [others_tag, "", *(letter * len(tag) for letter in "A_0="), tag[::-1], tag.swapcase()]
+    bad = [f"{token}.{other}" for other in tags]
+    bad += [f"{others_token}.{tag}", f"{STRANGER}.{tag}", f"{token}..{tag}", f"{tag}.{token}", token]
+    bad += [value + end for end in ("=", "==", ".", ".x", "\n", f".{tag}")]
+    for each in bad:
+        assert_nobody(web, each, signed=True)
     for changed in nearly(value, much=True):
         assert_nobody(web, changed, signed=True)
 
@@ -115,7 +148,7 @@ def test_a_damaged_signature_costs_nothing(place: str, web_on: WebOn) -> None:
     "CVE-2026-25480",
     product="Litestar",
     cause="Names were normalized before they became file names, so that different keys led to the same file.",
-    mutants=[planted.folds_spellings, planted.ignores_the_case_of_tokens, planted.strips_tokens],
+    mutants=[planted.folds_spellings, ignores_the_case_of_tokens, planted.strips_tokens],
 )
 @advisory(
     "CVE-2024-55885",
@@ -129,7 +162,7 @@ def test_a_damaged_signature_costs_nothing(place: str, web_on: WebOn) -> None:
     says="A token has one spelling: other encodings of the same bytes are refused.",
     mutants=[
         planted.folds_spellings,
-        planted.ignores_the_case_of_tokens,
+        ignores_the_case_of_tokens,
         planted.strips_tokens,
         planted.spare_bits_are_ignored,
     ],
@@ -291,7 +324,7 @@ def test_what_is_no_character_of_a_token_is_refused(place: str, web_on: WebOn) -
 @requirement(
     "Catalogue A",
     says="A guess opens no session and creates no record; the store and lists show no token.",
-    mutants=[planted.adopts_the_guess, planted.handles_are_tokens, keys_are_tokens, any_shape_is_looked_up],
+    mutants=[adopts_the_id, planted.handles_are_tokens, keys_are_tokens, any_shape_is_looked_up],
 )
 def test_guesses_lead_nowhere(place: str, web_on: WebOn) -> None:
     """On every store, well-formed guesses, one from many addresses, and the handle in many forms, are anonymous."""

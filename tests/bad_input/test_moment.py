@@ -15,7 +15,7 @@ from flask import Response, abort, copy_current_request_context, g, request, str
 from security.bugs import both_ids_live
 from security.rows import requirement
 from security.steps import WebOn
-from support.web import Web, cookies_set
+from support.web import Web, cookies_set, end
 
 from holdfast.flask import session
 
@@ -37,9 +37,12 @@ def test_no_change_is_lost_in_silence(place: str, web_on: WebOn, caplog: pytest.
     assert web.data()["seen"] == 1
     assert caplog.records == []
 
-    web.do(lambda: setattr(g, "late", True))
-    assert caplog.text.count(LATE) == 1
-    assert web.data()["a"] == 1
+    for used in (False, True):
+        caplog.clear()
+        web.do(partial(_be_late, used=used))
+        assert caplog.text.count(LATE) == 1
+        assert "in _late" in str(caplog.records[0].stack_info)
+        assert web.data()["a"] == 1
 
     caplog.clear()
     go, threads = threading.Event(), list[threading.Thread]()
@@ -59,6 +62,12 @@ def test_no_change_is_lost_in_silence(place: str, web_on: WebOn, caplog: pytest.
 def _count(response: Any) -> Any:
     session["seen"] = session.get("seen", 0) + 1
     return response
+
+
+def _be_late(*, used: bool) -> None:
+    g.late = True
+    if used:
+        session["a"] = 1
 
 
 def _late(_error: BaseException | None) -> None:
@@ -86,6 +95,24 @@ def _in_threads(go: threading.Event, threads: list[threading.Thread]) -> None:
 def _pieces() -> Iterator[str]:
     yield str(session["a"])
     session["a"] = "streamed"
+
+
+@pytest.mark.kinds("memory")
+def test_debug_mode_reports_late_changes_inside_of_values(
+    place: str, web_on: WebOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ordinary changes cause no log message; a nested one in a teardown function does."""
+    web = web_on(place)
+    web.app.debug = True
+    caplog.set_level(logging.DEBUG, "holdfast")
+    for action in (lambda: session.update(cart=[1]), lambda: session["cart"].append(2), end, lambda: None):
+        web.do(action)
+    assert caplog.records == []
+    other = web_on(place)
+    other.app.debug = True
+    other.app.teardown_request(lambda _error: session["cart"].append(2))
+    other.put(cart=[1]).close()
+    assert LATE in caplog.text
 
 
 @requirement(

@@ -40,16 +40,23 @@ KEPT: dict[str, Any] = {
     "bytes": b"\x00\xff",
     "decimal": Decimal("1.10"),
     "aware": datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc),
+    "other zone": datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30))),
     "naive": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001  # as applications write them
     "date": date(2026, 1, 2),
     "span": timedelta(days=-1, microseconds=1),
     "tuple": (1, (2, [3])),
     "int keys": {1: "one", (1, 2): "pair", None: 0},
     "big": 2**70,
+    "negative": -(2**70),
+    "none": None,
+    "true": True,
+    "float": 0.1,
     "infinity": math.inf,
     "markup": Markup("<b>bold</b>"),
     "uuid": UUID(int=7),
     "text": "zürich 🍪 \x00 \u2028",
+    "nested": {"a": [{"b": ({"c": {1}},)}]},
+    "empty": {"": [], "x": {}, "y": ()},
 }
 
 REFUSED: dict[str, Callable[[], Any]] = {
@@ -63,6 +70,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "function": lambda: len,
     "class": lambda: int,
     "memory": lambda: memoryview(b"x"),
+    "module": lambda: math,
 }
 
 NAMES = [

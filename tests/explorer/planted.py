@@ -14,10 +14,12 @@ from support import seams
 from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.sessions.flows import limit as limiting
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import Ended, Written
+from holdfast.sessions.flows.end import Ended, Written, end_session
+from holdfast.sessions.flows.listing import info_of, records_of
 from holdfast.sessions.flows.rotate import Rotation
-from holdfast.sessions.ops import Call, Flow, create, delete, load
+from holdfast.sessions.ops import Call, Flow, create, delete, load, scan
 from holdfast.sessions.ops import replace as replace_record
 from holdfast.sessions.state import SessionState, StoredSession
 
@@ -95,6 +97,7 @@ def apply_once(changes: object, data: Mapping[Any, Any]) -> dict[Any, Any]:
 
 _plan = seams.ROTATE_PLAN.sound
 _save = seams.SAVE.sound
+_pop_from = seams.POP_STORED.sound
 
 
 def lead_on(
@@ -229,3 +232,60 @@ def list_once(flow: Actor) -> Actor:
         return Page((), None) if again and lists else (yield operation)
 
     return relay(flow, around)
+
+
+def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow[int]:
+    """Walk over the store a single time, and leave tombstones alone."""
+    ended = 0
+    after = None
+    while True:
+        page = yield from scan(after, stride)
+        for key, record in page.items:
+            if isinstance(decode(record.data), Envelope):
+                ended += (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None
+        after = page.after
+        if after is None:
+            return ended
+
+
+def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
+    """End every other session, including later logins."""
+    for other in (yield from limiting._others(context, owner, stored.key)):
+        yield from delete(other.key)
+    return True
+
+
+def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
+    """Count what the index shows, but not what has just moved."""
+    found = []
+    for listed, record in (yield from records_of(owner)):
+        info = info_of(context, listed, record)
+        if info is not None and listed != key and info.owner == owner:
+            found.append(limiting._Other(listed, record, info.last_used_at))
+    return found
+
+
+def count_first(context: Any, owner: str, loaded: Any) -> Flow[None]:
+    """Make room before the login's session is stored."""
+    others = yield from limiting._others(context, owner, loaded.key if loaded else "")
+    for other in others[: len(others) - context.policy.max_per_user + 1]:
+        yield from delete(other.key)
+
+
+def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:
+    """Count no more once the session is stored."""
+    yield from ()
+    return True
+
+
+def take_what_is_there(context: Any, state: SessionState, key: str) -> Flow[bool]:
+    """Remove the key as an ordinary change at the end, as reading and deleting it would."""
+    yield from ()
+    return key in state.data
+
+
+def do_not_look_again(context: Any, state: SessionState, without: Any) -> Flow[bool]:
+    """Answer by the state at the lookup, regardless of the order."""
+    there = state.stored is not None and without(state.stored.envelope) is not None
+    yield from _pop_from(context, state, without)
+    return there

@@ -9,14 +9,21 @@ of Alice's, including the one in the browser ``here``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from explorer.schedules import Actor
-from explorer.world import ALICE, Role, World
+from explorer.world import ALICE, Role, World, face_of
 
 from holdfast.clock import DAY
+from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.end import revoke, revoke_all
 from holdfast.sessions.flows.listing import list_of
+from holdfast.sessions.flows.open import open_session
+from holdfast.sessions.flows.pop import consume_authentication, pop_stored
+from holdfast.sessions.flows.walk import revoke_everyone
 from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.ops import Flow
+from holdfast.sessions.state import SessionState
 
 
 def _save(session: ServerSession, name: str) -> None:
@@ -105,6 +112,44 @@ def _list(world: World) -> Actor:
     return [info.handle for info in listed]
 
 
+def _revoke_everyone(world: World) -> Actor:
+    # Pages of one, so that a session can move from what is still to come to what is behind.
+    ended = yield from revoke_everyone(world.context(), stride=1)
+    yield from world.announce("revoke everyone")
+    return ended
+
+
+#: The key in the session ``here`` that is to be taken out.
+KEY_TO_POP = "last"
+
+#: Removes a value from a session at once, and returns whether this request did it.
+Taker = Callable[[Any, SessionState], Flow[bool]]
+
+
+def _pop(context: Any, state: SessionState) -> Flow[bool]:
+    """Do what `ServerSession.pop_once` does, with the store calls of each step in the open."""
+    if KEY_TO_POP not in state.data:
+        return False
+    won = yield from pop_stored(context, state, KEY_TO_POP)
+    state.exposed = state.data.pop(KEY_TO_POP, None) is not None
+    return won
+
+
+def _taking(taker: Taker, *, changes: bool) -> Callable[[World], Actor]:
+    def errand(world: World) -> Actor:
+        context = world.context()
+        state = SessionState(world.clock())
+        yield from open_session(context, state, world.tokens["here"])
+        session = face_of(state)
+        if changes:
+            session["changed"] = True
+        won = yield from taker(context, state)
+        outcome = yield from commit(context, state)
+        return won, outcome.result
+
+    return errand
+
+
 def _marks(*marks: str) -> frozenset[str]:
     return frozenset(marks)
 
@@ -136,8 +181,12 @@ REVOKE_FROM_THERE = Role(
 )
 REVOKE_OTHERS = Role("revoke others", errand=_revoke_all("revoke others", keep="here"))
 LIST = Role("list", errand=_list)
+EVERYONE = Role("revoke everyone", errand=_revoke_everyone)
+POP = Role("pop", errand=_taking(_pop, changes=False))
+POP_AND_CHANGE = Role("pop and change", errand=_taking(_pop, changes=True))
+CONSUME = Role("consume", errand=_taking(consume_authentication, changes=False))
 
-#: Everyone who is paired with everyone.
+#: The roles that are paired with each other.
 ROLES = (
     SAVE,
     OVERWRITE,

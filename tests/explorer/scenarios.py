@@ -44,3 +44,10 @@ def backends_for(roles: Sequence[Role]) -> Iterator[type[Atomic]]:
     for backend in BACKENDS:
         if backend is not Backwards or LISTERS.intersection(roles):
             yield backend
+
+
+def label(value: object) -> str | None:
+    """Return the name of a role, of several, or of a store or a fault, as the id of a test."""
+    if isinstance(value, tuple):
+        return "-and-".join(role.name.replace(" ", "-") for role in value)
+    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)

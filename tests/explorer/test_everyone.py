@@ -6,34 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from explorer import planted as p
 from explorer import roles as r
 from explorer.invariants import an_end_is_told_once, every_session_has_a_browser, r7_one_id_lives
-from explorer.schedules import Actor
+from explorer.scenarios import label
 from explorer.search import Violation, explore
 from explorer.stores import BACKENDS, Atomic, Stepwise
 from explorer.world import Role, World
 from support import seams
 from support.seams import Seam
 
-from holdfast.records.envelope import Envelope, decode
-from holdfast.records.record import Record
-from holdfast.sessions.flows.end import end_session
-from holdfast.sessions.flows.walk import revoke_everyone
-from holdfast.sessions.ops import Flow, scan
 from holdfast.sessions.state import PERMANENT
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
 
-
-def _revoke_everyone(world: World) -> Actor:
-    # Pages of one, so that a session can move from what is still to come to what is behind.
-    ended = yield from revoke_everyone(world.context(), stride=1)
-    yield from world.announce("revoke everyone")
-    return ended
-
-
-EVERYONE = Role("revoke everyone", errand=_revoke_everyone)
 
 #: The concurrent actors. None of them begins a new session.
 OTHERS = (r.SAVE, r.TOUCH, r.ROTATE, r.RENEW, r.RENEW_AND_COUNT, r.LOGOUT, r.DESTROY, r.REVOKE, r.REVOKE_ALL)
@@ -71,65 +58,41 @@ def _only_new_ones_are_left(world: World) -> None:
     _sound(world)
 
 
-def _names(value: object) -> str | None:
-    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
-
-
 @pytest.mark.parametrize("user", ["alice", None])
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
-@pytest.mark.parametrize("other", OTHERS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+@pytest.mark.parametrize("other", OTHERS, ids=label)
 def test_nobody_is_left(other: Role, backend: type[Atomic], user: str | None) -> None:
     """A request or another end in progress leaves no session behind, and no request sends a cookie after it."""
-    explore(lambda: World((EVERYONE, other), backend, user, _nobody_is_left))
+    explore(lambda: World((r.EVERYONE, other), backend, user, _nobody_is_left))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
-@pytest.mark.parametrize("mover", MOVERS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+@pytest.mark.parametrize("mover", MOVERS, ids=label)
 def test_a_session_that_moves_does_not_slip_past(mover: Role, backend: type[Atomic]) -> None:
     """A session that moves to where the walk has been is found, too."""
-    explore(lambda: World((EVERYONE, mover), backend, None, _nobody_is_left))
+    explore(lambda: World((r.EVERYONE, mover), backend, None, _nobody_is_left))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
-@pytest.mark.parametrize("beginner", BEGINNERS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+@pytest.mark.parametrize("beginner", BEGINNERS, ids=label)
 def test_only_new_ones_are_left(beginner: Role, backend: type[Atomic]) -> None:
     """A session that begins meanwhile may stand; no other does, and none under two ids."""
     for user in ("alice", None):
-        explore(lambda user=user: World((EVERYONE, beginner), backend, user, _only_new_ones_are_left))  # type: ignore[misc]
+        explore(lambda user=user: World((r.EVERYONE, beginner), backend, user, _only_new_ones_are_left))  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("backend", [Atomic, Stepwise], ids=_names)
+@pytest.mark.parametrize("backend", [Atomic, Stepwise], ids=label)
 def test_two_ends_of_everyone(backend: type[Atomic]) -> None:
     """Two calls that end all sessions at once do so, and report each session once."""
-    explore(lambda: World((EVERYONE, EVERYONE), backend, "alice", _nobody_is_left))
+    explore(lambda: World((r.EVERYONE, r.EVERYONE), backend, "alice", _nobody_is_left))
 
 
 # --- the check is alive ----------------------------------------------------------------------------------------------
 
 
-def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
-    """Stop at a tombstone."""
-    yield from ()
-    return (key, record) if record is not None and isinstance(decode(record.data), Envelope) else None
-
-
-def walk_once(context: Any, *, progress: object = None, stride: int = 1) -> Flow[int]:
-    """Walk over the store a single time, and leave tombstones alone."""
-    ended = 0
-    after = None
-    while True:
-        page = yield from scan(after, stride)
-        for key, record in page.items:
-            if isinstance(decode(record.data), Envelope):
-                ended += (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None
-        after = page.after
-        if after is None:
-            return ended
-
-
 @pytest.mark.parametrize(
     ("seam", "wrong"),
-    [(seams.FOLLOW_ON_WALK, follow_nothing), (Seam(f"{__name__}:revoke_everyone"), walk_once)],
+    [(seams.FOLLOW_ON_WALK, p.follow_nothing), (Seam("explorer.roles:revoke_everyone"), p.walk_once)],
     ids=["follow-nothing", "walk-once"],
 )
 def test_what_is_wrong_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +105,7 @@ def test_what_is_wrong_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.Monk
 def _meet_all_movers() -> None:
     # While the other session is ended by its own browser, a scan may find no other to end, and be the last.
     for mover in MOVERS:
-        explore(lambda mover=mover: World((EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))  # type: ignore[misc]
+        explore(lambda mover=mover: World((r.EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))  # type: ignore[misc]
 
 
 def test_three_meet() -> None:

@@ -2,92 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from explorer import roles as r
-from explorer.relay import relay
-from explorer.schedules import Actor, Footprint, describe, footprint
+from explorer.faults import FAULTS, Fault
+from explorer.scenarios import label
 from explorer.search import explore
 from explorer.stores import Atomic, Scattered
 from explorer.world import ALICE, Live, Role, World
 
-from holdfast.errors import StoreUnavailable
-
 #: More steps than an actor takes when it meets one other.
 _STEPS = 24
-
-
-@dataclass(frozen=True)
-class Failing:
-    """An operation that fails, before or after it is applied."""
-
-    operation: Any
-    applied: bool
-
-    @property
-    def footprint(self) -> Footprint:
-        """Return what the operation touches."""
-        return footprint(self.operation)
-
-    def run(self, store: Any) -> None:
-        """Fail."""
-        if self.applied:
-            self.operation.run(store)
-        raise StoreUnavailable("the connection is lost")
-
-    def __str__(self) -> str:
-        """Return how it reads in a schedule."""
-        return f"{describe(self.operation)}, {'applied but' if self.applied else 'not applied and'} not answered"
-
-
-Fault = Callable[[int, Callable[[], None]], Callable[[Actor], Actor]]
-
-
-def killed(at: int, happened: Callable[[], None]) -> Callable[[Actor], Actor]:
-    """Return what ends an actor before its step number *at*, as a killed process does."""
-
-    def fault(flow: Actor) -> Actor:
-        answer = None
-        for _ in range(at):
-            try:
-                operation = flow.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            answer = yield operation
-        happened()
-        return "killed"
-
-    return fault
-
-
-def _failing(at: int, happened: Callable[[], None], *, applied: bool) -> Callable[[Actor], Actor]:
-    def fault(flow: Actor) -> Actor:
-        step = -1
-
-        def around(operation: Any) -> Actor:
-            nonlocal step
-            step += 1
-            if step == at:
-                happened()
-                return (yield Failing(operation, applied))
-            return (yield operation)
-
-        return relay(flow, around)
-
-    return fault
-
-
-def unreached(at: int, happened: Callable[[], None]) -> Callable[[Actor], Actor]:
-    """Return what makes the store fail at step number *at*, before it is applied."""
-    return _failing(at, happened, applied=False)
-
-
-def unanswered(at: int, happened: Callable[[], None]) -> Callable[[Actor], Actor]:
-    """Return what makes the store fail at step number *at*, after it was applied."""
-    return _failing(at, happened, applied=True)
 
 
 def _reachable(world: World) -> list[Live]:
@@ -118,10 +44,6 @@ def judge(world: World) -> None:
             assert reachable[0].data.get(name), f"what {name} saved is lost"
 
 
-def _names(value: object) -> str | None:
-    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
-
-
 BROKEN = (r.SAVE, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE, r.REVOKE_ALL)
 OTHERS = (r.SAVE, r.RENEW, r.DESTROY, r.REVOKE_ALL)
 
@@ -135,9 +57,9 @@ def _strike(role: Role, fault: Fault, at: int, other: Role, backend: type[Atomic
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
-@pytest.mark.parametrize("fault", [killed, unreached, unanswered], ids=_names)
-@pytest.mark.parametrize("role", BROKEN, ids=_names)
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
+@pytest.mark.parametrize("fault", FAULTS, ids=label)
+@pytest.mark.parametrize("role", BROKEN, ids=label)
 def test_one_id_works_and_what_is_over_stays_over(role: Role, fault: Fault, backend: type[Atomic]) -> None:
     """With a fault at any step, the data has an id, at most one id works, and no ended session comes back."""
     for other in OTHERS if role is not r.REVOKE_ALL else (r.SAVE, r.RENEW):

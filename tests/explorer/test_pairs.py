@@ -18,7 +18,7 @@ from explorer.roles import (
     ROTATE,
     SAVE,
 )
-from explorer.scenarios import USERS, backends_for, groups, run
+from explorer.scenarios import USERS, backends_for, groups, label, run
 from explorer.stores import BACKENDS, Atomic, Paged
 from explorer.world import Role
 
@@ -26,12 +26,8 @@ from explorer.world import Role
 pytestmark = pytest.mark.timeout(180)
 
 
-def _names(value: object) -> str | None:
-    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
-
-
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("role", ROLES, ids=_names)
+@pytest.mark.parametrize("role", ROLES, ids=label)
 def test_pairs(role: Role, user: str | None) -> None:
     """In any order, no update is lost, no end is undone, one id lives, and no other user's cookie is replaced."""
     for pair in groups(2, first=role):
@@ -39,14 +35,14 @@ def test_pairs(role: Role, user: str | None) -> None:
             run(pair, backend, user)
 
 
-@pytest.mark.parametrize("role", [REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS], ids=_names)
+@pytest.mark.parametrize("role", [REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS], ids=label)
 def test_an_end_of_all_sessions_that_are_listed_in_pages(role: Role) -> None:
     """Whatever moves from one page to another meanwhile, every session ends, but for the one that is kept."""
     for others in ((ROTATE,), (RENEW,), (LOGIN_AFRESH,), (BIND,), (DESTROY,), (ROTATE, RENEW), (ROTATE, SAVE)):
         run((role, *others), Paged, "alice")
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 def test_a_server_whose_clock_is_behind_does_not_take_back_the_end_of_all_sessions(backend: type[Atomic]) -> None:
     """A login that began before all sessions were ended gives way, even if they are ended again by a slow clock."""
     for login in (LOGIN, LOGIN_SLOWLY):

@@ -7,18 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from explorer import planted as p
 from explorer import roles as r
 from explorer.invariants import every_session_has_a_browser, r9_the_index_is_complete
+from explorer.scenarios import label
 from explorer.schedules import Schedule
 from explorer.search import ExplorationStats, Violation, explore
 from explorer.stores import BACKENDS, Atomic, Scattered
 from explorer.world import ALICE, Role, World
 from support import seams
 from support.seams import Seam
-
-from holdfast.sessions.flows import limit as limiting
-from holdfast.sessions.flows.listing import info_of, records_of
-from holdfast.sessions.ops import Flow, delete
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -65,13 +63,7 @@ def _run(
     return explore(lambda: World(roles, backend, user, judge, limits=limits))
 
 
-def _names(value: object) -> str | None:
-    if isinstance(value, tuple):
-        return "-and-".join(role.name.replace(" ", "-") for role in value)
-    return value.name.replace(" ", "-") if isinstance(value, Role) else getattr(value, "__name__", None)
-
-
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 @pytest.mark.parametrize("limit", [1, 2])
 def test_two_logins_at_once(backend: type[Atomic], limit: int) -> None:
     """Of two logins at once, with or without a session, at a limit of one or two, none is too many, and one stays."""
@@ -86,8 +78,8 @@ def test_a_login_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     _run((r.LOGIN_AFRESH, r.LOGIN_AFRESH), Atomic, None, _judge(1), max_per_user=1)
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
-@pytest.mark.parametrize("other", OTHERS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+@pytest.mark.parametrize("other", OTHERS, ids=label)
 def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
     """A login keeps to the limit whatever the user's other sessions do meanwhile, and the login itself stays."""
     pair = (r.LOGIN_AFRESH, other)
@@ -95,8 +87,8 @@ def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
         _run(pair, backend, "alice", _judge(limit, least=_least(pair, backend)), max_per_user=limit)
 
 
-@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
-@pytest.mark.parametrize("last", [r.LOGIN_AFRESH, r.ROTATE, r.BIND], ids=_names)
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
+@pytest.mark.parametrize("last", [r.LOGIN_AFRESH, r.ROTATE, r.BIND], ids=label)
 @pytest.mark.parametrize("limit", [1, 2])
 def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
     """The same holds for four, in random orders: all of them are too many to run."""
@@ -112,7 +104,7 @@ def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
         world.check(schedule)
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=_names)
+@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 def test_logins_that_are_refused(backend: type[Atomic]) -> None:
     """If logins are refused, none exceeds the limit, a refused one leaves no record, and the earlier sessions stay."""
     rules: dict[str, Any] = {"max_per_user": 2, "on_max_per_user": "refuse"}
@@ -124,43 +116,13 @@ def test_logins_that_are_refused(backend: type[Atomic]) -> None:
 # --- the check is alive ----------------------------------------------------------------------------------------------
 
 
-def end_all_others(context: Any, stored: Any, owner: str) -> Flow[bool]:
-    """End every other session, including later logins."""
-    for other in (yield from limiting._others(context, owner, stored.key)):
-        yield from delete(other.key)
-    return True
-
-
-def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
-    """Count what the index shows, but not what has just moved."""
-    found = []
-    for listed, record in (yield from records_of(owner)):
-        info = info_of(context, listed, record)
-        if info is not None and listed != key and info.owner == owner:
-            found.append(limiting._Other(listed, record, info.last_used_at))
-    return found
-
-
-def count_first(context: Any, owner: str, loaded: Any) -> Flow[None]:
-    """Make room before the login's session is stored."""
-    others = yield from limiting._others(context, owner, loaded.key if loaded else "")
-    for other in others[: len(others) - context.policy.max_per_user + 1]:
-        yield from delete(other.key)
-
-
-def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:
-    """Count no more once the session is stored."""
-    yield from ()
-    return True
-
-
 @pytest.mark.parametrize(
     ("changed", "roles", "limit", "said"),
     [
-        ({seams.LIMIT_MAKE_ROOM: end_all_others}, (r.LOGIN_AFRESH, r.LOGIN_AFRESH), 1, "nobody is left"),
-        ({seams.LIMIT_OTHERS: stop_at_tombstones}, (r.LOGIN_AFRESH, r.ROTATE), 2, "3 sessions live"),
+        ({seams.LIMIT_MAKE_ROOM: p.end_all_others}, (r.LOGIN_AFRESH, r.LOGIN_AFRESH), 1, "nobody is left"),
+        ({seams.LIMIT_OTHERS: p.stop_at_tombstones}, (r.LOGIN_AFRESH, r.ROTATE), 2, "3 sessions live"),
         (
-            {seams.LIMIT_CHECK_ROOM: count_first, seams.LIMIT_MAKE_ROOM: nothing_afterwards},
+            {seams.LIMIT_CHECK_ROOM: p.count_first, seams.LIMIT_MAKE_ROOM: p.nothing_afterwards},
             (r.LOGIN_AFRESH, r.LOGIN_AFRESH),
             1,
             "2 sessions",

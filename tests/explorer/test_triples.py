@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from explorer import roles as r
-from explorer.scenarios import run
+from explorer.scenarios import label, run
 from explorer.stores import Atomic, Scattered
 from explorer.world import Role
 
@@ -71,21 +71,15 @@ ANONYMOUS = (
 )
 
 
-def _names(value: object) -> str | None:
-    if isinstance(value, tuple):
-        return "-and-".join(role.name.replace(" ", "-") for role in value)
-    return getattr(value, "__name__", None)
-
-
-@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
-@pytest.mark.parametrize("triple", SIGNED_IN, ids=_names)
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
+@pytest.mark.parametrize("triple", SIGNED_IN, ids=label)
 def test_three_meet_under_the_session_of_a_user(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
     """The same holds for three."""
     run(triple, backend, "alice")
 
 
-@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=_names)
-@pytest.mark.parametrize("triple", ANONYMOUS, ids=_names)
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
+@pytest.mark.parametrize("triple", ANONYMOUS, ids=label)
 def test_three_meet_under_the_session_of_a_visitor(triple: tuple[Role, ...], backend: type[Atomic]) -> None:
     """The same holds for three."""
     run(triple, backend, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import seams
+from support.web import STRANGER
 
 from holdfast.flask.cookies import Cookies, Presented
 from holdfast.flask.settings.setting import Setting
@@ -206,3 +207,39 @@ def read_cookie_settings_raw(monkeypatch: pytest.MonkeyPatch, *, refused: str = 
 
     seams.SETTING_READ.plant(monkeypatch, raw)
     seams.COOKIE_RULES_CONTRADICTIONS.plant(monkeypatch, lambda config: iter(()))
+
+
+def ignores_the_case_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that differ in case alone lead to the same record."""
+    key_of = seams.KEY_OF_TOKEN.sound
+    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
+
+
+def lets_caches_keep_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that sets the cookie does not forbid caching."""
+    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
+
+
+def does_not_end_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is refused to one request continues for the others."""
+    seams.INTERFACE_END.plant(monkeypatch, lambda self, state: None)
+
+
+def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new session takes the id that the client sent."""
+    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
+
+
+def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions in signed cookies are set up without a warning about the limits of a logout."""
+    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
+
+
+def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A derivation concatenates its parts without their lengths."""
+    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
+
+
+def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the cookie are written to the header unchecked."""
+    read_cookie_settings_raw(monkeypatch)

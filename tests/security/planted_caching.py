@@ -56,11 +56,6 @@ def sets_cookies_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.INTERFACE_SAVE_SESSION.plant(monkeypatch, save_session)
 
 
-def lets_caches_keep_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that sets the cookie does not forbid caching."""
-    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
-
-
 def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that sets the cookie stays public if the application made it public."""
 

@@ -30,11 +30,6 @@ def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
 
 
-def says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in cookies are set up without a warning about the limits of a logout."""
-    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
-
-
 def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it cannot end a session, the manager reports success."""
 

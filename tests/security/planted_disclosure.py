@@ -21,11 +21,6 @@ from holdfast.sessions.mapping import state_of
 from holdfast.sessions.state import SessionState, StoredSession
 
 
-def keys_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is stored under the token itself."""
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: token)
-
-
 def keys_begin_with_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is the token with a suffix, instead of a hash."""
     seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: f"{self.namespace}{token}")

@@ -14,11 +14,6 @@ from holdfast.sessions.mapping import ServerSession, state_of
 from holdfast.sessions.state import IDENTITY, SessionState, StoredSession
 
 
-def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new session takes the id that the client sent."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
-
-
 def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first session of a process gets an id of its own."""
     tokens = iter((new_token(),))

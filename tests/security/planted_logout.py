@@ -46,11 +46,6 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.END_SESSION.plant(monkeypatch, end)
 
 
-def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in signed cookies are set up without a warning about the limits of a logout."""
-    seams.WARNING_OF_COOKIE_SESSIONS.plant(monkeypatch, lambda *arguments: None)
-
-
 def lets_receivers_fail_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exception of a signal's receiver reaches the code that ends a session."""
 

@@ -46,11 +46,6 @@ def readable_by_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     bugs.change_attributes(monkeypatch, httponly=False)
 
 
-def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conflicting settings are accepted, and the browser drops the cookie."""
-    bugs.read_cookie_settings_raw(monkeypatch)
-
-
 def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's data goes to the browser with the token."""
     send = seams.COOKIE_SEND.sound

@@ -15,11 +15,6 @@ def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: None)
 
 
-def public_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response with a cookie has no directive for caches."""
-    seams.KEEP_PRIVATE.plant(monkeypatch, lambda response: None)
-
-
 def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Responses that used the session may be cached, with any setting."""
     seams.FORBID_STORING.plant(monkeypatch, lambda response: None)

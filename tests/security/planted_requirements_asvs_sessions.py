@@ -17,12 +17,6 @@ from holdfast.sessions.flows.listing import list_of
 from holdfast.sessions.ops import Flow, load
 
 
-def letters_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upper and lower case of a token open the same session."""
-    key_of = seams.KEY_OF_TOKEN.sound
-    seams.KEY_OF_TOKEN.plant(monkeypatch, lambda self, token: key_of(self, token.lower()))
-
-
 def the_beginning_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first 40 characters of a token open its session."""
     key_of = seams.KEY_OF_TOKEN.sound

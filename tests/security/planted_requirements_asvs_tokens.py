@@ -119,11 +119,6 @@ def no_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.COOKIE_SIGNERS.plant(monkeypatch, lambda self, app: [Signer(app.secret_key)])
 
 
-def run_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The purpose of a derivation is written before its input without a separator."""
-    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
-
-
 def cookies_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie is sent at any size."""
     seams.SEALED_COOKIE_LARGEST.plant(monkeypatch, 10**9)

@@ -17,11 +17,6 @@ def any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.ARRIVED_SECURE.plant(monkeypatch, property(lambda self: True))
 
 
-def ignored_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token sent over plain http is ignored there, and its session continues."""
-    seams.INTERFACE_END.plant(monkeypatch, lambda self, state: None)
-
-
 def never_secure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's headers about the channel are ignored."""
     seams.ARRIVED_SECURE.plant(monkeypatch, property(lambda self: False))

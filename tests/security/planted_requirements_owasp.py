@@ -85,8 +85,3 @@ def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_device_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """All browsers count as the same."""
     seams.CHANGED_DEVICE.plant(monkeypatch, lambda request, state: False)
-
-
-def ends_for_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ended session is withheld from that one request only."""
-    seams.INTERFACE_END.plant(monkeypatch, lambda self, state: None)

@@ -15,11 +15,6 @@ from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
 
 
-def any_setting_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the cookie are written to the header unchecked."""
-    bugs.read_cookie_settings_raw(monkeypatch)
-
-
 def only_line_breaks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only carriage returns and line feeds are refused in the settings of the cookie."""
     bugs.read_cookie_settings_raw(monkeypatch, refused="\r\n")

@@ -142,11 +142,6 @@ def signs_with_any_salt(monkeypatch: pytest.MonkeyPatch) -> None:
     unsigning(monkeypatch, accept)
 
 
-def derives_by_concatenation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A derivation concatenates its parts without their lengths."""
-    seams.TOKEN_LABEL.plant(monkeypatch, lambda *parts: b"".join(parts))
-
-
 def oldest_key_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of keys is reversed, so that a stale one signs."""
     signers = seams.COOKIE_SIGNERS.sound

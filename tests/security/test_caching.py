@@ -14,6 +14,7 @@ from typing import Any
 from flask import Response, abort, make_response, send_file, stream_with_context
 from flask.testing import FlaskClient
 from security import planted_caching as planted
+from security.bugs import lets_caches_keep_cookies
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
 from support.web import Web, cookies_set, end, varies
@@ -220,7 +221,7 @@ def _said(says: str) -> list[str]:
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
     cause="A shared cache could store a response with a cookie, and give the cookie to all clients.",
-    mutants=[planted.lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
+    mutants=[lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
 )
 @advisory(
     "CVE-2026-6907",
@@ -232,7 +233,7 @@ def _said(says: str) -> list[str]:
 @requirement(
     "ASVS 14.2.2",
     says="No shared cache gives one user's response, or cookie, to another.",
-    mutants=[planted.varies_when_it_sets_only, planted.lets_caches_keep_cookies],
+    mutants=[planted.varies_when_it_sets_only, lets_caches_keep_cookies],
 )
 def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     """Each response that uses the session varies by cookie, and is private with a cookie; other directives stay."""
@@ -274,7 +275,7 @@ def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     "CVE-2012-2671",
     product="Active Storage, Symfony, rack-cache",
     cause="A cache stored one visitor's cookie and gave it to the next.",
-    mutants=[planted.lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
+    mutants=[lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
 )
 def test_a_shared_cache_mixes_nobody_up(web_on: WebOn) -> None:
     """A user, a visitor and another user behind one cache each get their own page and no other's cookie."""

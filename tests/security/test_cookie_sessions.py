@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from security import planted_cookie_sessions as planted
+from security.bugs import says_nothing_of_cookie_sessions
 from security.rows import advisory
 from security.steps import LOGOUTS, WRITES, Meddler, WebOn, signed_in, who
 from support.web import Web, cookies_set, end
@@ -104,7 +105,7 @@ def _load_and(write: Any) -> None:
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, Superset",
     cause="The documentation did not say that sessions were in the cookie, so that a logout did not end them.",
-    mutants=[planted.says_nothing, planted.pretends_to_revoke],
+    mutants=[says_nothing_of_cookie_sessions, planted.pretends_to_revoke],
 )
 def test_without_a_store_for_revocations_none_is_promised(web_on: WebOn, caplog: pytest.LogCaptureFixture) -> None:
     """The log says at start-up that a logout ends a session in its browser only, and revoking is an error."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from flask import redirect, request, url_for
 from security import planted_disclosure as planted
+from security.bugs import keys_are_tokens
 from security.rows import advisory, requirement
 from support.dumps import dump
 from support.lives import EVENTFUL, Lives
@@ -29,7 +30,7 @@ CANARY = "canary-b2a7c1"
     "CVE-2019-25025",
     product="rack, activerecord-session_store",
     cause="Records were looked up by the id itself, so the time of a lookup revealed how much of a guess was right.",
-    mutants=[planted.keys_are_tokens, planted.keys_begin_with_tokens],
+    mutants=[keys_are_tokens, planted.keys_begin_with_tokens],
 )
 @advisory(
     "CVE-2020-26228",
@@ -37,12 +38,12 @@ CANARY = "canary-b2a7c1"
     "CVE-2026-53603",
     product="TYPO3, nebula-mesh",
     cause="Ids were stored in clear text, so that a client with read access could use every session.",
-    mutants=[planted.keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
+    mutants=[keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
 )
 @requirement(
     "OWASP protection of the repository",
     says="A copy of the store holds no usable id.",
-    mutants=[planted.keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
+    mutants=[keys_are_tokens, planted.an_alias_in_clear, planted.a_token_beside_the_data],
 )
 def test_a_copy_of_the_store_holds_no_token(place: str, web_on: WebOn) -> None:
     """After all operations on sessions, no store contains any issued token, in any spelling."""
@@ -149,7 +150,7 @@ def test_no_log_and_no_answer_holds_a_token(
     "CVE-2020-5224",
     product="django-user-sessions",
     cause="The page that lists a user's sessions named each by the key that opens it.",
-    mutants=[planted.keys_are_tokens],
+    mutants=[keys_are_tokens],
 )
 @advisory(
     "CVE-2026-39381",

@@ -10,7 +10,7 @@ import pytest
 from flask import redirect
 from flask_login import LoginManager, UserMixin, current_user, login_user
 from security import planted_fixation as planted
-from security.bugs import both_ids_live, login_keeps_the_id, token_from_anywhere
+from security.bugs import adopts_the_id, both_ids_live, login_keeps_the_id, token_from_anywhere
 from security.rows import advisory, requirement
 from security.steps import WebOn, signed_in
 from support.everywhere import INDEXED
@@ -27,7 +27,7 @@ from holdfast.sessions.state import IDENTITY
     "CVE-2018-12071",
     product="Fiber, aiohttp-session, CodeIgniter",
     cause="An id that the client chose became the id of its session.",
-    mutants=[planted.adopts_the_id],
+    mutants=[adopts_the_id],
 )
 @advisory(
     "CVE-2007-6077",
@@ -38,7 +38,7 @@ from holdfast.sessions.state import IDENTITY
 @requirement(
     "OWASP strict session management",
     says="An id that was not issued is never adopted.",
-    mutants=[planted.adopts_the_id],
+    mutants=[adopts_the_id],
 )
 def test_a_chosen_id_is_never_adopted(place: str, web_on: Callable[..., Web]) -> None:
     """The returned id is a different one, on the first request and on the second."""

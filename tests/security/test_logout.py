@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from security import planted_logout as planted
+from security.bugs import says_nothing_of_cookie_sessions
 from security.rows import advisory
 from security.steps import LOGOUTS, WebOn, another, meddling, signed_in, who
 from support.everywhere import INDEXED
@@ -80,7 +81,7 @@ def test_a_session_ended_from_outside_is_over(place: str, web_on: WebOn) -> None
     "Superset 2025, stateless sessions",
     product="@fastify/secure-session, Superset",
     cause="The documentation did not say that sessions were in the cookie, so that a logout did not end them.",
-    mutants=[planted.says_nothing_of_cookie_sessions],
+    mutants=[says_nothing_of_cookie_sessions],
 )
 def test_sessions_in_signed_cookies_say_what_a_logout_is(caplog: pytest.LogCaptureFixture) -> None:
     """Starting with Flask's signed cookie logs that a logout affects only the browser's copy."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from security import bugs
 from security import planted_requirements_asvs_cookies as planted
+from security.bugs import any_setting_will_do
 from security.rows import requirement
 from support.application import Site, values_set
 from support.web import STRANGER, attributes
@@ -122,7 +123,7 @@ _HOST = {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}
     "RFC 6265bis, layered cookies",
     "RFC 6265bis, CHIPS",
     says="A name, a path or attributes that conflict are refused at start-up.",
-    mutants=[planted.no_rules],
+    mutants=[any_setting_will_do],
 )
 @pytest.mark.parametrize(
     ("settings", "named"),

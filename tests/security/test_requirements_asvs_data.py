@@ -10,6 +10,7 @@ import pytest
 from flask import Response, request
 from security import bugs
 from security import planted_requirements_asvs_data as planted
+from security.bugs import lets_caches_keep_cookies
 from security.rows import requirement
 from support.application import Jar, Site, values_set
 from support.web import STRANGER, attributes
@@ -51,7 +52,7 @@ class SharedCache:
     "ASVS 4.0 8.2.1",
     "NIST 5.1 (4)(6) protected channel",
     says="No cache between the server and its visitors serves one visitor's response to another.",
-    mutants=[planted.does_not_vary, planted.public_cookies],
+    mutants=[planted.does_not_vary, lets_caches_keep_cookies],
 )
 @pytest.mark.kinds("memory")
 def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: SiteOn) -> None:
@@ -103,7 +104,7 @@ def test_the_deletion_is_for_the_cookie_that_was_set(place: str, site_on: SiteOn
     "ASVS 4.0 8.2.1",
     "OWASP caching",
     says="Responses with a session are not cached, as configured, and a stricter directive is not weakened.",
-    mutants=[planted.lets_everything_be_stored, planted.overrides_the_application, planted.public_cookies],
+    mutants=[planted.lets_everything_be_stored, planted.overrides_the_application, lets_caches_keep_cookies],
 )
 @pytest.mark.kinds("memory")
 def test_caches_are_told_what_the_settings_say(place: str, site_on: SiteOn) -> None:

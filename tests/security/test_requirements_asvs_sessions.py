@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from security import bugs
 from security import planted_requirements_asvs_sessions as planted
+from security.bugs import ignores_the_case_of_tokens
 from security.rows import requirement
 from support.application import Jar, Site, said, values_set
 from support.everywhere import INDEXED
@@ -24,7 +25,7 @@ SHORT = {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_ABSOLUTE_LIFETIME": 600}
     "ASVS 7.2.1",
     "NIST 5.1 secret presented directly",
     says="The server checks the token, and possession of it continues the session.",
-    mutants=[planted.letters_are_alike, planted.the_beginning_will_do],
+    mutants=[ignores_the_case_of_tokens, planted.the_beginning_will_do],
 )
 def test_only_the_token_itself_continues_the_session(place: str, site_on: SiteOn) -> None:
     """The token opens its user's session; without it, and with any changed one, the visitor is anonymous."""

@@ -11,6 +11,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import Signer, URLSafeTimedSerializer
 from security import bugs
 from security import planted_requirements_asvs_tokens as planted
+from security.bugs import derives_by_concatenation
 from security.planted_requirements_asvs_tokens import token_signer
 from security.rows import requirement
 from support.application import Site
@@ -223,7 +224,7 @@ def test_a_token_is_good_for_one_application(place: str, site_on: SiteOn) -> Non
 @requirement(
     "ASVS 9.2.4",
     says="No two pairs of application and user names are ambiguous.",
-    mutants=[planted.run_together, bugs.no_namespace],
+    mutants=[derives_by_concatenation, bugs.no_namespace],
 )
 @pytest.mark.kinds(*INDEXED)
 def test_namespaces_and_users_do_not_run_together(place: str, site_on: SiteOn) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from security import planted_requirements_nist as planted
+from security.bugs import does_not_end_what_it_refuses
 from security.rows import requirement
 from support.application import Site, values_set
 from support.dumps import dump
@@ -24,7 +25,7 @@ PROXIED = {"X-Forwarded-Proto": "https"}
     "NIST 5.1 storage and fallback",
     "OWASP TLS",
     says="A session is used over HTTPS only, and one whose token was sent over plain http is ended.",
-    mutants=[planted.any_channel, planted.ignored_and_kept],
+    mutants=[planted.any_channel, does_not_end_what_it_refuses],
 )
 def test_a_session_is_for_https_alone(place: str, site_on: SiteOn, caplog: pytest.LogCaptureFixture) -> None:
     """Over http no cookie is sent or accepted, and a token sent that way ends its session. One warning is logged."""

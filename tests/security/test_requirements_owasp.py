@@ -12,6 +12,7 @@ import pytest
 from flask import Response, abort, request
 from security import bugs
 from security import planted_requirements_owasp as planted
+from security.bugs import does_not_end_what_it_refuses
 from security.planted_requirements_owasp import DAY
 from security.rows import requirement
 from support.application import Site, said, values_set
@@ -180,7 +181,7 @@ def test_guesses_can_be_stopped(place: str, site_on: SiteOn) -> None:
     "OWASP cookie theft",
     "ASVS 8.2.4",
     says="A token that is used by another browser is reported, and can end its session.",
-    mutants=[planted.one_device_for_all, planted.ends_for_one_request],
+    mutants=[planted.one_device_for_all, does_not_end_what_it_refuses],
 )
 def test_a_token_in_another_browser_is_noticed(place: str, site_on: SiteOn) -> None:
     """By default there is no effect; ``signal`` reports it; ``end`` ends the session for all browsers."""

@@ -12,6 +12,7 @@ import pytest
 from flask import Response, redirect, send_file, stream_with_context
 from security import bugs
 from security import planted_set_cookie as planted
+from security.bugs import any_setting_will_do
 from security.rows import advisory
 from support.web import Web, attributes, cookies_set, end, rotate, varies
 
@@ -33,7 +34,7 @@ _BREAKERS = ["\r\nX-Evil: 1", "\nSet-Cookie: a=b", "\r", "; Domain=evil.example"
     "CVE-2012-2374",
     product="cookie for Node.js, CPython's http.cookies, Bottle, Tornado",
     cause="Line breaks and semicolons in a name, path or domain reached the header, and began headers or attributes.",
-    mutants=[planted.any_setting_will_do, planted.only_line_breaks_matter],
+    mutants=[any_setting_will_do, planted.only_line_breaks_matter],
 )
 @pytest.mark.kinds("memory")
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH"])

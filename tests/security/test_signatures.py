@@ -17,10 +17,11 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import Signer, TimestampSigner, URLSafeSerializer
 from security import planted_signatures as planted
+from security.bugs import derives_by_concatenation
 from security.planted_signatures import KEY
 from security.rows import advisory, requirement
 from support import source
-from support.web import STRANGER, Web, cookies_set
+from support.web import Web, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
@@ -29,7 +30,12 @@ from holdfast.records import tokens
 
 WebOn = Callable[..., Web]
 SALT = signing_salt("session:", "session")
-OTHERS = ["k2-" + "pD8sF3hJ5kC1gV0y" * 2, "k3-" + "aZ6bE4uI2oW9rT7n" * 2]
+OTHERS = [
+    f"k{number}-" + letters * 2
+    for number, letters in enumerate(
+        ("pD8sF3hJ5kC1gV0y", "aZ6bE4uI2oW9rT7n", "mK3qX8vB5nJ1cL0d", "sY7hG2fR9tP4wD6e"), 2
+    )
+]
 SIGNED = {"SESSION_USE_SIGNER": True, "SECRET_KEY": KEY, "PROPAGATE_EXCEPTIONS": False}
 
 
@@ -74,36 +80,6 @@ def for_other_purposes(token: str) -> Iterator[str]:
     yield flask_s_own.dumps({"user": "victim", "sid": token})
 
 
-def forgeries(cookie: str, other: str) -> Iterator[str]:
-    """Yield every truncation and every changed bit of a cookie, and what can be put together of two."""
-    token, signature = cookie.split(".")
-    for size in range(len(cookie)):
-        yield cookie[:size]
-    for at, character in enumerate(cookie):
-        for bit in range(8):
-            yield cookie[:at] + chr(ord(character) ^ 1 << bit) + cookie[at + 1 :]
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    for character in alphabet:
-        yield cookie[:-1] + character
-    size = len(signature)
-    for tag in (
-        "A" * size,
-        "_" * size,
-        "0" * size,
-        "",
-        "=" * size,
-        other.split(".")[1],
-        signature[::-1],
-        signature.swapcase(),
-    ):
-        yield f"{token}.{tag}"
-    for end in ("=", "==", ".", "\n", "A", f".{signature}"):
-        yield cookie + end
-    yield f"{STRANGER}.{signature}"
-    yield f"{token}..{signature}"
-    yield f"{signature}.{token}"
-
-
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
@@ -141,40 +117,6 @@ def test_what_is_not_signed_is_not_read(victim: Web) -> None:
 
 
 @advisory(
-    "CVE-2026-40372",
-    product="ASP.NET Core 10.0.0 to 10.0.6",
-    cause="The signature was computed over the wrong bytes, and the result of the comparison was not used.",
-    mutants=[
-        planted.computes_and_ignores,
-        planted.compares_what_is_there,
-        planted.signs_the_wrong_bytes,
-        planted.decodes_the_signature,
-        planted.zeros_are_good,
-    ],
-)
-@requirement(
-    "ASVS 9.1.1",
-    says="The signature is checked before any lookup.",
-    mutants=[
-        planted.computes_and_ignores,
-        planted.compares_what_is_there,
-        planted.signs_the_wrong_bytes,
-        planted.decodes_the_signature,
-    ],
-)
-@pytest.mark.kinds("memory")
-def test_every_changed_cookie_is_refused(victim: Web) -> None:
-    """No changed bit, truncation, exchanged or empty signature passes, and none costs a store call."""
-    cookie = victim.token() or ""
-    other = victim.app.test_client()
-    victim.put(other, user="other")
-    for value in forgeries(cookie, victim.token(other) or ""):
-        if value.strip(" \t") != cookie and ";" not in value:
-            assert_refused(victim, value)
-    assert victim.data() == {"user": "victim"}
-
-
-@advisory(
     "Laravel 2018-08",
     "Laravel 2020-07",
     product="Laravel",
@@ -197,12 +139,12 @@ def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
     "CVE-2019-10911",
     product="Django, Symfony",
     cause="Several concatenated values were hashed or signed, so that two lists of values gave the same.",
-    mutants=[planted.derives_by_concatenation],
+    mutants=[derives_by_concatenation],
 )
 @requirement(
     "ASVS 9.2.3",
     says="Each derived value is valid for one purpose or namespace only.",
-    mutants=[planted.derives_by_concatenation],
+    mutants=[derives_by_concatenation],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
 def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
@@ -226,7 +168,7 @@ def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_signatures_are_compared_in_constant_time(victim: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole signature is compared, once, in constant time."""
+    """The whole signature is compared with that of each key, once, in constant time."""
     compared: list[tuple[int, int]] = []
     constant = hmac.compare_digest
 
@@ -235,11 +177,12 @@ def test_signatures_are_compared_in_constant_time(victim: Web, monkeypatch: pyte
         return constant(a, b)
 
     cookie = victim.token() or ""
+    victim.app.config["SECRET_KEY_FALLBACKS"] = OTHERS
     monkeypatch.setattr(hmac, "compare_digest", noting)
     for right in range(44, len(cookie)):
         compared.clear()
         assert_refused(victim, cookie[:right] + ("A" if cookie[right] != "A" else "B") * (len(cookie) - right))
-        assert compared == [(len(cookie), len(cookie))]
+        assert compared == [(len(cookie), len(cookie))] * 5
 
 
 #: The names of what is compared with something that a client or a store has sent.
@@ -277,11 +220,11 @@ def _is_secret(node: ast.expr) -> bool:
 )
 @pytest.mark.kinds("memory")
 def test_the_newest_key_signs_and_the_others_are_still_read(place: str, web_on: WebOn) -> None:
-    """In every order of up to three keys the first signs, all are read and signed again, and a retired one is not."""
+    """In every order of up to five keys the first signs, all are read and signed again, and a retired one is not."""
     web = web_on(place, **SIGNED)
     web.put(user="victim")
     token = (web.token() or "").split(".")[0]
-    for count in (1, 2, 3):
+    for count in range(1, len(OTHERS) + 2):
         for newest, *fallbacks in permutations([KEY, *OTHERS], count):
             web.app.config.update(SECRET_KEY=newest, SECRET_KEY_FALLBACKS=fallbacks)
             fresh = web.app.test_client()
