@@ -123,7 +123,7 @@ def test_the_repr_holds_no_token(web: Web) -> None:
     assert token is not None
     assert web.see(lambda: repr(session)) == "<FlaskSession not loaded>"
     shown = web.see(lambda: (session["a"], repr(session), str(vars(session._get_current_object()))))  # type: ignore[attr-defined]
-    assert shown[1] == "<FlaskSession {'a': 1}>"
+    assert shown[1] == "<FlaskSession with 1 keys>"
     assert token not in shown[1]
 
 

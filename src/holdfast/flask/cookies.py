@@ -45,6 +45,9 @@ class Presented(NamedTuple):
     reason: RejectReason | None = None
     stale: bool = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.reason or ('a token' if self.token else 'nothing')}>"
+
 
 def signing_salt(namespace: str, name: str) -> bytes:
     """Return the salt of signatures: they are valid only in one namespace and for one cookie *name*."""

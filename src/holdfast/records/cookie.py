@@ -29,7 +29,7 @@ _FIELDS = struct.Struct(">QQ43s32s")
 _NO_OWNER = bytes(32)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CookieRecord:
     """A session as its cookie holds it. Times are milliseconds since the epoch.
 

@@ -256,7 +256,7 @@ class Sealer:
 
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
-    return labelled(sealed.header(), key.encode(), (owner or "").encode())
+    return labelled(sealed.header(), key.encode(), *([] if owner is None else [owner.encode()]))
 
 
 def _damaged() -> DecodeError:

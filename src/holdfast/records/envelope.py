@@ -47,7 +47,7 @@ _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Envelope:
     """A session as it is stored.
 
@@ -78,7 +78,7 @@ class TombstoneKind(IntEnum):
     ENDED = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Tombstone:
     """The record that is left under an old key. It holds no session data.
 
@@ -106,7 +106,7 @@ class Cutoff:
     keep: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Sealed:
     """A session as it is stored sealed. Times, codec and writes are as in `Envelope`: readable, and authenticated.
 

@@ -150,7 +150,8 @@ class ServerSession(MutableMapping[str, Any]):
             self._rebind(after, keep_data=True)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._state.data if self._state.opened else 'not loaded'}>"
+        number = len(self._state.data)
+        return f"<{type(self).__name__} {f'with {number} keys' if self._state.opened else 'not loaded'}>"
 
     def clear(self) -> None:
         """End the session. New values begin another one, under a new token and without a user."""

@@ -24,7 +24,7 @@ T = TypeVar("T")
 PAUSE = "pause"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Call(Generic[T]):
     """A call of the store's method *name*, with an answer of type T. As a flow it consists of that call."""
 

@@ -47,7 +47,7 @@ class StoredSession:
         return self.token
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Changes:
     """What the application asked for, besides what the data shows.
 

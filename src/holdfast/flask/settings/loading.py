@@ -42,7 +42,7 @@ class CookieSettings(NamedTuple):
     partitioned: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """The settings of an application at one moment, checked and in the form that the code uses.
 

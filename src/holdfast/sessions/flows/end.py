@@ -16,6 +16,7 @@ from holdfast.sessions.flows.listing import decode_session
 from holdfast.sessions.flows.reporting import dropped, report_ended
 from holdfast.sessions.flows.write import unless_mine
 from holdfast.sessions.ops import Flow, confirm, create, delete, find, load, replace
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms, Indexes
 
@@ -28,6 +29,11 @@ CUTOFF_LIFETIME = HOUR
 _PAGE = 500
 #: And at most, to have what is left in one page.
 _LARGEST_PAGE = 500_000
+
+
+#: More moves of one session than a grace period has room for. A trail of tombstones that is longer, or leads in a
+#: circle, was forged in the store.
+_LONGEST_TRAIL = 100
 
 
 class Ended(NamedTuple):
@@ -165,7 +171,7 @@ def follow(key: str, record: Record | None, passed: list[str] | None = None) -> 
     """Return the record under *key*, or the one that its tombstone leads to, with its key; *passed* gets all keys."""
     passed = [] if passed is None else passed
     passed.append(key)
-    while record is not None:
+    while record is not None and len(passed) <= _LONGEST_TRAIL:
         try:
             body = decode(record.data)
         except DecodeError:
@@ -299,7 +305,8 @@ def write_cutoff(
     key = context.keys.cutoff_key(owner)
     while True:
         record = yield from load(key, fresh=True)
-        before, now = read_cutoff(record), context.clock()
+        now = context.clock()
+        before = read_cutoff(record, now)
         spares = before is None or began is None or before.at < began or before.keep in kept
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
         at = max(now, before.at + 1) if before else now
@@ -311,18 +318,21 @@ def write_cutoff(
             return Written(at, spares)
 
 
-def read_cutoff(record: Record | None) -> Cutoff | None:
-    """Return the cut-off in *record*, or None where there is none that can be read."""
+def read_cutoff(record: Record | None, now: int) -> Cutoff | None:
+    """Return the cut-off in *record*, or None where there is none that can be read, or it lies ahead of *now*.
+
+    Clocks differ by `SKEW` at most. A later one was forged, and must not keep its owner out for ever.
+    """
     try:
         body = decode(record.data) if record is not None else None
     except DecodeError:  # a damaged one says nothing, and must not keep its owner out
         return None
-    return body if isinstance(body, Cutoff) else None
+    return body if isinstance(body, Cutoff) and body.at <= now + SKEW else None
 
 
 def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -> Flow[bool]:
     """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
     if not context.store_can(Indexes):
         return False
-    cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner), fresh=True)))
+    cutoff = read_cutoff((yield from load(context.keys.cutoff_key(owner), fresh=True)), context.clock())
     return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys

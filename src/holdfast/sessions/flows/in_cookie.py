@@ -100,7 +100,7 @@ class InCookie:
             return "unknown_id"  # it was ended under the token that a renewal replaced
         if stored.owner is None:
             return None
-        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner), fresh=fresh)))
+        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner), fresh=fresh)), context.clock())
         over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep not in {stored.key, previous or ""}
         return "unknown_id" if over else None
 

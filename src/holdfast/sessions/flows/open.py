@@ -15,6 +15,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.finish import finish_postponed
 from holdfast.sessions.flows.reporting import report_ended
 from holdfast.sessions.ops import Flow, delete, load
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
@@ -126,7 +127,7 @@ def resolve(
             return (yield from _set_aside(key, foreign=error.foreign))
         if not isinstance(body, Tombstone):
             return Rejected("corrupt")
-        is_over = body.until <= now
+        is_over = _is_over(context, body, now)
         if body.kind is TombstoneKind.SUPERSEDED and not is_over:
             return Rejected("superseded", goes_on=body.successor is not None)
         if is_over and not (late and body.kind is TombstoneKind.ALIAS):
@@ -137,6 +138,12 @@ def resolve(
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
+
+
+def _is_over(context: Context, tombstone: Tombstone, now: int) -> bool:
+    """Return whether the grace period of *tombstone* has ended, or is longer than any: it was forged then."""
+    longest = None if tombstone.kind is TombstoneKind.ALIAS else now + context.policy.grace + SKEW
+    return tombstone.until <= now or (longest is not None and tombstone.until > longest)
 
 
 def _set_aside(key: str, *, foreign: bool) -> Flow[Rejected]:

@@ -40,6 +40,9 @@ class Rotation(NamedTuple):
     grace_until: int
     owner: str | None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
 
 def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Move the session to a new token, with its changes and what other requests changed meanwhile."""
