@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 from explorer import roles as r
+from explorer.faults import Fault, unanswered, unreached
 from explorer.search import Violation, explore
 from explorer.stores import Atomic, Scattered
-from explorer.test_faults import Fault, unanswered, unreached
 from explorer.world import Role, World
 
 from holdfast.sessions.flows.write import Write
