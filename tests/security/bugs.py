@@ -17,7 +17,7 @@ from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
-from holdfast.sessions.ops import Flow, create, load
+from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
@@ -62,17 +62,11 @@ def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation does not change the old record."""
-    move = seams.ROTATE_MOVE.sound
 
-    def copy(*args: Any) -> Flow[Version]:
-        call = next(move(*args))
-        if call.name == "move":
-            _, key, data, _ = call.args
-            call = create(key, data, call.kwargs["expires_at"], call.kwargs["owner"])
-        version: Version = yield call
-        return version
+    def copy(store: Store, old: str, new: str, data: bytes, tombstone: bytes, *, expires_at: int, **named: Any) -> Any:
+        return store.create(new, data, expires_at=expires_at, owner=named["owner"])
 
-    seams.ROTATE_MOVE.plant(monkeypatch, copy)
+    seams.plant_store_call(monkeypatch, "move", copy)
 
 
 def logout_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ from support import seams
 from support.web import STRANGER
 
 from holdfast.records.tokens import new_token
-from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession, state_of
-from holdfast.sessions.state import IDENTITY, SessionState, StoredSession
+from holdfast.sessions.state import IDENTITY
 
 
 def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,10 +23,7 @@ def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login creates a new id, and the old one leads to the same session."""
     sound = seams.ROTATE_PLAN.sound
 
-    def plan(context: Context, state: SessionState, stored: StoredSession, *, renewal: bool) -> Any:
-        return sound(context, state, stored, renewal=True)
-
-    seams.ROTATE_PLAN.plant(monkeypatch, plan)
+    seams.ROTATE_PLAN.plant(monkeypatch, lambda *args, **named: sound(*args, **{**named, "renewal": True}))
 
 
 def rotates_when_told_only(monkeypatch: pytest.MonkeyPatch) -> None:

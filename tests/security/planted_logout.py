@@ -9,6 +9,7 @@ from support import seams
 
 from holdfast import events
 from holdfast.flask.cookies import Cookies, Presented
+from holdfast.sessions.flows.end import Ended
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.memory import MemoryStore
@@ -41,7 +42,7 @@ def only_says_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def end(context: object, key: str, version: object, owner: object, reason: object) -> Any:
         yield from ()
-        return key
+        return Ended(key, certain=True)
 
     seams.END_SESSION.plant(monkeypatch, end)
 

@@ -119,7 +119,7 @@ def test_made_up_ids_are_never_adopted(place: str, site_on: SiteOn) -> None:
     mutants=[planted.never_renewed, planted.old_ones_for_a_day],
 )
 def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
-    """At 301 seconds there is a new token; the old one leads to it for ten seconds, and is then unknown.
+    """At 301 seconds there is a new token; once it was used, the old one leads to it for ten more, and is then unknown.
 
     A late request with the old token is the user's own: it gets the session, and may write. After the grace period the
     token is unknown, and the session of the new token continues.
@@ -132,6 +132,7 @@ def test_a_token_is_renewed(place: str, site_on: SiteOn) -> None:
     site.clock.advance(2)
     assert jar.me() == "ada"
     assert jar.token != old.token
+    assert jar.me() == "ada"
     site.clock.advance(9)
     assert old.me() == "ada"
     assert old.token == jar.token

@@ -11,8 +11,8 @@ from explorer.faults import Fault, unanswered, unreached
 from explorer.search import Violation, explore
 from explorer.stores import Atomic, Scattered
 from explorer.world import Role, World
+from support import seams
 
-from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, load
 
 _STEPS = 12
@@ -62,14 +62,14 @@ def test_a_change_is_applied_once(role: Role, fault: Fault, backend: type[Atomic
 
 def test_a_write_that_does_not_know_itself_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the ids of the last writes, a lost answer with another save in between is applied twice."""
-    monkeypatch.setattr(Write, "is_applied", lambda self, history: False)
+    seams.WRITE_IS_APPLIED.plant(monkeypatch, lambda self, history: False)
     with pytest.raises(Violation, match="hits, and"):
         _explore(r.COUNT, r.COUNT, unanswered)
 
 
 def test_a_lost_renewal_without_an_alias_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a renewal leaves no way from the old token, its lost answer costs the session."""
-    monkeypatch.setattr("holdfast.sessions.flows.rotate.seal_successor", lambda old, new: None)
+    seams.SEALED_SUCCESSOR.plant(monkeypatch, lambda old, new: None)
     with pytest.raises(Violation, match=r"are answered|opens nothing"):
         _explore(r.RENEW_AND_COUNT, r.COUNT, unanswered)
 
@@ -94,7 +94,7 @@ def test_a_login_that_gives_up_after_its_move_is_found(monkeypatch: pytest.Monke
     def nothing(*_: object) -> Flow[None]:
         yield from ()
 
-    monkeypatch.setattr("holdfast.sessions.flows.rotate.finish_login", give_up)
-    monkeypatch.setattr("holdfast.sessions.flows.rotate.postpone", nothing)
+    seams.ROTATE_FINISH_LOGIN.plant(monkeypatch, give_up)
+    seams.ROTATE_POSTPONE.plant(monkeypatch, nothing)
     with pytest.raises(Violation, match="no browser can open"):
         _explore(r.BIND, r.READ, unreached, judge=some_token_works)
