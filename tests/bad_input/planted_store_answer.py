@@ -67,5 +67,5 @@ def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session is valid as long as Redis has it."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now: None)
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now, *_: None)
     seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: redis_scripts.record_in(value, 0))

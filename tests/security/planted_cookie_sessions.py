@@ -24,7 +24,7 @@ def forgets_in_the_browser_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def believes_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Revocations are stored, and never checked."""
 
-    def revoked(self: InCookie, context: Any, stored: Any) -> Any:
+    def revoked(self: InCookie, context: Any, stored: Any, **_: Any) -> Any:
         yield from ()
 
     seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, revoked)
@@ -45,7 +45,7 @@ def pretends_to_revoke(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def does_not_look_at_the_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that decrypts is valid at any age."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now, *_: None)
 
 
 def begins_anew_with_each_cookie(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the cookie expires; the server accepts a session as long as it is sent."""
-    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now: None)
+    seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now, *_: None)
     seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now: FAR)
 
 
@@ -64,8 +64,8 @@ def takes_no_time_for_never(monkeypatch: pytest.MonkeyPatch) -> None:
         created_at = fields.get("created_at") or 0
         return Envelope(created_at, 0, 0, JSON.dumps(fields.get("payload")), JSON)
 
-    def verdict(policy: Policy, envelope: Envelope, expires_at: int, now: int) -> Any:
-        return sound(policy, envelope, expires_at, now) if envelope.created_at else None
+    def verdict(policy: Policy, envelope: Envelope, expires_at: int, now: int, *used_at: Any) -> Any:
+        return sound(policy, envelope, expires_at, now, *used_at) if envelope.created_at else None
 
     seams.RECORD_DECODERS.plant_item(monkeypatch, ord("{"), text)
     seams.POLICY_VERDICT.plant(monkeypatch, verdict)
@@ -75,8 +75,8 @@ def takes_anything_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that is no time counts as a time in the future."""
     sound = seams.POLICY_VERDICT.sound
 
-    def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int) -> Any:
-        return sound(policy, envelope, expires_at if isinstance(expires_at, int) else FAR, now)
+    def verdict(policy: Policy, envelope: Envelope, expires_at: Any, now: int, *used_at: Any) -> Any:
+        return sound(policy, envelope, expires_at if isinstance(expires_at, int) else FAR, now, *used_at)
 
     seams.POLICY_VERDICT.plant(monkeypatch, verdict)
 

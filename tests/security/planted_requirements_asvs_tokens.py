@@ -133,7 +133,7 @@ def encodes_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def forgets_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie that opens is valid, even if it was revoked."""
 
-    def never(self: InCookie, context: Any, stored: Any) -> Flow[None]:
+    def never(self: InCookie, context: Any, stored: Any, **_: Any) -> Flow[None]:
         yield from ()
 
     seams.COOKIE_SESSION_REVOKED.plant(monkeypatch, never)
