@@ -88,7 +88,7 @@ def test_a_changed_sealed_record_is_nobody_s(place: str, site_on: SiteOn) -> Non
         if key in site.records():
             site.rewrite(key, data)
         else:
-            site.inner.create(key, data, expires_at=now + DAY)
+            site.inner.create(key, data, expires_at=now + 3 * DAY)
         assert jar.me() is None
 
 
