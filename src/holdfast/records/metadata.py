@@ -17,16 +17,16 @@ LABEL = "label"
 ADDRESS = "address"
 #: The application, among several that share a store: its namespace, omitted for the default.
 NAMESPACE = "namespace"
-#: The key that a renewal replaced by the session's present one, until a browser presents the new token.
+#: The key that a renewal replaced by the session's current one, until a browser presents the new token.
 PREVIOUS = "previous"
-#: When a login began that the store did not let finish, and the key that its session had before.
+#: The start of a login that the store did not let finish, and the former key of its session.
 UNFINISHED = "unfinished"
 
-#: When the user proved who they are, in milliseconds since the epoch.
+#: When the user authenticated, in milliseconds since the epoch.
 AUTHENTICATED_AT = "authenticated_at"
-#: The owner value of the user who has signed out and left data in the session.
+#: The owner value of a user who signed out and left data in the session.
 DATA_OWNER = "data_owner"
-#: Present until one request has made use of that proof.
+#: Present until a request has used that authentication.
 UNUSED = "unused"
 
 #: The longest label, in characters.
@@ -72,7 +72,7 @@ def device_in(meta: Mapping[str, str]) -> Device | None:
 
 
 def authenticated_at(meta: Mapping[str, str]) -> int | None:
-    """Return when the user proved who they are, in milliseconds since the epoch, or None if not, or not known."""
+    """Return when the user authenticated, in milliseconds since the epoch, or None if not, or unknown."""
     text = meta.get(AUTHENTICATED_AT, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 TOKEN_BYTES = 32
 
-#: The namespace of an application that names none.
+#: The namespace of an application without one of its own.
 DEFAULT_NAMESPACE = "session:"
 
 # 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
@@ -65,7 +65,7 @@ class Keys:
 
     Attributes:
         namespace: As given.
-        namespace_mark: What a session's metadata says of its namespace; None for the default one.
+        namespace_mark: The mark of the namespace in a session's metadata; None for the default one.
     """
 
     def __init__(self, namespace: str = DEFAULT_NAMESPACE, *, owner_secret: bytes | None = None) -> None:

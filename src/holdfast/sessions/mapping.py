@@ -135,9 +135,9 @@ class ServerSession(MutableMapping[str, Any]):
             self._rebind(None)
 
     def _put(self, state: SessionState, key: str, value: Any) -> None:
-        """Set *key*, or remove it, and sign the user in or out if that changes what the identity keys say.
+        """Set *key*, or remove it, and sign the user in or out if that changes the user in the identity keys.
 
-        They say nothing of a session that `bind` or Flask-Login has bound to another user.
+        They are ignored in a session that `bind` or Flask-Login has bound to another user.
         """
         keys, owner_of = self._manager.context.policy.identity_keys, self._manager.keys.owner_of
         before = state.identity(keys, owner_of) if key in keys else None

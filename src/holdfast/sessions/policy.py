@@ -14,7 +14,7 @@ from holdfast.records.envelope import Envelope
 SKEW = MINUTE
 
 #: A record is kept this long past its deadline, so that the session's own times decide and give the reason for its end,
-#: and so that no host or store whose clock is ahead removes a session that lives.
+#: and so that no host or store whose clock is ahead removes a live session.
 RETENTION = DAY
 
 
@@ -36,8 +36,8 @@ class Policy:
         max_per_user: The maximum number of sessions of a user; None, the default: no limit.
         on_max_per_user: The action at a login above the limit: ``"evict-oldest"``, the default, ends the least recently
             used session of that user; ``"refuse"`` fails.
-        identity_keys: Keys of the data whose value is a user id, so that setting one is a login and removing it a
-            logout; the first that is present counts. Default: those of Flask's quickstart and tutorial.
+        identity_keys: Keys of the data whose value is a user id: setting one is a login and removing it a logout; the
+            first present one counts. Default: those of Flask's quickstart and tutorial.
         visitor_keys: Keys of the data with secrets of a visitor, which a login removes. Default: the CSRF tokens of
             Flask-WTF and Flask-SeaSurf.
     """
@@ -77,7 +77,7 @@ class Policy:
     def verdict(self, envelope: Envelope, expires_at: int, now: int, used_at: int | None = None) -> RejectReason | None:
         """Return why a stored session is not valid *now*, or None if it is.
 
-        The timeouts are judged at *used_at*, the moment of its use; by default *now*.
+        The timeouts are checked at *used_at*, the moment of its use; by default *now*.
         """
         used_at = now if used_at is None else used_at
         if not isinstance(expires_at, int):  # others may write to the database, and some databases accept any value

@@ -35,12 +35,12 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
         self._keys: dict[str, set[str]] = {}
-        # One counter for all keys, so that a key made anew never sees a version again.
+        # One counter for all keys, so that a recreated key never gets a former version.
         self._versions = itertools.count(1)
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MemoryStore:
-        """Return an empty store of its own for ``memory://``, whatever *root* is."""
+        """Return a new empty store for ``memory://``; *root* is not used."""
         del root
         if url.partition("://")[2]:
             raise ConfigurationError("a memory store has no path and no host: write memory://")

@@ -176,7 +176,7 @@ class MemcachedStore:
         return seconds if seconds <= _LONGEST_SPAN else min(int(time.time()) + seconds, _LAST_SECOND)
 
     def _ask(self, method: str, *arguments: Any, size: int = 0) -> Any:
-        """Return what the client answers. A read that met a closed connection is repeated."""
+        """Return the client's answer. A read on a closed connection is repeated."""
         for is_last in (method not in {"gets", "ping"}, True):
             start = time.monotonic()
             try:

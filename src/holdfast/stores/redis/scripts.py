@@ -1,14 +1,15 @@
-"""What Redis keeps, and the scripts that change it: each is one atomic step on a record, and on an index in reach.
+"""The layout of a value, and the scripts that change it: each is one atomic step on a record, and on an index within
+reach.
 
-A value is one string: a format byte, the version (16 characters), the expiry (16 digits), until when the index is sure
-to list the record (16 digits), the length of the owner and one (8 digits, 0 where there is none), the owner, the data.
-Padded digits compare as text. Whatever else is under a key counts as a record without a version.
+A value is one string: a format byte, the version (16 characters), the expiry (16 digits), the time until which the
+index is guaranteed to list the record (16 digits), the length of the owner plus one (8 digits, 0 if there is none), the
+owner, the data. Padded digits compare as text. Any other value under a key counts as a record without a version.
 
-An index is a sorted set of keys. One promise is kept: no record outlives its score there. In a Cluster the index is
-out of a record's reach; then it is entered first, the script on the record gets the score, and refuses a longer
-life. Each entry takes a higher score, so that leaving with an older one undoes no entry made since.
+An index is a sorted set of keys. Invariant: no record outlives its score there. In a Cluster the index is out of a
+record's reach; then the index entry is written first, the script on the record gets the score, and refuses a longer
+life. Each entry takes a higher score, so that removing an older one does not undo a later entry.
 
-A write brings its new version along. If that version is already there, an earlier attempt of the call was applied.
+A write contains its new version. If that version is already stored, an earlier attempt of the call was applied.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Record
 from holdfast.stores.shared.wire import MARGIN, owner_bytes, owner_text
 
-#: What the scripts answer, besides a conflict (a list with the value) and an index to leave (score and owner).
+#: The answers of the scripts, besides a conflict (a list with the value) and an index to leave (score and owner).
 GONE, DONE, UNLISTED = 0, 1, 2
 
-# How many bytes come before the owner and the data.
+# The number of bytes before the owner and the data.
 _HEAD = 57
-# What Redis takes for one value, less what comes before the data.
+# Redis's limit for one value, less the bytes before the data.
 _MAX_BYTES = 512 * 1024 * 1024 - 1024
 
-#: How an absent owner and a missing index entry are written.
+#: The forms of a missing owner and a missing index entry.
 NOBODY, NEVER = b"00000000", b"0000000000000000"
 
 
 class Script:
-    """A script, and the name that the server knows it by once it ran it."""
+    """A script, and its name on the server after its first run."""
 
     def __init__(self, code: bytes) -> None:
         self.code = _COMMON + code
@@ -81,8 +82,9 @@ local function left(score, owner)
 end
 """.replace(b"MARGIN", b"%d" % MARGIN)
 
-#: Keys: record, and its index where that is in reach. Arguments: now, head, owner, data, time to live, until when it is
-#: to be listed (or is, where the index is out of reach), member. Returns DONE, or GONE where a live record is.
+#: Keys: record, and its index if that is within reach. Arguments: now, head, owner, data, time to live, the time until
+#: which it is to be listed (or is, if the index is out of reach), member. Returns DONE, or GONE if a live record
+#: exists.
 CREATE = Script(
     b"""
 local head, listed, version = ARGV[2], ARGV[6], read(KEYS[1])
@@ -94,8 +96,8 @@ return 1
 """
 )
 
-#: Keys and arguments: those of CREATE, and the version expected. Returns DONE, GONE, a conflict, an index to leave, or
-#: UNLISTED where the record would outlive its entry in an index out of reach.
+#: Keys and arguments: those of CREATE, and the expected version. Returns DONE, GONE, a conflict, an index to leave, or
+#: UNLISTED if the record would outlive its entry in an index out of reach.
 REPLACE = Script(
     b"""
 local head, owner, through = ARGV[2], ARGV[3], ARGV[6]
@@ -118,8 +120,8 @@ return left(score, was)
 """
 )
 
-#: Keys: record. Arguments: now, expiry, time to live, until when it is listed, under which owner. Returns DONE, GONE,
-#: or the owner where the record would outlive its entry in the index.
+#: Keys: record. Arguments: now, expiry, time to live, the time until which it is listed, and the owner. Returns DONE,
+#: GONE, or the owner if the record would outlive its entry in the index.
 TOUCH = Script(
     b"""
 local expires, listed = ARGV[2], ARGV[4]
@@ -144,8 +146,8 @@ return left(score, owner)
 """
 )
 
-#: Keys: old record, new record, and the new one's index. Arguments: those of CREATE about the new record, the version
-#: expected, head, data and time to live of the tombstone, the old member. Returns what REPLACE does.
+#: Keys: old record, new record, and the new one's index. Arguments: those of CREATE about the new record, the expected
+#: version, head, data and time to live of the tombstone, the old member. Returns the same as REPLACE.
 MOVE = Script(
     b"""
 local owner, listed = ARGV[3], NEVER
@@ -166,7 +168,7 @@ return left(score, was)
 """
 )
 
-#: Keys: index. Arguments: now, member, until when it is to be listed. Returns until when it is.
+#: Keys: index. Arguments: now, member, the time until which it is to be listed. Returns the time until which it is.
 ENTER = Script(b"return enter(KEYS[1], ARGV[2], ARGV[3])")
 
 #: Keys: index. Arguments: now, member, the score it was entered with.
@@ -177,9 +179,10 @@ if score and tonumber(score) == tonumber(ARGV[3]) then redis.call('ZREM', KEYS[1
 """
 )
 
-#: Keys: index. Arguments: now, the score and the member to go on after, how many, and where records are in reach, the
-#: prefix of their names. Returns where to go on, or nothing; then members, each with its value where that is in reach.
-#: There, entry and record are written at once: an entry that leads nowhere is of no use, and is removed.
+#: Keys: index. Arguments: now, the score and the member of the last position, the limit, and if records are within
+#: reach, the prefix of their keys. Returns the next position, or an empty value; then members, each with its value if
+#: that is within reach. There, entry and record are written at once: an entry without a record is useless, and is
+#: removed.
 FIND = Script(
     b"""
 local score, after, left, prefix = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -223,10 +226,10 @@ end
 
 
 class Write:
-    """What is to be written, as the scripts take it.
+    """The record to write, as arguments of the scripts.
 
     Raises:
-        RecordTooLarge: Redis does not take so much for one value.
+        RecordTooLarge: It exceeds Redis's limit for one value.
     """
 
     def __init__(self, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
@@ -240,7 +243,7 @@ class Write:
         self.ttl = left + MARGIN
         self.owner = owner_field(owner)
         self.head = b"1" + self.version + self.expires_at
-        # Listed a quarter longer than it lives, so that not every touch and save has to see to the index.
+        # Listed a quarter longer than it lives, so that not every touch and save must write the index.
         self.listed = digits(expires_at + left // 4)
         self.arguments = [self.now, self.head, self.owner, data, self.ttl]
 
@@ -259,7 +262,7 @@ def owner_field(owner: str | None) -> bytes:
 
 
 def record_in(value: bytes, now: int) -> Record | None:
-    """Return the record in *value*, or None when it has expired; any other value is a record of no data."""
+    """Return the record in *value*, or None if it has expired; any other value is an empty record."""
     if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
         return Record(b"", b"", now + MARGIN)
     expires_at, size = int(value[17:33]), int(value[49:_HEAD])

@@ -103,7 +103,7 @@ class RedisClusterStore:
         except StoreUnavailable as error:
             if not _is_of_another_type(error.__cause__):
                 raise
-            value = b""  # a record of no data
+            value = b""  # an empty record
         return None if value is None else record_in(value, self._clock())
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:

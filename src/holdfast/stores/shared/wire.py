@@ -1,7 +1,7 @@
-"""How a record is one string of bytes, where a store keeps it as that.
+"""The encoding of a record as one string of bytes, for stores that need it.
 
-Head, a part of the store's own, owner, data. The head is a format byte, the version, the length of the owner and one (0
-without an owner), and the expiry: at its end, so that a store can write over it in place.
+Head, the store's own part, owner, data. The head is a format byte, the version, the length of the owner plus one (0
+without an owner), and the expiry: at its end, so that a store can overwrite it in place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MARGIN = 300_000
 
 _HEAD = struct.Struct(">BQIq")
 _FORMAT = 1
-#: Where the expiry is, as a signed number of 8 bytes.
+#: The position of the expiry, a signed number of 8 bytes.
 EXPIRY_AT = _HEAD.size - 8
 
 
@@ -27,7 +27,7 @@ def pack(record: Record, own: bytes) -> bytes:
 
 
 def unpack(raw: bytes, own_size: int) -> tuple[Record, bytes] | None:
-    """Return the record that `pack` made *raw* of, and the store's part; None where *raw* has another form."""
+    """Return the record and the store's part in *raw*, from `pack`; None if *raw* has another form."""
     start = _HEAD.size + own_size
     if len(raw) < start or raw[0] != _FORMAT:
         return None
@@ -45,7 +45,7 @@ def owner_bytes(owner: str) -> bytes:
 
 
 def owner_text(raw: bytes) -> str:
-    """Return the owner that `owner_bytes` made *raw* of; of other bytes, a text that is nobody's."""
+    """Return the owner in *raw*, from `owner_bytes`; for other bytes, a text that is no owner's."""
     try:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
