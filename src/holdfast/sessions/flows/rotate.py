@@ -60,7 +60,30 @@ def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow
         if renewal and found.key != stored.key:
             return (yield from save(context, state, found))
         stored = found
-    raise still_contested()
+    if renewal:
+        raise still_contested()
+    return (yield from _take_over(context, state, stored, write))
+
+
+def _take_over(context: Context, state: SessionState, stored: StoredSession, write: Write) -> Flow[Outcome]:
+    """Rotate a session that others kept changing: delete it, so that none of them can, and begin it under a new token.
+
+    What others store between its last lookup and its deletion is lost.
+    """
+    found = yield from reconcile(context, state, stored, Conflict(), write)
+    if found is None:
+        return dropped(context, state)
+    stored = found.stored if isinstance(found, Applied) else found
+    moved, tombstone = _plan(context, state, stored, renewal=False, write=write.id)
+    data = context.seal(moved)
+    if not (yield from delete(stored.key)):
+        return dropped(context, state)
+    version = yield from create(moved.key, data, moved.expires_at, moved.owner)
+    if version is None:
+        return dropped(context, state)
+    moved.version = version
+    yield from create(stored.key, encode(tombstone), tombstone.until)
+    return (yield from _moved(context, state, stored, moved))
 
 
 def _plan(

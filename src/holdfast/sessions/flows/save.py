@@ -192,7 +192,7 @@ def reconcile(
     Returns `Applied` when *write* is applied already: an answer was lost, here or between a driver and its server.
 
     Raises:
-        SessionConflict: The policy is not to merge.
+        SessionConflict: The policy is not to merge, and the request asks for no login, logout or rotation.
         StoreUnavailable: An answer was lost, and whether the write is applied is unknown.
     """
     if isinstance(answer, Gone):
@@ -215,7 +215,8 @@ def reconcile(
     theirs, their_data = found
     applied = write.is_applied(theirs.envelope.writes)
     if not applied and (theirs.key, theirs.version) != (stored.key, stored.version):
-        if context.policy.on_conflict == "error" and _clashes(state, stored, theirs):
+        may_fail = context.policy.on_conflict == "error" and not state.changes.new_token
+        if may_fail and _clashes(state, stored, theirs):
             raise SessionConflict("another request changed the session first: repeat the request")
         if not state.changes.wiped:
             state.data = merged(context, state, stored, their_data)
