@@ -82,7 +82,7 @@ def test_no_store_is_said_of_errors_too() -> None:
     """An answer that takes the place of the view's, such as 503, is not kept either."""
     web = Web(SESSION_CACHE_CONTROL="no-store", PROPAGATE_EXCEPTIONS=False)
     web.put(a=1)
-    web.failing.fail("replace")
+    web.failing.fail("replace", times=float("inf"))
     response = web.do(lambda: session.update(a=2))
     assert (response.status_code, response.headers["Cache-Control"]) == (503, "no-store")
 

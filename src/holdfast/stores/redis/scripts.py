@@ -1,5 +1,6 @@
-"""The layout of a value, and the scripts that change it: each is one atomic step on a record, and on an index within
-reach.
+"""The layout of a value, and the scripts that change it.
+
+Each script is one atomic step on a record, and on an index within reach.
 
 A value is one string: a format byte, the version (16 characters), the expiry (16 digits), the time until which the
 index is guaranteed to list the record (16 digits), the length of the owner plus one (8 digits, 0 if there is none), the
