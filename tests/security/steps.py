@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from support.web import Web, end, rotate
 
 from holdfast.flask import session
+from holdfast.records.envelope import Tombstone, decode
 from holdfast.sessions.state import IDENTITY
 from holdfast.stores.contract import Store
 from holdfast.stores.registry import open_store
@@ -107,6 +108,11 @@ class Meddler(StoreWrapper):
     def alive(self) -> set[str]:
         """Return the keys under which there is a live record, of all that were ever written."""
         return {key for key in self._keys if self.store.load(key) is not None}
+
+    def sessions(self) -> set[str]:
+        """Return the keys of the live records that are no tombstones."""
+        found = {key: self.store.load(key) for key in self.alive()}
+        return {key for key, record in found.items() if record and not isinstance(decode(record.data), Tombstone)}
 
 
 def meddling(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:

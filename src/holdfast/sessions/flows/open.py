@@ -124,7 +124,7 @@ def resolve(
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
         except DecodeError as error:
-            return (yield from _set_aside(key, foreign=error.foreign))
+            return (yield from _set_aside(key, foreign=error.foreign, empty=not record.data))
         if not isinstance(body, Tombstone):
             return Rejected("corrupt")
         is_over = _is_over(context, body, now)
@@ -146,11 +146,11 @@ def _is_over(context: Context, tombstone: Tombstone, now: int) -> bool:
     return tombstone.until <= now or (longest is not None and tombstone.until > longest)
 
 
-def _set_aside(key: str, *, foreign: bool) -> Flow[Rejected]:
+def _set_aside(key: str, *, foreign: bool, empty: bool) -> Flow[Rejected]:
     """Remove a damaged record, so that it is met once. One in a foreign format may be a newer release's: it stays."""
     if not foreign:
         yield from delete(key)
-    return Rejected("corrupt", foreign=foreign)
+    return Rejected("corrupt", foreign=foreign and not empty)
 
 
 def _report(context: Context, key: str, rejected: Rejected) -> None:

@@ -16,7 +16,7 @@ from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME, follow
 from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reporting import dropped, report_rotated
@@ -55,7 +55,7 @@ def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow
             return (yield from _moved(context, state, stored, answer))
         theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
-            return (yield from begin(context, state)) if state.begin_anew() else dropped(context, state)
+            return (yield from _begin_anew(context, state, stored))
         found = theirs.stored if isinstance(theirs, Applied) else theirs
         if renewal and found.key != stored.key:
             return (yield from save(context, state, found))
@@ -84,6 +84,14 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
     moved.version = version
     yield from create(stored.key, encode(tombstone), tombstone.until)
     return (yield from _moved(context, state, stored, moved))
+
+
+def _begin_anew(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+    """Begin a session of its own for a login whose token was replaced meanwhile, unless a logout ended the session."""
+    record = yield from load(stored.key, fresh=True)
+    if state.login_begins_anew and (yield from follow(stored.key, record)) is not None and state.begin_anew():
+        return (yield from begin(context, state))
+    return dropped(context, state)
 
 
 def _plan(
