@@ -68,4 +68,4 @@ def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
 def lets_the_old_id_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a rotation the old id leads to the new one."""
     sound = seams.ROTATE_PLAN.sound
-    seams.ROTATE_PLAN.plant(monkeypatch, lambda *args, **_: sound(*args, renewal=True))
+    seams.ROTATE_PLAN.plant(monkeypatch, lambda *args, **rest: sound(*args, **{**rest, "renewal": True}))

@@ -15,6 +15,7 @@ import pytest
 from support import seams, source
 
 from holdfast.records import tokens
+from holdfast.records.writes import ID_BYTES
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
@@ -51,8 +52,15 @@ def a_pool_filled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     make_tokens_by(monkeypatch, lambda: text_of(generator.randbytes(32)))
 
 
+def write_ids_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the ids of writes without randomness, so that only the tokens are at stake."""
+    sound = secrets.token_bytes
+    monkeypatch.setattr(secrets, "token_bytes", lambda size=None: bytes(size) if size == ID_BYTES else sound(size))
+
+
 def falls_back_to_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the system has no randomness, ids are made from the time."""
+    write_ids_of_zeros(monkeypatch)
 
     def make() -> str:
         try:
@@ -65,6 +73,7 @@ def falls_back_to_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def falls_back_to_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the system has no randomness, the id is the one of all zeros."""
+    write_ids_of_zeros(monkeypatch)
 
     def make() -> str:
         try:

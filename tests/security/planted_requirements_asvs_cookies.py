@@ -62,7 +62,7 @@ def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def tell(self: Cookies, app: Any, request: Any) -> Any:
         found = read(self, app, request)
-        logging.getLogger("holdfast").debug("presented: %s", found)
+        logging.getLogger("holdfast").debug("presented: %s", found.token)
         return found
 
     seams.COOKIE_READ.plant(monkeypatch, tell)

@@ -151,7 +151,7 @@ def test_what_others_put_into_a_store_is_never_run_or_read(place: str, web_on: W
         browser = web.app.test_client()
         web.put(browser, user="victim", note="text")
         key = web.see(lambda: session.handle, browser)
-        overwrite(web, place, key, instead_of(data, payload, whole=whole))
+        overwrite(web, place, key, instead_of(web.memory.load(key).data, payload, whole=whole))
         response = web.do(lambda: str(dict(session)), browser)
         assert (response.status_code, response.text) == (200, "{}"), what
         assert not cookies_set(response), what

@@ -28,6 +28,9 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
 _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
+#: A record of so many bytes may exceed what a server takes in one statement.
+_LARGE = 512 * 1024
+
 _REPEATS = 5
 # The seconds within which a connection fails that was closed while idle.
 _AT_ONCE = 0.5
@@ -134,6 +137,15 @@ class Database:
         if "new_data" in values and _codes(error) & _TOO_LARGE:
             size = len(values["new_data"])
             return RecordTooLarge(size, size - 1)
+        if len(values.get("new_data", b"")) >= _LARGE and _is_lost(error):
+            # A server that was restarted with a lower limit drops the connection of a statement that exceeds it.
+            try:
+                self._ready()
+                self._refuse_too_large(values["new_data"])
+            except RecordTooLarge as too_large:
+                return too_large
+            except (sa.exc.SQLAlchemyError, OSError):  # it is down
+                pass
         return StoreUnavailable(f"the database did not do what it was asked: {type(error.orig).__name__}")
 
     def _refuse_too_large(self, data: bytes) -> None:
