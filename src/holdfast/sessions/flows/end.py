@@ -135,7 +135,7 @@ def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended 
         answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:
         context.emit("store_unavailable", error=error)
-        return (yield from _delete_instead(key, version, tombstone, error))
+        return (yield from _delete_instead(key, version, tombstone, until, error))
     if isinstance(answer, Conflict | Gone):
         return answer
     return (yield from _delete_ended(key))
@@ -147,8 +147,13 @@ def _delete_ended(key: str) -> Flow[Ended]:
     return Ended(key, certain=True)
 
 
-def _delete_instead(key: str, version: Version, tombstone: bytes, error: StoreError) -> Flow[Ended | Conflict | Gone]:
-    """Delete the session under *key*, whose *tombstone* the store did not acknowledge, if it still has *version*."""
+def _delete_instead(
+    key: str, version: Version, tombstone: bytes, until: int, error: StoreError
+) -> Flow[Ended | Conflict | Gone]:
+    """Delete the session under *key*, whose *tombstone* the store did not acknowledge, if it still has *version*.
+
+    The tombstone is tried once more, since only it holds against a renewal at the same moment.
+    """
     try:
         record = yield from load(key, fresh=True)
     except StoreUnavailable:
@@ -160,6 +165,9 @@ def _delete_instead(key: str, version: Version, tombstone: bytes, error: StoreEr
             return (yield from _delete_ended(key))
         if record.version != version:
             return Conflict(record)
+        with suppress(StoreUnavailable, RecordTooLarge):
+            answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
+            return answer if isinstance(answer, Conflict | Gone) else (yield from _delete_ended(key))
     try:
         yield from delete(key)
     except StoreUnavailable:
