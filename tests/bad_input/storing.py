@@ -36,10 +36,13 @@ def plant(web: Web, place: str, data: bytes, *, whole: bool | None = None) -> No
     overwrite(web, place, key, lambda value: data if whole else value.replace(old, data))
 
 
-def assert_set_aside(web: Web, what: object, first: str = "", then: str = "") -> None:
+def assert_set_aside(
+    web: Web, what: object, first: str = "", then: str = "", *, keeps_cookie: bool | None = False
+) -> None:
     """Assert that the browser's bad record is anonymous, reported once a request, and does no harm.
 
-    The reason is *first*, and in the next request *then*. Without them, any of the usual ones is accepted.
+    The reason is *first*, and in the next request *then*. Without them, any of the usual ones is accepted. The next
+    change begins a new session, unless the record may be another release's, and *keeps_cookie*; None: either.
     """
     token = web.token()
     for expected in (first, then):
@@ -50,7 +53,11 @@ def assert_set_aside(web: Web, what: object, first: str = "", then: str = "") ->
         assert reasons == [expected] if expected else set(reasons) <= {"corrupt", "unknown_id"}, what
     browser = web.with_token(token)
     response = web.do(lambda: session.update(a=1), browser)
-    assert (response.status_code, len(cookies_set(response))) == (200, 1), what
+    assert response.status_code == 200, what
+    kept = not cookies_set(response)
+    assert keeps_cookie is None or kept == keeps_cookie, what
+    if kept:
+        return
     assert web.token(browser) != token, what
     assert web.data(browser) == {"a": 1}, what
 

@@ -36,7 +36,9 @@ def test_what_is_no_record_is_set_aside(place: str, web_on: WebOn) -> None:
             web.browser = signed_in(web)
             plant(web, place, data, whole=whole)
             then = "corrupt" if what in records.FOREIGN else "unknown_id"
-            assert_set_aside(web, what, *(("corrupt", then) if is_all_data else ()))
+            reasons = ("corrupt", then) if is_all_data else ()
+            keeps_cookie = (what in records.FOREIGN and data != b"") if is_all_data else None
+            assert_set_aside(web, what, *reasons, keeps_cookie=keeps_cookie)
     assert_others_are_served(web, "foreign records among them")
 
 

@@ -81,7 +81,7 @@ def test_a_record_that_the_store_dropped_stays_away(place: str, web_on: WebOn) -
                 if way == "removed":
                     removed(web, place, key)
                 else:
-                    web.clock.advance(661)
+                    web.clock.advance(24 * 3600 + 661)
 
             web.store.reset()
             response = web.do(meanwhile)
