@@ -44,18 +44,23 @@ class CapabilityLaws(ContractBase):
     def test_law_6_a_walk_of_the_index_includes_what_lasts(self) -> None:
         """Records made, touched, ended and rotated between two pages do not hide an owner's record that persists."""
         self.needs(Indexes)
-        ended = [self.make(owner="ada")[0] for _ in range(8)]
-        lasting = {self.make(owner="ada", seconds=30)[0] for _ in range(12)}
+        for number in range(4):  # a walk that loses records may be lucky once
+            self.assert_walk_is_whole(f"ada {number}")
+
+    def assert_walk_is_whole(self, owner: str) -> None:
+        """Assert that a walk of the records of *owner* has those that last, whatever the others do meanwhile."""
+        ended = [self.make(owner=owner)[0] for _ in range(8)]
+        lasting = {self.make(owner=owner, seconds=30)[0] for _ in range(12)}
 
         def churn() -> None:
             if ended:
                 self.store.delete(ended.pop())
-                self.make(owner="ada", seconds=10)
+                self.make(owner=owner, seconds=10)
                 self.store.touch(min(lasting), expires_at=self.later(600))
-                old, version = self.make(owner="ada")
-                rotate(self.store, old, new_key(), expect=version, expires_at=self.later(), owner="ada")
+                old, version = self.make(owner=owner)
+                rotate(self.store, old, new_key(), expect=version, expires_at=self.later(), owner=owner)
 
-        assert lasting <= self.walk_of("ada", limit=2, between=churn).keys()
+        assert lasting <= self.walk_of(owner, limit=2, between=churn).keys()
 
     def test_law_6_a_walk_of_the_index_goes_on_after_a_deleted_record(self) -> None:
         """Deleting every record of a page, including its last, does not end the walk early."""
