@@ -27,7 +27,7 @@ class Elsewhere:
         self.url = url
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock) -> Elsewhere:
+    def from_url(cls, url: str, *, clock: Clock) -> Elsewhere:
         """Return a store that remembers its URL."""
         return cls(url)
 
@@ -36,7 +36,7 @@ class Driverless:
     """A store class whose driver turns out to be missing when it is used."""
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock) -> Any:
+    def from_url(cls, url: str, *, clock: Clock) -> Any:
         """Fail as an import does."""
         raise ModuleNotFoundError("No module named 'quick_driver'", name="quick_driver")
 

@@ -14,7 +14,6 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict
 from holdfast.stores.contract import CAPABILITIES, Indexes, Pings, Store, capabilities_of
 from holdfast.stores.memory import MemoryStore
-from holdfast.stores.nearcache import NearCache
 from holdfast.testing import OPERATIONS, CountingStore, FailingStore, FakeClock, Fault, Link, SlowStore, StoreWrapper
 
 SOON = 2_000_000_000_000
@@ -46,9 +45,7 @@ def test_a_fake_clock_loses_no_advance_of_a_thread() -> None:
     assert clock() == 2_000
 
 
-@pytest.mark.parametrize(
-    "wrap", [CountingStore, FailingStore, StoreWrapper, NearCache, lambda s: SlowStore(s, lambda *_: None)]
-)
+@pytest.mark.parametrize("wrap", [CountingStore, FailingStore, StoreWrapper, lambda s: SlowStore(s, lambda *_: None)])
 @pytest.mark.parametrize(
     "capabilities", [frozenset(), frozenset(CAPABILITIES), *({capability} for capability in CAPABILITIES)]
 )

@@ -238,7 +238,7 @@ def test_the_limit_can_be_raised_with_the_server_s(clock: FakeClock, key: str) -
     """With ``-I 4m`` and ``max_bytes`` a record may have more than a mebibyte."""
     server = start_memcached("-I", "4m")
     try:
-        with closing(MemcachedStore.from_url(server.url, root=Path(), clock=clock, max_bytes=3_000_000)) as store:
+        with closing(MemcachedStore.from_url(server.url, clock=clock, max_bytes=3_000_000)) as store:
             assert store.create(key, bytes(3_000_000), expires_at=clock() + DAY) is not None
             assert data_of(store, key) == bytes(3_000_000)
             with pytest.raises(RecordTooLarge):

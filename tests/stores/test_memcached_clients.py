@@ -37,7 +37,7 @@ from pathlib import Path
 
 kind, port = sys.argv[2], int(sys.argv[3])
 if kind == "own":
-    store = MemcachedStore.from_url(f"memcached://127.0.0.1:{port}", root=Path())
+    store = MemcachedStore.from_url(f"memcached://127.0.0.1:{port}")
 else:
     store = MemcachedStore.from_client(given(kind, ("127.0.0.1", port)))
 keys = [os.urandom(32).hex() for _ in range(2)]
@@ -159,7 +159,7 @@ def test_the_default_address_is_flask_session_s() -> None:
 )
 def test_a_url_names_servers(url: str, servers: tuple[str, ...]) -> None:
     """Hosts with or without a port, IPv6 in brackets, or the path of one socket; the same server is the same."""
-    store = MemcachedStore.from_url(url, root=Path())
+    store = MemcachedStore.from_url(url)
     assert isinstance(store._client, PooledClient)
     assert store._client._servers == servers
 
@@ -182,7 +182,7 @@ def test_a_socket_on_disk_works() -> None:
         server = subprocess.Popen([program("memcached"), *(["-u", "root"] if IS_ROOT else []), "-s", path])
         try:
             wait_for(lambda: ask(path, b"version\r\n"))
-            with closing(MemcachedStore.from_url(f"memcached://{path}", root=Path())) as store:
+            with closing(MemcachedStore.from_url(f"memcached://{path}")) as store:
                 store.create(key, b"data", expires_at=system_clock() + DAY)
                 assert data_of(store, key) == b"data"
         finally:

@@ -285,7 +285,7 @@ def test_a_store_whose_server_was_down_makes_its_indexes_later(
     """A store whose first use failed makes its indexes when it first succeeds."""
     with closing(Link(mongodb_server.address)) as link:
         url = f"mongodb://127.0.0.1:{link.port}/holdfast.{collection_of(tmp_path)}"
-        with closing(MongoDBStore.from_url(url, root=tmp_path, clock=clock)) as store:
+        with closing(MongoDBStore.from_url(url, clock=clock)) as store:
             store._timeout = 0.2
             with link.disturb(Fault.DOWN), pytest.raises(StoreUnavailable):
                 store.load(KEY)

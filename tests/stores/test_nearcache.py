@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.capabilities import store_with
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
+from holdfast.stores.contract import CAPABILITIES, Caches, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.testing import CountingStore, FailingStore, FakeClock, StoreContract
@@ -163,3 +165,11 @@ def test_its_bounds_must_be_positive(wrong: dict[str, Any]) -> None:
     """Zero is refused."""
     with pytest.raises(ConfigurationError):
         NearCache(MemoryStore(), **wrong)
+
+
+@pytest.mark.parametrize(
+    "capabilities", [frozenset(), frozenset(CAPABILITIES), *({capability} for capability in CAPABILITIES)]
+)
+def test_it_has_the_capabilities_of_its_store(capabilities: frozenset[type]) -> None:
+    """It can do just what its store can, and load past itself."""
+    assert capabilities_of(NearCache(store_with(capabilities))) == capabilities | {Caches}

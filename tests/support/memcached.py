@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 import memcache
@@ -60,7 +59,7 @@ def on_client(kind: str, servers: list[Server], clock: Clock = system_clock) -> 
     """Open a store on a client of the *kind*, and close the client."""
     if kind == "own":
         hosts = ",".join(f"127.0.0.1:{server.address[1]}" for server in servers)
-        store = MemcachedStore.from_url(f"memcached://{hosts}", root=Path(), clock=clock)
+        store = MemcachedStore.from_url(f"memcached://{hosts}", clock=clock)
         with closing(store):
             yield store
         return

@@ -43,6 +43,7 @@ __all__ = [
     "CAPABILITIES",
     "METHODS",
     "OPERATIONS",
+    "Caches",
     "ChecksHealth",
     "Closes",
     "Confirms",
@@ -97,6 +98,14 @@ class Store(Protocol):
 
     def delete(self, key: str, /) -> bool:
         """Remove the record and its index entry. Return whether a live one existed."""
+
+
+@runtime_checkable
+class Caches(Protocol):
+    """A store whose `load` may answer from a cache."""
+
+    def load_fresh(self, key: str, /) -> Record | None:
+        """Return the result of `load`, without any cache: for a permanent decision."""
 
 
 @runtime_checkable
@@ -249,6 +258,7 @@ class Closes(Protocol):
 
 #: The capabilities that a store may have, each with its one method. Every other list of them is derived from this one.
 CAPABILITIES: Mapping[type, str] = {
+    Caches: "load_fresh",
     Rotates: "move",
     Indexes: "find",
     Iterates: "scan",

@@ -19,7 +19,7 @@ from typing import ClassVar
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import refusal
+from holdfast.stores.shared.answers import page_by_key, refusal
 from holdfast.stores.shared.disk import StoreDirectory, faults_of, make_folder, path_from_url, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
@@ -131,15 +131,9 @@ class FileStore:
         return self._page(self._keys(after or ""), limit)
 
     def _page(self, keys: Iterable[str], limit: int) -> Page:
-        items: list[tuple[str, Record]] = []
         with faults_of(self.path):
             self._prepare()
-            for key in keys:
-                if record := self._live(key):
-                    items.append((key, record))
-                    if len(items) == limit:
-                        return Page(tuple(items), after=key)
-        return Page(tuple(items), after=None)
+            return page_by_key(((key, record) for key in keys if (record := self._live(key))), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0

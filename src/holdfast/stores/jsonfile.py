@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import secrets
 from collections.abc import Iterator, Mapping
@@ -135,7 +134,7 @@ class JSONFileStore:
         found = (
             (key, record) for key in sorted(entries) if key > (after or "") and (record := self._live(entries, key))
         )
-        return page_by_key(list(itertools.islice(found, limit)), limit)
+        return page_by_key(found, limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         with self._locked():

@@ -8,7 +8,6 @@ import itertools
 import operator
 import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
@@ -39,9 +38,8 @@ class MemoryStore:
         self._versions = itertools.count(1)
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MemoryStore:
-        """Return a new empty store for ``memory://``; *root* is not used."""
-        del root
+    def from_url(cls, url: str, *, clock: Clock = system_clock) -> MemoryStore:
+        """Return a new empty store for ``memory://``."""
         if url.partition("://")[2]:
             raise ConfigurationError("a memory store has no path and no host: write memory://")
         return cls(clock=clock)

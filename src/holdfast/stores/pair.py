@@ -57,8 +57,7 @@ class PairStore:
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
 
-    def load_fresh(self, key: str, /) -> Record | None:
-        """Return the result of `load`, without the caches of both stores."""
+    def _load_fresh(self, key: str, /) -> Record | None:
         new = getattr(self._new, "load_fresh", self._new.load)
         record: Record | None = new(key) or self._load_old(key, fresh=True) or new(key)
         return record

@@ -1,9 +1,9 @@
 """Finds the store for a URL, or for a ready client.
 
 A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class
-implements the class method ``from_url(url, *, root, clock)`` and, if applications may have clients,
-``from_client(client, *, clock)``. A class that lists its ``url_options``, a converter by name, gets the URL without the
-query, and the query as keyword arguments; any other gets the whole URL.
+implements the class method ``from_url(url, *, clock)``, with *root* if the URL may hold a path, and, if applications
+may have clients, ``from_client(client, *, clock)``. A class that lists its ``url_options``, a converter by name, gets
+the URL without the query, and the query as keyword arguments; any other gets the whole URL.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from holdfast.stores.shared.options import did_you_mean, split_options
 
 
 class _Backend(NamedTuple):
-    """A kind of store. *client_method* is a method that only its clients have."""
+    """A kind of store. *on_disk*: its URL may hold a path. *client_method* is a method that only its clients have."""
 
     target: str
     schemes: tuple[str, ...]
     extra: str | None = None
     client_method: str | None = None
+    on_disk: bool = False
 
 
 # A scheme such as "mysql+*" matches "mysql" and "mysql+" with any driver, as in SQLAlchemy
 _BACKENDS = (
     _Backend("holdfast.stores.memory:MemoryStore", ("memory",)),
-    _Backend("holdfast.stores.sqlite:SQLiteStore", ("sqlite",)),
-    _Backend("holdfast.stores.files:FileStore", ("file",)),
-    _Backend("holdfast.stores.jsonfile:JSONFileStore", ("json",)),
+    _Backend("holdfast.stores.sqlite:SQLiteStore", ("sqlite",), on_disk=True),
+    _Backend("holdfast.stores.files:FileStore", ("file",), on_disk=True),
+    _Backend("holdfast.stores.jsonfile:JSONFileStore", ("json",), on_disk=True),
     _Backend(
         "holdfast.stores.redis:RedisStore",
         ("redis+*", "rediss+*", "valkey+*", "valkeys+*", "unix"),
@@ -53,6 +54,7 @@ _BACKENDS = (
         ("cockroachdb+*", "mariadb+*", "mssql+*", "mysql+*", "postgresql+*", "sqlite+*"),
         extra="sql",
         client_method="raw_connection",
+        on_disk=True,
     ),
 )
 
@@ -85,7 +87,8 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
         store_class = _class_of(backend)
         converters = getattr(store_class, "url_options", None)
         address, options = (url, {}) if converters is None else split_options(url, scheme, converters)
-        store: Store = store_class.from_url(address, root=Path(root), clock=clock, **options)
+        folder = {"root": Path(root)} if backend.on_disk else {}
+        store: Store = store_class.from_url(address, clock=clock, **folder, **options)
     except ModuleNotFoundError as error:
         fix = f": pip install 'holdfast[{backend.extra}]'" if backend.extra else ""
         driver = error.name or "a driver"

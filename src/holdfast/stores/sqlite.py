@@ -242,7 +242,7 @@ def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int
 
 
 def _page(rows: list[Any], limit: int) -> Page:
-    return page_by_key([(key, _record(*values)) for key, *values in rows], limit)
+    return page_by_key(((key, _record(*values)) for key, *values in rows), limit)
 
 
 def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import CAPABILITIES, METHODS, OPERATIONS, Store, capabilities_of
+from holdfast.stores.contract import CAPABILITIES, METHODS, OPERATIONS, Caches, Store, capabilities_of
 
 if TYPE_CHECKING:
     from holdfast.records.record import Conflict, Gone, Record, Version
@@ -38,9 +38,8 @@ class StoreWrapper(_StoreMethods):
         self.store = store
         # Attributes of the instance, since a method of the class would exist for every store.
         for operation in (*METHODS, *(CAPABILITIES[capability] for capability in capabilities_of(store))):
-            setattr(self, operation, functools.partial(self._call, operation, getattr(store, operation)))
-        if hasattr(store, "load_fresh"):
-            self.load_fresh = functools.partial(self._call, "load", store.load_fresh)
+            name = "load" if operation == CAPABILITIES[Caches] else operation
+            setattr(self, operation, functools.partial(self._call, name, getattr(store, operation)))
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Return the result of ``call()``, the wrapped store's method named *operation*."""

@@ -12,7 +12,6 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote
 
@@ -69,13 +68,12 @@ class MemcachedStore:
 
     @classmethod
     def from_url(
-        cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 2.0, max_bytes: int = 1_000_000
+        cls, url: str, *, clock: Clock = system_clock, timeout: float = 2.0, max_bytes: int = 1_000_000
     ) -> MemcachedStore:
-        """Return the store at *url*; *root* is not used. It does not connect yet.
+        """Return the store at *url*. It does not connect yet.
 
         *timeout* is the number of seconds to wait for each answer.
         """
-        del root
         return cls(PooledClient(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
 
     @classmethod

@@ -13,7 +13,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -89,12 +88,11 @@ class MongoDBStore:
         self._indexing: threading.Thread | None = None
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> MongoDBStore:
-        """Return the store at ``mongodb://host/database.collection``; *root* is not used. It does not connect yet.
+    def from_url(cls, url: str, *, clock: Clock = system_clock) -> MongoDBStore:
+        """Return the store at ``mongodb://host/database.collection``. It does not connect yet.
 
         The URL is pymongo's; its ``timeoutMS`` is the store's *timeout*.
         """
-        del root
         parts = parts_of(url)
         return cls(
             url,
@@ -164,7 +162,7 @@ class MongoDBStore:
     def _page(self, wanted: Document, after: str | None, limit: int) -> Page:
         rest = {**wanted, "_id": {"$gt": after or ""}, "expires_at": {"$gt": DatetimeMS(self._clock())}}
         found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
-        return page_by_key([(document["_id"], _record(document)) for document in found], limit)
+        return page_by_key(((document["_id"], _record(document)) for document in found), limit)
 
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))

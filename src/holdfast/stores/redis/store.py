@@ -9,7 +9,6 @@ import functools
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
@@ -84,9 +83,8 @@ class RedisClusterStore:
         self._clock = clock
 
     @classmethod
-    def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
-        """Return the store at *url*; *root* is not used. It does not connect yet."""
-        del root
+    def from_url(cls, url: str, *, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
+        """Return the store at *url*. It does not connect yet."""
         own = {name: options.pop(name) for name in ("prefix", "wait_replicas", "wait_timeout") if name in options}
         in_cluster = url.partition("://")[0].lower().endswith("+cluster")
         store_class = RedisClusterStore if in_cluster else RedisStore

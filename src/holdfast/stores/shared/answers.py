@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
@@ -14,6 +15,7 @@ def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
     return None if record.version == expect else Conflict(record)
 
 
-def page_by_key(items: Sequence[tuple[str, Record]], limit: int) -> Page:
-    """Return the page of at most *limit* records that a walk in the order of the keys found."""
-    return Page(tuple(items), after=items[-1][0] if len(items) == limit else None)
+def page_by_key(found: Iterable[tuple[str, Record]], limit: int) -> Page:
+    """Return the page with the first *limit* of the records *found*, which are in the order of their keys."""
+    items = tuple(itertools.islice(found, limit))
+    return Page(items, after=items[-1][0] if len(items) == limit else None)

@@ -177,7 +177,7 @@ class SQLStore:
 
     def _page(self, statement: sa.Executable, after: str | None, limit: int, **values: Any) -> Page:
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
-        return page_by_key([(row.key, _record(row)) for row in rows], limit)
+        return page_by_key(((row.key, _record(row)) for row in rows), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
         removed = 0
