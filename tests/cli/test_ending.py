@@ -45,6 +45,14 @@ def test_all_sessions_of_a_user_are_ended(shelf: Shelf, way: str) -> None:
     assert live(shelf) == others
 
 
+@pytest.mark.parametrize("command", ["list", "revoke"])
+def test_an_empty_user_is_a_mistake_of_usage(shelf: Shelf, command: str) -> None:
+    """`--user ""`, as an unset variable of a script gives it, is refused in one line, and ends no session."""
+    handle = shelf.sign_in("ada")
+    assert shelf.store.error(command, "--user", "", code=2) == "--user is empty: give the id of a user"
+    assert live(shelf) == {handle}
+
+
 @pytest.mark.parametrize("shelf", INDEXED, indirect=True)
 @pytest.mark.parametrize("way", ["app", "store"])
 def test_everyones_sessions_are_ended(shelf: Shelf, way: str) -> None:

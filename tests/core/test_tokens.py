@@ -67,6 +67,7 @@ def test_owner_values_are_the_text_of_the_user_id_keyed() -> None:
     """42 and "42" are one user; with a secret the value cannot be guessed from the id."""
     assert Keys("a").owner_of(42) == Keys("a").owner_of("42")
     assert Keys("a").owner_of(42) != Keys("a", owner_secret=b"k").owner_of(42)
+    assert Keys("a").owner_of("\ud800") != Keys("a").owner_of("\ud801")  # text that JSON can hold, and UTF-8 cannot
 
 
 def test_keys_do_not_depend_on_the_process() -> None:

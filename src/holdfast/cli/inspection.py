@@ -12,7 +12,7 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
-from holdfast.cli.target import NEVER, Target, json_option, pass_target
+from holdfast.cli.target import NEVER, Target, json_option, pass_target, user_option
 from holdfast.errors import HoldfastError
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.stores.contract import iterate
@@ -42,7 +42,7 @@ _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", 
 
 
 @click.command("list")
-@click.option("--user", metavar="ID", help="Only the sessions of this user, the most recently used first.")
+@user_option("Only the sessions of this user, the most recently used first.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

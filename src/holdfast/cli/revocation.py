@@ -8,13 +8,13 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.target import Target, json_option, pass_target
+from holdfast.cli.target import Target, json_option, pass_target, user_option
 from holdfast.sessions.directory import Ends, ends
 
 
 @click.command()
 @click.argument("handle", required=False)
-@click.option("--user", metavar="ID", help="End all sessions of this user.")
+@user_option("End all sessions of this user.")
 @click.option("--keep", metavar="HANDLE", help="With --user: all except this one.")
 @click.option("--all", "everyone", is_flag=True, help="End all sessions of all users.")
 @click.option("--yes", is_flag=True, help="With --all: do not prompt.")

@@ -12,6 +12,7 @@ import click
 
 from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
+from holdfast.records.tokens import is_user_id
 from holdfast.sessions.directory import Directory, Ends, directory
 from holdfast.stores.contract import Needs
 from holdfast.stores.registry import open_store
@@ -97,6 +98,17 @@ def url_from(text: str) -> str:
     if not url:
         raise Misuse(f"the environment variable {name} is not set")
     return url
+
+
+def user_option(purpose: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option --user, which refuses what cannot be the id of a user. *purpose* is its help text."""
+    return click.option("--user", metavar="ID", callback=_user_id, help=purpose)
+
+
+def _user_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_user_id(value):
+        raise Misuse("--user is empty: give the id of a user")
+    return value
 
 
 #: Passes a command its `Target` as the first argument.

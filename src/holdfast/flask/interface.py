@@ -203,7 +203,7 @@ def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str
     Each as far as the settings let it be kept; None removes what an earlier login left.
     """
     changes, metadata = state.changes, dict[str, str | None]()
-    if changes.rebind and changes.owner is not None:
+    if changes.signs_in:
         header = request.headers.get("User-Agent", "")
         device = device_metadata(header[:LONGEST_HEADER]) if settings.keep_device else NO_DEVICE
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None

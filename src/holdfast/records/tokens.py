@@ -98,7 +98,8 @@ class Keys:
         if not is_user_id(user_id):
             kind = "empty text" if user_id == "" else f"a value of type {type(user_id).__name__}"
             raise TypeError(f"a user id must be text that is not empty, a number or another single value, not {kind}")
-        return hmac.digest(self._owner_secret, self._owner_label + str(user_id).encode(), "sha256").hex()
+        name = str(user_id).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._owner_secret, self._owner_label + name, "sha256").hex()
 
 
 def seal_successor(old: str, new: str) -> bytes:

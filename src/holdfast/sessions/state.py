@@ -172,22 +172,20 @@ class SessionState:
         return self.data.keys() <= _BOOKKEEPING_KEYS and self.owner is None
 
     @property
+    def begins_anew(self) -> bool:
+        """Whether the request is a login that begins a session of its own."""
+        return self.login_begins_anew and self.changes.signs_in
+
+    @property
     def drops_changes(self) -> bool:
         """Whether nothing of this request is kept. A login is, where it begins a session of its own."""
-        return self.read_only and not (self.login_begins_anew and self.changes.signs_in)
+        return self.read_only and not self.begins_anew
 
-    def begin_anew(self) -> bool:
-        """Make this a session of its own if the request signs a user in, since its token was replaced meanwhile.
-
-        Only the data that the request set stay. Returns False, with nothing changed, if it is no login, or the session
-        has ended.
-        """
-        if not (self.login_begins_anew and self.changes.signs_in):
-            return False
+    def begin_anew(self) -> None:
+        """Make this a session of its own. Of the data, the values that the request set stay."""
         own = self.changes.assigned | self.changes.applied.keys()
         self.data = {key: value for key, value in self.data.items() if key in own}
         self.build_on(None)
-        return True
 
     @property
     def maybe_changed(self) -> bool:
@@ -211,7 +209,7 @@ class SessionState:
     @property
     def logs_out(self) -> bool:
         """Whether the request ends the session that it came with, and signs nobody in."""
-        return (self.changes.wiped or self.changes.ends_login) and self.changes.owner is None
+        return self.changes_user and self.changes.owner is None
 
     @property
     def data_owner(self) -> str | None:
@@ -255,8 +253,7 @@ class SessionState:
             at = self.authenticated_at
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
             merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
-            owner = self.owner
-            merged[metadata.DATA_OWNER] = None if owner is not None or self.changes.wiped else self.data_owner
+            merged[metadata.DATA_OWNER] = None if self.changes.signs_in or self.changes.wiped else self.data_owner
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
         merged[metadata.NAMESPACE] = namespace_mark
         return {name: value for name, value in merged.items() if value is not None}

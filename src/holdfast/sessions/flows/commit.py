@@ -148,7 +148,7 @@ def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: 
     try:
         return (yield from flows.rotate(context, state, stored))
     except Exception as error:
-        if not (changes.wiped or changes.ends_login):
+        if not state.changes_user:
             raise
         outcome = yield from flows.log_out(context, state, state.stored or stored)
         if not isinstance(error, StoreUnavailable) or changes.owner is not None:

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 CUTOFF_LIFETIME = HOUR
 #: How many records a step of the walk through a user's sessions asks for.
 _PAGE = 500
-#: And at most, to have what is left in one page.
+#: The limit of a page that has all that is left, so that no rotation slips between two pages.
 _LARGEST_PAGE = 500_000
-
 
 #: More moves of one session than a grace period has room for. A trail of tombstones that is longer, or leads in a
 #: circle, was forged in the store.

@@ -146,7 +146,7 @@ class InCookie:
         moved = self._sealed(context, state, stored, new_token())
         until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
-            return (yield from self.create(context, state)) if state.begin_anew() else dropped(context, state)
+            return dropped(context, state)
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)

@@ -29,12 +29,10 @@ class Rejected:
     Attributes:
         reason: The frozen word for it.
         foreign: The record is in a format that a newer release may know.
-        goes_on: The session goes on under another token: it was rotated, and not ended.
     """
 
     reason: RejectReason
     foreign: bool = False
-    goes_on: bool = False
 
     @property
     def keep_cookie(self) -> bool:
@@ -129,7 +127,7 @@ def resolve(
             return Rejected("corrupt")
         is_over = _is_over(context, body, now)
         if body.kind is TombstoneKind.SUPERSEDED and not is_over:
-            return Rejected("superseded", goes_on=body.successor is not None)
+            return Rejected("superseded")
         if is_over and not (late and body.kind is TombstoneKind.ALIAS):
             break
         if body.sealed is None:

@@ -29,7 +29,7 @@ from holdfast.stores.contract import Rotates
 
 
 class Rotation(NamedTuple):
-    """What a rotation writes, as `holdfast.stores.contract.Rotates.move` takes it."""
+    """The arguments of the move of a rotation, as `holdfast.stores.contract.Rotates.move` takes it."""
 
     old: str
     new: str
@@ -55,7 +55,7 @@ def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow
             return (yield from _moved(context, state, stored, answer))
         theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
-            return (yield from _begin_anew(context, state, stored))
+            return (yield from _replaced_meanwhile(context, state, stored))
         found = theirs.stored if isinstance(theirs, Applied) else theirs
         if renewal and found.key != stored.key:
             return (yield from save(context, state, found))
@@ -86,11 +86,13 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
     return (yield from _moved(context, state, stored, moved))
 
 
-def _begin_anew(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
-    """Begin a session of its own for a login whose token was replaced meanwhile, unless a logout ended the session."""
-    record = yield from load(stored.key, fresh=True)
-    if state.login_begins_anew and (yield from follow(stored.key, record)) is not None and state.begin_anew():
-        return (yield from begin(context, state))
+def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+    """Drop the rotation of a session that is over. A login begins its own, unless a logout ended the session."""
+    if state.begins_anew:
+        record = yield from load(stored.key, fresh=True)
+        if (yield from follow(stored.key, record)) is not None:
+            state.begin_anew()
+            return (yield from begin(context, state))
     return dropped(context, state)
 
 
@@ -106,7 +108,7 @@ def _plan(
         return moved, Tombstone(TombstoneKind.ALIAS, moved.expires_at, moved.key, sealed)
     until = moved.envelope.issued_at + context.policy.grace
     moved.envelope.meta.pop(PREVIOUS, None)
-    # Whoever ends a session that was logged out or replaced must not end the one that begins in its place.
+    # The end of a session that was logged out or replaced must not end the one that begins in its place.
     return moved, Tombstone(TombstoneKind.SUPERSEDED, until, None if state.changes_user else moved.key)
 
 

@@ -48,7 +48,7 @@ def revised(
         EncodeError, RecordTooLarge: It cannot be stored.
     """
     now, owner, changes = context.clock(), state.owner, state.changes
-    begins = base is None or changes.wiped or (changes.rebind and owner is not None)
+    begins = base is None or changes.wiped or changes.signs_in
     known = base is not None and base.token == token
     meta = state.merged_metadata(
         base.envelope.meta if base else {},
@@ -209,7 +209,7 @@ def reconcile(
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock(), late=True)
     if isinstance(found, Rejected):
         if found.reason == "superseded":
-            state.login_begins_anew = found.goes_on
+            state.login_begins_anew = True
             context.emit("superseded", handle=stored.key)
         return None
     theirs, their_data = found
