@@ -20,6 +20,14 @@ No message ever contains a token, a key or a payload; a driver's own error is in
 
 from __future__ import annotations
 
+import re
+
+#: The beginning of a driver's message is enough; MongoDB's is pages long.
+_LONGEST_REASON = 200
+
+#: PostgreSQL's details may quote a row.
+_DETAIL = re.compile(r"\n(?:DETAIL|CONTEXT):")
+
 
 class HoldfastError(Exception):
     """The root of the tree: ``except HoldfastError`` catches everything Holdfast raises."""
@@ -94,6 +102,13 @@ class StoreUnavailable(StoreError):
 
     Whether a write was applied is unknown.
     """
+
+    @property
+    def reason(self) -> str:
+        """The driver's message in one line, without the statement and its values that SQLAlchemy adds, or ``""``."""
+        cause = self.__cause__
+        said = " ".join(_DETAIL.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
+        return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
 
 class RecordTooLarge(StoreError):

@@ -1,7 +1,7 @@
 """The events of sessions: their names, and the one stream of them.
 
 An application has one `Events`. Each event is emitted there once, and three kinds of subscribers get it: the signals
-below, the observers of `holdfast.metrics`, and the log of rejected cookies.
+below, the observers of `holdfast.metrics`, and the log of `holdfast.log`.
 
 A signal's sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and if it
 applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data. An
@@ -11,15 +11,11 @@ exception of a receiver is logged and does not change the session.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import ReferenceType
 
 from blinker import Namespace
-
-from holdfast.clock import MINUTE, Clock
 
 __all__ = [
     "EVENTS",
@@ -128,7 +124,6 @@ store_unavailable = _signals.signal("store_unavailable")
 Subscriber: TypeAlias = Callable[[str, Mapping[str, Any]], object]
 
 _logger = logging.getLogger("holdfast")
-_rejected_logger = logging.getLogger("holdfast.rejected")
 
 
 class Events:
@@ -164,59 +159,3 @@ def notify(receiver: Callable[..., object], what: str, /, *args: Any, **details:
         receiver(*args, **details)
     except Exception:  # the one boundary to receivers and observers, whose failure must not undo a logout
         _logger.exception("a receiver of %r failed", what)
-
-
-#: The maximum number of lines for a reason in a minute.
-_LINES = 10
-
-#: Reasons that are normal in every application: cookies outlive sessions.
-_ORDINARY: frozenset[RejectReason] = frozenset({"unknown_id", "superseded", "expired_idle", "expired_absolute"})
-
-
-@dataclass(slots=True)
-class _Minute:
-    began: int
-    lines: int = 0
-    left_out: int = 0
-
-
-class RejectionLog:
-    """Subscriber of ``rejected`` that logs as ``holdfast.rejected``, at most ten lines a minute for each reason.
-
-    The next line after that minute reports how many were omitted. A line has the reason and no part of the cookie.
-    Ordinary reasons are logged as INFO, the others as WARNING.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._minutes: dict[RejectReason, _Minute] = {}
-
-    def __call__(self, _event: str, details: Mapping[str, Any]) -> None:
-        """Log one rejection, unless its reason has reached the limit."""
-        reason: RejectReason = details["reason"]
-        level = logging.INFO if reason in _ORDINARY else logging.WARNING
-        if not _rejected_logger.isEnabledFor(level):
-            return
-        with self._lock:
-            left_out, logged = self._count(reason)
-        if left_out:
-            _rejected_logger.log(
-                level, "session cookies were rejected: %s, %d more since the last line", reason, left_out
-            )
-        if logged:
-            _rejected_logger.log(level, "a session cookie was rejected: %s", reason)
-
-    def _count(self, reason: RejectReason) -> tuple[int, bool]:
-        """Return how many were omitted in the previous minute, and whether this one is logged."""
-        now = self._clock()
-        minute = self._minutes.get(reason)
-        left_out = 0
-        if minute is None or not minute.began <= now < minute.began + MINUTE:
-            left_out = minute.left_out if minute is not None else 0
-            minute = self._minutes[reason] = _Minute(now)
-        if minute.lines < _LINES:
-            minute.lines += 1
-            return left_out, True
-        minute.left_out += 1
-        return left_out, False

@@ -116,7 +116,19 @@ def test_an_outage_is_heard_and_logged(known: Web, caplog: pytest.LogCaptureFixt
     assert (name, rejected, reason) == ("store_unavailable", "rejected", {"reason": "store_unavailable"})
     assert isinstance(details["error"], StoreUnavailable)
     [record] = caplog.records
-    assert record.exc_info is not None
+    assert record.getMessage() == f"the session store is unavailable: {details['error']}"
+    assert record.exc_info is None
+
+
+def test_an_outage_is_logged_a_few_times_a_minute(known: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred requests during an outage log three lines, and the first one after a minute how many were omitted."""
+    with known.failing.outage(), caplog.at_level(logging.INFO):
+        for _ in range(100):
+            known.do(lambda: session["cart"])
+        assert len([record for record in caplog.records if record.name == "holdfast"]) == 3
+        known.clock.advance(61)
+        known.do(lambda: session["cart"])
+    assert "unavailable 97 more times" in caplog.text
 
 
 def test_the_application_s_own_handler_wins() -> None:

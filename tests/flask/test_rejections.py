@@ -14,8 +14,8 @@ from flask import Response, abort, request
 from support.web import SECRET_KEY, STRANGER, Web, cookies_set, rotate
 
 from holdfast import StoreUnavailable, events
-from holdfast.events import RejectionLog
 from holdfast.flask import session
+from holdfast.log import RejectionLog
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.tokens import new_token
 from holdfast.testing import FakeClock

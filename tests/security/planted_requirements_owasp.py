@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, request
 from support import seams
 
-from holdfast.errors import NotFresh
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.records.envelope import Tombstone, TombstoneKind, encode
 from holdfast.records.tokens import new_token
@@ -19,7 +18,7 @@ DAY = 24 * 3600
 
 def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error page names the session library."""
-    seams.EXTENSION_ANSWERS.plant_item(monkeypatch, NotFresh, lambda _: Response("Holdfast: sign in again.", 401))
+    seams.ANSWERS_NOT_FRESH.plant(monkeypatch, "Holdfast: sign in again.")
 
 
 def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ cannot be had.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,9 @@ def _with_context(name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}() takes the context first; {caller} called it without")
         return method(app, *args, **kwargs)
 
+    parameters = [inspect.Parameter(of, inspect.Parameter.POSITIONAL_OR_KEYWORD) for of in ("app", "ctx")]
+    parameters += list(inspect.signature(method).parameters.values())[1:]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
 
 

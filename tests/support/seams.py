@@ -228,7 +228,7 @@ INTERFACE_SAVE_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.save_s
 EXTENSION_BEFORE_LOOKUP = Seam("holdfast.flask.extension:Session.before_lookup")
 SESSIONS_END = Seam("holdfast.flask.extension:Session._ends")
 EXTENSION_REVOKE = Seam("holdfast.flask.extension:Session.revoke")
-EXTENSION_ANSWERS = Seam("holdfast.flask.extension:_ANSWERS")
+ANSWERS_NOT_FRESH = Seam("holdfast.flask.answers:_NotFresh.description")
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 

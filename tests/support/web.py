@@ -31,7 +31,7 @@ Action = Callable[[], Any]
 class Web:
     """One application with one browser.
 
-    *observer* gets the events, if there is one.
+    *observer* gets the events, if there is one. *flask* is the class of the application.
 
     Attributes:
         app: The application. Its exceptions reach the test, unless ``PROPAGATE_EXCEPTIONS`` is False.
@@ -49,13 +49,14 @@ class Web:
         *,
         setting: str = "SESSION_STORE",
         observer: Any = None,
+        flask: type[Flask] = Flask,
         **config: Any,
     ) -> None:
         self.clock = FakeClock()
         self.memory: Any = inner(self.clock) if inner else MemoryStore(clock=self.clock)
         self.failing = FailingStore(self.memory)
         self.store = CountingStore(self.failing)
-        self.app = Flask("shop", static_folder=None)
+        self.app = flask("shop", static_folder=None)
         self.app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, **{setting: self.store})
         self.app.config.update(config)
         self.sessions = Session(self.app, clock=self.clock, observer=observer)

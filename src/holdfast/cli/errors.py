@@ -26,12 +26,6 @@ _PORTS = {
     "valkeys": "6379",
 }
 
-#: The beginning of a driver's message is enough; MongoDB's is pages long.
-_LONGEST_REASON = 200
-
-#: PostgreSQL's details may quote a row.
-_DETAIL = re.compile(r"\n(?:DETAIL|CONTEXT):")
-
 _USER_INFO = re.compile(r"//[^/\s]*@")
 
 
@@ -72,7 +66,7 @@ def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:
         error: The store's exception, raised from the driver's.
         urls: The URLs of the stores in use, if known.
     """
-    message, reason = str(error), _reason_of(error.__cause__)
+    message, reason = str(error), error.reason
     if reason not in message:
         message = f"{message}: {reason}"
     servers = [server for server in map(_server_of, urls) if server.host]
@@ -101,9 +95,3 @@ def _server_of(url: str) -> _Server:
     password = user_info.partition(":")[2]
     secrets = {value for name, value in parse_qsl(query) if "pass" in name.lower()}
     return _Server(host, port, {*secrets, password, unquote(password)} - {""})
-
-
-def _reason_of(cause: BaseException | None) -> str:
-    """Return the driver's message, without the statement and its values that SQLAlchemy adds."""
-    said = " ".join(_DETAIL.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

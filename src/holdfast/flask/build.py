@@ -15,6 +15,7 @@ from flask import Flask, current_app, has_app_context
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
+from holdfast.flask.answers import answerable
 from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.flask.settings import secret_keys
 from holdfast.flask.settings.loading import LiveSettings, Settings
@@ -46,6 +47,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         "codec": settings.codec,
         "clock": clock,
         "observer": observers,
+        "raised": answerable,
         "sender": ref(app),  # weak, so that an application is freed as it would be without an extension
     }
     if settings.store == CLIENT_SIDE:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
-from flask import Flask, Response, current_app, has_app_context, has_request_context, session
+from flask import Flask, current_app, has_app_context, has_request_context, session
 from flask.sessions import SecureCookieSessionInterface
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import ConfigurationError
 from holdfast.flask.build import build_manager
 from holdfast.flask.commands import add_commands
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.flask.require_fresh import not_fresh
 from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from holdfast.sessions.requests import Requests
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
-
-#: The ``Retry-After`` of answers while the store is down, in seconds.
-_RETRY_AFTER = 5
 
 
 class Session:
@@ -93,9 +89,6 @@ class Session:
             warn(f"the session interface {replaced.__qualname__} of the application is replaced and has no effect")
         app.session_interface = interface
         app.context_processor(in_templates)
-        for error, handler in _ANSWERS.items():
-            if error not in app.error_handler_spec[None][None]:
-                app.register_error_handler(error, handler)
 
     def before_lookup(self, hook: Hook) -> Hook:
         """Register *hook* to be called before a request's cookie is looked up, as a decorator.
@@ -224,30 +217,3 @@ class Session:
 def _current() -> str | None:
     """Return the handle of the running request's session, which is looked up for that, or None."""
     return session.handle if has_request_context() and isinstance(session, FlaskSession) else None
-
-
-def _unavailable(error: StoreUnavailable) -> Response:
-    current_app.logger.error("The session store is unavailable", exc_info=error)
-    response = Response("The service is unavailable for a moment. Please try again.\n", 503, mimetype="text/plain")
-    response.headers["Retry-After"] = str(_RETRY_AFTER)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _conflict(_: SessionConflict) -> Response:
-    return Response("Another request came first. Please try again.\n", 409, mimetype="text/plain")
-
-
-def _too_many(_: TooManySessions) -> Response:
-    return Response(
-        "You are signed in on too many devices. Sign out on one of them first.\n", 409, mimetype="text/plain"
-    )
-
-
-#: The answers to errors that the application does not handle itself.
-_ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
-    StoreUnavailable: _unavailable,
-    SessionConflict: _conflict,
-    TooManySessions: _too_many,
-    NotFresh: not_fresh,
-}

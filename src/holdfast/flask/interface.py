@@ -13,7 +13,8 @@ from flask import Flask, Request, Response, request
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
-from holdfast.errors import RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import HoldfastError, RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, misfits, vary_by_cookie
 from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
@@ -78,8 +79,11 @@ class HoldfastInterface(SessionInterface):
         """
         presented = self.cookies.read(app, request)
         if presented.token is not None or presented.reason is not None:
-            for hook in self.before_lookup:
-                hook()
+            try:
+                for hook in self.before_lookup:
+                    hook()
+            except HoldfastError as error:
+                raise answerable(error) from error.__cause__
         if presented.reason is not None:
             self.manager.context.emit("rejected", reason=presented.reason)
         self.manager.open(state, presented.token)
@@ -113,15 +117,15 @@ class HoldfastInterface(SessionInterface):
         state = state_of(session)
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.
-        if isinstance(failure, StoreUnavailable) or (isinstance(failure, HTTPException) and failure is state.failure):
-            _answer(app, failure, response)
+        if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
+            turn_into_answer(app, failure, response)
         self._guard(session, response)
         if state.opened and not state.closed:
             state.closed = True
             try:
                 self._save(app, state, response)
             except (StoreUnavailable, SessionConflict, TooManySessions) as error:
-                _answer(app, error, response)
+                turn_into_answer(app, error, response)
                 self._guard(session, response)
                 if state.owed:
                     self._send_cookie(app, state, response)
@@ -222,15 +226,3 @@ def _report_late_change(state: SessionState) -> None:
 def _may_still_read(response: BaseResponse) -> bool:
     """Tell whether *response* is made by a generator, which may read the session when the headers have left."""
     return inspect.isgenerator(response.response)
-
-
-def _answer(app: Flask, error: Exception, response: BaseResponse) -> None:
-    """Turn *response* into what the application answers to *error*, whole: nothing of the request was done."""
-    answer = app.make_response(app.handle_user_exception(error))
-    if hasattr(response.response, "close"):
-        response.response.close()
-    response.status = answer.status
-    response.response = answer.response
-    response.direct_passthrough = answer.direct_passthrough
-    response.headers.clear()
-    response.headers.extend(answer.headers)

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Response, current_app, session
+from flask import current_app, session
 
 from holdfast.errors import ConfigurationError, NotFresh
+from holdfast.flask.answers import answerable
 from holdfast.flask.session import FlaskSession
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +40,7 @@ def require_fresh(seconds: float, *, once: bool = False) -> Callable[[F], F]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             present = _present_session()
             if not (present.fresh_once(limit) if once else present.fresh_for(limit)):
-                raise NotFresh("the user must sign in again to do this", seconds=limit)
+                raise answerable(NotFresh("the user must sign in again to do this", seconds=limit))
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]  # it takes and returns what the view does
@@ -54,10 +55,3 @@ def _present_session() -> FlaskSession:
             "require_fresh needs sessions that are kept on the server: call Session(app), without SESSION_TYPE 'null'"
         )
     return present
-
-
-def not_fresh(_: NotFresh) -> Response:
-    """Return the default response to `NotFresh`."""
-    answer = Response("Please sign in again.\n", 401, mimetype="text/plain")
-    answer.headers["Cache-Control"] = "no-store"
-    return answer

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import StoreUnavailable
-from holdfast.events import Events, RejectionLog
+from holdfast.errors import HoldfastError, StoreUnavailable
+from holdfast.events import Events
+from holdfast.log import OutageLog, RejectionLog
 from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.encryption import Sealer
@@ -29,6 +30,10 @@ T = TypeVar("T")
 _UNCHANGED = Outcome("unchanged", CookieAction.NONE)
 
 
+def _as_it_is(error: HoldfastError) -> HoldfastError:
+    return error
+
+
 class Options(TypedDict, total=False):
     """What every manager of sessions takes.
 
@@ -39,6 +44,7 @@ class Options(TypedDict, total=False):
         clock: The time.
         sender: The sender of the signals, or a weak reference to it. Default: the manager.
         observer: One or several observers. Default: none.
+        raised: Returns the exception to raise for one of ours: a front end's own kind of it. Default: the same.
     """
 
     policy: Policy | Callable[[], Policy] | None
@@ -47,6 +53,7 @@ class Options(TypedDict, total=False):
     clock: Clock
     sender: object
     observer: Observer | Observers | Iterable[Observer] | None
+    raised: Callable[[HoldfastError], HoldfastError]
 
 
 class Requests:
@@ -72,6 +79,7 @@ class Requests:
         self.keys = options.get("keys") or Keys()
         self._flows = flows
         self._store = store
+        self._raised = options.get("raised", _as_it_is)
         self._observers = gather(options.get("observer"))
         self._policy = policy if callable(policy) else None
         self._context = Context(
@@ -87,6 +95,7 @@ class Requests:
     def _stream(self, sender: object) -> Events:
         stream = Events(sender)
         stream.subscribe(RejectionLog(self.clock), "rejected")
+        stream.subscribe(OutageLog(self.clock), "store_unavailable")
         if self._observers is not None:
             stream.subscribe(self._observers.count)
         return stream
@@ -111,9 +120,10 @@ class Requests:
             if observers is None:
                 return drive(flow, self._store)
             return drive(flow, self._store, observers.timed, timer=observers.timer)
-        except StoreUnavailable as error:
-            self._context.emit("store_unavailable", error=error)
-            raise
+        except HoldfastError as error:
+            if isinstance(error, StoreUnavailable):
+                self._context.emit("store_unavailable", error=error)
+            raise self._raised(error).with_traceback(error.__traceback__) from error.__cause__
 
     def open(self, state: SessionState, value: str | None) -> None:
         """Fill *state* with the session of a cookie's *value*. There is none for None and for an invalid value.

@@ -13,7 +13,7 @@ from holdfast.contrib.pages.filters import device
 from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import page_blueprint
 from holdfast.contrib.pages.words import gettext
-from holdfast.errors import ConfigurationError, NotFresh
+from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
@@ -91,7 +91,7 @@ def devices_page(
     blueprint.add_url_rule("/", "page", page.show, methods=["GET"])
     blueprint.add_url_rule("/", "submit", page.submit, methods=["POST"])
     if login_url is not None:
-        blueprint.register_error_handler(NotFresh, page.to_login)
+        blueprint.register_error_handler(401, page.to_login)
     return blueprint
 
 

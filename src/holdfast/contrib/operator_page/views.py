@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import ServiceUnavailable
 
 from holdfast.contrib.operator_page.charts import SHORT, charts_of
 from holdfast.contrib.operator_page.listing import Listing, abilities, listing
 from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
-from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.stats import AGES
@@ -48,7 +49,6 @@ _PROGRESS = "_holdfast_revoke_progress"
 #: The word to type to end all sessions.
 _WORD = "everyone"
 
-_RETRY_AFTER = "5"
 
 #: The maximum length of a page's query values.
 _ASKED = ("after", "device", "age", "id")
@@ -102,7 +102,7 @@ def operator_page(
     blueprint.record(page.cover)
     blueprint.before_request(page.admit)
     blueprint.after_request(_forbid_indexing)
-    blueprint.register_error_handler(StoreUnavailable, page.down)
+    blueprint.register_error_handler(503, page.down)
     forms: dict[str, tuple[Show, Submit]] = {
         "sessions": (page.sessions, page.end_one),
         "user": (page.user, page.end_of_user),
@@ -153,16 +153,12 @@ class _Page:
             return render_template("holdfast/operator/nothing.html", reason=str(error))
         return None
 
-    def down(self, error: StoreUnavailable) -> Response:
+    def down(self, error: ServiceUnavailable) -> Response:
         """Report an outage: to operators in the page's frame, to others as one line."""
-        _logger.error("the session store is unavailable", exc_info=error)
-        if g.get("holdfast_operator") is None:
-            response = make_response("The service is unavailable for a moment. Please try again.\n")
-            response.mimetype = "text/plain"
-        else:
-            response = make_response(self._render("down"))
-        response.status_code = 503
-        response.headers["Retry-After"] = _RETRY_AFTER
+        response = make_response(error)
+        if g.get("holdfast_operator") is not None:
+            response.mimetype = "text/html"
+            response.set_data(self._render("down"))
         return response
 
     @property

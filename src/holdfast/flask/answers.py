@@ -1,0 +1,87 @@
+"""The answers to Holdfast's exceptions: in Flask each is an HTTP exception of Werkzeug's.
+
+So the application, its extensions and its page for a status code handle them like those of `flask.abort`. A handler for
+the exceptions in `holdfast.errors` gets them too, where there is none for the status code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from flask.globals import app_ctx
+from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable, Unauthorized
+
+from holdfast.errors import HoldfastError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
+#: The ``Retry-After`` of answers while the store is down, in seconds (RFC 9110 10.2.3).
+RETRY_AFTER = 5
+
+
+class _Answer(HTTPException):
+    """An exception of Holdfast's with a plain text for its answer, which no cache keeps."""
+
+    response = None
+    __str__ = Exception.__str__
+
+    def get_body(self, *_: Any) -> str:
+        return f"{self.description}\n"
+
+    def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+        return [*headers, ("Retry-After", str(RETRY_AFTER))] if self.code == ServiceUnavailable.code else headers
+
+
+class _StoreUnavailable(StoreUnavailable, _Answer, ServiceUnavailable):
+    description = "The service is unavailable for a moment. Please try again."
+
+
+class _SessionConflict(SessionConflict, _Answer, Conflict):
+    description = "Another request came first. Please try again."
+
+
+class _TooManySessions(TooManySessions, _Answer, Conflict):
+    description = "You are signed in on too many devices. Sign out on one of them first."
+
+
+class _NotFresh(NotFresh, _Answer, Unauthorized):
+    description = "Please sign in again."
+
+
+_ANSWERS: dict[type[HoldfastError], type[HoldfastError]] = {
+    StoreUnavailable: _StoreUnavailable,
+    SessionConflict: _SessionConflict,
+    TooManySessions: _TooManySessions,
+    NotFresh: _NotFresh,
+}
+
+
+def answerable(error: HoldfastError) -> HoldfastError:
+    """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500."""
+    kind = next((answer for base, answer in _ANSWERS.items() if isinstance(error, base)), None)
+    if kind is None or isinstance(error, HTTPException):
+        return error
+    answer = kind.__new__(kind)
+    answer.args = error.args
+    vars(answer).update(vars(error))
+    return answer
+
+
+def turn_into_answer(app: Flask, error: Exception, response: Response) -> None:
+    """Turn *response* into the application's answer to *error*, whole: nothing of the request was done."""
+    # Flask after 3.1 gives this method, and those of the application's own class, the context first.
+    signatures = (inspect.signature(method) for method in (app.handle_user_exception, Flask.handle_user_exception))
+    takes_context = any("ctx" in signature.parameters for signature in signatures)
+    arguments: tuple[Any, ...] = (app_ctx._get_current_object(), error) if takes_context else (error,)  # type: ignore[attr-defined]  # noqa: SLF001  # the proxy's documented way
+    answer = app.make_response(app.handle_user_exception(*arguments))
+    if hasattr(response.response, "close"):
+        response.response.close()
+    response.status = answer.status
+    response.response = answer.response
+    response.direct_passthrough = answer.direct_passthrough
+    response.headers.clear()
+    response.headers.extend(answer.headers)
