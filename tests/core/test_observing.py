@@ -228,9 +228,9 @@ def test_nothing_but_the_label_leaves_a_signal(monkeypatch: pytest.MonkeyPatch) 
     """An observer does not get a signal's handle, owner and error."""
     log = Log()
     context: Context = Manager(MemoryStore(), observer=log).context
-    context.emit("ended", handle="secret", owner="secret", reason="logout")
-    context.emit("rotated", handle="secret", previous="secret")
-    context.emit("store_unavailable", error=StoreUnavailable("secret"))
+    context.events.emit("ended", handle="secret", owner="secret", reason="logout")
+    context.events.emit("rotated", handle="secret", previous="secret")
+    context.events.emit("store_unavailable", error=StoreUnavailable("secret"))
     assert log.counted == [("ended", "logout"), ("rotated", ""), ("store_unavailable", "")]
 
 

@@ -16,8 +16,9 @@ from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encod
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.sessions.flows import limit as limiting
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import Ended, Written, end_session
+from holdfast.sessions.flows.end import Ended, end_session
 from holdfast.sessions.flows.listing import info_of, records_of
+from holdfast.sessions.flows.revoke import Written
 from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load, scan
 from holdfast.sessions.ops import replace as replace_record

@@ -16,10 +16,10 @@ from explorer.world import ALICE, Role, World, face_of
 
 from holdfast.clock import DAY
 from holdfast.sessions.flows.commit import commit
-from holdfast.sessions.flows.end import revoke, revoke_all
 from holdfast.sessions.flows.listing import list_of
 from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
+from holdfast.sessions.flows.revoke import revoke, revoke_all
 from holdfast.sessions.flows.walk import revoke_everyone
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow

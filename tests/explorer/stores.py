@@ -10,7 +10,7 @@ from explorer.schedules import Actor, Footprint
 
 from holdfast.clock import Clock
 from holdfast.records.record import Page, Record
-from holdfast.sessions.flows import end
+from holdfast.sessions.flows import revoke
 from holdfast.sessions.ops import Call
 from holdfast.stores.memory import MemoryStore
 
@@ -44,7 +44,7 @@ class Paged(Atomic):
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         """Return the next live record of *owner*."""
-        return MemoryStore.find(self, owner, after, limit=1 if limit == end._PAGE else limit)
+        return MemoryStore.find(self, owner, after, limit=1 if limit == revoke._PAGE else limit)
 
 
 class Stepwise(Atomic):

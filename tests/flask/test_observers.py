@@ -341,7 +341,7 @@ def test_every_call_of_a_real_store_is_timed(anywhere: Web, ledger: Ledger) -> N
     anywhere.put(a=2)
     anywhere.clock.advance(4 * DAY)
     anywhere.data()
-    if anywhere.sessions.manager.context.store_can(Indexes):
+    if Indexes in anywhere.sessions.manager.context.capabilities:
         assert len(anywhere.sessions.of("ada")) == 1
     anywhere.sessions.purge()
     anywhere.do(end)

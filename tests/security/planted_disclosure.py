@@ -82,7 +82,7 @@ def signals_carry_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     moved = seams.ROTATE_MOVED.sound
 
     def telling(context: Context, session: Any, loaded: Any, to: Any) -> Any:
-        context.emit("rotated", handle=to.token, previous=loaded.key)
+        context.events.emit("rotated", handle=to.token, previous=loaded.key)
         return moved(context, session, loaded, to)
 
     seams.ROTATE_MOVED.plant(monkeypatch, telling)

@@ -15,7 +15,7 @@ import pytest
 from support import seams, source
 
 from holdfast.records import tokens
-from holdfast.records.writes import ID_BYTES
+from holdfast.records.envelope import ID_BYTES
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 

@@ -12,8 +12,8 @@ from support import seams
 from holdfast.records.tokens import new_token
 from holdfast.sessions import manager as managing
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import revoke_all
 from holdfast.sessions.flows.listing import list_of
+from holdfast.sessions.flows.revoke import revoke_all
 from holdfast.sessions.ops import Flow, load
 
 

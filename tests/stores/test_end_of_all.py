@@ -20,8 +20,8 @@ from support.requests import Request
 from holdfast.clock import HOUR
 from holdfast.records.record import Page
 from holdfast.sessions.flows.commit import commit
-from holdfast.sessions.flows.end import revoke_all
 from holdfast.sessions.flows.open import open_session
+from holdfast.sessions.flows.revoke import revoke_all
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import PAUSE, Flow

@@ -72,7 +72,7 @@ class Lives:
         sessions = self.web.sessions
         self.do(lambda: session.bind("eve"), browser)
         self.do(lambda: str([sessions.get(session.handle or "")]), browser)
-        if sessions.manager.context.store_can(Indexes):
+        if Indexes in sessions.manager.context.capabilities:
             self.do(lambda: str(sessions.of("ada")), browser)
             sessions.revoke_all("eve")
         self.do(lambda: session.get("a"), browser)

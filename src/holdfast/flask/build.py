@@ -62,7 +62,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
             warn("an observer has no effect: the sessions live in the cookie")
         return None
     manager = Manager(store, sealer=_build_sealer(settings, clock), **shared)
-    if not manager.context.store_can(Indexes):
+    if Indexes not in manager.context.capabilities:
         _report_no_index(settings, type(store).__name__)
     return manager
 

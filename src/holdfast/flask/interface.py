@@ -85,7 +85,7 @@ class HoldfastInterface(SessionInterface):
             except HoldfastError as error:
                 raise answerable(error) from error.__cause__
         if presented.reason is not None:
-            self.manager.context.emit("rejected", reason=presented.reason)
+            self.manager.context.events.emit("rejected", reason=presented.reason)
         self.manager.open(state, presented.token)
         state.refresh = presented.stale
         settings = self.settings
@@ -97,7 +97,7 @@ class HoldfastInterface(SessionInterface):
                 " Behind a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
             )
         elif settings.on_device_change is not None and _changed_device(request, state):
-            self.manager.context.emit("rejected", reason="binding_changed")
+            self.manager.context.events.emit("rejected", reason="binding_changed")
             if settings.on_device_change == "end":
                 self._end(state)
                 state.reset()

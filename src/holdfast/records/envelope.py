@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,12 @@ from typing import TypeAlias
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK, Codec
-from holdfast.records.writes import ID_BYTES, KEPT, new_write_id
+
+#: The length of the id of a write in bytes. Two writes of one session have equal ids with a probability of 1 in 2^48.
+ID_BYTES = 6
+
+#: The number of ids in a record: a write can be found after at most five others.
+KEPT = 6
 
 _SESSION = 0x01
 _TEXT = ord("{")
@@ -47,6 +53,26 @@ _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
 
 
+def new_write_id() -> bytes:
+    """Return the random id of a new write."""
+    return secrets.token_bytes(ID_BYTES)
+
+
+def extended(history: bytes, write_id: bytes) -> bytes:
+    """Return *history* after the write *write_id*, without the oldest ids."""
+    return (history + write_id)[-KEPT * ID_BYTES :]
+
+
+def newest(history: bytes) -> bytes:
+    """Return the id of the last write, or no bytes if unknown."""
+    return history[-ID_BYTES:]
+
+
+def includes(history: bytes, write_id: bytes) -> bool:
+    """Return whether *write_id* is among the writes of *history*."""
+    return any(history[at : at + ID_BYTES] == write_id for at in range(0, len(history), ID_BYTES))
+
+
 @dataclass(slots=True, repr=False)
 class Envelope:
     """A session as it is stored.
@@ -58,7 +84,7 @@ class Envelope:
         payload: The session's data, encoded by *codec*.
         codec: How the payload is encoded.
         meta: Metadata: text under short names (`holdfast.records.metadata`).
-        writes: The ids of the last writes (`holdfast.records.writes`).
+        writes: Its history: the ids of its last writes, the newest last, so that a lost answer can be determined.
     """
 
     created_at: int
@@ -88,7 +114,7 @@ class Tombstone:
         until: When the grace period ends.
         successor: The key the session moved to, or None.
         sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
-        write: The id of the write that stored it (`holdfast.records.writes`).
+        write: The id of the write that stored it.
     """
 
     kind: TombstoneKind

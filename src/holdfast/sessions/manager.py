@@ -13,9 +13,9 @@ from holdfast.records.tokens import is_key
 from holdfast.sessions.directory import Directory, SingleUse
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import RevokedCount, revoke, revoke_all
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
+from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.flows.walk import (
     RevokeProgress,
@@ -110,7 +110,7 @@ class Manager(Requests, Directory, SingleUse):
         return self.context
 
     def _indexed(self) -> Context:
-        if not self._context.store_can(Indexes):
+        if Indexes not in self._context.capabilities:
             kind = type(self.store).__name__
             raise ConfigurationError(
                 f"{kind} keeps no index by owner, so a user's sessions cannot be found: use a store that has one"

@@ -122,7 +122,7 @@ class Requests:
             return drive(flow, self._store, observers.timed, timer=observers.timer)
         except HoldfastError as error:
             if isinstance(error, StoreUnavailable):
-                self._context.emit("store_unavailable", error=error)
+                self._context.events.emit("store_unavailable", error=error)
             raise self._raised(error).with_traceback(error.__traceback__) from error.__cause__
 
     def open(self, state: SessionState, value: str | None) -> None:
@@ -132,7 +132,7 @@ class Requests:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
         """
         context = self.context
-        context.emit("opens")
+        context.events.emit("opens")
         state.opened = state.read_only = True
         if value is None:
             state.read_only = False
@@ -140,7 +140,7 @@ class Requests:
         try:
             self._run(self._flows.open_session(context, state, value))
         except StoreUnavailable:
-            context.emit("rejected", reason="store_unavailable")
+            context.events.emit("rejected", reason="store_unavailable")
             if context.policy.on_store_error != "anonymous":
                 raise
             state.login_begins_anew = True
@@ -155,7 +155,7 @@ class Requests:
     ) -> Outcome:
         """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit.commit`."""
         if not (state.pending or refresh):
-            self._context.emit("saves", outcome=_UNCHANGED.result)
+            self._context.events.emit("saves", outcome=_UNCHANGED.result)
             return _UNCHANGED
         flow = commit(
             self.context,

@@ -149,7 +149,7 @@ class _Page:
             return str(error)
         if not isinstance(manager, Directory):
             return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store, or do not register the page"
-        if not manager.context.store_can(Indexes):
+        if Indexes not in manager.context.capabilities:
             kind = type(manager.store).__name__
             return f"{kind} keeps no index by owner: set SESSION_STORE to one that does, or do not register the page"
         return None

@@ -62,8 +62,8 @@ def abilities(manager: Requests) -> Abilities:
     lists, store = isinstance(manager, Directory), manager.store if isinstance(manager, Ends) else None
     return Abilities(
         kind=type(store).__name__,
-        walks=lists and manager.context.store_can(Iterates),
-        finds=lists and manager.context.store_can(Indexes),
+        walks=lists and Iterates in manager.context.capabilities,
+        finds=lists and Indexes in manager.context.capabilities,
         ends=store is not None,
         cookies=not lists,
     )

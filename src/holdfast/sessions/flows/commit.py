@@ -10,8 +10,8 @@ from holdfast.errors import SessionConflict, StoreUnavailable
 from holdfast.records.metadata import PREVIOUS
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import dropped
 from holdfast.sessions.flows.limit import check_room
-from holdfast.sessions.flows.reporting import dropped
 from holdfast.sessions.ops import Flow, purge
 from holdfast.sessions.state import (
     NOTHING,
@@ -104,9 +104,9 @@ def commit(
     try:
         outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
     except SessionConflict:
-        context.emit("saves", outcome="conflict")
+        context.events.emit("saves", outcome="conflict")
         raise
-    context.emit("saves", outcome=outcome.result)
+    context.events.emit("saves", outcome=outcome.result)
     state.changes, state.renewed_from = Changes(), None
     state.pending = state.exposed
     was_permanent, state.was_permanent = state.was_permanent, permanent
@@ -117,7 +117,7 @@ def commit(
         refresh=refresh or state.redeliver,
         marked=marked,
     )
-    if outcome.cookie is CookieAction.SEND and context.store_can(Purges):
+    if outcome.cookie is CookieAction.SEND and Purges in context.capabilities:
         yield from _purge_now_and_then(context)
     return Outcome(outcome.result, cookie)
 
@@ -153,7 +153,7 @@ def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: 
         outcome = yield from flows.log_out(context, state, state.stored or stored)
         if not isinstance(error, StoreUnavailable) or changes.owner is not None:
             raise
-        context.emit("store_unavailable", error=error)
+        context.events.emit("store_unavailable", error=error)
         return outcome
 
 
@@ -175,4 +175,4 @@ def _purge_now_and_then(context: Context) -> Flow[None]:
         try:
             yield from purge(context.clock(), _PURGED)
         except StoreUnavailable as error:  # the session was saved all the same
-            context.emit("store_unavailable", error=error)
+            context.events.emit("store_unavailable", error=error)

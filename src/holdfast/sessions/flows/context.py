@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any
 
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
-from holdfast.events import EventName, Events
+from holdfast.events import Events
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Envelope, Unsealed
@@ -35,14 +34,6 @@ class Context:
     capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
     new_tokens: Iterator[int] = field(default_factory=partial(count, 1))
-
-    def store_can(self, capability: type) -> bool:
-        """Return whether the store has *capability*, one of `holdfast.stores.contract.CAPABILITIES`."""
-        return capability in self.capabilities
-
-    def emit(self, event: EventName, **details: Any) -> None:
-        """Emit *event*, one of `holdfast.events.EVENTS`, with its label and what its signal carries."""
-        self.events.emit(event, **details)
 
     def envelope(
         self,

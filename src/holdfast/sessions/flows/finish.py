@@ -6,14 +6,37 @@ the response is an error; the next request that loads the session finishes the l
 
 from __future__ import annotations
 
-from holdfast.errors import StoreUnavailable, TooManySessions
+from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions
+from holdfast.records.envelope import Cutoff, decode
 from holdfast.records.metadata import UNFINISHED
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import ended_meanwhile
 from holdfast.sessions.flows.limit import make_room
-from holdfast.sessions.ops import Flow, delete, replace
+from holdfast.sessions.ops import Flow, delete, load, replace
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import SessionState, StoredSession
+from holdfast.stores.contract import Indexes
+
+
+def read_cutoff(record: Record | None, now: int) -> Cutoff | None:
+    """Return the cut-off in *record*, or None where there is none that can be read, or it lies ahead of *now*.
+
+    Clocks differ by `SKEW` at most. A later one was forged, and must not keep its owner out for ever.
+    """
+    try:
+        body = decode(record.data) if record is not None else None
+    except DecodeError:  # a damaged one says nothing, and must not keep its owner out
+        return None
+    return body if isinstance(body, Cutoff) and body.at <= now + SKEW else None
+
+
+def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -> Flow[bool]:
+    """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
+    if Indexes not in context.capabilities:
+        return False
+    record = yield from load(context.keys.cutoff_key(owner), fresh=True)
+    cutoff = read_cutoff(record, context.clock()) if record is not None else None
+    return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys
 
 
 def finish_login(context: Context, stored: StoredSession, started_at: int, previous: str | None = None) -> Flow[bool]:

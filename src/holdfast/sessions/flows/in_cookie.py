@@ -17,10 +17,12 @@ from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Record
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import is_confirmed, read_cutoff, write_cutoff
+from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
+from holdfast.sessions.flows.finish import read_cutoff
 from holdfast.sessions.flows.open import Rejected, accept, reject
-from holdfast.sessions.flows.reporting import dropped, report_created, report_ended, report_rotated
-from holdfast.sessions.flows.save import revised
+from holdfast.sessions.flows.revoke import write_cutoff
+from holdfast.sessions.flows.rotate import report_rotated
+from holdfast.sessions.flows.save import report_created, revised
 from holdfast.sessions.flows.write import create_once
 from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.policy import RETENTION

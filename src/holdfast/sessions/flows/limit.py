@@ -96,7 +96,7 @@ def _evict(
 
 
 def _limit(context: Context) -> int | None:
-    return context.policy.max_per_user if context.store_can(Indexes) else None
+    return context.policy.max_per_user if Indexes in context.capabilities else None
 
 
 def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:

@@ -12,8 +12,8 @@ from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import report_ended
 from holdfast.sessions.flows.finish import finish_postponed
-from holdfast.sessions.flows.reporting import report_ended
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
@@ -68,14 +68,14 @@ def reject(context: Context, state: SessionState, rejected: Rejected) -> None:
     It is read-only too where the cookie may be good elsewhere, so that its response cannot replace it.
     """
     state.read_only = state.login_begins_anew = rejected.keep_cookie
-    context.emit("rejected", reason=rejected.reason)
+    context.events.emit("rejected", reason=rejected.reason)
 
 
 def accept(
     context: Context, state: SessionState, stored: StoredSession, data: dict[Any, Any], *, redeliver: bool
 ) -> None:
     """Fill *state* with the session that was found. *redeliver*: the cookie must be sent again."""
-    context.emit("loads")
+    context.events.emit("loads")
     policy, envelope = context.policy, stored.envelope
     state.data = data
     state.build_on(stored, redeliver=redeliver)
@@ -153,6 +153,6 @@ def _set_aside(key: str, *, foreign: bool, empty: bool) -> Flow[Rejected]:
 
 def _report(context: Context, key: str, rejected: Rejected) -> None:
     if rejected.reason == "superseded":
-        context.emit("superseded", handle=key)
+        context.events.emit("superseded", handle=key)
     if rejected.reason in ("expired_idle", "expired_absolute"):
         report_ended(context, key, None, "expired")

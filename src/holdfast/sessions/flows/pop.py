@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from holdfast.records import metadata
-from holdfast.records.envelope import Envelope
-from holdfast.records.writes import extended
+from holdfast.records.envelope import Envelope, extended
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.save import Applied, merged, reconcile, still_contested, write_over
 from holdfast.sessions.flows.write import Write

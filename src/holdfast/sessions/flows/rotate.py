@@ -16,15 +16,14 @@ from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME, follow
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, report_ended
 from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.reporting import dropped, report_rotated
 from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
 from holdfast.sessions.flows.save import create as begin
 from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
-from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
+from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
 
 
@@ -126,7 +125,7 @@ def _move(
         grace_until=tombstone.until,
         owner=moved.owner,
     )
-    answer = yield from _move_surely(step, _move_at_once if context.store_can(Rotates) else _move_in_steps)
+    answer = yield from _move_surely(step, _move_at_once if Rotates in context.capabilities else _move_in_steps)
     current = answer.current if isinstance(answer, Conflict) else None
     if current is not None and current.data == step.tombstone:  # an answer was lost
         return (yield from _as_moved(context, state, moved, step))
@@ -245,3 +244,14 @@ def _moved(context: Context, state: SessionState, stored: StoredSession, moved: 
     state.build_on(moved)
     report_rotated(context, changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)
+
+
+def report_rotated(context: Context, changes: Changes, old: StoredSession, new: StoredSession) -> None:
+    """Emit that *new* has taken the place of *old*, and what *changes* made of it: an end, a login."""
+    context.events.emit("rotated", handle=new.key, previous=old.key)
+    if changes.wiped:
+        report_ended(context, old.key, old.owner, "replaced")
+    elif changes.ends_login:
+        report_ended(context, old.key, old.owner, "logout")
+    if changes.rebind and new.owner is not None:
+        context.events.emit("bound", handle=new.key, owner=new.owner)

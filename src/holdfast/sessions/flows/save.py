@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.records.envelope import extended, newest
 from holdfast.records.record import Conflict, Gone
 from holdfast.records.tokens import new_token
-from holdfast.records.writes import extended, newest
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import write_tombstone
+from holdfast.sessions.flows.end import dropped, report_ended, write_tombstone
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.reporting import dropped, report_created, report_ended
 from holdfast.sessions.flows.write import Lost, Write, create_once
 from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, delete, load, pause, replace, touch
@@ -84,6 +83,13 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     state.build_on(made)
     report_created(context, made)
     return Outcome("saved", CookieAction.SEND)
+
+
+def report_created(context: Context, made: StoredSession) -> None:
+    """Emit that *made* is a new session, and whose."""
+    context.events.emit("created", handle=made.key, owner=made.owner)
+    if made.owner is not None:
+        context.events.emit("bound", handle=made.key, owner=made.owner)
 
 
 def save(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool = False) -> Flow[Outcome]:
@@ -199,7 +205,7 @@ def reconcile(
         return None
     current = None
     if isinstance(answer, Conflict):
-        context.emit("conflicts")
+        context.events.emit("conflicts")
         current = answer.current
     if write.reconciled:
         yield from pause(_delay(write.reconciled))
@@ -210,7 +216,7 @@ def reconcile(
     if isinstance(found, Rejected):
         if found.reason == "superseded":
             state.login_begins_anew = True
-            context.emit("superseded", handle=stored.key)
+            context.events.emit("superseded", handle=stored.key)
         return None
     theirs, their_data = found
     applied = write.is_applied(theirs.envelope.writes)
@@ -239,7 +245,7 @@ def merged(context: Context, state: SessionState, stored: StoredSession, theirs:
         return encoded
 
     base = stored.envelope.codec.loads(stored.envelope.payload)
-    context.emit("merges")
+    context.events.emit("merges")
     merged = merge(base, state.data, theirs, same=same)
     merged.update(state.changes.reapplied(theirs))
     return merged

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Version
-from holdfast.records.writes import includes, new_write_id, newest
+from holdfast.records.envelope import includes, new_write_id, newest
+from holdfast.records.record import Version
 from holdfast.sessions import ops
 from holdfast.sessions.ops import Flow, load
 
@@ -91,9 +91,3 @@ def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None
             record = yield from load(key, fresh=True)
         return record.version if record is not None and record.data == data else None
     return None
-
-
-def unless_mine(answer: Version | Conflict | Gone, data: bytes) -> Version | Conflict | Gone:
-    """Return *answer*, or the version of the record if it holds the unique *data*: then the write is applied."""
-    current = answer.current if isinstance(answer, Conflict) else None
-    return current.version if current is not None and current.data == data else answer

@@ -1,0 +1,171 @@
+"""End sessions by their handle, or all of a user's, so that no login or rotation in flight brings one back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from holdfast.errors import RecordTooLarge, StoreUnavailable
+from holdfast.events import RevokeResult
+from holdfast.records.envelope import Cutoff, encode
+from holdfast.records.record import Conflict, Gone, Record
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME, Ended, end_session, follow, is_confirmed
+from holdfast.sessions.flows.finish import read_cutoff
+from holdfast.sessions.flows.listing import decode_session
+from holdfast.sessions.ops import Flow, create, find, load, replace
+from holdfast.sessions.state import SessionState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: How many records a step of the walk through a user's sessions asks for.
+_PAGE = 500
+#: The limit of a page that has all that is left, so that no rotation slips between two pages.
+_LARGEST_PAGE = 500_000
+
+
+class Written(NamedTuple):
+    """A cut-off that was written. *spares_request*: no earlier one covers the request that asked for it."""
+
+    at: int
+    spares_request: bool
+
+
+class RevokedCount(int):
+    """How many sessions were ended.
+
+    Attributes:
+        outcome: ``confirmed``; or ``unconfirmed``, where the store could not keep what stops the logins and rotations
+            that were in flight: it was full, or failed. All sessions that were listed are over nevertheless.
+    """
+
+    outcome: RevokeResult
+
+    def __new__(cls, number: int, outcome: RevokeResult) -> Self:
+        """Return *number* with its *outcome*."""
+        count = super().__new__(cls, number)
+        count.outcome = outcome
+        return count
+
+
+def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
+    """End the session with *handle*, or the one it was rotated to within the grace period."""
+    found = yield from follow(handle, (yield from load(handle, fresh=True)))
+    if found is None:
+        return "absent"
+    key, record = found
+    ended = yield from end_session(context, key, record.version, record.owner, "revoked")
+    if ended is None:
+        return "absent"
+    return "confirmed" if ended.certain and (yield from is_confirmed(context, ended.key)) else "unconfirmed"
+
+
+def revoke_all(
+    context: Context, owner: str, *, keep: str | None = None, state: SessionState | None = None
+) -> Flow[RevokedCount]:
+    """End every session of *owner* that began before now, except the one with the handle *keep*; return how many.
+
+    A login by the request with *state* begins after that, unless an earlier cut-off covers the request; nor does *keep*
+    count then, or if it is over.
+
+    The cut-off comes first: a login that is under way finds it and gives way. Then the index is walked and what it
+    leads to is ended, again and again, until a walk of one page shows nothing new. A rotation that is under way has
+    indexed its new key before its old one becomes a tombstone, so a tombstone is followed by another walk; and of two
+    pages, the first may lack the new key and the second the old one, so such a walk is not the last. A rotation of the
+    session to *keep* is followed, except between the steps of one on a store that does not `Rotates`. What began after
+    the cut-off is not ended by another walk, so logins at any rate do not prevent the end of this.
+
+    A store that cannot keep the cut-off does not prevent the rest: see `RevokedCount`.
+    """
+    kept = [] if keep is None else [keep]
+    yield from _follow_kept(kept)
+    began = state.started_for(owner) if state is not None else None
+    cutoff = yield from _try_cutoff(context, owner, kept, began)
+    if state is not None and cutoff is not None and cutoff.spares_request:
+        state.ended_all_at[owner] = cutoff.at
+    at = cutoff.at if cutoff is not None else context.clock()
+    met: set[str] = set()
+    ended, limit = list[Ended](), _PAGE
+    is_complete = False
+    for walk in range(context.policy.attempts):
+        known, after, pages = len(met), None, 0
+        while after is not None or not pages:
+            page = yield from find(owner, after, limit)
+            yield from _follow_kept(kept)
+            new = {key: record for key, record in page.items if key not in met and key not in kept}
+            if walk:  # before that another host's clock may be ahead
+                new = {key: record for key, record in new.items() if not _began_after(context, key, record, at)}
+            ended += yield from _end_each(context, owner, new)
+            met.update(new)
+            after, pages = page.after, pages + 1
+        is_complete = len(met) == known and (pages == 1 or limit > _LARGEST_PAGE)
+        if is_complete:
+            break
+        limit *= 10 if len(met) == known else 1
+    certain = cutoff is not None and is_complete and all(session.certain for session in ended)
+    return RevokedCount(len(ended), "confirmed" if certain else "unconfirmed")
+
+
+def _began_after(context: Context, key: str, record: Record, moment: int) -> bool:
+    """Return whether *record* is a session that began after *moment*: a login that a cut-off then does not concern."""
+    session = decode_session(context, key, record)
+    return session is not None and session.created_at > moment
+
+
+def _try_cutoff(context: Context, owner: str, kept: list[str], began: int | None) -> Flow[Written | None]:
+    """Write the cut-off if the store can. Clear *kept* if an earlier one covers that session."""
+    try:
+        written = yield from write_cutoff(context, owner, kept, began=began)
+    except (StoreUnavailable, RecordTooLarge) as error:
+        context.events.emit("store_unavailable", error=error)
+        return None
+    if not written.spares_request:
+        kept.clear()
+    return written
+
+
+def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[list[Ended]]:
+    """End those of the records *found*, by their keys, that are sessions of *owner*, and return their ends."""
+    ended = []
+    for key, record in found.items():
+        if record.owner == owner:
+            end = yield from end_session(context, key, record.version, owner, "revoked")
+            ended += [] if end is None else [end]
+    return ended
+
+
+def _follow_kept(kept: list[str]) -> Flow[None]:
+    """Add to *kept*, the keys that a session has had, those that it got since. A page may be older than the last."""
+    passed: list[str] = []
+    if kept and (yield from follow(kept[-1], (yield from load(kept[-1], fresh=True)), passed)) is not None:
+        kept += passed[1:]
+
+
+def write_cutoff(
+    context: Context,
+    owner: str,
+    kept: Sequence[str],
+    *,
+    began: int | None = None,
+    lifetime: int = CUTOFF_LIFETIME,
+) -> Flow[Written]:
+    """End every session of *owner* that began before now, but for that with the keys *kept*, the last one its present.
+
+    *began* is when the request that asks for it began, or its session was last known to be live: if an earlier cut-off
+    covers that, *kept* does not count. The cut-off is kept for *lifetime* milliseconds.
+    """
+    key = context.keys.cutoff_key(owner)
+    while True:
+        record = yield from load(key, fresh=True)
+        now = context.clock()
+        before = read_cutoff(record, now)
+        spares = before is None or began is None or before.at < began or before.keep in kept
+        # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
+        at = max(now, before.at + 1) if before else now
+        data, expires_at = encode(Cutoff(at, kept[-1] if kept and spares else None)), now + lifetime
+        if record is None:
+            if (yield from create(key, data, expires_at)) is not None:
+                return Written(at, spares)
+        elif not isinstance((yield from replace(key, data, record.version, expires_at)), Conflict | Gone):
+            return Written(at, spares)
