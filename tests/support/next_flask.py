@@ -15,7 +15,7 @@ from typing import Any
 import flask
 import flask.app
 import pytest
-from flask.ctx import AppContext, RequestContext
+from flask.ctx import AppContext
 
 #: The methods that take the context first in Flask's development version.
 METHODS = [
@@ -34,7 +34,7 @@ def _with_context(name: str) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(app: NextFlask, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], AppContext | RequestContext):
+        if args and isinstance(args[0], AppContext):
             return method(app, *args[1:], **kwargs)
         caller = sys._getframe(1).f_globals["__name__"]
         if caller.partition(".")[0] != "flask":

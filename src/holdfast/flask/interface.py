@@ -224,5 +224,5 @@ def _report_late_change(state: SessionState) -> None:
 
 
 def _may_still_read(response: BaseResponse) -> bool:
-    """Tell whether *response* is made by a generator, which may read the session when the headers have left."""
+    """Return whether a generator makes *response*: it may read the session after the headers have left."""
     return inspect.isgenerator(response.response)

@@ -14,16 +14,9 @@ from holdfast.records.codec import JSON, MSGPACK, Codec
 from holdfast.sessions.policy import Policy
 
 #: The directives of Clear-Site-Data.
-_DIRECTIVES = (
-    "cache",
-    "cookies",
-    "storage",
-    "executionContexts",
-    "clientHints",
-    "prefetchCache",
-    "prerenderCache",
-    "*",
-)
+_DIRECTIVES = {
+    "cache", "cookies", "storage", "executionContexts", "clientHints", "prefetchCache", "prerenderCache", "*",
+}  # fmt: skip
 
 _POLICY = Policy()
 
@@ -36,254 +29,16 @@ def _codec(value: Any) -> Codec:
 def _directives(value: Any) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("cookies", "storage") if value else ()
-    if isinstance(value, list | tuple) and set(value) <= set(_DIRECTIVES):
+    if isinstance(value, list | tuple) and set(value) <= _DIRECTIVES:
         return tuple(value)
-    raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, _DIRECTIVES))}")
+    raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, sorted(_DIRECTIVES)))}")
 
 
-#: Holdfast's own settings, in the order of the documentation.
-OWN: tuple[Setting, ...] = (
-    Setting(
-        "SESSION_STORE",
-        setting.anything,
-        default="sqlite:///sessions.db",
-        to="store",
-        doc="The session store: a [URL](#store-urls), a ready client such as `redis.Redis` or a SQLAlchemy engine, or "
-        "a [store](write-your-own-store.md) object.",
-    ),
-    Setting(
-        "SESSION_PROFILE",
-        setting.anything,
-        doc='Change the defaults to the requirements of a standard: `"asvs-l1"`, `"asvs-l2"`, `"asvs-l3"`, '
-        '`"nist-aal1"`, `"nist-aal2"` or `"nist-aal3"`. [Values of each](profiles.md).',
-    ),
-    Setting(
-        "SESSION_PROFILE_EXCEPT",
-        setting.anything,
-        default=(),
-        doc="Names of settings that the profile does not change. Needed only to keep Flask's own default under a "
-        "profile.",
-    ),
-    Setting(
-        "SESSION_REVOCATION_STORE",
-        setting.anything,
-        to="revocation_store",
-        doc='With `SESSION_STORE="cookie://"`: the store of [revocations](client-side.md), in the forms of '
-        "`SESSION_STORE`.",
-    ),
-    Setting(
-        "SESSION_KEY_PREFIX",
-        setting.text,
-        default="session:",
-        to="namespace",
-        doc="The namespace. It is hashed with the token, so two applications with different prefixes can share a "
-        "store, and neither accepts the other's cookies.",
-    ),
-    Setting(
-        "SESSION_PERMANENT",
-        setting.switch,
-        default=_POLICY.permanent,
-        to="policy.permanent",
-        live=True,
-        doc="Whether new sessions are permanent: their cookies outlive the browser, as if the view had set "
-        "`session.permanent`.",
-    ),
-    Setting(
-        "SESSION_ABSOLUTE_LIFETIME",
-        setting.span,
-        default=timedelta(milliseconds=_POLICY.absolute),
-        to="policy.absolute",
-        live=True,
-        doc="The absolute timeout: a session expires this long after it, or its login, began, even when it is in use.",
-    ),
-    Setting(
-        "SESSION_RENEWAL_INTERVAL",
-        setting.span,
-        to="policy.renewal",
-        live=True,
-        doc="How often a session in use gets a new token. The old token leads to the new one until that is presented, "
-        "and for the grace period after that.",
-    ),
-    Setting(
-        "SESSION_ROTATION_GRACE",
-        setting.span,
-        default=timedelta(milliseconds=_POLICY.grace),
-        to="policy.grace",
-        live=True,
-        doc="How long a late request with a replaced token is recognised: it is anonymous and read-only after a "
-        "login, and gets the session after a renewal.",
-    ),
-    Setting(
-        "SESSION_ON_CONFLICT",
-        setting.one_of("merge", "error"),
-        default=_POLICY.on_conflict,
-        to="policy.on_conflict",
-        live=True,
-        doc='When two requests changed the session at once: `"merge"` merges [key by '
-        'key](guarantees.md#two-requests-change-the-session-at-once), `"error"` answers 409.',
-    ),
-    Setting(
-        "SESSION_ON_STORE_ERROR",
-        setting.one_of("raise", "anonymous"),
-        default=_POLICY.on_store_error,
-        to="policy.on_store_error",
-        live=True,
-        doc='When the store is down and a request uses the session: `"raise"` answers 503, `"anonymous"` continues '
-        "with an empty, read-only session.",
-    ),
-    Setting(
-        "SESSION_SAVE_ON_ERROR",
-        setting.switch,
-        default=False,
-        to="save_on_error",
-        live=True,
-        doc="Whether changes are saved when the response is a 5xx. A logout is always saved.",
-    ),
-    Setting(
-        "SESSION_MAX_BYTES",
-        setting.number(1, "a number of bytes greater than 0"),
-        default=_POLICY.max_bytes,
-        to="policy.max_bytes",
-        live=True,
-        doc="The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`; the stored one stays as it "
-        "was.",
-    ),
-    Setting(
-        "SESSION_SERIALIZATION_FORMAT",
-        _codec,
-        default="msgpack",
-        to="codec",
-        doc='The encoding of saved sessions: `"msgpack"`, or `"json"`, which is human-readable. Stored sessions in '
-        "either format can be read.",
-    ),
-    Setting(
-        "SESSION_OWNER_KEY",
-        setting.secret,
-        to="owner_key",
-        secret=True,
-        doc="A secret for hashing user ids in the index, so that a copy of the store does not reveal which users have "
-        "sessions. Changing it empties the index.",
-    ),
-    Setting(
-        "SESSION_REQUIRE_HTTPS",
-        setting.switch,
-        default=False,
-        to="require_https",
-        live=True,
-        doc="Over plain http the session is empty and read-only, and no cookie is sent. If a request over plain http "
-        "presents a token and uses the session, that session is ended. Behind a proxy, use Werkzeug's `ProxyFix`.",
-    ),
-    Setting(
-        "SESSION_CACHE_CONTROL",
-        setting.one_of("private", "no-store"),
-        default="private",
-        to="cache_control",
-        live=True,
-        doc='The `Cache-Control` of responses: `"private"` on those that set the cookie and have none of their own, '
-        'or `"no-store"` on all that used the session, added to their own.',
-    ),
-    Setting(
-        "SESSION_CLEAR_SITE_DATA",
-        _directives,
-        default=False,
-        to="clear_site_data",
-        live=True,
-        doc='The `Clear-Site-Data` header of a logout: `True` for cookies and storage, or a list such as `["cache", '
-        '"cookies"]`. `"cookies"` clears the cookies of the whole registrable domain; it is omitted if the '
-        "session continues without the user.",
-    ),
-    Setting(
-        "SESSION_ON_DEVICE_CHANGE",
-        setting.one_of("signal", "end", or_none=True),
-        to="on_device_change",
-        live=True,
-        doc='When the hash of the `User-Agent` differs from the one at the session\'s start or login: `"signal"` sends '
-        '`rejected` with `binding_changed`, `"end"` also ends the session. A browser update changes the '
-        "`User-Agent`.",
-    ),
-    Setting(
-        "SESSION_KEEP_DEVICE",
-        setting.switch,
-        default=True,
-        to="keep_device",
-        live=True,
-        doc='Store the [device](whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", '
-        "never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored.",
-    ),
-    Setting(
-        "SESSION_KEEP_ADDRESS",
-        setting.switch,
-        default=False,
-        to="keep_address",
-        live=True,
-        doc="Store the client address of a login, from Flask's `request.remote_addr`.",
-    ),
-    Setting(
-        "SESSION_MAX_PER_USER",
-        setting.number(1, "a number greater than 0, or None"),
-        to="policy.max_per_user",
-        live=True,
-        doc="The [number of sessions](whose-sessions.md#limit-the-number) that a user may have at once.",
-    ),
-    Setting(
-        "SESSION_ON_MAX_PER_USER",
-        setting.one_of("evict-oldest", "refuse"),
-        default=_POLICY.on_max_per_user,
-        to="policy.on_max_per_user",
-        live=True,
-        doc='At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers '
-        "409.",
-    ),
-    Setting(
-        "SESSION_IDENTITY_KEYS",
-        setting.names,
-        default=_POLICY.identity_keys,
-        to="policy.identity_keys",
-        live=True,
-        doc="Keys of the session whose value is a user id. Setting the first that is present to another value is a "
-        "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. They have no "
-        "effect on a session that `bind` or Flask-Login has bound to another user.",
-    ),
-    Setting(
-        "SESSION_VISITOR_KEYS",
-        setting.names,
-        default=_POLICY.visitor_keys,
-        to="policy.visitor_keys",
-        live=True,
-        doc="Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
-        "they are made anew for the user.",
-    ),
-    Setting(
-        "SESSION_USE_SIGNER",
-        setting.switch,
-        default=False,
-        to="use_signer",
-        doc="Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
-        "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused.",
-    ),
-    Setting(
-        "SESSION_SEAL",
-        setting.one_of("keys", "cookie", "mac", or_none=True),
-        to="seal",
-        doc='[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
-        'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.',
-    ),
-    Setting(
-        "SESSION_SEAL_KEYS",
-        setting.keys,
-        to="seal_keys",
-        secret=True,
-        doc="The seal keys, the newest first: 32 bytes each, or their base64url text. `flask sessions new-key` prints "
-        "one.",
-    ),
-    Setting(
-        "SESSION_SEAL_MIGRATE_UNTIL",
-        setting.moment,
-        to="seal_migrate_until",
-        doc="Until this time, records that are not sealed, or sealed another way, are still read: an aware `datetime` "
-        'or text such as `"2027-01-31T00:00:00Z"`.',
-    ),
-)
+def _of_policy(name: str, parse: Callable[[Any], Any], attribute: str, doc: str) -> Setting:
+    default = getattr(_POLICY, attribute)
+    if parse is setting.span and default is not None:
+        default = timedelta(milliseconds=default)
+    return Setting(name, parse, default, f"policy.{attribute}", live=True, doc=doc)
 
 
 def _of_flask(name: str, parse: Callable[[Any], Any], to: str, doc: str) -> Setting:
@@ -291,40 +46,119 @@ def _of_flask(name: str, parse: Callable[[Any], Any], to: str, doc: str) -> Sett
     return Setting(name, parse, Flask.default_config.get(name, False), to, live=True, doc=doc)
 
 
+# A setting is one row.
+# fmt: off
+
+#: Holdfast's own settings, in the order of the documentation.
+OWN: tuple[Setting, ...] = (
+    Setting("SESSION_STORE", setting.anything, default="sqlite:///sessions.db", to="store", doc=
+        "The session store: a [URL](#store-urls), a ready client such as `redis.Redis` or a SQLAlchemy engine, or a "
+        "[store](write-your-own-store.md) object."),
+    Setting("SESSION_PROFILE", setting.anything, doc=
+        'Change the defaults to the requirements of a standard: `"asvs-l1"`, `"asvs-l2"`, `"asvs-l3"`, '
+        '`"nist-aal1"`, `"nist-aal2"` or `"nist-aal3"`. [Values of each](profiles.md).'),
+    Setting("SESSION_PROFILE_EXCEPT", setting.anything, default=(), doc=
+        "Names of settings that the profile does not change. Needed only to keep Flask's own default under a "
+        "profile."),
+    Setting("SESSION_REVOCATION_STORE", setting.anything, to="revocation_store", doc=
+        'With `SESSION_STORE="cookie://"`: the store of [revocations](client-side.md), in the forms of '
+        "`SESSION_STORE`."),
+    Setting("SESSION_KEY_PREFIX", setting.text, default="session:", to="namespace", doc=
+        "The namespace. It is hashed with the token, so two applications with different prefixes can share a store, "
+        "and neither accepts the other's cookies."),
+    _of_policy("SESSION_PERMANENT", setting.switch, "permanent", doc=
+        "Whether new sessions are permanent: their cookies outlive the browser, as if the view had set "
+        "`session.permanent`."),
+    _of_policy("SESSION_ABSOLUTE_LIFETIME", setting.span, "absolute", doc=
+        "The absolute timeout: a session expires this long after it, or its login, began, even when it is in use."),
+    _of_policy("SESSION_RENEWAL_INTERVAL", setting.span, "renewal", doc=
+        "How often a session in use gets a new token. The old token leads to the new one until that is presented, "
+        "and for the grace period after that."),
+    _of_policy("SESSION_ROTATION_GRACE", setting.span, "grace", doc=
+        "How long a late request with a replaced token is recognised: it is anonymous and read-only after a login, "
+        "and gets the session after a renewal."),
+    _of_policy("SESSION_ON_CONFLICT", setting.one_of("merge", "error"), "on_conflict", doc=
+        'When two requests changed the session at once: `"merge"` merges [key by '
+        'key](guarantees.md#two-requests-change-the-session-at-once), `"error"` answers 409.'),
+    _of_policy("SESSION_ON_STORE_ERROR", setting.one_of("raise", "anonymous"), "on_store_error", doc=
+        'When the store is down and a request uses the session: `"raise"` answers 503, `"anonymous"` continues with '
+        "an empty, read-only session."),
+    Setting("SESSION_SAVE_ON_ERROR", setting.switch, default=False, to="save_on_error", live=True, doc=
+        "Whether changes are saved when the response is a 5xx. A logout is always saved."),
+    _of_policy("SESSION_MAX_BYTES", setting.number(1, "a number of bytes greater than 0"), "max_bytes", doc=
+        "The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`; the stored one stays as it "
+        "was."),
+    Setting("SESSION_SERIALIZATION_FORMAT", _codec, default="msgpack", to="codec", doc=
+        'The encoding of saved sessions: `"msgpack"`, or `"json"`, which is human-readable. Stored sessions in '
+        "either format can be read."),
+    Setting("SESSION_OWNER_KEY", setting.secret, to="owner_key", secret=True, doc=
+        "A secret for hashing user ids in the index, so that a copy of the store does not reveal which users have "
+        "sessions. Changing it empties the index."),
+    Setting("SESSION_REQUIRE_HTTPS", setting.switch, default=False, to="require_https", live=True, doc=
+        "Over plain http the session is empty and read-only, and no cookie is sent. If a request over plain http "
+        "presents a token and uses the session, that session is ended. Behind a proxy, use Werkzeug's `ProxyFix`."),
+    Setting("SESSION_CACHE_CONTROL", setting.one_of("private", "no-store"), default="private", to="cache_control",
+        live=True, doc=
+        'The `Cache-Control` of responses: `"private"` on those that set the cookie and have none of their own, or '
+        '`"no-store"` on all that used the session, added to their own.'),
+    Setting("SESSION_CLEAR_SITE_DATA", _directives, default=False, to="clear_site_data", live=True, doc=
+        'The `Clear-Site-Data` header of a logout: `True` for cookies and storage, or a list such as `["cache", '
+        '"cookies"]`. `"cookies"` clears the cookies of the whole registrable domain; it is omitted if the session '
+        "continues without the user."),
+    Setting("SESSION_ON_DEVICE_CHANGE", setting.one_of("signal", "end", or_none=True), to="on_device_change",
+        live=True, doc=
+        "When the hash of the `User-Agent` differs from the one at the session's start or login: `\"signal\"` sends "
+        '`rejected` with `binding_changed`, `"end"` also ends the session. A browser update changes the '
+        "`User-Agent`."),
+    Setting("SESSION_KEEP_DEVICE", setting.switch, default=True, to="keep_device", live=True, doc=
+        'Store the [device](whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", never '
+        "the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored."),
+    Setting("SESSION_KEEP_ADDRESS", setting.switch, default=False, to="keep_address", live=True, doc=
+        "Store the client address of a login, from Flask's `request.remote_addr`."),
+    _of_policy("SESSION_MAX_PER_USER", setting.number(1, "a number greater than 0, or None"), "max_per_user", doc=
+        "The [number of sessions](whose-sessions.md#limit-the-number) that a user may have at once."),
+    _of_policy("SESSION_ON_MAX_PER_USER", setting.one_of("evict-oldest", "refuse"), "on_max_per_user", doc=
+        'At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers 409.'),
+    _of_policy("SESSION_IDENTITY_KEYS", setting.names, "identity_keys", doc=
+        "Keys of the session whose value is a user id. Setting the first that is present to another value is a "
+        "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. They have "
+        "no effect on a session that `bind` or Flask-Login has bound to another user."),
+    _of_policy("SESSION_VISITOR_KEYS", setting.names, "visitor_keys", doc=
+        "Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
+        "they are made anew for the user."),
+    Setting("SESSION_USE_SIGNER", setting.switch, default=False, to="use_signer", doc=
+        "Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
+        "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused."),
+    Setting("SESSION_SEAL", setting.one_of("keys", "cookie", "mac", or_none=True), to="seal", doc=
+        '[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
+        'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.'),
+    Setting("SESSION_SEAL_KEYS", setting.keys, to="seal_keys", secret=True, doc=
+        "The seal keys, the newest first: 32 bytes each, or their base64url text. `flask sessions new-key` prints "
+        "one."),
+    Setting("SESSION_SEAL_MIGRATE_UNTIL", setting.moment, to="seal_migrate_until", doc=
+        "Until this time, records that are not sealed, or sealed another way, are still read: an aware `datetime` "
+        'or text such as `"2027-01-31T00:00:00Z"`.'),
+)
+
 #: Flask's settings that Holdfast uses, with Flask's defaults.
 FLASKS: tuple[Setting, ...] = (
-    _of_flask(
-        "PERMANENT_SESSION_LIFETIME",
-        setting.span,
-        "policy.idle",
+    _of_flask("PERMANENT_SESSION_LIFETIME", setting.span, "policy.idle", doc=
         "The idle timeout of every session, permanent or not, enforced on the server. It is also the lifetime of a "
-        "permanent session's cookie.",
-    ),
-    _of_flask(
-        "SESSION_REFRESH_EACH_REQUEST",
-        setting.flask_switch,
-        "refresh_each_request",
-        "Whether the cookie of a permanent session is sent again on each response that used it.",
-    ),
-    _of_flask("SESSION_COOKIE_NAME", cookie_rules.cookie_name, "cookie.name", "As in Flask."),
-    _of_flask(
-        "SESSION_COOKIE_DOMAIN",
-        cookie_rules.domain,
-        "cookie.domain",
-        "As in Flask: the hosts below this domain share the cookie. Unset, the host that set it has it alone.",
-    ),
-    _of_flask("SESSION_COOKIE_PATH", cookie_rules.path, "cookie.path", "As in Flask. Unset, it is `APPLICATION_ROOT`."),
-    _of_flask("APPLICATION_ROOT", setting.anything, "cookie.root", "As in Flask."),
-    _of_flask("SESSION_COOKIE_HTTPONLY", setting.flask_switch, "cookie.httponly", "As in Flask."),
-    _of_flask(
-        "SESSION_COOKIE_SECURE",
-        setting.flask_switch,
-        "cookie.secure",
+        "permanent session's cookie."),
+    _of_flask("SESSION_REFRESH_EACH_REQUEST", setting.flask_switch, "refresh_each_request", doc=
+        "Whether the cookie of a permanent session is sent again on each response that used it."),
+    _of_flask("SESSION_COOKIE_NAME", cookie_rules.cookie_name, "cookie.name", doc="As in Flask."),
+    _of_flask("SESSION_COOKIE_DOMAIN", cookie_rules.domain, "cookie.domain", doc=
+        "As in Flask: the hosts below this domain share the cookie. Unset, the host that set it has it alone."),
+    _of_flask("SESSION_COOKIE_PATH", cookie_rules.path, "cookie.path", doc=
+        "As in Flask. Unset, it is `APPLICATION_ROOT`."),
+    _of_flask("APPLICATION_ROOT", setting.anything, "cookie.root", doc="As in Flask."),
+    _of_flask("SESSION_COOKIE_HTTPONLY", setting.flask_switch, "cookie.httponly", doc="As in Flask."),
+    _of_flask("SESSION_COOKIE_SECURE", setting.flask_switch, "cookie.secure", doc=
         "As in Flask. With it, a cookie sent over plain http is logged as a warning, since browsers drop it; "
-        "`SESSION_REQUIRE_HTTPS` prevents sending it.",
-    ),
-    _of_flask("SESSION_COOKIE_SAMESITE", cookie_rules.same_site, "cookie.samesite", "As in Flask."),
-    _of_flask(
-        "SESSION_COOKIE_PARTITIONED", cookie_rules.partitioned, "cookie.partitioned", "As in Flask. Needs Werkzeug 3.1."
-    ),
+        "`SESSION_REQUIRE_HTTPS` prevents sending it."),
+    _of_flask("SESSION_COOKIE_SAMESITE", cookie_rules.same_site, "cookie.samesite", doc="As in Flask."),
+    _of_flask("SESSION_COOKIE_PARTITIONED", cookie_rules.partitioned, "cookie.partitioned", doc=
+        "As in Flask. Needs Werkzeug 3.1."),
 )
+# fmt: on
