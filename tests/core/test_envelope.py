@@ -47,7 +47,7 @@ def test_a_body_cut_short_is_damaged(body: Body) -> None:
             decode(data[:length])
 
 
-@pytest.mark.parametrize("byte", [0, 5, 0x28, 0x5B, 0x80, 0xFF])
+@pytest.mark.parametrize("byte", [0, 6, 0x28, 0x5B, 0x80, 0xFF])
 def test_an_unknown_format_is_said_to_be_unknown(byte: int) -> None:
     """A newer release's record is distinguished from a damaged one."""
     with pytest.raises(DecodeError) as caught:

@@ -70,7 +70,7 @@ def delete_only(context: Context, key: str, version: Version, owner: str | None,
     return Ended(key, certain=True) if (yield from delete(key)) else None
 
 
-def follow_nothing(key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
+def follow_nothing(_context: Context, key: str, record: Record | None) -> Flow[tuple[str, Record] | None]:
     """Stop at a tombstone, so that ending a session does not find its renewed one."""
     yield from ()
     lives = record is not None and isinstance(decode(record.data), Envelope)
@@ -132,7 +132,7 @@ def no_cut_off(context: Context, owner: str, kept: list[str], *, began: int | No
     return Written(context.clock(), spares_request=True)
 
 
-def keep_the_handle(kept: list[str]) -> Flow[None]:
+def keep_the_handle(_context: Context, kept: list[str]) -> Flow[None]:
     """Keep the session that has the handle, but not where it moves."""
     yield from ()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from holdfast.errors import DecodeError, StoreError
-from holdfast.records.envelope import Cutoff, Envelope, Sealed, decode
+from holdfast.records.envelope import Cutoff, Envelope, Sealed, Vouched, decode
 from holdfast.records.record import Conflict, Gone, Page, Record
 from holdfast.sessions.ops import PAUSE, Call
 
@@ -204,7 +204,7 @@ def _body(data: bytes) -> str:
         return str(body.codec.loads(body.payload))
     if isinstance(body, Cutoff):
         return f"cut-off, keep {body.keep}"
-    if isinstance(body, Sealed):
+    if isinstance(body, Sealed | Vouched):
         return f"sealed, {len(data)} bytes"
     return f"{body.kind.name.lower()}, successor {body.successor}"
 

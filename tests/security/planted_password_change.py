@@ -58,7 +58,7 @@ def keeps_quiet_about_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
 def loses_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending a session by an earlier id ends no session."""
 
-    def follow(key: str, record: Record | None) -> Any:
+    def follow(_context: Any, key: str, record: Record | None) -> Any:
         yield from ()
         return (key, record) if record is not None and record.owner is not None else None
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from support.web import Web, end, rotate
 
 from holdfast.flask import session
-from holdfast.records.envelope import Tombstone, decode
+from holdfast.records.envelope import Tombstone, Vouched, decode
 from holdfast.sessions.state import IDENTITY
 from holdfast.stores.contract import Store
 from holdfast.stores.registry import open_store
@@ -112,7 +112,9 @@ class Meddler(StoreWrapper):
     def sessions(self) -> set[str]:
         """Return the keys of the live records that are no tombstones."""
         found = {key: self.store.load(key) for key in self.alive()}
-        return {key for key, record in found.items() if record and not isinstance(decode(record.data), Tombstone)}
+        return {
+            key for key, record in found.items() if record and not isinstance(decode(record.data), Tombstone | Vouched)
+        }
 
 
 def meddling(web_on: WebOn, place: str, **config: Any) -> tuple[Web, Meddler]:

@@ -42,7 +42,7 @@ from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import DecodeError
 from holdfast.flask import Session, require_fresh, session
-from holdfast.records.envelope import Cutoff, Tombstone, decode
+from holdfast.records.envelope import Cutoff, Tombstone, Vouched, decode
 from holdfast.stores.contract import Closes, Iterates, Store
 from holdfast.stores.registry import open_store
 from holdfast.testing import CountingStore, FakeClock
@@ -341,7 +341,7 @@ class Site:
 
 def _is_session(data: bytes) -> bool:
     try:
-        return not isinstance(decode(data), Tombstone | Cutoff)
+        return not isinstance(decode(data), Tombstone | Cutoff | Vouched)
     except DecodeError:
         return True
 

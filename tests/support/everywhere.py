@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.keyspace import prefix_of
+from support.web import Web
+
+from holdfast.stores.contract import Closes
+from holdfast.stores.registry import open_store
 
 #: The kinds of stores, with the markers of the servers that they need.
 KINDS = {
@@ -41,3 +48,15 @@ def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
         address = "{}:{}".format(*server.address)
         return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}"
     return str(server.url)
+
+
+@contextlib.contextmanager
+def web_on(kind: str, request: pytest.FixtureRequest, place: Path, **config: Any) -> Iterator[Web]:
+    """Yield an application with an empty store of *kind*, which is closed at the end."""
+    url = url_of_kind(kind, request, place)
+    web = Web(lambda clock: open_store(url, root=place, clock=clock), **config)
+    try:
+        yield web
+    finally:
+        if isinstance(web.memory, Closes):
+            web.memory.close()

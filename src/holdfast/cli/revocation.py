@@ -9,7 +9,8 @@ import click
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
 from holdfast.cli.target import Target, json_option, pass_target, user_option
-from holdfast.sessions.directory import Ends, ends
+from holdfast.errors import UnknownKey
+from holdfast.sessions.directory import Directory, Ends, ends
 
 
 @click.command()
@@ -42,13 +43,31 @@ def revoke(
             raise Misuse("--all prompts for confirmation: add --yes in scripts")
         if not yes:
             click.confirm("End all sessions of all users?", abort=True, err=True)
-        with progress("Ending") as advance:
-            ended = manager.revoke_everyone(progress=advance)
+        ended = _end_all(manager)
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
 
 
+def _end_all(manager: Directory) -> int:
+    with progress("Ending") as advance:
+        state = manager.revoke_some()
+        while not state.over:
+            advance(state.ended)
+            state = manager.revoke_some(state)
+    if state.unopened:
+        raise OneLine(
+            f"ended {counted(state.ended, 'session')}, and left {counted(state.unopened, 'sealed session')} that no key"
+            " opens, because they may be another application's: set SESSION_SEAL_KEYS to end them"
+        )
+    return state.ended
+
+
 def _end_one(manager: Ends, handle: str, *, as_json: bool) -> None:
-    result = manager.revoke(handle)
+    try:
+        result = manager.revoke(handle)
+    except UnknownKey as error:
+        raise OneLine(
+            "no key opens this session, so it may be another application's: set SESSION_SEAL_KEYS to end it"
+        ) from error
     if result == "absent":
         raise OneLine("there is no live session with this handle")
     say({"result": result}, "Ended 1 session.", as_json=as_json)

@@ -13,10 +13,8 @@ from holdfast.cli import COMMANDS
 from holdfast.cli.errors import Misuse
 from holdfast.cli.group import Commands
 from holdfast.cli.target import NEVER, Target, url_from
-from holdfast.errors import ConfigurationError, UnknownKey
+from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import Sealer
-from holdfast.records.envelope import Envelope, Sealed, Unsealed
-from holdfast.records.metadata import NAMESPACE
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
@@ -26,29 +24,12 @@ from holdfast.stores.registry import open_store
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
 
 
-class _Metadata(Unsealed):
-    """Reads the times of sealed records, and with a key their metadata too.
-
-    The namespace of an application that shares the store is in the metadata: without a key all sessions are shown.
-    """
-
-    def __init__(self, mark: str | None, keys: Sequence[str]) -> None:
-        self._meta = {NAMESPACE: mark} if mark is not None else {}
-        try:
-            self._sealer = Sealer("keys", keys, migrate_until=NEVER) if keys else None
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
-
-    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
-        """Return the session in *body*, without its payload, and without metadata that no key opens."""
-        if not isinstance(body, Sealed):
-            return body
-        if self._sealer is not None:
-            try:
-                return self._sealer.open_metadata(body, key=key, owner=owner)
-            except UnknownKey:
-                pass
-        return Envelope(body.created_at, body.issued_at, body.idle, b"", body.codec, self._meta)
+def _sealer(keys: Sequence[str]) -> Sealer | None:
+    """Return what opens records that are sealed with *keys*, in any mode; None without keys."""
+    try:
+        return Sealer("keys", keys, migrate_until=NEVER) if keys else None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
 
 @click.group(cls=Commands, commands=COMMANDS)
@@ -79,13 +60,13 @@ def main(
         opened = open_store(url, root=Path.cwd())
         if isinstance(opened, Closes):
             context.call_on_close(opened.close)
-        namespace_keys = Keys(namespace, owner_secret=secret.encode() if secret else None)
         return Manager(
             opened,
             # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
-            keys=namespace_keys,
-            sealer=_Metadata(namespace_keys.namespace_mark, keys),
+            keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
+            sealer=_sealer(keys),
+            lists_unopened=True,
         )
 
     context.obj = Target(manager, Path.cwd(), url)

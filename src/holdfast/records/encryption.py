@@ -9,6 +9,9 @@
 In every scheme the record's key, owner, format, scheme and times are authenticated too: a record is refused under
 another key, and under another owner.
 
+Control records (tombstones and cut-offs) get an HMAC in every scheme, and a renewal's tombstone hides the new token
+under the application's key as well as the old token.
+
 Each record is encrypted with a key of its own, derived from the application's by HKDF (RFC 5869), because random nonces
 of 96 bits allow only 2**32 encryptions under one key (NIST SP 800-38D §8.3).
 """
@@ -16,6 +19,7 @@ of 96 bits allow only 2**32 encryptions under one key (NIST SP 800-38D §8.3).
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hmac
 import re
 import secrets
@@ -25,7 +29,18 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
-from holdfast.records.envelope import Envelope, Sealed, decode_meta, encode, encode_meta
+from holdfast.records.envelope import (
+    Control,
+    Cutoff,
+    Envelope,
+    Sealed,
+    Tombstone,
+    Vouched,
+    decode,
+    decode_meta,
+    encode,
+    encode_meta,
+)
 from holdfast.records.tokens import labelled
 
 if TYPE_CHECKING:
@@ -161,7 +176,7 @@ class Sealer:
 
     Args:
         mode: ``keys``, ``cookie`` or ``mac``.
-        keys: 32 bytes each, or their base64url text, the newest first.
+        keys: 32 bytes each, or their base64url text, the newest first; or a keyring.
         migrate_until: Until when, in milliseconds since the epoch, records that are not sealed or sealed in another
             mode are read too. Default: never.
         clock: The time.
@@ -171,11 +186,16 @@ class Sealer:
     """
 
     def __init__(
-        self, mode: SealMode, keys: Sequence[object], *, migrate_until: int | None = None, clock: Clock = system_clock
+        self,
+        mode: SealMode,
+        keys: Sequence[object] | Keyring,
+        *,
+        migrate_until: int | None = None,
+        clock: Clock = system_clock,
     ) -> None:
         self.mode = mode
         self._scheme = _SCHEMES[mode]
-        self._keys = Keyring(keys)
+        self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until
         self._clock = clock
         if mode != "mac":
@@ -239,6 +259,31 @@ class Sealer:
             raise _damaged() from error
         return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known, body.writes)
 
+    def seal_control(self, control: Control, *, place: bytes) -> bytes:
+        """Return the bytes to store for *control* at *place*, its namespace and key."""
+        secret = self._keys[self._keys.newest]
+        encoded = encode(_masked(control, secret, place))
+        return encode(Vouched(self._keys.newest, _control_tag(secret, place, encoded), encoded))
+
+    def open_control(self, body: Control | Vouched, *, place: bytes) -> Control:
+        """Return the control record in *body*, which is stored at *place*.
+
+        Raises:
+            UnknownKey: Another key vouches for it.
+            DecodeError: No key does, or it was changed, or stored elsewhere.
+        """
+        if not isinstance(body, Vouched):
+            if self._migrating():
+                return body
+            raise _damaged()
+        secret = self._keys[body.key_id]
+        if not hmac.compare_digest(body.tag, _control_tag(secret, place, body.control)):
+            raise _damaged()
+        control = decode(body.control)
+        if not isinstance(control, Tombstone | Cutoff):
+            raise _damaged()
+        return _masked(control, secret, place)
+
     def _migrating(self) -> bool:
         return self._migrate_until is not None and self._clock() < self._migrate_until
 
@@ -257,6 +302,18 @@ class Sealer:
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
     return labelled(sealed.header(), key.encode(), *([] if owner is None else [owner.encode()]))
+
+
+def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:
+    return hmac.digest(secret, labelled(b"holdfast control record mac", place, encoded), "sha256")
+
+
+def _masked(control: Control, secret: bytes, place: bytes) -> Control:
+    """Hide the new token of a renewal's tombstone under *secret*, or reveal what was hidden so: the same operation."""
+    if not isinstance(control, Tombstone) or control.sealed is None:
+        return control
+    mask = hmac.digest(secret, labelled(b"holdfast alias mask", place, control.write), "sha256")
+    return dataclasses.replace(control, sealed=bytes(a ^ b for a, b in zip(control.sealed, mask, strict=True)))
 
 
 def _damaged() -> DecodeError:

@@ -6,6 +6,7 @@
 ``0x02``     a tombstone: left under the old key by a rotation
 ``0x03``     a cut-off: when all of an owner's sessions were ended
 ``0x04``     a sealed session: header, ids of writes, sealed metadata and payload (`holdfast.records.encryption`)
+``0x05``     a tombstone or cut-off with a message authentication code, of an application with keys
 ===========  =====================================================================================
 
 Times are milliseconds since the epoch, spans are milliseconds.
@@ -36,11 +37,13 @@ _TEXT = ord("{")
 _TOMBSTONE = 0x02
 _CUTOFF = 0x03
 _SEALED = 0x04
+_VOUCHED = 0x05
 
 _HEADER = struct.Struct(">BQQQBI")
 _TOMBSTONE_BODY = struct.Struct(">BBQ32s32s6s")
 _CUTOFF_BODY = struct.Struct(">BQ32s")
 _SEALED_HEADER = struct.Struct(">BBB8sQQQB")
+_VOUCHED_HEADER = struct.Struct(">B8s32s")
 _SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
     rb'\{"created_at":(\d{1,20}),"issued_at":(\d{1,20}),"idle":(\d{1,20}),"writes":"([\da-f]{0,72})",'
@@ -132,6 +135,24 @@ class Cutoff:
     keep: str | None = None
 
 
+Control: TypeAlias = Tombstone | Cutoff
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Vouched:
+    """A control record, that is a tombstone or a cut-off, as an application with keys stores it.
+
+    Attributes:
+        key_id: The id of the application's key: 8 bytes.
+        tag: The message authentication code.
+        control: The encoded record.
+    """
+
+    key_id: bytes
+    tag: bytes
+    control: bytes
+
+
 @dataclass(slots=True, repr=False)
 class Sealed:
     """A session as it is stored sealed. Times, codec and writes are as in `Envelope`: readable, and authenticated.
@@ -162,7 +183,7 @@ class Sealed:
         return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, *times, count) + self.writes
 
 
-Body: TypeAlias = Envelope | Sealed | Tombstone | Cutoff
+Body: TypeAlias = Envelope | Sealed | Control | Vouched
 
 
 def encode(body: Body) -> bytes:
@@ -178,6 +199,8 @@ def encode(body: Body) -> bytes:
         count = len(body.writes) // ID_BYTES
         head = _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, count, len(meta))
         return head + body.writes + meta + body.payload
+    if isinstance(body, Vouched):
+        return _VOUCHED_HEADER.pack(_VOUCHED, body.key_id, body.tag) + body.control
     if isinstance(body, Tombstone):
         successor = _raw(body.successor)
         return _TOMBSTONE_BODY.pack(_TOMBSTONE, body.kind, body.until, successor, body.sealed or _NONE, body.write)
@@ -245,6 +268,11 @@ def _tombstone(data: bytes) -> Tombstone:
     return Tombstone(TombstoneKind(kind), until, _key(successor), sealed if sealed != _NONE else None, write)
 
 
+def _vouched(data: bytes) -> Vouched:
+    _, key_id, tag = _VOUCHED_HEADER.unpack_from(data)
+    return Vouched(key_id, tag, data[_VOUCHED_HEADER.size :])
+
+
 def _cutoff(data: bytes) -> Cutoff:
     _, at, keep = _CUTOFF_BODY.unpack(data)
     return Cutoff(at, _key(keep))
@@ -256,6 +284,7 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
     _TOMBSTONE: _tombstone,
     _CUTOFF: _cutoff,
     _SEALED: _sealed,
+    _VOUCHED: _vouched,
 }
 
 
@@ -305,4 +334,18 @@ class Unsealed:
         """Return the session in *body*, as `open` does: nothing in it needs the token."""
         if isinstance(body, Sealed):
             raise UnknownKey("the record is sealed, and no keys are given")
+        return body
+
+    def seal_control(self, control: Control, *, place: bytes) -> bytes:  # noqa: ARG002
+        """Return the bytes to store for *control*."""
+        return encode(control)
+
+    def open_control(self, body: Control | Vouched, *, place: bytes) -> Control:  # noqa: ARG002
+        """Return the control record in *body*.
+
+        Raises:
+            UnknownKey: It has a message authentication code.
+        """
+        if isinstance(body, Vouched):
+            raise UnknownKey("the record is vouched for, and no keys are given")
         return body

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.events import RevokeResult
 from holdfast.records.cookie import SealedCookie
-from holdfast.records.encryption import Keyring
+from holdfast.records.encryption import Keyring, Sealer
 from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.directory import Ends
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
@@ -40,7 +40,8 @@ class RevocableCookieManager(Requests, Ends):
     """
 
     def __init__(self, keyring: Keyring, *, name: str, store: Store, **options: Unpack[Options]) -> None:
-        super().__init__(_flows(keyring, name, options, revocable=True), store, **options)
+        sealer = Sealer("mac", keyring)
+        super().__init__(_flows(keyring, name, options, revocable=True), store, sealer=sealer, **options)
         self.store = store
 
     def revoke(self, handle: str) -> RevokeResult:

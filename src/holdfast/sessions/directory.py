@@ -36,7 +36,10 @@ class Ends(Protocol):
         """End the session with *handle*, also against concurrent requests.
 
         Returns ``confirmed``; ``unconfirmed`` if the loss of a server might bring the session back; or ``absent`` if
-        there is none.
+        there is none in this application.
+
+        Raises:
+            UnknownKey: No key opens it: it may be another application's.
         """
 
     def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
@@ -98,6 +101,8 @@ class Directory(Ends, Protocol):
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now, and return how many were ended.
+
+        Sealed sessions that no key opens may be another application's: they are left.
 
         It is effective against concurrent saves and rotations. A concurrent login may survive, as if it had come just
         after; and a login during the call may be ended. *progress* is called with the number ended so far.

@@ -45,6 +45,7 @@ class Options(TypedDict, total=False):
         sender: The sender of the signals, or a weak reference to it. Default: the manager.
         observer: One or several observers. Default: none.
         raised: Returns the exception to raise for one of ours: a front end's own kind of it. Default: the same.
+        lists_unopened: Whether sealed sessions that no key opens are listed, by their times. Default: False.
     """
 
     policy: Policy | Callable[[], Policy] | None
@@ -54,6 +55,7 @@ class Options(TypedDict, total=False):
     sender: object
     observer: Observer | Observers | Iterable[Observer] | None
     raised: Callable[[HoldfastError], HoldfastError]
+    lists_unopened: bool
 
 
 class Requests:
@@ -90,6 +92,7 @@ class Requests:
             sealer=sealer or Unsealed(),
             events=self._stream(self if sender is None else sender),
             capabilities=capabilities_of(store),
+            lists_unopened=options.get("lists_unopened", False),
         )
 
     def _stream(self, sender: object) -> Events:

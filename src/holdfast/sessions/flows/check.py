@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.errors import DecodeError
-from holdfast.records.envelope import Tombstone, TombstoneKind, decode
+from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
@@ -44,7 +44,7 @@ def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
         if info_of(context, key, record) is not None:
             return token
         try:
-            body = decode(record.data)
+            body = context.read(key, record)
         except DecodeError:
             return None
         if not isinstance(body, Tombstone) or body.kind is not TombstoneKind.ALIAS or body.sealed is None:

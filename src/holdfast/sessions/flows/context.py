@@ -12,8 +12,9 @@ from holdfast.errors import RecordTooLarge
 from holdfast.events import Events
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer
-from holdfast.records.envelope import Envelope, Unsealed
-from holdfast.records.tokens import Keys
+from holdfast.records.envelope import Control, Envelope, Sealed, Unsealed, decode
+from holdfast.records.record import Record
+from holdfast.records.tokens import Keys, labelled
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import StoredSession
 
@@ -23,7 +24,8 @@ class Context:
     """One application's circumstances.
 
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
-    *new_tokens* counts the tokens made since the start.
+    *new_tokens* counts the tokens made since the start. *lists_unopened*: sealed sessions that no key opens are listed,
+    by their times.
     """
 
     policy: Policy
@@ -34,6 +36,7 @@ class Context:
     capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
     new_tokens: Iterator[int] = field(default_factory=partial(count, 1))
+    lists_unopened: bool = False
 
     def envelope(
         self,
@@ -60,3 +63,22 @@ class Context:
     def seal(self, stored: StoredSession) -> bytes:
         """Return the bytes to store for *stored*."""
         return self.sealer.seal(stored.envelope, token=stored.token, key=stored.key, owner=stored.owner)
+
+    def seal_control(self, key: str, control: Control) -> bytes:
+        """Return the bytes to store for *control* under *key*."""
+        return self.sealer.seal_control(control, place=self._place(key))
+
+    def read(self, key: str, record: Record) -> Envelope | Sealed | Control:
+        """Return what *record*, stored under *key*, holds: a session as it is stored, or a control record.
+
+        Raises:
+            UnknownKey: It is a control record that an unknown key vouches for.
+            DecodeError: It is damaged, or a control record that no key vouches for, where there are keys.
+        """
+        body = decode(record.data)
+        if isinstance(body, Envelope | Sealed):
+            return body
+        return self.sealer.open_control(body, place=self._place(key))
+
+    def _place(self, key: str) -> bytes:
+        return labelled(self.keys.namespace.encode(), key.encode())

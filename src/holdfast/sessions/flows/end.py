@@ -9,7 +9,7 @@ from typing import NamedTuple
 from holdfast.clock import HOUR
 from holdfast.errors import DecodeError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.events import EndReason
-from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, confirm, delete, load, replace
@@ -61,7 +61,7 @@ def end_session(
             return None
         if isinstance(answer, Ended):
             break
-        found = yield from follow(key, answer.current or (yield from load(key, fresh=True)))
+        found = yield from follow(context, key, answer.current or (yield from load(key, fresh=True)))
         if found is None or found[1].owner != owner or not still(*found):
             return None
         key, version = found[0], found[1].version
@@ -86,7 +86,7 @@ def log_out_presented(context: Context, state: SessionState, key: str) -> Flow[O
     Raises:
         StoreUnavailable: Nothing could be ended.
     """
-    found = yield from follow(key, (yield from load(key, fresh=True)))
+    found = yield from follow(context, key, (yield from load(key, fresh=True)))
     ended = None
     if found is not None:
         ended = yield from end_session(context, found[0], found[1].version, found[1].owner, "logout")
@@ -104,7 +104,7 @@ def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended 
         StoreUnavailable, RecordTooLarge: Neither was possible.
     """
     until = context.clock() + context.policy.grace
-    tombstone = encode(Tombstone(TombstoneKind.ENDED, until))
+    tombstone = context.seal_control(key, Tombstone(TombstoneKind.ENDED, until))
     try:
         answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:
@@ -149,13 +149,15 @@ def _delete_instead(
     return Ended(key, certain=False)
 
 
-def follow(key: str, record: Record | None, passed: list[str] | None = None) -> Flow[tuple[str, Record] | None]:
+def follow(
+    context: Context, key: str, record: Record | None, passed: list[str] | None = None
+) -> Flow[tuple[str, Record] | None]:
     """Return the record under *key*, or the one that its tombstone leads to, with its key; *passed* gets all keys."""
     passed = [] if passed is None else passed
     passed.append(key)
     while record is not None and len(passed) <= _LONGEST_TRAIL:
         try:
-            body = decode(record.data)
+            body = context.read(key, record)
         except DecodeError:
             return key, record
         if not isinstance(body, Tombstone):

@@ -7,7 +7,7 @@ the response is an error; the next request that loads the session finishes the l
 from __future__ import annotations
 
 from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions
-from holdfast.records.envelope import Cutoff, decode
+from holdfast.records.envelope import Cutoff
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
@@ -18,24 +18,24 @@ from holdfast.sessions.state import SessionState, StoredSession
 from holdfast.stores.contract import Indexes
 
 
-def read_cutoff(record: Record | None, now: int) -> Cutoff | None:
-    """Return the cut-off in *record*, or None where there is none that can be read, or it lies ahead of *now*.
+def read_cutoff(context: Context, key: str, record: Record | None) -> Cutoff | None:
+    """Return the cut-off in *record*, stored under *key*, or None where there is none that can be believed.
 
-    Clocks differ by `SKEW` at most. A later one was forged, and must not keep its owner out for ever.
+    Clocks differ by `SKEW` at most. A time later than that was forged, and must not keep its owner out for ever.
     """
     try:
-        body = decode(record.data) if record is not None else None
+        body = context.read(key, record) if record is not None else None
     except DecodeError:  # a damaged one says nothing, and must not keep its owner out
         return None
-    return body if isinstance(body, Cutoff) and body.at <= now + SKEW else None
+    return body if isinstance(body, Cutoff) and body.at <= context.clock() + SKEW else None
 
 
 def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -> Flow[bool]:
     """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
     if Indexes not in context.capabilities:
         return False
-    record = yield from load(context.keys.cutoff_key(owner), fresh=True)
-    cutoff = read_cutoff(record, context.clock()) if record is not None else None
+    key = context.keys.cutoff_key(owner)
+    cutoff = read_cutoff(context, key, (yield from load(key, fresh=True)))
     return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import DecodeError, UnknownKey
+from holdfast.errors import DecodeError, StoreUnavailable, UnknownKey
 from holdfast.events import EndReason, RejectReason, RevokeResult
 from holdfast.records.cookie import CookieRecord, SealedCookie
-from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS
-from holdfast.records.record import Record
+from holdfast.records.record import Conflict, Gone, Record
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
@@ -24,7 +24,7 @@ from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
 from holdfast.sessions.flows.save import report_created, revised
 from holdfast.sessions.flows.write import create_once
-from holdfast.sessions.ops import Flow, load
+from holdfast.sessions.ops import Flow, load, replace
 from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
 
@@ -91,18 +91,20 @@ class InCookie:
         if not self._revocable:
             return None
         previous = stored.envelope.meta.get(PREVIOUS)
-        record = yield from load(stored.key, fresh=fresh)
-        if record is not None:
-            alias = _alias(record)
-            over = alias is None or alias.until <= context.clock()
-            if over or (alias and (yield from load(alias.successor or "", fresh=fresh))):
-                return "superseded" if _is_superseded(record.data, context.clock()) else "unknown_id"
-        record = (yield from load(previous, fresh=fresh)) if previous is not None else None
-        if record is not None and _alias(record) is None:
+        try:
+            revocation = yield from _revocation(context, stored.key, fresh=fresh)
+            if revocation is not None and (yield from _is_over(context, revocation, fresh=fresh)):
+                is_superseded = revocation.kind is TombstoneKind.SUPERSEDED and revocation.until > context.clock()
+                return "superseded" if is_superseded else "unknown_id"
+            revocation = (yield from _revocation(context, previous, fresh=fresh)) if previous is not None else None
+        except UnknownKey:  # another server may have the key
+            return "unknown_key"
+        if revocation is not None and revocation.kind is not TombstoneKind.ALIAS:
             return "unknown_id"  # it was ended under the token that a renewal replaced
         if stored.owner is None:
             return None
-        cutoff = read_cutoff((yield from load(context.keys.cutoff_key(stored.owner), fresh=fresh)), context.clock())
+        cutoff_key = context.keys.cutoff_key(stored.owner)
+        cutoff = read_cutoff(context, cutoff_key, (yield from load(cutoff_key, fresh=fresh)))
         over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep not in {stored.key, previous or ""}
         return "unknown_id" if over else None
 
@@ -127,15 +129,17 @@ class InCookie:
     def log_out_presented(self, context: Context, state: SessionState, key: str, /) -> Flow[Outcome]:
         """End the session under *key*, or where that was moved to, for a request that did not open it."""
         for _ in range(context.policy.attempts):
-            record = yield from load(key, fresh=True)
-            if record is None:
+            try:
+                revocation = yield from _revocation(context, key)
+            except UnknownKey:
+                break
+            if revocation is None:
                 state.reset(read_only=True)
                 ended = yield from revoke(context, key, "logout")
                 return NOTHING if ended == "absent" else Outcome("saved", CookieAction.DELETE)
-            successor = _successor(record.data)
-            if successor is None:
+            if revocation.successor is None:
                 break
-            key = successor
+            key = revocation.successor
         return NOTHING
 
     def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
@@ -167,10 +171,8 @@ class InCookie:
         """Let the token of *key* be valid for the grace period only; return False if the session was ended under it."""
         alias = Tombstone(TombstoneKind.ALIAS, context.clock() + context.policy.grace, stored.key)
         until = stored.envelope.created_at + context.policy.absolute + RETENTION
-        if (yield from create_once(key, encode(alias), until)) is not None:
-            return True
-        record = yield from load(key, fresh=True)
-        return record is None or _alias(record) is not None
+        found = yield from _write(context, key, alias, until)
+        return found is None or found.kind is TombstoneKind.ALIAS
 
     def save(
         self,
@@ -216,46 +218,69 @@ class InCookie:
         if (yield from self._revoked(context, stored)) is not None:
             return False
         until = stored.envelope.created_at + context.policy.absolute + RETENTION
-        data = encode(tombstone)
-        if (yield from create_once(stored.key, data, until)) is not None:
+        found = yield from _write(context, stored.key, tombstone, until)
+        if found is None:
             return True
-        record = yield from load(stored.key, fresh=True)
-        alias = _alias(record) if record is not None else None  # a renewal's: what it led to is over now
-        return alias is not None and (yield from create_once(alias.successor or "", data, until)) is not None
+        if found.kind is not TombstoneKind.ALIAS or found.successor is None:
+            return False
+        # Its renewal is over too.
+        return (yield from _write(context, found.successor, tombstone, until)) is None
 
 
-def _alias(revocation: Record) -> Tombstone | None:
-    """Return the tombstone of a renewal, or None if *revocation* is anything else."""
+def _revocation(context: Context, key: str, *, fresh: bool = True) -> Flow[Tombstone | None]:
+    """Return the revocation that is stored under *key*, or None: a record that no key vouches for is none.
+
+    Raises:
+        UnknownKey: Another server's key vouches for it.
+    """
+    record = yield from load(key, fresh=fresh)
+    return _read(context, key, record) if record is not None else None
+
+
+def _read(context: Context, key: str, record: Record) -> Tombstone | None:
     try:
-        body = decode(revocation.data)
+        body = context.read(key, record)
+    except UnknownKey:
+        raise
     except DecodeError:
         return None
-    return body if isinstance(body, Tombstone) and body.kind is TombstoneKind.ALIAS else None
+    return body if isinstance(body, Tombstone) else None
 
 
-def _is_superseded(revocation: bytes, now: int) -> bool:
-    """Return whether *revocation* is the tombstone of a rotation, in its grace period. A damaged one revokes too."""
-    try:
-        body = decode(revocation)
-    except DecodeError:
-        return False
-    return isinstance(body, Tombstone) and body.kind is TombstoneKind.SUPERSEDED and body.until > now
+def _is_over(context: Context, revocation: Tombstone, *, fresh: bool) -> Flow[bool]:
+    """Return whether *revocation* ends its session now: a renewal's does so after the grace period, or with the new."""
+    if revocation.kind is not TombstoneKind.ALIAS or revocation.until <= context.clock():
+        return True
+    return revocation.successor is not None and (
+        (yield from _revocation(context, revocation.successor, fresh=fresh)) is not None
+    )
 
 
-def _successor(revocation: bytes) -> str | None:
-    """Return the key that *revocation* leads to, or None."""
-    try:
-        body = decode(revocation)
-    except DecodeError:
-        return None
-    return body.successor if isinstance(body, Tombstone) else None
+def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flow[Tombstone | None]:
+    """Store *revocation* under *key* until *until*; None if it is stored, or else the one that is there already.
+
+    Raises:
+        UnknownKey: Another server's key vouches for that one.
+        StoreUnavailable: The store failed, or others kept changing the record.
+    """
+    data = context.seal_control(key, revocation)
+    for _ in range(context.policy.attempts):
+        if (yield from create_once(key, data, until)) is not None:
+            return None
+        record = yield from load(key, fresh=True)
+        if record is None:
+            continue
+        found = _read(context, key, record)
+        if found is not None or not isinstance((yield from replace(key, data, record.version, until)), Conflict | Gone):
+            return found
+    raise StoreUnavailable("others kept changing the revocation of a session")
 
 
 def revoke(context: Context, handle: str, reason: EndReason = "revoked") -> Flow[RevokeResult]:
     """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
     now = context.clock()
-    tombstone = encode(Tombstone(TombstoneKind.ENDED, now))
-    if (yield from create_once(handle, tombstone, now + context.policy.absolute + RETENTION)) is None:
+    until = now + context.policy.absolute + RETENTION
+    if (yield from _write(context, handle, Tombstone(TombstoneKind.ENDED, now), until)) is not None:
         return "absent"
     report_ended(context, handle, None, reason)
     return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"

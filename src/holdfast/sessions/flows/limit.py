@@ -103,7 +103,7 @@ def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
     """Return the owner's live sessions, but for the one under *key*; one that moves while they are listed, too."""
     found: dict[str, _Other] = {}
     for listed, record in (yield from records_of(owner)):
-        there = yield from follow(listed, record)
+        there = yield from follow(context, listed, record)
         if there is not None and there[0] != key:
             info = info_of(context, *there)
             # An unfinished login counts once its token is presented: nobody may have it.

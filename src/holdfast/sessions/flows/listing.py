@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.errors import DecodeError
+from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, authenticated_at, device_in
 from holdfast.records.record import Record
@@ -76,17 +76,33 @@ def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
     return found
 
 
-def decode_session(context: Context, key: str, record: Record) -> Envelope | None:
-    """Return the session in *record*, without its data; None if it holds none, or another application's."""
+def open_own(context: Context, key: str, record: Record) -> Envelope | None:
+    """Return the session in *record*, without its data; None if it holds none, or another application's.
+
+    Raises:
+        UnknownKey: It is sealed, and no key opens it: whose it is, is unknown.
+    """
     try:
         body = decode(record.data)
-        if isinstance(body, Envelope | Sealed):
-            body = context.sealer.open_metadata(body, key=key, owner=record.owner)
+        if not isinstance(body, Envelope | Sealed):
+            return None
+        envelope = context.sealer.open_metadata(body, key=key, owner=record.owner)
+    except UnknownKey:
+        raise
     except DecodeError:
         return None
-    if not isinstance(body, Envelope) or body.meta.get(NAMESPACE) != context.keys.namespace_mark:
-        return None
-    return body
+    return envelope if envelope.meta.get(NAMESPACE) == context.keys.namespace_mark else None
+
+
+def decode_session(context: Context, key: str, record: Record) -> Envelope | None:
+    """Return the session as `open_own` does; of one that no key opens only the times, if the context lists those."""
+    try:
+        return open_own(context, key, record)
+    except UnknownKey:
+        body = decode(record.data)
+        if not context.lists_unopened or not isinstance(body, Sealed):
+            return None
+        return Envelope(body.created_at, body.issued_at, body.idle, b"", body.codec)
 
 
 def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:

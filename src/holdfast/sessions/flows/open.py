@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
-from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
+from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
@@ -113,7 +113,7 @@ def resolve(
         if record is None:
             break
         try:
-            body = decode(record.data)
+            body = context.read(key, record)
             if isinstance(body, Envelope | Sealed):
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import RevokeResult
-from holdfast.records.envelope import Cutoff, encode
+from holdfast.records.envelope import Cutoff
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import CUTOFF_LIFETIME, Ended, end_session, follow, is_confirmed
 from holdfast.sessions.flows.finish import read_cutoff
-from holdfast.sessions.flows.listing import decode_session
+from holdfast.sessions.flows.listing import decode_session, open_own
 from holdfast.sessions.ops import Flow, create, find, load, replace
 from holdfast.sessions.state import SessionState
 
@@ -50,11 +50,17 @@ class RevokedCount(int):
 
 
 def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
-    """End the session with *handle*, or the one it was rotated to within the grace period."""
-    found = yield from follow(handle, (yield from load(handle, fresh=True)))
+    """End the session with *handle*, or the one it was rotated to within the grace period.
+
+    Raises:
+        UnknownKey: No key opens it: it may be another application's.
+    """
+    found = yield from follow(context, handle, (yield from load(handle, fresh=True)))
     if found is None:
         return "absent"
     key, record = found
+    if open_own(context, key, record) is None:
+        return "absent"
     ended = yield from end_session(context, key, record.version, record.owner, "revoked")
     if ended is None:
         return "absent"
@@ -79,7 +85,7 @@ def revoke_all(
     A store that cannot keep the cut-off does not prevent the rest: see `RevokedCount`.
     """
     kept = [] if keep is None else [keep]
-    yield from _follow_kept(kept)
+    yield from _follow_kept(context, kept)
     began = state.started_for(owner) if state is not None else None
     cutoff = yield from _try_cutoff(context, owner, kept, began)
     if state is not None and cutoff is not None and cutoff.spares_request:
@@ -92,7 +98,7 @@ def revoke_all(
         known, after, pages = len(met), None, 0
         while after is not None or not pages:
             page = yield from find(owner, after, limit)
-            yield from _follow_kept(kept)
+            yield from _follow_kept(context, kept)
             new = {key: record for key, record in page.items if key not in met and key not in kept}
             if walk:  # before that another host's clock may be ahead
                 new = {key: record for key, record in new.items() if not _began_after(context, key, record, at)}
@@ -135,10 +141,10 @@ def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[li
     return ended
 
 
-def _follow_kept(kept: list[str]) -> Flow[None]:
+def _follow_kept(context: Context, kept: list[str]) -> Flow[None]:
     """Add to *kept*, the keys that a session has had, those that it got since. A page may be older than the last."""
     passed: list[str] = []
-    if kept and (yield from follow(kept[-1], (yield from load(kept[-1], fresh=True)), passed)) is not None:
+    if kept and (yield from follow(context, kept[-1], (yield from load(kept[-1], fresh=True)), passed)) is not None:
         kept += passed[1:]
 
 
@@ -159,11 +165,12 @@ def write_cutoff(
     while True:
         record = yield from load(key, fresh=True)
         now = context.clock()
-        before = read_cutoff(record, now)
+        before = read_cutoff(context, key, record)
         spares = before is None or began is None or before.at < began or before.keep in kept
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
         at = max(now, before.at + 1) if before else now
-        data, expires_at = encode(Cutoff(at, kept[-1] if kept and spares else None)), now + lifetime
+        cutoff = Cutoff(at, kept[-1] if kept and spares else None)
+        data, expires_at = context.seal_control(key, cutoff), now + lifetime
         if record is None:
             if (yield from create(key, data, expires_at)) is not None:
                 return Written(at, spares)

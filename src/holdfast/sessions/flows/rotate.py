@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast.errors import DecodeError, StoreUnavailable
-from holdfast.records.envelope import Tombstone, TombstoneKind, decode, encode
+from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import new_token, seal_successor
@@ -81,7 +81,7 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
     if version is None:
         return dropped(context, state)
     moved.version = version
-    yield from create(stored.key, encode(tombstone), tombstone.until)
+    yield from create(stored.key, context.seal_control(stored.key, tombstone), tombstone.until)
     return (yield from _moved(context, state, stored, moved))
 
 
@@ -89,7 +89,7 @@ def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSes
     """Drop the rotation of a session that is over. A login begins its own, unless a logout ended the session."""
     if state.begins_anew:
         record = yield from load(stored.key, fresh=True)
-        if (yield from follow(stored.key, record)) is not None:
+        if (yield from follow(context, stored.key, record)) is not None:
             state.begin_anew()
             return (yield from begin(context, state))
     return dropped(context, state)
@@ -119,7 +119,7 @@ def _move(
         stored.key,
         moved.key,
         context.seal(moved),
-        encode(tombstone),
+        context.seal_control(stored.key, tombstone),
         expect=stored.version,
         expires_at=moved.expires_at,
         grace_until=tombstone.until,
@@ -219,12 +219,12 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
     """
     record = yield from load(key, fresh=True)
     try:
-        alias = decode(record.data) if record is not None else None
+        alias = context.read(key, record) if record is not None else None
     except DecodeError:
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
-        data = encode(dataclasses.replace(alias, until=until))
+        data = context.seal_control(key, dataclasses.replace(alias, until=until))
         yield from replace(key, data, record.version, until + CUTOFF_LIFETIME)
     return True
 

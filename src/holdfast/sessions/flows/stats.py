@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from holdfast.clock import DAY, HOUR
 from holdfast.errors import DecodeError
-from holdfast.records.envelope import Cutoff, Tombstone, decode
+from holdfast.records.envelope import Cutoff, Tombstone
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import SessionInfo, info_of
@@ -54,7 +54,7 @@ class SessionStats:
         self.largest = max(self.largest, len(record.data))
         found = info_of(context, key, record)
         if found is None:
-            self.others[_kind_of(record)] += 1
+            self.others[_kind_of(context, key, record)] += 1
         else:
             self.add_session(found, context.clock())
 
@@ -76,9 +76,9 @@ def age_of(milliseconds: int) -> str:
     return next(name for name, end in AGES if milliseconds < end)
 
 
-def _kind_of(record: Record) -> str:
+def _kind_of(context: Context, key: str, record: Record) -> str:
     try:
-        body = decode(record.data)
+        body = context.read(key, record)
     except DecodeError:
         return "unreadable"
     if isinstance(body, Tombstone):

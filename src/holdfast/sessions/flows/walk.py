@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from holdfast.errors import UnknownKey
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import end_session, follow
-from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of
+from holdfast.sessions.flows.listing import SessionInfo, info_of, open_own
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.ops import Flow, load, scan
 
@@ -76,6 +77,7 @@ class RevokeProgress:
         after: The position of the current scan.
         first: Whether that is the first scan, which ends every session it finds.
         found: The number of sessions that the current scan has ended.
+        unopened: The number of sealed sessions that no key opens: they may be another application's, and are left.
     """
 
     began: int
@@ -84,6 +86,7 @@ class RevokeProgress:
     after: str | None = None
     first: bool = True
     found: int = 0
+    unopened: int = 0
 
 
 def revoke_everyone(
@@ -110,19 +113,32 @@ def revoke_some(
     finds no session that began before.
     """
     page = yield from scan(progress.after, stride)
-    ended, until = 0, None if progress.first else progress.began
+    ended, unopened, until = 0, 0, None if progress.first else progress.began
     for key, record in page.items:
-        ended += yield from _end(context, key, record, until, keep)
-    found = progress.found + ended
-    progress = replace(progress, ended=progress.ended + ended, after=page.after, found=found)
+        try:
+            ended += yield from _end(context, key, record, until, keep)
+        except UnknownKey:
+            unopened += progress.first
+    progress = replace(
+        progress,
+        ended=progress.ended + ended,
+        after=page.after,
+        found=progress.found + ended,
+        unopened=progress.unopened + unopened,
+    )
+    found = progress.found
     return progress if page.after is not None else replace(progress, over=found == 0, first=False, found=0)
 
 
 def _end(context: Context, key: str, record: Record | None, until: int | None, keep: str | None) -> Flow[int]:
-    """End the session, or the successor of a tombstone, if it began by *until* and is not *keep*: 0 or 1."""
+    """End the session, or the successor of a tombstone, if it began by *until* and is not *keep*: 0 or 1.
+
+    Raises:
+        UnknownKey: No key opens it.
+    """
     for _ in range(context.policy.attempts):
-        found = yield from follow(key, record)
-        envelope = decode_session(context, *found) if found is not None else None
+        found = yield from follow(context, key, record)
+        envelope = open_own(context, *found) if found is not None else None
         if found is None or found[0] == keep or envelope is None:
             return 0
         if until is not None and envelope.created_at > until:
