@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from holdfast.clock import Clock
+from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Record, Version
 from holdfast.stores.memory import MemoryStore
@@ -24,12 +24,20 @@ LIMIT = 400_000
 
 
 class LimitedStore(MemoryStore):
-    """The memory store with a limit."""
+    """The memory store with a limit, and the system's clock as that of its server."""
 
     def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
         if len(data) > LIMIT:
             raise RecordTooLarge(len(data), LIMIT)
         return super()._put(key, data, expires_at, owner)
+
+    def now(self) -> int:
+        """Return the system's time."""
+        return system_clock()
+
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        """Remove what has expired by both clocks."""
+        return super().purge(min(now, self.now()), limit=limit)
 
 
 class SharedStore(LimitedStore):

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.mongodb
 
 DAY = 86_400_000
 KEY = "ab" * 32
+FAR = 4_000_000_000_000
 
 
 def collection_of(place: Path) -> str:
@@ -296,20 +297,50 @@ def test_a_store_whose_server_was_down_makes_its_indexes_later(
             assert {"owner_1", "expires_at_1"} < set(store._own_collection().index_information())
 
 
-def test_without_its_indexes_the_store_works(
-    client: Any, sessions: Any, clock: FakeClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("in_the_way", "made"),
+    [(("owner", {"unique": True}), "expires_at_1"), (("expires_at", {"expireAfterSeconds": 7}), "owner_1")],
+)
+def test_an_index_that_is_in_the_way_of_one_prevents_no_other(
+    sessions: Any, caplog: pytest.LogCaptureFixture, in_the_way: tuple[str, dict[str, Any]], made: str
 ) -> None:
-    """Where the indexes cannot be made, a warning says what follows from it, and no request fails."""
-    sessions.create_index("owner", unique=True)
-    with closing(MongoDBStore.from_client(client, collection=collection_of(tmp_path), clock=clock)) as store:
-        version = store.create(KEY, b"data", expires_at=clock() + DAY, owner="ada")
+    """One with other options is named in a warning, and by `prepare`; the other is made, and no request fails."""
+    there, options = in_the_way
+    sessions.create_index(there, **options)
+    with closing(MongoDBStore.from_client(sessions.database.client, collection=sessions.name)) as store:
+        version = store.create(KEY, b"data", expires_at=FAR, owner="ada")
         indexed(store)
         assert version is not None
         assert keys_of(store, "ada") == [KEY]
-        assert isinstance(store.replace(KEY, b"new", expect=version, expires_at=clock() + DAY, owner="ada"), int)
+        assert isinstance(store.replace(KEY, b"new", expect=version, expires_at=FAR, owner="ada"), int)
+        with pytest.raises(StoreUnavailable, match=f"the index on {there} cannot be made"):
+            store.prepare()
     [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert collection_of(tmp_path) in warning.getMessage()
-    assert "expired sessions stay" in warning.getMessage()
+    assert warning.getMessage().startswith(f"the index on {there} cannot be made (Index")
+    assert made in sessions.index_information()
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_purge_removes_what_has_expired_by_the_server_s_clock(
+    client: Any, sessions: Any, tmp_path: Path, *, monitored: bool
+) -> None:
+    """It needs no TTL monitor; a host whose clock is ahead removes nothing more."""
+    client.admin.command({"setParameter": 1, "ttlMonitorEnabled": monitored})
+    try:
+        ahead = FakeClock(system_clock() + 2 * DAY)
+        with closing(MongoDBStore.from_client(client, collection=collection_of(tmp_path), clock=ahead)) as store:
+            sessions.insert_one({"_id": KEY, "data": b"", "version": 1, "expires_at": moment(-60_000)})
+            sessions.insert_one({"_id": "1" * 64, "data": b"", "version": 1, "expires_at": moment(60_000)})
+            assert store.purge(ahead()) == 1
+            assert [document["_id"] for document in sessions.find()] == ["1" * 64]
+            assert abs(store.now() - system_clock()) < 5_000
+    finally:
+        client.admin.command({"setParameter": 1, "ttlMonitorEnabled": True})
+
+
+def moment(ahead: int) -> datetime:
+    """Return the time *ahead* milliseconds from now."""
+    return datetime.fromtimestamp((system_clock() + ahead) / 1000, timezone.utc)
 
 
 def test_one_of_many_takes_an_expired_record_over(store: MongoDBStore, clock: FakeClock) -> None:

@@ -12,7 +12,16 @@ from support.capabilities import keys_of, store_with
 
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone, Page
-from holdfast.stores.contract import CAPABILITIES, Confirms, Indexes, Iterates, Purges, Rotates, capabilities_of
+from holdfast.stores.contract import (
+    CAPABILITIES,
+    Confirms,
+    Indexes,
+    Iterates,
+    KeepsTime,
+    Purges,
+    Rotates,
+    capabilities_of,
+)
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.pair import PairStore
 from holdfast.testing import CountingStore, FakeClock, StoreContract
@@ -193,10 +202,10 @@ def test_reading_what_has_moved_costs_one_call(clock: FakeClock) -> None:
 
 
 def test_it_offers_what_both_stores_together_can_do() -> None:
-    """The pair lists and walks if both stores do, confirms if the new one does, and else does what either does."""
+    """It lists and walks if both stores do, confirms and keeps time if the new one does; else what either does."""
     alone = [frozenset({capability}) for capability in CAPABILITIES]
     for new, old in itertools.product([frozenset(), frozenset(CAPABILITIES), *alone], repeat=2):
         expected = (new | old) - {Rotates}
         expected -= {Indexes, Iterates} - (new & old)
-        expected -= {Confirms} - new
+        expected -= {Confirms, KeepsTime} - new
         assert capabilities_of(PairStore(store_with(new), store_with(old))) == expected

@@ -204,6 +204,7 @@ def test_a_record_that_lost_its_expiry_still_expires(
 
 def test_an_index_sheds_what_has_long_expired(store: RedisStore, client: Any, prefix: str, clock: FakeClock) -> None:
     """A new entry takes the expired ones along, and not those of records that were touched."""
+    clock.advance_ms(system_clock() - 3 * HOUR - clock())
     keys = [f"{number:064x}" for number in range(4)]
     for key in keys[:3]:
         store.create(key, b"data", expires_at=clock() + HOUR, owner="ada")
@@ -211,6 +212,17 @@ def test_an_index_sheds_what_has_long_expired(store: RedisStore, client: Any, pr
     clock.advance_ms(2 * HOUR)
     store.create(keys[3], b"data", expires_at=clock() + HOUR, owner="ada")
     assert client.zrange(f"{prefix}owner:ada", 0, -1) == [keys[3].encode(), keys[0].encode()]
+
+
+def test_a_host_whose_clock_is_ahead_takes_no_living_entry_along(store: RedisStore, client: Any, prefix: str) -> None:
+    """What has not expired by the server's clock stays in its user's index, which lasts as long."""
+    assert abs(store.now() - system_clock()) < 5_000
+    store.create(KEY, b"data", expires_at=system_clock() + HOUR, owner="ada")
+    ahead = RedisStore(client, prefix=prefix, clock=lambda: system_clock() + 90 * 24 * HOUR)
+    assert ahead.create("1" * 64, b"data", expires_at=system_clock() + HOUR, owner="ada") is not None
+    there = RedisStore(client, prefix=prefix)
+    assert [key for key, _ in there.find("ada").items] == [KEY, "1" * 64]
+    assert client.pttl(f"{prefix}owner:ada") > HOUR
 
 
 @pytest.mark.parametrize("garbage", [b"", b"1", b"garbage", b"{}", b"1" + b"x" * 16 + b"y" * 100])

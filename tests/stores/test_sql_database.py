@@ -26,7 +26,7 @@ from support.sql import fresh_database, url_of
 from holdfast.clock import system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.stores.sql import SQLStore, sessions_table
-from holdfast.testing import Fault, Link
+from holdfast.testing import FakeClock, Fault, Link
 
 KEY = "0" * 64
 FAR = 4_000_000_000_000
@@ -363,13 +363,14 @@ def test_a_purge_does_not_hold_up_traffic(kind: str, request: pytest.FixtureRequ
     store.close()
 
 
-def test_a_purge_that_comes_upon_the_living_looks_later(store: SQLStore) -> None:
+def test_a_purge_that_comes_upon_the_living_looks_later(sql_url: str, tmp_path: Path) -> None:
     """A record that was saved since it was made costs the purge one look, and none again before it expires."""
-    now = system_clock()
-    version = store.create(KEY, b"data", expires_at=now + 1000)
-    assert version is not None
-    store.replace(KEY, b"more", expect=version, expires_at=now + 60_000)
-    assert store.purge(now + 2000) == 0
-    assert store.purge(now + 59_999) == 0
-    assert store.load(KEY) is not None
-    assert store.purge(now + 60_000) == 1
+    clock = FakeClock(system_clock() - 100_000)
+    with closing(SQLStore.from_url(sql_url, root=tmp_path, clock=clock)) as store:
+        version = store.create(KEY, b"data", expires_at=clock() + 1000)
+        assert version is not None
+        store.replace(KEY, b"more", expect=version, expires_at=clock() + 60_000)
+        assert store.purge(clock() + 2000) == 0
+        assert store.purge(clock() + 59_999) == 0
+        assert store.load(KEY) is not None
+        assert store.purge(clock() + 60_000) == 1

@@ -120,7 +120,7 @@ class Directory(Ends, Protocol):
             ConfigurationError: The store cannot list its records.
         """
 
-    def purge(self, *, batch: int = 1000) -> int:
+    def purge(self) -> int:
         """Remove every expired record from a store that does not do so by itself; return how many."""
 
 

@@ -34,6 +34,9 @@ from holdfast.stores.contract import Indexes, Iterates, Purges, Store
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+#: More records than a store has.
+_ALL = 2**31 - 1
+
 
 class Manager(Requests, Directory, SingleUse):
     """Opens, commits, lists and ends the sessions that one application keeps in *store*.
@@ -94,14 +97,8 @@ class Manager(Requests, Directory, SingleUse):
         context = self._iterated()
         return self._run(revoke_some(context, progress or RevokeProgress(self.clock()), keep=keep, stride=limit))
 
-    def purge(self, *, batch: int = 1000) -> int:
-        removed = 0
-        while isinstance(self.store, Purges):
-            count = self._run(purge(self.clock(), batch))
-            removed += count
-            if count < batch:
-                break
-        return removed
+    def purge(self) -> int:
+        return self._run(purge(self.clock(), _ALL)) if isinstance(self.store, Purges) else 0
 
     def _iterated(self) -> Context:
         if not isinstance(self.store, Iterates):

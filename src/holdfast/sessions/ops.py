@@ -120,6 +120,11 @@ def purge(now: int, limit: int) -> Call[int]:
     return Call("purge", (now,), {"limit": limit})
 
 
+def now() -> Call[int]:
+    """Ask for the server's time in milliseconds since the epoch, on a store that `KeepsTime`."""
+    return Call("now", ())
+
+
 def pause(ms: float) -> Call[None]:
     """Wait for *ms* milliseconds before the next attempt."""
     return Call(PAUSE, (ms,))

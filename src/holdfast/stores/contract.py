@@ -52,6 +52,7 @@ __all__ = [
     "HealthFinding",
     "Indexes",
     "Iterates",
+    "KeepsTime",
     "Needs",
     "Page",
     "Pings",
@@ -162,9 +163,23 @@ class Purges(Protocol):
     """A store that does not remove expired records by itself."""
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        """Remove at most *limit* records with ``expires_at <= now`` and return how many.
+        """Remove records with ``expires_at <= now``, and return how many.
 
-        A record that is touched meanwhile survives. Does not block other calls for longer than one batch.
+        On a store that `KeepsTime`, they have expired by that clock too, so that a host whose clock is ahead removes
+        no live record. At most about *limit* records that may be due are looked at, removed or not. A record that is
+        touched meanwhile survives. Does not block other calls for longer than one batch.
+        """
+
+
+@runtime_checkable
+class KeepsTime(Protocol):
+    """A store whose server has a clock, which all hosts share."""
+
+    def now(self) -> int:
+        """Return the server's time in milliseconds since the epoch.
+
+        Raises:
+            StoreUnavailable: It does not answer.
         """
 
 
@@ -263,6 +278,7 @@ CAPABILITIES: Mapping[type, str] = {
     Indexes: "find",
     Iterates: "scan",
     Purges: "purge",
+    KeepsTime: "now",
     Pings: "ping",
     Needs: "missing",
     Prepares: "prepare",

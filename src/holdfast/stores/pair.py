@@ -16,6 +16,7 @@ from holdfast.stores.contract import (
     HealthFinding,
     Indexes,
     Iterates,
+    KeepsTime,
     Needs,
     Pings,
     Prepares,
@@ -52,7 +53,7 @@ class PairStore:
         """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
         new, old = capabilities_of(self._new), capabilities_of(self._old)
         needs_both = {Indexes, Iterates} - (new & old)
-        return (new | old) - {Rotates} - needs_both - ({Confirms} - new)
+        return (new | old) - {Rotates} - needs_both - ({Confirms, KeepsTime} - new)
 
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
@@ -156,6 +157,9 @@ class PairStore:
 
     def _confirm(self, key: str, /) -> bool:
         return cast(Confirms, self._new).confirm(key)
+
+    def _now(self) -> int:
+        return cast(KeepsTime, self._new).now()
 
     def _close(self) -> None:
         with contextlib.ExitStack() as stack:

@@ -142,11 +142,13 @@ class SQLiteStore:
         return _page(self._run(_all, _SCAN, (after or "", self._clock(), limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        removed = 0
-        while removed < limit:
-            deferred = self._run(_count, _DEFER, (now, now, _BATCH))
-            purged = self._run(_count, _PURGE, (now, now, min(_BATCH, limit - removed)))
+        removed, left = 0, limit
+        while left > 0:
+            batch = min(_BATCH, left)
+            deferred = self._run(_count, _DEFER, (now, now, batch))
+            purged = self._run(_count, _PURGE, (now, now, batch))
             removed += purged
+            left -= deferred + purged
             if not deferred and not purged:
                 break
         return removed

@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Page, Record, Version
-from holdfast.stores.contract import Closes, Indexes, Iterates, Store
+from holdfast.stores.contract import Closes, Indexes, Iterates, Purges, Store
 from holdfast.testing.clock import FakeClock
 
 
@@ -129,6 +129,16 @@ class ContractBase(abc.ABC):
         if not isinstance(self.clock, FakeClock):
             pytest.skip("records expire by the server's clock, which a test cannot set")
         return self.clock
+
+    def needs_to_purge(self) -> tuple[Purges, FakeClock]:
+        """Return the store and the test clock, or skip the test if the store does not `Purges`.
+
+        The clock is behind any server's clock, which must agree to what is removed, but by less than a server waits
+        before it removes records by itself.
+        """
+        store, clock = self.needs(Purges), self.needs_fake_clock()
+        clock.advance_ms(system_clock() - 200_000 - clock())
+        return store, clock
 
     @contextmanager
     def disturbed(self, fault: Fault) -> Iterator[None]:

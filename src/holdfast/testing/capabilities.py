@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone
-from holdfast.stores.contract import Closes, Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.stores.contract import Closes, Indexes, Iterates, KeepsTime, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import rotate
 
@@ -226,8 +226,7 @@ class CapabilityLaws(ContractBase):
 
     def test_purge_removes_only_the_expired_and_at_most_its_limit(self) -> None:
         """`purge` removes records that expired by *now*, at most *limit* at a time, and returns how many."""
-        store: Purges = self.needs(Purges)
-        clock = self.needs_fake_clock()
+        store, clock = self.needs_to_purge()
         for seconds in (10, 20, 20, 20, 30):
             self.make(owner="ada", seconds=seconds)
         living, _ = self.make(b"living", owner="ada", seconds=600)
@@ -242,14 +241,23 @@ class CapabilityLaws(ContractBase):
 
     def test_a_purged_key_can_be_made_anew(self) -> None:
         """After a purge `create` works on the same key, and no earlier version matches."""
-        store: Purges = self.needs(Purges)
-        clock = self.needs_fake_clock()
+        store, clock = self.needs_to_purge()
         key, old = self.make(owner="ada", seconds=10)
         clock.advance(10)
         assert store.purge(clock()) == 1
         assert self.create(key, b"new") != old
         assert store.purge(clock()) == 0
         assert self.loaded(key).data == b"new"
+
+    def test_a_host_whose_clock_is_ahead_purges_no_live_record(self) -> None:
+        """Where the server has a clock, `purge` removes nothing that has not expired by it, at any time it is given."""
+        self.needs(Purges)
+        time: KeepsTime = self.needs(KeepsTime)
+        key = new_key()
+        assert self.store.create(key, b"data", expires_at=max(self.later(), time.now() + 60_000)) is not None
+        store: Purges = self.needs(Purges)
+        assert store.purge(self.clock() + 30 * 86_400_000) == 0
+        assert self.loaded(key).data == b"data"
 
     def test_ping_returns_while_the_store_answers(self) -> None:
         """`ping` returns None on a store that works."""

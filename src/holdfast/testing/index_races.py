@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.stores.contract import Indexes, Purges, Store
+from holdfast.stores.contract import Indexes, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import during, is_version, rotate, together
 
@@ -112,8 +112,7 @@ class IndexRaces(ContractBase):
 
     def test_race_10_what_is_saved_during_a_purge_survives(self) -> None:
         """During a purge that is ahead of the clock, True from `touch` and a version from `replace` mean live."""
-        store: Purges = self.needs(Purges)
-        self.needs_fake_clock()
+        store, _ = self.needs_to_purge()
         toucher = self.clients(2)[1]
         for _ in range(self.rounds):
             touched = [self.make(seconds=1)[0] for _ in range(4)]
@@ -133,8 +132,7 @@ class IndexRaces(ContractBase):
 
     def test_race_10_what_is_made_anew_during_a_purge_survives(self) -> None:
         """A record that `create` makes in place of an expired one is not purged as expired."""
-        store: Purges = self.needs(Purges)
-        clock = self.needs_fake_clock()
+        store, clock = self.needs_to_purge()
         maker = self.clients(2)[1]
         for _ in range(self.rounds):
             keys = [self.make(b"old", owner="eve", seconds=1)[0] for _ in range(4)]

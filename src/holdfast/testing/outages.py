@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import Indexes, Iterates, Pings, Purges, Rotates
+from holdfast.stores.contract import Indexes, Iterates, KeepsTime, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.wrappers import FailingStore
 
@@ -121,6 +121,8 @@ class Outages(ContractBase):
             calls["scan"] = lambda: store.scan(None, limit=10)
         if isinstance(store, Purges):
             calls["purge"] = lambda: store.purge(self.clock())
+        if isinstance(store, KeepsTime):
+            calls["now"] = store.now
         if isinstance(store, Pings):
             calls["ping"] = store.ping
         return calls

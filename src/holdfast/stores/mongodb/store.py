@@ -12,14 +12,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, TypeVar
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import DuplicateKeyError, InvalidName, PyMongoError
+from pymongo.errors import DuplicateKeyError, InvalidName, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -28,7 +28,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
-from holdfast.stores.mongodb.health import health_of
+from holdfast.stores.mongodb.health import health_of, time_of
 from holdfast.stores.shared.answers import page_by_key
 from holdfast.stores.shared.wire import MARGIN
 
@@ -38,14 +38,13 @@ T = TypeVar("T")
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
+# The number of records that one step of a purge removes.
+_BATCH = 500
 # The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
 # The time limit in seconds for creating them on request.
 _INDEX_PATIENCE = 3600.0
-_INDEXES = [
-    pymongo.IndexModel("owner", sparse=True),
-    pymongo.IndexModel("expires_at", expireAfterSeconds=MARGIN // 1000),
-]
+_INDEXES: dict[str, dict[str, Any]] = {"owner": {"sparse": True}, "expires_at": {"expireAfterSeconds": MARGIN // 1000}}
 
 _logger = logging.getLogger("holdfast")
 
@@ -164,6 +163,29 @@ class MongoDBStore:
         found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
         return page_by_key(((document["_id"], _record(document)) for document in found), limit)
 
+    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+        # The server's clock too: a host's may be ahead.
+        due: Document = {
+            "expires_at": {"$lte": DatetimeMS(now)},
+            "$expr": {"$lte": ["$expires_at", "$$NOW"]},
+        }
+
+        def remove(sessions: Collection) -> tuple[int, int]:
+            found = [document["_id"] for document in sessions.find(due, {"_id": 1}).limit(min(limit, _BATCH))]
+            return len(found), sessions.delete_many({"_id": {"$in": found}, **due}).deleted_count if found else 0
+
+        removed = 0
+        while limit > 0:
+            found, deleted = self._run(remove)
+            removed += deleted
+            limit -= found
+            if found < _BATCH:
+                break
+        return removed
+
+    def now(self) -> int:
+        return self._run(time_of)
+
     def ping(self) -> None:
         self._run(lambda sessions: sessions.database.command("ping"))
 
@@ -173,7 +195,9 @@ class MongoDBStore:
 
     def prepare(self) -> None:
         self.ping()
-        self._run(lambda sessions: sessions.create_indexes(_INDEXES), seconds=_INDEX_PATIENCE)
+        refused = self._run(_make_indexes, seconds=_INDEX_PATIENCE)
+        if refused:
+            raise StoreUnavailable(f"{_in_words(refused)} on {self._names[1]!r}") from next(iter(refused.values()))
 
     def check_health(self) -> list[HealthFinding]:
         self.ping()  # the first operation creates the indexes
@@ -237,15 +261,29 @@ class MongoDBStore:
 
     def _index(self, sessions: Collection) -> None:
         try:
-            sessions.create_indexes(_INDEXES)
-        except PyMongoError as error:
-            _logger.warning(
-                "The indexes on %s cannot be made yet, so expired sessions stay: %s",
-                sessions.full_name,
-                type(error).__name__,
-            )
+            refused = _make_indexes(sessions)
+        except PyMongoError:  # the next operation reports an outage
+            return
+        if refused:
+            _logger.warning("%s on %s: sessions work without it", _in_words(refused), sessions.full_name)
         else:
             self._index_at = float("inf")
+
+
+def _make_indexes(sessions: Collection) -> dict[str, OperationFailure]:
+    """Create the missing indexes, each by itself, and return those that the server refused, by field."""
+    refused = {}
+    for name, options in _INDEXES.items():
+        try:
+            sessions.create_index(name, **options)
+        except OperationFailure as error:
+            refused[name] = error
+    return refused
+
+
+def _in_words(refused: Mapping[str, OperationFailure]) -> str:
+    reasons = {name: (error.details or {}).get("codeName") for name, error in refused.items()}
+    return " and ".join(f"the index on {name} cannot be made ({reason})" for name, reason in reasons.items())
 
 
 def _fields(data: bytes, expires_at: int, owner: str | None) -> Document:

@@ -63,8 +63,11 @@ local function conflict(key, version)
   return {redis.call('GET', key)}
 end
 
+-- The clock of a host may be ahead: what has not expired by the server's own stays in the index.
 local function enter(index, member, through)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', now - MARGIN)
+  local time = redis.call('TIME')
+  local now = math.min(now, time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('%.0f', now - MARGIN))
   local score, known = tonumber(through), redis.call('ZSCORE', index, member)
   if known and tonumber(known) >= score then score = known + 1 end
   redis.call('ZADD', index, string.format('%.0f', score), member)

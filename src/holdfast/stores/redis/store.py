@@ -174,6 +174,10 @@ class RedisClusterStore:
         marked, count = self._call("execute", of=pipeline, raise_on_error=False)
         return not isinstance(marked, Exception) and not isinstance(count, Exception) and count >= replicas
 
+    def now(self) -> int:
+        seconds, microseconds = self._call("time", **next(iter(self._nodes().values())))
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     def ping(self) -> None:
         for node in self._nodes().values():
             self._call("ping", **node)

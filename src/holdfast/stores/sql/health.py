@@ -7,13 +7,7 @@ import sqlalchemy as sa
 from holdfast.clock import Clock
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.health import about_clock, about_indexes
-
-# Selects the time in seconds since the epoch, by dialect. SQLite's is this machine's.
-_EPOCH = {
-    "mysql": "SELECT UNIX_TIMESTAMP(NOW(3))",
-    "mariadb": "SELECT UNIX_TIMESTAMP(NOW(3))",
-    "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
-}
+from holdfast.stores.sql.clock import time_of
 
 
 def health_of(table: sa.Table, connection: sa.Connection, clock: Clock) -> list[HealthFinding]:
@@ -22,8 +16,6 @@ def health_of(table: sa.Table, connection: sa.Connection, clock: Clock) -> list[
     led = {index["column_names"][0] for index in indexes}
     missing = [column for column in ("owner", "purge_at") if column not in led]
     found = [about_indexes(missing, "make it with the statements that `python -m holdfast ddl URL` prints")]
-    question = _EPOCH.get(connection.dialect.name)
-    if question is not None:
-        seconds = connection.execute(sa.text(question)).scalar_one()
-        found.append(about_clock(round(float(seconds) * 1000), clock()))
+    if connection.dialect.name != "sqlite":  # whose clock is this machine's
+        found.append(about_clock(time_of(connection, clock), clock()))
     return found

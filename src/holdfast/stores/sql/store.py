@@ -17,6 +17,7 @@ from holdfast.stores.shared.answers import page_by_key
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag
 from holdfast.stores.shared.wire import owner_bytes, owner_text
+from holdfast.stores.sql.clock import earlier_of, time_of
 from holdfast.stores.sql.database import Database
 from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous_driver
 from holdfast.stores.sql.health import health_of
@@ -126,7 +127,9 @@ class SQLStore:
         number = sa.bindparam("number", type_=sa.Integer())
         self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
         self._find = self._scan.where(t.owner == sa.bindparam("owner"))
-        self._due = sa.select(t.key).where(t.purge_at <= now).order_by(t.purge_at).limit(number)
+        by_then = earlier_of(now)
+        self._due = sa.select(t.key, by_then.label("at")).where(t.purge_at <= by_then)
+        self._due = self._due.order_by(t.purge_at).limit(number)
         among = t.key.in_(sa.bindparam("keys", expanding=True))
         self._defer = table.update().where(among, t.expires_at > now).values({t.purge_at: t.expires_at})
         self._purge = table.delete().where(among, t.expires_at <= now)
@@ -180,16 +183,20 @@ class SQLStore:
         return page_by_key(((row.key, _record(row)) for row in rows), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        removed = 0
-        while removed < limit:
-            due = self._database.rows(self._due, now=now, number=min(_BATCH, limit - removed))
+        removed, left = 0, limit
+        while left > 0:
+            due = self._database.rows(self._due, now=now, number=min(_BATCH, left))
             if not due:
                 break
             # All in one order, so that processes that purge at once do not wait for each other in a circle.
-            keys = sorted(row.key for row in due)
-            self._database.count(self._defer, keys=keys, now=now)
-            removed += self._database.count(self._purge, keys=keys, now=now)
+            values: dict[str, Any] = {"keys": sorted(row.key for row in due), "now": int(due[0].at)}
+            self._database.count(self._defer, **values)
+            removed += self._database.count(self._purge, **values)
+            left -= len(due)
         return removed
+
+    def now(self) -> int:
+        return self._database.ask(lambda connection: time_of(connection, self._clock))
 
     def ping(self) -> None:
         self._database.rows(sa.select(1))
