@@ -23,6 +23,7 @@ from holdfast.errors import (
 )
 
 if TYPE_CHECKING:
+    from holdfast.records.codec.registry import register_type
     from holdfast.records.record import Conflict, Gone, Page, Record
     from holdfast.sessions.manager import Manager
     from holdfast.sessions.policy import Policy
@@ -46,6 +47,7 @@ __all__ = [
     "StoreUnavailable",
     "TooManySessions",
     "open_store",
+    "register_type",
 ]
 
 __version__ = "0.1.0"
@@ -59,6 +61,7 @@ _LAZY = {
     "Policy": "holdfast.sessions.policy",
     "Record": "holdfast.records.record",
     "open_store": "holdfast.stores.registry",
+    "register_type": "holdfast.records.codec.registry",
 }
 
 

@@ -53,8 +53,8 @@ MSGPACK_BOMBS = {
 MSGPACK = {
     **MSGPACK_BOMBS,
     "nothing": b"",
-    "33 levels": A + b"\x91" * 31 + b"\x90",
-    "33 levels of extensions": nested_ext(32),
+    "129 levels": A + b"\x91" * 127 + b"\x90",
+    "129 levels of extensions": nested_ext(128),
     "an extension of a type of its own": A + tight(100, b"x"),
     "an extension of type 0": A + tight(0, b"x"),
     "a timestamp": A + b"\xd6\xff\x00\x00\x00\x00",
@@ -142,8 +142,8 @@ _JSON_BOMBS = {
 _JSON: dict[str, str | bytes] = {
     **_JSON_BOMBS,
     "nothing": "",
-    "33 levels": '{"a":' + "[" * 32 + "]" * 32 + "}",
-    "33 levels of tags": '{"a":' + '{"$tuple":[' * 32 + "]}" * 32 + "}",
+    "129 levels": '{"a":' + "[" * 128 + "]" * 128 + "}",
+    "129 levels of tags": '{"a":' + '{"$tuple":[' * 128 + "]}" * 128 + "}",
     "a number over 64 bits": '{"a":18446744073709551616}',
     "NaN": '{"a":NaN}',
     "Infinity": '{"a":-Infinity}',

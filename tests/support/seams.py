@@ -96,6 +96,9 @@ PAYLOAD_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode_session")
 VALUE_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode")
 PAYLOAD_DECODER = Seam("holdfast.records.codec.formats:StrictCodec.loads")
 MSGPACK_PARSER = Seam("holdfast.records.codec.formats:MsgpackCodec._parse")
+REGISTERED_BY_TYPE = Seam("holdfast.records.codec.registry:_by_type")
+REGISTERED_BY_NAME = Seam("holdfast.records.codec.registry:_by_name")
+JSON_FORM = Seam("holdfast.records.codec.registry:json_form")
 
 # --- timeouts ---------------------------------------------------------------------------------------------------------
 

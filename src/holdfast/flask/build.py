@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from weakref import ref
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask, current_app, has_app_context, json
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
@@ -21,6 +21,7 @@ from holdfast.flask.settings import secret_keys
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import Observers
+from holdfast.records.codec.registry import use_json_form
 from holdfast.records.encryption import Keyring, Sealer, require_cryptography
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
@@ -41,6 +42,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         ConfigurationError: A setting is wrong or missing.
     """
     settings = live.current
+    use_json_form(_json_form)
     shared: dict[str, Any] = {
         "policy": lambda: live.current.policy,
         "keys": Keys(settings.namespace, owner_secret=settings.owner_key),
@@ -65,6 +67,11 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
     if Indexes not in manager.context.capabilities:
         _report_no_index(settings, type(store).__name__)
     return manager
+
+
+def _json_form(value: Any) -> Any:
+    """Return *value* as Flask's signed cookie would keep it: by the JSON of the application."""
+    return json.loads(json.dumps(value))
 
 
 def _report_no_index(settings: Settings, kind: str) -> None:

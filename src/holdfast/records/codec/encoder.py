@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
@@ -13,10 +14,21 @@ from typing import Any
 from markupsafe import Markup
 
 from holdfast.errors import EncodeError
-from holdfast.records.codec.type_codecs import BY_TYPE, DICT, FLOAT, TYPE_CODECS, TypeCodec, UnsupportedValue
+from holdfast.records.codec import registry
+from holdfast.records.codec.type_codecs import (
+    BY_TYPE,
+    DICT,
+    FLOAT,
+    STORED,
+    TEXT,
+    TYPE_CODECS,
+    StoredValue,
+    TypeCodec,
+    UnsupportedValue,
+)
 
 #: How deep containers may be nested; the session itself is the outermost.
-MAX_DEPTH = 32
+MAX_DEPTH = 128
 
 CONTAINERS: frozenset[type] = frozenset({list, dict, tuple, set, frozenset})
 
@@ -34,6 +46,7 @@ class Encoder:
         mark: Returns a plain form with the mark of its `TypeCodec`, ready to be written.
         write: Returns the text or bytes of a plain value. Sets are compared and sorted by it.
         tags: Whether the format writes a mark as a dict with one key that begins with a dollar sign.
+        hashed: Whether it is for items of sets and keys, which are read as what they were: JSON's form is no such.
     """
 
     def __init__(
@@ -43,13 +56,15 @@ class Encoder:
         mark: Callable[[TypeCodec, Any], Any],
         write: Callable[[Any], str | bytes],
         tags: bool,
+        hashed: bool = False,
     ) -> None:
         self._native = native
         self._mark = mark
         self._write = write
         self._tags = tags
+        self._hashed = self if hashed else Encoder(native=native, mark=mark, write=write, tags=tags, hashed=True)
         leaves = {codec.type: partial(self._leaf, codec) for codec in TYPE_CODECS if codec.type not in CONTAINERS}
-        self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: _text, float: self._float}
+        self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: self._text, float: self._float}
 
     def encode_session(self, data: Mapping[Any, Any]) -> Any:
         """Return *data* as a plain value.
@@ -76,7 +91,29 @@ class Encoder:
             return leaf(value)
         if cls in CONTAINERS:
             return self._container(value, room)
-        return self.encode(_based(value), room)
+        if cls is StoredValue:
+            return self._mark(STORED, [value.name, self.encode(value.plain, room - 1)])
+        return self.encode(self._supported(value), room)
+
+    def _supported(self, value: Any) -> Any:
+        """Return *value* as a type that can be stored: a registered one, its base type, or what JSON makes of it."""
+        try:
+            stored = registry.stored_form(value)
+            if stored is not None:
+                return stored
+            base = next((cls for cls in type(value).__mro__ if cls in _BASES), None)
+            kept = _based(value, base)
+            if kept is not _NOTHING:
+                return kept
+        except UnsupportedValue:
+            raise
+        except Exception as error:
+            raise _unreadable(value, error) from error
+        if registry.json_form is not None and self._hashed is not self and (base is None or base in CONTAINERS):
+            with contextlib.suppress(Exception):  # JSON has no form for it either
+                return registry.json_form(value)
+        reason = "which a session cannot keep" if base is None else f"and does not equal the {base.__name__} in it"
+        raise UnsupportedValue(f"is of the type {_type_name(value)}, {reason}: {_advice(value)}")
 
     def _leaf(self, codec: TypeCodec, value: Any) -> Any:
         try:
@@ -85,10 +122,17 @@ class Encoder:
             raise
         except Exception as error:
             raise _unreadable(value, error) from error
-        return self._mark(codec, _text(plain) if codec.is_text else plain)
+        return self._mark(codec, plain)
 
     def _float(self, value: float) -> Any:
         return value if isfinite(value) else self._leaf(FLOAT, value)
+
+    def _text(self, value: str) -> Any:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return self._mark(TEXT, value)
+        return value
 
     def _container(self, value: Any, room: int) -> Any:
         if room == 0:
@@ -113,7 +157,7 @@ class Encoder:
 
     def _unordered(self, value: set[Any] | frozenset[Any], room: int) -> list[Any]:
         try:
-            items = [self.encode(item, room) for item in value]
+            items = [self._hashed.encode(item, room) for item in value]
         except UnsupportedValue as error:
             error.among("an item")
             raise
@@ -122,7 +166,7 @@ class Encoder:
 
     def _dict(self, value: dict[Any, Any], room: int) -> Any:
         try:
-            keys = [key if type(key) is str and key.isascii() else self.encode(key, room) for key in value]
+            keys = [key if type(key) is str and key.isascii() else self._hashed.encode(key, room) for key in value]
         except UnsupportedValue as error:
             error.among("a key")
             raise
@@ -145,17 +189,6 @@ def is_mark(named: Mapping[str, Any]) -> bool:
     return len(named) == 1 and next(iter(named)).startswith("$")
 
 
-def _text(value: str) -> str:
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise UnsupportedValue(
-                "holds half of a surrogate pair, which is not text: replace it, or keep bytes"
-            ) from None
-    return value
-
-
 def _rebuilt(codec: TypeCodec, value: Any) -> Any:
     return codec.from_plain(codec.to_plain(value))
 
@@ -168,24 +201,18 @@ _BASES: dict[type, Callable[[Any], Any]] = {
     str: str.__str__,
 }
 _BEFORE_HTML = CONTAINERS | {bytes}
+_NOTHING: Any = object()
 
 
-def _based(value: Any) -> Any:
-    """Return *value* as a type that can be stored: its base type, or Markup if it has ``__html__``."""
-    base = next((cls for cls in type(value).__mro__ if cls in _BASES), None)
-    try:
-        if base is not None and base in _BEFORE_HTML:
-            return _BASES[base](value)
+def _based(value: Any, base: type | None) -> Any:
+    """Return *value* as its *base* type, if that equals it, or as Markup if it has ``__html__``, or `_NOTHING`."""
+    if base not in _BEFORE_HTML:
         html = None if isinstance(value, type) else getattr(value, "__html__", None)
         if callable(html):
             return Markup(str(html()))  # noqa: S704  # `__html__` returns safe markup by convention
-        if base is not None:
-            return _BASES[base](value)
-    except UnsupportedValue:
-        raise
-    except Exception as error:
-        raise _unreadable(value, error) from error
-    raise UnsupportedValue(f"is of the type {_type_name(value)}, which a session cannot keep: {_advice(value)}")
+    kept = _NOTHING if base is None else _BASES[base](value)
+    is_same = kept == value or kept != kept  # noqa: PLR0124  # no NaN equals itself
+    return kept if is_same else _NOTHING
 
 
 def _unreadable(value: Any, error: Exception) -> UnsupportedValue:
@@ -194,19 +221,24 @@ def _unreadable(value: Any, error: Exception) -> UnsupportedValue:
     )
 
 
+#: Advice about values of a library, by the first part of its name.
+_ADVICE = {
+    "numpy": "keep its .item() or its .tolist()",
+    "pandas": "keep its .to_pydatetime() or its .isoformat(), and None for a missing time",
+}
+
+
 def _advice(value: Any) -> str:
     module = type(value).__module__.partition(".")[0]
     if isinstance(value, Enum):
         return "keep its .value or its .name"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "keep dataclasses.asdict() of it"
-    if module == "numpy":
-        return "keep its .item() or its .tolist()"
     if isinstance(value, Iterator) and module in {"builtins", "itertools"}:
         return "keep list() of it"
     if isinstance(value, (bytearray, memoryview)):
         return "keep bytes() of it"
-    return "keep an id, or plain values, instead"
+    return _ADVICE.get(module, "keep an id, or plain values, instead, or register its type with holdfast.register_type")
 
 
 def _type_name(value: Any) -> str:

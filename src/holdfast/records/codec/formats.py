@@ -13,6 +13,7 @@ The readable one is JSON, with ``{"$name": …}`` for the types that JSON does n
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -20,7 +21,8 @@ from typing import Any, NoReturn, Protocol
 
 from holdfast.errors import DecodeError
 from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Encoder, is_mark
-from holdfast.records.codec.type_codecs import TYPE_CODECS, TypeCodec
+from holdfast.records.codec.registry import RESTORED
+from holdfast.records.codec.type_codecs import STORED, TYPE_CODECS, TypeCodec
 
 
 class StrictCodec(ABC):
@@ -37,8 +39,12 @@ class StrictCodec(ABC):
         """Return *data* encoded."""
 
     @abstractmethod
-    def _parse(self, payload: bytes) -> Any:
-        """Return the value in *payload*, or raise any exception."""
+    def _parse(self, payload: bytes, *, restore: bool = False) -> Any:
+        """Return the value in *payload*, or raise any exception. *restore* makes values of registered types."""
+
+    @abstractmethod
+    def _may_hold_stored(self, payload: bytes) -> bool:
+        """Return False only if no value in *payload* is of a registered type."""
 
     def loads(self, payload: bytes) -> dict[Any, Any]:
         """Return the data in *payload*.
@@ -46,15 +52,26 @@ class StrictCodec(ABC):
         Raises:
             DecodeError: *payload* is not what `dumps` returns for any data.
         """
+        data: Any = None
         try:
             data = self._parse(payload)
-            if type(data) is dict and self.dumps(data) == payload:
-                return data
-            problem = "it reads as something else"
+            problem = "" if type(data) is dict and self.dumps(data) == payload else "it reads as something else"
         except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
             problem = type(error).__name__
         # Outside of the handler, because a parser's error contains the payload.
-        raise DecodeError(f"the session's data is not {self.name} as Holdfast writes it: {problem}")
+        if problem:
+            raise DecodeError(f"the session's data is not {self.name} as Holdfast writes it: {problem}")
+        restored: dict[Any, Any] = self._restored(payload) if self._may_hold_stored(payload) else data
+        return restored
+
+    def _restored(self, payload: bytes) -> Any:
+        with contextlib.suppress(Exception):  # the application's functions raise any; raised as one below
+            return self._parse(payload, restore=True)
+        raise DecodeError(
+            "the session's data holds a value of a type that is not registered here, or that its from_plain refuses:"
+            " see holdfast.register_type",
+            foreign=True,
+        )
 
 
 # --- msgpack ----------------------------------------------------------------------------------------------------------
@@ -136,6 +153,10 @@ class Msgpack:
         return self._unpackb(payload, ext_hook=hook or _refuse_extension, strict_map_key=True)
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _refuse_extension(code: int, _data: bytes) -> NoReturn:
     raise ValueError(f"an extension of type {code} is out of place")
 
@@ -165,7 +186,8 @@ class MsgpackCodec(StrictCodec):
         self._encode = encoder.encode
         self._encode_session = encoder.encode_session
         self._texts = {codec.type: self._text_writer(codec) for codec in TYPE_CODECS if codec.is_text}
-        self._hook = self._hook_with(MAX_DEPTH)
+        self._hook = self._hook_with(MAX_DEPTH, _BY_CODE)
+        self._restoring_hook = self._hook_with(MAX_DEPTH, {**_BY_CODE, RESTORED.code: RESTORED})
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
         """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
@@ -176,29 +198,32 @@ class MsgpackCodec(StrictCodec):
             return self.packer.pack(self._encode_session(data))
         return packed
 
-    def _parse(self, payload: bytes) -> Any:
-        return self.packer.unpack(payload, self._hook)
+    def _parse(self, payload: bytes, *, restore: bool = False) -> Any:
+        return self.packer.unpack(payload, self._restoring_hook if restore else self._hook)
+
+    def _may_hold_stored(self, payload: bytes) -> bool:
+        return STORED.code in payload
 
     def _mark(self, codec: TypeCodec, plain: Any) -> Any:
-        return self.packer.ext(codec.code, plain.encode() if codec.is_text else self.packer.pack(plain))
+        return self.packer.ext(codec.code, _bytes(plain) if codec.is_text else self.packer.pack(plain))
 
     def _text_writer(self, codec: TypeCodec) -> Callable[[Any], Any]:
         ext, code, to_plain = self.packer.ext, codec.code, codec.to_plain
-        return lambda value: ext(code, to_plain(value).encode())
+        return lambda value: ext(code, _bytes(to_plain(value)))
 
     def _default(self, value: Any) -> Any:
         """Return the extension for a value that the library cannot write. The `Encoder` finds any error again."""
         write = self._texts.get(type(value))
         return self._encode(value) if write is None else write(value)
 
-    def _hook_with(self, room: int) -> ExtHook:
-        """Return the hook that reads extensions, nested at most *room* deep."""
-        inner = self._hook_with(room - 1) if room else None
+    def _hook_with(self, room: int, codecs: Mapping[int, TypeCodec]) -> ExtHook:
+        """Return the hook that reads extensions by *codecs*, nested at most *room* deep."""
+        inner = self._hook_with(room - 1, codecs) if room else None
         unpack = self.packer.unpack
 
         def restore(code: int, data: bytes) -> Any:
-            codec = _BY_CODE[code]
-            return codec.from_plain(str(data, "utf-8") if codec.is_text else unpack(data, inner))
+            codec = codecs[code]
+            return codec.from_plain(str(data, "utf-8", "surrogatepass") if codec.is_text else unpack(data, inner))
 
         return restore
 
@@ -235,11 +260,14 @@ def _json_mark(codec: TypeCodec, plain: Any) -> dict[str, Any]:
     return {f"${codec.name}": plain}
 
 
-def _json_restore(named: dict[str, Any]) -> Any:
-    if not is_mark(named):
-        return named
-    ((tag, plain),) = named.items()
-    return _BY_TAG[tag].from_plain(plain)
+def _json_decoder(codecs: Mapping[str, TypeCodec]) -> Callable[[str], Any]:
+    def restore(named: dict[str, Any]) -> Any:
+        if not is_mark(named):
+            return named
+        ((tag, plain),) = named.items()
+        return codecs[tag].from_plain(plain)
+
+    return json.JSONDecoder(object_hook=restore, parse_constant=_refuse_constant).decode
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -247,7 +275,9 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
-_read_json = json.JSONDecoder(object_hook=_json_restore, parse_constant=_refuse_constant).decode
+_STORED_TAG = f"${STORED.name}"
+_read_json = _json_decoder(_BY_TAG)
+_restore_json = _json_decoder({**_BY_TAG, _STORED_TAG: RESTORED})
 _json_encoder = Encoder(native=frozenset({type(None), bool}), mark=_json_mark, write=_write_json, tags=True)
 
 
@@ -258,7 +288,12 @@ class JsonCodec(StrictCodec):
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
         """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
-        return _write_json(_json_encoder.encode_session(data if type(data) is dict else dict(data))).encode()
+        return _write_json(_json_encoder.encode_session(data if type(data) is dict else dict(data))).encode(
+            "utf-8", "surrogatepass"
+        )
 
-    def _parse(self, payload: bytes) -> Any:
-        return _read_json(payload.decode())
+    def _parse(self, payload: bytes, *, restore: bool = False) -> Any:
+        return (_restore_json if restore else _read_json)(payload.decode("utf-8", "surrogatepass"))
+
+    def _may_hold_stored(self, payload: bytes) -> bool:
+        return _STORED_TAG.encode() in payload

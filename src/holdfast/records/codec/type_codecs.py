@@ -63,6 +63,14 @@ class TypeCodec:
     is_text: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StoredValue:
+    """A value of a registered type as it is stored: the *name* of its type, and its plain form."""
+
+    name: str
+    plain: Any
+
+
 class UnknownZone(tzinfo):
     """A zone that the time zone database lacks, or has with another offset: the stored name and offset.
 
@@ -191,8 +199,21 @@ def _read_int(text: str) -> int:
     return int(text, 16)
 
 
+def _write_stored(value: StoredValue) -> list[Any]:
+    return [value.name, value.plain]
+
+
+def _read_stored(parts: list[Any]) -> StoredValue:
+    name, plain = parts
+    return StoredValue(name, plain)
+
+
 DICT = TypeCodec(4, "dict", dict, _write_dict, dict, is_text=False)
 FLOAT = TypeCodec(6, "float", float, float.__repr__, float)
+
+#: Text that UTF-8 has no form for: it holds half of a surrogate pair.
+TEXT = TypeCodec(15, "text", str, str, str)
+STORED = TypeCodec(31, "value", StoredValue, _write_stored, _read_stored, is_text=False)
 
 #: A dict is marked when its keys are not all text, an int when it exceeds 64 bits, a float when JSON has no
 #: number for it. msgpack writes every float, and bytes, as they are.
@@ -211,6 +232,8 @@ TYPE_CODECS: tuple[TypeCodec, ...] = (
     TypeCodec(12, "date", date, date.isoformat, date.fromisoformat),
     TypeCodec(13, "time", time, _write_time, _read_time),
     TypeCodec(14, "timedelta", timedelta, _write_timedelta, _read_timedelta, is_text=False),
+    TEXT,
+    STORED,
 )
 
 BY_TYPE: dict[type, TypeCodec] = {codec.type: codec for codec in TYPE_CODECS}
