@@ -84,7 +84,8 @@ class SQLiteStore:
         #: The file, as an absolute path.
         self.path = Path(path).absolute()
         self._clock = clock
-        self._connections = Connections(self.path, timeout, functools.partial(_prepare, timeout=timeout))
+        self._timeout = timeout
+        self._connections = Connections(self.path, timeout, functools.partial(_when_free, timeout, _prepare))
         weakref.finalize(self, self._connections.close)
 
     @classmethod
@@ -180,7 +181,7 @@ class SQLiteStore:
         try:
             connection = self._connections.take()
             try:
-                result = work(connection, *arguments)
+                result = _when_free(self._timeout, work, connection, *arguments)
             except BaseException:
                 self._connections.drop(connection)
                 raise
@@ -265,21 +266,25 @@ def _size(values: tuple[Any, ...]) -> int:
     )
 
 
-def _prepare(connection: sqlite3.Connection, *, timeout: float) -> None:
-    _use_wal(connection, time.monotonic() + timeout)
-    connection.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     for statement in _SCHEMA:
         connection.execute(statement)
 
 
-def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+def _when_free(timeout: float, work: Callable[..., T], connection: sqlite3.Connection, *arguments: Any) -> T:
+    """Return what *work* returns, once no other writer holds the lock, for which it waits *timeout* seconds at most.
+
+    A statement that finds the lock held does nothing. The wait is in Python, because one inside SQLite would stop every
+    greenlet of a gevent worker, and SQLite does not wait for every lock itself.
+    """
+    deadline, pause = time.monotonic() + timeout, 0.001
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
+            return work(connection, *arguments)
         except sqlite3.OperationalError as error:
-            # SQLite does not wait for every lock here, and another process may be at the same point of a new file.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
