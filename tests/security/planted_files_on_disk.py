@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import seams
 from support.web import STRANGER
 
 from holdfast.stores.files import FileStore
-from holdfast.stores.shared import sqlite_pool
 
 
 def the_id_is_a_file_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,12 +95,7 @@ def _umask() -> int:
 
 def databases_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite creates its file by itself, with the permissions that the umask leaves."""
-
-    def make(path: str) -> Any:
-        Path(path).touch()
-        return sqlite_pool._file_at(path)
-
-    seams.POOL_MAKE_FILE.plant(monkeypatch, make)
+    seams.POOL_MAKE_FILE.plant(monkeypatch, lambda path: path.touch())
 
 
 def folders_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

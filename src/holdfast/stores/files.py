@@ -20,7 +20,14 @@ from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import page_by_key, refusal
-from holdfast.stores.shared.disk import StoreDirectory, faults_of, make_folder, path_from_url, write_file
+from holdfast.stores.shared.disk import (
+    StoreDirectory,
+    faults_of,
+    is_trusted_user,
+    make_folder,
+    path_from_url,
+    write_file,
+)
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter, file_mode, whole
@@ -287,7 +294,10 @@ def _is_due(path: Path, now: int) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what the regular file at *path* holds; None when there is none, and nothing is followed."""
+    """Return the content of the regular file at *path*; None if there is none, or another user made it.
+
+    Nothing is followed.
+    """
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:
@@ -297,7 +307,8 @@ def _read(path: Path) -> bytes | None:
             return None
         raise
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not is_trusted_user(status.st_uid):
             return None
         with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
             return file.read()

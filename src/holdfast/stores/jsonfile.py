@@ -16,7 +16,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import page_by_key, refusal
-from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, write_file
+from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, refuse_planted, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter
@@ -53,7 +53,7 @@ class JSONFileStore:
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.
         self.path = Path(path).absolute()
-        self._directory = StoreDirectory(self.path.parent)
+        self._directory = StoreDirectory(self.path.parent, [self.path])
         self._clock = clock
 
     @classmethod
@@ -183,7 +183,9 @@ class JSONFileStore:
         with faults_of(self.path):
             self._directory.make(missing=False)
             try:
-                raw = self.path.read_bytes()
+                with self.path.open("rb") as file:
+                    refuse_planted(self.path, descriptor=file.fileno())
+                    raw = file.read()
             except FileNotFoundError:
                 self._directory.make(missing=True)
                 return {}

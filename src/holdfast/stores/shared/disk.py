@@ -1,10 +1,11 @@
-"""The shared parts of the stores on disk: private folders, files written in one step, and paths in URLs."""
+"""The shared parts of the stores on disk: private folders and files, files written in one step, paths in URLs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,17 +17,28 @@ class StoreDirectory:
 
     If an existing store disappears, the folder must still be on the same device. Otherwise its disk was unmounted, and
     an empty store in its place would end every session.
+
+    Another user of the machine who can write to it could plant sessions, so such a folder is refused: see
+    `refuse_planted`. With *files* these are checked in its place where the folder is shared but sticky, as ``/tmp`` is.
+
+    Raises:
+        ConfigurationError: It exists, and is refused.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[Path] = ()) -> None:
         self._folder = folder
+        self._files = files
         self._device: int | None = None
+        try:
+            self._refuse_planted()
+        except StoreUnavailable as error:
+            raise ConfigurationError(str(error)) from None
 
     def make(self, *, missing: bool) -> None:
         """Make the folder before the first use, and again when the store in it is *missing*.
 
         Raises:
-            StoreUnavailable: It would be on another device than before.
+            StoreUnavailable: It would be on another device than before, or others can write to it.
             OSError: It cannot be made.
         """
         if self._device is not None and not missing:
@@ -38,7 +50,54 @@ class StoreDirectory:
         if self._device not in {None, device}:
             raise StoreUnavailable(f"{self._folder} is on another device than before: mount its disk, or restart")
         make_folder(self._folder)
+        self._refuse_planted()
         self._device = device
+
+    def _refuse_planted(self) -> None:
+        refuse_planted(self._folder, may_be_sticky=bool(self._files))
+        for path in self._files:
+            refuse_planted(path)
+
+
+def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: bool = False) -> None:
+    """Return if a file or folder at *path* is missing, or belongs to this process's user or root, who alone can write.
+
+    Members of its group may be able to: its owner gave it that mode. With *may_be_sticky* others may too, if they can
+    remove only their own files from it. *descriptor* is that of the file, if it is open.
+
+    Raises:
+        StoreUnavailable: It is another user's, or others can write to it.
+    """
+    try:
+        found = path.stat() if descriptor is None else os.fstat(descriptor)
+        owners = {found.st_uid, path.lstat().st_uid}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not all(map(is_trusted_user, owners)):
+        raise StoreUnavailable(
+            f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it"
+        )
+    if found.st_mode & stat.S_IWOTH and not (may_be_sticky and found.st_mode & stat.S_ISVTX):
+        raise StoreUnavailable(f"every user of the machine can write to {path}, and plant sessions: chmod o-w {path}")
+
+
+def is_trusted_user(uid: int) -> bool:
+    """Return whether *uid* is root or the user of this process. On a system without users: yes."""
+    return uid in {0, os.geteuid()} if hasattr(os, "geteuid") else True
+
+
+def make_private_file(path: Path) -> None:
+    """Make the file *path* with mode 0600 under any umask, if it is missing. An existing one is not opened.
+
+    Closing a file that SQLite has open would release its locks.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def companions_of(path: Path) -> list[Path]:
+    """Return *path*, a file of SQLite's, and those that it keeps next to it, each of which it would believe."""
+    return [path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))]
 
 
 def make_folder(path: Path) -> None:

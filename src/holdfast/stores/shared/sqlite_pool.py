@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.stores.shared.clients import drain
-from holdfast.stores.shared.disk import StoreDirectory
+from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 
 
 class Connection(sqlite3.Connection):
@@ -38,9 +38,10 @@ class Connections:
 
     def __init__(self, path: Path, timeout: float, prepare: Callable[[sqlite3.Connection], object]) -> None:
         self._path = str(path)
+        self._files = companions_of(path)
         self._timeout = timeout
         self._prepare = prepare
-        self._directory = StoreDirectory(path.parent)
+        self._directory = StoreDirectory(path.parent, self._files)
         self._start()
         _everywhere.add(self)
 
@@ -53,7 +54,7 @@ class Connections:
         """Return a connection that no other thread uses until it is returned or dropped.
 
         Raises:
-            StoreUnavailable: The file is missing and its folder is not the original one.
+            StoreUnavailable: The file is missing and its folder is not the original one, or others can write to it.
             OSError: The file cannot be made.
             sqlite3.Error: The file cannot be opened.
         """
@@ -114,7 +115,10 @@ class Connections:
             file = _file_at(self._path)
             self._directory.make(missing=file is None)
             if file is None:
-                file = _make_file(self._path)
+                make_private_file(self._files[0])
+                file = _file_at(self._path)
+            for each in self._files:
+                refuse_planted(each)
             connection = sqlite3.connect(
                 self._path, timeout=0, isolation_level=None, check_same_thread=False, factory=Connection
             )
@@ -144,13 +148,6 @@ def _file_at(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _make_file(path: str) -> tuple[int, int] | None:
-    # Only a new file is opened: closing one that SQLite has open would release its locks.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    return _file_at(path)
 
 
 _everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.stores.sql.engines import engine_beside, file_of
+from holdfast.stores.sql.engines import engine_beside, file_of, keep_private
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
 T = TypeVar("T")
@@ -159,8 +159,13 @@ class Database:
         engine = self._engine
         if engine is None:
             with self._lock:
-                engine = self._engine = self._engine or engine_beside(self._find_engine())
+                engine = self._engine = self._engine or self._new_engine()
         return engine
+
+    def _new_engine(self) -> sa.Engine:
+        engine = self._find_engine()
+        keep_private(engine.url)
+        return engine_beside(engine)
 
     def _ready(self) -> sa.Engine:
         engine = self._connectable()

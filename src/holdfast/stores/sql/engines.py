@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
+from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection.
 _CONNECT, _STATEMENT, _QUEUE = 2, 3, 2
@@ -104,7 +105,7 @@ def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = No
             "install it, or name another driver, such as mysql+pymysql or postgresql+psycopg"
         ) from error
     if on_disk is not None:
-        _make_folder(engine, (root / on_disk).parent)
+        _make_file(engine, root / on_disk)
     elif driver == "psycopg":
         _give_up_in_time(engine)
     return engine
@@ -148,10 +149,30 @@ def file_of(url: sa.URL) -> str | None:
     return path
 
 
-def _make_folder(engine: sa.Engine, folder: Path) -> None:
+def keep_private(url: sa.URL) -> None:
+    """Make the SQLite file of *url* with mode 0600 if it is missing, and its folder is there.
+
+    Raises:
+        StoreUnavailable: Other users of the machine can write to it or to its folder.
+        OSError: It cannot be made.
+    """
+    name = file_of(url)
+    if name is not None:
+        path = Path(name).absolute()
+        refuse_planted(path.parent, may_be_sticky=True)
+        if path.parent.is_dir():
+            make_private_file(path)
+        for each in companions_of(path):
+            refuse_planted(each)
+
+
+def _make_file(engine: sa.Engine, path: Path) -> None:
+    directory = StoreDirectory(path.parent, companions_of(path))
+
     @sa.event.listens_for(engine, "do_connect")
     def make(*_: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.make(missing=not path.exists())
+        keep_private(engine.url)
 
 
 def _give_up_in_time(engine: sa.Engine) -> None:
