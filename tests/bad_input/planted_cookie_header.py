@@ -11,7 +11,6 @@ import pytest
 from support import seams
 
 from holdfast.flask import cookies
-from holdfast.records.tokens import is_token
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, normalize: Callable[[str], str]) -> None:
@@ -84,12 +83,14 @@ def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: (slow.findall(header), values(header, name))[1])
 
 
-def takes_the_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several values one with the form of a token is used, the last if there are two."""
-    values = seams.COOKIE_VALUES.sound
-    seams.COOKIE_VALUES.plant(
-        monkeypatch, lambda header, name: set(sorted(filter(is_token, values(header, name)))[-1:])
-    )
+def takes_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several cookies of the same name the last is read."""
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[-1:]))
+
+
+def looks_up_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of values is looked up."""
+    seams.COOKIE_MOST_VALUES.plant(monkeypatch, 1000)
 
 
 def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     clock = FakeClock()
     if request.param == "cookie":
         store = MemoryStore(clock=clock)
-        yield Server(RevocableCookieManager(Keyring([b"k" * 32]), name="session", store=store, clock=clock), clock)
+        yield Server(RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, clock=clock), clock)
         return
     inner = open_store(url_of_kind(request.param, request, tmp_path), clock=clock)
     yield Server(Manager(inner, clock=clock), clock)

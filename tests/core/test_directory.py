@@ -23,12 +23,12 @@ def stored() -> Manager:
 
 def in_cookies() -> CookieManager:
     """Return a manager of sessions in cookies."""
-    return CookieManager(KEYRING, name="session")
+    return CookieManager(KEYRING, names=["session"])
 
 
 def revocable() -> RevocableCookieManager:
     """Return a manager of sessions in cookies, with a store of revocations."""
-    return RevocableCookieManager(KEYRING, name="session", store=MemoryStore())
+    return RevocableCookieManager(KEYRING, names=["session"], store=MemoryStore())
 
 
 def test_sessions_in_a_store_are_listed_and_ended() -> None:

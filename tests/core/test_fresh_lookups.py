@@ -46,7 +46,7 @@ def test_a_session_in_the_cookie_does_not_outlive_an_end_that_the_cache_missed()
     clock = FakeClock()
     shared = MemoryStore(clock=clock)
     here, there = (
-        RevocableCookieManager(Keyring([b"k" * 32]), name="session", store=store, clock=clock)
+        RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, clock=clock)
         for store in (NearCache(shared, staleness=60_000, clock=clock), shared)
     )
     there.revoke_all("ada")

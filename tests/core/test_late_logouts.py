@@ -34,7 +34,7 @@ def manager(request: pytest.FixtureRequest, store: FailingStore) -> Requests:
     policy = Policy(on_store_error="anonymous")
     if request.param == "store":
         return Manager(store, policy=policy)
-    return RevocableCookieManager(Keyring([b"k" * 32]), name="session", store=store, policy=policy)
+    return RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, policy=policy)
 
 
 def signed_in(manager: Requests) -> str:

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.opening import open_session
 
 import holdfast.sessions
 from holdfast.errors import StoreUnavailable
 from holdfast.metrics.observer import OPERATIONS
 from holdfast.records.tokens import new_token
-from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import Flow, drive, load, pause
 from holdfast.sessions.state import SessionState

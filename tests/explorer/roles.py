@@ -13,11 +13,11 @@ from typing import Any
 
 from explorer.schedules import Actor
 from explorer.world import ALICE, Role, World, face_of
+from support.opening import open_session
 
 from holdfast.clock import DAY
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.listing import list_of
-from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import revoke, revoke_all
 from holdfast.sessions.flows.walk import revoke_everyone

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from explorer.relay import relay
 from explorer.schedules import Actor, Footprint, Mark, Schedule
 from explorer.stores import Atomic, scattering
+from support.opening import open_session
 
 from holdfast.errors import StoreUnavailable, TooManySessions
 from holdfast.events import Events
@@ -21,7 +22,6 @@ from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.commit import OVERTAKEN, commit
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive

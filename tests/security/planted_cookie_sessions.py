@@ -62,6 +62,6 @@ def binds_cookies_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def init(self: SealedCookie, *arguments: Any, **options: Any) -> None:
         sound(self, *arguments, **options)
-        self._purpose = b"session"
+        self._purposes = [b"session"]
 
     seams.SEALED_COOKIE_INIT.plant(monkeypatch, init)

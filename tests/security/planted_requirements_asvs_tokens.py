@@ -29,7 +29,7 @@ def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
 def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature is decoded before it is compared, so that several spellings are valid."""
 
-    def unsign(self: Cookies, app: Any, value: str) -> Presented:
+    def unsign(self: Cookies, app: Any, value: str, name: str) -> Presented:
         signed = token_signer(app.secret_key).validate(value)
         return Presented(value[:43]) if signed else Presented(reason="bad_signature")
 
@@ -40,9 +40,9 @@ def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is looked up before the signature is checked."""
     unsign = seams.COOKIE_UNSIGN.sound
 
-    def look_up(self: Cookies, app: Any, value: str) -> Any:
+    def look_up(self: Cookies, app: Any, value: str, name: str) -> Any:
         app.session_interface.manager.open(value[:43])
-        return unsign(self, app, value)
+        return unsign(self, app, value, name)
 
     seams.COOKIE_UNSIGN.plant(monkeypatch, look_up)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -151,8 +151,8 @@ def a_cookie_fits_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encrypted cookie is not bound to the cookie's name."""
     init = seams.SEALED_COOKIE_INIT.sound
 
-    def nameless(self: SealedCookie, keyring: Keyring, *, name: str, keys: Keys) -> None:
-        init(self, keyring, name="", keys=keys)
+    def nameless(self: SealedCookie, keyring: Keyring, *, names: Sequence[str], keys: Keys) -> None:
+        init(self, keyring, names=[""], keys=keys)
 
     seams.SEALED_COOKIE_INIT.plant(monkeypatch, nameless)
 

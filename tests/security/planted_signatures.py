@@ -26,8 +26,8 @@ def unsigning(monkeypatch: pytest.MonkeyPatch, accept: Callable[[Any, Flask, str
     """Ask *accept* about a value first; where it returns None the real check decides."""
     unsign = seams.COOKIE_UNSIGN.sound
 
-    def lenient(self: Cookies, app: Flask, value: str) -> Presented:
-        return accept(self, app, value) or unsign(self, app, value)
+    def lenient(self: Cookies, app: Flask, value: str, name: str) -> Presented:
+        return accept(self, app, value) or unsign(self, app, value, name)
 
     seams.COOKIE_UNSIGN.plant(monkeypatch, lenient)
 

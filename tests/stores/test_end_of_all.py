@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 
 import pytest
 from support.everywhere import INDEXED, KINDS, url_of_kind
+from support.opening import open_session
 from support.requests import Request
 
 from holdfast.clock import HOUR
 from holdfast.records.record import Page
 from holdfast.sessions.flows.commit import commit
-from holdfast.sessions.flows.open import open_session
 from holdfast.sessions.flows.revoke import revoke_all
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession

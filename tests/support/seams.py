@@ -71,7 +71,6 @@ TOKEN_OF_ROTATION = Seam("holdfast.sessions.flows.rotate:new_token")
 TOKEN = Seam("holdfast.records.tokens:new_token")
 NEW_TOKEN = Seam(*TOKEN_OF_NEW_SESSION.places, *TOKEN_OF_ROTATION.places)
 IS_TOKEN = Seam("holdfast.sessions.flows.open:is_token")
-IS_TOKEN_IN_COOKIE = Seam("holdfast.flask.cookies:is_token")
 
 # --- encryption -------------------------------------------------------------------------------------------------------
 
@@ -203,10 +202,12 @@ COOKIE_SEND = Seam("holdfast.flask.cookies:Cookies.send")
 COOKIE_DELETE = Seam("holdfast.flask.cookies:Cookies.delete")
 COOKIE_ATTRIBUTES = Seam("holdfast.flask.cookies:_attributes")
 COOKIE_SIGNERS = Seam("holdfast.flask.cookies:Cookies._signers")
+COOKIE_CHECK = Seam("holdfast.flask.cookies:Cookies._check")
 COOKIE_UNSIGN = Seam("holdfast.flask.cookies:Cookies._unsign")
 COOKIE_SIGN = Seam("holdfast.flask.cookies:_sign")
 COOKIE_SIGNATURE_COMPARISON = Seam("holdfast.flask.cookies:hmac")
 COOKIE_VALUES = Seam("holdfast.flask.cookies:_values")
+COOKIE_MOST_VALUES = Seam("holdfast.flask.cookies:_MOST")
 COOKIE_LARGEST_VALUE = Seam("holdfast.flask.cookies:_LARGEST")
 COOKIE_LONGEST_LIFE = Seam("holdfast.flask.cookies:_LONGEST")
 

@@ -102,15 +102,16 @@ def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str,
     require_cryptography()
     from holdfast.sessions.cookie_manager import CookieManager, RevocableCookieManager
 
-    keyring, name, given = _keyring(app, settings), settings.cookie.name, settings.revocation_store
+    keyring, given = _keyring(app, settings), settings.revocation_store
+    names = (settings.cookie.name, *settings.cookie.old_names)
     if given is None:
         _logger.warning(
             "sessions live in the browsers' cookies: a logout ends a session in its browser only, and a copy of the"
             " cookie goes on. Set SESSION_REVOCATION_STORE to end it everywhere"
         )
-        return CookieManager(keyring, name=name, **shared)
+        return CookieManager(keyring, names=names, **shared)
     store = _store_from(app, "SESSION_REVOCATION_STORE", given, clock)
-    return RevocableCookieManager(keyring, name=name, store=store, **shared)
+    return RevocableCookieManager(keyring, names=names, store=store, **shared)
 
 
 def _keyring(app: Flask, settings: Settings) -> Keyring:

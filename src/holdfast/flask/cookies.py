@@ -5,25 +5,29 @@ from __future__ import annotations
 import functools
 import hmac
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response
+from flask import request as current_request
 from itsdangerous import Signer
-from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.events import RejectReason
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
-from holdfast.records.tokens import is_token, labelled
+from holdfast.records.tokens import labelled
 
 #: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
 _LONGEST = 400 * 24 * 3600
 
 #: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
 _LARGEST = 4096
+
+#: How many different values are looked up. Browsers send longer paths first, so the last ones are the least likely to
+#: have been planted by another host of the domain.
+_MOST = 4
 
 #: Directives that let a shared cache store a response.
 _SHARED = {"public", "s-maxage", "proxy-revalidate"}
@@ -33,20 +37,25 @@ _NOT_SHARED = {"private", "no-store"}
 
 
 class Presented(NamedTuple):
-    """The content of a request's session cookie.
+    """The content of a request's session cookies.
 
     Attributes:
-        token: The value without its signature, which may be a token, or None.
+        token: A value that can be this application's, without its signature; or None.
         reason: The reason why the cookie is rejected, or None.
-        stale: The token was signed with a fallback key, so the cookie should be sent again.
+        stale: The cookie should be sent again: its signature is by a fallback key, or its name is an old one.
+        others: The other different values that can be.
     """
 
     token: str | None = None
     reason: RejectReason | None = None
     stale: bool = False
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.reason or ('a token' if self.token else 'nothing')}>"
+
+
+_NOTHING = Presented()
 
 
 def signing_salt(namespace: str, name: str) -> bytes:
@@ -60,34 +69,59 @@ class Cookies:
     With ``SESSION_USE_SIGNER`` the token carries a signature made with ``SECRET_KEY``, for the application's namespace.
     """
 
-    def __init__(self, live: LiveSettings) -> None:
+    def __init__(self, live: LiveSettings, has_form: Callable[[str], bool]) -> None:
         self._live = live
+        self._has_form = has_form
         self._checked: list[str | bytes] = []
 
     def read(self, app: Flask, request: Request) -> Presented:
-        """Return the request's cookie: at most one value that is short enough and well signed."""
+        """Return the values of the request's cookie that can be this application's.
+
+        Those of an old name count if there are none of the present one.
+        """
         live = self._live
-        settings = live.current if live.values() == live.seen else live.refresh()
-        name = settings.cookie.name
-        values = _values(request.environ.get("HTTP_COOKIE", ""), name)
-        if len(values) > 1:
-            return Presented(reason="ambiguous_cookie")
-        value = values.pop() if values else ""
-        if not value:
-            return Presented()
-        if len(name) + len(value) > _LARGEST:
-            return Presented(reason="too_long")
-        return self._unsign(app, value) if settings.use_signer else Presented(value)
+        cookie = (live.current if live.values() == live.seen else live.refresh()).cookie
+        header = request.environ.get("HTTP_COOKIE", "")
+        found = self._find(app, header, cookie.name)
+        for name in cookie.old_names:
+            if found.token is not None:
+                break
+            old = self._find(app, header, name)
+            found = old._replace(stale=True) if old.token is not None else found
+        return found
 
     def token_in(self, app: Flask, value: str) -> str | None:
-        """Return the token in the *value* of a cookie, or None if it is not well signed."""
-        return self._unsign(app, value).token if self._live.current.use_signer else value
+        """Return the token in the *value* of a cookie, or None if it cannot be this application's."""
+        return self._check(app, value, self._live.current.cookie.name).token
 
-    def _unsign(self, app: Flask, value: str) -> Presented:
+    def _find(self, app: Flask, header: str, name: str) -> Presented:
+        """Return the values of the cookie *name*; a reason only if none of them can be this application's."""
+        found = [self._check(app, value, name) for value in _values(header, name)]
+        if "," in header and not any(each.token for each in found):
+            found += [self._check(app, value, name) for value in _values(_JOINT.sub("; ", header), name)]
+        if len(found) <= 1:
+            return found[0] if found else _NOTHING
+        ours = {each.token: each for each in found if each.token is not None}
+        if not ours:
+            return next((each for each in found if each.reason), _NOTHING)
+        token, *others = [*ours][-_MOST:]
+        return Presented(token, stale=any(each.stale for each in ours.values()), others=tuple(others))
+
+    def _check(self, app: Flask, value: str, name: str) -> Presented:
+        """Return what one *value* of the cookie *name* is."""
+        if not value:
+            return _NOTHING
+        if len(name) + len(value) > _LARGEST:
+            return Presented(reason="too_long")
+        if self._live.current.use_signer:
+            return self._unsign(app, value, name)
+        return Presented(value) if self._has_form(value) else Presented(reason="malformed")
+
+    def _unsign(self, app: Flask, value: str, name: str) -> Presented:
         token = value.partition(".")[0]
-        if not is_token(token):
+        if not self._has_form(token):
             return Presented(reason="malformed")
-        for age, signer in enumerate(self._signers(app)):
+        for age, signer in enumerate(self._signers(app, name)):
             # Signing again and comparing the whole value accepts one spelling of a signature, where decoding accepts
             # several.
             if hmac.compare_digest(_sign(signer, token).encode(), value.encode()):
@@ -103,13 +137,21 @@ class Cookies:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
+        self._delete_old(response)
         keep_private(response)
 
     def delete(self, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
         response.delete_cookie(cookie.name, **_attributes(cookie))
+        self._delete_old(response)
         keep_private(response)
+
+    def _delete_old(self, response: Response) -> None:
+        cookie = self._live.current.cookie
+        for name in cookie.old_names:
+            if name in current_request.cookies:
+                response.delete_cookie(name, **_attributes(cookie))
 
     def check_keys(self, app: Flask) -> None:
         """Refuse weak signing keys, once for each set of keys.
@@ -119,13 +161,13 @@ class Cookies:
         """
         self._signers(app)
 
-    def _signers(self, app: Flask) -> list[Signer]:
+    def _signers(self, app: Flask, name: str | None = None) -> list[Signer]:
         keys = signing_keys(app)
         if keys != self._checked and not app.debug:
             check(app, keys)
             self._checked = keys
         settings = self._live.current
-        salt = signing_salt(settings.namespace, settings.cookie.name)
+        salt = signing_salt(settings.namespace, name or settings.cookie.name)
         return [Signer(key, salt=salt, key_derivation="hmac") for key in keys]
 
 
@@ -150,13 +192,16 @@ def misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
         )
 
 
-def _values(header: str, name: str) -> set[str]:
-    """Return the values of *name* in a Cookie header, unchanged."""
-    values = set(_finder(name)(header))
-    # Quotes may hide a semicolon, so text like our cookie may be part of another one's value.
-    if values and '"' in header and name not in parse_cookie(header):
-        return {value for value in values if '"' in value}  # a token never has one: these are bad, not absent
-    return values
+#: Several Cookie headers of HTTP/2 reach WSGI as one, joined by commas. A value may have a comma in it, too.
+_JOINT = re.compile(r",[ \t]*(?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")
+
+#: A quoted value may have a semicolon in it, so text like our cookie may be part of another one's value.
+_QUOTED = re.compile(r'=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*(?=;|$)')
+
+
+def _values(header: str, name: str) -> Iterable[str]:
+    """Return the different values of *name* in a Cookie header, without the spaces around them."""
+    return dict.fromkeys(_finder(name)(_QUOTED.sub('=""', header) if '"' in header else header))
 
 
 @functools.lru_cache

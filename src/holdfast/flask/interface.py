@@ -45,7 +45,7 @@ class HoldfastInterface(SessionInterface):
 
     def __init__(self, manager: Requests, live: LiveSettings) -> None:
         self.manager = manager
-        self.cookies = Cookies(live)
+        self.cookies = Cookies(live, manager.has_form)
         self.live = live
         self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []
@@ -86,7 +86,7 @@ class HoldfastInterface(SessionInterface):
                 raise answerable(error) from error.__cause__
         if presented.reason is not None:
             self.manager.context.events.emit("rejected", reason=presented.reason)
-        self.manager.open(state, presented.token)
+        self.manager.open(state, presented.token, *presented.others)
         state.refresh = presented.stale
         settings = self.settings
         if settings.require_https and not request.is_secure:

@@ -12,6 +12,8 @@ import binascii
 import hmac
 import secrets
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.errors import DecodeError, RecordTooLarge
@@ -51,12 +53,15 @@ class CookieRecord:
 
 
 class SealedCookie:
-    """Writes and reads the values of the cookie *name*, of the application with the namespace of *keys*."""
+    """Writes and reads the values of a cookie, of the application with the namespace of *keys*.
 
-    def __init__(self, keyring: Keyring, *, name: str, keys: Keys) -> None:
+    *names* are its name and former ones, under which values are only read.
+    """
+
+    def __init__(self, keyring: Keyring, *, names: Sequence[str], keys: Keys) -> None:
         self._keyring = keyring
-        self._name = name
-        self._purpose = labelled(b"holdfast cookie", keys.namespace.encode(), name.encode())
+        self._name = names[0]
+        self._purposes = [labelled(b"holdfast cookie", keys.namespace.encode(), name.encode()) for name in names]
 
     def seal(self, record: CookieRecord) -> str:
         """Return the value that holds *record*.
@@ -67,10 +72,15 @@ class SealedCookie:
         owner = bytes.fromhex(record.owner) if record.owner else _NO_OWNER
         plain = _FIELDS.pack(record.expires_at, record.since, record.token.encode(), owner) + encode(record.envelope)
         header = _HEADER.pack(_FORMAT, self._keyring.newest, secrets.token_bytes(16))
-        value = _text(header + self._cipher(header).encrypt(plain, header))
+        value = _text(header + self._cipher(header, self._purposes[0]).encrypt(plain, header))
         if len(self._name) + len(value) > MAX_BYTES:
             raise RecordTooLarge(len(self._name) + len(value), MAX_BYTES)
         return value
+
+    def has_form(self, value: str) -> bool:
+        """Return whether *value* has this format."""
+        raw = _raw(value)
+        return raw is not None and len(raw) > _HEADER.size and raw[0] == _FORMAT
 
     def unseal(self, value: str) -> CookieRecord | None:
         """Return the session in *value*, or None if *value* does not have this format.
@@ -83,7 +93,7 @@ class SealedCookie:
         if raw is None or len(raw) <= _HEADER.size or raw[0] != _FORMAT:
             return None
         header = raw[: _HEADER.size]
-        plain = self._cipher(header).decrypt(raw[_HEADER.size :], header)
+        plain = self._decrypt(raw[_HEADER.size :], header)
         try:
             expires_at, since, token, owner = _FIELDS.unpack_from(plain)
             token = token.decode()
@@ -95,15 +105,21 @@ class SealedCookie:
         stale = _HEADER.unpack(header)[1] != self._keyring.newest
         return CookieRecord(token, expires_at, since, owner.hex() if owner != _NO_OWNER else None, envelope, stale)
 
+    def _decrypt(self, sealed: bytes, header: bytes) -> bytes:
+        for purpose in self._purposes[:-1]:
+            with suppress(DecodeError):
+                return self._cipher(header, purpose).decrypt(sealed, header)
+        return self._cipher(header, self._purposes[-1]).decrypt(sealed, header)
+
     def successor(self, token: str) -> str:
         """Return the token with which a renewal replaces *token*: always the same one, secret without the key."""
         return token_from(
-            hmac.digest(self._keyring[self._keyring.newest], labelled(self._purpose, token.encode()), "sha256")
+            hmac.digest(self._keyring[self._keyring.newest], labelled(self._purposes[0], token.encode()), "sha256")
         )
 
-    def _cipher(self, header: bytes) -> AesGcm:
+    def _cipher(self, header: bytes, purpose: bytes) -> AesGcm:
         _, key_id, salt = _HEADER.unpack(header)
-        return AesGcm(self._keyring[key_id], labelled(self._purpose, salt))
+        return AesGcm(self._keyring[key_id], labelled(purpose, salt))
 
 
 def _text(raw: bytes) -> str:

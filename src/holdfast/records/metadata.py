@@ -19,6 +19,8 @@ ADDRESS = "address"
 NAMESPACE = "namespace"
 #: The key that a renewal replaced by the session's current one, until a browser presents the new token.
 PREVIOUS = "previous"
+#: The keys of the other sessions whose cookies a browser presented when it was given this one. It counts before them.
+BESIDE = "beside"
 #: The start of a login that the store did not let finish, and the former key of its session.
 UNFINISHED = "unfinished"
 

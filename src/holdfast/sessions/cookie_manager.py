@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.events import RevokeResult
@@ -23,25 +24,25 @@ class CookieManager(Requests):
 
     Args:
         keyring: The keys that cookies are encrypted with.
-        name: The cookie's name, which a value is bound to.
+        names: The cookie's name, which a value is bound to, and former ones that are still read.
         options: See `holdfast.sessions.requests.Options`.
     """
 
-    def __init__(self, keyring: Keyring, *, name: str, **options: Unpack[Options]) -> None:
-        super().__init__(_flows(keyring, name, options, revocable=False), None, **options)
+    def __init__(self, keyring: Keyring, *, names: Sequence[str], **options: Unpack[Options]) -> None:
+        super().__init__(_flows(keyring, names, options, revocable=False), None, **options)
 
 
 class RevocableCookieManager(Requests, Ends):
     """The same with a store for revocations, so that sessions end everywhere: see `Ends`.
 
     Args:
-        keyring, name, options: As of `CookieManager`.
+        keyring, names, options: As of `CookieManager`.
         store: The store of the revocations. The caller closes it.
     """
 
-    def __init__(self, keyring: Keyring, *, name: str, store: Store, **options: Unpack[Options]) -> None:
+    def __init__(self, keyring: Keyring, *, names: Sequence[str], store: Store, **options: Unpack[Options]) -> None:
         sealer = Sealer("mac", keyring)
-        super().__init__(_flows(keyring, name, options, revocable=True), store, sealer=sealer, **options)
+        super().__init__(_flows(keyring, names, options, revocable=True), store, sealer=sealer, **options)
         self.store = store
 
     def revoke(self, handle: str) -> RevokeResult:
@@ -58,6 +59,6 @@ class RevocableCookieManager(Requests, Ends):
         return 0
 
 
-def _flows(keyring: Keyring, name: str, options: Options, *, revocable: bool) -> InCookie:
-    cookie = SealedCookie(keyring, name=name, keys=options.get("keys") or Keys())
+def _flows(keyring: Keyring, names: Sequence[str], options: Options, *, revocable: bool) -> InCookie:
+    cookie = SealedCookie(keyring, names=names, keys=options.get("keys") or Keys())
     return InCookie(cookie, revocable=revocable)

@@ -17,6 +17,8 @@ from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.commit import NO_METADATA, RequestFlows, commit
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.open import settle
+from holdfast.sessions.flows.several import find_one
 from holdfast.sessions.ops import Call, Flow, drive
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
@@ -128,8 +130,14 @@ class Requests:
                 self._context.events.emit("store_unavailable", error=error)
             raise self._raised(error).with_traceback(error.__traceback__) from error.__cause__
 
-    def open(self, state: SessionState, value: str | None) -> None:
-        """Fill *state* with the session of a cookie's *value*. There is none for None and for an invalid value.
+    def has_form(self, value: str) -> bool:
+        """Return whether *value* has the form of a cookie's value."""
+        return self._flows.has_form(value)
+
+    def open(self, state: SessionState, value: str | None, *others: str) -> None:
+        """Fill *state* with the session of a cookie's *value*; None without a cookie.
+
+        *others* are the values of other cookies of its name: see `holdfast.sessions.flows.several`.
 
         Raises:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
@@ -141,12 +149,17 @@ class Requests:
             state.read_only = False
             return
         try:
-            self._run(self._flows.open_session(context, state, value))
+            flow = self._flows.find(context, state, value)
+            if others:
+                flow = find_one(context, self._flows, state, (value, *others))
+            found = self._run(flow)
         except StoreUnavailable:
             context.events.emit("rejected", reason="store_unavailable")
             if context.policy.on_store_error != "anonymous":
                 raise
             state.login_begins_anew = True
+        else:
+            settle(context, state, found)
 
     def commit(
         self,

@@ -108,6 +108,7 @@ class SessionState:
         opened: The session was looked up. Before that, all else has no meaning.
         opened_at: When it was looked up.
         presented: The key of the token that the request came with, if it has the form of one.
+        beside: The keys of the other live sessions whose cookies the request came with.
         stored: The live session that was found or saved, or None: there is none.
         data: The data as it is now.
         changes: What was asked for since the session was looked up or saved.
@@ -134,6 +135,7 @@ class SessionState:
     opened: bool = False
     opened_at: int = 0
     presented: str | None = None
+    beside: tuple[str, ...] = ()
     stored: StoredSession | None = None
     data: dict[Any, Any] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
@@ -256,6 +258,8 @@ class SessionState:
             merged[metadata.DATA_OWNER] = None if self.changes.signs_in or self.changes.wiped else self.data_owner
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
         merged[metadata.NAMESPACE] = namespace_mark
+        if self.beside:
+            merged[metadata.BESIDE] = " ".join(self.beside)
         return {name: value for name, value in merged.items() if value is not None}
 
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:

@@ -17,7 +17,7 @@ from holdfast.flask.cookies import Presented
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
     """A signature is decoded before it is compared, and base64 has several spellings for some bytes."""
 
-    def unsign(self: Any, app: Any, value: str) -> Presented:
+    def unsign(self: Any, app: Any, value: str, name: str) -> Presented:
         for signer in self._signers(app):
             try:
                 return Presented(want_bytes(signer.unsign(value)).decode())

@@ -41,6 +41,13 @@ def cookie_name(value: Any) -> str:
     return value
 
 
+def cookie_names(value: Any) -> tuple[str, ...]:
+    """Return *value*, which must be a list of names that cookies can have."""
+    if not isinstance(value, list | tuple):
+        raise InvalidValue("it must be a list of names of cookies, such as ['session']")
+    return tuple(cookie_name(name) for name in value)
+
+
 def same_site(value: Any) -> str:
     """Return *value*, which must be one that browsers know, in their spelling."""
     known = str(value).title()

@@ -33,6 +33,7 @@ class CookieSettings(NamedTuple):
     """The name and the attributes of the session cookie: ``SESSION_COOKIE_*``, and ``APPLICATION_ROOT`` as *root*."""
 
     name: str
+    old_names: tuple[str, ...]
     domain: str | None
     path: str | None
     root: str

@@ -129,6 +129,9 @@ OWN: tuple[Setting, ...] = (
     Setting("SESSION_USE_SIGNER", setting.switch, default=False, to="use_signer", doc=
         "Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
         "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused."),
+    Setting("SESSION_COOKIE_OLD_NAMES", cookie_rules.cookie_names, default=(), to="cookie.old_names", doc=
+        "Former names of the session cookie, for a change of `SESSION_COOKIE_NAME`, or for a profile, which changes "
+        "it. A session in such a cookie [moves to one of the present name](#another-name-path-or-domain)."),
     Setting("SESSION_SEAL", setting.one_of("keys", "cookie", "mac", or_none=True), to="seal", doc=
         '[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
         'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.'),

@@ -7,11 +7,13 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.events import EndReason
 from holdfast.records.metadata import PREVIOUS
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped
 from holdfast.sessions.flows.limit import check_room
+from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.ops import Flow, purge
 from holdfast.sessions.state import (
     NOTHING,
@@ -39,8 +41,11 @@ PURGE_EVERY, _PURGED = 100, 200
 class RequestFlows(Protocol):
     """How sessions are kept: what a request does to one, as flows."""
 
-    def open_session(self, context: Context, state: SessionState, value: str, /) -> Flow[None]:
-        """Fill *state* with the session of a cookie's *value*, or report why there is none."""
+    def has_form(self, value: str, /) -> bool:
+        """Return whether *value* has the form of a cookie's value."""
+
+    def find(self, context: Context, state: SessionState, value: str, /) -> Flow[Found | Rejected]:
+        """Return the live session of a cookie's *value*. *state* gets its key, live or not."""
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
@@ -54,8 +59,8 @@ class RequestFlows(Protocol):
     def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """End the session, for the user who asked for it."""
 
-    def log_out_presented(self, context: Context, state: SessionState, key: str, /) -> Flow[Outcome]:
-        """End the session that the token of *key* leads to, though it was not opened: see `SessionState.read_only`."""
+    def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
+        """End the session that the token of *key* leads to, though it was not opened; return whether it was live."""
 
     def rotate(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """Give the session a new token, with the changes of *state*."""
@@ -102,7 +107,10 @@ def commit(
     confirm = state.redeliver or marked or overtaken
     permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
     try:
-        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+        if state.beside and (changes.signs_in or state.logs_out):
+            outcome = yield from _carry_out_alone(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+        else:
+            outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
     except SessionConflict:
         context.events.emit("saves", outcome="conflict")
         raise
@@ -142,6 +150,37 @@ def _carry_out(
     return (yield from flows.save(context, state, stored, confirm=confirm))
 
 
+def _carry_out_alone(
+    context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
+) -> Flow[Outcome]:
+    """Carry out a login or a logout that also ends the other sessions that its browser presented.
+
+    A login comes after that; a logout comes first, and ends as many as it can.
+    """
+    logs_out, beside = state.logs_out, state.beside
+    if not logs_out:
+        yield from _end_each(context, flows, beside, "replaced")
+        return (yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie))
+    try:
+        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+    finally:
+        ended = yield from _end_each(context, flows, beside, "logout")
+    return Outcome("saved", CookieAction.DELETE) if ended and outcome == NOTHING else outcome
+
+
+def _end_each(context: Context, flows: RequestFlows, keys: tuple[str, ...], reason: EndReason) -> Flow[bool]:
+    """End the sessions under *keys*, those that can be ended even if one cannot, and return whether one was live."""
+    live, failure = False, None
+    for key in keys:
+        try:
+            live |= yield from flows.end_presented(context, key, reason)
+        except StoreUnavailable as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return live
+
+
 def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Give the session a new token. One that the request ends is over even if nothing can begin in its place."""
     changes = state.changes
@@ -160,7 +199,9 @@ def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: 
 def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
     """Store nothing of a read-only request. A logout still ends the session that its token leads to."""
     if state.logs_out and state.presented is not None:
-        return (yield from flows.log_out_presented(context, state, state.presented))
+        ended = yield from flows.end_presented(context, state.presented, "logout")
+        state.reset(read_only=True)
+        return Outcome("saved", CookieAction.DELETE) if ended else NOTHING
     return NOTHING if state.is_empty else dropped(context, state)
 
 

@@ -13,7 +13,7 @@ from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, confirm, delete, load, replace
-from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms
 
 #: Longer than any request that may still log in.
@@ -80,18 +80,17 @@ def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flo
     return outcome
 
 
-def log_out_presented(context: Context, state: SessionState, key: str) -> Flow[Outcome]:
-    """End the session under *key*, or where that was moved to, for a request that did not open it.
+def end_presented(context: Context, key: str, reason: EndReason) -> Flow[bool]:
+    """End the session under *key*, or where that was moved to, and return whether it was live.
 
     Raises:
         StoreUnavailable: Nothing could be ended.
     """
     found = yield from follow(context, key, (yield from load(key, fresh=True)))
-    ended = None
-    if found is not None:
-        ended = yield from end_session(context, found[0], found[1].version, found[1].owner, "logout")
-    state.reset(read_only=True)
-    return NOTHING if ended is None else Outcome("saved", CookieAction.DELETE)
+    if found is None:
+        return False
+    ended = yield from end_session(context, found[0], found[1].version, found[1].owner, reason)
+    return ended is not None
 
 
 def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended | Conflict | Gone]:

@@ -19,14 +19,14 @@ from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
 from holdfast.sessions.flows.finish import read_cutoff
-from holdfast.sessions.flows.open import Rejected, accept, reject
+from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
 from holdfast.sessions.flows.save import report_created, revised
 from holdfast.sessions.flows.write import create_once
 from holdfast.sessions.ops import Flow, load, replace
 from holdfast.sessions.policy import RETENTION
-from holdfast.sessions.state import NOTHING, CookieAction, Outcome, SessionState, StoredSession
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 
 
 @dataclass(slots=True, repr=False)
@@ -48,15 +48,15 @@ class InCookie:
         self._cookie = cookie
         self._revocable = revocable
 
-    def open_session(self, context: Context, state: SessionState, value: str, /) -> Flow[None]:
-        """Fill *state* with the session in *value*, or report why there is none."""
+    def has_form(self, value: str, /) -> bool:
+        """Return whether *value* has the form of a cookie with a session."""
+        return self._cookie.has_form(value)
+
+    def find(self, context: Context, state: SessionState, value: str, /) -> Flow[Found | Rejected]:
+        """Return the live session in *value*. *state* gets its key, live or not."""
         state.opened_at = context.clock()
         found = yield from self._resolve(context, value, state)
-        if isinstance(found, Rejected):
-            reject(context, state, found)
-        else:
-            stored, data = found
-            accept(context, state, stored, data, redeliver=stored.stale)
+        return found if isinstance(found, Rejected) else Found(*found, redeliver=found[0].stale)
 
     def _resolve(
         self, context: Context, value: str, state: SessionState | None = None
@@ -126,27 +126,29 @@ class InCookie:
         state.reset()
         return outcome
 
-    def log_out_presented(self, context: Context, state: SessionState, key: str, /) -> Flow[Outcome]:
-        """End the session under *key*, or where that was moved to, for a request that did not open it."""
+    def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
+        """End the session under *key*, or where that was moved to, and return whether it was live."""
+        if not self._revocable:
+            return False
         for _ in range(context.policy.attempts):
             try:
                 revocation = yield from _revocation(context, key)
             except UnknownKey:
                 break
             if revocation is None:
-                state.reset(read_only=True)
-                ended = yield from revoke(context, key, "logout")
-                return NOTHING if ended == "absent" else Outcome("saved", CookieAction.DELETE)
+                return (yield from revoke(context, key, reason)) != "absent"
             if revocation.successor is None:
                 break
             key = revocation.successor
-        return NOTHING
+        return False
 
     def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
         """Give the session a new token, and revoke the old one; at a renewal once the new one is presented.
 
         Renewals of one token all give it the same new one, so whatever ends the session ends each of them.
         """
+        if not self._revocable:  # a cookie of another path or domain keeps the old token live
+            state.beside += (stored.key,)
         if not state.changes.new_token:
             return (yield from self._renew(context, state, stored))
         moved = self._sealed(context, state, stored, new_token())

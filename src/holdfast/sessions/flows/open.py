@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
@@ -40,15 +40,30 @@ class Rejected:
         return self.foreign or self.reason in ("superseded", "unknown_key", "not_yet_valid")
 
 
-def open_session(context: Context, state: SessionState, token: str) -> Flow[None]:
-    """Fill *state* with the session of *token*, or report why there is none.
+class Found(NamedTuple):
+    """The live session that a cookie leads to, with its data. *redeliver*: the cookie must be sent again."""
+
+    stored: StoredSession
+    data: dict[Any, Any]
+    redeliver: bool
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def has_form(value: str) -> bool:
+    """Return whether *value* has the form of a token."""
+    return is_token(value)
+
+
+def find(context: Context, state: SessionState, token: str) -> Flow[Found | Rejected]:
+    """Return the live session of *token*. *state* gets its key, live or not.
 
     An unknown token is never adopted. The timeouts are judged at the request's start, which is when the session was
     used.
     """
     if not is_token(token):
-        reject(context, state, Rejected("malformed"))
-        return
+        return Rejected("malformed")
     state.opened_at = context.clock()
     key = state.presented = context.keys.key_of(token)
     record = yield from load(key)
@@ -57,24 +72,20 @@ def open_session(context: Context, state: SessionState, token: str) -> Flow[None
         found = Rejected("unknown_id")
     if isinstance(found, Rejected):
         _report(context, key, found)
-        reject(context, state, found)
-    else:
-        accept(context, state, *found, redeliver=found[0].token != token)
+        return found
+    return Found(*found, redeliver=found[0].token != token)
 
 
-def reject(context: Context, state: SessionState, rejected: Rejected) -> None:
-    """Report that the cookie is not accepted: the request is anonymous.
+def settle(context: Context, state: SessionState, found: Found | Rejected) -> None:
+    """Fill *state* with the session that was found, or report why there is none: then the request is anonymous.
 
     It is read-only too where the cookie may be good elsewhere, so that its response cannot replace it.
     """
-    state.read_only = state.login_begins_anew = rejected.keep_cookie
-    context.events.emit("rejected", reason=rejected.reason)
-
-
-def accept(
-    context: Context, state: SessionState, stored: StoredSession, data: dict[Any, Any], *, redeliver: bool
-) -> None:
-    """Fill *state* with the session that was found. *redeliver*: the cookie must be sent again."""
+    if isinstance(found, Rejected):
+        state.read_only = state.login_begins_anew = found.keep_cookie
+        context.events.emit("rejected", reason=found.reason)
+        return
+    stored, data, redeliver = found
     context.events.emit("loads")
     policy, envelope = context.policy, stored.envelope
     state.data = data

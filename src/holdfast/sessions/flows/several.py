@@ -1,0 +1,47 @@
+"""The session of a request that presents several cookies: browsers send one for each path and domain that had one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.records.metadata import BESIDE
+from holdfast.sessions.flows.commit import RequestFlows
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.open import Found, Rejected
+from holdfast.sessions.ops import Flow
+from holdfast.sessions.state import SessionState
+
+
+def find_one(
+    context: Context, flows: RequestFlows, state: SessionState, values: Sequence[str]
+) -> Flow[Found | Rejected]:
+    """Return the session of the one of *values* that is live; of several, of the one that a response to the others set.
+
+    *state* gets its key, and those of the others.
+    """
+    live: dict[str, Found] = {}
+    reasons: list[tuple[Rejected, str | None]] = []
+    for value in values:
+        found = yield from flows.find(context, state, value)
+        if isinstance(found, Rejected):
+            reasons.append((found, state.presented))
+        else:
+            key = found.stored.key
+            live[key] = max(live.get(key, found), found, key=_age)
+    if not live:
+        rejected, state.presented = next((each for each in reasons if each[0].keep_cookie), reasons[0])
+        return rejected
+    chosen = next((found for found in live.values() if _precedes(found, live)), None)
+    state.presented = chosen.stored.key if chosen is not None else None
+    state.beside = tuple(key for key in live if key != state.presented)
+    return chosen if chosen is not None else Rejected("ambiguous_cookie")
+
+
+def _age(found: Found) -> tuple[bool, int]:
+    """Return what orders the values of one session: the old token of a renewal comes first, and an older cookie."""
+    return not found.redeliver, found.stored.expires_at
+
+
+def _precedes(found: Found, live: dict[str, Found]) -> bool:
+    """Return whether *found* is the only live session, or was begun by a response to all others."""
+    return live.keys() <= {found.stored.key, *found.stored.envelope.meta.get(BESIDE, "").split()}
