@@ -15,7 +15,7 @@ from flask.sessions import SecureCookieSessionInterface
 from holdfast.flask import Session
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
-from holdfast.flask.settings import secret_keys
+from holdfast.records import weak_keys
 
 _make = Flask.__init__
 _open = HoldfastInterface.open_session
@@ -37,5 +37,5 @@ def _no_weakness_of(key: str | bytes) -> str | None:  # noqa: ARG001  # any valu
 
 
 Flask.__init__ = _make_with_holdfast  # type: ignore[method-assign]
-secret_keys.weakness_of = _no_weakness_of
+weak_keys.weakness_of = _no_weakness_of
 HoldfastInterface.open_session = _open_with_a_key  # type: ignore[assignment, method-assign]

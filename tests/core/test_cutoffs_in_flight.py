@@ -9,7 +9,7 @@ import pytest
 from support.everywhere import INDEXED, KINDS, url_of_kind
 from support.requests import Request
 
-from holdfast.records.encryption import Keyring
+from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.record import Page
 from holdfast.sessions.cookie_manager import RevocableCookieManager
 from holdfast.sessions.directory import Ends
@@ -20,6 +20,8 @@ from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
+
+KEY = new_key()
 
 _INDEXED = [pytest.param(kind, marks=KINDS[kind]) for kind in INDEXED]
 
@@ -57,7 +59,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     clock = FakeClock()
     if request.param == "cookie":
         store = MemoryStore(clock=clock)
-        yield Server(RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, clock=clock), clock)
+        yield Server(RevocableCookieManager(Keyring([KEY]), names=["session"], store=store, clock=clock), clock)
         return
     inner = open_store(url_of_kind(request.param, request, tmp_path), clock=clock)
     yield Server(Manager(inner, clock=clock), clock)

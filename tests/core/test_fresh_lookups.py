@@ -9,7 +9,7 @@ import pytest
 from support.requests import Request
 
 from holdfast.clock import system_clock
-from holdfast.records.encryption import Keyring
+from holdfast.records.encryption import Keyring, new_key
 from holdfast.sessions.cookie_manager import RevocableCookieManager
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import drive, load
@@ -20,6 +20,8 @@ from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.stores.pair import PairStore
 from holdfast.testing import CountingStore, FakeClock
+
+KEY = new_key()
 
 
 def test_a_login_in_flight_does_not_miss_the_end_of_all_in_another_process() -> None:
@@ -46,7 +48,7 @@ def test_a_session_in_the_cookie_does_not_outlive_an_end_that_the_cache_missed()
     clock = FakeClock()
     shared = MemoryStore(clock=clock)
     here, there = (
-        RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, clock=clock)
+        RevocableCookieManager(Keyring([KEY]), names=["session"], store=store, clock=clock)
         for store in (NearCache(shared, staleness=60_000, clock=clock), shared)
     )
     there.revoke_all("ada")

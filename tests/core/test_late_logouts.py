@@ -6,7 +6,7 @@ import pytest
 from support.requests import Request
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.encryption import Keyring
+from holdfast.records.encryption import Keyring, new_key
 from holdfast.sessions.cookie_manager import RevocableCookieManager
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
@@ -14,6 +14,8 @@ from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import CookieAction
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore
+
+KEY = new_key()
 
 
 def _value(session: Request) -> str:
@@ -34,7 +36,7 @@ def manager(request: pytest.FixtureRequest, store: FailingStore) -> Requests:
     policy = Policy(on_store_error="anonymous")
     if request.param == "store":
         return Manager(store, policy=policy)
-    return RevocableCookieManager(Keyring([b"k" * 32]), names=["session"], store=store, policy=policy)
+    return RevocableCookieManager(Keyring([KEY]), names=["session"], store=store, policy=policy)
 
 
 def signed_in(manager: Requests) -> str:

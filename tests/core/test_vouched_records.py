@@ -182,3 +182,15 @@ def test_a_revocation_of_another_application_ends_no_session_in_the_cookie() -> 
     web.put(a=1)
     assert other.sessions.revoke(web.see(lambda: session.handle)) == "confirmed"
     assert web.data() == {"a": 1}
+
+
+def test_a_cutoff_that_another_servers_key_vouches_for_is_not_ignored_by_sessions_in_the_cookie() -> None:
+    """Nor is it known to be genuine: the session is not opened, and the cookie is kept."""
+    web = revoking()
+    web.do(lambda: session.bind("ada"))
+    keys = web.sessions.manager.keys
+    key = keys.cutoff_key(keys.owner_of("ada"))
+    plant(web, key, Sealer("mac", [new_key()]).seal_control(Cutoff(web.clock()), place=b""))
+    web.take_heard()
+    assert not cookies_set(web.put(b=2))
+    assert web.reasons() == ["unknown_key"]

@@ -361,3 +361,10 @@ def test_a_report_passes_unless_something_is_not_met() -> None:
     rows = tuple(Row("A", status, (), "asks.", status, "found", "") for status in STATUSES)
     assert not Report("p", "title", rows).passes
     assert Report("p", "title", tuple(each for each in rows if each.status != "not met")).passes
+
+
+def test_an_open_migration_window_is_not_met(make: Make) -> None:
+    """While records that are not sealed are read, the store's data are not protected, in any profile."""
+    for until, status in (("9999-01-01T00:00:00Z", "not met"), ("2020-01-01T00:00:00Z", "met")):
+        app = make(SESSION_PROFILE="asvs-l3", SESSION_SEAL_KEYS=[KEY], SESSION_SEAL_MIGRATE_UNTIL=until)
+        assert row(app, "sealed").status == status

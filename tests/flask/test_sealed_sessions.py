@@ -125,3 +125,30 @@ def test_settings_that_seal_nothing_are_refused(config: dict[str, Any], says: st
     assert says in str(caught.value)
     assert "SESSION_SEAL" in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [b"a" * 32, b"ab" * 16, b"abcdefgh" * 4, bytes(range(32)), "YWFh" * 10 + "YWE"])
+@pytest.mark.parametrize("place", [{}, {"SESSION_STORE": "cookie://"}])
+def test_a_seal_key_of_a_pattern_is_refused(key: Any, place: dict[str, Any]) -> None:
+    """A key that can be guessed does not start the application, neither as the newest nor as an older one."""
+    for keys in ([key], [KEY, key]):
+        with pytest.raises(ConfigurationError, match="cannot be used: a seal key can be guessed") as caught:
+            Web(setting="SESSION_STORE" if not place else "A_STORE_THAT_IS_NOT_USED", SESSION_SEAL_KEYS=keys, **place)
+        assert "aaa" not in str(caught.value)
+
+
+def test_a_window_ends_with_the_absolute_lifetime(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever date is set, and each start of the application warns of it, until it is over."""
+    plain = Web(SESSION_ABSOLUTE_LIFETIME=3600)
+    until = "9999-01-01T00:00:00Z"
+    moving = sealed("keys", web=plain, SESSION_SEAL_MIGRATE_UNTIL=until, SESSION_ABSOLUTE_LIFETIME=3600)
+    assert "SESSION_SEAL_MIGRATE_UNTIL is ahead" in caplog.text
+    for late in (3599, 3601):
+        moving.clock.advance(late - (moving.clock() - plain.clock()) / 1000)
+        forger = Web(lambda _: plain.memory, SESSION_ABSOLUTE_LIFETIME=3600)
+        forger.clock.advance_ms(moving.clock() - forger.clock())
+        forger.put(user="admin")
+        assert meet(moving, forger.token()) == ({"user": "admin"} if late < 3600 else {})
+    caplog.clear()
+    sealed("keys", SESSION_SEAL_MIGRATE_UNTIL="2020-01-01T00:00:00Z")
+    assert "MIGRATE" not in caplog.text

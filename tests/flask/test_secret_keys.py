@@ -17,8 +17,8 @@ from support.web import SECRET_KEY, Web
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.flask.settings.secret_keys import weakness_of
 from holdfast.records.tokens import new_token
+from holdfast.records.weak_keys import weakness_of
 from holdfast.stores.memory import MemoryStore
 
 WEAK: list[tuple[str | bytes, str]] = [

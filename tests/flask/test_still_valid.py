@@ -10,6 +10,7 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import StoreUnavailable
 from holdfast.flask import session
+from holdfast.records.encryption import new_key
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_a_damaged_record_is_left_where_it_is(known: Web) -> None:
 
 def test_sealed_sessions_are_looked_at_without_their_data() -> None:
     """Sealed with the cookie, too, a session is valid for as long as it lives."""
-    web = Web(SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[b"k" * 32])
+    web = Web(SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[new_key()])
     web.put(a=1)
     assert web.see(still_valid)
     token = web.token() or ""

@@ -14,6 +14,7 @@ from support.web import Web, cookies_set, end, rotate
 from holdfast import ConfigurationError, StoreUnavailable
 from holdfast.clock import DAY
 from holdfast.flask import session
+from holdfast.records.encryption import new_key
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
@@ -115,7 +116,7 @@ def test_one_session_by_its_handle(web: Web) -> None:
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_list_tells_whether_a_session_is_permanent(permanent: bool, sealed: bool) -> None:
     """The `permanent` of a session is listed, set by itself or by the setting, sealed or not."""
-    keys: dict[str, Any] = {"SESSION_SEAL": "cookie", "SESSION_SEAL_KEYS": [b"k" * 32]} if sealed else {}
+    keys: dict[str, Any] = {"SESSION_SEAL": "cookie", "SESSION_SEAL_KEYS": [new_key()]} if sealed else {}
     web = Web(SESSION_PERMANENT=permanent, **keys)
     here = sign_in(web)
     assert web.sessions.of("ada")[0].permanent is permanent

@@ -24,7 +24,7 @@ def names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def stored_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are stored unsealed, with any setting."""
     seams.SEALER_SEAL.plant(monkeypatch, lambda self, envelope, **_: encode(envelope))
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, property(lambda self: True))
 
 
 def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def kinds_of_keys_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are stored and read unsealed."""
     seams.SEALER_SEAL.plant(monkeypatch, lambda self, body, **named: encode(body))
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, property(lambda self: True))
 
 
 def using(monkeypatch: pytest.MonkeyPatch, cipher: Callable[[bytes, bytes], bytes], *, tagged: bool) -> None:
@@ -134,12 +134,12 @@ def any_scheme_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def unsealed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsealed record is accepted as an old one."""
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: True)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, property(lambda self: True))
 
 
 def the_window_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The period in which unsealed records are read never ends."""
-    seams.SEALER_READS_UNSEALED.plant(monkeypatch, lambda self: self._migrate_until is not None)
+    seams.SEALER_READS_UNSEALED.plant(monkeypatch, property(lambda self: self._migrate_until is not None))
 
 
 def any_key_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

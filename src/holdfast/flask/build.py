@@ -140,6 +140,15 @@ def _build_sealer(settings: Settings, clock: Clock) -> Sealer | None:
             )
         return None
     how = settings.seal or "keys"
+    if until is not None:
+        # Sessions from before the first start with keys have ended by then.
+        until = min(until, clock() + settings.policy.absolute)
+        if clock() < until:
+            _logger.warning(
+                "SESSION_SEAL_MIGRATE_UNTIL is ahead: until then, at most SESSION_ABSOLUTE_LIFETIME from now, records"
+                " that are not sealed are read, so a client that can write to the store can make a session. Unset it as"
+                " soon as the sessions from before have ended"
+            )
     try:
         return Sealer(how, settings.seal_keys or (), migrate_until=until, clock=clock)
     except ConfigurationError as error:

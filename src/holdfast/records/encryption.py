@@ -42,6 +42,7 @@ from holdfast.records.envelope import (
     encode_meta,
 )
 from holdfast.records.tokens import labelled
+from holdfast.records.weak_keys import weakness_of
 
 if TYPE_CHECKING:
     from cryptography.exceptions import InvalidTag
@@ -87,11 +88,14 @@ class Keyring:
     """The application's keys, the newest first. The newest encrypts; all of them decrypt.
 
     Raises:
-        ConfigurationError: The list is empty, or an entry is not a key.
+        ConfigurationError: The list is empty, or an entry is not a key, or a weak one.
     """
 
     def __init__(self, keys: Sequence[object]) -> None:
         found = [key_from(key) for key in keys]
+        weakness = next(filter(None, map(weakness_of, found)), None)
+        if weakness is not None:
+            raise ConfigurationError(f"a seal key can be guessed: {weakness}. {NEW_KEY} that cannot")
         if not found:
             raise ConfigurationError(f"there are no seal keys: {NEW_KEY}")
         self._keys = {_id_of(key): key for key in reversed(found)}
@@ -182,7 +186,7 @@ class Sealer:
         clock: The time.
 
     Raises:
-        ConfigurationError: *keys* has an entry that is not a key, or ``cryptography`` is not installed.
+        ConfigurationError: *keys* has an entry that is not a key, or a weak one, or ``cryptography`` is not installed.
     """
 
     def __init__(
@@ -242,7 +246,7 @@ class Sealer:
             UnknownKey, DecodeError: As in `open`.
         """
         scheme = body.scheme if isinstance(body, Sealed) else None
-        if scheme != self._scheme and not (self._migrating() and scheme in {None, *_SCHEMES.values()}):
+        if scheme != self._scheme and not (self.migrating and scheme in {None, *_SCHEMES.values()}):
             raise UnknownKey("the record is not sealed in this application's mode")
         if not isinstance(body, Sealed):
             return body
@@ -273,7 +277,7 @@ class Sealer:
             DecodeError: No key does, or it was changed, or stored elsewhere.
         """
         if not isinstance(body, Vouched):
-            if self._migrating():
+            if self.migrating:
                 return body
             raise _damaged()
         secret = self._keys[body.key_id]
@@ -284,7 +288,9 @@ class Sealer:
             raise _damaged()
         return _masked(control, secret, place)
 
-    def _migrating(self) -> bool:
+    @property
+    def migrating(self) -> bool:
+        """Whether records that are not sealed, or sealed in another mode, are read now."""
         return self._migrate_until is not None and self._clock() < self._migrate_until
 
     def _cipher(self, sealed: Sealed, key: str, token: str | None = None) -> AesGcm:

@@ -318,6 +318,9 @@ def _key(raw: bytes) -> str | None:
 class Unsealed:
     """The `Sealer` of an application without keys: it stores records as they are."""
 
+    #: Nothing is sealed that could be mixed with what is not.
+    migrating = False
+
     def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:  # noqa: ARG002  # see Sealer
         """Return the bytes to store for *envelope*."""
         return encode(envelope)

@@ -63,11 +63,13 @@ class Case:
         app: The application.
         profile: The profile to check.
         store: The store of its records; None if sessions are in the cookie.
+        reads_unsealed: Whether it has seal keys, and reads records that are not sealed, or in another way, too.
     """
 
     app: Flask
     profile: Profile
     store: Store | None
+    reads_unsealed: bool
 
     @property
     def config(self) -> Mapping[str, Any]:

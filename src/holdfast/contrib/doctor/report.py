@@ -13,8 +13,7 @@ from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import profile_named
-from holdfast.sessions.directory import Directory
-from holdfast.stores.contract import Store
+from holdfast.sessions.manager import Manager
 
 #: Every check, by its area, in the order of the report.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
@@ -78,7 +77,13 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     if "holdfast" not in app.extensions:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
-    case = Case(app, profile_named(chosen), _store_of(app))
+    manager = _manager_of(app)
+    case = Case(
+        app,
+        profile_named(chosen),
+        manager.store if manager is not None else None,
+        reads_unsealed=manager is not None and manager.context.sealer.migrating,
+    )
     report = Report(chosen, case.profile.title, tuple(_rows(case)))
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
@@ -91,9 +96,7 @@ def _rows(case: Case) -> Iterator[Row]:
     yield from store.findings(case)
 
 
-def _store_of(app: Flask) -> Store | None:
+def _manager_of(app: Flask) -> Manager | None:
     interface = app.session_interface
-    if not isinstance(interface, HoldfastInterface):
-        return None
-    manager = interface.manager
-    return manager.store if isinstance(manager, Directory) else None
+    manager = interface.manager if isinstance(interface, HoldfastInterface) else None
+    return manager if isinstance(manager, Manager) else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
-from holdfast.flask.settings.secret_keys import weakness_of
 from holdfast.records.encryption import NEW_KEY
+from holdfast.records.weak_keys import weakness_of
 
 _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 
@@ -64,6 +64,12 @@ def _logged(_: Case) -> Verdict:
 def _sealed(case: Case) -> Verdict:
     if case.store is None:
         return Verdict("not applicable", "there is no store of sessions")
+    if case.reads_unsealed:
+        return Verdict(
+            "not met",
+            "records that are not sealed are read: SESSION_SEAL_MIGRATE_UNTIL is still ahead",
+            "SESSION_SEAL_MIGRATE_UNTIL = None  # as soon as the sessions from before have ended",
+        )
     how = case.config.get("SESSION_SEAL") or ("keys" if case.config.get("SESSION_SEAL_KEYS") else None)
     if how in {"keys", "cookie"}:
         return Verdict("met", f"encrypted: SESSION_SEAL is {how!r}")

@@ -6,7 +6,7 @@ the response is an error; the next request that loads the session finishes the l
 
 from __future__ import annotations
 
-from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions
+from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions, UnknownKey
 from holdfast.records.envelope import Cutoff
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Conflict, Gone, Record
@@ -18,14 +18,19 @@ from holdfast.sessions.state import SessionState, StoredSession
 from holdfast.stores.contract import Indexes
 
 
-def read_cutoff(context: Context, key: str, record: Record | None) -> Cutoff | None:
+def read_cutoff(context: Context, key: str, record: Record | None, *, strict: bool = False) -> Cutoff | None:
     """Return the cut-off in *record*, stored under *key*, or None where there is none that can be believed.
 
     Clocks differ by `SKEW` at most. A time later than that was forged, and must not keep its owner out for ever.
+
+    Raises:
+        UnknownKey: With *strict*: another server's key vouches for it.
     """
     try:
         body = context.read(key, record) if record is not None else None
-    except DecodeError:  # a damaged one says nothing, and must not keep its owner out
+    except DecodeError as error:  # a damaged one says nothing, and must not keep its owner out
+        if strict and isinstance(error, UnknownKey):
+            raise
         return None
     return body if isinstance(body, Cutoff) and body.at <= context.clock() + SKEW else None
 

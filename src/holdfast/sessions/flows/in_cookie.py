@@ -90,21 +90,24 @@ class InCookie:
     def _revoked(self, context: Context, stored: CookieSession, *, fresh: bool = True) -> Flow[RejectReason | None]:
         if not self._revocable:
             return None
-        previous = stored.envelope.meta.get(PREVIOUS)
         try:
-            revocation = yield from _revocation(context, stored.key, fresh=fresh)
-            if revocation is not None and (yield from _is_over(context, revocation, fresh=fresh)):
-                is_superseded = revocation.kind is TombstoneKind.SUPERSEDED and revocation.until > context.clock()
-                return "superseded" if is_superseded else "unknown_id"
-            revocation = (yield from _revocation(context, previous, fresh=fresh)) if previous is not None else None
+            return (yield from self._looked_up(context, stored, fresh=fresh))
         except UnknownKey:  # another server may have the key
             return "unknown_key"
+
+    def _looked_up(self, context: Context, stored: CookieSession, *, fresh: bool) -> Flow[RejectReason | None]:
+        previous = stored.envelope.meta.get(PREVIOUS)
+        revocation = yield from _revocation(context, stored.key, fresh=fresh)
+        if revocation is not None and (yield from _is_over(context, revocation, fresh=fresh)):
+            is_superseded = revocation.kind is TombstoneKind.SUPERSEDED and revocation.until > context.clock()
+            return "superseded" if is_superseded else "unknown_id"
+        revocation = (yield from _revocation(context, previous, fresh=fresh)) if previous is not None else None
         if revocation is not None and revocation.kind is not TombstoneKind.ALIAS:
             return "unknown_id"  # it was ended under the token that a renewal replaced
         if stored.owner is None:
             return None
         cutoff_key = context.keys.cutoff_key(stored.owner)
-        cutoff = read_cutoff(context, cutoff_key, (yield from load(cutoff_key, fresh=fresh)))
+        cutoff = read_cutoff(context, cutoff_key, (yield from load(cutoff_key, fresh=fresh)), strict=True)
         over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep not in {stored.key, previous or ""}
         return "unknown_id" if over else None
 
