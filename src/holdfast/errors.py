@@ -100,8 +100,13 @@ class StoreError(HoldfastError):
 class StoreUnavailable(StoreError):
     """The store did not answer, or answered with a fault. It says nothing about the session.
 
-    Whether a write was applied is unknown.
+    Whether a write was applied is unknown. *permanent* is True if waiting does not help, because something is set up
+    wrong: a password, the name of a database, a permission, a foreign table, a read-only folder.
     """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
     @property
     def reason(self) -> str:

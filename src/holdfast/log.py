@@ -91,4 +91,5 @@ class OutageLog:
         if is_logged:
             message = str(error) if error.reason in str(error) else f"{error}: {error.reason}"
             trace = error if _outages.isEnabledFor(logging.DEBUG) else None
-            _outages.error("the session store is unavailable: %s", message, exc_info=trace)
+            trouble = "cannot be used until it is set up correctly" if error.permanent else "is unavailable"
+            _outages.error("the session store %s: %s", trouble, message, exc_info=trace)

@@ -203,4 +203,4 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
     terminal = Terminal("redis://:hunter2@127.0.0.1:1?connect_timeout=0.2")
     for command in ("list", "stats", "purge"):
         assert "hunter2" not in terminal.run(command).output
-    assert terminal.error("list").startswith("Redis did not do what it was asked: ")
+    assert terminal.error("list").startswith("Redis did not execute a command: ")

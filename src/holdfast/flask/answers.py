@@ -40,6 +40,10 @@ class _StoreUnavailable(StoreUnavailable, _Answer, ServiceUnavailable):
     description = "The service is unavailable for a moment. Please try again."
 
 
+class _StoreSetUpWrong(_StoreUnavailable):
+    description = "The service is not available until it is set up correctly."
+
+
 class _SessionConflict(SessionConflict, _Answer, Conflict):
     description = "Another request came first. Please try again."
 
@@ -63,6 +67,8 @@ _ANSWERS: dict[type[HoldfastError], type[HoldfastError]] = {
 def answerable(error: HoldfastError) -> HoldfastError:
     """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500."""
     kind = next((answer for base, answer in _ANSWERS.items() if isinstance(error, base)), None)
+    if isinstance(error, StoreUnavailable) and error.permanent:
+        kind = _StoreSetUpWrong
     if kind is None or isinstance(error, HTTPException):
         return error
     answer = kind.__new__(kind)

@@ -18,7 +18,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, Stor
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import page_by_key, refusal
-from holdfast.stores.shared.disk import path_from_url
+from holdfast.stores.shared.disk import SET_UP_WRONG, path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
@@ -62,6 +62,10 @@ _PURGE = """DELETE FROM sessions WHERE expires_at <= ? AND key IN
 _BATCH = 250
 # SQLite's own limit, in bytes.
 _MAX_BYTES = 1_000_000_000
+
+
+#: Messages of SQLite that waiting does not cure.
+_SET_UP_WRONG = ("readonly database", "not a database", "has no column", "no such column")
 
 
 class SQLiteStore:
@@ -194,7 +198,8 @@ class SQLiteStore:
         size = _size(arguments)
         if size > _MAX_BYTES or isinstance(error, sqlite3.DataError):
             return RecordTooLarge(size, _MAX_BYTES)
-        return StoreUnavailable(f"sessions in {self.path} cannot be used: {error}")
+        permanent = getattr(error, "errno", None) in SET_UP_WRONG or any(text in str(error) for text in _SET_UP_WRONG)
+        return StoreUnavailable(f"sessions in {self.path} cannot be used: {error}", permanent=permanent)
 
 
 def _one(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> Any:

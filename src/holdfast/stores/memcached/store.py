@@ -184,7 +184,7 @@ class MemcachedStore:
                     # The server does not report its limit.
                     raise RecordTooLarge(size, size - 1) from error
                 if is_last or time.monotonic() - start > _AT_ONCE:
-                    raise StoreUnavailable(f"memcached did not do what it was asked: {type(error).__name__}") from error
+                    raise StoreUnavailable(f"memcached did not execute a command: {type(error).__name__}") from error
         raise AssertionError  # the last attempt returns or raises
 
 

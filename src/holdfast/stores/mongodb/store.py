@@ -40,6 +40,8 @@ T = TypeVar("T")
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
 # The number of records that one step of a purge removes.
 _BATCH = 500
+# Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas.
+_SET_UP_WRONG = frozenset({13, 18, 8000})
 # The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
 # The time limit in seconds for creating them on request.
@@ -230,7 +232,10 @@ class MongoDBStore:
             with pymongo.timeout(seconds or self._timeout):
                 return work(self._collection())
         except (PyMongoError, OverflowError) as error:
-            raise StoreUnavailable(f"sessions in MongoDB cannot be used: {type(error).__name__}") from error
+            permanent = getattr(error, "code", None) in _SET_UP_WRONG
+            raise StoreUnavailable(
+                f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
+            ) from error
 
     def _collection(self) -> Collection:
         return self._given if self._given is not None else self._own_collection()

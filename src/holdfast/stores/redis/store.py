@@ -324,8 +324,14 @@ class RedisStore(RedisClusterStore):
         return self._client
 
 
+#: Errors of the client, and the beginnings of a server's answers, that waiting does not cure.
+_SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
+_REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "DB index is out of range", "invalid DB index")
+
+
 def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not do what it was asked: {type(error).__name__}")
+    permanent = type(error).__name__ in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
+    return StoreUnavailable(f"Redis did not execute a command: {type(error).__name__}", permanent=permanent)
 
 
 def _is_of_another_type(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -131,6 +132,12 @@ def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         raise
 
 
+#: Errors of the system that waiting does not cure: permissions, a read-only file system, and a file on the path.
+SET_UP_WRONG = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
+)
+
+
 @contextmanager
 def faults_of(place: Path) -> Iterator[None]:
     """Turn every `OSError` of the block into `StoreUnavailable` about *place*.
@@ -141,7 +148,9 @@ def faults_of(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         cause = OSError(error.errno, error.strerror)
-        raise StoreUnavailable(f"sessions in {place} cannot be used: {error.strerror}") from cause
+        raise StoreUnavailable(
+            f"sessions in {place} cannot be used: {error.strerror}", permanent=error.errno in SET_UP_WRONG
+        ) from cause
 
 
 def path_from_url(url: str, root: Path) -> Path:

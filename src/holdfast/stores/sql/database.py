@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,13 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 
 # The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
+# Faults that waiting does not cure: a wrong user, password, database or permission. psycopg gives those of a connection
+# as text alone.
+_SET_UP_WRONG = {1044, 1045, 1049, 1142, 1143, 1698, "28000", "28P01", "3D000", "42501"}
+_SET_UP_WRONG_TEXT = re.compile(
+    r"FATAL: +(password authentication failed|(role|database) .* does not exist|no pg_hba.conf entry|permission denied)"
+    r"|readonly database|not a database"
+)
 _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
 #: A record of so many bytes may exceed what a server takes in one statement.
@@ -146,7 +154,10 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        return StoreUnavailable(f"the database did not do what it was asked: {type(error.orig).__name__}")
+        permanent = bool(_codes(error) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(str(error.orig)))
+        return StoreUnavailable(
+            f"the database did not execute a statement: {type(error.orig).__name__}", permanent=permanent
+        )
 
     def _refuse_too_large(self, data: bytes) -> None:
         limit = self._max_bytes

@@ -1,0 +1,121 @@
+"""Mistakes that waiting does not cure: each is said to be one, and none is taken for an outage."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+import sqlalchemy as sa
+from flask import session
+from support.servers import Server
+from support.web import Web
+
+from holdfast.errors import StoreUnavailable
+from holdfast.stores.contract import Closes
+from holdfast.stores.registry import open_store
+
+KEY = "a" * 64
+
+
+def fault_of(url: str) -> StoreUnavailable:
+    """Return what a first save to the store at *url* raises."""
+    store = open_store(url)
+    with closing(store) if isinstance(store, Closes) else nullcontext(), pytest.raises(StoreUnavailable) as caught:
+        store.create(KEY, b"data", expires_at=2**41)
+    return caught.value
+
+
+def with_login(url: str, login: str) -> str:
+    """Return *url* with another user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+
+
+@contextmanager
+def restricted_redis(url: str) -> Iterator[str]:
+    """Give the URL of a user who may only read."""
+    with redis.Redis.from_url(url) as client:
+        client.acl_setuser("reader", enabled=True, passwords=["+word"], keys=["*"], commands=["+get", "+ping"])
+        yield with_login(url, "reader:word")
+        client.acl_deluser("reader")
+
+
+@contextmanager
+def restricted_sql(url: str) -> Iterator[str]:
+    """Give the URL of a user who may make no table."""
+    name = f"r{secrets.token_hex(6)}"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    user, by = (f"{name}@localhost", "IDENTIFIED BY") if url.startswith("mariadb") else (name, "LOGIN PASSWORD")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE USER {user} {by} 'word'")
+        if url.startswith("mariadb"):
+            connection.exec_driver_sql(f"GRANT SELECT ON *.* TO {user}")
+        yield with_login(url, f"{name}:word")
+        connection.exec_driver_sql(f"DROP USER {user}")
+
+
+WRONG: dict[str, Callable[[str], AbstractContextManager[str]]] = {
+    "user": lambda url: nullcontext(with_login(url, "nobody:wrong")),
+    "permission": lambda url: restricted_redis(url) if url.startswith("unix") else restricted_sql(url),
+    "database": lambda url: nullcontext(
+        f"{url}?db=9999" if url.startswith("unix") else urlunsplit(urlsplit(url)._replace(path="/nowhere"))
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("redis_server", marks=pytest.mark.redis),
+        pytest.param("postgresql_url", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_server_refuses(request: pytest.FixtureRequest, server: str, wrong: str) -> None:
+    """A user that there is not, one without permissions, and a database that there is not."""
+    given = request.getfixturevalue(server)
+    with WRONG[wrong](given if isinstance(given, str) else given.url) as url:
+        assert fault_of(url).permanent
+
+
+@pytest.mark.mongodb
+def test_mongodb_refuses(mongodb_server: Server) -> None:
+    """A user that there is not."""
+    url = with_login(mongodb_server.url, "nobody:wrong")
+    assert fault_of(url).permanent
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "file", "json", "sqlite+pysqlite"])
+def test_a_path_that_leads_nowhere(tmp_path: Path, scheme: str) -> None:
+    """A path whose folder is a file, or that holds another program's file."""
+    (tmp_path / "notes.txt").write_text("not a database, and longer than the head of one" * 10)
+    below = "notes.txt" if "sqlite" in scheme else "notes.txt/sessions"
+    assert fault_of(f"{scheme}:///{tmp_path}/{below}").permanent
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "memcached://127.0.0.1:1", "postgresql+psycopg://u@127.0.0.1:1/d"]
+)
+def test_an_outage_is_none(url: str) -> None:
+    """A server that does not answer is an outage."""
+    assert not fault_of(url).permanent
+
+
+def test_an_application_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer does not speak of a moment, and the log says that the fault does not pass by itself."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, and longer than the head of one" * 10)
+    web = Web(lambda clock: open_store(f"sqlite:///{path}", clock=clock), PROPAGATE_EXCEPTIONS=False)
+    with caplog.at_level(logging.ERROR):
+        response = web.do(lambda: session.update(a=1))
+    assert response.status_code == 503
+    assert response.text == "The service is not available until it is set up correctly.\n"
+    assert "until it is set up correctly" in caplog.text
+    assert str(path) in caplog.text
