@@ -224,6 +224,16 @@ def test_a_missing_driver_names_its_extra(scheme: str, module: str, tmp_path: Pa
         open_store(f"{scheme}://user:{SECRET}@host", root=tmp_path)
 
 
+def test_a_driver_that_is_broken_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a driver is installed and lacks a library of its own, the error has its reason, and asks for no module."""
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "psycopg"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"driver that cannot be imported: no pq wrapper available$"):
+        open_store("postgresql+psycopg://u@h/d", root=tmp_path)
+
+
 def test_a_python_without_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Python itself lacks what a store needs, the error names that and no extra."""
     monkeypatch.delitem(sys.modules, "holdfast.stores.sqlite", raising=False)

@@ -128,3 +128,11 @@ class RecordTooLarge(StoreError):
         )
         self.size = size
         self.limit = limit
+
+
+def cannot_import(error: ImportError, user: str, fix: str) -> ConfigurationError:
+    """Return the error for *user*, a part of the product, whose driver cannot be imported; *fix* installs it."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return ConfigurationError(f"{user} needs {error.name}, which is not installed{fix}")
+    # The driver is there, and lacks a part of its own: psycopg without libpq, say.
+    return ConfigurationError(f"{user} needs a driver that cannot be imported: {error}")

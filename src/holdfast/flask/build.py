@@ -14,7 +14,7 @@ from weakref import ref
 from flask import Flask, current_app, has_app_context, json
 
 from holdfast.clock import Clock
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.flask.answers import answerable
 from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.flask.settings import secret_keys
@@ -270,6 +270,4 @@ def _store_class(name: str) -> Any:
         return pkgutil.resolve_name(f"holdfast.stores.{name}")
     except ImportError as error:
         extra = name.partition(":")[0]
-        raise ConfigurationError(
-            f"{error.name} is needed and is not installed: pip install 'holdfast[{extra}]'"
-        ) from error
+        raise cannot_import(error, "it", f": pip install 'holdfast[{extra}]'") from error

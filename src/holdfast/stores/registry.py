@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.contract import Store
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import did_you_mean, split_options
@@ -89,12 +89,9 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
         address, options = (url, {}) if converters is None else split_options(url, scheme, converters)
         folder = {"root": Path(root)} if backend.on_disk else {}
         store: Store = store_class.from_url(address, clock=clock, **folder, **options)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         fix = f": pip install 'holdfast[{backend.extra}]'" if backend.extra else ""
-        driver = error.name or "a driver"
-        raise ConfigurationError(
-            f"the store URL's scheme {scheme!r} needs {driver}, which is not installed{fix}"
-        ) from error
+        raise cannot_import(error, f"the store URL's scheme {scheme!r}", fix) from error
     return store
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection.
@@ -100,10 +100,8 @@ def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = No
     try:
         engine = sa.create_engine(url, **options)
     except ImportError as error:
-        raise ConfigurationError(
-            f"{url.drivername} needs the module {error.name}, which is not installed: "
-            "install it, or name another driver, such as mysql+pymysql or postgresql+psycopg"
-        ) from error
+        fix = ": install it, or name another driver, such as mysql+pymysql or postgresql+psycopg"
+        raise cannot_import(error, url.drivername, fix) from error
     if on_disk is not None:
         _make_file(engine, root / on_disk)
     elif driver == "psycopg":
