@@ -41,7 +41,7 @@ from holdfast.records.envelope import (
     encode,
     encode_meta,
 )
-from holdfast.records.tokens import labelled
+from holdfast.records.tokens import labelled, masked
 from holdfast.records.weak_keys import weakness_of
 
 if TYPE_CHECKING:
@@ -315,11 +315,11 @@ def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:
 
 
 def _masked(control: Control, secret: bytes, place: bytes) -> Control:
-    """Hide the new token of a renewal's tombstone under *secret*, or reveal what was hidden so: the same operation."""
+    """Hide what a tombstone holds under *secret* too, or reveal what was hidden so: the same operation."""
     if not isinstance(control, Tombstone) or control.sealed is None:
         return control
-    mask = hmac.digest(secret, labelled(b"holdfast alias mask", place, control.write), "sha256")
-    return dataclasses.replace(control, sealed=bytes(a ^ b for a, b in zip(control.sealed, mask, strict=True)))
+    purpose = labelled(b"holdfast tombstone mask", place, control.write)
+    return dataclasses.replace(control, sealed=masked(control.sealed, secret, purpose))
 
 
 def _damaged() -> DecodeError:

@@ -40,7 +40,7 @@ _SEALED = 0x04
 _VOUCHED = 0x05
 
 _HEADER = struct.Struct(">BQQQBI")
-_TOMBSTONE_BODY = struct.Struct(">BBQ32s32s6s")
+_TOMBSTONE_HEADER = struct.Struct(">BBQ32s6sH")
 _CUTOFF_BODY = struct.Struct(">BQ32s")
 _SEALED_HEADER = struct.Struct(">BBB8sQQQB")
 _VOUCHED_HEADER = struct.Struct(">B8s32s")
@@ -109,14 +109,15 @@ class TombstoneKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tombstone:
-    """The record that is left under an old key. It holds no session data.
+    """The record that is left under an old key. Of the session's data it holds only what *sealed* says.
 
     Attributes:
         kind: Superseded (a rotation: the old token is invalid), alias (a renewal: the old token leads to the new one
             until the grace period ends), or ended.
         until: When the grace period ends.
         successor: The key the session moved to, or None.
-        sealed: The new token, readable only with the old one (`holdfast.records.tokens.seal_successor`), or None.
+        sealed: What only the old token reveals: of an alias the new one (`holdfast.records.tokens.seal_successor`), of
+            a login the visitor's secrets (`holdfast.sessions.flows.visitor`), or None.
         write: The id of the write that stored it.
     """
 
@@ -202,8 +203,9 @@ def encode(body: Body) -> bytes:
     if isinstance(body, Vouched):
         return _VOUCHED_HEADER.pack(_VOUCHED, body.key_id, body.tag) + body.control
     if isinstance(body, Tombstone):
-        successor = _raw(body.successor)
-        return _TOMBSTONE_BODY.pack(_TOMBSTONE, body.kind, body.until, successor, body.sealed or _NONE, body.write)
+        successor, sealed = _raw(body.successor), body.sealed or b""
+        head = _TOMBSTONE_HEADER.pack(_TOMBSTONE, body.kind, body.until, successor, body.write, len(sealed))
+        return head + sealed
     return _CUTOFF_BODY.pack(_CUTOFF, body.at, _raw(body.keep))
 
 
@@ -264,8 +266,11 @@ def _sealed(data: bytes) -> Sealed:
 
 
 def _tombstone(data: bytes) -> Tombstone:
-    _, kind, until, successor, sealed, write = _TOMBSTONE_BODY.unpack(data)
-    return Tombstone(TombstoneKind(kind), until, _key(successor), sealed if sealed != _NONE else None, write)
+    _, kind, until, successor, write, size = _TOMBSTONE_HEADER.unpack_from(data)
+    sealed = data[_TOMBSTONE_HEADER.size :]
+    if len(sealed) != size:
+        raise ValueError("cut short")
+    return Tombstone(TombstoneKind(kind), until, _key(successor), sealed or None, write)
 
 
 def _vouched(data: bytes) -> Vouched:

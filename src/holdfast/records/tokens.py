@@ -107,16 +107,19 @@ def seal_successor(old: str, new: str) -> bytes:
 
     A one-time pad: the pad is an HMAC under *old*, which is random, secret and superseded only once.
     """
-    pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
-    return bytes(a ^ b for a, b in zip(_raw(new), pad, strict=True))
+    return masked(base64.urlsafe_b64decode(new + "="), old.encode(), b"holdfast alias")
 
 
 def open_successor(old: str, sealed: bytes) -> str:
     """Return the token that `seal_successor` encrypted under *old*."""
-    pad = hmac.digest(old.encode(), b"holdfast alias", "sha256")
-    raw = bytes(a ^ b for a, b in zip(sealed, pad, strict=True))
-    return token_from(raw)
+    return token_from(masked(sealed, old.encode(), b"holdfast alias"))
 
 
-def _raw(token: str) -> bytes:
-    return base64.urlsafe_b64decode(token + "=")
+def masked(data: bytes, secret: bytes, purpose: bytes) -> bytes:
+    """Return *data* encrypted with a stream of HMACs under *secret*, or decrypted: it is the same operation.
+
+    It is a one-time pad: under one *secret* each *purpose* is for one *data* only.
+    """
+    count = -(-len(data) // 32)
+    stream = b"".join(hmac.digest(secret, labelled(purpose, n.to_bytes(4, "big")), "sha256") for n in range(count))
+    return bytes(a ^ b for a, b in zip(data, stream, strict=False))

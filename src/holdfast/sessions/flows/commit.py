@@ -202,7 +202,7 @@ def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Ou
         ended = yield from flows.end_presented(context, state.presented, "logout")
         state.reset(read_only=True)
         return Outcome("saved", CookieAction.DELETE) if ended else NOTHING
-    return NOTHING if state.is_empty else dropped(context, state)
+    return dropped(context, state) if state.maybe_changed and not state.is_empty else NOTHING
 
 
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:

@@ -23,6 +23,7 @@ from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
 from holdfast.sessions.flows.save import report_created, revised
+from holdfast.sessions.flows.visitor import secrets_of
 from holdfast.sessions.flows.write import create_once
 from holdfast.sessions.ops import Flow, load, replace
 from holdfast.sessions.policy import RETENTION
@@ -80,12 +81,13 @@ class InCookie:
             envelope, record.expires_at, context.clock(), state.started_at if state else None
         )
         reason = reason or (yield from self._revoked(context, stored, fresh=False))
-        if reason is not None:
+        if reason not in (None, "superseded"):
             return Rejected(reason)
         try:
-            return stored, envelope.codec.loads(envelope.payload)
+            data = envelope.codec.loads(envelope.payload)
         except DecodeError:
             return Rejected("corrupt")
+        return (stored, data) if reason is None else Rejected(reason, data=secrets_of(context, data))
 
     def _revoked(self, context: Context, stored: CookieSession, *, fresh: bool = True) -> Flow[RejectReason | None]:
         if not self._revocable:
@@ -157,6 +159,9 @@ class InCookie:
         moved = self._sealed(context, state, stored, new_token())
         until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
+            if state.changes.signs_in and (yield from self._revoked(context, stored)) == "superseded":
+                state.begin_anew()
+                return (yield from self.create(context, state))
             return dropped(context, state)
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)

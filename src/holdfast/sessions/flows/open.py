@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
@@ -14,6 +14,7 @@ from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import report_ended
 from holdfast.sessions.flows.finish import finish_postponed
+from holdfast.sessions.flows.visitor import open_secrets
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
@@ -29,10 +30,12 @@ class Rejected:
     Attributes:
         reason: The frozen word for it.
         foreign: The record is in a format that a newer release may know.
+        data: What the request may read nevertheless: the visitor's secrets after a login.
     """
 
     reason: RejectReason
     foreign: bool = False
+    data: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def keep_cookie(self) -> bool:
@@ -83,6 +86,7 @@ def settle(context: Context, state: SessionState, found: Found | Rejected) -> No
     """
     if isinstance(found, Rejected):
         state.read_only = state.login_begins_anew = found.keep_cookie
+        state.data = found.data
         context.events.emit("rejected", reason=found.reason)
         return
     stored, data, redeliver = found
@@ -138,7 +142,7 @@ def resolve(
             return Rejected("corrupt")
         is_over = _is_over(context, body, now)
         if body.kind is TombstoneKind.SUPERSEDED and not is_over:
-            return Rejected("superseded")
+            return Rejected("superseded", data=open_secrets(context, token, body))
         if is_over and not (late and body.kind is TombstoneKind.ALIAS):
             break
         if body.sealed is None:

@@ -21,6 +21,7 @@ from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
 from holdfast.sessions.flows.save import create as begin
+from holdfast.sessions.flows.visitor import seal_secrets
 from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
@@ -108,7 +109,11 @@ def _plan(
     until = moved.envelope.issued_at + context.policy.grace
     moved.envelope.meta.pop(PREVIOUS, None)
     # The end of a session that was logged out or replaced must not end the one that begins in its place.
-    return moved, Tombstone(TombstoneKind.SUPERSEDED, until, None if state.changes_user else moved.key)
+    successor = None if state.changes_user else moved.key
+    tombstone = Tombstone(TombstoneKind.SUPERSEDED, until, successor)
+    if state.changes.signs_in:
+        tombstone = dataclasses.replace(tombstone, sealed=seal_secrets(context, stored, tombstone.write))
+    return moved, tombstone
 
 
 def _move(
