@@ -55,8 +55,8 @@ def test_a_disk_that_fails(place: str, web_on: WebOn, tmp_path: Path) -> None:
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = known(web)
     for way in (taken_away, forbidden):
+        fresh = web_on(place, PROPAGATE_EXCEPTIONS=False)  # another process, without open connections
         with way(folder):
-            fresh = web_on(place, PROPAGATE_EXCEPTIONS=False)  # another process, without open connections
             fresh.clock.advance_ms(web.clock() - fresh.clock())
             for name, view in VIEWS.items():
                 assert_come_back(fresh.do(view, fresh.with_token(token)), (way, name))

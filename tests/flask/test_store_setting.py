@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_two_stores_are_one_too_many(build: Any) -> None:
         {"SESSION_STORE": "sqlite:///../static/s.db"},
         {"SESSION_STORE": "file:///../static/deep/below"},
         {"SESSION_STORE": "json:///../static/s.json"},
+        {"SESSION_STORE": "sqlite+pysqlite:///../static/s.db"},
         {"SESSION_TYPE": "file", "SESSION_FILE_PATH": "../static/s.json"},
         {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": "static/sessions"},
         {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": "link/sessions"},
@@ -100,6 +102,25 @@ def test_a_path_that_would_be_served_is_refused(build: Any, tmp_path: Path, conf
     with pytest.raises(ConfigurationError, match=r"would be served with the static files: put them elsewhere"):
         build(**config)
     assert list((tmp_path / "static").iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "file", "json", "sqlite+pysqlite"])
+@pytest.mark.parametrize("wrong", ["a file on the way", "no permission", "an old file"])
+def test_a_path_that_cannot_be_written_is_refused(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, wrong: str
+) -> None:
+    """A path that leads through a file, and one without the permission to write, are errors at the start."""
+    (tmp_path / "notes.txt").touch()
+    below = {"a file on the way": "notes.txt/s", "no permission": "locked/deep/s", "an old file": "s"}[wrong]
+    if wrong != "a file on the way":
+        (tmp_path / "s").mkdir() if scheme == "file" else (tmp_path / "s").touch()
+        # Root may write anywhere, and tests may run as root.
+        monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path or mode != os.W_OK)
+    if wrong == "an old file" and scheme == "file":
+        pytest.skip("its folder is all that it writes to")
+    with pytest.raises(ConfigurationError, match=r"SESSION_STORE: sessions cannot be kept in .*Choose another place"):
+        build(SESSION_STORE=f"{scheme}:///{tmp_path}/{below}")
+    assert not (tmp_path / "locked").exists()
 
 
 def test_a_store_that_would_be_served_is_refused(build: Any, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def _build_store(app: Flask, settings: Settings, clock: Clock) -> Store | None:
         store = _chosen(app, choice, clock)
     except ConfigurationError as error:
         raise ConfigurationError(f"{choice.setting}: {error}{choice.hint}") from error
-    _refuse_served(app, choice.setting, store)
+    _check_place(app, choice.setting, store)
     return store
 
 
@@ -183,7 +183,7 @@ def _store_from(app: Flask, setting: str, given: Any, clock: Clock) -> Store:
         store = _named(app, given, clock)
     except ConfigurationError as error:
         raise ConfigurationError(f"{setting}: {error}") from error
-    _refuse_served(app, setting, store)
+    _check_place(app, setting, store)
     return store
 
 
@@ -218,14 +218,20 @@ def _chosen(app: Flask, choice: flask_session.StoreChoice, clock: Clock) -> Stor
     return store
 
 
-def _refuse_served(app: Flask, setting: str, store: Store) -> None:
-    path = getattr(store, "path", None)
-    if path is None or app.static_folder is None:
+def _check_place(app: Flask, setting: str, store: Store) -> None:
+    """Refuse a path, of a store that has one, that is served with the static files, or that cannot be written to."""
+    given = getattr(store, "path", None)
+    if given is None:
         return
-    if Path(path).resolve().is_relative_to(Path(app.static_folder).resolve()):
+    from holdfast.stores.shared.disk import why_unusable
+
+    path = Path(given)
+    if app.static_folder is not None and path.resolve().is_relative_to(Path(app.static_folder).resolve()):
         raise ConfigurationError(
             f"{setting}: sessions in {path} would be served with the static files: put them elsewhere"
         )
+    if (reason := why_unusable(path)) is not None:
+        raise ConfigurationError(f"{setting}: sessions cannot be kept in {path}: {reason}. Choose another place")
 
 
 # --- engines of Flask-SQLAlchemy --------------------------------------------------------------------------------------

@@ -113,6 +113,19 @@ def make_folder(path: Path) -> None:
             raise
 
 
+def why_unusable(path: Path) -> str | None:
+    """Return why the store at *path* could not write, as far as it shows without a write, or None. Makes nothing."""
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() and place != path:
+        return f"{place} is a file, and no folder"
+    # SQLite and the JSON store make files beside theirs.
+    written = [place] if place.is_dir() else [place, place.parent]
+    refused = next((each for each in written if not os.access(each, os.W_OK)), None)
+    return None if refused is None else f"{refused} cannot be written to: its permissions or its disk forbid it"
+
+
 def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
     """Put *data* at *path* in one step: a crash at any moment leaves the old file or the new one, complete.
 

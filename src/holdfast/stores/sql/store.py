@@ -19,7 +19,7 @@ from holdfast.stores.shared.options import Converter, convert_options, flag
 from holdfast.stores.shared.wire import owner_bytes, owner_text
 from holdfast.stores.sql.clock import earlier_of, time_of
 from holdfast.stores.sql.database import Database
-from holdfast.stores.sql.engines import database_url, engine_at, refuse_asynchronous_driver
+from holdfast.stores.sql.engines import database_url, engine_at, file_of, refuse_asynchronous_driver
 from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
@@ -54,6 +54,9 @@ class SQLStore:
         clock: Clock = system_clock,
     ) -> None:
         self._find_engine = engine if callable(engine) else lambda: engine
+        file = file_of(engine.url) if isinstance(engine, sa.Engine) else None
+        #: The file of a SQLite database, if it is known before the first use.
+        self.path = None if file is None else Path(file)
         self._table = sessions_table(table, schema=schema)
         self._database = Database(self._find_engine, self._table, create=create_table)
         self._clock = clock
