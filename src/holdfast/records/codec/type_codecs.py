@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -104,7 +105,6 @@ _ZONE_KEY = re.compile(_ZONE)
 # The ISO text, "~" for the second of two equal clock times, then [Zone/Name] or (name of a fixed offset).
 _STAMP = re.compile(rf"([^~\[(]+)(~?)(?:\[({_ZONE})\]|\((.*)\))?", re.DOTALL)
 _SECOND = timedelta(seconds=1)
-_Stamp = TypeVar("_Stamp", datetime, time)
 
 
 def _zone_key(zone: tzinfo) -> str | None:
@@ -112,8 +112,8 @@ def _zone_key(zone: tzinfo) -> str | None:
     return key if key and _ZONE_KEY.fullmatch(key) else None
 
 
-def _write_stamp(value: datetime | time, text: str) -> str:
-    zone = value.tzinfo
+def _write_stamp(write: Callable[[Any], str], value: datetime | time) -> str:
+    text, zone = write(value), value.tzinfo
     if value.fold:
         text += "~"
     if zone is None or zone is timezone.utc:
@@ -126,14 +126,12 @@ def _write_stamp(value: datetime | time, text: str) -> str:
     if key is not None:
         return f"{text}[{key}]"
     if offset is None:
-        raise UnsupportedValue(
-            "has a time zone that gives it no offset: use a zoneinfo.ZoneInfo or a datetime.timezone"
-        )
+        raise UnsupportedValue("has a time zone without an offset: use a zoneinfo.ZoneInfo or a datetime.timezone")
     name = zone.tzname(None) if type(zone) is timezone else None
     return text if name in {None, timezone(offset).tzname(None)} else f"{text}({name})"
 
 
-def _read_stamp(text: str, parse: Callable[[str], _Stamp]) -> _Stamp:
+def _read_stamp(parse: Callable[[str], datetime | time], text: str) -> datetime | time:
     if text[-1] not in "~])":
         return parse(text)
     match = _STAMP.fullmatch(text)
@@ -162,41 +160,9 @@ def _zone(key: str, value: datetime | time) -> tzinfo:
     return zone if value.replace(tzinfo=zone).utcoffset() == offset else UnknownZone(key, offset)
 
 
-def _write_datetime(value: datetime) -> str:
-    return _write_stamp(value, datetime.isoformat(value))
-
-
-def _read_datetime(text: str) -> datetime:
-    return _read_stamp(text, datetime.fromisoformat)
-
-
-def _write_time(value: time) -> str:
-    return _write_stamp(value, time.isoformat(value))
-
-
-def _read_time(text: str) -> time:
-    return _read_stamp(text, time.fromisoformat)
-
-
-def _write_timedelta(value: timedelta) -> list[int]:
-    return [value.days, value.seconds, value.microseconds]
-
-
-def _read_timedelta(parts: list[int]) -> timedelta:
-    days, seconds, microseconds = parts
-    return timedelta(days, seconds, microseconds)
-
-
-def _write_bytes(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-def _write_dict(value: dict[Any, Any]) -> list[list[Any]]:
-    return [[key, item] for key, item in value.items()]
-
-
-def _read_int(text: str) -> int:
-    return int(text, 16)
+def _stamp_codec(code: int, cls: type[datetime | time]) -> TypeCodec:
+    write, read = partial(_write_stamp, cls.isoformat), partial(_read_stamp, cls.fromisoformat)
+    return TypeCodec(code, cls.__name__, cls, write, read)
 
 
 def _write_stored(value: StoredValue) -> list[Any]:
@@ -208,7 +174,7 @@ def _read_stored(parts: list[Any]) -> StoredValue:
     return StoredValue(name, plain)
 
 
-DICT = TypeCodec(4, "dict", dict, _write_dict, dict, is_text=False)
+DICT = TypeCodec(4, "dict", dict, lambda value: list(map(list, value.items())), dict, is_text=False)
 FLOAT = TypeCodec(6, "float", float, float.__repr__, float)
 
 #: Text that UTF-8 has no form for: it holds half of a surrogate pair.
@@ -222,16 +188,23 @@ TYPE_CODECS: tuple[TypeCodec, ...] = (
     TypeCodec(2, "set", set, list, set, is_text=False),
     TypeCodec(3, "frozenset", frozenset, list, frozenset, is_text=False),
     DICT,
-    TypeCodec(5, "int", int, hex, _read_int),
+    TypeCodec(5, "int", int, hex, partial(int, base=16)),
     FLOAT,
-    TypeCodec(7, "bytes", bytes, _write_bytes, base64.b64decode),
+    TypeCodec(7, "bytes", bytes, lambda value: base64.b64encode(value).decode(), base64.b64decode),
     TypeCodec(8, "markup", Markup, str.__str__, Markup),
     TypeCodec(9, "uuid", UUID, UUID.__str__, UUID),
     TypeCodec(10, "decimal", Decimal, Decimal.__str__, Decimal),
-    TypeCodec(11, "datetime", datetime, _write_datetime, _read_datetime),
+    _stamp_codec(11, datetime),
     TypeCodec(12, "date", date, date.isoformat, date.fromisoformat),
-    TypeCodec(13, "time", time, _write_time, _read_time),
-    TypeCodec(14, "timedelta", timedelta, _write_timedelta, _read_timedelta, is_text=False),
+    _stamp_codec(13, time),
+    TypeCodec(
+        14,
+        "timedelta",
+        timedelta,
+        lambda span: [span.days, span.seconds, span.microseconds],
+        lambda parts: timedelta(*parts),
+        is_text=False,
+    ),
     TEXT,
     STORED,
 )
