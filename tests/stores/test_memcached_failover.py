@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.memcached import DAY, LEAKY, Tidy, data_of, on_client
-from support.servers import Server, ask, start_memcached
+from support.memcached import DAY, LEAKY, Tidy, counted, data_of, on_client
+from support.servers import NotYet, Server, ask, start_memcached, wait_for
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
@@ -81,45 +81,48 @@ def answer_of(store: MemcachedStore, key: str) -> str:
 @LEAKY
 @pytest.mark.parametrize("kind", ["own", "python-memcached"])
 def test_a_restart_under_load_ends_all_sessions_and_nothing_else(kind: str) -> None:
-    """Requests get short, typed errors while the server is down; then new sessions work, and none gets another's."""
+    """Requests get typed errors while the server is down; then new sessions work, and none gets another's."""
     server = start_memcached()
-    found, stop, slowest = Counter[str](), threading.Event(), 0.0
-    back = float("inf")
+    found, back, stop = Counter[str](), threading.Event(), threading.Event()
 
     def visit(store: MemcachedStore) -> None:
-        nonlocal slowest
         key = ""
         while not stop.is_set():
-            start = time.monotonic()
+            when = "after" if back.is_set() else "before"
             try:
                 key = key if key and look_after(store, key) else begin(store)
-                found["served"] += 1
-                found["served after"] += start > back
-            except StoreUnavailable as error:
-                found[type(error.__cause__).__name__] += 1
-                found["late"] += start > back + 1
+                found[f"served {when}"] += 1
+            except StoreUnavailable:
+                found[f"refused {when}"] += 1
                 time.sleep(0.01)
-            slowest = max(slowest, time.monotonic() - start)
+
+    def wait_until(what: str, times: int) -> None:
+        def reached() -> None:
+            if found[what] < times and not any(done.done() for done in visits):
+                raise NotYet(f"{what}: {found[what]}")
+
+        wait_for(reached, seconds=20)
 
     try:
         with on_client(kind, [server]) as store, ThreadPoolExecutor(6) as pool:
             visits = [pool.submit(visit, store) for _ in range(6)]
-            time.sleep(0.4)
-            server.kill()
-            time.sleep(0.4)
-            server.restart()
-            back = time.monotonic()
-            time.sleep(0.8)
-            stop.set()
+            try:
+                wait_until("served before", 60)
+                server.kill()
+                wait_until("refused before", 60)
+                server.restart()
+                back.set()
+                wait_until("served after", 100)
+            finally:
+                stop.set()
             for done in visits:
                 done.result()
             Tidy.close()
     finally:
         server.stop()
-    sys.stdout.write(f"{kind}: {dict(found)}; slowest call {slowest:.3f} s\n")
-    assert found["late"] == 0
-    assert found["served after"] > 100
-    assert slowest < 1.5
+    sys.stdout.write(f"{kind}: {dict(found)}\n")
+    # Each visitor may find one connection that the restart has closed, and a server that is just marked as dead.
+    assert found["refused after"] <= 12
 
 
 def begin(store: MemcachedStore) -> str:
@@ -142,17 +145,16 @@ def look_after(store: MemcachedStore, key: str) -> bool:
 
 @pytest.mark.parametrize("kind", ["own", "python-memcached"])
 def test_a_full_server_that_evicts_nothing_is_an_outage(kind: str) -> None:
-    """With ``-M`` a record that finds no room is StoreUnavailable, soon, and the records that are there stay."""
+    """With ``-M`` a record without room is StoreUnavailable after a bounded number of attempts, and the others stay."""
     server = start_memcached("-M", "-m", "8")
     try:
         with on_client(kind, [server]) as store:
             keys: list[str] = []
             with pytest.raises(StoreUnavailable):
                 fill(store, keys)
-            start = time.monotonic()
-            with pytest.raises(StoreUnavailable):
+            with counted(server) as counts, pytest.raises(StoreUnavailable):
                 fill(store, keys)
-            assert time.monotonic() - start < 2
+            assert counts["cmd_get"] <= 100
             assert keys
             assert {answer_of(store, key) for key in keys} == {"right"}
     finally:
