@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from support.requests import Request
 
@@ -53,17 +56,97 @@ def rotated(manager: Requests, value: str) -> str:
     return _value(session)
 
 
+def _destroy(session: Request) -> None:
+    session.destroy()
+
+
+def _remove(key: str, session: Request) -> None:
+    session.pop(key, None)
+
+
+def _remove_and_write(session: Request) -> None:
+    session.clear()
+    session["more"] = 1
+
+
+WAYS = (_destroy, partial(_remove, "_user_id"), partial(_remove, "username"))
+
+
+@pytest.mark.parametrize("log_out", WAYS, ids=("destroy", "_user_id", "username"))
 @pytest.mark.parametrize("rotations", [1, 2])
-def test_a_logout_under_a_replaced_token_ends_the_session(manager: Requests, rotations: int) -> None:
+def test_a_logout_under_a_replaced_token_ends_the_session(
+    manager: Requests, rotations: int, log_out: Callable[[Request], None]
+) -> None:
     """The session has moved to another token, once or more: it ends under that, and the cookie is deleted."""
     old = new = signed_in(manager)
     for _ in range(rotations):
         new = rotated(manager, new)
     late = Request(manager, old)
     assert late.read_only
-    late.destroy()
+    log_out(late)
     assert late.commit().cookie is CookieAction.DELETE
     assert not manager.still_valid(new)
+
+
+@pytest.mark.parametrize("log_out", [*WAYS[:2], _remove_and_write], ids=("destroy", "_user_id", "clear"))
+def test_a_logout_during_which_the_token_is_replaced_ends_the_session(
+    manager: Requests, log_out: Callable[[Request], None]
+) -> None:
+    """The session is rotated between the lookup of a logout and its end: it ends under the new token."""
+    login = Request(manager)
+    login["_user_id"], login["cart"] = "ada", ["pen"]
+    value = _value(login)
+    overtaken = Request(manager, value)
+    assert overtaken["cart"]
+    new = rotated(manager, value)
+    log_out(overtaken)
+    assert overtaken.commit().cookie is CookieAction.DELETE
+    assert not manager.still_valid(new)
+
+
+def test_removing_another_key_in_a_late_request_ends_nothing(manager: Requests) -> None:
+    """Only the key of the user's id counts, and only where the token was replaced: a visitor removes it at no cost."""
+    old = signed_in(manager)
+    new = rotated(manager, old)
+    late = Request(manager, old)
+    assert late.pop("cart", "none") == "none"
+    with pytest.raises(KeyError):
+        late.pop("cart")
+    assert late.commit().cookie is CookieAction.NONE
+    assert manager.still_valid(new)
+    visitor = Request(manager)
+    assert visitor.pop("username", None) is None
+    assert visitor.commit().cookie is CookieAction.NONE
+
+
+@pytest.mark.parametrize("user", ["ada", "bob"])
+def test_a_login_during_which_another_login_replaces_the_token_signs_in(manager: Requests, user: str) -> None:
+    """Two clicks on "Sign in", for the user of the session or for another: both are signed in."""
+    value = signed_in(manager)
+    first, second = Request(manager, value), Request(manager, value)
+    for login in (first, second):
+        login.bind(user)
+        login["clicked"] = 1
+    for login in (first, second):
+        assert login.commit().cookie is CookieAction.SEND
+        assert login.state.stored is not None
+    values = {login.state.stored.value for login in (first, second) if login.state.stored}
+    assert len(values) == 2
+    assert all(Request(manager, value).owner == manager.keys.owner_of(user) for value in values)
+
+
+def test_a_login_in_a_visitors_session_that_ends_meanwhile_signs_in() -> None:
+    """The last value is taken out of the visitor's session during the login: the user is signed in all the same."""
+    manager = Manager(MemoryStore())
+    visitor = Request(manager)
+    visitor["flash"] = "hello"
+    value = _value(visitor)
+    login, other = Request(manager, value), Request(manager, value)
+    login.bind("ada")
+    assert other.pop("flash") == "hello"
+    assert other.commit().cookie is CookieAction.DELETE
+    assert login.commit().cookie is CookieAction.SEND
+    assert Request(manager, login.token).owner == manager.keys.owner_of("ada")
 
 
 def test_a_logout_under_a_token_that_another_user_replaced_ends_nothing_of_theirs(manager: Requests) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from explorer.world import ALICE, KEYS, Answer, World
+from explorer.world import ALICE, BOB, KEYS, Answer, World
 
 from holdfast.sessions.state import PERMANENT
 
@@ -108,11 +108,51 @@ def r3_whoever_ends_a_session_ends_it(world: World) -> str | None:
     return f"{left[0]} lives after {tried}" if left and tried else None
 
 
-def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
-    """A request that is still at work when its session, or its id, is over sends no cookie for it."""
-    ended, begun = _enders(world), _begun(world)
+def r15_a_logout_signs_out(world: World) -> str | None:
+    """After a logout no session that it came with is the user's, under whatever id, unless the answer is an error."""
+    asked = {name for mark in ("ends", "wipes", "unbinds") for name in _answers(world, mark)}
+    answered = sorted(name for name in asked if world.answers[name].result and _came_with_a_session(world, name))
+    left = [session for session in world.survivors if session.owner == ALICE]
+    return f"{left[0]} lives after {answered}" if left and answered and world.user == "alice" else None
+
+
+def _came_with_a_session(world: World, name: str) -> bool:
+    answer = world.answers[name]
+    return answer.found is not None or answer.read_only
+
+
+def r14_a_login_signs_in(world: World) -> str | None:
+    """A login that is answered has the token of a session of its user, unless something else was ended meanwhile."""
+    ends = {"ends", "wipes", "unbinds", "revokes", "ends others"}
+    if any(ends & role.marks for role in world.roles) or _named(world, "revoke others"):
+        return None
     for name, answer in world.answers.items():
-        over = ended if name in begun else ended | _kept(world, "supersedes")
+        for mark, user in (("binds", ALICE), ("binds bob", BOB)):
+            if mark in answer.role.marks and answer.result:
+                found = world.probe(answer.token).stored if answer.token else None
+                if found is None or found.owner != user:
+                    return f"{name} is answered, {answer.result}, cookie {answer.cookie}, and not signed in"
+    return None
+
+
+def nothing_is_dropped_without_cause(world: World) -> str | None:
+    """A request that found the session is not told that it is gone, unless it is over, or has another id."""
+    causes = _enders(world) | _kept(world, "supersedes") | _marked(world, "revokes") | _marked(world, "ends")
+    if causes or _may_be_lost(world):
+        return None
+    dropped = [name for name, answer in world.answers.items() if answer.found and answer.result == "gone"]
+    return f"what {dropped} changed is dropped" if dropped else None
+
+
+def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
+    """A request that is still at work when its session, or its id, is over sends no cookie for it.
+
+    A login that began a session of its own sends that one's, unless a logout ended a user's session.
+    """
+    ended, begun = _enders(world), _begun(world)
+    logouts = ended & _marked(world, "ends") if world.user else set()
+    for name, answer in world.answers.items():
+        over = logouts if name in begun else ended | _kept(world, "supersedes")
         if answer.found and answer.cookie == "send":
             if over.intersection(answer.after):
                 return f"{name} sends a cookie though {sorted(over.intersection(answer.after))} came before"
@@ -141,7 +181,7 @@ def r6_late_arrivals_are_harmless(world: World) -> str | None:
     Except a logout, which ends the session all the same, and a login, which begins a session of its own.
     """
     for name, answer in world.answers.items():
-        ends = not answer.role.marks.isdisjoint(("ends", "wipes")) and answer.cookie == "delete"
+        ends = not answer.role.marks.isdisjoint(("ends", "wipes", "unbinds")) and answer.cookie == "delete"
         begins = name in _begun(world) and not answer.role.marks.isdisjoint(("binds", "binds bob"))
         if (
             answer.read_only
@@ -246,6 +286,9 @@ INVARIANTS = (
     r1_r2_what_is_answered_is_what_is_so,
     r3_r4_what_is_over_stays_over,
     r3_whoever_ends_a_session_ends_it,
+    r15_a_logout_signs_out,
+    r14_a_login_signs_in,
+    nothing_is_dropped_without_cause,
     r3_r5_no_cookie_after_the_end,
     r5_the_old_id_is_dead,
     r6_late_arrivals_are_harmless,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from holdfast.errors import DecodeError, StoreError
 from holdfast.records.envelope import Cutoff, Envelope, Sealed, Vouched, decode
 from holdfast.records.record import Conflict, Gone, Page, Record
 from holdfast.sessions.ops import PAUSE, Call
+from holdfast.testing.clock import FakeClock
 
 #: A schedule longer than this does not end.
 MOST_STEPS = 500
@@ -28,16 +29,19 @@ class Footprint:
         reads: Keys that are read, and the index when it is read.
         adds: The index, when entries come or go: in which order does not matter.
         writes: Keys that are written.
+        moves_time: Time passes, which every operation depends on.
     """
 
     reads: frozenset[str] = frozenset()
     adds: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    moves_time: bool = False
 
     def commutes_with(self, other: Footprint) -> bool:
         """Return whether the order of two operations with these footprints has no effect."""
         return (
-            self.writes.isdisjoint(other.writes | other.reads | other.adds)
+            not (self.moves_time or other.moves_time)
+            and self.writes.isdisjoint(other.writes | other.reads | other.adds)
             and self.reads.isdisjoint(other.writes | other.adds)
             and self.adds.isdisjoint(other.writes | other.reads)
         )
@@ -52,6 +56,23 @@ class Mark:
 
     def run(self, store: object) -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A step of a test's own in which time passes: *ms* milliseconds on *clock*. Sends back None."""
+
+    clock: FakeClock
+    ms: int
+    footprint: ClassVar[Footprint] = Footprint(moves_time=True)
+
+    def run(self, store: object) -> None:
+        """Let the time pass."""
+        self.clock.advance_ms(self.ms)
+
+    def __str__(self) -> str:
+        """Return how it reads in a schedule."""
+        return f"{self.ms / 1000:g} s pass"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from explorer.relay import relay
-from explorer.schedules import Actor, Footprint
+from explorer.schedules import Actor, Footprint, describe, footprint
 
 from holdfast.clock import Clock
 from holdfast.records.record import Page, Record
 from holdfast.sessions.flows import revoke
 from holdfast.sessions.ops import Call
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.nearcache import NearCache
 
 
 class Atomic(MemoryStore):
@@ -144,3 +145,33 @@ def _scatter(operation: Any) -> Actor:
             return (yield ReadRecords((yield ListKeys(owner))))
         case _:
             return (yield operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """An operation of a host that has a near cache."""
+
+    operation: Any
+    cache: NearCache
+
+    @property
+    def footprint(self) -> Footprint:
+        """Return what the operation may touch."""
+        return footprint(self.operation)
+
+    def run(self, store: object) -> Any:
+        """Carry it out on the cache, which is in front of *store*."""
+        return self.operation.run(self.cache)
+
+    def __str__(self) -> str:
+        """Return how it reads in a schedule."""
+        return f"{describe(self.operation)}, by a cache"
+
+
+def caching(flow: Actor, cache: NearCache) -> Actor:
+    """Return *flow* with its store calls on *cache*."""
+
+    def around(operation: Any) -> Actor:
+        return (yield Cached(operation, cache) if isinstance(operation, Call) else operation)
+
+    return relay(flow, around)

@@ -7,21 +7,23 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from explorer.relay import relay
-from explorer.schedules import Actor, Footprint, Mark, Schedule
-from explorer.stores import Atomic, scattering
-from support.opening import open_session
+from explorer.schedules import Actor, Footprint, Mark, Pass, Schedule
+from explorer.stores import Atomic, caching, scattering
 
-from holdfast.errors import StoreUnavailable, TooManySessions
+from holdfast.clock import HOUR
+from holdfast.errors import EncodeError, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.events import Events
 from holdfast.records.codec import MSGPACK
-from holdfast.records.envelope import Envelope, decode
+from holdfast.records.envelope import Cutoff, Envelope, decode, encode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
-from holdfast.sessions.flows.commit import OVERTAKEN, commit
+from holdfast.sessions.flows import in_store
+from holdfast.sessions.flows.commit import OVERTAKEN, RequestFlows, commit
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.open import settle
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
@@ -29,6 +31,7 @@ from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 from holdfast.stores.contract import Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.nearcache import NearCache
 from holdfast.testing.clock import FakeClock
 
 KEYS = Keys("session:")
@@ -93,12 +96,35 @@ def untouched(flow: Actor) -> Actor:
 
 
 @dataclass(frozen=True)
+class Host:
+    """The server process of an actor.
+
+    Attributes:
+        ahead: The difference of its clock from that of the world, in milliseconds.
+        near: It has a near cache, which holds what was stored before the race.
+        on_conflict: Its policy for conflicts.
+        on_store_error: Its policy for an outage during the lookup of a session.
+        attempts: Its policy's number of attempts at a write.
+    """
+
+    ahead: int = 0
+    near: bool = False
+    on_conflict: Literal["merge", "error"] = "merge"
+    on_store_error: Literal["raise", "anonymous"] = "raise"
+    attempts: int = 100
+
+
+HOST = Host()
+
+
+@dataclass(frozen=True)
 class Role:
     """An actor's task: a request with a *view*, or an *errand* without a session.
 
     Attributes:
         name: Its name in reports.
         view: The request's code on its session; it also gets the actor's name.
+        then: The store calls of that code after *view*.
         errand: Makes the flow of an actor that is not a request.
         browser: Whose cookie the request carries; None: it has none.
         marks: The properties that the invariants need; see `explorer.roles`.
@@ -106,19 +132,24 @@ class Role:
         renewal: Whether its token has been in use for the renewal interval.
         refresh: Whether the browser's cookie is due to be sent again, and the view took a while.
         began: How long ago the request began, in milliseconds.
+        lasts: The duration of its view, in milliseconds.
         fault: The fault during its run.
+        host: Where it runs.
     """
 
     name: str
     view: Callable[[ServerSession, str], object] | None = None
-    errand: Callable[[World], Actor] | None = None
+    then: Callable[[Context, SessionState], Actor] | None = None
+    errand: Callable[[World, Context], Actor] | None = None
     browser: str | None = "here"
     marks: frozenset[str] = frozenset()
     idle: int = 1000
     renewal: bool = False
     refresh: bool = False
     began: int = 0
+    lasts: int = 0
     fault: Callable[[Actor], Actor] = untouched
+    host: Host = HOST
 
 
 @dataclass
@@ -130,7 +161,7 @@ class Answer:
         found: The handle of the session that its token opened, or None.
         read_only: Whether its id was superseded.
         after: The actors that were answered, before its view was done, that a session or an id is over.
-        result: As in `holdfast.sessions.state.Outcome`; empty while there is none.
+        result: As in `holdfast.sessions.state.Outcome`; empty while there is none, or an error.
         cookie: The value of the `CookieAction`.
         token: The token that its cookie carries.
     """
@@ -191,7 +222,8 @@ class World:
 
     *user* is signed in, or no user is, in the browser ``here``; with *bare*, its session holds one key only. Alice is
     signed in ``there``, too. *judge* checks the world at the end. *tamper* may change the actors. *limits* is the
-    policy's number of sessions per user.
+    policy's number of sessions per user. With *cutoff_before*, all of Alice's sessions were ended once before she signed
+    in.
 
     Attributes:
         tokens: The initial tokens of the two browsers.
@@ -209,6 +241,10 @@ class World:
     bare: bool = False
     tamper: Callable[[Actor], Actor] = untouched
     limits: Mapping[str, Any] = field(default_factory=dict)
+    cutoff_before: bool = False
+
+    #: How the sessions are kept.
+    flows: ClassVar[RequestFlows] = in_store
 
     def __post_init__(self) -> None:
         seats = _seats(self.user, bare=self.bare)
@@ -218,6 +254,9 @@ class World:
         for browser, seat in seats.items():
             Mint.names[seat.key] = f"<{browser}>"
             self.store.seat(seat.key, seat.record)
+        if self.cutoff_before:
+            cutoff = encode(Cutoff(self.clock() - 1, None))
+            self.store.create(KEYS.cutoff_key(ALICE), cutoff, expires_at=self.clock() + HOUR)
         self.tokens = {browser: seat.token for browser, seat in seats.items()}
         self.handles = {browser: seat.key for browser, seat in seats.items()}
         self.answers: dict[str, Answer] = {}
@@ -237,17 +276,32 @@ class World:
         for at, role in enumerate(self.roles):
             number = self.roles[:at].count(role) + 1
             name = role.name if number == 1 else f"{role.name} {number}"
-            flow = role.errand(self) if role.errand else self._request(name, role)
-            actors[name] = self._act(name, scattering(role.fault(self.tamper(flow)), self.store))
+            context = self.context(role.host, renewal=role.renewal)
+            flow = role.errand(self, context) if role.errand else self._request(name, role, context)
+            flow = scattering(role.fault(self.tamper(flow)), self.store)
+            actors[name] = self._act(name, caching(flow, self._cache()) if role.host.near else flow)
         return actors
 
-    def context(self, *, renewal: bool = False, behind: int = 0) -> Context:
-        """Return what a server works with whose clock is *behind* by so many milliseconds."""
+    def _cache(self) -> NearCache:
+        """Return a near cache that holds all records of the store."""
+        cache = NearCache(self.store, clock=self.clock)
+        for key, _ in self.store.scan(limit=100).items:
+            cache.load(key)
+        return cache
+
+    def context(self, host: Host = HOST, *, renewal: bool = False) -> Context:
+        """Return what a flow on *host* works with."""
         return Context(
-            policy=Policy(renewal=1 if renewal else None, **self.limits),
+            policy=Policy(
+                renewal=1 if renewal else None,
+                on_conflict=host.on_conflict,
+                on_store_error=host.on_store_error,
+                attempts=host.attempts,
+                **self.limits,
+            ),
             keys=KEYS,
             codec=MSGPACK,
-            clock=(lambda: self.clock() - behind) if behind else self.clock,
+            clock=(lambda: self.clock() + host.ahead) if host.ahead else self.clock,
             events=self.events,
             capabilities=capabilities_of(self.store) - (frozenset() if self.store.rotates else {Rotates}),
         )
@@ -268,31 +322,46 @@ class World:
             self.results[name] = "unavailable"
         except TooManySessions:
             self.results[name] = "refused"
+        except SessionConflict:
+            self.results[name] = "conflict"
+        except EncodeError:
+            self.results[name] = "not encoded"
         return self.results[name]
 
-    def _request(self, name: str, role: Role) -> Actor:
-        context = self.context(renewal=role.renewal)
-        state = SessionState(self.clock() - role.began)
+    def _request(self, name: str, role: Role, context: Context) -> Actor:
+        state = SessionState(context.clock() - role.began)
         if role.browser:
-            yield from open_session(context, state, self.tokens[role.browser])
+            yield from self._open(context, state, self.tokens[role.browser])
         state.opened_at -= OVERTAKEN if role.refresh else 0
         answer = self.answers[name] = Answer(role, state.handle, state.read_only)
         assert role.view is not None
         role.view(face_of(state), name)
-        yield VIEW_DONE
+        if role.then:
+            yield from role.then(context, state)
+        yield Pass(self.clock, role.lasts) if role.lasts else VIEW_DONE
         answer.after = tuple(self.answered)
         try:
-            outcome = yield from commit(context, state, refresh=role.refresh)
+            outcome = yield from commit(context, state, flows=self.flows, refresh=role.refresh)
         except StoreUnavailable:
-            answer.token = state.stored.token if state.owed and state.stored is not None else None
+            answer.token = state.stored.value if state.owed and state.stored is not None else None
             raise
         answer.result, answer.cookie = outcome.result, outcome.cookie.value
         if state.stored is not None and outcome.cookie is CookieAction.SEND:
-            answer.token = state.stored.token
+            answer.token = state.stored.value
         ended = outcome.cookie is CookieAction.DELETE
         if ended or (outcome.result == "saved" and answer.found not in (None, state.handle)):
             yield from self.announce(name)
         return f"{outcome.result}, cookie {outcome.cookie.value}"
+
+    def _open(self, context: Context, state: SessionState, token: str) -> Actor:
+        """Look the session up, as `holdfast.sessions.requests.Requests.open` does."""
+        state.opened = state.read_only = True
+        try:
+            settle(context, state, (yield from self.flows.find(context, state, token)))
+        except StoreUnavailable:
+            if context.policy.on_store_error != "anonymous":
+                raise
+            state.login_begins_anew = True
 
     def announce(self, name: str) -> Generator[Mark, None, None]:
         """Record that a session or an id is over: no later actor may bring it back."""
@@ -307,7 +376,8 @@ class World:
     def probe(self, token: str) -> SessionState:
         """Return the state of a request that comes with *token* now."""
         state = SessionState(self.clock())
-        drive(open_session(self.context(), state, token), self.store)
+        context = self.context()
+        settle(context, state, drive(self.flows.find(context, state, token), self.store))
         return state
 
     @property

@@ -134,6 +134,24 @@ class ServerSession(MutableMapping[str, Any]):
         if key == IDENTITY:
             self._rebind(None)
 
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
+        """Remove *key* and return its value, or *default*; KeyError without either.
+
+        In a late request, whose token was replaced, the session cannot be seen: removing a key with the user's id is
+        taken for a logout, which ends it under its present token.
+        """
+        state = self._open()
+        identity = key == IDENTITY or key in self._manager.context.policy.identity_keys
+        if identity and state.read_only and state.login_begins_anew:
+            self.destroy()
+        if key not in state.data:
+            if default is _MISSING:
+                raise KeyError(key)
+            return default
+        value = state.data[key]
+        del self[key]
+        return value
+
     def _put(self, state: SessionState, key: str, value: Any) -> None:
         """Set *key*, or remove it, and sign the user in or out if that changes the user in the identity keys.
 

@@ -127,9 +127,23 @@ class InCookie:
             report_ended(context, stored.key, stored.owner, "logout")
             outcome = Outcome("saved", CookieAction.DELETE)
         else:
-            outcome = dropped(context, state)
+            outcome = yield from self._replaced_meanwhile(context, state, stored)
         state.reset()
         return outcome
+
+    def _replaced_meanwhile(self, context: Context, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
+        """Do what is left to do for a session that was revoked during the request.
+
+        If it has another token, a logout ends it under that, and a login begins a session of its own.
+        """
+        if (yield from self._revoked(context, stored)) == "superseded":
+            if state.logs_out and stored.owner is not None:
+                ended = yield from self.end_presented(context, stored.key, "logout")
+                return Outcome("saved", CookieAction.DELETE) if ended else dropped(context, state)
+            if state.changes.signs_in:
+                state.begin_anew()
+                return (yield from self.create(context, state))
+        return dropped(context, state)
 
     def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
         """End the session under *key*, or where that was moved to, and return whether it was live."""
@@ -159,10 +173,7 @@ class InCookie:
         moved = self._sealed(context, state, stored, new_token())
         until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
-            if state.changes.signs_in and (yield from self._revoked(context, stored)) == "superseded":
-                state.begin_anew()
-                return (yield from self.create(context, state))
-            return dropped(context, state)
+            return (yield from self._replaced_meanwhile(context, state, stored))
         state.build_on(moved)
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)

@@ -16,7 +16,7 @@ from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import new_token, seal_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, report_ended
+from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, log_out, report_ended
 from holdfast.sessions.flows.finish import finish_login, postpone
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
@@ -72,12 +72,12 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
     """
     found = yield from reconcile(context, state, stored, Conflict(), write)
     if found is None:
-        return dropped(context, state)
+        return (yield from _replaced_meanwhile(context, state, stored))
     stored = found.stored if isinstance(found, Applied) else found
     moved, tombstone = _plan(context, state, stored, renewal=False, write=write.id)
     data = context.seal(moved)
     if not (yield from delete(stored.key)):
-        return dropped(context, state)
+        return (yield from _replaced_meanwhile(context, state, stored))
     version = yield from create(moved.key, data, moved.expires_at, moved.owner)
     if version is None:
         return dropped(context, state)
@@ -87,12 +87,20 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
 
 
 def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
-    """Drop the rotation of a session that is over. A login begins its own, unless a logout ended the session."""
-    if state.begins_anew:
+    """Drop the rotation of a session that is over, or has another token by now.
+
+    A logout ends the session under that token. A login begins a session of its own, unless a logout ended a user's.
+    """
+    if state.logs_out:
+        return (yield from log_out(context, state, stored))
+    begins = state.changes.signs_in and stored.owner is None
+    if state.begins_anew and not begins:
+        trail: list[str] = []
         record = yield from load(stored.key, fresh=True)
-        if (yield from follow(context, stored.key, record)) is not None:
-            state.begin_anew()
-            return (yield from begin(context, state))
+        begins = (yield from follow(context, stored.key, record, trail)) is not None or len(trail) == 1
+    if begins:
+        state.begin_anew()
+        return (yield from begin(context, state))
     return dropped(context, state)
 
 
