@@ -10,6 +10,7 @@ from explorer.relay import relay
 from explorer.schedules import Actor, Footprint, describe, footprint
 
 from holdfast.errors import StoreUnavailable
+from holdfast.sessions.ops import Call
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,13 @@ def unanswered(at: int, happened: Callable[[], None]) -> Callable[[Actor], Actor
 
 
 FAULTS = (killed, unreached, unanswered)
+
+
+def full(flow: Actor) -> Actor:
+    """Let every call of *flow* fail that needs room in the store."""
+
+    def around(operation: Any) -> Actor:
+        needs_room = isinstance(operation, Call) and operation.name in ("create", "replace", "move")
+        return (yield Failing(operation, applied=False) if needs_room else operation)
+
+    return relay(flow, around)

@@ -50,7 +50,7 @@ BUGS = (
     Bug(p.lead_on, (r.LOGIN_BOB, r.REVOKE), Atomic, "an_end_is_told_once", seams.ROTATE_PLAN),
     Bug(p.delete_only, (r.DESTROY, r.RENEW), Atomic, "r3_r4_what_is_over", seams.END_SESSION),
     Bug(p.follow_nothing, (r.DESTROY, r.RENEW), Atomic, "r3_whoever_ends", seams.FOLLOW_ON_END),
-    Bug(p.follow_nothing, (r.DESTROY, r.ROTATE), Stepwise, "r3_whoever_ends", seams.FOLLOW_ON_END),
+    Bug(p.follow_nothing, (r.DESTROY, r.ROTATE), Stepwise, "r15_a_logout", seams.FOLLOW_ON_END),
     Bug(p.no_cut_off, (r.LOGIN_AFRESH, r.REVOKE_ALL), Atomic, "r8_no_session", seams.WRITE_CUT_OFF),
     Bug(p.the_last_clock, (r.LOGIN_SLOWLY, r.REVOKE_ALL_TWICE), Atomic, "r8_no_session", seams.WRITE_CUT_OFF),
     Bug(p.keep_the_handle, (r.RENEW, r.REVOKE_OTHERS), Atomic, "r3_r4_what_is_over", seams.KEY_TO_KEEP),

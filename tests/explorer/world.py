@@ -222,8 +222,7 @@ class World:
 
     *user* is signed in, or no user is, in the browser ``here``; with *bare*, its session holds one key only. Alice is
     signed in ``there``, too. *judge* checks the world at the end. *tamper* may change the actors. *limits* is the
-    policy's number of sessions per user. With *cutoff_before*, all of Alice's sessions were ended once before she signed
-    in.
+    policy's number of sessions per user. With *cutoff_before*, all of Alice's sessions were ended once before.
 
     Attributes:
         tokens: The initial tokens of the two browsers.

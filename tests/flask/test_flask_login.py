@@ -19,7 +19,7 @@ from flask_login import (
     login_user,
     logout_user,
 )
-from support.web import Web, cookies_set
+from support.web import Web, cookies_set, rotate
 
 from holdfast.flask import session
 
@@ -104,6 +104,17 @@ def test_a_visitor_costs_nothing(shop: Shop) -> None:
     """Reading the current user costs nothing without one, and leaves no record."""
     assert shop.calls(lambda: current_user.is_authenticated) == {}
     assert shop.records() == 0
+
+
+def test_a_logout_under_a_replaced_token_ends_the_session(shop: Shop) -> None:
+    """`logout_user` in a request whose token was replaced a moment ago ends the session under the present token."""
+    shop.sign_in("ada")
+    late = shop.twin()
+    shop.do(rotate)
+    assert shop.who() == "ada"
+    assert shop.who(late) is None
+    assert cookies_set(shop.do(logout_user, late))
+    assert shop.who() is None
 
 
 @pytest.mark.parametrize("sign_out_first", [True, False])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
@@ -88,6 +88,8 @@ class HoldfastInterface(SessionInterface):
             self.manager.context.events.emit("rejected", reason=presented.reason)
         self.manager.open(state, presented.token, *presented.others)
         state.refresh = presented.stale
+        if state.read_only and "flask_login" in sys.modules:
+            sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
         settings = self.settings
         if settings.require_https and not request.is_secure:
             self._end(state)
@@ -189,6 +191,12 @@ class HoldfastInterface(SessionInterface):
         policy = self.settings.policy
         ends_at = state.stored.envelope.created_at + policy.absolute
         return min(policy.idle, ends_at - self.manager.clock()) // 1000
+
+
+def _log_out_late(_app: Flask, **_: object) -> None:
+    """End the session that a late request's token leads to: Flask-Login's `logout_user` finds no user to remove in it."""
+    if isinstance(session, FlaskSession) and session.read_only:
+        session.destroy()
 
 
 def _changed_device(request: Request, state: SessionState) -> bool:
