@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ class Site:
 @pytest.fixture(params=["plain", "sealed"])
 def sealer(request: pytest.FixtureRequest) -> Sealer | None:
     """Records as they are, and sealed."""
-    return Sealer("cookie", [b"0123456789abcdef" * 2]) if request.param == "sealed" else None
+    return Sealer("cookie", [hashlib.sha256(b"seal").digest()]) if request.param == "sealed" else None
 
 
 @pytest.fixture(params=[False, True], ids=["raises", "repeats"])

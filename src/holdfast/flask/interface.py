@@ -194,7 +194,7 @@ class HoldfastInterface(SessionInterface):
 
 
 def _log_out_late(_app: Flask, **_: object) -> None:
-    """End the session that a late request's token leads to: Flask-Login's `logout_user` finds no user to remove in it."""
+    """End the session that a late request's token leads to: `logout_user` finds no user to remove in it."""
     if isinstance(session, FlaskSession) and session.read_only:
         session.destroy()
 
