@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.requests import Request
 
+from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import PAUSE, Flow
@@ -53,5 +54,5 @@ def test_a_write_by_others_during_every_wait_does_not_starve_a_save(rotates: boo
     session.apply("mine", lambda count: count + 1)
     if rotates:
         session.rotate()
-    assert carried_out(commit(manager.context, session.state), manager, others_write) == (3, 1)
+    assert carried_out(commit(manager.context, session.state, in_store), manager, others_write) == (3, 1)
     assert dict(session) == {"mine": 1, "theirs": 3}

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 
 from holdfast.events import SaveResult
-from holdfast.sessions.state import CookieAction, Outcome, cookie_action
+from holdfast.sessions.state import CookieAction, cookie_action
 
-SEND, KEEP, DELETE, NONE = CookieAction.SEND, CookieAction.KEEP, CookieAction.DELETE, CookieAction.NONE
+SEND, NONE = CookieAction.SEND, CookieAction.NONE
 FACTS = ("permanent", "was_permanent", "refresh", "marked")
-
-
-def _decide(outcome: Outcome, *facts: str) -> CookieAction:
-    return cookie_action(outcome, **{fact: fact in facts for fact in FACTS})
 
 
 @pytest.mark.parametrize(
@@ -40,12 +34,4 @@ def _decide(outcome: Outcome, *facts: str) -> CookieAction:
 )
 def test_a_cookie_that_the_browser_has(result: SaveResult, facts: str, action: CookieAction) -> None:
     """The token is sent again only where that gives the browser something new."""
-    assert _decide(Outcome(result, KEEP), *facts.split()) is action
-
-
-@pytest.mark.parametrize("settled", [SEND, DELETE, NONE])
-def test_what_is_settled_stays(settled: CookieAction) -> None:
-    """A new token is sent, an end deletes the cookie, and for a session that is gone nothing is sent, in any case."""
-    for number in range(len(FACTS) + 1):
-        for facts in combinations(FACTS, number):
-            assert _decide(Outcome("saved", settled), *facts) is settled
+    assert cookie_action(result, **{fact: fact in facts.split() for fact in FACTS}) is action

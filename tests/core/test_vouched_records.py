@@ -16,7 +16,7 @@ from holdfast.records.envelope import Control, Cutoff, Tombstone, TombstoneKind,
 from holdfast.records.tokens import open_successor, seal_successor
 
 KEY = new_key()
-HERE, THERE = b"here", b"there"
+HERE, THERE = ("", "here"), ("", "there")
 OLD, NEW = "O" * 42 + "A", "N" * 42 + "A"
 ALL = [pytest.param(kind, marks=marks) for kind, marks in KINDS.items()]
 CONTROLS: list[Control] = [
@@ -162,7 +162,7 @@ def test_a_revocation_that_another_servers_key_vouches_for_is_not_ignored() -> N
     web.put(a=1)
     key = web.see(lambda: session.handle)
     other = Sealer("mac", Keyring([new_key()]))
-    plant(web, key, other.seal_control(Tombstone(TombstoneKind.ENDED, web.clock()), place=b""))
+    plant(web, key, other.seal_control(Tombstone(TombstoneKind.ENDED, web.clock()), place=("", "")))
     web.take_heard()
     response = web.put(b=2)
     assert web.reasons() == ["unknown_key"]
@@ -190,7 +190,7 @@ def test_a_cutoff_that_another_servers_key_vouches_for_is_not_ignored_by_session
     web.do(lambda: session.bind("ada"))
     keys = web.sessions.manager.keys
     key = keys.cutoff_key(keys.owner_of("ada"))
-    plant(web, key, Sealer("mac", [new_key()]).seal_control(Cutoff(web.clock()), place=b""))
+    plant(web, key, Sealer("mac", [new_key()]).seal_control(Cutoff(web.clock()), place=("", "")))
     web.take_heard()
     assert not cookies_set(web.put(b=2))
     assert web.reasons() == ["unknown_key"]

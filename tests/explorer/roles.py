@@ -16,6 +16,7 @@ from explorer.world import ALICE, Host, Role, World, face_of
 from support.opening import open_session
 
 from holdfast.clock import DAY, MINUTE
+from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import list_of
@@ -161,7 +162,7 @@ def _taking(taker: Taker, *, changes: bool) -> Callable[[World, Context], Actor]
         if changes:
             session["changed"] = True
         won = yield from taker(context, state)
-        outcome = yield from commit(context, state)
+        outcome = yield from commit(context, state, in_store)
         return won, outcome.result
 
     return errand
@@ -177,7 +178,7 @@ def _renew_and_present(world: World, context: Context) -> Actor:
     token = world.tokens["here after"] = state.stored.token
     state = SessionState(context.clock())
     yield from open_session(context, state, token)
-    yield from commit(context, state)
+    yield from commit(context, state, in_store)
     return "presented"
 
 

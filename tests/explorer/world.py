@@ -21,9 +21,10 @@ from holdfast.records.envelope import Cutoff, Envelope, decode, encode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows import in_store
-from holdfast.sessions.flows.commit import OVERTAKEN, RequestFlows, commit
+from holdfast.sessions.flows.commit import OVERTAKEN, commit
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
+from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
@@ -207,7 +208,7 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
         session = face_of(state)
         session.update({} if bare else {"list": [], "hits": 0, "shared": ""})
         session.update({} if who is None else {"_user_id": who})
-        drive(commit(context, state), store)
+        drive(commit(context, state, in_store), store)
         stored = state.stored
         assert stored is not None
         record = store.load(stored.key)
@@ -340,7 +341,7 @@ class World:
         yield Pass(self.clock, role.lasts) if role.lasts else VIEW_DONE
         answer.after = tuple(self.answered)
         try:
-            outcome = yield from commit(context, state, flows=self.flows, refresh=role.refresh)
+            outcome = yield from commit(context, state, self.flows, refresh=role.refresh)
         except StoreUnavailable:
             answer.token = state.stored.value if state.owed and state.stored is not None else None
             raise

@@ -232,8 +232,7 @@ def issued(web: Web, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(tokens.new_token())
         return made[-1]
 
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, recording)
-    seams.TOKEN_OF_ROTATION.plant(monkeypatch, recording)
+    seams.NEW_TOKEN.plant(monkeypatch, recording)
     return made
 
 

@@ -104,12 +104,14 @@ def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each write, and each rotation, restarts the absolute timeout."""
-    make = seams.CONTEXT_ENVELOPE.sound
+    revise = seams.REVISED_SESSION.sound
 
-    def newborn(self: Context, payload: bytes, **times: Any) -> Any:
-        return make(self, payload, **{**times, "created_at": self.clock()})
+    def newborn(context: Context, *rest: Any, **named: Any) -> Any:
+        made = revise(context, *rest, **named)
+        made.envelope.created_at = context.clock()
+        return made
 
-    seams.CONTEXT_ENVELOPE.plant(monkeypatch, newborn)
+    seams.REVISED_SESSION.plant(monkeypatch, newborn)
 
 
 def records_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +223,7 @@ def does_not_end_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new session takes the id that the client sent."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: STRANGER)
+    seams.NEW_TOKEN.plant(monkeypatch, lambda: STRANGER)
 
 
 def says_nothing_of_cookie_sessions(monkeypatch: pytest.MonkeyPatch) -> None:

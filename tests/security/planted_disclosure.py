@@ -33,13 +33,13 @@ def an_alias_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_token_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record holds its own token."""
-    seal = seams.CONTEXT_SEAL.sound
+    seal = seams.SEALED_SESSION.sound
 
-    def careless(self: Context, stored: StoredSession) -> Any:
+    def careless(context: Context, stored: StoredSession, write: Any) -> Any:
         envelope = dataclasses.replace(stored.envelope, meta={"token": stored.token})
-        return seal(self, dataclasses.replace(stored, envelope=envelope))
+        return seal(context, dataclasses.replace(stored, envelope=envelope), write)
 
-    seams.CONTEXT_SEAL.plant(monkeypatch, careless)
+    seams.SEALED_SESSION.plant(monkeypatch, careless)
 
 
 def logs_the_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from holdfast.sessions.state import IDENTITY
 def adopts_from_the_second_request_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first session of a process gets an id of its own."""
     tokens = iter((new_token(),))
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: next(tokens, STRANGER))
+    seams.NEW_TOKEN.plant(monkeypatch, lambda: next(tokens, STRANGER))
 
 
 def leaves_the_old_id_alive(monkeypatch: pytest.MonkeyPatch) -> None:

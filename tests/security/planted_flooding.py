@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -10,8 +11,8 @@ from support import seams
 
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.sessions.flows.commit import save
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.save import save
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import delete
@@ -60,14 +61,13 @@ def opens_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session may have any size."""
-    envelope = seams.CONTEXT_ENVELOPE.sound
+    revise = seams.REVISED_SESSION.sound
 
-    def without(self: Context, payload: bytes, **times: Any) -> Any:
-        made = envelope(self, b"", **times)
-        made.payload = payload
-        return made
+    def without(context: Context, *rest: Any, **named: Any) -> Any:
+        policy = dataclasses.replace(context.policy, max_bytes=2**40)
+        return revise(dataclasses.replace(context, policy=policy), *rest, **named)
 
-    seams.CONTEXT_ENVELOPE.plant(monkeypatch, without)
+    seams.REVISED_SESSION.plant(monkeypatch, without)
 
 
 def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,11 +85,13 @@ def makes_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stores_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data over the limit is truncated."""
-    envelope = seams.CONTEXT_ENVELOPE.sound
-    seams.CONTEXT_ENVELOPE.plant(
-        monkeypatch,
-        lambda self, payload, **times: envelope(self, payload[: self.policy.max_bytes], **times),
-    )
+    revise = seams.REVISED_SESSION.sound
+
+    def truncated(context: Context, state: SessionState, base: StoredSession | None, **named: Any) -> Any:
+        payload = context.codec.dumps(state.data)[: context.policy.max_bytes]
+        return revise(context, state, base, **{**named, "payload": payload})
+
+    seams.REVISED_SESSION.plant(monkeypatch, truncated)
 
 
 def a_lock_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:

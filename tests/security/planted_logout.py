@@ -101,4 +101,4 @@ def takes_the_empty_id(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seams.COOKIE_READ.plant(monkeypatch, read)
     seams.IS_TOKEN.plant(monkeypatch, lambda text: True)
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: "")
+    seams.NEW_TOKEN.plant(monkeypatch, lambda: "")

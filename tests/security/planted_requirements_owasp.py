@@ -49,7 +49,7 @@ def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def adopts_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new session uses the id of its request."""
-    seams.TOKEN_OF_NEW_SESSION.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
+    seams.NEW_TOKEN.plant(monkeypatch, lambda: request.cookies.get("session") or new_token())
 
 
 def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:

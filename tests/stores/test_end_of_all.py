@@ -20,6 +20,7 @@ from support.requests import Request
 
 from holdfast.clock import HOUR
 from holdfast.records.record import Page
+from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.revoke import revoke_all
 from holdfast.sessions.manager import Manager
@@ -95,7 +96,7 @@ def request(manager: Manager, token: str | None, view: Callable[[ServerSession, 
     if token:
         yield from open_session(manager.context, session.state, token)
     view(session, user)
-    return (yield from commit(manager.context, session.state))
+    return (yield from commit(manager.context, session.state, in_store))
 
 
 def run(flows: list[Flow[Any]], store: Any, choose: Choose, known: list[str]) -> None:

@@ -66,10 +66,8 @@ OWNER_OF_USER = Seam("holdfast.records.tokens:Keys.owner_of")
 NAMESPACE_OF_KEYS = Seam("holdfast.records.tokens:Keys.__init__")
 TOKEN_LABEL = Seam("holdfast.records.tokens:labelled")
 TOKEN_RANDOMNESS = Seam("holdfast.records.tokens:secrets")
-TOKEN_OF_NEW_SESSION = Seam("holdfast.sessions.flows.save:new_token")
-TOKEN_OF_ROTATION = Seam("holdfast.sessions.flows.rotate:new_token")
 TOKEN = Seam("holdfast.records.tokens:new_token")
-NEW_TOKEN = Seam(*TOKEN_OF_NEW_SESSION.places, *TOKEN_OF_ROTATION.places)
+NEW_TOKEN = Seam("holdfast.sessions.flows.commit:new_token")
 IS_TOKEN = Seam("holdfast.sessions.flows.open:is_token")
 
 # --- encryption -------------------------------------------------------------------------------------------------------
@@ -110,8 +108,8 @@ POLICY_CLOCK_SKEW = Seam("holdfast.sessions.policy:SKEW")
 
 # --- flows ------------------------------------------------------------------------------------------------------------
 
-CONTEXT_ENVELOPE = Seam("holdfast.sessions.flows.context:Context.envelope")
-CONTEXT_SEAL = Seam("holdfast.sessions.flows.context:Context.seal")
+REVISED_SESSION = Seam("holdfast.sessions.flows.commit:revised", "holdfast.sessions.flows.rotate:revised")
+SEALED_SESSION = Seam("holdfast.sessions.flows.commit:sealed", "holdfast.sessions.flows.rotate:sealed")
 SET_ASIDE_BAD_RECORD = Seam("holdfast.sessions.flows.open:_set_aside")
 DECODE_RECORD = Seam("holdfast.sessions.flows.context:decode")
 SAVE = Seam("holdfast.sessions.flows.in_store:save")
@@ -121,13 +119,13 @@ FOLLOW_ON_WALK = Seam("holdfast.sessions.flows.walk:follow")
 WRITE_CUT_OFF = Seam("holdfast.sessions.flows.revoke:write_cutoff")
 KEY_TO_KEEP = Seam("holdfast.sessions.flows.revoke:_follow_kept")
 CUT_OFF_AFTER_LOGIN = Seam("holdfast.sessions.flows.finish:ended_meanwhile")
-MERGE = Seam("holdfast.sessions.flows.save:merge")
+MERGE = Seam("holdfast.sessions.flows.reconcile:merge")
 REAPPLY = Seam("holdfast.sessions.state:Changes.reapplied")
 POP_STORED = Seam("holdfast.sessions.flows.pop:_pop")
 ROTATE_PLAN = Seam("holdfast.sessions.flows.rotate:_plan")
 ROTATE_FINISH_LOGIN = Seam("holdfast.sessions.flows.rotate:finish_login")
 ROTATE_POSTPONE = Seam("holdfast.sessions.flows.rotate:postpone")
-WRITE_IS_APPLIED = Seam("holdfast.sessions.flows.write:Write.is_applied")
+WRITE_IS_APPLIED = Seam("holdfast.sessions.flows.reconcile:Write.is_applied")
 ROTATE_MOVE = Seam("holdfast.sessions.flows.rotate:_move")
 ROTATE_IN_STEPS = Seam("holdfast.sessions.flows.rotate:_move_in_steps")
 ROTATE_MOVED = Seam("holdfast.sessions.flows.rotate:_moved")
@@ -213,7 +211,7 @@ COOKIE_LONGEST_LIFE = Seam("holdfast.flask.cookies:_LONGEST")
 
 # --- the response -----------------------------------------------------------------------------------------------------
 
-KEEP_PRIVATE = Seam("holdfast.flask.cookies:keep_private")
+KEEP_PRIVATE = Seam("holdfast.flask.interface:keep_private")
 VARY_BY_COOKIE = Seam("holdfast.flask.interface:vary_by_cookie")
 FORBID_STORING = Seam("holdfast.flask.interface:forbid_storing")
 CLEAR_SITE_DATA = Seam("holdfast.flask.interface:clear_site_data")
@@ -305,6 +303,6 @@ SQLITE_SCHEMA = Seam("holdfast.stores.sqlite:_SCHEMA")
 SOURCE_OF_TOKENS = "records/tokens.py"
 SOURCE_OF_TAGS = "records/encryption.py"
 SOURCE_OF_TYPE_CODECS = "records/codec/type_codecs.py"
-SOURCE_OF_RETRIES = "sessions/flows/save.py"
+SOURCE_OF_RETRIES = "sessions/flows/commit.py"
 SOURCE_OF_SIGNATURES = "flask/cookies.py"
 SOURCE_OF_FILE_STORE = "stores/files.py"

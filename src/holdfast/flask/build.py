@@ -44,7 +44,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
     settings = live.current
     use_json_form(_json_form)
     shared: dict[str, Any] = {
-        "policy": lambda: live.current.policy,
+        "policy": settings.policy,
         "keys": Keys(settings.namespace, owner_secret=settings.owner_key),
         "codec": settings.codec,
         "clock": clock,

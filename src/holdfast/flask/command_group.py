@@ -25,7 +25,7 @@ def sessions(context: click.Context) -> None:
     """List, end and maintain the application's sessions."""
     # Every command runs inside the application's context.
     interface = current_app.session_interface
-    store = interface.settings.store if isinstance(interface, HoldfastInterface) else None
+    store = interface.live.current.store if isinstance(interface, HoldfastInterface) else None
     context.obj = Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
 
 

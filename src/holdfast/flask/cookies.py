@@ -79,8 +79,7 @@ class Cookies:
 
         Those of an old name count if there are none of the present one.
         """
-        live = self._live
-        cookie = (live.current if live.values() == live.seen else live.refresh()).cookie
+        cookie = self._live.current.cookie
         header = request.environ.get("HTTP_COOKIE", "")
         found = self._find(app, header, cookie.name)
         for name in cookie.old_names:
@@ -138,14 +137,12 @@ class Cookies:
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
         self._delete_old(response)
-        keep_private(response)
 
     def delete(self, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
         response.delete_cookie(cookie.name, **_attributes(cookie))
         self._delete_old(response)
-        keep_private(response)
 
     def _delete_old(self, response: Response) -> None:
         cookie = self._live.current.cookie

@@ -108,7 +108,7 @@ class Session:
             ConfigurationError: The application keeps its sessions in Flask's signed cookie, or there is none.
         """
         interface = self._interface(self._app())
-        interface.live.refresh()
+        interface.refresh()
         return interface.manager
 
     def _app(self) -> Flask:

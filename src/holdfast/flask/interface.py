@@ -15,14 +15,14 @@ from werkzeug.exceptions import HTTPException
 
 from holdfast.errors import HoldfastError, RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.answers import answerable, turn_into_answer
-from holdfast.flask.cookies import Cookies, misfits, vary_by_cookie
+from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
 from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
 from holdfast.records.metadata import ADDRESS, fit
 from holdfast.sessions.directory import Ends
-from holdfast.sessions.mapping import state_of, warn_of_late_change
+from holdfast.sessions.mapping import warn_of_late_change
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 
@@ -51,10 +51,12 @@ class HoldfastInterface(SessionInterface):
         self.before_lookup: list[Callable[[], object]] = []
         self._warned: set[str] = set()
 
-    @property
-    def settings(self) -> Settings:
-        """The application's settings as the request found them when it first used its session."""
-        return self.live.current
+    def refresh(self) -> Settings:
+        """Return the settings as the application's configuration has them now. The manager follows them."""
+        live = self.live
+        if live.values() != live.seen:
+            self.manager.adopt(live.refresh().policy)
+        return live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
         """Return the request's session. No I/O.
@@ -77,6 +79,7 @@ class HoldfastInterface(SessionInterface):
         Raises:
             StoreUnavailable: The store failed.
         """
+        settings = self.refresh()
         presented = self.cookies.read(app, request)
         if presented.token is not None or presented.reason is not None:
             try:
@@ -90,7 +93,6 @@ class HoldfastInterface(SessionInterface):
         state.refresh = presented.stale
         if state.read_only and "flask_login" in sys.modules:
             sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
-        settings = self.settings
         if settings.require_https and not request.is_secure:
             self._end(state)
             state.reset(read_only=True)
@@ -115,44 +117,32 @@ class HoldfastInterface(SessionInterface):
         A store that fails, a conflict that is not merged, and a login that is one too many turn the response into the
         application's answer to `StoreUnavailable`, `SessionConflict` or `TooManySessions`: by default 503, 409 and 409.
         """
-        session = cast(FlaskSession, session)
-        state = state_of(session)
+        state = cast(FlaskSession, session)._state  # noqa: SLF001  # open_session gave it
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
-        self._guard(session, response)
-        if state.opened and not state.closed:
-            state.closed = True
-            try:
-                self._save(app, state, response)
-            except (StoreUnavailable, SessionConflict, TooManySessions) as error:
-                turn_into_answer(app, error, response)
-                self._guard(session, response)
-                if state.owed:
-                    self._send_cookie(app, state, response)
-            except RecordTooLarge as error:
-                if error.limit == self.settings.policy.max_bytes:
-                    error.args = (f"{error}, SESSION_MAX_BYTES",)
-                raise
-        state.closed = True
+        cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
+        try:
+            cookie = self._save(state, response) if saves else cookie
+        except (StoreUnavailable, SessionConflict, TooManySessions) as error:
+            turn_into_answer(app, error, response)
+            cookie = CookieAction.SEND if state.owed else cookie
+        except RecordTooLarge as error:
+            if error.limit == self.manager.context.policy.max_bytes:
+                error.args = (f"{error}, SESSION_MAX_BYTES",)
+            raise
+        self._give_cookie(app, state, response, cookie)
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))
 
-    def _guard(self, session: FlaskSession, response: BaseResponse) -> None:
-        """Keep caches from giving a response that used the session to somebody else."""
-        if session.accessed or _may_still_read(response):
-            vary_by_cookie(response)
-            if self.settings.cache_control == "no-store":
-                forbid_storing(response)
-
-    def _save(self, app: Flask, state: SessionState, response: Response) -> None:
-        state.settled = False
-        settings = self.settings
+    def _save(self, state: SessionState, response: Response) -> CookieAction:
+        """Store what the request changed, and return what the response says about the cookie."""
+        settings, changes, state.settled = self.live.current, state.changes, False
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
-            return
-        logout = state.changes.ends_login and state.stored is not None
+            return CookieAction.NONE
+        logout = changes.rebind and changes.owner is None and state.stored is not None
         outcome = self.manager.commit(
             state,
             refresh=state.refresh or (settings.refresh_each_request and self._is_permanent(state)),
@@ -160,20 +150,28 @@ class HoldfastInterface(SessionInterface):
             can_set_cookie=_can_set_cookie(),
         )
         state.settled = outcome.result != "gone"
-        stored = outcome.result in {"saved", "merged"}
-        state.changes.marked = stored
-        if outcome.cookie is CookieAction.DELETE:
-            self.cookies.delete(response)
-        if outcome.cookie is CookieAction.DELETE or (stored and logout):
-            clear_site_data(settings.clear_site_data, response, goes_on=outcome.cookie is not CookieAction.DELETE)
-        if outcome.cookie is CookieAction.SEND:
-            self._send_cookie(app, state, response)
+        state.changes.marked = stored = outcome.result in {"saved", "merged"}
+        is_over = outcome.cookie is CookieAction.DELETE
+        if is_over or (stored and logout):
+            clear_site_data(settings.clear_site_data, response, goes_on=not is_over)
+        return outcome.cookie
 
-    def _send_cookie(self, app: Flask, state: SessionState, response: Response) -> None:
-        if state.stored is not None:
-            for misfit in misfits(self.settings.cookie, request):
+    def _give_cookie(self, app: Flask, state: SessionState, response: Response, action: CookieAction) -> None:
+        """Send or delete the cookie, and keep caches from giving a response that used the session to somebody else."""
+        settings = self.live.current
+        if action is CookieAction.SEND and state.stored is not None:
+            lifetime, value = self._lifetime(state), state.stored.value
+            for misfit in misfits(settings.cookie, request):
                 self._warn_once(misfit)
-            self.cookies.send(app, response, state.stored.value, lifetime=self._lifetime(state))
+            self.cookies.send(app, response, value, lifetime=lifetime)
+        elif action is CookieAction.DELETE:
+            self.cookies.delete(response)
+        if state.opened or state.accessed or _may_still_read(response):
+            vary_by_cookie(response)
+            if settings.cache_control == "no-store":
+                forbid_storing(response)
+            elif action in {CookieAction.SEND, CookieAction.DELETE}:
+                keep_private(response)
 
     def _warn_once(self, message: str) -> None:
         """Log *message* as a warning, the first time only."""
@@ -182,13 +180,13 @@ class HoldfastInterface(SessionInterface):
             _logger.warning("%s", message)
 
     def _is_permanent(self, state: SessionState) -> bool:
-        return bool(state.data.get(PERMANENT, self.settings.policy.permanent))
+        return bool(state.data.get(PERMANENT, self.live.current.policy.permanent))
 
     def _lifetime(self, state: SessionState) -> int | None:
         """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
         if state.stored is None or not self._is_permanent(state):
             return None
-        policy = self.settings.policy
+        policy = self.live.current.policy
         ends_at = state.stored.envelope.created_at + policy.absolute
         return min(policy.idle, ends_at - self.manager.clock()) // 1000
 
@@ -215,7 +213,7 @@ def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str
     Each as far as the settings let it be kept; None removes what an earlier login left.
     """
     changes, metadata = state.changes, dict[str, str | None]()
-    if changes.signs_in:
+    if changes.rebind and changes.owner is not None:
         header = request.headers.get("User-Agent", "")
         device = device_metadata(header[:LONGEST_HEADER]) if settings.keep_device else NO_DEVICE
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None

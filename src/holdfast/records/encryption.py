@@ -263,13 +263,13 @@ class Sealer:
             raise _damaged() from error
         return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known, body.writes)
 
-    def seal_control(self, control: Control, *, place: bytes) -> bytes:
+    def seal_control(self, control: Control, *, place: tuple[str, str]) -> bytes:
         """Return the bytes to store for *control* at *place*, its namespace and key."""
-        secret = self._keys[self._keys.newest]
-        encoded = encode(_masked(control, secret, place))
-        return encode(Vouched(self._keys.newest, _control_tag(secret, place, encoded), encoded))
+        secret, where = self._keys[self._keys.newest], _bytes_of(place)
+        encoded = encode(_masked(control, secret, where))
+        return encode(Vouched(self._keys.newest, _control_tag(secret, where, encoded), encoded))
 
-    def open_control(self, body: Control | Vouched, *, place: bytes) -> Control:
+    def open_control(self, body: Control | Vouched, *, place: tuple[str, str]) -> Control:
         """Return the control record in *body*, which is stored at *place*.
 
         Raises:
@@ -280,13 +280,13 @@ class Sealer:
             if self.migrating:
                 return body
             raise _damaged()
-        secret = self._keys[body.key_id]
-        if not hmac.compare_digest(body.tag, _control_tag(secret, place, body.control)):
+        secret, where = self._keys[body.key_id], _bytes_of(place)
+        if not hmac.compare_digest(body.tag, _control_tag(secret, where, body.control)):
             raise _damaged()
         control = decode(body.control)
         if not isinstance(control, Tombstone | Cutoff):
             raise _damaged()
-        return _masked(control, secret, place)
+        return _masked(control, secret, where)
 
     @property
     def migrating(self) -> bool:
@@ -308,6 +308,10 @@ class Sealer:
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
     return labelled(sealed.header(), key.encode(), *([] if owner is None else [owner.encode()]))
+
+
+def _bytes_of(place: tuple[str, str]) -> bytes:
+    return labelled(*(part.encode() for part in place))
 
 
 def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import TypeAlias
 
 from holdfast.errors import DecodeError, UnknownKey
@@ -54,11 +55,6 @@ _META = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _TEXTS = frozenset({str})
 _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
-
-
-def new_write_id() -> bytes:
-    """Return the random id of a new write."""
-    return secrets.token_bytes(ID_BYTES)
 
 
 def extended(history: bytes, write_id: bytes) -> bytes:
@@ -125,7 +121,7 @@ class Tombstone:
     until: int
     successor: str | None = None
     sealed: bytes | None = None
-    write: bytes = field(default_factory=new_write_id)
+    write: bytes = field(default_factory=partial(secrets.token_bytes, ID_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,11 +340,11 @@ class Unsealed:
             raise UnknownKey("the record is sealed, and no keys are given")
         return body
 
-    def seal_control(self, control: Control, *, place: bytes) -> bytes:  # noqa: ARG002
+    def seal_control(self, control: Control, *, place: tuple[str, str]) -> bytes:  # noqa: ARG002
         """Return the bytes to store for *control*."""
         return encode(control)
 
-    def open_control(self, body: Control | Vouched, *, place: bytes) -> Control:  # noqa: ARG002
+    def open_control(self, body: Control | Vouched, *, place: tuple[str, str]) -> Control:  # noqa: ARG002
         """Return the control record in *body*.
 
         Raises:

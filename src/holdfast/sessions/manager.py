@@ -107,7 +107,7 @@ class Manager(Requests, Directory, SingleUse):
         return self.context
 
     def _indexed(self) -> Context:
-        if Indexes not in self._context.capabilities:
+        if Indexes not in self.context.capabilities:
             kind = type(self.store).__name__
             raise ConfigurationError(
                 f"{kind} keeps no index by owner, so a user's sessions cannot be found: use a store that has one"

@@ -201,9 +201,8 @@ class ServerSession(MutableMapping[str, Any]):
         """
         if user_id is None:
             raise TypeError("bind() needs a user id, not None: to end a session call destroy()")
-        owner = self._manager.keys.owner_of(user_id)
         self._change()
-        self._rebind(owner)
+        self._rebind(self._manager.keys.owner_of(user_id))
 
     def _rebind(self, owner: str | None, *, keep_data: bool = False) -> None:
         state = self._open()

@@ -106,6 +106,10 @@ class Policy:
             return False
         return envelope.idle != self.idle or self.expires_at(envelope.created_at, now) - expires_at >= throttle
 
+    def upkeep_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
+        """Return whether a use *now* requires a touch or a new token."""
+        return self.touch_due(envelope, expires_at, now) or self.renewal_due(envelope.issued_at, now)
+
     def renewal_due(self, issued_at: int, now: int) -> bool:
         """Return whether the token has been in use for the renewal interval."""
         return self.renewal is not None and now - issued_at >= self.renewal

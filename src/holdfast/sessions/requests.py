@@ -7,17 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import HoldfastError, StoreUnavailable
-from holdfast.events import Events
+from holdfast.errors import HoldfastError, SessionConflict, StoreUnavailable
+from holdfast.events import EventName, Events
 from holdfast.log import OutageLog, RejectionLog
 from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys
-from holdfast.sessions.flows.commit import NO_METADATA, RequestFlows, commit
+from holdfast.sessions.flows.commit import NO_METADATA, commit
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
+from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.several import find_one
 from holdfast.sessions.ops import Call, Flow, drive
 from holdfast.sessions.policy import Policy
@@ -40,7 +41,7 @@ class Options(TypedDict, total=False):
     """What every manager of sessions takes.
 
     Attributes:
-        policy: The timeouts and choices, or a function that returns them, called at each use.
+        policy: The timeouts and choices at first: see `Requests.adopt`.
         keys: The namespace. Default: ``session:``.
         codec: The encoding of payloads that are written. Stored payloads are decoded by their own format byte.
         clock: The time.
@@ -50,7 +51,7 @@ class Options(TypedDict, total=False):
         lists_unopened: Whether sealed sessions that no key opens are listed, by their times. Default: False.
     """
 
-    policy: Policy | Callable[[], Policy] | None
+    policy: Policy | None
     keys: Keys | None
     codec: Codec
     clock: Clock
@@ -68,6 +69,10 @@ class Requests:
         store: Where the calls of the flows go; None if they make none.
         sealer: Seals the records. Default: they are stored as they are.
         options: See `Options`.
+
+    Attributes:
+        context: What the flows work with.
+        has_form: Returns whether a text has the form of a cookie's value.
     """
 
     def __init__(
@@ -78,16 +83,15 @@ class Requests:
         sealer: Sealer | Unsealed | None = None,
         **options: Unpack[Options],
     ) -> None:
-        policy, sender = options.get("policy"), options.get("sender")
+        sender = options.get("sender")
         self.clock = options.get("clock", system_clock)
         self.keys = options.get("keys") or Keys()
-        self._flows = flows
+        self._flows, self.has_form = flows, flows.has_form
         self._store = store
         self._raised = options.get("raised", _as_it_is)
         self._observers = gather(options.get("observer"))
-        self._policy = policy if callable(policy) else None
-        self._context = Context(
-            policy=policy if isinstance(policy, Policy) else Policy(),
+        self.context = Context(
+            policy=options.get("policy") or Policy(),
             keys=self.keys,
             codec=options.get("codec", MSGPACK),
             clock=self.clock,
@@ -105,14 +109,9 @@ class Requests:
             stream.subscribe(self._observers.count)
         return stream
 
-    @property
-    def context(self) -> Context:
-        """What the flows work with, under the policy of this moment."""
-        if self._policy is not None:
-            policy = self._policy()
-            if policy is not self._context.policy:
-                self._context = replace(self._context, policy=policy)
-        return self._context
+    def adopt(self, policy: Policy) -> None:
+        """Apply *policy* from now on."""
+        self.context = replace(self.context, policy=policy)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -127,12 +126,8 @@ class Requests:
             return drive(flow, self._store, observers.timed, timer=observers.timer)
         except HoldfastError as error:
             if isinstance(error, StoreUnavailable):
-                self._context.events.emit("store_unavailable", error=error)
+                self.context.events.emit("store_unavailable", error=error)
             raise self._raised(error).with_traceback(error.__traceback__) from error.__cause__
-
-    def has_form(self, value: str) -> bool:
-        """Return whether *value* has the form of a cookie's value."""
-        return self._flows.has_form(value)
 
     def open(self, state: SessionState, value: str | None, *others: str) -> None:
         """Fill *state* with the session of a cookie's *value*; None without a cookie.
@@ -143,7 +138,8 @@ class Requests:
             StoreUnavailable: The store failed, and the policy is not to go on without it.
         """
         context = self.context
-        context.events.emit("opens")
+        if self._observers:
+            self._count("opens")
         state.opened = state.read_only = True
         if value is None:
             state.read_only = False
@@ -160,6 +156,8 @@ class Requests:
             state.login_begins_anew = True
         else:
             settle(context, state, found)
+        if self._observers and state.stored is not None:
+            self._count("loads")
 
     def commit(
         self,
@@ -170,18 +168,35 @@ class Requests:
         can_set_cookie: bool = True,
     ) -> Outcome:
         """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit.commit`."""
-        if not (state.pending or refresh):
-            self._context.events.emit("saves", outcome=_UNCHANGED.result)
+        if not (state.pending or refresh or self._upkeep_due(state)):
+            if self._observers:
+                self._count("saves", outcome=_UNCHANGED.result)
             return _UNCHANGED
         flow = commit(
             self.context,
             state,
-            flows=self._flows,
+            self._flows,
             refresh=refresh,
             login_metadata=login_metadata,
             can_set_cookie=can_set_cookie,
         )
-        return self._run(flow)
+        try:
+            outcome = self._run(flow)
+        except SessionConflict:
+            if self._observers:
+                self._count("saves", outcome="conflict")
+            raise
+        if self._observers:
+            self._count("saves", outcome=outcome.result)
+        return outcome
+
+    def _upkeep_due(self, state: SessionState) -> bool:
+        stored, policy = state.stored, self.context.policy
+        return stored is not None and policy.upkeep_due(stored.envelope, stored.expires_at, state.opened_at)
+
+    def _count(self, event: EventName, **details: str) -> None:
+        """Emit *event*, which only observers subscribe to."""
+        self.context.events.emit(event, **details)
 
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether the session of a state, or of a cookie's value, still lives and is still its user's.

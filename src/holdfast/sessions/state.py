@@ -32,7 +32,10 @@ _BOOKKEEPING_KEYS = frozenset({PERMANENT})
 
 @dataclass(slots=True, repr=False)
 class StoredSession:
-    """A live session as the store holds it. *token* opens it, *key* and *version* address it."""
+    """A live session as the store holds it. *token* opens it, *key* and *version* address it.
+
+    *sealed* is the value of its cookie, if that is not the token.
+    """
 
     token: str
     key: str
@@ -40,11 +43,12 @@ class StoredSession:
     expires_at: int
     owner: str | None
     envelope: Envelope
+    sealed: str = ""
 
     @property
     def value(self) -> str:
         """The value of the session's cookie."""
-        return self.token
+        return self.sealed or self.token
 
 
 @dataclass(slots=True, repr=False)
@@ -120,7 +124,7 @@ class SessionState:
         refresh: The cookie is due to be sent again, since its signature was made with an old key.
         was_permanent: The session was permanent when it was looked up.
         exposed: A part of the data that can be changed in place was given out.
-        pending: The end of the request has something to do: a change, an exposed part, a due touch or renewal.
+        pending: The end of the request has something to do: a change, an exposed part, a token to send again.
         background: The request is not the user's doing: see `holdfast.sessions.mapping.ServerSession.background`.
         accessed: The view has got hold of the session, whether or not it looked into it.
         closed: The response was saved, so a later change is lost.
@@ -178,16 +182,11 @@ class SessionState:
         """Whether the request is a login that begins a session of its own."""
         return self.login_begins_anew and self.changes.signs_in
 
-    @property
-    def drops_changes(self) -> bool:
-        """Whether nothing of this request is kept. A login is, where it begins a session of its own."""
-        return self.read_only and not self.begins_anew
-
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""
         own = self.changes.assigned | self.changes.applied.keys()
         self.data = {key: value for key, value in self.data.items() if key in own}
-        self.build_on(None)
+        self.stored, self.redeliver = None, False
 
     @property
     def maybe_changed(self) -> bool:
@@ -266,10 +265,6 @@ class SessionState:
         """Return whether the metadata that was set is what is stored."""
         return all(stored.get(name) == value for name, value in self.changes.meta.items())
 
-    def build_on(self, stored: StoredSession | None, *, redeliver: bool = False) -> None:
-        """Make *stored* the session that this request goes on with. The data stay as they are."""
-        self.stored, self.redeliver = stored, redeliver
-
     def started_for(self, owner: str) -> int:
         """Return when a login of *owner* by this request began: after it ended the other sessions of that user."""
         return max(self.started_at, self.ended_all_at.get(owner, 0) + 1)
@@ -325,20 +320,18 @@ NOTHING = Outcome("unchanged", CookieAction.NONE)
 
 
 def cookie_action(
-    outcome: Outcome, *, permanent: bool, was_permanent: bool, refresh: bool, marked: bool
+    result: SaveResult, *, permanent: bool, was_permanent: bool, refresh: bool, marked: bool
 ) -> CookieAction:
-    """Return what the response says about the cookie.
+    """Return what the response says about a cookie that the browser has already.
 
     Args:
-        outcome: What became of the session.
+        result: What became of the session.
         permanent: The cookie outlives the browser now.
         was_permanent: It did so when the session was looked up.
         refresh: The cookie is due to be sent again, changed or not.
         marked: A key was set or removed, or `modified` set to True, be it a change or not.
     """
-    if outcome.cookie is not CookieAction.KEEP:
-        return outcome.cookie
-    stored = outcome.result in ("saved", "merged")
+    stored = result in ("saved", "merged")
     # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
     renewed = refresh or permanent != was_permanent or (permanent if stored else marked)
     return CookieAction.SEND if renewed else CookieAction.NONE

@@ -1,20 +1,25 @@
-"""The end of a request: decide what the session needs."""
+"""The end of a request: decide what the session needs, and write a new session, or one that changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
 
-from holdfast.errors import SessionConflict, StoreUnavailable
+from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
+from holdfast.records.envelope import Envelope, extended, newest
 from holdfast.records.metadata import PREVIOUS
-from holdfast.sessions.flows import in_store
+from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.tokens import new_token
+from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import dropped
+from holdfast.sessions.flows.end import dropped, report_ended, write_tombstone
+from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.limit import check_room
-from holdfast.sessions.flows.open import Found, Rejected
-from holdfast.sessions.ops import Flow, purge
+from holdfast.sessions.flows.open import Rejected, resolve
+from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
+from holdfast.sessions.flows.request_flows import RequestFlows
+from holdfast.sessions.ops import Flow, delete, load, purge, replace, touch
 from holdfast.sessions.state import (
     NOTHING,
     PERMANENT,
@@ -37,46 +42,14 @@ OVERTAKEN = 10
 #: A store that does not remove expired records by itself: after so many new tokens at most so many are removed.
 PURGE_EVERY, _PURGED = 100, 200
 
-
-class RequestFlows(Protocol):
-    """How sessions are kept: what a request does to one, as flows."""
-
-    def has_form(self, value: str, /) -> bool:
-        """Return whether *value* has the form of a cookie's value."""
-
-    def find(self, context: Context, state: SessionState, value: str, /) -> Flow[Found | Rejected]:
-        """Return the live session of a cookie's *value*. *state* gets its key, live or not."""
-
-    def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
-        """Make a session of *state*."""
-
-    def confirm_renewal(self, context: Context, key: str, stored: Any, /) -> Flow[bool]:
-        """Let the token of *key*, which that of *stored* replaced, be valid for the grace period only.
-
-        Return False if the session is over.
-        """
-
-    def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
-        """End the session, for the user who asked for it."""
-
-    def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
-        """End the session that the token of *key* leads to, though it was not opened; return whether it was live."""
-
-    def rotate(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
-        """Give the session a new token, with the changes of *state*."""
-
-    def save(self, context: Context, state: SessionState, stored: Any, /, *, confirm: bool) -> Flow[Outcome]:
-        """Write what *state* changed, if anything. With *confirm* find out whether the session still lives."""
-
-    def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
-        """Return whether the session of a state, or of a cookie's value, lives. Nothing is written."""
+_KEPT = Outcome("unchanged", CookieAction.KEEP)
 
 
 def commit(
     context: Context,
     state: SessionState,
+    flows: RequestFlows,
     *,
-    flows: RequestFlows = in_store,
     refresh: bool = False,
     login_metadata: Mapping[str, str | None] = NO_METADATA,
     can_set_cookie: bool = True,
@@ -86,7 +59,7 @@ def commit(
     Args:
         context: The application's circumstances.
         state: The state of the request.
-        flows: How the sessions are kept. Default: in a store.
+        flows: How the sessions are kept.
         refresh: The cookie is due to be sent again, changed or not.
         login_metadata: What is kept of the request where the session, or a login, begins with it; None removes it.
         can_set_cookie: The response can carry a cookie. If not, the token is not renewed.
@@ -106,27 +79,24 @@ def commit(
     # A token that is sent anew must not be one that a login has replaced since it was looked up.
     confirm = state.redeliver or marked or overtaken
     permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
-    try:
-        if state.beside and (changes.signs_in or state.logs_out):
-            outcome = yield from _carry_out_alone(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
-        else:
-            outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
-    except SessionConflict:
-        context.events.emit("saves", outcome="conflict")
-        raise
-    context.events.emit("saves", outcome=outcome.result)
+    if state.beside and (changes.signs_in or state.logs_out):
+        outcome = yield from _carry_out_alone(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+    else:
+        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
     state.changes, state.renewed_from = Changes(), None
     state.pending = state.exposed
     was_permanent, state.was_permanent = state.was_permanent, permanent
+    if outcome.cookie is CookieAction.SEND and next(context.new_tokens) % PURGE_EVERY == 0:
+        yield from _purge(context)
+    if outcome.cookie is not CookieAction.KEEP:
+        return outcome
     cookie = cookie_action(
-        outcome,
+        outcome.result,
         permanent=permanent,
         was_permanent=was_permanent,
         refresh=refresh or state.redeliver,
         marked=marked,
     )
-    if outcome.cookie is CookieAction.SEND and Purges in context.capabilities:
-        yield from _purge_now_and_then(context)
     return Outcome(outcome.result, cookie)
 
 
@@ -134,20 +104,38 @@ def _carry_out(
     context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
 ) -> Flow[Outcome]:
     changes, stored = state.changes, state.stored
-    if state.drops_changes:
+    if state.read_only and not state.begins_anew:
         return (yield from _drop(context, flows, state))
-    previous = state.renewed_from
-    if previous is not None and not (yield from flows.confirm_renewal(context, previous, stored)):
+    if state.renewed_from is not None and not (yield from flows.confirm_renewal(context, state.renewed_from, stored)):
         return dropped(context, state)
-    if changes.rebind and changes.owner is not None:
+    if changes.rebind and changes.owner is not None and context.policy.max_per_user is not None:
         yield from check_room(context, changes.owner, stored)
     if stored is None:
         return NOTHING if state.is_empty else (yield from flows.create(context, state))
+    return (yield from _change(context, flows, state, stored, confirm=confirm, can_set_cookie=can_set_cookie))
+
+
+def _change(
+    context: Context,
+    flows: RequestFlows,
+    state: SessionState,
+    stored: StoredSession,
+    *,
+    confirm: bool,
+    can_set_cookie: bool,
+) -> Flow[Outcome]:
+    changes = state.changes
     if (changes.wiped or changes.rebind) and state.is_empty:
         return (yield from flows.log_out(context, state, stored))
-    if changes.new_token or (can_set_cookie and _renewal_due(context, state, stored)):
-        return (yield from _rotate(context, flows, state, stored))
-    return (yield from flows.save(context, state, stored, confirm=confirm))
+    renewal, ends = not changes.new_token, state.changes_user
+    if renewal and not (can_set_cookie and _renewal_due(context, state, stored)):
+        return (yield from flows.save(context, state, stored, confirm=confirm))
+    try:
+        return (yield from flows.rotate(context, state, stored, renewal=renewal, ends=ends))
+    except Exception as error:
+        if not ends:
+            raise
+        return (yield from _end_instead(context, flows, state, stored, error))
 
 
 def _carry_out_alone(
@@ -181,19 +169,16 @@ def _end_each(context: Context, flows: RequestFlows, keys: tuple[str, ...], reas
     return live
 
 
-def _rotate(context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
-    """Give the session a new token. One that the request ends is over even if nothing can begin in its place."""
-    changes = state.changes
-    try:
-        return (yield from flows.rotate(context, state, stored))
-    except Exception as error:
-        if not state.changes_user:
-            raise
-        outcome = yield from flows.log_out(context, state, state.stored or stored)
-        if not isinstance(error, StoreUnavailable) or changes.owner is not None:
-            raise
-        context.events.emit("store_unavailable", error=error)
-        return outcome
+def _end_instead(
+    context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession, error: Exception
+) -> Flow[Outcome]:
+    """End a session that the request ends, though nothing can begin in its place, because of *error*."""
+    owner = state.changes.owner
+    outcome = yield from flows.log_out(context, state, state.stored or stored)
+    if not isinstance(error, StoreUnavailable) or owner is not None:
+        raise error
+    context.events.emit("store_unavailable", error=error)
+    return outcome
 
 
 def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
@@ -211,9 +196,200 @@ def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -
     return not (state.background or waits) and context.policy.renewal_due(stored.envelope.issued_at, context.clock())
 
 
-def _purge_now_and_then(context: Context) -> Flow[None]:
-    if next(context.new_tokens) % PURGE_EVERY == 0:
+def _purge(context: Context) -> Flow[None]:
+    if Purges in context.capabilities:
         try:
             yield from purge(context.clock(), _PURGED)
         except StoreUnavailable as error:  # the session was saved all the same
             context.events.emit("store_unavailable", error=error)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def revised(
+    context: Context,
+    state: SessionState,
+    base: StoredSession | None,
+    *,
+    token: str | None = None,
+    payload: bytes | None = None,
+) -> StoredSession:
+    """Return the session as *state* wants it stored under *token*: a new one, or over *base*, with its version.
+
+    By default the token is new. *payload* is the encoded data, where it is known already.
+
+    Raises:
+        EncodeError, RecordTooLarge: It cannot be stored.
+    """
+    token = token or new_token()
+    known = base is not None and base.token == token
+    key = base.key if base and known else context.keys.key_of(token)
+    now, owner, changes, policy = context.clock(), state.owner, state.changes, context.policy
+    begins = base is None or changes.wiped or changes.signs_in
+    meta = state.merged_metadata(
+        base.envelope.meta if base else {},
+        permanent=policy.permanent,
+        namespace_mark=context.keys.namespace_mark,
+    )
+    payload = context.codec.dumps(state.data) if payload is None else payload
+    if len(payload) > policy.max_bytes:
+        raise RecordTooLarge(len(payload), policy.max_bytes)
+    envelope = Envelope(
+        created_at=now if base is None or begins else base.envelope.created_at,
+        issued_at=base.envelope.issued_at if base and known else now,
+        idle=policy.idle,
+        payload=payload,
+        codec=context.codec,
+        meta=meta,
+        writes=base.envelope.writes if base else b"",
+    )
+    expires_at = policy.expires_at(envelope.created_at, now)
+    return StoredSession(token, key, base.version if base else 0, expires_at, owner, envelope)
+
+
+def sealed(context: Context, made: StoredSession, write: Write) -> bytes:
+    """Return the bytes to store for *made*, with the id of *write* in its history."""
+    made.envelope.writes = extended(made.envelope.writes, write.id)
+    return context.sealer.seal(made.envelope, token=made.token, key=made.key, owner=made.owner)
+
+
+def create(context: Context, state: SessionState) -> Flow[Outcome]:
+    """Store a new session with the data of *state*."""
+    made = revised(context, state, None)
+    version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+    if version is None:  # the token is taken, which has the odds of guessing one
+        return (yield from create(context, state))
+    made.version = version
+    if made.owner is not None:
+        try:
+            stands = yield from finish_login(context, made, made.owner, state.started_for)
+        except StoreUnavailable:
+            yield from delete(made.key)  # nobody has its token, so nobody loses it
+            raise
+        if not stands:
+            return dropped(context, state)
+    state.stored, state.redeliver = made, False
+    report_created(context, made)
+    return Outcome("saved", CookieAction.SEND)
+
+
+def report_created(context: Context, made: StoredSession) -> None:
+    """Emit that *made* is a new session, and whose."""
+    context.events.emit("created", handle=made.key, owner=made.owner)
+    if made.owner is not None:
+        context.events.emit("bound", handle=made.key, owner=made.owner)
+
+
+def save(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool = False) -> Flow[Outcome]:
+    """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
+    due = not state.background and context.policy.touch_due(stored.envelope, stored.expires_at, context.clock())
+    if not (due or confirm or state.maybe_changed):
+        return _KEPT
+    payload = context.codec.dumps(state.data)
+    restamp = due and stored.envelope.idle != context.policy.idle
+    if not restamp and _unchanged(context, state, stored, payload):
+        return (yield from _keep_alive(context, state, stored, due=due, confirm=confirm))
+    write = Write()
+    for attempt in range(context.policy.attempts):
+        answer = yield from _write(context, state, stored, payload, write)
+        if isinstance(answer, Outcome):
+            return Outcome("merged" if attempt else "saved", answer.cookie)
+        theirs = yield from reconcile(context, state, stored, answer, write)
+        if theirs is None:
+            return dropped(context, state)
+        if isinstance(theirs, Applied):
+            state.data = theirs.data
+            alone = newest(theirs.stored.envelope.writes) == write.id and not attempt
+            return Outcome("saved" if alone else "merged", CookieAction.KEEP)
+        stored = theirs
+        payload = context.codec.dumps(state.data)
+        if _unchanged(context, state, stored, payload):
+            return Outcome("merged", CookieAction.KEEP)
+    raise still_contested()
+
+
+def _unchanged(context: Context, state: SessionState, stored: StoredSession, payload: bytes) -> bool:
+    if state.is_empty:  # what was left in it was taken out at once: it is over
+        return False
+    envelope = stored.envelope
+    if envelope.codec is not context.codec:
+        payload = envelope.codec.dumps(state.data)
+    return payload == envelope.payload and state.metadata_unchanged(envelope.meta)
+
+
+def _write(
+    context: Context, state: SessionState, stored: StoredSession, payload: bytes, write: Write
+) -> Flow[Outcome | Conflict | Gone | Lost]:
+    """Try once to store *payload*, or the session's end when nothing is left in it."""
+    if state.is_empty:
+        ended = yield from write_tombstone(context, stored.key, stored.version)
+        if isinstance(ended, Conflict | Gone):
+            return ended
+        state.reset()
+        report_ended(context, stored.key, stored.owner, "logout")
+        return Outcome("saved", CookieAction.DELETE)
+    written = revised(context, state, stored, token=stored.token, payload=payload)
+    answer = yield from write_over(context, stored, written, write)
+    if isinstance(answer, StoredSession):
+        state.stored = answer
+        return Outcome("saved", CookieAction.KEEP)
+    return answer
+
+
+def write_over(
+    context: Context, base: StoredSession, written: StoredSession, write: Write
+) -> Flow[StoredSession | Conflict | Gone | Lost]:
+    """Store *written*, as a try of *write*, over *base*, and return it with its new version."""
+    data = sealed(context, written, write)
+    try:
+        answer = yield from replace(written.key, data, base.version, written.expires_at, written.owner)
+    except StoreUnavailable as error:
+        return write.lose(error, newest(base.envelope.writes))
+    if isinstance(answer, Conflict | Gone):
+        return answer
+    written.version = answer
+    return written
+
+
+def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Flow[Version | None]:
+    """Make a record of unique *data* under a new *key*; None if another record exists.
+
+    Raises:
+        StoreUnavailable: The store failed twice.
+    """
+    for is_last in (False, True):
+        try:
+            answer = yield from ops.create(key, data, expires_at, owner)
+        except StoreUnavailable:
+            if is_last:
+                raise
+            record = yield from load(key, fresh=True)
+            if record is None:
+                continue
+        else:
+            if answer is not None:
+                return answer
+            record = yield from load(key, fresh=True)
+        return record.version if record is not None and record.data == data else None
+    return None
+
+
+def _keep_alive(
+    context: Context, state: SessionState, stored: StoredSession, *, due: bool, confirm: bool
+) -> Flow[Outcome]:
+    if confirm:
+        found = yield from resolve(
+            context, stored.token, stored.key, (yield from load(stored.key, fresh=True)), now=context.clock(), late=True
+        )
+        if isinstance(found, Rejected):
+            return dropped(context, state)
+        if found[0].token != stored.token:  # the token that this request knows is about to end
+            stored, state.data = found
+            state.stored, state.redeliver = stored, True
+    if due:
+        expires_at = context.policy.expires_at(stored.envelope.created_at, context.clock())
+        if not (yield from touch(stored.key, expires_at)):
+            return dropped(context, state)
+        stored.expires_at = expires_at
+    return _KEPT

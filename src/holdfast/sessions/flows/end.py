@@ -103,7 +103,7 @@ def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended 
         StoreUnavailable, RecordTooLarge: Neither was possible.
     """
     until = context.clock() + context.policy.grace
-    tombstone = context.seal_control(key, Tombstone(TombstoneKind.ENDED, until))
+    tombstone = context.sealer.seal_control(Tombstone(TombstoneKind.ENDED, until), place=(context.keys.namespace, key))
     try:
         answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:

@@ -6,15 +6,17 @@ the response is an error; the next request that loads the session finishes the l
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions, UnknownKey
 from holdfast.records.envelope import Cutoff
 from holdfast.records.metadata import UNFINISHED
-from holdfast.records.record import Conflict, Gone, Record
+from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.limit import make_room
-from holdfast.sessions.ops import Flow, delete, load, replace
+from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
-from holdfast.sessions.state import SessionState, StoredSession
+from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
 
@@ -35,70 +37,52 @@ def read_cutoff(context: Context, key: str, record: Record | None, *, strict: bo
     return body if isinstance(body, Cutoff) and body.at <= context.clock() + SKEW else None
 
 
-def ended_meanwhile(context: Context, owner: str, started_at: int, *keys: str) -> Flow[bool]:
-    """Return whether all of the owner's sessions were ended since *started_at*, when a login under *keys* began."""
+def ended_meanwhile(context: Context, owner: str, began: Callable[[str], int], *keys: str) -> Flow[bool]:
+    """Return whether all of the owner's sessions were ended since a login under *keys* began: at ``began(owner)``."""
     if Indexes not in context.capabilities:
         return False
     key = context.keys.cutoff_key(owner)
-    cutoff = read_cutoff(context, key, (yield from load(key, fresh=True)))
-    return cutoff is not None and cutoff.at >= started_at and cutoff.keep not in keys
+    record = yield from load(key, fresh=True)
+    cutoff = read_cutoff(context, key, record) if record is not None else None
+    return cutoff is not None and cutoff.at >= began(owner) and cutoff.keep not in keys
 
 
-def finish_login(context: Context, stored: StoredSession, started_at: int, previous: str | None = None) -> Flow[bool]:
-    """Return whether a login that is *stored* is valid, and remove it if not. A failed call is repeated once.
+def finish_login(
+    context: Context, stored: StoredSession, owner: str, began: Callable[[str], int], previous: str | None = None
+) -> Flow[bool]:
+    """Return whether a login of *owner* that is *stored* is valid, and remove it if not.
 
-    *started_at* is the start of the login, *previous* the former key of its session, or None.
+    A failed call is repeated once. *began* returns the start of the login, *previous* is the former key of its session.
 
     Raises:
         TooManySessions: It exceeds the limit, and the policy is to refuse it.
         StoreUnavailable: The store failed twice.
     """
-    if stored.owner is None:
-        return True
     try:
-        return (yield from _stands(context, stored, stored.owner, started_at, previous))
+        return (yield from _stands(context, stored, owner, began, previous))
     except StoreUnavailable:
-        return (yield from _stands(context, stored, stored.owner, started_at, previous))
+        return (yield from _stands(context, stored, owner, began, previous))
 
 
-def _stands(context: Context, stored: StoredSession, owner: str, started_at: int, previous: str | None) -> Flow[bool]:
-    if (yield from ended_meanwhile(context, owner, started_at, stored.key, previous or stored.key)):
+def _stands(
+    context: Context, stored: StoredSession, owner: str, began: Callable[[str], int], previous: str | None
+) -> Flow[bool]:
+    if (yield from ended_meanwhile(context, owner, began, stored.key, previous or stored.key)):
         yield from delete(stored.key)
         return False
-    return (yield from make_room(context, stored, owner))
-
-
-def postpone(context: Context, state: SessionState, stored: StoredSession, previous: str) -> Flow[None]:
-    """Mark a login that could not be finished, and give the browser its token.
-
-    If even that cannot be stored, the session is removed: a cut-off may cover it.
-
-    Raises:
-        StoreUnavailable: The store failed.
-    """
-    stored.envelope.meta[UNFINISHED] = f"{state.started_for(stored.owner or '')} {previous}"
-    try:
-        answer = yield from replace(stored.key, context.seal(stored), stored.version, stored.expires_at, stored.owner)
-    except StoreUnavailable:
-        yield from delete(stored.key)
-        raise
-    if not isinstance(answer, Conflict | Gone):
-        stored.version = answer
-        state.build_on(stored)
-        state.owed = True
+    return context.policy.max_per_user is None or (yield from make_room(context, stored, owner))
 
 
 def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
-    """Return whether the login of *stored* is valid, as `finish_login` does, if it was postponed.
+    """Return whether the login of *stored*, which was postponed, is valid, as `finish_login` does.
 
     Raises:
         StoreUnavailable: The store failed.
     """
-    mark = stored.envelope.meta.get(UNFINISHED)
-    if mark is None:
-        return True
-    started_at, _, previous = mark.partition(" ")
+    started_at, _, previous = stored.envelope.meta[UNFINISHED].partition(" ")
     try:
-        return (yield from finish_login(context, stored, int(started_at), previous))
+        return stored.owner is None or (
+            yield from finish_login(context, stored, stored.owner, lambda _: int(started_at), previous)
+        )
     except TooManySessions:
         return False

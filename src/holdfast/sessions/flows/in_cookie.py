@@ -1,4 +1,4 @@
-"""The flows of a request on sessions that live in the cookie: see `holdfast.sessions.flows.commit.RequestFlows`.
+"""The flows of a request on sessions that live in the cookie: see `holdfast.sessions.flows.request_flows.RequestFlows`.
 
 A store, where there is one, has only revocations: a tombstone under the key of each session that is over before its
 time, and the cut-offs of owners. A revocation is kept for as long as a copy of the cookie could be used.
@@ -16,15 +16,14 @@ from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.records.tokens import new_token
+from holdfast.sessions.flows.commit import create_once, report_created, revised
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
 from holdfast.sessions.flows.finish import read_cutoff
 from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
-from holdfast.sessions.flows.save import report_created, revised
 from holdfast.sessions.flows.visitor import secrets_of
-from holdfast.sessions.flows.write import create_once
 from holdfast.sessions.ops import Flow, load, replace
 from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
@@ -32,12 +31,11 @@ from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredS
 
 @dataclass(slots=True, repr=False)
 class CookieSession(StoredSession):
-    """A live session as its cookie holds it. *value* is the cookie's value; a store has *key* for its revocation.
+    """A live session as its cookie, with the value *sealed*, holds it. A store has *key* for its revocation.
 
     *since* is when it was last known not to be revoked. *stale* is True if it was encrypted with an old key.
     """
 
-    value: str = ""
     since: int = 0
     stale: bool = False
 
@@ -117,7 +115,7 @@ class InCookie:
         """Make a session of *state*."""
         yield from ()  # no call, and yet a flow as the others
         made = self._sealed(context, state, None, new_token())
-        state.build_on(made)
+        state.stored, state.redeliver = made, False
         report_created(context, made)
         return Outcome("saved", CookieAction.SEND)
 
@@ -161,20 +159,22 @@ class InCookie:
             key = revocation.successor
         return False
 
-    def rotate(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
+    def rotate(
+        self, context: Context, state: SessionState, stored: CookieSession, /, *, renewal: bool, ends: bool
+    ) -> Flow[Outcome]:
         """Give the session a new token, and revoke the old one; at a renewal once the new one is presented.
 
         Renewals of one token all give it the same new one, so whatever ends the session ends each of them.
         """
         if not self._revocable:  # a cookie of another path or domain keeps the old token live
             state.beside += (stored.key,)
-        if not state.changes.new_token:
+        if renewal:
             return (yield from self._renew(context, state, stored))
         moved = self._sealed(context, state, stored, new_token())
-        until, successor = context.clock() + context.policy.grace, None if state.changes_user else moved.key
+        until, successor = context.clock() + context.policy.grace, None if ends else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
             return (yield from self._replaced_meanwhile(context, state, stored))
-        state.build_on(moved)
+        state.stored, state.redeliver = moved, False
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)
 
@@ -184,7 +184,7 @@ class InCookie:
         if self._revocable:
             state.changes.meta[PREVIOUS] = stored.key
         moved = self._sealed(context, state, stored, self._cookie.successor(stored.token))
-        state.build_on(moved)
+        state.stored, state.redeliver = moved, False
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)
 
@@ -214,7 +214,7 @@ class InCookie:
             return Outcome("unchanged", CookieAction.KEEP)
         if (yield from self._revoked(context, stored)) is not None:
             return dropped(context, state)
-        state.build_on(self._sealed(context, state, stored, stored.token))
+        state.stored, state.redeliver = self._sealed(context, state, stored, stored.token), False
         return Outcome("saved", CookieAction.SEND)
 
     def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
@@ -284,7 +284,7 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
         UnknownKey: Another server's key vouches for that one.
         StoreUnavailable: The store failed, or others kept changing the record.
     """
-    data = context.seal_control(key, revocation)
+    data = context.sealer.seal_control(revocation, place=(context.keys.namespace, key))
     for _ in range(context.policy.attempts):
         if (yield from create_once(key, data, until)) is not None:
             return None

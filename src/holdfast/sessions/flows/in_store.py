@@ -1,10 +1,11 @@
-"""The flows of a request on sessions that a store keeps: see `holdfast.sessions.flows.commit.RequestFlows`."""
+"""The flows of a request on sessions that a store keeps: see `holdfast.sessions.flows.request_flows.RequestFlows`."""
 
+from holdfast.records.tokens import is_token as has_form
 from holdfast.sessions.flows.check import still_valid
+from holdfast.sessions.flows.commit import create, save
 from holdfast.sessions.flows.end import end_presented, log_out
-from holdfast.sessions.flows.open import find, has_form
+from holdfast.sessions.flows.open import find
 from holdfast.sessions.flows.rotate import confirm_renewal, rotate
-from holdfast.sessions.flows.save import create, save
 
 __all__ = [
     "confirm_renewal",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
-from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind
+from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
@@ -54,25 +54,20 @@ class Found(NamedTuple):
         return f"<{type(self).__name__}>"
 
 
-def has_form(value: str) -> bool:
-    """Return whether *value* has the form of a token."""
-    return is_token(value)
-
-
 def find(context: Context, state: SessionState, token: str) -> Flow[Found | Rejected]:
     """Return the live session of *token*. *state* gets its key, live or not.
 
     An unknown token is never adopted. The timeouts are judged at the request's start, which is when the session was
     used.
     """
+    state.opened_at = context.clock()
     if not is_token(token):
         return Rejected("malformed")
-    state.opened_at = context.clock()
     key = state.presented = context.keys.key_of(token)
     record = yield from load(key)
     found = yield from resolve(context, token, key, record, now=state.opened_at, used_at=state.started_at)
-    if not isinstance(found, Rejected) and not (yield from finish_postponed(context, found[0])):
-        found = Rejected("unknown_id")
+    if not isinstance(found, Rejected) and UNFINISHED in found[0].envelope.meta:
+        found = found if (yield from finish_postponed(context, found[0])) else Rejected("unknown_id")
     if isinstance(found, Rejected):
         _report(context, key, found)
         return found
@@ -90,23 +85,16 @@ def settle(context: Context, state: SessionState, found: Found | Rejected) -> No
         context.events.emit("rejected", reason=found.reason)
         return
     stored, data, redeliver = found
-    context.events.emit("loads")
-    policy, envelope = context.policy, stored.envelope
+    envelope = stored.envelope
     state.data = data
-    state.build_on(stored, redeliver=redeliver)
-    state.read_only = False
+    state.stored, state.redeliver, state.read_only = stored, redeliver, False
     if not redeliver and (previous := envelope.meta.get(PREVIOUS)) is not None:
         state.renewed_from = previous
         state.changes.meta[PREVIOUS] = None
     if UNFINISHED in envelope.meta:
         state.changes.meta[UNFINISHED] = None
-    state.was_permanent = bool(state.data.get(PERMANENT, policy.permanent))
-    state.pending = (
-        state.redeliver
-        or bool(state.changes.meta)
-        or policy.touch_due(envelope, stored.expires_at, state.opened_at)
-        or policy.renewal_due(envelope.issued_at, state.opened_at)
-    )
+    state.was_permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
+    state.pending = redeliver or bool(state.changes.meta)
 
 
 def resolve(
@@ -128,26 +116,25 @@ def resolve(
         if record is None:
             break
         try:
-            body = context.read(key, record)
+            body = decode(record.data)
             if isinstance(body, Envelope | Sealed):
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
                 reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
                 return (stored, envelope.codec.loads(envelope.payload)) if reason is None else Rejected(reason)
+            control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.foreign, empty=not record.data))
-        if not isinstance(body, Tombstone):
+        if not isinstance(control, Tombstone):
             return Rejected("corrupt")
-        is_over = _is_over(context, body, now)
-        if body.kind is TombstoneKind.SUPERSEDED and not is_over:
-            return Rejected("superseded", data=open_secrets(context, token, body))
-        if is_over and not (late and body.kind is TombstoneKind.ALIAS):
+        is_over = _is_over(context, control, now)
+        if control.kind is TombstoneKind.SUPERSEDED and not is_over:
+            return Rejected("superseded", data=open_secrets(context, token, control))
+        if control.sealed is None or (is_over and not (late and control.kind is TombstoneKind.ALIAS)):
             break
-        if body.sealed is None:
-            break
-        token = open_successor(token, body.sealed)
+        token = open_successor(token, control.sealed)
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")

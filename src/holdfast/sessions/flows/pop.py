@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from holdfast.records import metadata
-from holdfast.records.envelope import Envelope, extended
+from holdfast.records.envelope import Envelope
+from holdfast.sessions.flows.commit import write_over
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.save import Applied, merged, reconcile, still_contested, write_over
-from holdfast.sessions.flows.write import Write
+from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState, StoredSession
 
@@ -60,9 +60,7 @@ def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
 
 
 def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
-    return context.envelope(
-        payload, created_at=stored.created_at, issued_at=stored.issued_at, meta=meta, writes=stored.writes
-    )
+    return replace(stored, idle=context.policy.idle, payload=payload, codec=context.codec, meta=meta)
 
 
 def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]:
@@ -74,11 +72,12 @@ def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]
         envelope = without(stored.envelope)
         if envelope is None:
             return False
-        envelope.writes = extended(envelope.writes, write.id)
-        written = replace(stored, envelope=envelope, expires_at=context.expires_at(envelope, context.clock()))
+        written = replace(
+            stored, envelope=envelope, expires_at=context.policy.expires_at(envelope.created_at, context.clock())
+        )
         answer = yield from write_over(context, stored, written, write)
         if isinstance(answer, StoredSession):
-            state.build_on(answer, redeliver=state.redeliver)
+            state.stored = answer
             return True
         theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:

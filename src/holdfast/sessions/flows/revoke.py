@@ -170,7 +170,7 @@ def write_cutoff(
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
         at = max(now, before.at + 1) if before else now
         cutoff = Cutoff(at, kept[-1] if kept and spares else None)
-        data, expires_at = context.seal_control(key, cutoff), now + lifetime
+        data, expires_at = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key)), now + lifetime
         if record is None:
             if (yield from create(key, data, expires_at)) is not None:
                 return Written(at, spares)

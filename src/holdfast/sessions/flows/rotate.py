@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind
-from holdfast.records.metadata import PREVIOUS
+from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.records.tokens import new_token, seal_successor
+from holdfast.records.tokens import seal_successor
+from holdfast.sessions.flows.commit import create as begin
+from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, log_out, report_ended
-from holdfast.sessions.flows.finish import finish_login, postpone
+from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.save import Applied, reconcile, revised, save, still_contested
-from holdfast.sessions.flows.save import create as begin
+from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
-from holdfast.sessions.flows.write import Write
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
@@ -44,13 +44,12 @@ class Rotation(NamedTuple):
         return f"<{type(self).__name__}>"
 
 
-def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+def rotate(context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, ends: bool) -> Flow[Outcome]:
     """Move the session to a new token, with its changes and what other requests changed meanwhile."""
-    renewal = not state.changes.new_token
     write = Write()
     for _ in range(context.policy.attempts):
-        moved, tombstone = _plan(context, state, stored, renewal=renewal, write=write.id)
-        answer = yield from _move(context, state, stored, moved, tombstone)
+        planned = _plan(context, state, stored, renewal=renewal, ends=ends)
+        answer = yield from _move(context, state, stored, planned, write)
         if isinstance(answer, StoredSession):
             return (yield from _moved(context, state, stored, answer))
         theirs = yield from reconcile(context, state, stored, answer, write)
@@ -62,10 +61,12 @@ def rotate(context: Context, state: SessionState, stored: StoredSession) -> Flow
         stored = found
     if renewal:
         raise still_contested()
-    return (yield from _take_over(context, state, stored, write))
+    return (yield from _take_over(context, state, stored, write, ends=ends))
 
 
-def _take_over(context: Context, state: SessionState, stored: StoredSession, write: Write) -> Flow[Outcome]:
+def _take_over(
+    context: Context, state: SessionState, stored: StoredSession, write: Write, *, ends: bool
+) -> Flow[Outcome]:
     """Rotate a session that others kept changing: delete it, so that none of them can, and begin it under a new token.
 
     What others store between its last lookup and its deletion is lost.
@@ -74,15 +75,16 @@ def _take_over(context: Context, state: SessionState, stored: StoredSession, wri
     if found is None:
         return (yield from _replaced_meanwhile(context, state, stored))
     stored = found.stored if isinstance(found, Applied) else found
-    moved, tombstone = _plan(context, state, stored, renewal=False, write=write.id)
-    data = context.seal(moved)
+    moved, tombstone = _plan(context, state, stored, renewal=False, ends=ends)
+    data = sealed(context, moved, write)
     if not (yield from delete(stored.key)):
         return (yield from _replaced_meanwhile(context, state, stored))
     version = yield from create(moved.key, data, moved.expires_at, moved.owner)
     if version is None:
         return dropped(context, state)
     moved.version = version
-    yield from create(stored.key, context.seal_control(stored.key, tombstone), tombstone.until)
+    left = context.sealer.seal_control(tombstone, place=(context.keys.namespace, stored.key))
+    yield from create(stored.key, left, tombstone.until)
     return (yield from _moved(context, state, stored, moved))
 
 
@@ -105,10 +107,10 @@ def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSes
 
 
 def _plan(
-    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, write: bytes
+    context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, ends: bool
 ) -> tuple[StoredSession, Tombstone]:
     """Return the session under a new token, not yet stored, and what is to be left under the old one."""
-    moved = revised(context, state, stored, token=new_token(), write=write)
+    moved = revised(context, state, stored)
     if renewal:
         # The response may be lost, so the old token leads on until the new one is presented.
         moved.envelope.meta[PREVIOUS] = stored.key
@@ -117,22 +119,28 @@ def _plan(
     until = moved.envelope.issued_at + context.policy.grace
     moved.envelope.meta.pop(PREVIOUS, None)
     # The end of a session that was logged out or replaced must not end the one that begins in its place.
-    successor = None if state.changes_user else moved.key
-    tombstone = Tombstone(TombstoneKind.SUPERSEDED, until, successor)
-    if state.changes.signs_in:
+    tombstone = Tombstone(TombstoneKind.SUPERSEDED, until, None if ends else moved.key)
+    changes = state.changes
+    had_secrets = changes.wiped or not changes.assigned.isdisjoint(context.policy.visitor_keys)
+    if had_secrets and changes.signs_in:
         tombstone = dataclasses.replace(tombstone, sealed=seal_secrets(context, stored, tombstone.write))
     return moved, tombstone
 
 
 def _move(
-    context: Context, state: SessionState, stored: StoredSession, moved: StoredSession, tombstone: Tombstone
+    context: Context,
+    state: SessionState,
+    stored: StoredSession,
+    planned: tuple[StoredSession, Tombstone],
+    write: Write,
 ) -> Flow[StoredSession | Conflict | Gone]:
     """Carry out a planned rotation, once, and return the session under its new token, as it is stored."""
+    moved, tombstone = planned
     step = Rotation(
         stored.key,
         moved.key,
-        context.seal(moved),
-        context.seal_control(stored.key, tombstone),
+        sealed(context, moved, write),
+        context.sealer.seal_control(tombstone, place=(context.keys.namespace, stored.key)),
         expect=stored.version,
         expires_at=moved.expires_at,
         grace_until=tombstone.until,
@@ -237,26 +245,47 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
-        data = context.seal_control(key, dataclasses.replace(alias, until=until))
+        alias = dataclasses.replace(alias, until=until)
+        data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
         yield from replace(key, data, record.version, until + CUTOFF_LIFETIME)
     return True
 
 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:
     changes = state.changes
-    if changes.rebind:
+    if changes.rebind and moved.owner is not None:
         try:
-            stands = yield from finish_login(context, moved, state.started_for(moved.owner or ""), stored.key)
+            stands = yield from finish_login(context, moved, moved.owner, state.started_for, stored.key)
         except StoreUnavailable:
-            yield from postpone(context, state, moved, stored.key)
+            yield from postpone(context, state, moved, moved.owner, stored.key)
             if state.owed:
                 report_rotated(context, changes, stored, moved)
             raise
         if not stands:
             return dropped(context, state)
-    state.build_on(moved)
+    state.stored, state.redeliver = moved, False
     report_rotated(context, changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)
+
+
+def postpone(context: Context, state: SessionState, stored: StoredSession, owner: str, previous: str) -> Flow[None]:
+    """Mark a login of *owner* that could not be finished, and give the browser its token.
+
+    If even that cannot be stored, the session is removed: a cut-off may cover it.
+
+    Raises:
+        StoreUnavailable: The store failed.
+    """
+    stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner)} {previous}"
+    data = sealed(context, stored, Write())
+    try:
+        answer = yield from replace(stored.key, data, stored.version, stored.expires_at, owner)
+    except StoreUnavailable:
+        yield from delete(stored.key)
+        raise
+    if not isinstance(answer, Conflict | Gone):
+        stored.version = answer
+        state.stored, state.redeliver, state.owed = stored, False, True
 
 
 def report_rotated(context: Context, changes: Changes, old: StoredSession, new: StoredSession) -> None:
@@ -264,7 +293,7 @@ def report_rotated(context: Context, changes: Changes, old: StoredSession, new: 
     context.events.emit("rotated", handle=new.key, previous=old.key)
     if changes.wiped:
         report_ended(context, old.key, old.owner, "replaced")
-    elif changes.ends_login:
+    elif changes.rebind and changes.owner is None:
         report_ended(context, old.key, old.owner, "logout")
     if changes.rebind and new.owner is not None:
         context.events.emit("bound", handle=new.key, owner=new.owner)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.records.metadata import BESIDE
-from holdfast.sessions.flows.commit import RequestFlows
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import Found, Rejected
+from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState
 
