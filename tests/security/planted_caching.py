@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from support import seams
 from support.web import cookies_set
 
@@ -16,15 +16,15 @@ from holdfast.flask.session import FlaskSession
 
 def counts_only_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """`in` and `len` on a session do not count as reading it."""
-    was_read = property(lambda self: self.__dict__.get("_was_read", False), lambda self, value: None)
-    seams.FLASK_SESSION_ACCESSED.plant(monkeypatch, was_read)
+    vary = seams.VARY_BY_COOKIE.sound
+    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: vary(response) if "was_read" in g else None)
     for seam in seams.FLASK_SESSION_READS:
         seam.plant(monkeypatch, _counted(seam.sound))
 
 
 def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
     def counted(self: FlaskSession, *arguments: Any) -> Any:
-        self.__dict__["_was_read"] = True
+        g.was_read = True
         return method(self, *arguments)
 
     return counted

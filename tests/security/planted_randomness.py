@@ -54,8 +54,11 @@ def a_pool_filled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_ids_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the ids of writes without randomness, so that only the tokens are at stake."""
-    sound = secrets.token_bytes
-    monkeypatch.setattr(secrets, "token_bytes", lambda size=None: bytes(size) if size == ID_BYTES else sound(size))
+    sound = random.SystemRandom.randbytes
+    zeros = bytes(ID_BYTES)
+    monkeypatch.setattr(
+        random.SystemRandom, "randbytes", lambda self, size: zeros if size == ID_BYTES else sound(self, size)
+    )
 
 
 def falls_back_to_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:

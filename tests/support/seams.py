@@ -176,7 +176,6 @@ WARNING_OF_LATE_CHANGE = Seam(
 
 # --- Flask's session --------------------------------------------------------------------------------------------------
 
-FLASK_SESSION_ACCESSED = Seam("holdfast.flask.session:FlaskSession.accessed")
 FLASK_SESSION_READS = tuple(
     Seam(f"holdfast.flask.session:FlaskSession.{name}")
     for name in ("__getitem__", "get", "__setitem__", "clear", "rotate")
@@ -303,6 +302,6 @@ SQLITE_SCHEMA = Seam("holdfast.stores.sqlite:_SCHEMA")
 SOURCE_OF_TOKENS = "records/tokens.py"
 SOURCE_OF_TAGS = "records/encryption.py"
 SOURCE_OF_TYPE_CODECS = "records/codec/type_codecs.py"
-SOURCE_OF_RETRIES = "sessions/flows/commit.py"
+SOURCE_OF_RETRIES = "sessions/flows/reconcile.py"
 SOURCE_OF_SIGNATURES = "flask/cookies.py"
 SOURCE_OF_FILE_STORE = "stores/files.py"
