@@ -172,7 +172,7 @@ def _renew_and_present(world: World, context: Context) -> Actor:
     """Renew the session ``here`` in one request, and come with its token in the next."""
     state = SessionState(context.clock())
     yield from open_session(context, state, world.tokens["here"])
-    yield from commit(world.context(renewal=True), state)
+    yield from commit(world.context(renewal=True), state, in_store)
     if state.stored is None:
         return "gone"
     token = world.tokens["here after"] = state.stored.token
