@@ -28,6 +28,7 @@ PROGRAMS = {
     "mongodb": ["mongod"],
     "mariadb": ["mariadbd"],
     "postgresql": ["initdb", "postgres"],
+    "pgbouncer": ["initdb", "postgres", "pgbouncer"],
 }
 
 

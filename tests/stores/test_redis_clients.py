@@ -13,12 +13,13 @@ import valkey
 from support.capabilities import keys_of
 from support.keyspace import Wrapped, counted, prefix_of, scanned
 from support.pages import blocks
-from support.servers import Server
+from support.servers import Server, start_cluster
 from support.web import Web, end
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
 pytestmark = pytest.mark.redis
@@ -117,3 +118,18 @@ def test_the_example_in_the_docs_works(redis_server: Server, tmp_path: Path) -> 
     assert [browser.post("/login").text for browser in browsers] == ["welcome", "welcome"]
     assert browsers[0].post("/end-all").text == "2"
     assert browsers[1].post("/end-all").text == "0"
+
+
+def test_a_cluster_of_one_part_is_named(tmp_path: Path) -> None:
+    """Its one server answers any client until a call needs two keys: that error names the URL to write."""
+    group, far = start_cluster(primaries=1), 4_000_000_000_000
+    store: Any
+    try:
+        with closing(RedisStore.from_url(f"redis://127.0.0.1:{group.nodes[0].address[1]}")) as store:
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match=r"one of a Cluster: write redis\+cluster://"):
+                    store.create(KEY, b"data", expires_at=far, owner="ada")
+        with closing(open_store(group.url, root=tmp_path)) as store:  # type: ignore[type-var]
+            assert store.create(KEY, b"data", expires_at=far, owner="ada") is not None
+    finally:
+        group.stop()

@@ -10,6 +10,7 @@ import pytest
 from holdfast.errors import ConfigurationError
 from holdfast.stores.redis import RedisClusterStore, RedisStore
 from holdfast.stores.registry import open_store
+from holdfast.stores.shared.clients import keepalive_options
 
 SECRET = "tell:no/one@all"
 QUOTED = "tell%3Ano%2Fone%40all"
@@ -29,6 +30,11 @@ def opened(url: str) -> Any:
         (f"redis://ada:{QUOTED}@h", {"username": "ada", "password": SECRET}),
         ("valkey://:word@h", {"username": None, "password": "word"}),
         ("rediss://[::1]:7?ssl_ca_certs=/ca.pem", {"host": "::1", "port": 7, "ssl_ca_certs": "/ca.pem"}),
+        (
+            "rediss://h?ssl_cert_reqs=none&ssl_check_hostname=0",
+            {"ssl_cert_reqs": "none", "ssl_check_hostname": False},
+        ),
+        ("redis://h", {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}),
         ("valkeys://h/1", {"host": "h", "db": 1, "ssl_certfile": None}),
         ("unix:///run/redis.sock?db=2", {"path": "/run/redis.sock", "db": 2}),
         ("unix://:word@/run/my%20redis.sock", {"path": "/run/my redis.sock", "password": "word"}),
@@ -42,6 +48,13 @@ def test_a_url_says_how_to_connect(url: str, expected: dict[str, Any]) -> None:
     settings = store._client.connection_pool.connection_kwargs
     assert {name: settings.get(name) for name in expected} == expected
     assert settings["retry"].get_retries() == 0
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://h", "unix:///run/redis.sock", "redis+sentinel://h/name"])
+def test_a_url_bounds_the_connections(url: str) -> None:
+    """There are at most 50, or as many as the URL says."""
+    for option, limit in (("", 50), ("?max_connections=7", 7)):
+        assert opened(url + option)._client.connection_pool.max_connections == limit
 
 
 def test_sentinels_are_asked_with_their_own_login() -> None:

@@ -73,9 +73,12 @@ def test_connections_to_mysql_have_short_limits(scheme: str) -> None:
 def test_connections_to_postgresql_have_short_limits() -> None:
     """A driver of PostgreSQL gets timeouts in seconds, and no option that a connection pooler would refuse."""
     given = arguments_of("postgresql+psycopg://u@h/d")
-    assert given.items() >= {"connect_timeout": 2, "tcp_user_timeout": 3000}.items()
+    assert given.items() >= {"connect_timeout": 2, "tcp_user_timeout": 3000, "prepare_threshold": None}.items()
+    assert given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"] <= 60
     assert "options" not in given
-    assert arguments_of("postgresql+psycopg://u@h/d?connect_timeout=9")["connect_timeout"] == "9"
+    assert arguments_of("postgresql+psycopg://u@h/d?connect_timeout=9")["connect_timeout"] == 9
+    assert arguments_of("postgresql+psycopg://u@h/d?prepare_threshold=0")["prepare_threshold"] == 0
+    assert arguments_of("postgresql+psycopg2://u@h/d?sslmode=require")["sslmode"] == "require"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,17 @@ def test_connections_to_postgresql_have_short_limits() -> None:
     [
         ("mysql+pymysql://u:hunter2@h/d?create_table=no", "create_table='no' is not valid: it must be 0 or 1"),
         ("mysql+pymysql://u:hunter2@h/d?table=a&table=b", "the option table twice: remove one"),
+        (
+            "mysql+pymysql://u:hunter2@h/d?read_timeout=nan",
+            "option read_timeout='nan' is not valid: it must be",
+        ),
+        ("mysql+pymysql://u:hunter2@h/d?max_connections=0", "option max_connections='0' is not valid: it must be"),
+        ("mysql+pymysql://u:hunter2@h/d?timeout=3", "unexpected keyword argument 'timeout'"),
+        ("postgresql+psycopg://u:hunter2@h/d?connect_timeout=soon", "option connect_timeout='soon' is not valid"),
+        ("postgresql+psycopg://u:hunter2@h/d?prepare_threshold=off", "option prepare_threshold='off' is not valid"),
+        ("postgresql+psycopg://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
+        ("postgresql+psycopg2://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
+        (f"postgresql+psycopg://u:hunter2@h/d?table={'t' * 55}", "must have 1 to 54 bytes: choose another"),
         ("mysql+pymysql://u:hunter2@h:x:y/d", "cannot be parsed: write it like"),
         ("mysql+pymysql://u:hunt@er2:hunter2/d", "cannot be parsed: write it like"),
         ("mysql+nothing://u:hunter2@h/d", r"SQLAlchemy has no driver 'mysql\+nothing': name one"),

@@ -89,7 +89,30 @@ def start_postgres(*options: str) -> Server:
     )
 
 
-def _postgres_answers(folder: Path, port: int) -> None:
+def start_pgbouncer(server: Server, *, connections: int = 2) -> Server:
+    """Start PgBouncer in front of PostgreSQL *server*, in transaction mode, with so many *connections* to it."""
+    folder, port, user = private_folder(), free_port(), "postgres" if IS_ROOT else None
+    config = folder / "pgbouncer.ini"
+    config.write_text(
+        f"[databases]\n* = host={server.folder} port={server.address[1]} user=postgres\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        f"pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 500\n"
+    )
+    if user:
+        for path in (folder, config):
+            shutil.chown(path, user, user)
+    return Server(
+        [program("pgbouncer"), config],
+        folder=folder,
+        url=f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres",
+        address=("127.0.0.1", port),
+        probe=lambda: _postgres_answers("127.0.0.1", port),
+        user=user,
+        stop_by=signal.SIGQUIT,
+    )
+
+
+def _postgres_answers(folder: Path | str, port: int) -> None:
     import psycopg
 
     try:

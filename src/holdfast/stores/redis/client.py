@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared.clients import class_name, refuse_asynchronous, require_methods
-from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
+from holdfast.stores.shared import clients
+from holdfast.stores.shared.clients import class_name, keepalive_options, refuse_asynchronous, require_methods
+from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, seconds, whole
+from holdfast.stores.shared.turns import Turns
 
 _METHODS = ("get", "evalsha", "eval", "scan", "pipeline", "ping")
 _FORMS = (
@@ -26,10 +30,17 @@ OPTIONS: Mapping[str, Converter] = {
     "connect_timeout": seconds,
     "sentinel_username": str,
     "sentinel_password": str,
+    "max_connections": whole(1),
     "ssl_ca_certs": str,
     "ssl_certfile": str,
     "ssl_keyfile": str,
+    "ssl_cert_reqs": one_of("none", "optional", "required"),
+    "ssl_check_hostname": flag,
 }
+#: The most connections to a server of a client that is made from a URL.
+_MAX_CONNECTIONS = 50
+# The seconds that a call waits for a free one.
+_QUEUE = 3
 
 
 def check_client(client: Any) -> None:
@@ -55,10 +66,15 @@ def check_client(client: Any) -> None:
 
 
 class LazyClient:
-    """Makes its client on first use: some constructors ask the server."""
+    """Makes its client on first use: some constructors ask the server.
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
+    Attributes:
+        turns: Bounds the calls at once to the number of connections that the client may have to a server.
+    """
+
+    def __init__(self, make: Callable[..., Any], settings: dict[str, Any]) -> None:
+        self._make = functools.partial(make, **settings)
+        self.turns = Turns(settings["max_connections"], _QUEUE)
         self._lock = threading.Lock()
         self._client: Any = None
 
@@ -66,13 +82,43 @@ class LazyClient:
         if self._client is None:
             with self._lock:
                 if self._client is None:
-                    self._client = self._make()
+                    self._client = _replacing_idle(self._make())
         return getattr(self._client, name)
 
     def close(self) -> None:
         """Close the client, if there is one."""
         if self._client is not None:
             self._client.close()
+
+
+def _replacing_idle(client: Any) -> Any:
+    """Return *client*, whose new connections connect anew when they were idle for so long that a firewall cuts them."""
+    pool = getattr(client, "connection_pool", None)
+    if pool is not None:
+        pool.connection_class = _rested(pool.connection_class)
+        return client
+    manager = client.nodes_manager
+    make = manager.create_redis_node
+    manager.create_redis_node = lambda *address, **settings: _replacing_idle(make(*address, **settings))
+    for node in client.get_nodes():
+        if node.redis_connection is not None:
+            _replacing_idle(node.redis_connection)
+    return client
+
+
+def _rested(kind: Any) -> Any:
+    class Rested(kind):  # type: ignore[misc]  # a class of the driver's, by scheme
+        taken_at = 0.0
+
+        def connect(self) -> None:
+            """Connect if need be: the pool asks for it before each use."""
+            now = time.monotonic()
+            if now - self.taken_at > clients.LONGEST_IDLE:
+                self.disconnect()
+            self.taken_at = now
+            super().connect()
+
+    return Rested
 
 
 # The maximum number of hosts in the URL, and of parts in its path.
@@ -106,19 +152,18 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> LazyClient:
     if address.kind == "cluster":
         nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
         # Without full coverage, the loss of one part of a Cluster does not affect the other parts.
-        return LazyClient(lambda: redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **settings))
+        return LazyClient(redis.RedisCluster, {"startup_nodes": nodes, "require_full_coverage": False, **settings})
     if address.kind == "unix":
         settings |= {"unix_socket_path": "/" + "/".join(address.path), "db": options.get("db", 0)}
-        return LazyClient(lambda: redis.Redis(**settings))
+        return LazyClient(redis.Redis, settings)
     if address.kind == "sentinel":
         guards = {name: value for name, value in settings.items() if name not in {"username", "password"}}
         guards |= {name.removeprefix("sentinel_"): options[name] for name in options if name.startswith("sentinel_")}
         settings["db"] = _database(address.path[1:], options)
-        return LazyClient(
-            lambda: redis.Sentinel(address.hosts, sentinel_kwargs=guards).master_for(address.path[0], **settings)
-        )
+        sentinel = redis.Sentinel(address.hosts, sentinel_kwargs=guards)
+        return LazyClient(functools.partial(sentinel.master_for, address.path[0]), settings)
     settings |= {"host": address.hosts[0][0], "port": address.hosts[0][1], "db": _database(address.path, options)}
-    return LazyClient(lambda: redis.Redis(**settings))
+    return LazyClient(redis.Redis, settings)
 
 
 def _settings(address: _Address, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,10 +174,11 @@ def _settings(address: _Address, options: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {**address.login, "retry": Retry(NoBackoff(), 0)}
     # A call that fails in a Cluster asks every node for the new layout, and waits for each.
     patience = 0.5 if address.kind == "cluster" else 1.0
+    settings["max_connections"] = options.get("max_connections", _MAX_CONNECTIONS)
     settings["socket_timeout"] = options.get("timeout", 2 * patience)
     if address.kind != "unix":
         settings["socket_connect_timeout"] = options.get("connect_timeout", patience)
-        settings["socket_keepalive"] = True
+        settings |= {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
     certificates = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if address.secure:
         return {**settings, "ssl": True, **certificates}

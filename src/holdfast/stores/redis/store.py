@@ -6,9 +6,11 @@ Any client with redis-py's methods works. The value layout and the index are in 
 from __future__ import annotations
 
 import functools
+import math
 import re
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, ClassVar
 
 from holdfast.clock import Clock, system_clock
@@ -32,6 +34,15 @@ from holdfast.stores.redis.scripts import (
 )
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
+
+# What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
+_NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
+
+# Errors of a client that is not made for a Cluster, at one.
+_OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
+
+# The seconds between questions to Sentinels.
+_ASK_AGAIN = 1.0
 
 #: The number of keys that each further step of one call scans, while few are ours.
 _STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
@@ -76,6 +87,8 @@ class RedisClusterStore:
         if not isinstance(client, LazyClient):
             check_client(client)
         self._client = client
+        self._ask_at = 0.0
+        self._turns = client.turns if isinstance(client, LazyClient) else nullcontext()
         self._prefix = prefix.encode()
         if wait_replicas is None:
             wait_replicas = 1 if self._is_replicated() else 0
@@ -274,11 +287,37 @@ class RedisClusterStore:
                 raise
         return self._call("eval", script.code, len(names), *names, *arguments)
 
-    def _call(self, method: str, *arguments: Any, of: Any = None, **named: Any) -> Any:
+    def _call(self, method: str, *arguments: Any, of: Any = None, again: bool = True, **named: Any) -> Any:
         try:
-            return getattr(self._client if of is None else of, method)(*arguments, **named)
+            with self._turns:
+                self._follow_primary()
+                return getattr(self._client if of is None else of, method)(*arguments, **named)
+        except StoreUnavailable:
+            raise
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
-            raise _unavailable(error) from error
+            if of is not None or not (again and _takes_no_writes(error)):
+                raise _unavailable(error) from error
+        # The name may lead to another server by now, and what was refused is not applied.
+        self._drop_connections()
+        return self._call(method, *arguments, again=False, **named)
+
+    def _follow_primary(self) -> None:
+        """Ask the Sentinels for the primary, once a second: at a planned failover the old one keeps its connections."""
+        now = time.monotonic()
+        if now < self._ask_at:
+            return
+        ask = getattr(getattr(self._client, "connection_pool", None), "get_master_address", None)
+        self._ask_at = now + _ASK_AGAIN if ask is not None else math.inf
+        if ask is not None:
+            try:
+                ask()  # drops the connections to another one
+            except Exception:  # noqa: BLE001  # the same boundary; the primary that is known may still work
+                self._ask_at = now + 10 * _ASK_AGAIN
+
+    def _drop_connections(self) -> None:
+        pool = getattr(self._client, "connection_pool", None)
+        if pool is not None:
+            pool.disconnect(inuse_connections=False)
 
 
 class RedisStore(RedisClusterStore):
@@ -329,9 +368,20 @@ _SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfAr
 _REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "DB index is out of range", "invalid DB index")
 
 
+def _takes_no_writes(error: Exception) -> bool:
+    """Return whether a server refused a write as a replica, or as a primary that has lost its replicas."""
+    text = str(error)
+    return type(error).__name__ == "ReadOnlyError" or any(code in text for code in _NO_WRITES)
+
+
 def _unavailable(error: Exception) -> StoreUnavailable:
-    permanent = type(error).__name__ in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
-    return StoreUnavailable(f"Redis did not execute a command: {type(error).__name__}", permanent=permanent)
+    kind = type(error).__name__
+    if kind in _OF_A_CLUSTER or "hash to the same slot" in str(error):
+        return StoreUnavailable(
+            "the server is one of a Cluster: write redis+cluster:// in the URL, or give its client", permanent=True
+        )
+    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
+    return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)
 
 
 def _is_of_another_type(error: BaseException | None) -> bool:

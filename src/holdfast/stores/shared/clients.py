@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import ConfigurationError
+
+#: The seconds that a connection may be idle: firewalls drop some after a minute, and tell neither end.
+LONGEST_IDLE = 60.0
+
+#: TCP's keepalive, in seconds and tries: a lost network is found within a minute.
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
+
+
+def keepalive_options() -> dict[int, int]:
+    """Return the options of a TCP socket for the keepalive, where the system has them."""
+    values = {"TCP_KEEPIDLE": KEEPALIVE_IDLE, "TCP_KEEPINTVL": KEEPALIVE_INTERVAL, "TCP_KEEPCNT": KEEPALIVE_COUNT}
+    return {getattr(socket, name): value for name, value in values.items() if hasattr(socket, name)}
 
 
 def class_name(client: Any) -> str:

@@ -56,6 +56,17 @@ def flag(text: str) -> bool:
     return text == "1"
 
 
+def one_of(*values: str) -> Converter:
+    """Return a converter for one of *values*."""
+
+    def convert(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"it must be one of {', '.join(values)}")
+        return text
+
+    return convert
+
+
 def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) -> tuple[str, dict[str, Any]]:
     """Return *url* without its query, and the options in the query.
 

@@ -8,13 +8,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.stores.sql.engines import engine_beside, file_of, keep_private
+from holdfast.stores.shared.turns import Turns
+from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
 T = TypeVar("T")
@@ -51,10 +53,19 @@ class Database:
         find_engine: Returns an engine for it.
         table: The table.
         create: Whether to create a missing table.
+        max_connections: The most connections in use at once. Default: as the engine limits them.
     """
 
-    def __init__(self, find_engine: Callable[[], sa.Engine], table: sa.Table, *, create: bool) -> None:
+    def __init__(
+        self,
+        find_engine: Callable[[], sa.Engine],
+        table: sa.Table,
+        *,
+        create: bool,
+        max_connections: int | None = None,
+    ) -> None:
         self._find_engine = find_engine
+        self._max_connections = max_connections
         self._table = table
         self._create = create
         self._engine: sa.Engine | None = None
@@ -86,7 +97,8 @@ class Database:
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
         """Return the result of *question* with a connection."""
         try:
-            with self._ready().connect() as connection:
+            engine = self._ready()
+            with self._turns, engine.connect() as connection:
                 return question(connection)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
@@ -128,21 +140,22 @@ class Database:
             try:
                 engine = self._ready()
                 self._refuse_too_large(values.get("new_data", b""))
-                with engine.connect() as connection:
+                with self._turns, engine.connect() as connection:
                     return take(connection.execute(statement, values))
             except sa.exc.DBAPIError as error:
                 failures += 1
                 # The table may have been dropped, or the server restarted with another limit.
                 self._has_table = self._has_table and isinstance(error, sa.exc.IntegrityError)
                 was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
-                again = (repeat and was_idle) or _codes(error) & _RAN_INTO_ANOTHER
+                moved = failures == 1 and codes_of(error.orig) & READ_ONLY
+                again = (repeat and was_idle) or moved or codes_of(error.orig) & _RAN_INTO_ANOTHER
                 if not again or failures > _REPEATS:
                     raise self._fault(error, values) from error
             except (sa.exc.SQLAlchemyError, OSError) as error:
                 raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
     def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
-        if "new_data" in values and _codes(error) & _TOO_LARGE:
+        if "new_data" in values and codes_of(error.orig) & _TOO_LARGE:
             size = len(values["new_data"])
             return RecordTooLarge(size, size - 1)
         if len(values.get("new_data", b"")) >= _LARGE and _is_lost(error):
@@ -154,7 +167,7 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        permanent = bool(_codes(error) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(str(error.orig)))
+        permanent = bool(codes_of(error.orig) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(str(error.orig)))
         return StoreUnavailable(
             f"the database did not execute a statement: {type(error.orig).__name__}", permanent=permanent
         )
@@ -191,6 +204,7 @@ class Database:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
+        self._turns = nullcontext() if self._max_connections is None else Turns(self._max_connections, QUEUE)
         if self._engine is not None:
             # A forked child must neither use its parent's connections nor close them.
             self._inherited.append(self._engine.pool)
@@ -200,8 +214,3 @@ class Database:
 
 def _is_lost(error: sa.exc.DBAPIError) -> bool:
     return error.connection_invalidated and error.statement is not None
-
-
-def _codes(error: sa.exc.DBAPIError) -> set[Any]:
-    names = ("sqlstate", "pgcode", "errno")
-    return {getattr(error.orig, name, None) for name in names} | set(getattr(error.orig, "args", ())[:1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -11,23 +13,45 @@ from typing import Any
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, cannot_import
+from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
+from holdfast.stores.shared.options import Converter, convert_options, whole
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection.
-_CONNECT, _STATEMENT, _QUEUE = 2, 3, 2
+_CONNECT, _STATEMENT, QUEUE = 2, 3, 3
+
+#: The connections of a store at a URL. Each is held only for one statement, so a few serve many threads.
+MAX_CONNECTIONS = 10
 
 # The drivers' names of their timeouts. SQLAlchemy has no common name for them.
 _READS_AND_WRITES = {"connect_timeout": _CONNECT, "read_timeout": _STATEMENT, "write_timeout": _STATEMENT}
+_LIBPQ: dict[str, Any] = {
+    "connect_timeout": _CONNECT,
+    "tcp_user_timeout": _STATEMENT * 1000,
+    "keepalives_idle": clients.KEEPALIVE_IDLE,
+    "keepalives_interval": clients.KEEPALIVE_INTERVAL,
+    "keepalives_count": clients.KEEPALIVE_COUNT,
+}
 _PATIENCE: dict[str, dict[str, Any]] = {
     "pymysql": _READS_AND_WRITES,
     "mysqldb": _READS_AND_WRITES,
     "mysqlconnector": {"connection_timeout": _CONNECT},
-    "psycopg": {"connect_timeout": _CONNECT, "tcp_user_timeout": _STATEMENT * 1000},
-    "psycopg2": {
-        "connect_timeout": _CONNECT,
-        "tcp_user_timeout": _STATEMENT * 1000,
-        "options": f"-c statement_timeout={_STATEMENT * 1000}",
-    },
+    # A pooler may run each statement on another connection, which knows no statement that was prepared on the last.
+    "psycopg": {**_LIBPQ, "prepare_threshold": None},
+    "psycopg2": {**_LIBPQ, "options": f"-c statement_timeout={_STATEMENT * 1000}"},
+}
+
+
+def _threshold(text: str) -> int | None:
+    return None if text == "none" else whole()(text)
+
+
+# The numbers among the options of drivers, in the query of a URL.
+_NUMBERS: dict[str, Converter] = {
+    **dict.fromkeys(("connect_timeout", "connection_timeout", "read_timeout", "write_timeout"), whole(1)),
+    **dict.fromkeys(("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"), whole()),
+    **dict.fromkeys(("keepalives", "max_allowed_packet"), whole()),
+    "prepare_threshold": _threshold,
 }
 
 # Every statement is a transaction of its own, no other command is sent to the server, and no message or log shows a key
@@ -76,37 +100,72 @@ def refuse_asynchronous_driver(url: sa.URL) -> None:
         )
 
 
-def engine_at(url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = None) -> sa.Engine:
+def engine_at(
+    url: sa.URL, *, root: Path, options: Mapping[str, Any] | None = None, max_connections: int = MAX_CONNECTIONS
+) -> sa.Engine:
     """Return an engine for *url* with short timeouts. It does not connect yet.
 
     Args:
         url: The database. Options in its query go to the driver, and override the timeouts.
         root: The base of a relative path of a SQLite file.
         options: Further arguments of `sqlalchemy.create_engine`, which override the timeouts too.
+        max_connections: The size of the pool, unless *options* has another pool; not for SQLite.
 
     Raises:
-        ConfigurationError: The driver is missing.
+        ConfigurationError: The driver is missing, or does not know an option of the URL.
     """
     driver = url.get_dialect().driver
     options = {"pool_recycle": 1800, **(options or {})}
+    numbers = [(name, text) for name in _NUMBERS for text in url.normalized_query.get(name, ())]
     limits = {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
+    limits |= convert_options(numbers, url.drivername, _NUMBERS)
+    url = url.difference_update_query([name for name, _ in numbers])
     options["connect_args"] = {**limits, **options.get("connect_args", {})}
     on_disk = file_of(url)
     if on_disk is not None:
         url = url.set(database=str(root / on_disk))
     elif url.get_backend_name() != "sqlite" and options.keys().isdisjoint({"pool", "poolclass"}):
-        # A connection is held only for one statement, so a few serve many threads.
-        options = {"pool_size": 10, "max_overflow": 0, "pool_timeout": _QUEUE, **options}
+        options = {"pool_size": max_connections, "max_overflow": 0, "pool_timeout": QUEUE, **options}
+    engine = _create(url, options)
+    if on_disk is not None:
+        _make_file(engine, root / on_disk)
+    elif driver == "psycopg":
+        _give_up_in_time(engine)
+    elif driver == "psycopg2" and "options" in limits:
+        _do_without_options(engine)
+    return engine
+
+
+def _create(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     try:
         engine = sa.create_engine(url, **options)
     except ImportError as error:
         fix = ": install it, or name another driver, such as mysql+pymysql or postgresql+psycopg"
         raise cannot_import(error, url.drivername, fix) from error
-    if on_disk is not None:
-        _make_file(engine, root / on_disk)
-    elif driver == "psycopg":
-        _give_up_in_time(engine)
+    except ValueError as error:
+        raise ConfigurationError(f"an option of the {url.drivername} URL is not valid: {error}") from None
+    _refuse_unknown(engine, url)
     return engine
+
+
+def _refuse_unknown(engine: sa.Engine, url: sa.URL) -> None:
+    """Refuse an option in the query of *url* that the driver does not know, which the first use would report."""
+    driver: Any = engine.dialect.loaded_dbapi
+    arguments, named = engine.dialect.create_connect_args(url)
+    try:
+        known = inspect.signature(driver.connect)
+    except ValueError:  # a function in C, such as that of SQLite
+        return
+    try:
+        known.bind(*arguments, **named)
+        others = {name: value for name, value in named.items() if name not in known.parameters}
+        if hasattr(driver, "conninfo"):
+            driver.conninfo.make_conninfo(**others)
+        elif hasattr(driver, "extensions"):
+            driver.extensions.make_dsn(**others)
+    except (driver.Error, TypeError) as error:
+        problem = str(error).strip().partition("\n")[0]
+        raise ConfigurationError(f"an option of the {url.drivername} URL is not one of its driver: {problem}") from None
 
 
 def engine_beside(engine: sa.Engine) -> sa.Engine:
@@ -117,12 +176,45 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     ours = sa.create_engine(engine.url, pool=engine.pool.recreate(), echo=engine.echo, **_ALONE)
     if isinstance(engine.pool, sa.StaticPool | sa.pool.SingletonThreadPool) and _is_in_memory(ours):
         # Such a database exists in its one connection: the application's transactions are on that, so ours is another.
-        queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _QUEUE}
+        queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": QUEUE}
         ours = sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
+    sa.event.listen(ours, "handle_error", _drop_if_read_only)
+    if engine.dialect.name != "sqlite":
+        _replace_idle(ours)
     logger: Any = ours.logger
     # With `echo` it precedes the logger of that name.
     getattr(logger, "logger", logger).addFilter(_shows_no_row)
     return ours
+
+
+#: The errors of a server that takes no writes: a replica, or a primary that has become one.
+READ_ONLY = {"25006", 1290, 1792, 1836}
+
+
+def codes_of(error: object) -> set[Any]:
+    """Return the codes in a driver's *error*."""
+    names = ("sqlstate", "pgcode", "errno")
+    return {getattr(error, name, None) for name in names} | set(getattr(error, "args", ())[:1])
+
+
+def _drop_if_read_only(context: sa.engine.ExceptionContext) -> None:
+    # Its name may lead to another server by now: no connection to this one is used again.
+    if codes_of(context.original_exception) & READ_ONLY:
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
+
+
+def _replace_idle(engine: sa.Engine) -> None:
+    """Use no connection that was idle for so long that a firewall may have dropped it."""
+
+    def note(_connection: object, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def check(_connection: object, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("idle_since", math.inf) > clients.LONGEST_IDLE:
+            raise sa.exc.DisconnectionError("it was idle for too long")
+
+    sa.event.listen(engine, "checkin", note)
+    sa.event.listen(engine, "checkout", check)
 
 
 def _is_in_memory(engine: sa.Engine) -> bool:
@@ -171,6 +263,23 @@ def _make_file(engine: sa.Engine, path: Path) -> None:
     def make(*_: Any) -> None:
         directory.make(missing=not path.exists())
         keep_private(engine.url)
+
+
+def _do_without_options(engine: sa.Engine) -> None:
+    """Connect without the option that limits the time of a statement to a pooler that refuses it, as PgBouncer does."""
+    refused = False
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        nonlocal refused
+        if not refused:
+            try:
+                return dialect.connect(*arguments, **named)
+            except dialect.loaded_dbapi.OperationalError as error:
+                if "unsupported startup parameter" not in str(error):
+                    raise
+                refused = True
+        return dialect.connect(*arguments, **{name: value for name, value in named.items() if name != "options"})
 
 
 def _give_up_in_time(engine: sa.Engine) -> None:

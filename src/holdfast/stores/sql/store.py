@@ -15,11 +15,11 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.answers import page_by_key
 from holdfast.stores.shared.clients import class_name
-from holdfast.stores.shared.options import Converter, convert_options, flag
+from holdfast.stores.shared.options import Converter, convert_options, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
 from holdfast.stores.sql.clock import earlier_of, time_of
 from holdfast.stores.sql.database import Database
-from holdfast.stores.sql.engines import database_url, engine_at, file_of, refuse_asynchronous_driver
+from holdfast.stores.sql.engines import MAX_CONNECTIONS, database_url, engine_at, file_of, refuse_asynchronous_driver
 from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
@@ -27,7 +27,7 @@ __all__ = ["SQLStore", "sessions_table"]
 
 _BATCH = 100
 _TRIES = 5
-_OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag}
+_OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag, "max_connections": whole(1)}
 
 
 class SQLStore:
@@ -41,6 +41,8 @@ class SQLStore:
         table: The table's name.
         schema: The table's schema. Default: the connection's.
         create_table: Whether the first use makes the table where it is missing.
+        max_connections: The most connections in use at once; other calls wait for their turn. Default: as the engine
+            limits them.
         clock: Returns the time in milliseconds since the epoch.
     """
 
@@ -51,6 +53,7 @@ class SQLStore:
         table: str = "holdfast_sessions",
         schema: str | None = None,
         create_table: bool = True,
+        max_connections: int | None = None,
         clock: Clock = system_clock,
     ) -> None:
         self._find_engine = engine if callable(engine) else lambda: engine
@@ -58,7 +61,7 @@ class SQLStore:
         #: The file of a SQLite database, if it is known before the first use.
         self.path = None if file is None else Path(file)
         self._table = sessions_table(table, schema=schema)
-        self._database = Database(self._find_engine, self._table, create=create_table)
+        self._database = Database(self._find_engine, self._table, create=create_table, max_connections=max_connections)
         self._clock = clock
         self._prepare_statements()
 
@@ -74,17 +77,22 @@ class SQLStore:
     ) -> SQLStore:
         """Return the store at an SQLAlchemy URL, with short time limits where the driver has such.
 
-        ``table``, ``schema`` and ``create_table`` (0 or 1) in its query are the store's, as they are among *options*;
-        the rest is the driver's. *engine_options* are for `sqlalchemy.create_engine`. The path of a SQLite file is
-        relative to *root*.
+        ``table``, ``schema``, ``create_table`` (0 or 1) and ``max_connections`` (10) in its query are the store's, as
+        they are among *options*; the rest is the driver's. *engine_options* are for `sqlalchemy.create_engine`. The
+        path of a SQLite file is relative to *root*.
 
         Raises:
             ConfigurationError: The URL or an option is not valid, or the driver is missing or asynchronous.
         """
         address = database_url(url)
-        engine = engine_at(address.difference_update_query(list(_OPTIONS)), root=root, options=engine_options)
         own = [(name, text) for name in _OPTIONS for text in address.normalized_query.get(name, ())]
-        return cls(engine, clock=clock, **convert_options(own, address.drivername, _OPTIONS), **options)
+        options |= convert_options(own, address.drivername, _OPTIONS)
+        limit = {"max_connections": MAX_CONNECTIONS, **options}["max_connections"]
+        address = address.difference_update_query(list(_OPTIONS))
+        engine = engine_at(address, root=root, options=engine_options, max_connections=limit)
+        if not (engine_options or address.get_backend_name() == "sqlite"):
+            options["max_connections"] = limit
+        return cls(engine, clock=clock, **options)
 
     @classmethod
     def from_client(

@@ -16,11 +16,20 @@ _KEY = (
 _OWNER = sa.LargeBinary(255).with_variant(sa.VARBINARY(255), "mysql", "mariadb", "mssql")
 _DATA = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
+# PostgreSQL's limit for a name is 63 bytes, and that of an index ends with _purge_at.
+_LONGEST_NAME = 54
+
 
 def sessions_table(
     name: str = "holdfast_sessions", *, schema: str | None = None, metadata: sa.MetaData | None = None
 ) -> sa.Table:
-    """Return the table of sessions, for migrations. *metadata*: its `MetaData`; default: its own."""
+    """Return the table of sessions, for migrations. *metadata*: its `MetaData`; default: its own.
+
+    Raises:
+        ConfigurationError: *name* is empty, or too long for the names of the indexes that are made from it.
+    """
+    if not 0 < len(name.encode()) <= _LONGEST_NAME:
+        raise ConfigurationError(f"the table name {name!r} must have 1 to {_LONGEST_NAME} bytes: choose another")
     return sa.Table(
         name,
         sa.MetaData() if metadata is None else metadata,

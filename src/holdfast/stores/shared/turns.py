@@ -1,0 +1,54 @@
+"""A bound on connections, with a wait in the order of arrival."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+from holdfast.errors import StoreUnavailable
+
+
+class Turns:
+    """Lets at most *places* threads work at once. The others wait up to *patience* seconds, and the first comes first.
+
+    Without an order, as in most pools of connections, some wait for seconds while others return at once.
+
+    Raises:
+        StoreUnavailable: On entry: no place became free in time.
+    """
+
+    def __init__(self, places: int, patience: float) -> None:
+        self._places = places
+        self._patience = patience
+        self._start()
+
+    def _start(self) -> None:
+        self._free = self._places
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._pid = os.getpid()
+
+    def __enter__(self) -> None:
+        if self._pid != os.getpid():  # the threads that held places are not in a forked child
+            self._start()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=self._patience):
+            return
+        with self._lock:
+            if turn in self._waiting:  # else it got the place at this moment
+                self._waiting.remove(turn)
+                raise StoreUnavailable(f"no connection became free within {self._patience:g} seconds")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
