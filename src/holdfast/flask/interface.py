@@ -17,6 +17,7 @@ from holdfast.errors import HoldfastError, RecordTooLarge, SessionConflict, Stor
 from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
 from holdfast.flask.headers import clear_site_data, forbid_storing
+from holdfast.flask.remember_me import browser_of
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
@@ -24,7 +25,7 @@ from holdfast.records.metadata import ADDRESS, fit
 from holdfast.sessions.directory import Ends
 from holdfast.sessions.mapping import warn_of_late_change
 from holdfast.sessions.requests import Requests
-from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
+from holdfast.sessions.state import FRESH, PERMANENT, CookieAction, SessionState
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -143,6 +144,8 @@ class HoldfastInterface(SessionInterface):
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
+        if changes.signs_in and not state.data.get(FRESH, True):
+            state.remembered = browser_of(request, state)
         outcome = self.manager.commit(
             state,
             refresh=state.refresh or (settings.refresh_each_request and self._is_permanent(state)),

@@ -73,6 +73,7 @@ class Keys:
         self.namespace_mark = None if namespace == DEFAULT_NAMESPACE else namespace
         name = namespace.encode()
         self._session = hashlib.sha256(labelled(b"session", name))
+        self._browser = hashlib.sha256(labelled(b"browser", name))
         self._cutoff = hashlib.sha256(labelled(b"cutoff", name))
         self._owner_label = labelled(b"owner", name)
         self._owner_secret = owner_secret or b""
@@ -87,6 +88,12 @@ class Keys:
         """Return the key of the owner's cut-off record."""
         digest = self._cutoff.copy()
         digest.update(owner.encode())
+        return digest.hexdigest()
+
+    def browser_key(self, browser: str) -> str:
+        """Return the key of the alias to the session of a remembered *browser*."""
+        digest = self._browser.copy()
+        digest.update(browser.encode())
         return digest.hexdigest()
 
     def owner_of(self, user_id: object) -> str:

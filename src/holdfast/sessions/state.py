@@ -130,6 +130,8 @@ class SessionState:
         closed: The response was saved, so a later change is lost.
         ended_all_at: When this request ended all sessions of an owner, unless an earlier cut-off covers the request.
         settled: The store has what the request left in the data, so that a difference is a late change.
+        remembered: What identifies the browser and its remember-me cookie, if that is what signs the user in.
+        new_token: The token for a session that begins, if it is known already.
         failure: What the lookup raised.
         renewed_from: The key that a renewal replaced, if the token that it made was presented for the first time.
         renewed_to: A token, and the one that a renewal has put in its place.
@@ -156,6 +158,8 @@ class SessionState:
     closed: bool = False
     ended_all_at: dict[str, int] = field(default_factory=dict)
     settled: bool = True
+    remembered: str | None = None
+    new_token: str | None = None
     failure: Exception | None = None
     renewed_from: str | None = None
     renewed_to: tuple[str, str] | None = None
@@ -180,7 +184,12 @@ class SessionState:
     @property
     def begins_anew(self) -> bool:
         """Whether the request is a login that begins a session of its own."""
-        return self.login_begins_anew and self.changes.signs_in
+        return self.login_begins_anew and self.proves_identity
+
+    @property
+    def proves_identity(self) -> bool:
+        """Whether a user has proved who they are. Being remembered is no proof."""
+        return self.changes.signs_in and bool(self.data.get(FRESH, True))
 
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""

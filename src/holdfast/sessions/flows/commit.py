@@ -108,6 +108,10 @@ def _carry_out(
         return (yield from _drop(context, flows, state))
     if state.renewed_from is not None and not (yield from flows.confirm_renewal(context, state.renewed_from, stored)):
         return dropped(context, state)
+    if state.remembered is not None and stored is None:
+        joined = yield from flows.join(context, state, state.remembered)
+        if joined is not None:
+            return joined
     if changes.rebind and changes.owner is not None and context.policy.max_per_user is not None:
         yield from check_room(context, changes.owner, stored)
     if stored is None:
@@ -256,7 +260,8 @@ def sealed(context: Context, made: StoredSession, write: Write) -> bytes:
 
 def create(context: Context, state: SessionState) -> Flow[Outcome]:
     """Store a new session with the data of *state*."""
-    made = revised(context, state, None)
+    made = revised(context, state, None, token=state.new_token)
+    state.new_token = None
     version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
     if version is None:  # the token is taken, which has the odds of guessing one
         return (yield from create(context, state))

@@ -119,6 +119,10 @@ class InCookie:
         report_created(context, made)
         return Outcome("saved", CookieAction.SEND)
 
+    def join(self, context: Context, state: SessionState, browser: str, /) -> Flow[None]:  # noqa: ARG002
+        """Return None: of the sessions that begin at once a browser keeps only the last."""
+        yield from ()
+
     def log_out(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
         """End the session: everywhere if that can be stored, else in its browser."""
         if (yield from self._revoke(context, stored, Tombstone(TombstoneKind.ENDED, context.clock()))):

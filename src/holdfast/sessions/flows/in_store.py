@@ -5,6 +5,7 @@ from holdfast.sessions.flows.check import still_valid
 from holdfast.sessions.flows.commit import create, save
 from holdfast.sessions.flows.end import end_presented, log_out
 from holdfast.sessions.flows.open import find
+from holdfast.sessions.flows.remembered import join
 from holdfast.sessions.flows.rotate import confirm_renewal, rotate
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "end_presented",
     "find",
     "has_form",
+    "join",
     "log_out",
     "rotate",
     "save",

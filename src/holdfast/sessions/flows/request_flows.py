@@ -23,6 +23,9 @@ class RequestFlows(Protocol):
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
 
+    def join(self, context: Context, state: SessionState, browser: str, /) -> Flow[Outcome | None]:
+        """Let a remembered login join the session that another request of the same *browser* has begun."""
+
     def confirm_renewal(self, context: Context, key: str, stored: Any, /) -> Flow[bool]:
         """Let the token of *key*, which that of *stored* replaced, be valid for the grace period only.
 

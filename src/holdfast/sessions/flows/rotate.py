@@ -95,7 +95,7 @@ def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSes
     """
     if state.logs_out:
         return (yield from log_out(context, state, stored))
-    begins = state.changes.signs_in and stored.owner is None
+    begins = state.proves_identity and stored.owner is None
     if state.begins_anew and not begins:
         trail: list[str] = []
         record = yield from load(stored.key, fresh=True)

@@ -1,0 +1,56 @@
+"""One session for all requests that a browser sends at once with one remember-me cookie.
+
+The first of them to store its login leaves an alias that leads from what identifies the browser to the new session's
+token, for the grace period. The others join that session.
+"""
+
+from __future__ import annotations
+
+from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.records.tokens import new_token, seal_successor
+from holdfast.sessions.flows.commit import create_once, save
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import dropped
+from holdfast.sessions.flows.open import Rejected, resolve
+from holdfast.sessions.merge import merge
+from holdfast.sessions.ops import Flow, load, pause
+from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState
+
+#: How long to wait before each other look for the session, in milliseconds: in all, what a few store calls take.
+_WAITS = (1.0, 5.0, 25.0, 100.0, None)
+
+
+def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | None]:
+    """Let a remembered login join the session that another request of the same *browser* has begun.
+
+    Returns None if it is the first: *state* then has the token for the session to begin. If the other session is over,
+    or does not begin, nothing is stored.
+    """
+    key, token = context.keys.browser_key(browser), new_token()
+    until = context.clock() + context.policy.grace
+    alias = Tombstone(TombstoneKind.ALIAS, until, context.keys.key_of(token), seal_successor(browser, token))
+    data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
+    if (yield from create_once(key, data, until)) is not None:
+        state.new_token = token
+        return None
+    for wait in _WAITS:
+        outcome = yield from _try_to_join(context, state, browser, key)
+        if outcome is not None:
+            return outcome
+        if wait is not None:
+            yield from pause(wait)
+    return dropped(context, state)
+
+
+def _try_to_join(context: Context, state: SessionState, browser: str, key: str) -> Flow[Outcome | None]:
+    alias = yield from load(key, fresh=True)
+    found = yield from resolve(context, browser, key, alias, now=context.clock())
+    if isinstance(found, Rejected) or found[0].owner != state.owner:
+        return None
+    stored, theirs = found
+    dumps = context.codec.dumps
+    state.data = merge({}, state.data, theirs, same=lambda a, b: dumps({"": a}) == dumps({"": b}))
+    state.changes = Changes(assigned=state.changes.assigned, applied=state.changes.applied)
+    state.stored, state.redeliver = stored, True
+    outcome = yield from save(context, state, stored)
+    return Outcome("merged", CookieAction.SEND) if outcome.cookie is CookieAction.KEEP else outcome

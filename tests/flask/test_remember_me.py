@@ -1,0 +1,218 @@
+"""Flask-Login's remember-me cookie: one browser begins one session with it, however many requests it sends at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import flash, get_flashed_messages
+from flask.testing import FlaskClient
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from support.everywhere import INDEXED, KINDS, url_of_kind
+from support.web import Web, cookies_set
+
+from holdfast.flask import session
+from holdfast.stores.registry import open_store
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A user whose id is their name."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+def shop_on(inner: Any = None, **settings: Any) -> Web:
+    """Return an application with Flask-Login, on the store that *inner* makes."""
+    web = Web(inner, **settings)
+    LoginManager(web.app).user_loader(User)
+    return web
+
+
+@pytest.fixture
+def shop() -> Web:
+    """Return an application with Flask-Login."""
+    return shop_on()
+
+
+def sign_in(shop: Web, **request: Any) -> FlaskClient:
+    """Return a browser in which ada is signed in, and remembered."""
+    browser = shop.app.test_client()
+    shop.do(lambda: str(login_user(User("ada"), remember=True)), browser, **request)
+    return browser
+
+
+def copies(shop: Web, browser: FlaskClient, number: int, *, session_too: bool = True) -> list[FlaskClient]:
+    """Return as many browsers with the cookies of *browser*, for requests that it sends at once."""
+    made = []
+    for _ in range(number):
+        copy = shop.app.test_client()
+        for name in ("remember_token", *(["session"] if session_too else [])):
+            cookie = browser.get_cookie(name)
+            assert cookie is not None
+            copy.set_cookie(name, cookie.value)
+        made.append(copy)
+    return made
+
+
+def at_once(shop: Web, browsers: list[FlaskClient], view: Callable[[], Any], **request: Any) -> None:
+    """Send a request with *view* from each of *browsers*; none ends before all are in their views."""
+    barrier = threading.Barrier(len(browsers))
+
+    def waiting() -> None:
+        view()
+        barrier.wait(20)
+
+    threads = [threading.Thread(target=shop.do, args=(waiting, each), kwargs=request) for each in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def user_id() -> str | None:
+    """Return who is signed in, as a view."""
+    name: str | None = current_user.get_id()
+    return name
+
+
+def who(shop: Web, browser: FlaskClient) -> str | None:
+    """Return who is signed in."""
+    name: str | None = shop.see(user_id, browser)
+    return name
+
+
+def aside(work: Callable[[], Any]) -> None:
+    """Do *work* in another thread, where the requests share nothing with the running one."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def read() -> None:
+    """Look at the user, as a view."""
+    assert current_user.get_id() == "ada"
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=KINDS[kind]) for kind in INDEXED])
+def test_eight_requests_begin_one_session_on_every_store(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """So it is whatever the order of their store calls."""
+    url = url_of_kind(kind, request, tmp_path)
+    shop = shop_on(lambda clock: open_store(url, root=tmp_path, clock=clock))
+    browser = sign_in(shop)
+    [first] = shop.sessions.of("ada")
+    shop.sessions.revoke(first.handle)
+    crowd = copies(shop, browser, 8)
+    at_once(shop, crowd, read)
+    assert len({shop.token(each) for each in crowd}) == 1
+    assert len(shop.sessions.of("ada")) == 1
+    getattr(shop.memory, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("session_too", [True, False])
+def test_eight_requests_begin_one_session(shop: Web, session_too: bool) -> None:
+    """With an expired session or none, all of them get its cookie, and the list of devices has one more."""
+    browser = sign_in(shop)
+    shop.clock.advance(32 * 24 * 3600)
+    crowd = copies(shop, browser, 8, session_too=session_too)
+    at_once(shop, crowd, read)
+    assert len({shop.token(each) for each in crowd}) == 1
+    assert len(shop.sessions.of("ada")) == 1
+    assert [who(shop, each) for each in crowd] == ["ada"] * 8
+
+
+def test_each_of_them_keeps_its_changes(shop: Web) -> None:
+    """What each stores is in the one session: its keys, and the messages that it flashed."""
+    browser = sign_in(shop)
+    shop.clock.advance(32 * 24 * 3600)
+    crowd = copies(shop, browser, 8)
+    numbers = iter(range(8))
+
+    def store() -> None:
+        read()
+        number = next(numbers)
+        session[f"k{number}"] = number
+        flash(str(number))
+
+    at_once(shop, crowd, store)
+    data = shop.data(crowd[0])
+    assert [data.get(f"k{number}") for number in range(8)] == list(range(8))
+    assert sorted(shop.see(get_flashed_messages, crowd[1])) == [str(number) for number in range(8)]
+
+
+@pytest.mark.parametrize("on_max", ["evict-oldest", "refuse"])
+def test_other_devices_stay_signed_in_under_a_limit(on_max: str) -> None:
+    """A laptop whose session has expired reloads a page of eight requests: phone and tablet stay."""
+    shop = shop_on(SESSION_MAX_PER_USER=3, SESSION_ON_MAX_PER_USER=on_max)
+    laptop = sign_in(shop)
+    shop.clock.advance(32 * 24 * 3600)
+    others = [sign_in(shop, headers={"User-Agent": name}) for name in ("phone", "tablet")]
+    crowd = copies(shop, laptop, 8)
+    at_once(shop, crowd, read)
+    assert [who(shop, each) for each in (*others, *crowd)] == ["ada"] * 10
+    assert len(shop.sessions.of("ada")) == 3
+
+
+def test_a_visitors_session_becomes_one_session(shop: Web) -> None:
+    """With a live session of nobody, one request moves it to a new token; a late one under the old begins none."""
+    browser = sign_in(shop)
+    browser.delete_cookie("session")
+    visitor = shop.app.test_client()
+    shop.put(visitor, cart=[1])
+    browser.set_cookie("session", shop.token(visitor) or "")
+    crowd = copies(shop, browser, 8)
+    at_once(shop, crowd[:7], read)
+    assert not cookies_set(shop.do(read, crowd[7]))
+    assert len(shop.sessions.of("ada")) == 2
+    assert sum(shop.data(each).get("cart") == [1] for each in crowd) == 1
+
+
+def test_a_later_request_whose_answers_were_lost_joins(shop: Web) -> None:
+    """A request that is sent again within the grace period joins; after it, another session begins."""
+    browser = sign_in(shop)
+    shop.clock.advance(32 * 24 * 3600)
+    first, second, third = copies(shop, browser, 3)
+    shop.do(read, first)
+    shop.clock.advance(29)
+    shop.do(read, second)
+    assert shop.token(first) == shop.token(second)
+    shop.clock.advance(2)
+    shop.do(read, third)
+    assert shop.token(third) != shop.token(first)
+
+
+def test_two_browsers_of_a_user_are_two(shop: Web) -> None:
+    """Their remember-me cookies are the same, but their addresses, their user agents or their old cookies differ."""
+    browser, other = sign_in(shop), sign_in(shop)
+    shop.clock.advance(32 * 24 * 3600)
+    for each in (browser, other):
+        shop.do(read, each)
+    shop.do(read, copies(shop, browser, 1, session_too=False)[0], headers={"User-Agent": "another"})
+    shop.do(read, copies(shop, browser, 1, session_too=False)[0], environ_base={"REMOTE_ADDR": "10.0.0.2"})
+    assert len(shop.sessions.of("ada")) == 4
+
+
+def handle(shop: Web) -> str:
+    """Return the handle of ada's only session."""
+    [info] = shop.sessions.of("ada")
+    return info.handle
+
+
+def test_what_ended_does_not_begin_again(shop: Web) -> None:
+    """A request in flight at a logout, or when the session is revoked, stores nothing and gets no cookie."""
+    for end in (lambda first: shop.do(logout_user, first), lambda _: shop.sessions.revoke(handle(shop))):
+        browser = sign_in(shop)
+        shop.clock.advance(32 * 24 * 3600)
+        first, slow = copies(shop, browser, 2)
+
+        def view(first: FlaskClient = first, end: Any = end) -> None:
+            read()
+            aside(lambda: (shop.do(read, first), end(first)))
+
+        assert not cookies_set(shop.do(view, slow))
+        assert shop.sessions.of("ada") == []
