@@ -6,6 +6,7 @@ are compared by their encoding: ``1``, ``True`` and ``1.0`` differ, and NaN equa
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,39 @@ _QUEUE = "_flashes"
 _MISSING: Any = object()
 
 
+#: Values of these types have their length in their encoding.
+_SIZED = frozenset({list, dict, str, bytes})
+
 Same = Callable[[Any, Any], bool]
+
+
+class Encodings:
+    """Compares values by their encodings, and encodes each of them once.
+
+    A value must not change while this is in use. *encode* returns the encoding of a session's data.
+    """
+
+    def __init__(self, encode: Callable[[dict[Any, Any]], bytes]) -> None:
+        self._encode = encode
+        self._kept: dict[int, tuple[Any, bytes]] = {}
+        self._before: dict[int, tuple[Any, bytes]] = {}
+
+    def forget_unused(self) -> None:
+        """Forget the encodings that were not used since the last call."""
+        self._before, self._kept = self._kept, {}
+
+    def __call__(self, a: Any, b: Any, /) -> bool:
+        """Return whether the encodings of *a* and *b* are equal."""
+        if a is b:
+            return True
+        if type(a) is type(b) and type(a) in _SIZED and len(a) != len(b):
+            return False
+        return self._of(a) == self._of(b)
+
+    def _of(self, value: Any) -> bytes:
+        found = self._kept.get(id(value)) or self._before.get(id(value)) or (value, self._encode({"": value}))
+        self._kept[id(value)] = found
+        return found[1]
 
 
 def merge(base: Mapping[Any, Any], mine: Mapping[Any, Any], theirs: Mapping[Any, Any], *, same: Same) -> dict[Any, Any]:
@@ -47,7 +80,7 @@ def _merge_value(key: Any, base: Any, mine: Any, theirs: Any, same: Same) -> Any
     my_tail, their_tail = _tail(mine, started, same), _tail(theirs, started, same)
     extendable = base is _MISSING or isinstance(base, list)
     if extendable and my_tail is not None and their_tail is not None:
-        return started + their_tail + my_tail
+        return [*theirs, *my_tail]
     if key == _QUEUE:
         return _unseen(theirs, their_tail) + _unseen(mine, my_tail) or _MISSING
     return mine
@@ -55,9 +88,11 @@ def _merge_value(key: Any, base: Any, mine: Any, theirs: Any, same: Same) -> Any
 
 def _tail(value: Any, started: list[Any], same: Same) -> list[Any] | None:
     """Return the items that *value* adds to *started*, or None if it is not a list that begins with it."""
-    if not isinstance(value, list) or not same(value[: len(started)], started):
+    size = len(started)
+    if not isinstance(value, list) or len(value) < size:
         return None
-    return value[len(started) :]
+    begins_with_it = all(map(operator.is_, value, started)) or same(value[:size], started)
+    return value[size:] if begins_with_it else None
 
 
 def _unseen(value: Any, tail: list[Any] | None) -> list[Any]:

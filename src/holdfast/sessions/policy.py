@@ -33,6 +33,7 @@ class Policy:
         on_store_error: ``"raise"``, the default, or ``"anonymous"``: an empty read-only session.
         max_bytes: The largest payload, in bytes. Default: 1 MiB.
         attempts: The maximum number of attempts to save while others change the session. Default: 100.
+        patience: How long a request goes on with these attempts. Default: 10 seconds.
         max_per_user: The maximum number of sessions of a user; None, the default: no limit.
         on_max_per_user: The action at a login above the limit: ``"evict-oldest"``, the default, ends the least recently
             used session of that user; ``"refuse"`` fails.
@@ -51,13 +52,14 @@ class Policy:
     on_store_error: Literal["raise", "anonymous"] = "raise"
     max_bytes: int = 1024 * 1024
     attempts: int = 100
+    patience: int = 10 * SECOND
     max_per_user: int | None = None
     on_max_per_user: Literal["evict-oldest", "refuse"] = "evict-oldest"
     identity_keys: tuple[str, ...] = ("user_id", "username")
     visitor_keys: tuple[str, ...] = ("csrf_token", "_csrf_token")
 
     def __post_init__(self) -> None:
-        for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "max_per_user"):
+        for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "patience", "max_per_user"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} is {value}: it must be greater than 0")

@@ -16,7 +16,8 @@ from __future__ import annotations
 import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, NoReturn, Protocol
 
 from holdfast.errors import DecodeError
@@ -171,6 +172,8 @@ _OTHER_BYTES = bytes(sorted(set(range(256)).difference(_CONTAINER_BYTES, _BINARY
 
 _LEAVES = frozenset({type(None), bool, str, *(codec.type for codec in TYPE_CODECS)}) - CONTAINERS
 _BRANCHES = frozenset({list, dict})
+_KNOWN = _LEAVES | _BRANCHES
+_ONLY_LISTS = frozenset({list})
 
 
 class MsgpackCodec(StrictCodec):
@@ -236,15 +239,17 @@ def _is_doubtful(packed: bytes) -> bool:
 
 def _is_plain(data: dict[Any, Any]) -> bool:
     """Return True only if *data* is certainly no deeper than allowed and all its types can be read back."""
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
-        inner = [v for c in level for v in (c.values() if type(c) is dict else c) if type(v) not in _LEAVES]
-        if not inner:
+    inner = list(data.values())
+    for _ in range(MAX_DEPTH - 1):
+        types = set(map(type, inner))
+        if _LEAVES.issuperset(types):
             return True
-        level = [v for v in inner if type(v) in _BRANCHES]
-        if len(level) < len(inner) and not all(_is_flat(v) for v in inner if type(v) not in _BRANCHES):
+        if not types.issubset(_KNOWN) and not all(_is_flat(value) for value in inner if type(value) not in _KNOWN):
             return False
-    return False
+        lists: Iterable[Any] = inner if types == _ONLY_LISTS else (value for value in inner if type(value) is list)
+        dicts = (value for value in inner if type(value) is dict) if dict in types else ()
+        inner = [*chain.from_iterable(lists), *chain.from_iterable(map(dict.values, dicts))]
+    return _LEAVES.issuperset(map(type, inner))
 
 
 def _is_flat(value: Any) -> bool:

@@ -17,7 +17,7 @@ from holdfast.sessions.flows.end import dropped, report_ended, write_tombstone
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
+from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested, tries
 from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import Flow, delete, load, purge, replace, touch
 from holdfast.sessions.state import (
@@ -296,7 +296,7 @@ def save(context: Context, state: SessionState, stored: StoredSession, *, confir
     if not restamp and _unchanged(context, state, stored, payload):
         return (yield from _keep_alive(context, state, stored, due=due, confirm=confirm))
     write = Write()
-    for attempt in range(context.policy.attempts):
+    for attempt in tries(context):
         answer = yield from _write(context, state, stored, payload, write)
         if isinstance(answer, Outcome):
             return Outcome("merged" if attempt else "saved", answer.cookie)

@@ -10,7 +10,7 @@ from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.sessions.flows.commit import write_over
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested
+from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested, tries
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState, StoredSession
 
@@ -68,7 +68,7 @@ def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]
     if stored is None:
         return False
     write = Write()
-    for _ in range(context.policy.attempts):
+    for _ in tries(context):
         envelope = without(stored.envelope)
         if envelope is None:
             return False
@@ -84,7 +84,7 @@ def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]
             write.refuse_if_unknown()
             return False
         if isinstance(theirs, Applied):
-            state.data = merged(context, state, written, theirs.data)
+            state.data = merged(context, state, written, theirs.data, write)
             return True
         stored = theirs
     raise still_contested()

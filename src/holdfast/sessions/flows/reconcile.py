@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from holdfast.records.envelope import ID_BYTES, includes, newest
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.merge import merge
+from holdfast.sessions.merge import Encodings, merge
 from holdfast.sessions.ops import Flow, load, pause
 from holdfast.sessions.state import SessionState, StoredSession
 
@@ -26,7 +27,7 @@ class Lost:
     """The store failed during a write, and it is unknown whether the write was applied."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Write:
     """One change to a session, through all its attempts.
 
@@ -35,12 +36,18 @@ class Write:
         base: The newest write of the record in an attempt whose answer was lost, while that attempt may be applied.
         error: The store's exception in place of that answer.
         reconciled: The number of times that another write came first.
+        tried_at: When the current attempt began, in milliseconds since the epoch.
+        same: Compares values in a merge; None before the first one.
+        known: What another write stored, as it was merged last, with its data.
     """
 
     id: bytes = field(default_factory=partial(secrets.token_bytes, ID_BYTES))
     base: bytes = b""
     error: StoreUnavailable | None = None
     reconciled: int = 0
+    tried_at: int = 0
+    same: Encodings | None = None
+    known: tuple[StoredSession, dict[Any, Any]] | None = None
 
     def lose(self, error: StoreUnavailable, base: bytes) -> Lost:
         """Note that the answer to an attempt was lost. The change may be attempted once more.
@@ -77,6 +84,15 @@ class Write:
             raise self.error
 
 
+def tries(context: Context) -> Iterator[int]:
+    """Yield the numbers of the tries of one change, from 0 on, until the policy's number or time is used up."""
+    deadline = context.clock() + context.policy.patience
+    for number in range(context.policy.attempts):
+        if number and context.clock() > deadline:
+            return
+        yield number
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Applied:
     """A write is applied, whatever the store answered: the session as it is now, with its data."""
@@ -110,9 +126,9 @@ def reconcile(
         context.events.emit("conflicts")
         current = answer.current
     if write.reconciled:
-        yield from pause(_delay(write.reconciled))
+        yield from pause(_delay(write.reconciled, context.clock() - write.tried_at))
         current = None  # what the conflict brought along is old by now
-    write.reconciled += 1
+    write.reconciled, write.tried_at = write.reconciled + 1, context.clock()
     record = current or (yield from load(stored.key, fresh=True))
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock(), late=True)
     if isinstance(found, Rejected):
@@ -127,8 +143,9 @@ def reconcile(
         if may_fail and _clashes(state, stored, theirs):
             raise SessionConflict("another request changed the session first: repeat the request")
         if not state.changes.wiped:
-            state.data = merged(context, state, stored, their_data)
+            state.data = merged(context, state, stored, their_data, write)
     state.stored, state.redeliver = theirs, state.redeliver or theirs.token != stored.token
+    write.known = found
     return Applied(theirs, their_data) if applied else theirs
 
 
@@ -138,24 +155,27 @@ def _clashes(state: SessionState, stored: StoredSession, theirs: StoredSession) 
     return theirs.envelope.payload != stored.envelope.payload and not only_marked
 
 
-def merged(context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any]) -> dict[Any, Any]:
+def merged(
+    context: Context, state: SessionState, stored: StoredSession, theirs: dict[Any, Any], write: Write
+) -> dict[Any, Any]:
     """Return the data of *state*, which began from *stored*, with what others made of them."""
-    dumps = context.codec.dumps
-
-    def same(a: Any, b: Any) -> bool:
-        encoded: bool = dumps({"": a}) == dumps({"": b})
-        return encoded
-
-    base = stored.envelope.codec.loads(stored.envelope.payload)
+    same = write.same = write.same or Encodings(context.codec.dumps)
+    same.forget_unused()
+    known, base = write.known or (None, {})
+    if known is not stored:
+        base = stored.envelope.codec.loads(stored.envelope.payload)
     context.events.emit("merges")
     merged = merge(base, state.data, theirs, same=same)
     merged.update(state.changes.reapplied(theirs))
     return merged
 
 
-def _delay(attempt: int) -> float:
-    """Return how long to wait before the next try, in milliseconds: longer each time, at most 50, with jitter."""
-    return random.uniform(0, min(2**attempt, 50))  # noqa: S311  # jitter, not a secret
+def _delay(attempt: int, took: int) -> float:
+    """Return how long to wait before the next try, in milliseconds: longer each time, with jitter.
+
+    It is at most 50, or several times what the last try *took*, so that of many requests with much data few collide.
+    """
+    return random.uniform(0, max(min(2**attempt, 50), min(took * attempt, 1000)))  # noqa: S311  # jitter, not a secret
 
 
 def still_contested() -> SessionConflict:
