@@ -1,7 +1,7 @@
 """The flows of a request on sessions that live in the cookie: see `holdfast.sessions.flows.request_flows.RequestFlows`.
 
 A store, where there is one, has only revocations: a tombstone under the key of each session that is over before its
-time, and the cut-offs of owners. A revocation is kept for as long as a copy of the cookie could be used.
+time, and the cut-offs of owners. They are kept for as long as a copy of the cookie could be used, and a day more.
 """
 
 from __future__ import annotations
@@ -195,8 +195,7 @@ class InCookie:
     def confirm_renewal(self, context: Context, key: str, stored: CookieSession, /) -> Flow[bool]:
         """Let the token of *key* be valid for the grace period only; return False if the session was ended under it."""
         alias = Tombstone(TombstoneKind.ALIAS, context.clock() + context.policy.grace, stored.key)
-        until = stored.envelope.created_at + context.policy.absolute + RETENTION
-        found = yield from _write(context, key, alias, until)
+        found = yield from _write(context, key, alias, _needed_until(context, stored))
         return found is None or found.kind is TombstoneKind.ALIAS
 
     def save(
@@ -242,7 +241,7 @@ class InCookie:
             return True
         if (yield from self._revoked(context, stored)) is not None:
             return False
-        until = stored.envelope.created_at + context.policy.absolute + RETENTION
+        until = _needed_until(context, stored)
         found = yield from _write(context, stored.key, tombstone, until)
         if found is None:
             return True
@@ -250,6 +249,20 @@ class InCookie:
             return False
         # Its renewal is over too.
         return (yield from _write(context, found.successor, tombstone, until)) is None
+
+
+def _longest_life(context: Context) -> int:
+    """Return for how long a cookie that is sent now can be used, in milliseconds, and a day more.
+
+    The day is for requests in flight, which may still send one, and for servers whose clocks are ahead.
+    """
+    return min(context.policy.idle, context.policy.absolute) + RETENTION
+
+
+def _needed_until(context: Context, stored: CookieSession) -> int:
+    """Return until when a revocation of *stored* is needed: none of its cookies can be used longer."""
+    idle = max(context.policy.idle, stored.envelope.idle)
+    return min(context.clock() + idle, stored.envelope.created_at + context.policy.absolute) + RETENTION
 
 
 def _revocation(context: Context, key: str, *, fresh: bool = True) -> Flow[Tombstone | None]:
@@ -304,7 +317,7 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
 def revoke(context: Context, handle: str, reason: EndReason = "revoked") -> Flow[RevokeResult]:
     """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
     now = context.clock()
-    until = now + context.policy.absolute + RETENTION
+    until = now + _longest_life(context)
     if (yield from _write(context, handle, Tombstone(TombstoneKind.ENDED, now), until)) is not None:
         return "absent"
     report_ended(context, handle, None, reason)
@@ -324,7 +337,8 @@ def revoke_all(
         began, stored = state.started_for(owner), state.stored
         if isinstance(stored, CookieSession) and stored.owner == owner and owner not in state.ended_all_at:
             began = stored.since
-    lifetime = context.policy.absolute + RETENTION
-    cutoff = yield from write_cutoff(context, owner, [keep] if keep else [], began=began, lifetime=lifetime)
+    cutoff = yield from write_cutoff(
+        context, owner, [keep] if keep else [], began=began, lifetime=_longest_life(context)
+    )
     if state is not None and cutoff.spares_request:
         state.ended_all_at[owner] = cutoff.at

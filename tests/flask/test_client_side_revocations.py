@@ -1,0 +1,85 @@
+"""Revocations of sessions in the cookie: kept for as long as a copy of the cookie can be used, and not much longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.web import Web, end, rotate
+
+from holdfast.clock import DAY, MINUTE
+from holdfast.flask import session
+from holdfast.records.encryption import new_key
+
+IDLE = 30 * MINUTE
+
+
+def revoking(**config: Any) -> Web:
+    """Return an application with a store for revocations and an idle timeout of half an hour."""
+    return Web(
+        setting="SESSION_REVOCATION_STORE",
+        SESSION_STORE="cookie://",
+        SESSION_SEAL_KEYS=[new_key()],
+        PERMANENT_SESSION_LIFETIME=IDLE / 1000,
+        **config,
+    )
+
+
+def by_handle(web: Web) -> None:
+    """End the session by its handle."""
+    web.sessions.revoke(web.see(lambda: session.handle))
+
+
+def by_user(web: Web) -> None:
+    """End all of the user's sessions."""
+    web.sessions.revoke_all("ada")
+
+
+WAYS: list[Callable[[Web], object]] = [lambda web: web.do(end), lambda web: web.do(rotate), by_handle, by_user]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_revocation_goes_with_the_last_copy_of_the_cookie(way: Callable[[Web], object]) -> None:
+    """It is in the store while an unused copy would live, and a day later it is not."""
+    web = revoking()
+    web.do(lambda: session.bind("ada"))
+    copy, began = web.token(), web.clock()
+    web.clock.advance_ms(MINUTE)
+    way(web)
+    for at in (MINUTE, IDLE // 2, IDLE - 1, IDLE, IDLE + MINUTE, DAY):
+        web.clock.advance_ms(began + at - web.clock())
+        assert web.data(web.with_token(copy)) == {}
+        assert web.records() > 0
+    web.clock.advance_ms(IDLE + MINUTE + 1)
+    assert web.records() == 0
+    assert web.data(web.with_token(copy)) == {}
+
+
+def test_a_revocation_covers_a_cookie_that_is_sent_after_it() -> None:
+    """A request that found the session alive, and answers after a logout, does not make a copy that outlives it."""
+    web = revoking()
+    web.do(lambda: session.update(a=1, u="ada"))
+    web.clock.advance_ms(10 * MINUTE)
+    other = web.twin()
+
+    def late() -> None:
+        session["b"] = 2
+        web.do(end)
+
+    web.do(late, other)
+    copy = web.token(other)
+    for _ in range(40):
+        web.clock.advance_ms(MINUTE)
+        assert web.data(web.with_token(copy)) == {}
+
+
+def test_the_absolute_timeout_ends_a_revocation_too() -> None:
+    """Nothing is kept longer than the session could have lived, and a day."""
+    web = revoking(SESSION_ABSOLUTE_LIFETIME=MINUTE / 1000)
+    web.do(lambda: session.bind("ada"))
+    web.sessions.revoke_all("ada")
+    web.do(lambda: session.bind("ada"))
+    web.do(end)
+    web.clock.advance_ms(MINUTE + DAY)
+    assert web.records() == 0
