@@ -13,7 +13,7 @@ from explorer.relay import relay
 from explorer.schedules import Actor, Footprint, Mark, Pass, Schedule
 from explorer.stores import Atomic, caching, scattering
 
-from holdfast.clock import HOUR
+from holdfast.clock import HOUR, MINUTE
 from holdfast.errors import EncodeError, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.events import Events
 from holdfast.records.codec import MSGPACK
@@ -255,7 +255,7 @@ class World:
             Mint.names[seat.key] = f"<{browser}>"
             self.store.seat(seat.key, seat.record)
         if self.cutoff_before:
-            cutoff = encode(Cutoff(self.clock() - 1, None))
+            cutoff = encode(Cutoff(self.clock() - MINUTE, None))
             self.store.create(KEYS.cutoff_key(ALICE), cutoff, expires_at=self.clock() + HOUR)
         self.tokens = {browser: seat.token for browser, seat in seats.items()}
         self.handles = {browser: seat.key for browser, seat in seats.items()}
@@ -274,7 +274,7 @@ class World:
         """Return the flows of all roles; a role with a namesake gets a number."""
         actors: dict[str, Actor] = {}
         for at, role in enumerate(self.roles):
-            number = self.roles[:at].count(role) + 1
+            number = [earlier.name for earlier in self.roles[:at]].count(role.name) + 1
             name = role.name if number == 1 else f"{role.name} {number}"
             context = self.context(role.host, renewal=role.renewal)
             flow = role.errand(self, context) if role.errand else self._request(name, role, context)
