@@ -35,6 +35,7 @@ _PLANTED = {
     "scan": ("scan(None, 1)", "records"),
     "confirm": ('confirm("k")', "confirmed"),
     "purge": ("purge(1, 2)", "count"),
+    "now": ("now()", "text"),
 }
 
 

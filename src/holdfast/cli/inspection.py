@@ -27,6 +27,7 @@ _SHORT = 12
 _DEVICES = 20
 _LABELS = {
     "handle": "Handle",
+    "sid": "Id for logs",
     "owner": "User",
     "created_at": "Began (UTC)",
     "last_used_at": "Last used (UTC)",

@@ -171,8 +171,14 @@ class Session:
         """
         return directory(self.manager).count()
 
-    def revoke(self, handle: str) -> events.RevokeResult:
-        """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none."""
+    def revoke(self, handle: str, *, user_id: object = None) -> events.RevokeResult:
+        """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none.
+
+        With *user_id* it is absent if it is not that user's, and *handle* may also be its `sid`.
+        """
+        if user_id is not None:
+            own = (each.handle for each in self.of(user_id) if handle in (each.handle, each.sid))
+            handle = next(own, "")
         return self._ends().revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:

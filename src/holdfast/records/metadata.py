@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+#: The public id of the session, from a login or the session's start to its end, through every rotation.
+SID = "sid"
 #: Set if the session's cookie outlives the browser.
 PERMANENT = "permanent"
 #: The application's own name for the session.

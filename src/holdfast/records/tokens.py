@@ -31,6 +31,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def new_sid() -> str:
+    """Return a new public id: 16 random bytes of the operating system, as 22 base64url characters."""
+    return secrets.token_urlsafe(16)
+
+
 def token_from(raw: bytes) -> str:
     """Return the token of 32 secret bytes."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

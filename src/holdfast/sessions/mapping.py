@@ -344,6 +344,15 @@ class ServerSession(MutableMapping[str, Any]):
         return self._open().handle
 
     @property
+    def sid(self) -> str:
+        """The session's public id, for audit logs: 22 characters, which say nothing about its token.
+
+        It stays the same from a login, or the session's start, to its end, through every rotation. That of a session
+        that is not stored yet is kept if the session is.
+        """
+        return self._open().sid
+
+    @property
     def created_at(self) -> int | None:
         """The start of the session, or of the login it belongs to: milliseconds since the epoch, None if not stored."""
         stored = self._open().stored

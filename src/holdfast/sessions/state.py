@@ -17,7 +17,7 @@ from holdfast.events import SaveResult
 from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
-from holdfast.records.tokens import is_user_id
+from holdfast.records.tokens import is_user_id, new_sid
 
 #: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
 IDENTITY = "_user_id"
@@ -64,6 +64,7 @@ class Changes:
         assigned: The keys that were set or removed.
         applied: For each key that was not, the functions applied to it, with their defaults.
         meta: The metadata that was set, by name; None removes it.
+        sid: The public id of a session or login that begins, once it was asked for.
     """
 
     rotate: bool = False
@@ -75,6 +76,7 @@ class Changes:
     assigned: set[Any] = field(default_factory=set)
     applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
     meta: dict[str, str | None] = field(default_factory=dict)
+    sid: str | None = None
 
     @property
     def new_token(self) -> bool:
@@ -247,6 +249,16 @@ class SessionState:
             return self.started_at
         return metadata.authenticated_at(self.stored.envelope.meta) if self.stored else None
 
+    @property
+    def sid(self) -> str:
+        """The public id of the session: that of the stored one, or a new one for a session or a login that begins."""
+        stored, changes = self.stored, self.changes
+        begins = stored is None or changes.wiped or (changes.rebind and changes.owner != stored.owner)
+        known = None if stored is None or begins else stored.envelope.meta.get(metadata.SID)
+        if known is None:
+            known = changes.sid = changes.sid or new_sid()
+        return known
+
     def meta(self, name: str) -> str | None:
         """Return the metadata under *name*, or None."""
         if name in self.changes.meta:
@@ -258,7 +270,7 @@ class SessionState:
     ) -> dict[str, str]:
         """Return the metadata to store over *stored*; *permanent* is what a session is that does not say."""
         kept = {} if self.changes_user else stored
-        merged: dict[str, str | None] = {**kept, **self.changes.meta}
+        merged: dict[str, str | None] = {**kept, **self.changes.meta, metadata.SID: self.sid}
         if self.changes.rebind:
             at = self.authenticated_at
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)

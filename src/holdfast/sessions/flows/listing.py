@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.envelope import Envelope, Sealed, decode
-from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, Device, authenticated_at, device_in
+from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, SID, Device, authenticated_at, device_in
 from holdfast.records.record import Record
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
@@ -22,6 +22,7 @@ class SessionInfo:
 
     Attributes:
         handle: Its public name.
+        sid: Its public id, which stays when a rotation changes the handle; empty if unknown.
         owner: The owner value of its user, or None.
         created_at: The start of the session, or of the login it belongs to.
         last_used_at: The time of its last write or touch: up to a tenth of the idle timeout before its last use.
@@ -48,6 +49,7 @@ class SessionInfo:
     address: str | None = None
     label: str | None = None
     authenticated_at: int | None = None
+    sid: str = ""
     current: bool = False
 
 
@@ -124,5 +126,6 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         address=body.meta.get(ADDRESS),
         label=body.meta.get(LABEL),
         authenticated_at=authenticated_at(body.meta),
+        sid=body.meta.get(SID, ""),
         current=key == current,
     )
