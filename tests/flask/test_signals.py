@@ -172,14 +172,15 @@ def test_why_a_cookie_is_rejected(web: Web, cookie: str, reason: str) -> None:
     ("settings", "reason"), [({}, "expired_idle"), ({"SESSION_ABSOLUTE_LIFETIME": DAY}, "expired_absolute")]
 )
 def test_why_a_session_has_expired(known: Web, settings: dict[str, Any], reason: str) -> None:
-    """A session past a timeout is heard to have ended, and the cookie to be rejected for it."""
+    """A session past a timeout is heard to have ended, with its owner, and the cookie to be rejected for it."""
     known.app.config.update(settings)
+    known.do(lambda: session.bind("ada"))
     ended = handle(known)
     known.take_heard()
     known.clock.advance(31 * DAY)
     known.data()
     assert known.take_heard() == [
-        ("ended", {"handle": ended, "owner": None, "reason": "expired"}),
+        ("ended", {"handle": ended, "owner": known.sessions.manager.keys.owner_of("ada"), "reason": "expired"}),
         ("rejected", {"reason": reason}),
     ]
 

@@ -31,11 +31,13 @@ class Rejected:
         reason: The frozen word for it.
         foreign: The record is in a format that a newer release may know.
         data: What the request may read nevertheless: the visitor's secrets after a login.
+        owner: The owner value of the user whose session has expired, or None.
     """
 
     reason: RejectReason
     foreign: bool = False
     data: dict[Any, Any] = field(default_factory=dict, repr=False)
+    owner: str | None = None
 
     @property
     def keep_cookie(self) -> bool:
@@ -121,7 +123,9 @@ def resolve(
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
                 reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
-                return (stored, envelope.codec.loads(envelope.payload)) if reason is None else Rejected(reason)
+                if reason is not None:
+                    return Rejected(reason, owner=record.owner)
+                return stored, envelope.codec.loads(envelope.payload)
             control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
@@ -157,4 +161,4 @@ def _report(context: Context, key: str, rejected: Rejected) -> None:
     if rejected.reason == "superseded":
         context.events.emit("superseded", handle=key)
     if rejected.reason in ("expired_idle", "expired_absolute"):
-        report_ended(context, key, None, "expired")
+        report_ended(context, key, rejected.owner, "expired")
