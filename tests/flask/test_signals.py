@@ -173,8 +173,8 @@ def test_why_a_cookie_is_rejected(web: Web, cookie: str, reason: str) -> None:
 )
 def test_why_a_session_has_expired(known: Web, settings: dict[str, Any], reason: str) -> None:
     """A session past a timeout is heard to have ended, with its owner, and the cookie to be rejected for it."""
-    known.app.config.update(settings)
     known.do(lambda: session.bind("ada"))
+    known.app.config.update(settings)
     ended = handle(known)
     known.take_heard()
     known.clock.advance(31 * DAY)
