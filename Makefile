@@ -12,6 +12,9 @@ STORE ?=
 ARGS ?=
 ONLY ?=
 NEXT ?=
+# How many processes share the tests; 0 runs them in pytest's own, for a debugger.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 # The tests of `make quick`: no page, no program other than Python, nothing that waits.
 QUICK := tests/core tests/codec tests/flask --ignore-glob='*/test_*page*' --ignore-glob='*/test_charts.py' \
 	-m 'not (slow or browser or redis or memcached or mongodb or mariadb or postgresql)'
@@ -31,13 +34,13 @@ demo: $(VENV)/.run ## Serve the demo shop on 127.0.0.1 (PORT=5000, STORE=sqlite:
 	@PORT='$(PORT)' STORE='$(STORE)' $(BIN)/python examples/demo
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests (ARGS="-k cookie" picks some)
+test: $(VENV)/.dev ## Run the tests (ARGS="-k cookie" picks some, WORKERS=0 uses one process)
 	@scripts/install-test-tools
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## Run the tests of the core, the codec and Flask on memory and SQLite (ARGS="-x")
-	@$(BIN)/python -m pytest $(QUICK) $(ARGS)
+	@$(PYTEST) $(QUICK) $(ARGS)
 
 .PHONY: latest
 latest: ## Run the tests on the newest release of everything, in .venv-latest

@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement
 from explorer.invariants import judge
 from explorer.roles import LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES, TAKE_LAST
 from explorer.schedules import Actor
-from explorer.search import ExplorationStats, explore
+from explorer.search import ExplorationStats, explore, sample
 from explorer.stores import BACKENDS, Atomic, Backwards
 from explorer.world import Role, World, untouched
 
@@ -27,9 +27,19 @@ def run(
     reduce: bool = True,
 ) -> ExplorationStats:
     """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
+    return explore(_builder(roles, backend, user, tamper), reduce=reduce)
+
+
+def run_some(roles: Sequence[Role], backend: type[Atomic], user: str | None, *, times: int) -> None:
+    """Run *times* random schedules of *roles*, the same in each run, where `run` would take too long for a test."""
+    sample(_builder(roles, backend, user), times=times, seed=f"{label(tuple(roles))} {user}")
+
+
+def _builder(
+    roles: Sequence[Role], backend: type[Atomic], user: str | None, tamper: Callable[[Actor], Actor] = untouched
+) -> Callable[[], World]:
     # Removing the last key ends a session only if no other key is in it.
-    bare = TAKE_LAST in roles
-    return explore(lambda: World(roles, backend, user, judge, bare=bare, tamper=tamper), reduce=reduce)
+    return lambda: World(roles, backend, user, judge, bare=TAKE_LAST in roles, tamper=tamper)
 
 
 def groups(size: int, first: Role | None = None) -> Iterator[tuple[Role, ...]]:

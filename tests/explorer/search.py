@@ -12,6 +12,7 @@ POPL 2014; here is the variant with source sets and sleep sets.)
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
@@ -80,6 +81,22 @@ def explore(build: Build, *, reduce: bool = True) -> ExplorationStats:
         tally += ExplorationStats(1, 0, len(schedule.steps)) if complete else ExplorationStats(0, 1)
         if not search.turn():
             return tally
+
+
+def sample(build: Build, *, times: int, seed: str) -> None:
+    """Run *times* schedules in random orders, the same for each *seed*: where there are too many to run all.
+
+    Raises:
+        Violation: As `explore` does.
+    """
+    choice = random.Random(seed)
+    for number in range(times):
+        order = [name for name in build().actors for _ in range(choice.randrange(1, 40))]
+        choice.shuffle(order)
+        schedule, problem = _attempt(build, order)
+        if problem is not None:
+            simple, problem = _simplified(build, schedule, problem)
+            raise Violation(problem, simple, number) from problem
 
 
 def replay(build: Build, order: Sequence[str]) -> Schedule:

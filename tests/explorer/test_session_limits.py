@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,7 @@ from explorer import planted as p
 from explorer import roles as r
 from explorer.invariants import every_session_has_a_browser, r9_the_index_is_complete
 from explorer.scenarios import label
-from explorer.schedules import Schedule
-from explorer.search import ExplorationStats, Violation, explore
+from explorer.search import ExplorationStats, Violation, explore, sample
 from explorer.stores import BACKENDS, Atomic, Scattered
 from explorer.world import ALICE, Role, World
 from support import seams
@@ -92,16 +90,11 @@ def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
 @pytest.mark.parametrize("limit", [1, 2])
 def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
     """The same holds for four, in random orders: all of them are too many to run."""
-    rng = random.Random(7 * limit)
     roles = (r.LOGIN_AFRESH, r.LOGIN_AFRESH, r.LOGIN, last)
-    least = _least(roles, backend)
-    for _ in range(100):
-        world = World(roles, backend, "alice", _judge(limit, least=least), limits={"max_per_user": limit})
-        turns = [name for name in world.actors for _ in range(rng.randrange(1, 40))]
-        rng.shuffle(turns)
-        schedule = Schedule(world)
-        schedule.follow(turns)
-        world.check(schedule)
+    judge = _judge(limit, least=_least(roles, backend))
+    sample(
+        lambda: World(roles, backend, "alice", judge, limits={"max_per_user": limit}), times=100, seed=f"limit {limit}"
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=label)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
 import pytest
+from flask import Flask
 from support.web import Web
 
 from holdfast.flask import require_fresh, session
@@ -13,6 +15,9 @@ from holdfast.flask import require_fresh, session
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its imports are its own affair
     from flask_restx import Api, Resource
+
+if "ctx" in inspect.signature(Flask.handle_user_exception).parameters:
+    pytest.skip("this Flask-RESTX takes errors as Flask up to 3.1 gives them", allow_module_level=True)
 
 
 @pytest.fixture

@@ -30,7 +30,10 @@ class NextFlask(flask.Flask):
 
 
 def _with_context(name: str) -> Callable[..., Any]:
-    method = getattr(flask.Flask, name)
+    method: Callable[..., Any] = getattr(flask.Flask, name)
+    this, *others = inspect.signature(method).parameters.values()
+    if "ctx" in (other.name for other in others):
+        return method
 
     @functools.wraps(method)
     def call(app: NextFlask, *args: Any, **kwargs: Any) -> Any:
@@ -41,9 +44,8 @@ def _with_context(name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}() takes the context first; {caller} called it without")
         return method(app, *args, **kwargs)
 
-    parameters = [inspect.Parameter(of, inspect.Parameter.POSITIONAL_OR_KEYWORD) for of in ("app", "ctx")]
-    parameters += list(inspect.signature(method).parameters.values())[1:]
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    call.__signature__ = inspect.Signature([this, context, *others])  # type: ignore[attr-defined]
     return call
 
 
@@ -55,3 +57,7 @@ for _name in METHODS:
 def pytest_load_initial_conftests() -> None:
     """Put the stand-in where the tests import Flask from, before they do."""
     flask.Flask = flask.app.Flask = NextFlask  # type: ignore[misc]
+
+
+#: The workers of pytest-xdist call this one alone.
+pytest_configure = pytest_load_initial_conftests

@@ -79,9 +79,8 @@ def answerable(error: HoldfastError) -> HoldfastError:
 
 def turn_into_answer(app: Flask, error: Exception, response: Response) -> None:
     """Turn *response* into the application's answer to *error*, whole: nothing of the request was done."""
-    # Flask after 3.1 gives this method, and those of the application's own class, the context first.
-    signatures = (inspect.signature(method) for method in (app.handle_user_exception, Flask.handle_user_exception))
-    takes_context = any("ctx" in signature.parameters for signature in signatures)
+    # Flask after 3.1 passes the context first.
+    takes_context = "ctx" in inspect.signature(app.handle_user_exception).parameters
     arguments: tuple[Any, ...] = (app_ctx._get_current_object(), error) if takes_context else (error,)  # type: ignore[attr-defined]  # noqa: SLF001  # the proxy's documented way
     answer = app.make_response(app.handle_user_exception(*arguments))
     if hasattr(response.response, "close"):

@@ -14,9 +14,9 @@ from holdfast.records.codec import JSON, MSGPACK, Codec
 from holdfast.sessions.policy import Policy
 
 #: The directives of Clear-Site-Data.
-_DIRECTIVES = {
+_DIRECTIVES = (
     "cache", "cookies", "storage", "executionContexts", "clientHints", "prefetchCache", "prerenderCache", "*",
-}  # fmt: skip
+)  # fmt: skip
 
 _POLICY = Policy()
 
@@ -29,9 +29,9 @@ def _codec(value: Any) -> Codec:
 def _directives(value: Any) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("cookies", "storage") if value else ()
-    if isinstance(value, list | tuple) and set(value) <= _DIRECTIVES:
+    if isinstance(value, list | tuple) and set(value) <= set(_DIRECTIVES):
         return tuple(value)
-    raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, sorted(_DIRECTIVES)))}")
+    raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, _DIRECTIVES))}")
 
 
 def _of_policy(name: str, parse: Callable[[Any], Any], attribute: str, doc: str) -> Setting:
