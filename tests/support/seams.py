@@ -240,7 +240,7 @@ KNOWS_PARTITIONED = Seam("holdfast.flask.settings.cookie_rules:KNOWS_PARTITIONED
 COOKIE_RULES_CONTRADICTIONS = Seam("holdfast.flask.settings.cookie_rules:contradictions")
 LONGEST_LIFE_WITHOUT_WARNING = Seam("holdfast.flask.settings.loading:_LONGEST_LIFE")
 WEAKNESS_OF_KEY = Seam("holdfast.records.weak_keys:weakness_of")
-REFUSE_SERVED_FOLDER = Seam("holdfast.flask.build:_refuse_served")
+REFUSE_SERVED_FOLDER = Seam("holdfast.flask.build:_check_place")
 BUILD_LOGGER = Seam("holdfast.flask.build:_logger")
 WARNING_OF_COOKIE_SESSIONS = Seam("holdfast.flask.build:_logger.warning")
 
