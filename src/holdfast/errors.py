@@ -21,6 +21,8 @@ No message ever contains a token, a key or a payload; a driver's own error is in
 from __future__ import annotations
 
 import re
+import traceback
+from contextlib import suppress
 
 #: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
@@ -136,3 +138,26 @@ def cannot_import(error: ImportError, user: str, fix: str) -> ConfigurationError
         return ConfigurationError(f"{user} needs {error.name}, which is not installed{fix}")
     # The driver is there, and lacks a part of its own: psycopg without libpq, say.
     return ConfigurationError(f"{user} needs a driver that cannot be imported: {error}")
+
+
+def forget_locals(error: BaseException) -> None:
+    """Remove the local variables from the frames of *error*, and of its causes, that have returned.
+
+    They hold tokens, data and keys, as text and bytes, and error reporters send what they hold. Of an exception that is
+    not Holdfast's the application's own frames are left as they are.
+    """
+    _forget(error, everything=isinstance(error, HoldfastError), seen=set())
+
+
+def _forget(error: BaseException | None, *, everything: bool, seen: set[int]) -> None:
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if everything or str(frame.f_globals.get("__name__", "")).startswith("holdfast."):
+            with suppress(RuntimeError):  # it has not returned
+                frame.clear()
+    # What was being handled when it was raised may be the application's.
+    ours = everything and not isinstance(error, HoldfastError)
+    _forget(error.__cause__, everything=everything, seen=seen)
+    _forget(error.__context__, everything=ours or isinstance(error.__context__, HoldfastError), seen=seen)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.clock import SECOND
+from holdfast.errors import forget_locals
 from holdfast.records import metadata
 from holdfast.sessions.directory import ends, single_use
 from holdfast.sessions.policy import SKEW
@@ -52,6 +53,7 @@ class ServerSession(MutableMapping[str, Any]):
             try:
                 self._load(state)
             except Exception as error:
+                forget_locals(error)
                 state.failure = error
                 raise
         return state

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import HoldfastError, SessionConflict, StoreUnavailable
+from holdfast.errors import HoldfastError, SessionConflict, StoreUnavailable, forget_locals
 from holdfast.events import EventName, Events
 from holdfast.log import OutageLog, RejectionLog
 from holdfast.metrics.observer import Observer, Observers, gather
@@ -124,7 +124,10 @@ class Requests:
             if observers is None:
                 return drive(flow, self._store)
             return drive(flow, self._store, observers.timed, timer=observers.timer)
-        except HoldfastError as error:
+        except Exception as error:
+            forget_locals(error)
+            if not isinstance(error, HoldfastError):
+                raise
             if isinstance(error, StoreUnavailable):
                 self.context.events.emit("store_unavailable", error=error)
             raise self._raised(error).with_traceback(error.__traceback__) from error.__cause__
