@@ -123,9 +123,8 @@ def resolve(
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
                 reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
-                if reason is not None:
-                    return Rejected(reason, owner=record.owner)
-                return stored, envelope.codec.loads(envelope.payload)
+                rejected = None if reason is None else Rejected(reason, owner=record.owner)
+                return rejected or (stored, envelope.codec.loads(envelope.payload))
             control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
