@@ -80,15 +80,25 @@ _REDIS = Setting("SESSION_REDIS", _client, secret=True, doc="a client (127.0.0.1
 _MEMCACHED = Setting("SESSION_MEMCACHED", _client, secret=True, doc="a client (127.0.0.1:11211)")
 _MONGODB = Setting("SESSION_MONGODB", _client, secret=True, doc="a client (localhost:27017)")
 _MONGODB_DB = Setting("SESSION_MONGODB_DB", setting.name, "flask_session", doc="(`flask_session`)")
-_MONGODB_COLLECT = Setting("SESSION_MONGODB_COLLECT", setting.name, "sessions", doc="(`sessions`)")
+_MONGODB_COLLECT = Setting("SESSION_MONGODB_COLLECT", setting.name, "holdfast_sessions", doc="(`holdfast_sessions`)")
 _SQLALCHEMY = Setting(
     "SESSION_SQLALCHEMY", _client, secret=True, doc="a `db` or an engine (one at `SQLALCHEMY_DATABASE_URI`)"
 )
-_TABLE = Setting("SESSION_SQLALCHEMY_TABLE", setting.name, "sessions", doc="(`sessions`)")
+_TABLE = Setting("SESSION_SQLALCHEMY_TABLE", setting.name, "holdfast_sessions", doc="(`holdfast_sessions`)")
 _SCHEMA = Setting("SESSION_SQLALCHEMY_SCHEMA", setting.name)
 _BIND_KEY = Setting("SESSION_SQLALCHEMY_BIND_KEY", setting.name)
+_POSTGRESQL = Setting("SESSION_POSTGRESQL", _client, secret=True, doc="a `db` or an engine (one at localhost:5432)")
+_POSTGRESQL_TABLE = Setting("SESSION_POSTGRESQL_TABLE", setting.name, "holdfast_sessions", doc="(`holdfast_sessions`)")
+_POSTGRESQL_SCHEMA = Setting("SESSION_POSTGRESQL_SCHEMA", setting.name, "public", doc="(`public`)")
+_CACHELIB = Setting("SESSION_CACHELIB", _client, secret=True, doc="a cache of cachelib (`./flask_session`)")
+_KEY_PREFIX = Setting("SESSION_KEY_PREFIX", setting.text, "session:")
 
-_SQL_STORE = "sql:SQLStore"
+_DYNAMODB = tuple(
+    Setting(f"SESSION_DYNAMODB{end}", setting.anything, secret=True) for end in ("", "_TABLE", "_TABLE_EXISTS")
+)
+
+_REDIS_STORE, _MEMCACHED_STORE = "redis:RedisStore", "memcached:MemcachedStore"
+_MONGODB_STORE, _SQL_STORE = "mongodb:MongoDBStore", "sql:SQLStore"
 
 
 def _files(config: Mapping[str, Any]) -> StoreChoice:
@@ -102,17 +112,63 @@ def _json_file(config: Mapping[str, Any]) -> StoreChoice:
 
 
 def _redis(config: Mapping[str, Any]) -> StoreChoice:
-    return _on_client(_REDIS, config, "redis:RedisStore", "redis://127.0.0.1:6379")
+    return _with_prefix(_REDIS, config, _REDIS_STORE, "redis://127.0.0.1:6379")
 
 
 def _memcached(config: Mapping[str, Any]) -> StoreChoice:
-    return _on_client(_MEMCACHED, config, "memcached:MemcachedStore", "memcached://127.0.0.1:11211")
+    return _with_prefix(_MEMCACHED, config, _MEMCACHED_STORE, "memcached://127.0.0.1:11211")
+
+
+def _with_prefix(given: Setting, config: Mapping[str, Any], store_class: str, url: str) -> StoreChoice:
+    prefix = _KEY_PREFIX.read(config)
+    return _on_client(given, config, store_class, f"{url}?prefix={quote(prefix, safe='')}", prefix=prefix)
+
+
+def _dynamodb(config: Mapping[str, Any]) -> StoreChoice:
+    raise ConfigurationError(
+        f"SESSION_TYPE is {config['SESSION_TYPE']!r}, and Holdfast has no store in DynamoDB: set SESSION_STORE to the "
+        "URL of another store, such as 'postgresql+psycopg://host/name' or 'redis://host'"
+    )
+
+
+def _postgresql(config: Mapping[str, Any]) -> StoreChoice:
+    options = {"table": _POSTGRESQL_TABLE.read(config), "schema": _POSTGRESQL_SCHEMA.read(config)}
+    client = _POSTGRESQL.read(config)
+    url = None if client is not None else "postgresql+psycopg://localhost:5432"
+    return StoreChoice(_POSTGRESQL.name, url, client, _SQL_STORE, options=options, hint="; or Flask-SQLAlchemy's db")
+
+
+def _cachelib(config: Mapping[str, Any]) -> StoreChoice:
+    """Return the store where a cache of cachelib keeps its values, by the class of the cache."""
+    cache = _CACHELIB.read(config)
+    kinds = {kind.__name__ for kind in type(cache).__mro__}
+    if cache is None:
+        return StoreChoice(_CACHELIB.name, f"file:///{quote(str(_folder('flask_session')))}")
+    if "FileSystemCache" in kinds:
+        mode = "" if cache._mode is None else f"?mode={cache._mode:o}"  # noqa: SLF001  # cachelib has no other name
+        return StoreChoice(_CACHELIB.name, f"file:///{quote(str(_folder(cache._path)))}{mode}")  # noqa: SLF001
+    if kinds & {"RedisCache", "ValkeyCache"}:
+        found, store_class = cache._write_client, _REDIS_STORE  # noqa: SLF001
+    elif "MemcachedCache" in kinds:
+        found, store_class = cache._client, _MEMCACHED_STORE  # noqa: SLF001
+    elif "MongoDbCache" in kinds:
+        database = cache.client.database
+        names = {"database": database.name, "collection": _MONGODB_COLLECT.default}
+        return StoreChoice(_CACHELIB.name, client=database.client, store_class=_MONGODB_STORE, options=names)
+    else:
+        raise ConfigurationError(
+            f"SESSION_CACHELIB is a {type(cache).__name__}, which Holdfast has no store for: set SESSION_STORE instead "
+            "of SESSION_TYPE, such as to 'sqlite:///sessions.db', or to 'memory://' for tests"
+        )
+    prefix = cache.key_prefix() if callable(cache.key_prefix) else cache.key_prefix or ""
+    prefix += _KEY_PREFIX.read(config)
+    return StoreChoice(_CACHELIB.name, client=found, store_class=store_class, options={"prefix": prefix})
 
 
 def _mongodb(config: Mapping[str, Any]) -> StoreChoice:
     database, collection = _MONGODB_DB.read(config), _MONGODB_COLLECT.read(config)
     url = f"mongodb://localhost:27017/{quote(database, safe='')}.{quote(collection, safe='')}"
-    return _on_client(_MONGODB, config, "mongodb:MongoDBStore", url, database=database, collection=collection)
+    return _on_client(_MONGODB, config, _MONGODB_STORE, url, database=database, collection=collection)
 
 
 def _on_client(given: Setting, config: Mapping[str, Any], store_class: str, url: str, **options: Any) -> StoreChoice:
@@ -163,6 +219,16 @@ TYPES: Mapping[str, StoreType] = {
     "memcached": StoreType(_memcached, (_MEMCACHED,), "[memcached](backends/memcached.md)"),
     "mongodb": StoreType(_mongodb, (_MONGODB, _MONGODB_DB, _MONGODB_COLLECT), "[MongoDB](backends/mongodb.md)"),
     "sqlalchemy": StoreType(_sqlalchemy, (_SQLALCHEMY, _TABLE, _SCHEMA, _BIND_KEY), "[SQL](backends/sql.md)"),
+    "postgresql": StoreType(
+        _postgresql, (_POSTGRESQL, _POSTGRESQL_TABLE, _POSTGRESQL_SCHEMA), "[SQL](backends/sql.md)"
+    ),
+    "cachelib": StoreType(
+        _cachelib,
+        (_CACHELIB,),
+        "The store in the folder, server or collection of the cache: files, Redis, memcached or MongoDB. Others are an "
+        "error that says what to set.",
+    ),
+    "dynamodb": StoreType(_dynamodb, _DYNAMODB, "None yet: an error that says what to set instead."),
 }
 
 _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)

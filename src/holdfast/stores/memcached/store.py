@@ -23,6 +23,8 @@ from holdfast.stores.memcached.clients import PooledClient, client_for
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 from holdfast.stores.shared.wire import MARGIN, pack, unpack
 
+# The longest key of memcached has 250 bytes, none of them a space or a control character.
+_PREFIX = re.compile(r"[!-~]{0,186}", re.ASCII)
 # A name, an IPv4 address, or an IPv6 address in brackets.
 _HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+\]", re.ASCII)
 # The expiry of a foreign value, as far as known.
@@ -48,6 +50,7 @@ class MemcachedStore:
             store does not close it.
         max_bytes: The largest data that is sent. The server's own limit, 1 MiB unless ``-I`` sets another, includes
             some 220 bytes more. Default: 1,000,000.
+        prefix: The prefix of all keys. Default: none.
         clock: Returns the time in milliseconds since the epoch. It alone decides expiry; the server removes expired
             records a few minutes later.
 
@@ -56,9 +59,16 @@ class MemcachedStore:
     """
 
     #: The options of a URL.
-    url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1)}
+    url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1), "prefix": str}
 
-    def __init__(self, client: Any, *, max_bytes: int = 1_000_000, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, client: Any, *, max_bytes: int = 1_000_000, prefix: str = "", clock: Clock = system_clock
+    ) -> None:
+        if not _PREFIX.fullmatch(prefix):
+            raise ConfigurationError(
+                f"the prefix {prefix!r} cannot begin a key of memcached: at most 186 ASCII characters, without spaces"
+            )
+        self._prefix = prefix
         self._client = client if isinstance(client, PooledClient) else client_for(client)
         self._max_bytes = max_bytes
         self._clock = clock
@@ -67,19 +77,17 @@ class MemcachedStore:
         self._seen = threading.local()
 
     @classmethod
-    def from_url(
-        cls, url: str, *, clock: Clock = system_clock, timeout: float = 2.0, max_bytes: int = 1_000_000
-    ) -> MemcachedStore:
+    def from_url(cls, url: str, *, clock: Clock = system_clock, timeout: float = 2.0, **options: Any) -> MemcachedStore:
         """Return the store at *url*. It does not connect yet.
 
         *timeout* is the number of seconds to wait for each answer.
         """
-        return cls(PooledClient(_servers(url), timeout), max_bytes=max_bytes, clock=clock)
+        return cls(PooledClient(_servers(url), timeout), clock=clock, **options)
 
     @classmethod
-    def from_client(cls, client: Any, *, clock: Clock = system_clock) -> MemcachedStore:
+    def from_client(cls, client: Any, *, prefix: str = "", clock: Clock = system_clock) -> MemcachedStore:
         """Return the store on *client*."""
-        return cls(client, clock=clock)
+        return cls(client, prefix=prefix, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         found = self._look(key)
@@ -131,7 +139,7 @@ class MemcachedStore:
 
     def delete(self, key: str, /) -> bool:
         found = self._look(key, expired=True)
-        deleted = found is not None and self._ask("delete", key)
+        deleted = found is not None and self._ask("delete", self._prefix + key)
         return found is not None and deleted and found.record.expires_at > self._clock()
 
     def ping(self) -> None:
@@ -148,7 +156,7 @@ class MemcachedStore:
 
     def _look(self, key: str, *, expired: bool = False) -> _Found | None:
         """Return the record under *key* if it is live, or if it is *expired* and that is allowed, and remember it."""
-        answer = self._ask("gets", key)
+        answer = self._ask("gets", self._prefix + key)
         found = None if answer is None else _Found(_record(key, answer[0]), answer[1])
         self._seen.last = key, found
         return found if found and (expired or found.record.expires_at > self._clock()) else None
@@ -164,7 +172,8 @@ class MemcachedStore:
         size = len(record.data)
         if size > self._max_bytes:
             raise RecordTooLarge(size, self._max_bytes)
-        stored: bool = self._ask(method, key, _value(key, record), self._expire(record.expires_at), *unique, size=size)
+        name, value = self._prefix + key, _value(key, record)
+        stored: bool = self._ask(method, name, value, self._expire(record.expires_at), *unique, size=size)
         return stored
 
     def _expire(self, expires_at: int) -> int:

@@ -104,9 +104,10 @@ class RedisClusterStore:
         return store_class(client_from_url(url, options), clock=clock, **own)
 
     @classmethod
-    def from_client(cls, client: Any, *, clock: Clock = system_clock) -> RedisClusterStore:
+    def from_client(cls, client: Any, *, prefix: str = "holdfast:", clock: Clock = system_clock) -> RedisClusterStore:
         """Return the store on *client*, whose methods show whether it is one of a Cluster."""
-        return (RedisClusterStore if has_method(client, "get_primaries") else RedisStore)(client, clock=clock)
+        store_class = RedisClusterStore if has_method(client, "get_primaries") else RedisStore
+        return store_class(client, prefix=prefix, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         try:

@@ -69,6 +69,11 @@ def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) ->
         _make(table, connection, create=create)
     found = {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
     missing = [column.name for column in table.columns if column.name not in found]
+    if missing and found >= {"session_id", "data", "expiry"}:
+        raise ConfigurationError(
+            f"the table {table.name!r} is Flask-Session's: it is left as it is. Set SESSION_SQLALCHEMY_TABLE to "
+            f"another name, or unset it, and SESSION_IMPORT_TABLE to {table.name!r}, to take its sessions over"
+        )
     if missing:
         raise ConfigurationError(
             f"the table {table.name!r} is not one of Holdfast's, it has no column {' and no '.join(missing)}: "
