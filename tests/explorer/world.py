@@ -247,18 +247,10 @@ class World:
     flows: ClassVar[RequestFlows] = in_store
 
     def __post_init__(self) -> None:
-        seats = _seats(self.user, bare=self.bare)
-        self.names: Mapping[str, str] = Mint.reset()
         self.clock = FakeClock()
         self.store = self.backend(clock=self.clock)
-        for browser, seat in seats.items():
-            Mint.names[seat.key] = f"<{browser}>"
-            self.store.seat(seat.key, seat.record)
-        if self.cutoff_before:
-            cutoff = encode(Cutoff(self.clock() - MINUTE, None))
-            self.store.create(KEYS.cutoff_key(ALICE), cutoff, expires_at=self.clock() + HOUR)
-        self.tokens = {browser: seat.token for browser, seat in seats.items()}
-        self.handles = {browser: seat.key for browser, seat in seats.items()}
+        self.tokens: dict[str, str] = {}
+        self.handles: dict[str, str] = {}
         self.answers: dict[str, Answer] = {}
         self.results: dict[str, Any] = {}
         self.answered: list[str] = []
@@ -267,8 +259,22 @@ class World:
         self.events.subscribe(
             lambda event, details: self.signals.append((event, details)), "created", "ended", "rotated"
         )
+        self.names: Mapping[str, str] = self.take_seats()
+        if self.cutoff_before:
+            cutoff = encode(Cutoff(self.clock() - MINUTE, None))
+            self.store.create(KEYS.cutoff_key(ALICE), cutoff, expires_at=self.clock() + HOUR)
         self.clock.advance_ms(max(role.idle for role in self.roles))
         self.actors: Mapping[str, Actor] = self._cast()
+
+    def take_seats(self) -> Mapping[str, str]:
+        """Sign the browsers in, and return the names of keys in reports."""
+        seats = _seats(self.user, bare=self.bare)
+        names = Mint.reset()
+        for browser, seat in seats.items():
+            names[seat.key] = f"<{browser}>"
+            self.store.seat(seat.key, seat.record)
+            self.tokens[browser], self.handles[browser] = seat.token, seat.key
+        return names
 
     def _cast(self) -> dict[str, Actor]:
         """Return the flows of all roles; a role with a namesake gets a number."""

@@ -149,19 +149,10 @@ class InCookie:
 
     def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
         """End the session under *key*, or where that was moved to, and return whether it was live."""
-        if not self._revocable:
+        try:
+            return self._revocable and (yield from revoke(context, key, reason)) != "absent"
+        except UnknownKey:
             return False
-        for _ in range(context.policy.attempts):
-            try:
-                revocation = yield from _revocation(context, key)
-            except UnknownKey:
-                break
-            if revocation is None:
-                return (yield from revoke(context, key, reason)) != "absent"
-            if revocation.successor is None:
-                break
-            key = revocation.successor
-        return False
 
     def rotate(
         self, context: Context, state: SessionState, stored: CookieSession, /, *, renewal: bool, ends: bool
@@ -315,13 +306,21 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
 
 
 def revoke(context: Context, handle: str, reason: EndReason = "revoked") -> Flow[RevokeResult]:
-    """End the session with *handle*, whether or not there is one; ``absent`` if it was revoked already."""
+    """End the session with *handle*, or the one it was moved to; ``absent`` if it was revoked already.
+
+    Whether there is one is unknown.
+    """
     now = context.clock()
-    until = now + _longest_life(context)
-    if (yield from _write(context, handle, Tombstone(TombstoneKind.ENDED, now), until)) is not None:
-        return "absent"
-    report_ended(context, handle, None, reason)
-    return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"
+    tombstone, until = Tombstone(TombstoneKind.ENDED, now), now + _longest_life(context)
+    for _ in range(context.policy.attempts):
+        found = yield from _write(context, handle, tombstone, until)
+        if found is None:
+            report_ended(context, handle, None, reason)
+            return "confirmed" if (yield from is_confirmed(context, handle)) else "unconfirmed"
+        if found.successor is None:
+            break
+        handle = found.successor
+    return "absent"
 
 
 def revoke_all(
