@@ -1,6 +1,6 @@
 """Holdfast for Flask: ``Session(app)`` keeps `flask.session` on the server."""
 
-from typing import cast
+from typing import Any, cast
 
 import flask
 
@@ -12,3 +12,9 @@ from holdfast.flask.session import FlaskSession
 session = cast(FlaskSession, flask.session)
 
 __all__ = ["FlaskSession", "Session", "require_fresh", "session"]
+
+
+def __getattr__(name: str) -> Any:
+    from holdfast.flask.flask_session_surface import imported
+
+    return imported(name)

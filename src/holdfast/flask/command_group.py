@@ -10,7 +10,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from holdfast.cli import COMMANDS
+from holdfast.cli.errors import in_one_line
 from holdfast.cli.group import Commands
+from holdfast.cli.maintenance import purge
 from holdfast.cli.target import Target
 from holdfast.flask.interface import HoldfastInterface
 
@@ -24,9 +26,24 @@ if TYPE_CHECKING:
 def sessions(context: click.Context) -> None:
     """List, end and maintain the application's sessions."""
     # Every command runs inside the application's context.
+    context.obj = _target()
+
+
+@click.command()
+@click.pass_context
+@with_appcontext
+def session_cleanup(context: click.Context) -> None:
+    """Remove expired sessions. Deprecated, Flask-Session's: use `flask sessions purge`."""
+    click.echo("session_cleanup is Flask-Session's command: use `flask sessions purge`", err=True)
+    context.obj = _target()
+    with in_one_line(context):
+        context.invoke(purge, as_json=False)
+
+
+def _target() -> Target:
     interface = current_app.session_interface
     store = interface.live.current.store if isinstance(interface, HoldfastInterface) else None
-    context.obj = Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
+    return Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
 
 
 def _manager() -> Requests:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from holdfast.errors import HoldfastError, RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
+from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.remember_me import browser_of
 from holdfast.flask.session import FlaskSession
@@ -36,7 +37,7 @@ _logger = logging.getLogger("holdfast")
 _LONGEST_ADDRESS = 64
 
 
-class HoldfastInterface(SessionInterface):
+class HoldfastInterface(FlaskSessionSurface, SessionInterface):
     """Opens a session without looking anything up, and saves it if the request used it.
 
     Attributes:

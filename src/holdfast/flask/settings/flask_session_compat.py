@@ -281,3 +281,9 @@ def chosen_store(config: Mapping[str, Any]) -> StoreChoice | None:
         names = ", ".join(map(repr, TYPES))
         raise ConfigurationError(f"SESSION_TYPE is {kind!r}: it must be one of {names}; or set SESSION_STORE to a URL")
     return TYPES[kind].choose(config)
+
+
+def given_client(config: Mapping[str, Any]) -> Any:
+    """Return the client that a setting of the present ``SESSION_TYPE`` gives, or None."""
+    kind = TYPES.get(config.get("SESSION_TYPE") or "")
+    return config.get(kind.settings[0].name) if kind is not None and kind.settings else None

@@ -102,6 +102,7 @@ class LiveSettings:
     Making it completes *config*, the application's, with what its profile, Flask-Session's defaults and Holdfast's say.
 
     Attributes:
+        config: The application's configuration.
         current: The settings as they were at the last `refresh`: in a request, when it first used its session.
         values: Returns the values of the live settings as the configuration has them now.
         seen: Those values at the last `refresh`.
@@ -115,7 +116,7 @@ class LiveSettings:
         config.update(profiles.filled_in(config))
         defaults = {each.name: each.default for each in (*FLASKS, *OWN)} | flask_session.defaults(config)
         config.update({name: value for name, value in defaults.items() if config.get(name) is None})
-        self._config = config
+        self.config = config
         self.current = Settings.load(config)
         self.values: Callable[[], tuple[Any, ...]] = functools.partial(operator.itemgetter(*_LIVE), config)
         self.seen = self.values()
@@ -130,7 +131,7 @@ class LiveSettings:
         """
         values = self.values()
         if values != self.seen:
-            self.current = Settings.load(self._config)
+            self.current = Settings.load(self.config)
             self.seen = values
         return self.current
 
@@ -141,7 +142,7 @@ class LiveSettings:
             ConfigurationError: There is one.
         """
         for each, value in zip(_FIXED, self._fixed, strict=True):
-            now = self._config.get(each.name)
+            now = self.config.get(each.name)
             if now is not value and now != value:
                 raise ConfigurationError(
                     f"{each.name} was changed after Session(app), which reads it once: set it before"
