@@ -39,12 +39,22 @@ class Turns:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        if turn.acquire(timeout=self._patience):
-            return
+        try:
+            if turn.acquire(timeout=self._patience) or not self._leave(turn):
+                return
+        except BaseException:  # a request that its server ends while it waits
+            if not self._leave(turn):
+                self.__exit__()
+            raise
+        raise StoreUnavailable(f"no connection became free within {self._patience:g} seconds")
+
+    def _leave(self, turn: threading.Lock) -> bool:
+        """Wait no more; return False if the place was given at this moment."""
         with self._lock:
-            if turn in self._waiting:  # else it got the place at this moment
-                self._waiting.remove(turn)
-                raise StoreUnavailable(f"no connection became free within {self._patience:g} seconds")
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
