@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support import seams
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
 from holdfast.stores import registry
+from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
@@ -262,3 +264,42 @@ def test_no_message_shows_credentials(url: str, tmp_path: Path) -> None:
         open_store(url, root=tmp_path)
     assert SECRET not in str(caught.value)
     assert SECRET not in str(caught.value.__cause__)
+
+
+SCHEMES = [
+    *(
+        "redis",
+        "redis+cluster",
+        "redis+sentinel",
+        "unix",
+        "memcached",
+        "mongodb",
+        "postgresql+psycopg",
+        "mysql+pymysql",
+    ),
+    *("sqlite+pysqlite", "sqlite", "file", "json", "postgres", "nosuch"),
+]
+PASSWORDS = [
+    *("Hunter2?x", "?Hunter2", "a@b?Hunter2", "a@b?Hunter2=1", "x?Hunter2=1&", "Hunter2#", "/Hunter2", "Hunter2 x"),
+    *("[Hunter2", "Hunter2]", "%Hunter2", "a&Hunter2=1", "a@Hunter2", "a;Hunter2", "a,Hunter2", "a?timeout=Hunter2"),
+    *("a?timeout=1&Hunter2", "a@b?prefix=c&Hunter2=d", "Hunter2:1", "\N{LATIN SMALL LETTER E WITH ACUTE}?Hunter2"),
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("rest", ["host/0", "host:6379/0", "host", "host:x/0", "host:6379/0?timeout=soon"])
+def test_no_message_quotes_a_password(scheme: str, rest: str, tmp_path: Path) -> None:
+    """A password whose special characters are not encoded is in no error, nor in what that was raised from."""
+    for password in PASSWORDS:
+        for user in ("", "user"):
+            try:
+                store = open_store(f"{scheme}://{user}:{password}@{rest}", root=tmp_path)
+            except ConfigurationError as error:
+                said = "".join(traceback.format_exception_only(error))
+                cause = error.__cause__ if error.__suppress_context__ else error.__context__
+                said += repr(cause)
+            else:
+                said = repr(store)
+                if isinstance(store, Closes):
+                    store.close()
+            assert "Hunter2" not in said, password

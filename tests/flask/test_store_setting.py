@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Blueprint, Flask
 from support.building import assert_works, store_of
 
 from holdfast.errors import ConfigurationError
+from holdfast.flask import Session, session
 from holdfast.stores.files import FileStore
 from holdfast.stores.jsonfile import JSONFileStore
 from holdfast.stores.memory import MemoryStore
@@ -127,3 +129,23 @@ def test_a_store_that_would_be_served_is_refused(build: Any, tmp_path: Path) -> 
     """So is a store made by hand."""
     with pytest.raises(ConfigurationError, match="served"):
         build(SESSION_STORE=JSONFileStore(tmp_path / "static" / "s.json"))
+
+
+@pytest.mark.parametrize("store", ["sqlite:///../pages/s.db", "file:///../pages/deep", "json:///../pages/s.json"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_path_that_a_blueprint_serves_is_refused(tmp_path: Path, store: str, *, late: bool) -> None:
+    """Its static files are served too: an error at the start, or at the first request if it is registered later."""
+    app = Flask("shop", instance_path=str(tmp_path / "instance"), static_folder=None)
+    app.config.update(SESSION_STORE=store, PROPAGATE_EXCEPTIONS=True)
+    pages = Blueprint("pages", "pages", static_folder=str(tmp_path / "pages"), url_prefix="/pages")
+    app.add_url_rule("/", view_func=lambda: str(session.get("a")))
+    if not late:
+        app.register_blueprint(pages)
+
+    def start() -> None:
+        Session(app)
+        app.register_blueprint(pages)
+        app.test_client().get("/")
+
+    with pytest.raises(ConfigurationError, match="would be served with the static files of the blueprint 'pages'"):
+        start()

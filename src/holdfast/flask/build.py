@@ -218,6 +218,21 @@ def _chosen(app: Flask, choice: flask_session.StoreChoice, clock: Clock) -> Stor
     return store
 
 
+def refuse_served(app: Flask, setting: str, path: Path) -> None:
+    """Return if *path* is not in a folder that the application, or one of its blueprints, serves static files from.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    for scaffold in (app, *app.blueprints.values()):
+        folder = scaffold.static_folder
+        if folder is not None and path.resolve().is_relative_to(Path(folder).resolve()):
+            whose = "" if scaffold is app else f" of the blueprint {scaffold.name!r}"
+            raise ConfigurationError(
+                f"{setting}: sessions in {path} would be served with the static files{whose}: put them elsewhere"
+            )
+
+
 def _check_place(app: Flask, setting: str, store: Store) -> None:
     """Refuse a path, of a store that has one, that is served with the static files, or that cannot be written to."""
     given = getattr(store, "path", None)
@@ -226,10 +241,7 @@ def _check_place(app: Flask, setting: str, store: Store) -> None:
     from holdfast.stores.shared.disk import why_unusable
 
     path = Path(given)
-    if app.static_folder is not None and path.resolve().is_relative_to(Path(app.static_folder).resolve()):
-        raise ConfigurationError(
-            f"{setting}: sessions in {path} would be served with the static files: put them elsewhere"
-        )
+    refuse_served(app, setting, path)
     if (reason := why_unusable(path)) is not None:
         raise ConfigurationError(f"{setting}: sessions cannot be kept in {path}: {reason}. Choose another place")
 

@@ -67,10 +67,19 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             ConfigurationError: In the first request: a setting was changed too late to have an effect.
         """
         if not self._has_begun:
-            self.live.refuse_late_changes()
+            self._refuse_late_changes(app)
             self._has_begun = True
         state = SessionState(self.manager.clock())
         return FlaskSession(self.manager, state, partial(self._load, app, request))
+
+    def _refuse_late_changes(self, app: Flask) -> None:
+        """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away."""
+        self.live.refuse_late_changes()
+        path = getattr(getattr(self.manager, "store", None), "path", None)
+        if path is not None:
+            from holdfast.flask.build import refuse_served
+
+            refuse_served(app, "SESSION_STORE", path)
 
     def _load(self, app: Flask, request: Request, state: SessionState) -> None:
         """Look up the request's cookie.

@@ -74,13 +74,21 @@ def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) ->
         ConfigurationError: An option is unknown, occurs twice, or has an invalid value.
     """
     address, _, query = url.partition("?")
-    if "@" in query and "@" not in address:
-        # It may be the rest of a password, and is not quoted.
+    refuse_password_in_query(query, scheme)
+    return address, convert_options(parse_qsl(query, keep_blank_values=True), scheme, converters)
+
+
+def refuse_password_in_query(query: str, scheme: str) -> None:
+    """Return if the *query* of a URL has no @, since that follows a password with a question mark. Neither is quoted.
+
+    Raises:
+        ConfigurationError: It has one.
+    """
+    if "@" in query:
         raise ConfigurationError(
             f"the {scheme} URL has a question mark before its @: write %3F for it, and percent-encode other special "
             "characters of the password too"
         )
-    return address, convert_options(parse_qsl(query, keep_blank_values=True), scheme, converters)
 
 
 def convert_options(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
-from holdfast.stores.shared.options import Converter, convert_options, whole
+from holdfast.stores.shared.options import Converter, convert_options, refuse_password_in_query, whole
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection.
 _CONNECT, _STATEMENT, QUEUE = 2, 3, 3
@@ -70,6 +70,8 @@ def database_url(url: str | sa.URL) -> sa.URL:
     Raises:
         ConfigurationError: It is not valid, or its driver is asynchronous. No message shows a password.
     """
+    if isinstance(url, str):
+        refuse_password_in_query(url.partition("?")[2], url.partition("://")[0])
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect()
@@ -142,6 +144,8 @@ def _create(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     except ImportError as error:
         fix = ": install it, or name another driver, such as mysql+pymysql or postgresql+psycopg"
         raise cannot_import(error, url.drivername, fix) from error
+    except sa.exc.ArgumentError:  # its message quotes the URL
+        raise ConfigurationError(f"the {url.drivername} URL is not valid: a file has no host and no password") from None
     except ValueError as error:
         raise ConfigurationError(f"an option of the {url.drivername} URL is not valid: {error}") from None
     _refuse_unknown(engine, url)
