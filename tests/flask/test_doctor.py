@@ -330,9 +330,32 @@ def test_a_store_of_ones_own_is_judged_by_what_it_can(make: Make) -> None:
             self.touch, self.delete = inner.touch, inner.delete
 
     app = make(SESSION_STORE=Minimal())
-    assert [each.name for each in examine(app).rows if each.area == "Store"] == ["answers"]
+    assert [each.name for each in examine(app).rows if each.area == "Store"] == ["answers", "namespace"]
     assert row(app, "answers").status == "manual"
     assert row(app, "end_all").status == "not met"
+
+
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        ({}, "met"),
+        ({"SESSION_STORE": "cookie://"}, "not met"),
+        ({"SESSION_STORE": "cookie://", "SESSION_REVOCATION_STORE": "memory://"}, "met"),
+    ],
+)
+def test_remember_me_cookies(make: Make, config: dict[str, Any], status: str) -> None:
+    """They are asked about where Flask-Login is found; an end of all must reach them."""
+    app = make(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", **config)
+    assert row(app, "remembered").status == "not applicable"
+    LoginManager(app)
+    assert row(app, "remembered").status == status
+
+
+def test_the_namespace_of_an_application(make: Make) -> None:
+    """The default namespace is for a person to judge: another application on the store would be the same one."""
+    found = row(make(), "namespace")
+    assert (found.status, found.change) == ("manual", "SESSION_KEY_PREFIX = 'shop:'")
+    assert row(make(SESSION_KEY_PREFIX="bank:"), "namespace").status == "met"
 
 
 def test_an_application_without_sessions_is_refused() -> None:

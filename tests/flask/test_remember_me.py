@@ -12,9 +12,10 @@ from flask import flash, get_flashed_messages
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from support.everywhere import INDEXED, KINDS, url_of_kind
-from support.web import Web, cookies_set
+from support.web import Web, attributes, cookies_set
 
 from holdfast.flask import session
+from holdfast.records.encryption import new_key
 from holdfast.stores.registry import open_store
 
 
@@ -184,6 +185,137 @@ def test_a_later_request_whose_answers_were_lost_joins(shop: Web) -> None:
     shop.clock.advance(2)
     shop.do(read, third)
     assert shop.token(third) != shop.token(first)
+
+
+# --- after an end of all ----------------------------------------------------------------------------------------------
+
+
+def end_all(shop: Web) -> None:
+    """End all sessions of ada."""
+    shop.sessions.revoke_all("ada")
+
+
+def end_everyones(shop: Web) -> None:
+    """End all sessions of all users."""
+    shop.sessions.revoke_everyone()
+
+
+def end_others(shop: Web) -> None:
+    """Change the password in a third browser."""
+    browser = shop.app.test_client()
+    shop.do(lambda: str(login_user(User("ada"))), browser)
+    shop.do(lambda: str(session.revoke_others()), browser)
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "store": {},
+    "sealed": {"SESSION_SEAL_KEYS": [new_key()]},
+    "revocable": {"setting": "SESSION_REVOCATION_STORE", "SESSION_STORE": "cookie://"},
+}
+
+
+@pytest.mark.parametrize("later", [0, 3600, 300 * 24 * 3600])
+@pytest.mark.parametrize("end", [end_all, end_others, end_everyones])
+@pytest.mark.parametrize("settings", PLACES.values(), ids=PLACES)
+def test_a_cookie_from_before_does_not_sign_in(
+    settings: dict[str, Any], end: Callable[[Web], None], later: int
+) -> None:
+    """After an end of all of a user's sessions their remember-me cookies sign nobody in, and are deleted."""
+    if settings.get("SESSION_STORE") == "cookie://" and end is end_everyones:
+        pytest.skip("sessions in cookies cannot be walked over")
+    shop = shop_on(**settings)
+    browsers = [sign_in(shop), sign_in(shop)]
+    shop.clock.advance(10)
+    end(shop)
+    shop.clock.advance(later)
+    for browser in browsers:
+        for _ in range(2):
+            assert who(shop, browser) is None
+        assert browser.get_cookie("remember_token") is None
+        assert browser.get_cookie("remember_token_issued") is None
+
+
+@pytest.mark.parametrize("settings", PLACES.values(), ids=PLACES)
+def test_a_cookie_from_after_signs_in(settings: dict[str, Any]) -> None:
+    """A login after the end of all is remembered as ever; so is another user's."""
+    shop = shop_on(**settings)
+    other = shop.app.test_client()
+    shop.do(lambda: str(login_user(User("bob"), remember=True)), other)
+    end_all(shop)
+    shop.clock.advance(1)
+    browser = sign_in(shop)
+    for each, name in ((browser, "ada"), (other, "bob")):
+        each.delete_cookie("session")
+        assert who(shop, each) == name
+        shop.clock.advance(200 * 24 * 3600)
+        each.delete_cookie("session")
+        assert who(shop, each) == name
+
+
+def test_a_cookie_without_a_time_is_older_than_every_end(shop: Web) -> None:
+    """Without the signed time, with another user's, or with one that was changed, it signs in only if nothing ended."""
+    browser = sign_in(shop)
+    bob = shop.app.test_client()
+    shop.clock.advance(100)
+    shop.do(lambda: str(login_user(User("bob"), remember=True)), bob)
+    time = browser.get_cookie("remember_token_issued")
+    theirs = bob.get_cookie("remember_token_issued")
+    assert time is not None
+    assert theirs is not None
+    later = str(int(time.value.partition(".")[0]) + 10**9)
+    forged = ["", "junk", theirs.value, f"{later}.{time.value.partition('.')[2]}", later, "\u0663.x"]
+    for expected in ("ada", None):
+        for value in forged:
+            [thief] = copies(shop, browser, 1, session_too=False)
+            thief.set_cookie("remember_token_issued", value)
+            assert who(shop, thief) == expected, value
+        end_all(shop)
+
+
+def test_a_request_in_flight_gets_no_younger_cookie(shop: Web) -> None:
+    """A login that began before the end of all, or a cookie that is set again meanwhile, counts as from before."""
+    shop.app.config["REMEMBER_COOKIE_REFRESH_EACH_REQUEST"] = True
+    browser = sign_in(shop)
+    shop.clock.advance(1)
+
+    def slow() -> None:
+        read()
+        shop.clock.advance(1)
+        aside(lambda: end_all(shop))
+        shop.clock.advance(1)
+
+    shop.do(slow, browser)
+    assert who(shop, browser) is None
+
+
+def test_the_time_has_the_attributes_of_the_cookie(shop: Web) -> None:
+    """It lives as long, and is sent as far."""
+    shop.app.config.update(REMEMBER_COOKIE_NAME="stay", REMEMBER_COOKIE_PATH="/do", REMEMBER_COOKIE_SECURE=True)
+    response = shop.do(lambda: str(login_user(User("ada"), remember=True)), base_url="https://localhost")
+    [cookie], [time] = cookies_set(response, "stay"), cookies_set(response, "stay_issued")
+    assert attributes(cookie) == attributes(time)
+
+
+def test_the_check_costs_only_logins_by_the_cookie(shop: Web) -> None:
+    """A signed-in user's request and a visitor's make no more store calls; one that the cookie signs in makes two."""
+    browser = sign_in(shop)
+    assert shop.calls(read, browser) == {"load": 1}
+    browser.delete_cookie("session")
+    assert shop.calls(read, browser) == {"load": 3, "create": 2}
+    assert shop.calls(lambda: current_user.is_authenticated, shop.app.test_client()) == {}
+
+
+def test_an_outage_signs_nobody_in_unchecked(shop: Web) -> None:
+    """If the store fails at the check, the response is 503, and the cookie stays."""
+    shop.app.config["PROPAGATE_EXCEPTIONS"] = False
+    browser = sign_in(shop)
+    browser.delete_cookie("session")
+    with shop.failing.outage():
+        assert shop.do(read, browser).status_code == 503
+    assert who(shop, browser) == "ada"
+
+
+# --- one browser, or two ----------------------------------------------------------------------------------------------
 
 
 def test_two_browsers_of_a_user_are_two(shop: Web) -> None:

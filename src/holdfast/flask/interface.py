@@ -18,7 +18,7 @@ from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.remember_me import browser_of
+from holdfast.flask.remember_me import browser_of, forget_if_ended, stamp
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
@@ -26,7 +26,7 @@ from holdfast.records.metadata import ADDRESS, fit
 from holdfast.sessions.directory import Ends
 from holdfast.sessions.mapping import warn_of_late_change
 from holdfast.sessions.requests import Requests
-from holdfast.sessions.state import FRESH, PERMANENT, CookieAction, SessionState
+from holdfast.sessions.state import FRESH, PERMANENT, REMEMBER, CookieAction, SessionState
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -102,8 +102,6 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self.manager.context.events.emit("rejected", reason=presented.reason)
         self.manager.open(state, presented.token, *presented.others)
         state.refresh = presented.stale
-        if state.read_only and "flask_login" in sys.modules:
-            sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
         if settings.require_https and not request.is_secure:
             self._end(state)
             state.reset(read_only=True)
@@ -116,6 +114,10 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             if settings.on_device_change == "end":
                 self._end(state)
                 state.reset()
+        if (state.stored is None or state.stored.owner is None) and "flask_login" in sys.modules:
+            if state.read_only:
+                sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
+            forget_if_ended(app, request, state, self.manager)
 
     def _end(self, state: SessionState) -> None:
         """End the session that was found, because somebody else may have its token."""
@@ -133,6 +135,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
+        if REMEMBER in state.changes.assigned:
+            stamp(app, response, state, self.manager)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
             cookie = self._save(state, response) if saves else cookie

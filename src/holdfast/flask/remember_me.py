@@ -1,13 +1,22 @@
-"""Flask-Login's remember-me cookie: the browsers that it signs in."""
+"""Flask-Login's remember-me cookie: which browser it signs in, and whether its user's sessions were ended since.
+
+The cookie holds the user's id alone. So each response that sets it sets another cookie beside it, with the time of
+issue, signed for that user. A remember-me cookie without a valid one counts as older than everything.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 
-from flask import Request, current_app
+from flask import Flask, Request, Response, current_app
+from itsdangerous import BadSignature, Signer
 
+from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.records.tokens import labelled
-from holdfast.sessions.state import SessionState
+from holdfast.sessions.directory import Ends
+from holdfast.sessions.requests import Requests
+from holdfast.sessions.state import REMEMBER, SessionState
 
 
 def browser_of(request: Request, state: SessionState) -> str | None:
@@ -22,5 +31,46 @@ def browser_of(request: Request, state: SessionState) -> str | None:
     return hashlib.sha256(labelled(*(part.encode("utf-8", "replace") for part in parts))).hexdigest()
 
 
+def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: Requests) -> None:
+    """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions were ended.
+
+    Raises:
+        StoreUnavailable: The store failed: it is not known.
+    """
+    value = request.cookies.get(_name())
+    user_id = sys.modules["flask_login"].decode_cookie(value) if value else None
+    if not user_id or not isinstance(manager, Ends):
+        return
+    owner = manager.keys.owner_of(user_id)
+    try:
+        issued_at = int(_signer(app, manager, owner).unsign(request.cookies.get(_name_of_time(), "")))
+    except (BadSignature, ValueError):
+        issued_at = 0
+    if manager.ended_since(owner, issued_at):
+        state.data[REMEMBER] = "clear"
+
+
+def stamp(app: Flask, response: Response, state: SessionState, manager: Requests) -> None:
+    """Set or delete the cookie with the time of issue, as *response* sets or deletes the remember-me cookie."""
+    owner = state.owner
+    for header in response.headers.getlist("Set-Cookie"):
+        name, _, rest = header.partition("=")
+        value, _, attributes = rest.partition(";")
+        if name == _name():
+            keeps = value and owner is not None
+            time = _signer(app, manager, owner).sign(str(state.started_for(owner))).decode() if keeps and owner else ""
+            response.headers.add("Set-Cookie", f"{_name_of_time()}={time};{attributes}")
+
+
+def _signer(app: Flask, manager: Requests, owner: str) -> Signer:
+    salt = labelled(b"holdfast remember-me", manager.keys.namespace.encode(), owner.encode())
+    keys = [key.encode() if isinstance(key, str) else key for key in reversed(signing_keys(app))]
+    return Signer(keys, salt=salt, key_derivation="hmac")
+
+
 def _name() -> str:
     return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
+
+
+def _name_of_time() -> str:
+    return f"{_name()}_issued"

@@ -10,6 +10,7 @@ from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import Keyring, Sealer
 from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.directory import Ends
+from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
@@ -52,6 +53,10 @@ class RevocableCookieManager(Requests, Ends):
     def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is unknown."""
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
+
+    def ended_since(self, owner: str, moment: int) -> bool:
+        """Return whether all sessions of the owner were ended at *moment* or later."""
+        return self._run(ended_since(self.context, owner, moment))
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the owner value."""

@@ -56,6 +56,9 @@ class Ends(Protocol):
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the owner value, as `SessionInfo.owner` has it."""
 
+    def ended_since(self, owner: str, moment: int) -> bool:
+        """Return whether all sessions of the owner, or of everyone, were ended at *moment* or later."""
+
 
 @runtime_checkable
 class Directory(Ends, Protocol):

@@ -13,6 +13,7 @@ from holdfast.records.tokens import is_key
 from holdfast.sessions.directory import Directory, SingleUse
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
@@ -84,6 +85,9 @@ class Manager(Requests, Directory, SingleUse):
         self, user_id: object, *, keep: str | None = None, state: SessionState | None = None
     ) -> RevokedCount:
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
+
+    def ended_since(self, owner: str, moment: int) -> bool:
+        return self._run(ended_since(self.context, owner, moment))
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
         return self._run(revoke_all(self._indexed(), owner, keep=keep, state=state))

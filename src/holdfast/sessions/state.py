@@ -25,6 +25,9 @@ IDENTITY = "_user_id"
 #: Flask-Login keeps under this key whether the user has signed in with this session, or was only remembered.
 FRESH = "_fresh"
 
+#: Flask-Login keeps under this key, within one request, what is to become of its remember-me cookie.
+REMEMBER = "_remember"
+
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
 PERMANENT = "_permanent"
 _BOOKKEEPING_KEYS = frozenset({PERMANENT})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import StoreUnavailable
+from holdfast.records.tokens import DEFAULT_NAMESPACE
 from holdfast.stores.contract import ChecksHealth, HealthFinding, Pings, Purges
 
 AREA = "Store"
@@ -37,6 +38,19 @@ def _answers(case: Case) -> Verdict:
     return Verdict("met", f"{type(store).__name__} answers")
 
 
+@check("Applications that share a server have different namespaces.", "ASVS 5.0 9.2.3", nist=None)
+def _namespace(case: Case) -> Verdict:
+    prefix = case.config["SESSION_KEY_PREFIX"]
+    found = f"SESSION_KEY_PREFIX is {prefix!r}"
+    if prefix != DEFAULT_NAMESPACE:
+        return Verdict("met", found)
+    return Verdict(
+        "manual",
+        f"{found}, the default: with another application on this store, its users are this one's",
+        f"SESSION_KEY_PREFIX = {f'{case.app.name}:'!r}",
+    )
+
+
 def findings(case: Case) -> Iterator[Row]:
     """Yield a row for each finding of the store."""
     store = case.store
@@ -60,4 +74,4 @@ def _judged(finding: HealthFinding) -> Row:
     return Row(AREA, finding.name, ids, f"{asks} ({which})" if which else asks, status, finding.found, finding.fix)
 
 
-CHECKS = (_answers,)
+CHECKS = (_answers, _namespace)

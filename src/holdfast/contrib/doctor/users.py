@@ -75,6 +75,17 @@ def _single_sign_on(_: Case) -> Verdict:
     )
 
 
+@check("Ending all of a user's sessions also ends their remember-me cookies.", "ASVS 5.0 7.4.3", nist=None)
+def _remembered(case: Case) -> Verdict:
+    if not hasattr(case.app, "login_manager"):
+        return Verdict("not applicable", "Flask-Login is not found")
+    if case.store is None and case.config.get("SESSION_REVOCATION_STORE") is None:
+        return Verdict("not met", "sessions are in the cookie, and nothing ends them", _OTHER_STORE)
+    if case.store is not None and not isinstance(case.store, Indexes):
+        return Verdict("not met", f"{type(case.store).__name__} keeps no index by owner", _OTHER_STORE)
+    return Verdict("met", "cookies of Flask-Login from before an end of all a user's sessions sign nobody in")
+
+
 def _with_index(case: Case, task: str) -> Verdict:
     if case.store is None:
         return Verdict("not met", "sessions are in the cookie, and cannot be listed", _OTHER_STORE)
@@ -84,4 +95,4 @@ def _with_index(case: Case, task: str) -> Verdict:
     return Verdict("not met", f"{kind} keeps no index by owner", _OTHER_STORE)
 
 
-CHECKS = (_end_all, _listed, _limited, _fresh, _step_up, _visible_logout, _single_sign_on)
+CHECKS = (_end_all, _remembered, _listed, _limited, _fresh, _step_up, _visible_logout, _single_sign_on)

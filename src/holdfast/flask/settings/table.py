@@ -64,8 +64,8 @@ OWN: tuple[Setting, ...] = (
         'With `SESSION_STORE="cookie://"`: the store of [revocations](client-side.md), in the forms of '
         "`SESSION_STORE`."),
     Setting("SESSION_KEY_PREFIX", setting.text, default="session:", to="namespace", doc=
-        "The namespace. It is hashed with the token, so two applications with different prefixes can share a store, "
-        "and neither accepts the other's cookies."),
+        "The namespace, which is hashed with the token and the user ids. Two applications on one store need different "
+        "ones: [otherwise](stores.md#several-applications-on-one-server) a user of one is the same user of the other."),
     _of_policy("SESSION_PERMANENT", setting.switch, "permanent", doc=
         "Whether new sessions are permanent: their cookies outlive the browser, as if the view had set "
         "`session.permanent`."),

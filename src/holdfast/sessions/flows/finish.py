@@ -19,6 +19,9 @@ from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
+#: In place of an owner value, in the cut-off of everyone.
+EVERYONE = ""
+
 
 def read_cutoff(context: Context, key: str, record: Record | None, *, strict: bool = False) -> Cutoff | None:
     """Return the cut-off in *record*, stored under *key*, or None where there is none that can be believed.
@@ -45,6 +48,16 @@ def ended_meanwhile(context: Context, owner: str, began: Callable[[str], int], *
     record = yield from load(key, fresh=True)
     cutoff = read_cutoff(context, key, record) if record is not None else None
     return cutoff is not None and cutoff.at >= began(owner) and cutoff.keep not in keys
+
+
+def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
+    """Return whether all sessions of the owner, or of everyone, were ended at *moment* or later."""
+    for each in (owner, EVERYONE):
+        key = context.keys.cutoff_key(each)
+        cutoff = read_cutoff(context, key, (yield from load(key, fresh=True)))
+        if cutoff is not None and cutoff.at >= moment:
+            return True
+    return False
 
 
 def finish_login(

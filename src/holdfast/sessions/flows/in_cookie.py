@@ -336,8 +336,6 @@ def revoke_all(
         began, stored = state.started_for(owner), state.stored
         if isinstance(stored, CookieSession) and stored.owner == owner and owner not in state.ended_all_at:
             began = stored.since
-    cutoff = yield from write_cutoff(
-        context, owner, [keep] if keep else [], began=began, lifetime=_longest_life(context)
-    )
+    cutoff = yield from write_cutoff(context, owner, [keep] if keep else [], began=began)
     if state is not None and cutoff.spares_request:
         state.ended_all_at[owner] = cutoff.at

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.clock import DAY
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import RevokeResult
 from holdfast.records.envelope import Cutoff
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME, Ended, end_session, follow, is_confirmed
+from holdfast.sessions.flows.end import Ended, end_session, follow, is_confirmed
 from holdfast.sessions.flows.finish import read_cutoff
 from holdfast.sessions.flows.listing import decode_session, open_own
 from holdfast.sessions.ops import Flow, create, find, load, replace
+from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: How long a cut-off is kept at least, in milliseconds: as long as browsers keep a remember-me cookie.
+_LONGEST_COOKIE = 400 * DAY
 #: How many records a step of the walk through a user's sessions asks for.
 _PAGE = 500
 #: The limit of a page that has all that is left, so that no rotation slips between two pages.
@@ -87,7 +91,7 @@ def revoke_all(
     kept = [] if keep is None else [keep]
     yield from _follow_kept(context, kept)
     began = state.started_for(owner) if state is not None else None
-    cutoff = yield from _try_cutoff(context, owner, kept, began)
+    cutoff = yield from try_cutoff(context, owner, kept, began)
     if state is not None and cutoff is not None and cutoff.spares_request:
         state.ended_all_at[owner] = cutoff.at
     at = cutoff.at if cutoff is not None else context.clock()
@@ -119,7 +123,7 @@ def _began_after(context: Context, key: str, record: Record, moment: int) -> boo
     return session is not None and session.created_at > moment
 
 
-def _try_cutoff(context: Context, owner: str, kept: list[str], began: int | None) -> Flow[Written | None]:
+def try_cutoff(context: Context, owner: str, kept: list[str], began: int | None) -> Flow[Written | None]:
     """Write the cut-off if the store can. Clear *kept* if an earlier one covers that session."""
     try:
         written = yield from write_cutoff(context, owner, kept, began=began)
@@ -154,12 +158,11 @@ def write_cutoff(
     kept: Sequence[str],
     *,
     began: int | None = None,
-    lifetime: int = CUTOFF_LIFETIME,
 ) -> Flow[Written]:
     """End every session of *owner* that began before now, but for that with the keys *kept*, the last one its present.
 
     *began* is when the request that asks for it began, or its session was last known to be live: if an earlier cut-off
-    covers that, *kept* does not count. The cut-off is kept for *lifetime* milliseconds.
+    covers that, *kept* does not count.
     """
     key = context.keys.cutoff_key(owner)
     while True:
@@ -170,7 +173,8 @@ def write_cutoff(
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
         at = max(now, before.at + 1) if before else now
         cutoff = Cutoff(at, kept[-1] if kept and spares else None)
-        data, expires_at = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key)), now + lifetime
+        data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
+        expires_at = now + max(_LONGEST_COOKIE, min(context.policy.idle, context.policy.absolute)) + RETENTION
         if record is None:
             if (yield from create(key, data, expires_at)) is not None:
                 return Written(at, spares)

@@ -10,7 +10,9 @@ from holdfast.errors import UnknownKey
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import end_session, follow
+from holdfast.sessions.flows.finish import EVERYONE
 from holdfast.sessions.flows.listing import SessionInfo, info_of, open_own
+from holdfast.sessions.flows.revoke import try_cutoff
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.ops import Flow, load, scan
 
@@ -112,6 +114,8 @@ def revoke_some(
     The first scan ends every session it finds. A session that is rotated may escape it, so another follows, until one
     finds no session that began before.
     """
+    if progress.first and progress.after is None:  # logins by a remember-me cookie look for it
+        yield from try_cutoff(context, EVERYONE, [], None)
     page = yield from scan(progress.after, stride)
     ended, unopened, until = 0, 0, None if progress.first else progress.began
     for key, record in page.items:
