@@ -1,4 +1,4 @@
-"""What is logged of events: a few lines a minute, however many requests meet the same trouble."""
+"""The log of events: a few lines a minute, however many requests meet the same fault."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, forget_locals
+from holdfast.errors import ConfigurationError
 from holdfast.flask.build import build_manager
 from holdfast.flask.commands import add_commands
 from holdfast.flask.interface import HoldfastInterface
@@ -62,7 +62,7 @@ class Session:
         self._apps: WeakKeyDictionary[Flask, LiveSettings] = WeakKeyDictionary()
         self._before_lookup: list[Callable[[], object]] = []
         if app is not None:
-            self._extend(app)
+            self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Give *app* its sessions. Nothing is connected to yet.
@@ -70,16 +70,6 @@ class Session:
         Raises:
             ConfigurationError: A setting is wrong or missing.
         """
-        self._extend(app)
-
-    def _extend(self, app: Flask) -> None:
-        try:
-            self._set_up(app)
-        except ConfigurationError as error:
-            forget_locals(error)
-            raise
-
-    def _set_up(self, app: Flask) -> None:
         live = LiveSettings(app.config)
         app.extensions["holdfast"] = self
         self._apps[app] = live

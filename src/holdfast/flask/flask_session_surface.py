@@ -1,4 +1,4 @@
-"""What applications call on Flask-Session's interface: kept with a warning, or refused with what replaces it."""
+"""Names of Flask-Session's interface that applications use: kept with a warning, or refused with the replacement."""
 
 from __future__ import annotations
 

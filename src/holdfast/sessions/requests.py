@@ -1,4 +1,4 @@
-"""What a front end needs for a request: to look its session up, and to carry out at the end what was asked of it."""
+"""The interface of a front end: a request looks its session up, and at the end carries out the changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _as_it_is(error: HoldfastError) -> HoldfastError:
 
 
 class Options(TypedDict, total=False):
-    """What every manager of sessions takes.
+    """The arguments of every manager of sessions.
 
     Attributes:
         policy: The timeouts and choices at first: see `Requests.adopt`.

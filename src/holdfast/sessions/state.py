@@ -1,4 +1,4 @@
-"""What one request knows of its session: the data, the stored session it was loaded from, the changes asked for.
+"""The state of one request's session: the data, the stored session it was loaded from, the changes asked for.
 
 A front end makes a `SessionState` when a request begins. The flows (`holdfast.sessions.flows`) fill it and carry out
 its changes; a view works on it through `holdfast.sessions.mapping`.
@@ -56,7 +56,7 @@ class StoredSession:
 
 @dataclass(slots=True, repr=False)
 class Changes:
-    """What the application asked for, besides what the data shows.
+    """The changes that the application asked for, besides those that the data shows.
 
     Attributes:
         rotate: Give the session a new token.
@@ -311,7 +311,7 @@ class SessionState:
 
 
 class CookieAction(Enum):
-    """What a response says about the session cookie.
+    """The action of a response on the session cookie.
 
     Attributes:
         SEND: Here is the session's token.
@@ -328,7 +328,7 @@ class CookieAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a session at the end of its request.
+    """The outcome of a session at the end of its request.
 
     Attributes:
         result: ``saved``, ``merged``, ``unchanged`` or ``gone``.

@@ -47,7 +47,7 @@ _CHECKSUM = struct.Struct(">I")
 _SAMPLE = 20
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# What opening says of a symbolic link, and of a socket.
+# The errors of opening a symbolic link, and a socket.
 _NOT_A_FILE = {errno.ELOOP, errno.EMLINK, errno.ENXIO}
 
 

@@ -43,7 +43,7 @@ class JSONFileStore:
     as ``"base64"`` instead of ``"data"``.
 
     Args:
-        path: The file. Nothing that a web server gives out may hold it.
+        path: The file. It must not be in a folder that a web server serves.
         clock: Returns the time in milliseconds since the epoch.
     """
 

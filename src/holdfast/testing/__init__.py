@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 # A failed assertion in these modules shows its values.
-_WITH_ASSERTIONS = (
+_WITH_ASSERTIONS = [
     "base",
     "capabilities",
     "concurrency",
@@ -20,7 +20,7 @@ _WITH_ASSERTIONS = (
     "processes",
     "races",
     "random_calls",
-)
+]
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSERTIONS))
 
 from holdfast.stores.contract import OPERATIONS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Page
 from holdfast.stores.contract import Closes, Indexes, Iterates, KeepsTime, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import rotate
@@ -65,16 +67,19 @@ class CapabilityLaws(ContractBase):
     def test_law_6_a_walk_of_the_index_goes_on_after_a_deleted_record(self) -> None:
         """Deleting every record of a page, including its last, does not end the walk early."""
         store: Indexes = self.needs(Indexes)
+        self.assert_deleting_ends_no_walk(lambda after: store.find("ada", after, limit=3))
+
+    def assert_deleting_ends_no_walk(self, read: Callable[[str | None], Page]) -> None:
+        """Assert that a walk by *read* is whole if every record is deleted as soon as it is met."""
         keys = {self.make(owner="ada")[0] for _ in range(12)}
         seen: set[str] = set()
-        page = store.find("ada", limit=3)
-        while True:
-            seen.update(key for key, _ in page.items)
+        after, ended = None, False
+        while not ended:
+            page = read(after)
             for key, _ in page.items:
+                seen.add(key)
                 self.store.delete(key)
-            if page.after is None:
-                break
-            page = store.find("ada", page.after, limit=3)
+            after, ended = page.after, page.after is None
         assert seen == keys
 
     def test_law_6_a_touched_record_stays_in_the_index(self) -> None:
@@ -133,17 +138,7 @@ class CapabilityLaws(ContractBase):
     def test_law_9_scan_goes_on_after_a_deleted_record(self) -> None:
         """Deleting every record of a page, including its last, does not end the scan early."""
         store: Iterates = self.needs(Iterates)
-        keys = {self.make()[0] for _ in range(12)}
-        seen: set[str] = set()
-        page = store.scan(None, limit=3)
-        while True:
-            seen.update(key for key, _ in page.items)
-            for key, _ in page.items:
-                self.store.delete(key)
-            if page.after is None:
-                break
-            page = store.scan(page.after, limit=3)
-        assert seen == keys
+        self.assert_deleting_ends_no_walk(lambda after: store.scan(after, limit=3))
 
     def test_law_11_the_index_entry_moves_with_the_owner(self) -> None:
         """After `replace` with another owner the key is in that owner's list only; with None in no list."""

@@ -57,7 +57,7 @@ class Worker:
         Raises:
             AssertionError: The job failed, or no message came within *seconds*.
         """
-        assert self._connection.poll(within), f"the worker process said nothing for {within} seconds"
+        assert self._connection.poll(within), f"the worker process sent no message for {within} seconds"
         failed, message = self._connection.recv()
         assert not failed, f"in the worker process: {message}"
         return message

@@ -75,7 +75,7 @@ class CountingStore(StoreWrapper):
 
 
 class FailingStore(StoreWrapper):
-    """Raises `StoreUnavailable` when told to, before or after the call is applied."""
+    """Raises `StoreUnavailable` on request, before or after the call is applied."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)

@@ -34,16 +34,14 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the report.
+    """One row of the report: a check and its verdict.
 
     Attributes:
         area: The subject, such as ``"Cookie"``.
         name: The check, such as ``"secure"``: a name that does not change.
         requirements: The ids of the requirements, such as ``"ASVS 5.0 3.3.1"``.
         asks: The requirement in a sentence.
-        status: Whether it is met.
-        found: The value that decided.
-        change: The line to change, or the action to take; empty if there is none.
+        status, found, change: As in `Verdict`.
     """
 
     area: str

@@ -1,4 +1,4 @@
-"""What the flows work with: one application's policy, keys, codec, clock and store capabilities."""
+"""The context of the flows: one application's policy, keys, codec, clock and store capabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What exactly one of several requests may have: it is taken out of the stored session at once, not at the end."""
+"""Values that exactly one of several requests gets: removed from the stored session at once, not at the end."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
-#: The seconds that a connection may be idle: firewalls drop some after a minute, and tell neither end.
+#: The seconds that a connection may be idle: firewalls drop some after a minute, and notify neither end.
 LONGEST_IDLE = 60.0
 
 #: TCP's keepalive, in seconds and tries: a lost network is found within a minute.
