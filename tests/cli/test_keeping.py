@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from support.everywhere import url_of_kind
 from support.keyspace import prefix_of
 from support.servers import Server
-from support.terminal import Shelf, Terminal
+from support.terminal import AppTerminal, Shelf, Terminal
+from support.web import Web
 
 
 def test_a_new_key_is_32_bytes_that_nobody_had() -> None:
@@ -92,6 +93,14 @@ def test_purge_removes_what_has_expired(shelf: Shelf) -> None:
     assert short.app.data("purge") == {"store": "CountingStore", "removed": 1}
     assert short.app.read("purge") == "Removed 0 expired records.\n"
     assert [session["handle"] for session in shelf.store.data("list")["sessions"]] == [left]
+
+
+def test_purge_before_the_first_session(tmp_path: Path) -> None:
+    """An application that has stored nothing yet has nothing to purge: that is no error, and makes no file."""
+    terminal = AppTerminal(Web(SESSION_STORE=f"sqlite:///{tmp_path}/sessions.db"))
+    assert terminal.read("purge") == f"There is no file {tmp_path}/sessions.db yet: no session was stored.\n"
+    assert terminal.data("purge") == {"store": "CountingStore", "removed": 0}
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.redis

@@ -272,29 +272,6 @@ def test_scripts_are_loaded_again_when_the_server_forgot_them(store: RedisStore,
     assert not isinstance(store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR), Conflict | Gone)
 
 
-def test_a_repeated_write_is_recognised(store: RedisStore, client: Any, clock: FakeClock) -> None:
-    """A client that repeats a write, because its answer was lost, gets success, not a conflict."""
-    seen = []
-    evaluate = client.eval
-
-    def twice(*arguments: Any) -> Any:
-        seen.append(evaluate(*arguments))
-        return evaluate(*arguments)
-
-    client.script_flush()
-    client.eval = twice
-    version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
-    assert version is not None
-    newer = store.replace(KEY, b"new", expect=version, expires_at=clock() + HOUR, owner="ada")
-    assert not isinstance(newer, Conflict | Gone)
-    times = {"expires_at": clock() + HOUR, "grace_until": clock() + HOUR}
-    moved = store.move(KEY, OTHER, b"moved", b"dead", expect=newer, owner="ada", **times)
-    record = store.load(OTHER)
-    assert record is not None
-    assert record.version == moved
-    assert len(seen) == 3
-
-
 def test_leaving_an_index_undoes_no_later_entry(store: RedisStore, prefix: str, client: Any, clock: FakeClock) -> None:
     """An owner changed away and back is listed, even if the first change is cleaned up last."""
     version = store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from holdfast.cli.output import counted, say
-from holdfast.cli.target import Target, json_option, pass_target
+from holdfast.cli.target import Target, json_option, missing_in, pass_target
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import new_key as fresh_key
 from holdfast.stores.contract import Pings, Prepares, Purges
@@ -56,7 +56,11 @@ def purge(target: Target, *, as_json: bool) -> None:
     """
     store = target.store
     kind = type(store).__name__
-    if isinstance(store, Purges):
+    missing = None if target.named else missing_in(store)
+    if missing is not None:
+        removed = 0
+        text = f"There is no {missing} yet: no session was stored."
+    elif isinstance(store, Purges):
         removed = target.directory.purge()
         text = f"Removed {counted(removed, 'expired record')}."
     else:

@@ -69,7 +69,7 @@ def main(
             lists_unopened=True,
         )
 
-    context.obj = Target(manager, Path.cwd(), url)
+    context.obj = Target(manager, Path.cwd(), url, named=True)
 
 
 def _variable(name: str | None, default: str) -> str | None:

@@ -35,11 +35,13 @@ class Target:
         find_manager: Returns the manager, and raises `ConfigurationError` if there is none. Called on first use.
         root: The base folder of relative paths in store URLs.
         url: The store's URL; None if the application has none.
+        named: It was given to the command, and may be mistyped.
     """
 
     find_manager: Callable[[], Requests]
     root: Path
     url: str | None
+    named: bool = False
 
     @property
     def manager(self) -> Requests:
@@ -78,13 +80,18 @@ class Target:
         return open_store(url, root=self.root)
 
 
+def missing_in(store: object) -> str | None:
+    """Return the file, table or collection of *store* that does not exist, or None."""
+    return store.missing() if isinstance(store, Needs) else None
+
+
 def refuse_missing(store: object) -> None:
     """Do nothing if the file, table or collection of *store* exists: reading creates none.
 
     Raises:
         ConfigurationError: It is not.
     """
-    missing = store.missing() if isinstance(store, Needs) else None
+    missing = missing_in(store)
     if missing is not None:
         raise ConfigurationError(f"there is no {missing}: correct the URL of the store, or create it with `init`")
 

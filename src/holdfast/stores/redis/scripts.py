@@ -9,8 +9,6 @@ owner, the data. Padded digits compare as text. Any other value under a key coun
 An index is a sorted set of keys. Invariant: no record outlives its score there. In a Cluster the index is out of a
 record's reach; then the index entry is written first, the script on the record gets the score, and refuses a longer
 life. Each entry takes a higher score, so that removing an older one does not undo a later entry.
-
-A write contains its new version. If that version is already stored, an earlier attempt of the call was applied.
 """
 
 from __future__ import annotations
@@ -91,9 +89,8 @@ end
 #: exists.
 CREATE = Script(
     b"""
-local head, listed, version = ARGV[2], ARGV[6], read(KEYS[1])
-if version == string.sub(head, 2, 17) then return 1 end
-if version then return 0 end
+local head, listed = ARGV[2], ARGV[6]
+if read(KEYS[1]) then return 0 end
 if KEYS[2] then listed = enter(KEYS[2], ARGV[7], listed) end
 put(KEYS[1], head, listed, ARGV[3], ARGV[4], ARGV[5])
 return 1
@@ -107,7 +104,6 @@ REPLACE = Script(
 local head, owner, through = ARGV[2], ARGV[3], ARGV[6]
 local version, _, score, was = read(KEYS[1])
 if not version then return 0 end
-if version == string.sub(head, 2, 17) then return 1 end
 if version ~= ARGV[8] then return conflict(KEYS[1], version) end
 local listed = NEVER
 if owner ~= NOBODY then
@@ -157,7 +153,6 @@ MOVE = Script(
 local owner, listed = ARGV[3], NEVER
 local version, _, score, was = read(KEYS[1])
 if not version then return 0 end
-if version == string.sub(ARGV[9], 2, 17) then return 1 end
 if version ~= ARGV[8] then return conflict(KEYS[1], version) end
 if KEYS[3] then
   listed = enter(KEYS[3], ARGV[7], ARGV[6])
