@@ -99,7 +99,7 @@ def test_purge_before_the_first_session(tmp_path: Path) -> None:
     """An application that has stored nothing yet has nothing to purge: that is no error, and makes no file."""
     terminal = AppTerminal(Web(SESSION_STORE=f"sqlite:///{tmp_path}/sessions.db"))
     assert terminal.read("purge") == f"There is no file {tmp_path}/sessions.db yet: no session was stored.\n"
-    assert terminal.data("purge") == {"store": "CountingStore", "removed": 0}
+    assert terminal.data("purge") == {"store": "SQLiteStore", "removed": 0}
     assert not list(tmp_path.iterdir())
 
 

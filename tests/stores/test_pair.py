@@ -128,6 +128,28 @@ def test_a_deletion_while_a_record_moves_wins(new: MemoryStore, old: MemoryStore
     assert loaded(pair) is None
 
 
+@pytest.mark.parametrize("migrates", [False, True])
+def test_a_save_while_a_record_moves_loses_nothing(
+    new: MemoryStore, old: MemoryStore, clock: FakeClock, migrates: bool
+) -> None:
+    """Between the creation in the new store and the removal from the old one, another request saves: it stays."""
+
+    class Saving(MemoryStore):
+        def create(self, *args: Any, **kwargs: Any) -> Any:
+            version = super().create(*args, **kwargs)
+            other = PairStore(self, old)
+            assert not isinstance(replaced(other, clock, loaded(other).version, b"3"), Conflict | Gone)
+            return version
+
+    pair = PairStore(Saving(clock=clock), old)
+    if migrates:
+        assert pair.migrate(KEY)
+    else:
+        assert not isinstance(replaced(pair, clock, loaded(pair).version), Conflict | Gone)
+    assert loaded(pair).data == b"3"
+    assert old.load(KEY) is None
+
+
 def test_what_a_killed_process_left_does_not_come_back(
     pair: PairStore, new: MemoryStore, old: MemoryStore, clock: FakeClock
 ) -> None:

@@ -77,8 +77,9 @@ class PairStore:
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         if not (isinstance(expect, str) and expect.startswith(_OLD)):
+            answer = self._new.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
             self._old.delete(key)  # a killed process may have left it there during the move
-            return self._new.replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
+            return answer
         old = self._load_old(key)
         if old is None or old.version != expect:
             current = self.load(key)
@@ -87,6 +88,9 @@ class PairStore:
         if version is None:
             return Conflict(self._new.load(key))
         if self._old.delete(key):
+            return version
+        moved = self._new.load(key)
+        if moved is not None and moved.version != version:  # a later write has removed the other copy
             return version
         self._new.delete(key)
         return Gone()
