@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from flask_login import LoginManager, logout_user
 from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast.flask import session
@@ -153,6 +154,26 @@ def test_a_logout_under_several_ends_all(web: Web, ends: bool) -> None:
         if ends:
             assert not any(alive(web, cookie) for cookie in cookies)
             assert "Max-Age=0" in cookies_set(response)[0]
+
+
+def test_flask_logins_logout_ends_all() -> None:
+    """`logout_user` finds no user under several, and ends all nevertheless."""
+    web = Web()
+    LoginManager(web.app).user_loader(lambda _: None)
+    cookies = [value(web, _user_id="ada"), value(web, _user_id="ada")]
+    response = web.send(of(cookies), lambda: str(logout_user()))
+    assert "Max-Age=0" in cookies_set(response)[0]
+    assert web.sessions.of("ada") == []
+
+
+def test_over_plain_http_all_end() -> None:
+    """With ``SESSION_REQUIRE_HTTPS`` each session whose cookie was sent over plain http is over."""
+    web = Web()
+    cookies = [value(web, a=1), value(web, b=2)]
+    web.app.config["SESSION_REQUIRE_HTTPS"] = True
+    assert web.send(of(cookies), lambda: str(dict(session))).text == "{}"
+    web.app.config["SESSION_REQUIRE_HTTPS"] = False
+    assert not any(alive(web, cookie) for cookie in cookies)
 
 
 def test_a_logout_ends_what_it_can(ends: bool) -> None:

@@ -103,7 +103,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         self.manager.open(state, presented.token, *presented.others)
         state.refresh = presented.stale
         if settings.require_https and not request.is_secure:
-            self._end(state)
+            self._end(state, *state.beside)
             state.reset(read_only=True)
             self._warn_once(
                 "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it."
@@ -115,14 +115,15 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 self._end(state)
                 state.reset()
         if (state.stored is None or state.stored.owner is None) and "flask_login" in sys.modules:
-            if state.read_only:
+            if state.read_only or state.beside:
                 sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
             forget_if_ended(app, request, state, self.manager)
 
-    def _end(self, state: SessionState) -> None:
-        """End the session that was found, because somebody else may have its token."""
-        if state.stored is not None and isinstance(self.manager, Ends):
-            self.manager.revoke(state.stored.key)
+    def _end(self, state: SessionState, *others: str) -> None:
+        """End the session that was found, and *others*, because somebody else may have their tokens."""
+        if isinstance(self.manager, Ends):
+            for key in others if state.stored is None else (state.stored.key, *others):
+                self.manager.revoke(key)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
@@ -158,7 +159,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
-        if changes.signs_in and not state.data.get(FRESH, True):
+        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
             state.remembered = browser_of(request, state)
         outcome = self.manager.commit(
             state,
@@ -209,9 +210,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
 
 def _log_out_late(_app: Flask, **_: object) -> None:
-    """End the session that a late request's token leads to: `logout_user` finds no user to remove in it."""
-    if isinstance(session, FlaskSession) and session.read_only:
-        session.destroy()
+    """End the sessions that the cookies of a request without one lead to: `logout_user` finds no user there."""
+    if isinstance(session, FlaskSession):
+        state = session._state  # noqa: SLF001  # open_session gave it
+        if state.stored is None and (state.read_only or state.beside):
+            session.destroy()
 
 
 def _changed_device(request: Request, state: SessionState) -> bool:
