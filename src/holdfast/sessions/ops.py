@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
-from holdfast.errors import StoreError
+from holdfast.errors import StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 if TYPE_CHECKING:
@@ -130,16 +130,62 @@ def pause(ms: float) -> Call[None]:
     return Call(PAUSE, (ms,))
 
 
+#: Calls that change nothing: they may work while writes wait for a lock.
+_READS = frozenset({"load", "find", "scan", "now", "confirm"})
+#: A failure that takes this long is a time-out, in seconds; and so many in a row mean that the store hangs.
+_SLOW, _IN_A_ROW = 0.4, 3
+#: The most seconds of a probe; one that was interrupted by a fork has no end of its own.
+_PROBE = 30.0
+
+
+class Breaker:
+    """Fails calls at once while a store hangs, so that its time-outs do not occupy every thread of a worker.
+
+    After three time-outs in a row one call at a time is made, as a probe, and the others raise `StoreUnavailable`. The
+    first that works ends that.
+
+    Attributes:
+        tripped: Whether the store hangs.
+    """
+
+    def __init__(self) -> None:
+        self.tripped = False
+        self._timeouts = 0
+        self._probe_until = 0.0
+
+    def run(self, call: Call[T], store: object, timer: Callable[[], float]) -> T:
+        """Return the answer to *call*."""
+        is_probe, began = self.tripped, timer()
+        if is_probe:
+            if began < self._probe_until:
+                raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
+            self._probe_until = began + _PROBE
+        try:
+            answer = call.run(store)
+        except StoreUnavailable:
+            self._timeouts = self._timeouts + 1 if timer() - began >= _SLOW else 0
+            self.tripped = self._timeouts >= _IN_A_ROW
+            raise
+        else:
+            self._timeouts, self.tripped = 0, False
+            return answer
+        finally:
+            if is_probe:
+                self._probe_until = 0.0
+
+
 def drive(
     flow: Flow[T] | Call[T],
     store: object,
     on_call: OnCall | None = None,
     *,
     timer: Callable[[], float] = time.perf_counter,
+    breakers: tuple[Breaker, Breaker] | None = None,
 ) -> T:
     """Run *flow* on *store* to its end and return its outcome. Store errors are raised inside the flow.
 
-    *on_call* is called after each store call, with its time by *timer*, which returns seconds.
+    *on_call* is called after each store call, with its time by *timer*, which returns seconds. *breakers* are those of
+    the store's writes and of its reads.
     """
     steps = flow.__iter__()
     try:
@@ -151,7 +197,7 @@ def drive(
                 continue
             began = timer() if on_call is not None else 0.0
             try:
-                answer = call.run(store)
+                answer = call.run(store) if breakers is None else breakers[call.name in _READS].run(call, store, timer)
             except StoreError as error:
                 if on_call is not None:
                     on_call(call.name, timer() - began, error)

@@ -20,7 +20,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.several import find_one
-from holdfast.sessions.ops import Call, Flow, drive
+from holdfast.sessions.ops import Breaker, Call, Flow, drive
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.contract import Store, capabilities_of
@@ -88,6 +88,7 @@ class Requests:
         self.keys = options.get("keys") or Keys()
         self._flows, self.has_form = flows, flows.has_form
         self._store = store
+        self._breakers = Breaker(), Breaker()
         self._raised = options.get("raised", _as_it_is)
         self._observers = gather(options.get("observer"))
         self.context = Context(
@@ -122,8 +123,8 @@ class Requests:
         observers = self._observers
         try:
             if observers is None:
-                return drive(flow, self._store)
-            return drive(flow, self._store, observers.timed, timer=observers.timer)
+                return drive(flow, self._store, breakers=self._breakers)
+            return drive(flow, self._store, observers.timed, timer=observers.timer, breakers=self._breakers)
         except Exception as error:
             forget_locals(error)
             if not isinstance(error, HoldfastError):
