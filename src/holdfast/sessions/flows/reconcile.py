@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from holdfast.errors import SessionConflict, StoreUnavailable
@@ -85,12 +86,9 @@ class Write:
 
 
 def tries(context: Context) -> Iterator[int]:
-    """Yield the numbers of the tries of one change, from 0 on, until the policy's number or time is used up."""
+    """Return the numbers of the tries of one change, from 0 on, until the policy's number or time is used up."""
     deadline = context.clock() + context.policy.patience
-    for number in range(context.policy.attempts):
-        if number and context.clock() > deadline:
-            return
-        yield number
+    return takewhile(lambda number: not number or context.clock() <= deadline, range(context.policy.attempts))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
