@@ -11,6 +11,7 @@ import pytest
 from holdfast.errors import StoreUnavailable
 from holdfast.records.encryption import Sealer
 from holdfast.records.tokens import new_token
+from holdfast.sessions.flows.revoke import RevokedCount
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.policy import Policy
@@ -226,6 +227,27 @@ def test_an_end_whose_answer_is_lost_is_an_end(site: Site) -> None:
     ServerSession(site.manager, state, lambda state: None).destroy()
     assert site.manager.commit(state).result == "saved"
     assert site.data() == {}
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_end_of_all_whose_answer_is_lost_spares_its_request(site: Site, before: bool) -> None:
+    """The answer to the cut-off is lost: the session that asked for it is kept, and its login stands."""
+    site.token = site.do(lambda session: session.bind("ada"))
+    if before:  # the cut-off is not the first
+        site.clock.advance_ms(1)
+        site.token = site.do(lambda session: session.revoke_others())
+    site.clock.advance_ms(1)
+
+    def change_the_password(session: ServerSession) -> None:
+        session.bind("ada")
+        site.store.lose("replace" if before else "create")
+        ended = session.revoke_others()
+        assert isinstance(ended, RevokedCount)
+        assert ended.outcome == "confirmed"
+
+    site.token = site.do(change_the_password)
+    assert site.store.operation is None
+    assert site.data()["coupon"] == "SPRING"
 
 
 def test_a_token_of_nobody_is_still_refused(site: Site) -> None:

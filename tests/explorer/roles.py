@@ -3,7 +3,7 @@
 The properties of a role that the invariants need are in its marks: its view ``writes`` a key with the actor's name,
 ``appends`` it to a list, ``counts``, or ``overwrites`` a shared key; it ``binds`` the session to Alice, or ``binds
 bob``, or ``unbinds`` it; it ``supersedes`` the id; it ``wipes`` the data; it ``ends`` the session; it ``ends others``
-of its user; it ``revokes`` all of Alice's, including the one in the browser ``here``.
+of its user, or ``ends everyone``'s; it ``revokes`` all of Alice's, including the one in the browser ``here``.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ def _renew_and_present(world: World, context: Context) -> Actor:
     state = SessionState(context.clock(), opened=True)
     yield from open_session(context, state, world.tokens["here"])
     yield from commit(world.context(renewal=True), state, in_store)
-    assert state.stored is not None
+    if state.stored is None:
+        return "gone"
     token = world.tokens["here after"] = state.stored.token
     state = SessionState(context.clock(), opened=True)
     yield from open_session(context, state, token)
@@ -225,7 +226,7 @@ SLOW_COUNT = Role("slow count", _count, lasts=MINUTE, marks=_marks("counts"))
 SLOW_APPEND = Role("slow append", _append, lasts=MINUTE, marks=_marks("appends"))
 RENEW_AND_PRESENT = Role("renew and present", errand=_renew_and_present)
 LIST = Role("list", errand=_list)
-EVERYONE = Role("revoke everyone", errand=_revoke_everyone)
+EVERYONE = Role("revoke everyone", errand=_revoke_everyone, marks=_marks("ends everyone"))
 POP = Role("pop", errand=_taking(_pop, changes=False))
 POP_AND_CHANGE = Role("pop and change", errand=_taking(_pop, changes=True))
 CONSUME = Role("consume", errand=_taking(consume_authentication, changes=False))

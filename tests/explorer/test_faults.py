@@ -16,6 +16,10 @@ from explorer.world import ALICE, Live, Role, World
 _STEPS = 24
 
 
+#: The marks of roles that leave nothing of the session, or another one.
+_MAY_END = ("ends", "ends everyone", "revokes", "wipes", "unbinds", "binds bob")
+
+
 def _reachable(world: World) -> list[Live]:
     """Return the session of the browser ``here`` under every id that some browser can open it with."""
     opened = [world.probe(token).stored for token in world.known_tokens]
@@ -34,7 +38,7 @@ def judge(world: World) -> None:
     revoked = isinstance(world.results.get("revoke all"), int)
     if ended or (revoked and reachable and reachable[0].owner == ALICE):
         assert not reachable, f"{reachable} lives after {ended or 'revoke all'}"
-    if not ended and not revoked and broken.marks.isdisjoint(("ends", "revokes")):
+    if not ended and not revoked and broken.marks.isdisjoint(_MAY_END):
         assert world.survivors, "nothing is left of the session"
         # A login whose revocation is unknown does not get its new id either: the user signs in again.
         lost = world.results[broken.name] == "killed" or "binds" in broken.marks
@@ -45,6 +49,23 @@ def judge(world: World) -> None:
 
 
 BROKEN = (r.SAVE, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE, r.REVOKE_ALL)
+#: The other flows meet fewer.
+ALSO_BROKEN = (
+    r.COUNT,
+    r.TOUCH,
+    r.REFRESH,
+    r.TAKE_LAST,
+    r.LOGIN_AFRESH,
+    r.LOGIN_BOB,
+    r.CLEAR_AND_WRITE,
+    r.LOGOUT_AND_SPOIL,
+    r.END_OTHERS,
+    r.REVOKE_FROM_THERE,
+    r.REVOKE_OTHERS,
+    r.RENEW_AND_PRESENT,
+    r.EVERYONE,
+    r.LIST,
+)
 OTHERS = (r.SAVE, r.RENEW, r.DESTROY, r.REVOKE_ALL)
 
 
@@ -64,3 +85,11 @@ def test_one_id_works_and_what_is_over_stays_over(role: Role, fault: Fault, back
     """With a fault at any step, the data has an id, at most one id works, and no ended session comes back."""
     for other in OTHERS if role is not r.REVOKE_ALL else (r.SAVE, r.RENEW):
         assert not all(_strike(role, fault, at, other, backend) for at in range(_STEPS))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=label)
+@pytest.mark.parametrize("role", ALSO_BROKEN, ids=label)
+def test_every_flow_survives_a_fault(role: Role, fault: Fault) -> None:
+    """The same for each other flow, while another request saves, and while one ends the session."""
+    for other in (r.SAVE, r.DESTROY):
+        assert not all(_strike(role, fault, at, other, Atomic) for at in range(_STEPS))

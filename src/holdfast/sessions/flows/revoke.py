@@ -165,18 +165,30 @@ def write_cutoff(
     covers that, *kept* does not count.
     """
     key = context.keys.cutoff_key(owner)
+    written, data, has_failed = None, b"", False
     while True:
         record = yield from load(key, fresh=True)
+        if written is not None and record is not None and record.data == data:  # an answer was lost
+            return written
         now = context.clock()
         before = read_cutoff(context, key, record)
         spares = before is None or began is None or before.at < began or before.keep in kept
         # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
-        at = max(now, before.at + 1) if before else now
-        cutoff = Cutoff(at, kept[-1] if kept and spares else None)
+        written = Written(max(now, before.at + 1) if before else now, spares)
+        cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
         data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
         expires_at = now + max(_LONGEST_COOKIE, min(context.policy.idle, context.policy.absolute)) + RETENTION
-        if record is None:
-            if (yield from create(key, data, expires_at)) is not None:
-                return Written(at, spares)
-        elif not isinstance((yield from replace(key, data, record.version, expires_at)), Conflict | Gone):
-            return Written(at, spares)
+        try:
+            if (yield from _put(key, record, data, expires_at)):
+                return written
+        except StoreUnavailable:
+            if has_failed:
+                raise
+            has_failed = True
+
+
+def _put(key: str, record: Record | None, data: bytes, expires_at: int) -> Flow[bool]:
+    """Store *data* under *key* if *record* is still what is there, and return whether it was."""
+    if record is None:
+        return (yield from create(key, data, expires_at)) is not None
+    return not isinstance((yield from replace(key, data, record.version, expires_at)), Conflict | Gone)
