@@ -112,6 +112,11 @@ bench-operator: $(VENV)/.dev ## Measure the operator's page with a million sessi
 explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (half an hour; ARGS=pairs is short)
 	@PYTHONPATH=tests $(BIN)/python -m explorer $(ARGS)
 
+.PHONY: storm
+storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minutes; ARGS="--seconds 10 sqlite redis")
+	@scripts/install-test-tools
+	@PYTHONPATH=tests $(BIN)/python -m storm $(ARGS)
+
 .PHONY: forgery
 forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records of each kind (20 minutes; ARGS=20)
 	@PYTHONPATH=tests $(BIN)/python -m bad_input.forgery $(ARGS)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _TESTS = Path(__file__).parents[1]
 _APP = "support.shop:create_app()"
@@ -111,15 +111,22 @@ class Server:
 
 
 @contextmanager
-def served(store: str, *, app: str = _APP, workers: int = 2, threads: int = 8, **config: Any) -> Iterator[Server]:
-    """Serve *app* by gunicorn with *workers* processes, on the store at a URL, while the block runs."""
+def served(
+    store: str, *, app: str = _APP, workers: int = 2, threads: int = 8, log: IO[bytes] | None = None, **config: Any
+) -> Iterator[Server]:
+    """Serve *app* by gunicorn with *workers* processes, on the store at a URL, while the block runs.
+
+    They write to *log*, by default where the tests write.
+    """
     settings = {"SESSION_STORE": store, **config}
     options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
+    path = [str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, app],
-            env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": str(_TESTS)},
+            env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": os.pathsep.join(path)},
             pass_fds=[listener.fileno()],
+            stderr=log,
         )
         port = listener.getsockname()[1]
     try:
