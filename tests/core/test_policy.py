@@ -62,10 +62,17 @@ def test_a_shorter_idle_timeout_holds_for_stored_sessions() -> None:
 
 @pytest.mark.parametrize(
     ("idle", "throttle"),
-    [(10 * DAY, DAY), (HOUR, MINUTE), (30 * MINUTE, MINUTE), (5 * MINUTE, 30 * SECOND), (10 * SECOND, SECOND)],
+    [
+        (10 * DAY, 15 * MINUTE),
+        (2 * HOUR, 12 * MINUTE),
+        (HOUR, MINUTE),
+        (30 * MINUTE, MINUTE),
+        (5 * MINUTE, 30 * SECOND),
+        (10 * SECOND, SECOND),
+    ],
 )
 def test_touch_is_throttled(idle: int, throttle: int) -> None:
-    """A tenth of the idle timeout must have passed, and no more than a minute where it is an hour or less."""
+    """A tenth of the idle timeout must have passed: at most 15 minutes, and a minute where it is an hour or less."""
     policy = Policy(idle=idle)
     stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW)
     assert not policy.touch_due(stored, expires_at, NOW + throttle - 1)

@@ -22,7 +22,7 @@ from holdfast.sessions.flows.revoke import Written
 from holdfast.sessions.flows.rotate import Rotation
 from holdfast.sessions.ops import Call, Flow, create, delete, load, scan
 from holdfast.sessions.ops import replace as replace_record
-from holdfast.sessions.state import SessionState, StoredSession
+from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 
 _CUTOFF = KEYS.cutoff_key(ALICE)
 _Move = Flow[Version | Conflict | Gone]
@@ -109,9 +109,11 @@ def lead_on(
     return moved, replace(tombstone, successor=moved.key)
 
 
-def save_unconfirmed(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool) -> Any:
-    """Send a cookie without another look at whether its session lives."""
-    return _save(context, state, stored)
+def save_unconfirmed(context: Context, state: SessionState, stored: StoredSession) -> Any:
+    """Send a cookie without a write that finds out whether its session lives."""
+    if state.differs:
+        return (yield from _save(context, state, stored))
+    return Outcome("unchanged", CookieAction.SEND)
 
 
 def the_last_clock(context: Context, owner: str, kept: list[str], *, began: int | None) -> Flow[Written]:

@@ -21,7 +21,7 @@ from holdfast.records.envelope import Cutoff, Envelope, decode, encode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows import in_store
-from holdfast.sessions.flows.commit import OVERTAKEN, commit
+from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.request_flows import RequestFlows
@@ -131,7 +131,8 @@ class Role:
         marks: The properties that the invariants need; see `explorer.roles`.
         idle: How long the session was not used before, in milliseconds.
         renewal: Whether its token has been in use for the renewal interval.
-        refresh: Whether the browser's cookie is due to be sent again, and the view took a while.
+        refresh: Whether the browser's cookie is due to be sent again.
+        navigation: Whether the request loads a page.
         began: How long ago the request began, in milliseconds.
         lasts: The duration of its view, in milliseconds.
         fault: The fault during its run.
@@ -147,6 +148,7 @@ class Role:
     idle: int = 1000
     renewal: bool = False
     refresh: bool = False
+    navigation: bool = True
     began: int = 0
     lasts: int = 0
     fault: Callable[[Actor], Actor] = untouched
@@ -338,7 +340,7 @@ class World:
         state = SessionState(context.clock() - role.began)
         if role.browser:
             yield from self._open(context, state, self.tokens[role.browser])
-        state.opened_at -= OVERTAKEN if role.refresh else 0
+        state.refresh, state.navigation = role.refresh, role.navigation
         answer = self.answers[name] = Answer(role, state.handle, state.read_only)
         assert role.view is not None
         role.view(face_of(state), name)
@@ -347,7 +349,7 @@ class World:
         yield Pass(self.clock, role.lasts) if role.lasts else VIEW_DONE
         answer.after = tuple(self.answered)
         try:
-            outcome = yield from commit(context, state, self.flows, refresh=role.refresh)
+            outcome = yield from commit(context, state, self.flows)
         except StoreUnavailable:
             answer.token = state.stored.value if state.owed and state.stored is not None else None
             raise

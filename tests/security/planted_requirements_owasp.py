@@ -35,14 +35,15 @@ def payload_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cookies_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session outlives the browser."""
-    seams.INTERFACE_IS_PERMANENT.plant(monkeypatch, lambda self, state: True)
+    seams.INTERFACE_LIFETIME.plant(monkeypatch, lambda self, state: self.manager.context.policy.idle // 1000)
 
 
 def cookies_outlive_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cookie lives for the idle timeout, though the session is over sooner."""
+    sound = seams.INTERFACE_LIFETIME.sound
 
     def lifetime(self: HoldfastInterface, state: SessionState) -> int | None:
-        return self.manager.context.policy.idle // 1000 if self._is_permanent(state) else None
+        return self.manager.context.policy.idle // 1000 if sound(self, state) is not None else None
 
     seams.INTERFACE_LIFETIME.plant(monkeypatch, lifetime)
 

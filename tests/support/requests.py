@@ -18,9 +18,9 @@ class Request(ServerSession):
         self.state = state or SessionState(manager.clock())
         super().__init__(manager, self.state, lambda state: manager.open(state, token))
 
-    def commit(self, *, refresh: bool = False) -> Outcome:
+    def commit(self) -> Outcome:
         """End the request."""
-        return self._manager.commit(self.state, refresh=refresh)
+        return self._manager.commit(self.state)
 
     @property
     def token(self) -> str:

@@ -28,6 +28,14 @@ STRANGER = "A" * 43
 Action = Callable[[], Any]
 
 
+class Browser(FlaskClient):
+    """A client whose requests load pages, unless a request says otherwise in its ``Accept``."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.environ_base["HTTP_ACCEPT"] = "text/html"
+
+
 class Web:
     """One application with one browser.
 
@@ -57,6 +65,7 @@ class Web:
         self.failing = FailingStore(self.memory)
         self.store = CountingStore(self.failing)
         self.app = flask("shop", static_folder=None)
+        self.app.test_client_class = Browser
         self.app.config.update(SECRET_KEY=SECRET_KEY, PROPAGATE_EXCEPTIONS=True, **{setting: self.store})
         self.app.config.update(config)
         self.sessions = Session(self.app, clock=self.clock, observer=observer)

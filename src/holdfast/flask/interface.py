@@ -91,6 +91,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             StoreUnavailable: The store failed.
         """
         settings = self.refresh()
+        state.navigation, state.can_set_cookie = _is_navigation(request), _can_set_cookie(request)
         presented = self.cookies.read(app, request)
         if presented.token is not None or presented.reason is not None:
             try:
@@ -102,6 +103,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self.manager.context.events.emit("rejected", reason=presented.reason)
         self.manager.open(state, presented.token, *presented.others)
         state.refresh = presented.stale
+        state.pending |= presented.stale
         if settings.require_https and not request.is_secure:
             self._end(state, *state.beside)
             state.reset(read_only=True)
@@ -161,12 +163,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         logout = changes.rebind and changes.owner is None and state.stored is not None
         if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
             state.remembered = browser_of(request, state)
-        outcome = self.manager.commit(
-            state,
-            refresh=state.refresh or (settings.refresh_each_request and self._is_permanent(state)),
-            login_metadata=_login_metadata(settings, state),
-            can_set_cookie=_can_set_cookie(),
-        )
+        changes.meta = {**_login_metadata(settings, state), **changes.meta}
+        outcome = self.manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
         is_over = outcome.cookie is CookieAction.DELETE
@@ -197,14 +195,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self._warned.add(message)
             _logger.warning("%s", message)
 
-    def _is_permanent(self, state: SessionState) -> bool:
-        return bool(state.data.get(PERMANENT, self.live.current.policy.permanent))
-
     def _lifetime(self, state: SessionState) -> int | None:
         """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
-        if state.stored is None or not self._is_permanent(state):
-            return None
         policy = self.live.current.policy
+        if state.stored is None or not state.data.get(PERMANENT, policy.permanent):
+            return None
         ends_at = state.stored.envelope.created_at + policy.absolute
         return min(policy.idle, ends_at - self.manager.clock()) // 1000
 
@@ -222,7 +217,20 @@ def _changed_device(request: Request, state: SessionState) -> bool:
     return began is not None and began != agent_of(request.headers.get("User-Agent", ""))
 
 
-def _can_set_cookie() -> bool:
+def _is_navigation(request: Request) -> bool:
+    """Return whether *request* loads a page, of its own and now: https://www.w3.org/TR/fetch-metadata/.
+
+    Without these headers, which browsers send over https, a page is what a request wants that accepts HTML.
+    """
+    environ = request.environ
+    mode = environ.get("HTTP_SEC_FETCH_MODE")
+    if mode is None:
+        return "text/html" in environ.get("HTTP_ACCEPT", "") and "HTTP_X_REQUESTED_WITH" not in environ
+    in_window = environ.get("HTTP_SEC_FETCH_DEST", "document") == "document"
+    return mode == "navigate" and in_window and "HTTP_SEC_PURPOSE" not in environ
+
+
+def _can_set_cookie(request: Request) -> bool:
     """Return whether the response can carry a cookie. That of a WebSocket was sent when it was opened."""
     return str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
 

@@ -26,6 +26,9 @@ BESIDE = "beside"
 #: The start of a login that the store did not let finish, and the former key of its session.
 UNFINISHED = "unfinished"
 
+#: When the session's cookie was last sent, in milliseconds since the epoch, if not when its token was made.
+SENT_AT = "sent_at"
+
 #: When the user authenticated, in milliseconds since the epoch.
 AUTHENTICATED_AT = "authenticated_at"
 #: The owner value of a user who signed out and left data in the session.
@@ -77,7 +80,12 @@ def device_in(meta: Mapping[str, str]) -> Device | None:
 
 def authenticated_at(meta: Mapping[str, str]) -> int | None:
     """Return when the user authenticated, in milliseconds since the epoch, or None if not, or unknown."""
-    text = meta.get(AUTHENTICATED_AT, "")
+    return moment(meta, AUTHENTICATED_AT)
+
+
+def moment(meta: Mapping[str, str], name: str) -> int | None:
+    """Return the time under *name* in *meta*, in milliseconds since the epoch, or None if there is none."""
+    text = meta.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 

@@ -9,6 +9,7 @@ from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.records.envelope import Envelope
+from holdfast.records.metadata import SENT_AT, moment
 
 #: The tolerated difference between clocks before a time counts as not yet valid.
 SKEW = MINUTE
@@ -29,11 +30,13 @@ class Policy:
         grace: How long a tombstone is kept after a rotation, and an alias leads on after a renewal. Default: 30
             seconds.
         permanent: Whether a new session outlives the browser. Default: False, Flask's own.
+        refresh_cookie: Whether the cookie of a permanent session is sent again, when it is due, although nothing in the
+            session changed. Default: True, Flask's own.
         on_conflict: ``"merge"``, the default, or ``"error"``.
         on_store_error: ``"raise"``, the default, or ``"anonymous"``: an empty read-only session.
         max_bytes: The largest payload, in bytes. Default: 1 MiB.
         attempts: The maximum number of attempts to save while others change the session. Default: 100.
-        patience: How long a request goes on with these attempts. Default: 10 seconds.
+        patience: How long a request goes on after the first attempt failed. Default: 10 seconds.
         max_per_user: The maximum number of sessions of a user; None, the default: no limit.
         on_max_per_user: The action at a login above the limit: ``"evict-oldest"``, the default, ends the least recently
             used session of that user; ``"refuse"`` fails.
@@ -48,6 +51,7 @@ class Policy:
     renewal: int | None = None
     grace: int = 30 * SECOND
     permanent: bool = False
+    refresh_cookie: bool = True
     on_conflict: Literal["merge", "error"] = "merge"
     on_store_error: Literal["raise", "anonymous"] = "raise"
     max_bytes: int = 1024 * 1024
@@ -96,10 +100,10 @@ class Policy:
     def touch_interval(self) -> int:
         """The interval between touches of a session in use, in milliseconds: the precision of the last use.
 
-        It is a tenth of the idle timeout, and at most a minute if the timeout is an hour or less.
+        It is a tenth of the idle timeout, but at most a quarter of an hour, and at most a minute if the timeout is an
+        hour or less.
         """
-        tenth = self.idle // 10
-        return min(tenth, MINUTE) if self.idle <= HOUR else tenth
+        return min(self.idle // 10, MINUTE if self.idle <= HOUR else 15 * MINUTE)
 
     def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
         """Return whether a use *now* requires a touch: once per `touch_interval`."""
@@ -108,10 +112,30 @@ class Policy:
             return False
         return envelope.idle != self.idle or self.expires_at(envelope.created_at, now) - expires_at >= throttle
 
-    def upkeep_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
-        """Return whether a use *now* requires a touch or a new token."""
-        return self.touch_due(envelope, expires_at, now) or self.renewal_due(envelope.issued_at, now)
+    def cookie_due(self, envelope: Envelope, now: int, *, navigation: bool, sent_at: int | None = None) -> bool:
+        """Return whether the cookie of a permanent session is due to be sent again *now*, to live longer.
 
-    def renewal_due(self, issued_at: int, now: int) -> bool:
-        """Return whether the token has been in use for the renewal interval."""
-        return self.renewal is not None and now - issued_at >= self.renewal
+        A *navigation* gets it once per `touch_interval`: a browser does not load a page while it signs in. Any other
+        request gets it only when half of the cookie's life is over. *sent_at* is when it was last sent; default: as
+        the metadata say.
+        """
+        if sent_at is None:
+            sent_at = moment(envelope.meta, SENT_AT) or envelope.issued_at
+        end = envelope.created_at + self.absolute
+        life, age = min(envelope.idle, end - sent_at), now - sent_at
+        if age < (self.touch_interval if navigation else min(life, self.idle) // 2):
+            return False
+        gain = min(now + self.idle, end) - (sent_at + life)
+        return gain >= self.touch_interval or envelope.idle != self.idle
+
+    def renewal_due(self, issued_at: int, now: int, *, navigation: bool = True) -> bool:
+        """Return whether the token has been in use for the renewal interval; twice that, if not for a *navigation*."""
+        return self.renewal is not None and now - issued_at >= self.renewal * (1 if navigation else 2)
+
+    def upkeep_due(self, envelope: Envelope, expires_at: int, now: int, *, navigation: bool, permanent: bool) -> bool:
+        """Return whether a use *now* requires a touch, a new token or the cookie once more."""
+        return (
+            self.touch_due(envelope, expires_at, now)
+            or self.renewal_due(envelope.issued_at, now, navigation=navigation)
+            or (permanent and self.refresh_cookie and self.cookie_due(envelope, now, navigation=navigation))
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
@@ -15,7 +15,7 @@ from holdfast.records.codec import MSGPACK, Codec
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys
-from holdfast.sessions.flows.commit import NO_METADATA, commit
+from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.request_flows import RequestFlows
@@ -163,29 +163,14 @@ class Requests:
         if self._observers and state.stored is not None:
             self._count("loads")
 
-    def commit(
-        self,
-        state: SessionState,
-        *,
-        refresh: bool = False,
-        login_metadata: Mapping[str, str | None] = NO_METADATA,
-        can_set_cookie: bool = True,
-    ) -> Outcome:
+    def commit(self, state: SessionState) -> Outcome:
         """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit.commit`."""
-        if not (state.pending or refresh or self._upkeep_due(state)):
+        if not (state.pending or self._upkeep_due(state)):
             if self._observers:
                 self._count("saves", outcome=_UNCHANGED.result)
             return _UNCHANGED
-        flow = commit(
-            self.context,
-            state,
-            self._flows,
-            refresh=refresh,
-            login_metadata=login_metadata,
-            can_set_cookie=can_set_cookie,
-        )
         try:
-            outcome = self._run(flow)
+            outcome = self._run(commit(self.context, state, self._flows))
         except SessionConflict:
             if self._observers:
                 self._count("saves", outcome="conflict")
@@ -196,7 +181,12 @@ class Requests:
 
     def _upkeep_due(self, state: SessionState) -> bool:
         stored, policy = state.stored, self.context.policy
-        return stored is not None and policy.upkeep_due(stored.envelope, stored.expires_at, state.opened_at)
+        if stored is None or state.background:
+            return False
+        navigation, permanent = state.navigation, state.was_permanent
+        return policy.upkeep_due(
+            stored.envelope, stored.expires_at, state.opened_at, navigation=navigation, permanent=permanent
+        )
 
     def _count(self, event: EventName, **details: str) -> None:
         """Emit *event*, which only observers subscribe to."""

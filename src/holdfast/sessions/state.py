@@ -18,6 +18,7 @@ from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
 from holdfast.records.tokens import is_user_id, new_sid
+from holdfast.sessions.policy import Policy
 
 #: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
 IDENTITY = "_user_id"
@@ -124,9 +125,11 @@ class SessionState:
         read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
         login_begins_anew: A login begins a session of its own although the request is read-only: the token it came with
             was replaced, or cannot be judged here.
-        redeliver: The session was reached by an alias, so the new token must be sent again.
+        redeliver: The session was reached by an alias, so the new token is due to be sent again.
         owed: The response must carry the token, even if it is an error: the one that the browser has is replaced.
         refresh: The cookie is due to be sent again, since its signature was made with an old key.
+        navigation: The request loads a page: a browser does so neither while it signs in nor in the background.
+        can_set_cookie: The response can carry a cookie.
         was_permanent: The session was permanent when it was looked up.
         exposed: A part of the data that can be changed in place was given out.
         pending: The end of the request has something to do: a change, an exposed part, a token to send again.
@@ -155,6 +158,8 @@ class SessionState:
     redeliver: bool = False
     owed: bool = False
     refresh: bool = False
+    navigation: bool = True
+    can_set_cookie: bool = True
     was_permanent: bool = False
     exposed: bool = False
     pending: bool = False
@@ -315,13 +320,11 @@ class CookieAction(Enum):
 
     Attributes:
         SEND: Here is the session's token.
-        KEEP: The browser has it already; whether it is sent again is for `cookie_action` to decide.
         DELETE: This request ended the session.
         NONE: Nothing.
     """
 
     SEND = "send"
-    KEEP = "keep"
     DELETE = "delete"
     NONE = "none"
 
@@ -343,19 +346,21 @@ class Outcome:
 NOTHING = Outcome("unchanged", CookieAction.NONE)
 
 
-def cookie_action(
-    result: SaveResult, *, permanent: bool, was_permanent: bool, refresh: bool, marked: bool
-) -> CookieAction:
-    """Return what the response says about a cookie that the browser has already.
+def cookie_due(policy: Policy, state: SessionState, now: int, *, changed: bool) -> bool:
+    """Return whether the response sends the browser's cookie again. The session is written with it.
 
-    Args:
-        result: What became of the session.
-        permanent: The cookie outlives the browser now.
-        was_permanent: It did so when the session was looked up.
-        refresh: The cookie is due to be sent again, changed or not.
-        marked: A key was set or removed, or `modified` set to True, be it a change or not.
+    The write succeeds only if no login has replaced the token meanwhile, whose cookie must stay. *changed*: something
+    in the session did.
     """
-    stored = result in ("saved", "merged")
-    # A stored change needs no cookie unless it lengthens its life. One that is no change asks for it, as in Flask.
-    renewed = refresh or permanent != was_permanent or (permanent if stored else marked)
-    return CookieAction.SEND if renewed else CookieAction.NONE
+    stored, navigation = state.stored, state.navigation
+    if stored is None or not state.can_set_cookie or (state.background and not changed):
+        return False
+    permanent = bool(state.data.get(PERMANENT, policy.permanent))
+    if permanent != state.was_permanent:
+        return True
+    if state.redeliver:
+        return navigation or now - stored.envelope.issued_at >= policy.grace
+    if state.refresh:
+        return navigation or policy.touch_due(stored.envelope, stored.expires_at, now)
+    refresh = permanent and (changed or policy.refresh_cookie)
+    return refresh and policy.cookie_due(stored.envelope, now, navigation=navigation)

@@ -61,7 +61,6 @@ class Settings:
     codec: Codec
     namespace: str
     use_signer: bool
-    refresh_each_request: bool
     save_on_error: bool
     require_https: bool
     cache_control: Literal["private", "no-store"]

@@ -148,8 +148,9 @@ FLASKS: tuple[Setting, ...] = (
     _of_flask("PERMANENT_SESSION_LIFETIME", setting.span, "policy.idle", doc=
         "The idle timeout of every session, permanent or not, enforced on the server. It is also the lifetime of a "
         "permanent session's cookie."),
-    _of_flask("SESSION_REFRESH_EACH_REQUEST", setting.flask_switch, "refresh_each_request", doc=
-        "Whether the cookie of a permanent session is sent again on each response that used it."),
+    _of_flask("SESSION_REFRESH_EACH_REQUEST", setting.flask_switch, "policy.refresh_cookie", doc=
+        "Whether a permanent session's cookie lives on with its session although nothing was changed in it. It is "
+        "[sent again when it is due](guarantees.md#the-cookie-of-a-permanent-session), not on each response."),
     _of_flask("SESSION_COOKIE_NAME", cookie_rules.cookie_name, "cookie.name", doc="As in Flask."),
     _of_flask("SESSION_COOKIE_DOMAIN", cookie_rules.domain, "cookie.domain", doc=
         "As in Flask: the hosts below this domain share the cookie. Unset, the host that set it has it alone."),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
 from holdfast.records.envelope import Envelope, extended, newest
-from holdfast.records.metadata import PREVIOUS
+from holdfast.records.metadata import PREVIOUS, SENT_AT
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token
 from holdfast.sessions import ops
@@ -16,8 +13,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, report_ended, write_tombstone
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.limit import check_room
-from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested, tries
+from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
 from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import Flow, delete, load, purge, replace, touch
 from holdfast.sessions.state import (
@@ -28,41 +24,21 @@ from holdfast.sessions.state import (
     Outcome,
     SessionState,
     StoredSession,
-    cookie_action,
+    cookie_due,
 )
 from holdfast.stores.contract import Purges
-
-#: What a request says of a login where nothing is kept of it.
-NO_METADATA: Mapping[str, str | None] = MappingProxyType({})
-
-#: A request that only read, and took this long (milliseconds), looks again before it sends the cookie anew: a login may
-#: have overtaken it, whose cookie must stay.
-OVERTAKEN = 10
 
 #: A store that does not remove expired records by itself: after so many new tokens at most so many are removed.
 PURGE_EVERY, _PURGED = 100, 200
 
-_KEPT = Outcome("unchanged", CookieAction.KEEP)
 
-
-def commit(
-    context: Context,
-    state: SessionState,
-    flows: RequestFlows,
-    *,
-    refresh: bool = False,
-    login_metadata: Mapping[str, str | None] = NO_METADATA,
-    can_set_cookie: bool = True,
-) -> Flow[Outcome]:
+def commit(context: Context, state: SessionState, flows: RequestFlows) -> Flow[Outcome]:
     """Carry out what the request asked of its session. May be called again for what is asked afterwards.
 
     Args:
         context: The application's circumstances.
         state: The state of the request.
         flows: How the sessions are kept.
-        refresh: The cookie is due to be sent again, changed or not.
-        login_metadata: What is kept of the request where the session, or a login, begins with it; None removes it.
-        can_set_cookie: The response can carry a cookie. If not, the token is not renewed.
 
     Raises:
         EncodeError, RecordTooLarge: The session cannot be stored. What was stored is intact, unless the request ended
@@ -72,37 +48,19 @@ def commit(
     """
     if not state.opened:
         return NOTHING
-    changes = state.changes
-    changes.meta = {**login_metadata, **changes.meta}
-    marked = changes.marked or bool(changes.assigned)
-    overtaken = refresh and context.clock() - state.opened_at >= OVERTAKEN
-    # A token that is sent anew must not be one that a login has replaced since it was looked up.
-    confirm = state.redeliver or marked or overtaken
     permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
-    if state.beside and (changes.signs_in or state.logs_out):
-        outcome = yield from _carry_out_alone(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+    if state.beside and (state.changes.signs_in or state.logs_out):
+        outcome = yield from _carry_out_alone(context, flows, state)
     else:
-        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+        outcome = yield from _carry_out(context, flows, state)
     state.changes, state.renewed_from = Changes(), None
-    state.pending = state.exposed
-    was_permanent, state.was_permanent = state.was_permanent, permanent
+    state.pending, state.was_permanent = state.exposed, permanent
     if outcome.cookie is CookieAction.SEND and next(context.new_tokens) % PURGE_EVERY == 0:
         yield from _purge(context)
-    if outcome.cookie is not CookieAction.KEEP:
-        return outcome
-    cookie = cookie_action(
-        outcome.result,
-        permanent=permanent,
-        was_permanent=was_permanent,
-        refresh=refresh or state.redeliver,
-        marked=marked,
-    )
-    return Outcome(outcome.result, cookie)
+    return outcome
 
 
-def _carry_out(
-    context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
-) -> Flow[Outcome]:
+def _carry_out(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
     changes, stored = state.changes, state.stored
     if state.read_only and not state.begins_anew:
         return (yield from _drop(context, flows, state))
@@ -116,24 +74,16 @@ def _carry_out(
         yield from check_room(context, changes.owner, stored)
     if stored is None:
         return NOTHING if state.is_empty else (yield from flows.create(context, state))
-    return (yield from _change(context, flows, state, stored, confirm=confirm, can_set_cookie=can_set_cookie))
+    return (yield from _change(context, flows, state, stored))
 
 
-def _change(
-    context: Context,
-    flows: RequestFlows,
-    state: SessionState,
-    stored: StoredSession,
-    *,
-    confirm: bool,
-    can_set_cookie: bool,
-) -> Flow[Outcome]:
+def _change(context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     changes = state.changes
     if (changes.wiped or changes.rebind) and state.is_empty:
         return (yield from flows.log_out(context, state, stored))
     renewal, ends = not changes.new_token, state.changes_user
-    if renewal and not (can_set_cookie and _renewal_due(context, state, stored)):
-        return (yield from flows.save(context, state, stored, confirm=confirm))
+    if renewal and not _renewal_due(context, state, stored):
+        return (yield from flows.save(context, state, stored))
     try:
         return (yield from flows.rotate(context, state, stored, renewal=renewal, ends=ends))
     except Exception as error:
@@ -142,9 +92,7 @@ def _change(
         return (yield from _end_instead(context, flows, state, stored, error))
 
 
-def _carry_out_alone(
-    context: Context, flows: RequestFlows, state: SessionState, *, confirm: bool, can_set_cookie: bool
-) -> Flow[Outcome]:
+def _carry_out_alone(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
     """Carry out a login or a logout that also ends the other sessions that its browser presented.
 
     A login comes after that; a logout comes first, and ends as many as it can.
@@ -152,9 +100,9 @@ def _carry_out_alone(
     logs_out, beside = state.logs_out, state.beside
     if not logs_out:
         yield from _end_each(context, flows, beside, "replaced")
-        return (yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie))
+        return (yield from _carry_out(context, flows, state))
     try:
-        outcome = yield from _carry_out(context, flows, state, confirm=confirm, can_set_cookie=can_set_cookie)
+        outcome = yield from _carry_out(context, flows, state)
     finally:
         ended = yield from _end_each(context, flows, beside, "logout")
     return Outcome("saved", CookieAction.DELETE) if ended and outcome == NOTHING else outcome
@@ -197,7 +145,9 @@ def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Ou
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:
     # Until the token of the last renewal is presented, its response may be lost.
     waits = PREVIOUS in stored.envelope.meta and state.renewed_from is None
-    return not (state.background or waits) and context.policy.renewal_due(stored.envelope.issued_at, context.clock())
+    if waits or state.background or not state.can_set_cookie:
+        return False
+    return context.policy.renewal_due(stored.envelope.issued_at, context.clock(), navigation=state.navigation)
 
 
 def _purge(context: Context) -> Flow[None]:
@@ -218,10 +168,12 @@ def revised(
     *,
     token: str | None = None,
     payload: bytes | None = None,
+    sent_at: int | None = None,
 ) -> StoredSession:
     """Return the session as *state* wants it stored under *token*: a new one, or over *base*, with its version.
 
-    By default the token is new. *payload* is the encoded data, where it is known already.
+    By default the token is new. *payload* is the encoded data, where it is known already. *sent_at* is the time if its
+    cookie is sent again.
 
     Raises:
         EncodeError, RecordTooLarge: It cannot be stored.
@@ -236,6 +188,10 @@ def revised(
         permanent=policy.permanent,
         namespace_mark=context.keys.namespace_mark,
     )
+    if sent_at is not None:
+        meta[SENT_AT] = str(sent_at)
+    elif not known:
+        meta.pop(SENT_AT, None)
     payload = context.codec.dumps(state.data) if payload is None else payload
     if len(payload) > policy.max_bytes:
         raise RecordTooLarge(len(payload), policy.max_bytes)
@@ -286,31 +242,40 @@ def report_created(context: Context, made: StoredSession) -> None:
         context.events.emit("bound", handle=made.key, owner=made.owner)
 
 
-def save(context: Context, state: SessionState, stored: StoredSession, *, confirm: bool = False) -> Flow[Outcome]:
-    """Write the session if its bytes changed, with what other requests wrote meanwhile merged in."""
-    due = not state.background and context.policy.touch_due(stored.envelope, stored.expires_at, context.clock())
-    if not (due or confirm or state.maybe_changed):
-        return _KEPT
-    payload = context.codec.dumps(state.data)
-    restamp = due and stored.envelope.idle != context.policy.idle
-    if not restamp and _unchanged(context, state, stored, payload):
-        return (yield from _keep_alive(context, state, stored, due=due, confirm=confirm))
-    write = Write()
-    for attempt in tries(context):
-        answer = yield from _write(context, state, stored, payload, write)
+def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
+    """Write the session if it changed, or if its cookie is due, with what other requests wrote meanwhile merged in."""
+    policy, now, write, asked = context.policy, context.clock(), Write(), False
+    while not write.exhausted:
+        payload = context.codec.dumps(state.data)
+        changed = not _unchanged(context, state, stored, payload)
+        asked |= changed
+        due = not state.background and policy.touch_due(stored.envelope, stored.expires_at, now)
+        sends = cookie_due(policy, state, now, changed=changed)
+        if not (changed or sends or (due and stored.envelope.idle != policy.idle)):
+            if due and not (yield from _touch(context, stored, now)):
+                return dropped(context, state)
+            return Outcome("merged" if asked else "unchanged", CookieAction.NONE)
+        answer: Outcome | StoredSession | Conflict | Gone | Lost
+        if state.is_empty:
+            answer = yield from _end(context, state, stored)
+        else:
+            sent_at = now if sends else None
+            written = revised(context, state, stored, token=stored.token, payload=payload, sent_at=sent_at)
+            answer = yield from write_over(context, stored, written, write)
+        cookie = CookieAction.SEND if sends else CookieAction.NONE
         if isinstance(answer, Outcome):
-            return Outcome("merged" if attempt else "saved", answer.cookie)
+            return Outcome("merged" if write.reconciled else "saved", answer.cookie)
+        if isinstance(answer, StoredSession):
+            state.stored, state.redeliver = answer, state.redeliver and not sends
+            return Outcome(("merged" if write.reconciled else "saved") if asked else "unchanged", cookie)
         theirs = yield from reconcile(context, state, stored, answer, write)
         if theirs is None:
             return dropped(context, state)
         if isinstance(theirs, Applied):
             state.data = theirs.data
-            alone = newest(theirs.stored.envelope.writes) == write.id and not attempt
-            return Outcome("saved" if alone else "merged", CookieAction.KEEP)
+            alone = newest(theirs.stored.envelope.writes) == write.id and not write.reconciled
+            return Outcome(("saved" if alone else "merged") if asked else "unchanged", cookie)
         stored = theirs
-        payload = context.codec.dumps(state.data)
-        if _unchanged(context, state, stored, payload):
-            return Outcome("merged", CookieAction.KEEP)
     raise still_contested()
 
 
@@ -323,23 +288,20 @@ def _unchanged(context: Context, state: SessionState, stored: StoredSession, pay
     return payload == envelope.payload and state.metadata_unchanged(envelope.meta)
 
 
-def _write(
-    context: Context, state: SessionState, stored: StoredSession, payload: bytes, write: Write
-) -> Flow[Outcome | Conflict | Gone | Lost]:
-    """Try once to store *payload*, or the session's end when nothing is left in it."""
-    if state.is_empty:
-        ended = yield from write_tombstone(context, stored.key, stored.version)
-        if isinstance(ended, Conflict | Gone):
-            return ended
-        state.reset()
-        report_ended(context, stored.key, stored.owner, "logout")
-        return Outcome("saved", CookieAction.DELETE)
-    written = revised(context, state, stored, token=stored.token, payload=payload)
-    answer = yield from write_over(context, stored, written, write)
-    if isinstance(answer, StoredSession):
-        state.stored = answer
-        return Outcome("saved", CookieAction.KEEP)
-    return answer
+def _touch(context: Context, stored: StoredSession, now: int) -> Flow[bool]:
+    expires_at = context.policy.expires_at(stored.envelope.created_at, now)
+    stored.expires_at = expires_at
+    return (yield from touch(stored.key, expires_at))
+
+
+def _end(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome | Conflict | Gone]:
+    """End the session, in which nothing is left."""
+    ended = yield from write_tombstone(context, stored.key, stored.version)
+    if isinstance(ended, Conflict | Gone):
+        return ended
+    state.reset()
+    report_ended(context, stored.key, stored.owner, "logout")
+    return Outcome("saved", CookieAction.DELETE)
 
 
 def write_over(
@@ -378,23 +340,3 @@ def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None
             record = yield from load(key, fresh=True)
         return record.version if record is not None and record.data == data else None
     return None
-
-
-def _keep_alive(
-    context: Context, state: SessionState, stored: StoredSession, *, due: bool, confirm: bool
-) -> Flow[Outcome]:
-    if confirm:
-        found = yield from resolve(
-            context, stored.token, stored.key, (yield from load(stored.key, fresh=True)), now=context.clock(), late=True
-        )
-        if isinstance(found, Rejected):
-            return dropped(context, state)
-        if found[0].token != stored.token:  # the token that this request knows is about to end
-            stored, state.data = found
-            state.stored, state.redeliver = stored, True
-    if due:
-        expires_at = context.policy.expires_at(stored.envelope.created_at, context.clock())
-        if not (yield from touch(stored.key, expires_at)):
-            return dropped(context, state)
-        stored.expires_at = expires_at
-    return _KEPT

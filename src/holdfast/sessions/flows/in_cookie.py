@@ -189,27 +189,28 @@ class InCookie:
         found = yield from _write(context, key, alias, _needed_until(context, stored))
         return found is None or found.kind is TombstoneKind.ALIAS
 
-    def save(
-        self,
-        context: Context,
-        state: SessionState,
-        stored: CookieSession,
-        /,
-        *,
-        confirm: bool,  # noqa: ARG002  # no other request can have replaced what this cookie holds
-    ) -> Flow[Outcome]:
-        """Make a new value of the cookie, if the session changed or a touch is due. The last to answer wins."""
+    def save(self, context: Context, state: SessionState, stored: CookieSession, /) -> Flow[Outcome]:
+        """Make a new value of the cookie, if the session changed or the cookie is due. The last to answer wins."""
         if state.is_empty:
             return (yield from self.log_out(context, state, stored))
         payload, envelope = context.codec.dumps(state.data), stored.envelope
         changed = payload != envelope.payload or not state.metadata_unchanged(envelope.meta)
-        due = not state.background and context.policy.touch_due(envelope, stored.expires_at, context.clock())
-        if not (changed or stored.stale or due):
-            return Outcome("unchanged", CookieAction.KEEP)
+        if not changed and not self._is_due(context, state, stored):
+            return Outcome("unchanged", CookieAction.NONE)
         if (yield from self._revoked(context, stored)) is not None:
             return dropped(context, state)
         state.stored, state.redeliver = self._sealed(context, state, stored, stored.token), False
-        return Outcome("saved", CookieAction.SEND)
+        return Outcome("saved" if changed else "unchanged", CookieAction.SEND)
+
+    def _is_due(self, context: Context, state: SessionState, stored: CookieSession) -> bool:
+        """Return whether the cookie of a session that did not change is sent again: only so is its life moved on."""
+        policy, envelope, now = context.policy, stored.envelope, context.clock()
+        if state.background or not state.can_set_cookie:
+            return False
+        if stored.stale or state.refresh:
+            return state.navigation or policy.touch_due(envelope, stored.expires_at, now)
+        sent_at = policy.last_used_at(envelope, stored.expires_at)
+        return policy.cookie_due(envelope, now, navigation=state.navigation, sent_at=sent_at)
 
     def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
         """Return whether the session of a state, or of a cookie's value, is neither over nor revoked."""

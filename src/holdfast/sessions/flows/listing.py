@@ -25,7 +25,7 @@ class SessionInfo:
         sid: Its public id, which stays when a rotation changes the handle; empty if unknown.
         owner: The owner value of its user, or None.
         created_at: The start of the session, or of the login it belongs to.
-        last_used_at: The time of its last write or touch: up to a tenth of the idle timeout before its last use.
+        last_used_at: The time of its last write or touch: up to a quarter of an hour before its last use.
         idle_deadline: When it expires unless it is used.
         absolute_deadline: When it expires in any case.
         meta: All its metadata.

@@ -10,7 +10,7 @@ from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.sessions.flows.commit import write_over
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested, tries
+from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState, StoredSession
 
@@ -68,7 +68,7 @@ def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]
     if stored is None:
         return False
     write = Write()
-    for _ in tries(context):
+    while not write.exhausted:
         envelope = without(stored.envelope)
         if envelope is None:
             return False

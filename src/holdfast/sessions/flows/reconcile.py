@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 from holdfast.errors import SessionConflict, StoreUnavailable
@@ -37,6 +35,8 @@ class Write:
         base: The newest write of the record in an attempt whose answer was lost, while that attempt may be applied.
         error: The store's exception in place of that answer.
         reconciled: The number of times that another write came first.
+        deadline: When the policy's time for further attempts ends.
+        exhausted: That time, or the policy's number of attempts, is used up.
         tried_at: When the current attempt began, in milliseconds since the epoch.
         same: Compares values in a merge; None before the first one.
         known: What another write stored, as it was merged last, with its data.
@@ -46,6 +46,8 @@ class Write:
     base: bytes = b""
     error: StoreUnavailable | None = None
     reconciled: int = 0
+    deadline: int | None = None
+    exhausted: bool = False
     tried_at: int = 0
     same: Encodings | None = None
     known: tuple[StoredSession, dict[Any, Any]] | None = None
@@ -85,12 +87,6 @@ class Write:
             raise self.error
 
 
-def tries(context: Context) -> Iterator[int]:
-    """Return the numbers of the tries of one change, from 0 on, until the policy's number or time is used up."""
-    deadline = context.clock() + context.policy.patience
-    return takewhile(lambda number: not number or context.clock() <= deadline, range(context.policy.attempts))
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Applied:
     """A write is applied, whatever the store answered: the session as it is now, with its data."""
@@ -126,7 +122,10 @@ def reconcile(
     if write.reconciled:
         yield from pause(_delay(write.reconciled, context.clock() - write.tried_at))
         current = None  # what the conflict brought along is old by now
-    write.reconciled, write.tried_at = write.reconciled + 1, context.clock()
+    now, policy = context.clock(), context.policy
+    write.deadline = now + policy.patience if write.deadline is None else write.deadline
+    write.reconciled, write.tried_at = write.reconciled + 1, now
+    write.exhausted = write.reconciled >= policy.attempts or now > write.deadline
     record = current or (yield from load(stored.key, fresh=True))
     found = yield from resolve(context, stored.token, stored.key, record, now=context.clock(), late=True)
     if isinstance(found, Rejected):

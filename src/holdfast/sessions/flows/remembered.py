@@ -53,4 +53,8 @@ def _try_to_join(context: Context, state: SessionState, browser: str, key: str) 
     state.changes = Changes(assigned=state.changes.assigned, applied=state.changes.applied)
     state.stored, state.redeliver = stored, True
     outcome = yield from save(context, state, stored)
-    return Outcome("merged", CookieAction.SEND) if outcome.cookie is CookieAction.KEEP else outcome
+    return (
+        Outcome("merged", CookieAction.SEND)
+        if outcome.cookie is CookieAction.NONE and outcome.result != "gone"
+        else outcome
+    )

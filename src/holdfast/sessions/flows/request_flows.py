@@ -46,8 +46,8 @@ class RequestFlows(Protocol):
         *renewal*: the request does not ask for it. *ends*: it ends the session, and another begins in its place.
         """
 
-    def save(self, context: Context, state: SessionState, stored: Any, /, *, confirm: bool) -> Flow[Outcome]:
-        """Write what *state* changed, if anything. With *confirm* find out whether the session still lives."""
+    def save(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
+        """Write what *state* changed, if anything, and what is due."""
 
     def still_valid(self, context: Context, session: SessionState | str, /) -> Flow[bool]:
         """Return whether the session of a state, or of a cookie's value, lives. Nothing is written."""

@@ -21,7 +21,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, log_out, report_ended
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested, tries
+from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
@@ -47,7 +47,7 @@ class Rotation(NamedTuple):
 def rotate(context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, ends: bool) -> Flow[Outcome]:
     """Move the session to a new token, with its changes and what other requests changed meanwhile."""
     write = Write()
-    for _ in tries(context):
+    while not write.exhausted:
         planned = _plan(context, state, stored, renewal=renewal, ends=ends)
         answer = yield from _move(context, state, stored, planned, write)
         if isinstance(answer, StoredSession):
