@@ -117,6 +117,11 @@ storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minu
 	@scripts/install-test-tools
 	@PYTHONPATH=tests $(BIN)/python -m storm $(ARGS)
 
+.PHONY: sign-ins
+sign-ins: $(VENV)/.dev ## Sign in twice at once, in a real browser, 20 times in each way (15 minutes; HOLDFAST_SIGN_INS=20)
+	@scripts/install-test-tools
+	@HOLDFAST_SIGN_INS=$${HOLDFAST_SIGN_INS:-20} $(BIN)/python -m pytest tests/browser/test_sign_in_in_browser.py
+
 .PHONY: forgery
 forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records of each kind (20 minutes; ARGS=20)
 	@PYTHONPATH=tests $(BIN)/python -m bad_input.forgery $(ARGS)

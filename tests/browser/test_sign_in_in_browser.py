@@ -24,7 +24,7 @@ from holdfast.stores.memory import MemoryStore
 if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a browser need it
     from selenium.webdriver import Chrome
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(7200)]
 
 SIGN_INS = int(os.environ.get("HOLDFAST_SIGN_INS", "2"))
 
@@ -58,6 +58,7 @@ class Site:
             ("/app/sign-in", lambda: render_template_string(FORM), ["GET"]),
             ("/app/sign-in", self._sign_in, ["POST"]),
             ("/app/sign-out", self._sign_out, ["GET"]),
+            ("/app/visit", self._visit, ["GET"]),
             ("/app/read", self._read, ["GET"]),
         ):
             self.app.add_url_rule(path, f"{path} {methods}", view, methods=methods)
@@ -77,8 +78,11 @@ class Site:
         session.destroy()
         return redirect("/app/")
 
+    def _visit(self) -> str:
+        session["visited"] = True
+        return "<p>welcome</p>"
+
     def _read(self) -> str:
-        time.sleep(0.05)
         return str(session.get("name"))
 
     def close(self) -> None:
@@ -153,3 +157,24 @@ def test_a_changed_cookie_locks_nobody_out(chromium: Chrome, site: Site, change:
         chromium.get(f"{site.address}/sign-out")
         assert whose(chromium, site) == "nobody"
         sign_in(chromium, site)
+
+
+SIGN_IN_AMONG_READS = """
+const [site, done] = arguments;
+let over = false;
+const read = async () => { while (!over) await fetch(`${site}/read`); };
+const signIn = fetch(`${site}/sign-in`, { method: "POST", redirect: "manual" }).then(() => { over = true; });
+Promise.all([signIn, read(), read(), read()]).then(() => done());
+"""
+
+
+@pytest.mark.parametrize("site", [False], indirect=True, ids=["without"])
+def test_reads_in_flight_put_no_dead_cookie_back(chromium: Chrome, site: Site) -> None:
+    """With three reads that overlap a login of a permanent session, the browser keeps the login's cookie each time."""
+    site.slowness = 0.02
+    site.app.config["SESSION_PERMANENT"] = True
+    for _ in range(5 * SIGN_INS):
+        forget(chromium)
+        chromium.get(f"{site.address}/visit")
+        chromium.execute_async_script(SIGN_IN_AMONG_READS, site.address)
+        assert whose(chromium, site) == "ada"
