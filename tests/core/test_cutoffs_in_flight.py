@@ -160,3 +160,20 @@ def test_logins_at_any_rate_do_not_keep_the_end_of_all_from_returning() -> None:
     ended = store.manager.revoke_all("ada")
     assert (ended.outcome, store.logins) == ("confirmed", 2)
     assert not store.manager.still_valid(before)
+
+
+@pytest.mark.parametrize("visited", [False, True], ids=["new", "visitor"])
+def test_a_cutoff_covers_the_moment_that_it_has(server: Server, visited: bool) -> None:
+    """A login that began in the same millisecond as the end of all sessions gives way to it."""
+    cookie = None
+    if visited:
+        visitor = Request(server.manager)
+        visitor["seen"] = 1
+        visitor.commit()
+        cookie = server.cookie(visitor)
+    login = Request(server.manager, cookie)
+    login.bind("ada")
+    server.manager.revoke_all("ada")
+    login.commit()
+    stored = login.state.stored
+    assert stored is None or not server.manager.still_valid(stored.value)

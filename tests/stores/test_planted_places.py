@@ -183,3 +183,58 @@ def test_the_file_of_an_applications_engine_is_private(tmp_path: Path) -> None:
         store.create(KEY, b"data", expires_at=FOREVER)
     engine.dispose()
     assert disk.modes(tmp_path)["app.db"] == 0o600
+
+
+@pytest.mark.parametrize("kind", ["files", "json"])
+def test_a_lock_is_not_taken_through_a_link(kind: str, tmp_path: Path) -> None:
+    """A link in the place of a lock file makes no file elsewhere, and opens none."""
+    use(kind, tmp_path)
+    outside = tmp_path / "outside"
+    for lock in [path for path in tmp_path.rglob("*") if "lock" in str(path.relative_to(tmp_path)) and path.is_file()]:
+        lock.unlink()
+        lock.symlink_to(outside)
+    with opened(kind, tmp_path) as store, pytest.raises(StoreUnavailable):
+        store.delete(KEY)
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("kind", ["files", "json"])
+def test_a_planted_temporary_file_gets_no_data(kind: str, tmp_path: Path) -> None:
+    """One that is there already, or a link to a file elsewhere, is replaced and not written to."""
+    use(kind, tmp_path)
+    temp = tmp_path / "kept" / ("sessions.json.temp" if kind == "json" else f"{KEY[:2]}/.temp")
+    outside = tmp_path / "outside"
+    for is_link in (False, True):
+        outside.write_bytes(b"precious")
+        temp.symlink_to(outside) if is_link else os.link(outside, temp)
+        with opened(kind, tmp_path) as store:
+            store.delete(KEY)
+            assert store.create(KEY, b"secret", expires_at=FOREVER) is not None
+        assert outside.read_bytes() == b"precious"
+        temp.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["json", "sqlite"])
+def test_a_file_that_is_planted_later_is_refused(kind: str, tmp_path: Path, give: Callable[[Path], None]) -> None:
+    """In a folder like ``/tmp`` the file may be another one at each use: what it is now counts."""
+    folder, file = tmp_path / PLACES[kind][1], tmp_path / str(PLACES[kind][2])
+    folder.mkdir()
+    folder.chmod(0o1777)
+    with opened(kind, tmp_path) as store:
+        assert store.create(KEY, b"data", expires_at=FOREVER) is not None
+        copy = file.read_bytes()
+        file.unlink()
+        file.write_bytes(copy)
+        give(file)
+        with pytest.raises(StoreUnavailable, match="belongs to another user"):
+            store.load(KEY)
+
+
+def test_a_link_to_a_record_is_none(tmp_path: Path) -> None:
+    """A record elsewhere is not one of this store through a link under its key, whoever made both."""
+    use("files", tmp_path / "elsewhere")
+    use("files", tmp_path)
+    file = tmp_path / "kept" / KEY[:2] / KEY
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere" / "kept" / KEY[:2] / KEY)
+    assert FileStore(tmp_path / "kept").load(KEY) is None
