@@ -52,6 +52,8 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         "raised": answerable,
         "sender": ref(app),  # weak, so that an application is freed as it would be without an extension
     }
+    if settings.imports is not None and settings.store == CLIENT_SIDE:
+        raise ConfigurationError(f"SESSION_IMPORT is for stored sessions, and SESSION_STORE is {CLIENT_SIDE!r}")
     if settings.store == CLIENT_SIDE:
         return _client_side(app, settings, clock, shared)
     if settings.revocation_store is not None:
@@ -63,6 +65,10 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         if observers is not None:
             warn("an observer has no effect: the sessions live in the cookie")
         return None
+    if settings.imports is not None:
+        from holdfast.flask.old_cookies import build_place
+
+        shared["old_place"] = build_place(app, settings, store, clock)
     manager = Manager(store, sealer=_build_sealer(settings, clock), **shared)
     if Indexes not in manager.context.capabilities:
         _report_no_index(settings, type(store).__name__)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from holdfast.sessions.requests import Requests
 
 
-@click.group(cls=Commands, commands={**COMMANDS, "doctor": "holdfast.contrib.doctor.command:doctor"})
+#: The commands that need an application.
+_OF_APPLICATIONS = {
+    "import": "holdfast.cli.importing:import_",
+    "doctor": "holdfast.contrib.doctor.command:doctor",
+}
+
+
+@click.group(cls=Commands, commands={**COMMANDS, **_OF_APPLICATIONS})
 @click.pass_context
 @with_appcontext
 def sessions(context: click.Context) -> None:

@@ -67,11 +67,15 @@ class Cookies:
     """Reads and writes the session cookie of an application, by Flask's current settings.
 
     With ``SESSION_USE_SIGNER`` the token carries a signature made with ``SECRET_KEY``, for the application's namespace.
+
+    Attributes:
+        read_old: Returns what a value stands for that was a cookie before, while such sessions are taken over, or None.
     """
 
     def __init__(self, live: LiveSettings, has_form: Callable[[str], bool]) -> None:
         self._live = live
         self._has_form = has_form
+        self.read_old: Callable[[Flask, str], str | None] | None = None
         self._checked: list[str | bytes] = []
 
     def read(self, app: Flask, request: Request) -> Presented:
@@ -113,8 +117,13 @@ class Cookies:
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
         if self._live.current.use_signer:
-            return self._unsign(app, value, name)
-        return Presented(value) if self._has_form(value) else Presented(reason="malformed")
+            found = self._unsign(app, value, name)
+        else:
+            found = Presented(value) if self._has_form(value) else Presented(reason="malformed")
+        if found.token is None and self.read_old is not None:
+            old_id = self.read_old(app, value)
+            return found if old_id is None else Presented(old_id)
+        return found
 
     def _unsign(self, app: Flask, value: str, name: str) -> Presented:
         token = value.partition(".")[0]

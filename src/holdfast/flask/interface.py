@@ -48,6 +48,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
     def __init__(self, manager: Requests, live: LiveSettings) -> None:
         self.manager = manager
         self.cookies = Cookies(live, manager.has_form)
+        place = manager.context.old_place
+        if place is not None:
+            from holdfast.flask.old_cookies import OldCookies
+
+            self.cookies.read_old = OldCookies(place, live, manager).read
         self.live = live
         self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []

@@ -16,6 +16,7 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
+from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.flows.walk import (
@@ -27,7 +28,7 @@ from holdfast.sessions.flows.walk import (
     revoke_some,
     stats,
 )
-from holdfast.sessions.ops import purge
+from holdfast.sessions.ops import load, purge
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Indexes, Iterates, Purges, Store
@@ -51,8 +52,24 @@ class Manager(Requests, Directory, SingleUse):
     """
 
     def __init__(self, store: Store, *, sealer: Sealer | Unsealed | None = None, **options: Unpack[Options]) -> None:
-        super().__init__(in_store, store, sealer=sealer, **options)
+        flows: RequestFlows = in_store
+        if options.get("old_place") is not None:
+            from holdfast.sessions.flows import moving_in as flows
+        super().__init__(flows, store, sealer=sealer, **options)
         self.store = store
+
+    def take_over(self, old_id: str) -> bool:
+        """Take over the session of *old_id* from the place where it was, before its first request.
+
+        Returns whether it is done now: False if it was before, or if there is no such session.
+        """
+        from holdfast.sessions.flows.take_over import take_over_unused
+
+        return self._run(take_over_unused(self.context, old_id))
+
+    def is_taken_over(self, old_id: str) -> bool:
+        """Return whether the session of *old_id* was taken over, and may have ended since."""
+        return self._run(load(self.keys.key_of(old_id))) is not None
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
         return self._run(pop_stored(self.context, state, key))

@@ -28,6 +28,8 @@ from holdfast.stores.contract import Store, capabilities_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from holdfast.imports.place import OldPlace
+
 T = TypeVar("T")
 
 _UNCHANGED = Outcome("unchanged", CookieAction.NONE)
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
         observer: One or several observers. Default: none.
         raised: Returns the exception to raise for one of ours: a front end's own kind of it. Default: the same.
         lists_unopened: Whether sealed sessions that no key opens are listed, by their times. Default: False.
+        old_place: Where sessions were that are taken over at their first request. Default: None.
     """
 
     policy: Policy | None
@@ -59,6 +62,7 @@ class Options(TypedDict, total=False):
     observer: Observer | Observers | Iterable[Observer] | None
     raised: Callable[[HoldfastError], HoldfastError]
     lists_unopened: bool
+    old_place: OldPlace | None
 
 
 class Requests:
@@ -100,6 +104,7 @@ class Requests:
             events=self._stream(self if sender is None else sender),
             capabilities=capabilities_of(store),
             lists_unopened=options.get("lists_unopened", False),
+            old_place=options.get("old_place"),
         )
 
     def _stream(self, sender: object) -> Events:

@@ -160,9 +160,14 @@ def _cachelib(config: Mapping[str, Any]) -> StoreChoice:
             f"SESSION_CACHELIB is a {type(cache).__name__}, which Holdfast has no store for: set SESSION_STORE instead "
             "of SESSION_TYPE, such as to 'sqlite:///sessions.db', or to 'memory://' for tests"
         )
-    prefix = cache.key_prefix() if callable(cache.key_prefix) else cache.key_prefix or ""
-    prefix += _KEY_PREFIX.read(config)
-    return StoreChoice(_CACHELIB.name, client=found, store_class=store_class, options={"prefix": prefix})
+    return StoreChoice(_CACHELIB.name, client=found, store_class=store_class, options={"prefix": old_prefix(config)})
+
+
+def old_prefix(config: Mapping[str, Any]) -> str:
+    """Return the beginning of the names under which Flask-Session stored sessions."""
+    cache = _CACHELIB.read(config) if config.get("SESSION_TYPE") == "cachelib" else None
+    prefix = getattr(cache, "key_prefix", None) or ""
+    return str(prefix() if callable(prefix) else prefix) + str(_KEY_PREFIX.read(config))
 
 
 def _mongodb(config: Mapping[str, Any]) -> StoreChoice:
@@ -244,6 +249,10 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
+#: By type, a setting whose name Flask-Session and Holdfast can share, and Flask-Session's default for the old name.
+_TABLES_BEFORE = {"mongodb": (_MONGODB_COLLECT.name, "sessions"), "postgresql": ("", "flask_sessions")}
+
+
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session.
 
@@ -258,6 +267,11 @@ def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {"SESSION_STORE": None}
     if kind != "null":
         changed["SESSION_PERMANENT"] = True
+    if kind not in {"null", "file"}:
+        changed["SESSION_IMPORT"] = "flask-session"
+        table = _TABLES_BEFORE.get(kind)
+        named = (table and config.get(table[0])) or getattr(config.get(_CACHELIB.name), "collection", None)
+        changed["SESSION_IMPORT_TABLE"] = named or (table[1] if table else "sessions")
     if kind == "file":
         changed["SESSION_SERIALIZATION_FORMAT"] = "json"
     return changed

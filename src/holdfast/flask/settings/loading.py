@@ -54,6 +54,7 @@ class Settings:
         session_type: The value of ``SESSION_TYPE``, Flask-Session's setting.
         clear_site_data: The directives of ``Clear-Site-Data`` after a logout, maybe none.
         seal_migrate_until: In milliseconds since the epoch.
+        import_until: In milliseconds since the epoch.
     """
 
     policy: Policy
@@ -70,6 +71,9 @@ class Settings:
     keep_address: bool
     seal: SealMode | None
     seal_migrate_until: int | None
+    imports: Literal["flask-session", "flask"] | None
+    import_until: int | None
+    import_table: str
     session_type: str | None
     store: Any = field(repr=False)
     revocation_store: Any = field(repr=False)

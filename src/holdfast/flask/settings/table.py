@@ -34,6 +34,10 @@ def _directives(value: Any) -> tuple[str, ...]:
     raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, _DIRECTIVES))}")
 
 
+def _source(value: Any) -> str | None:
+    return None if value is False else setting.one_of("flask-session", "flask", or_none=True)(value)
+
+
 def _of_policy(name: str, parse: Callable[[Any], Any], attribute: str, doc: str) -> Setting:
     default = getattr(_POLICY, attribute)
     if parse is setting.span and default is not None:
@@ -132,6 +136,15 @@ OWN: tuple[Setting, ...] = (
     Setting("SESSION_COOKIE_OLD_NAMES", cookie_rules.cookie_names, default=(), to="cookie.old_names", doc=
         "Former names of the session cookie, for a change of `SESSION_COOKIE_NAME`, or for a profile, which changes "
         "it. A session in such a cookie [moves to one of the present name](#another-name-path-or-domain)."),
+    Setting("SESSION_IMPORT", _source, to="imports", doc=
+        'Take over sessions from before: `"flask-session"` those that [Flask-Session](coming-from-flask-session.md) '
+        'stored in the place of the store, `"flask"` those in [Flask\'s cookie](coming-from-flasks-cookie.md). '
+        '`SESSION_TYPE` changes the default to `"flask-session"`; `False` disables it.'),
+    Setting("SESSION_IMPORT_UNTIL", setting.moment, to="import_until", doc=
+        "From this time on none is taken over: an aware `datetime` or text such as "
+        '`"2027-01-31T00:00:00Z"`.'),
+    Setting("SESSION_IMPORT_TABLE", setting.name, default="sessions", to="import_table", doc=
+        "The table or collection of Flask-Session."),
     Setting("SESSION_SEAL", setting.one_of("keys", "cookie", "mac", or_none=True), to="seal", doc=
         '[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
         'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.'),

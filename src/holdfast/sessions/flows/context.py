@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from typing import TYPE_CHECKING
 
 from holdfast.clock import Clock
 from holdfast.events import Events
@@ -16,6 +17,9 @@ from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
 from holdfast.sessions.policy import Policy
 
+if TYPE_CHECKING:
+    from holdfast.imports.place import OldPlace
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -23,7 +27,7 @@ class Context:
 
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
     *new_tokens* counts the tokens made since the start. *lists_unopened*: sealed sessions that no key opens are listed,
-    by their times.
+    by their times. *old_place* is where sessions were that are taken over, or None.
     """
 
     policy: Policy
@@ -35,6 +39,7 @@ class Context:
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
     new_tokens: Iterator[int] = field(default_factory=partial(count, 1))
     lists_unopened: bool = False
+    old_place: OldPlace | None = None
 
     def read(self, key: str, record: Record) -> Envelope | Sealed | Control:
         """Return what *record*, stored under *key*, holds: a session as it is stored, or a control record.

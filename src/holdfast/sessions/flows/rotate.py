@@ -235,8 +235,9 @@ def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
 def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[bool]:
     """Let the alias under *key* lead new requests to *stored* for the grace period only: its token was presented.
 
-    A save of a request that began before the renewal is led on for as long as a cut-off is kept. Returns True: an end
-    under the old key ended *stored* too.
+    A save of a request that began before the renewal is led on for as long as a cut-off is kept. An alias of a session
+    that was taken over is stored for longer than it leads on, and stays. Returns True: an end under the old key ended
+    *stored* too.
     """
     record = yield from load(key, fresh=True)
     try:
@@ -245,9 +246,10 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
+        kept = record.expires_at if record.expires_at > alias.until else until + CUTOFF_LIFETIME
         alias = dataclasses.replace(alias, until=until)
         data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
-        yield from replace(key, data, record.version, until + CUTOFF_LIFETIME)
+        yield from replace(key, data, record.version, kept)
     return True
 
 

@@ -11,8 +11,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from holdfast.clock import Clock, system_clock
@@ -22,6 +22,8 @@ from holdfast.stores.contract import HealthFinding
 from holdfast.stores.memcached.clients import PooledClient, client_for
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 from holdfast.stores.shared.wire import MARGIN, pack, unpack
+
+T = TypeVar("T")
 
 # The longest key of memcached has 250 bytes, none of them a space or a control character.
 _PREFIX = re.compile(r"[!-~]{0,186}", re.ASCII)
@@ -150,6 +152,13 @@ class MemcachedStore:
         return [
             HealthFinding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)
         ]
+
+    def ask(self, work: Callable[[Any], T], /) -> T:
+        """Return the result of *work* with the store's client. It may use other keys."""
+        try:
+            return work(self._client)
+        except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
+            raise StoreUnavailable(f"memcached did not execute a command: {type(error).__name__}") from error
 
     def close(self) -> None:
         self._client.close()

@@ -207,6 +207,10 @@ class MongoDBStore:
             self._indexing.join(self._timeout)
         return self._run(lambda sessions: health_of(sessions, self._clock))
 
+    def ask(self, work: Callable[[Collection], T], /) -> T:
+        """Return the result of *work* with the collection. It may use others of the database."""
+        return self._ask(work)
+
     def close(self) -> None:
         if self._indexing is not None:
             self._indexing.join(self._timeout)

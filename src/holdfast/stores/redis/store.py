@@ -9,9 +9,9 @@ import functools
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
@@ -34,6 +34,8 @@ from holdfast.stores.redis.scripts import (
 )
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
+
+T = TypeVar("T")
 
 # What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
@@ -203,6 +205,14 @@ class RedisClusterStore:
             _, names = self._scan(node, 0, SAMPLE)
             found.append(about_expiry(self._call("pttl", name) for name in names))
         return worst_of(found)
+
+    def ask(self, work: Callable[[Any], T], /) -> T:
+        """Return the result of *work* with the store's client. It may use other keys."""
+        try:
+            with self._turns:
+                return work(self._client)
+        except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
+            raise _unavailable(error) from error
 
     def close(self) -> None:
         if isinstance(self._client, LazyClient):

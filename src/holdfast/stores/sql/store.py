@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,6 +24,8 @@ from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
 __all__ = ["SQLStore", "sessions_table"]
+
+T = TypeVar("T")
 
 _BATCH = 100
 _TRIES = 5
@@ -60,6 +62,7 @@ class SQLStore:
         file = file_of(engine.url) if isinstance(engine, sa.Engine) else None
         #: The file of a SQLite database, if it is known before the first use.
         self.path = None if file is None else Path(file)
+        self.schema = schema
         self._table = sessions_table(table, schema=schema)
         self._database = Database(self._find_engine, self._table, create=create_table, max_connections=max_connections)
         self._clock = clock
@@ -220,6 +223,10 @@ class SQLStore:
 
     def check_health(self) -> list[HealthFinding]:
         return self._database.ask(lambda connection: health_of(self._table, connection, self._clock))
+
+    def ask(self, question: Callable[[sa.Connection], T], /) -> T:
+        """Return the result of *question* with a connection. It may use other tables."""
+        return self._database.ask(question)
 
     def close(self) -> None:
         self._database.close()

@@ -1,0 +1,138 @@
+"""Cookies from before: the ids of Flask-Session, with and without a signature, and Flask's own signed cookie."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NoReturn
+from weakref import ref
+
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface, session_json_serializer
+from itsdangerous import BadData, Signer, URLSafeTimedSerializer
+
+from holdfast.clock import SECOND, Clock
+from holdfast.errors import ConfigurationError
+from holdfast.flask.settings import flask_session_compat as flask_session
+from holdfast.flask.settings.loading import LiveSettings, Settings
+from holdfast.flask.settings.secret_keys import signing_keys
+from holdfast.imports.finders import finder_beside
+from holdfast.imports.flask_session import FlaskSessions
+from holdfast.imports.place import OldPlace, OldSession
+from holdfast.sessions.requests import Requests
+from holdfast.stores.contract import Store
+
+_FLASKS = SecureCookieSessionInterface
+
+_logger = logging.getLogger("holdfast")
+
+
+def build_place(app: Flask, settings: Settings, store: Store, clock: Clock) -> OldPlace:
+    """Return the place where sessions were before, by ``SESSION_IMPORT``.
+
+    Raises:
+        ConfigurationError: Flask-Session keeps no sessions where *store* does.
+    """
+    until = settings.import_until
+    if settings.imports == "flask":
+        return FlasksCookie(app, until=until, clock=clock)
+    try:
+        finder = finder_beside(store, table=settings.import_table, clock=clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SESSION_IMPORT is 'flask-session': {error}") from error
+    return FlaskSessions(finder, flask_session.old_prefix(app.config), until=until, clock=clock)
+
+
+class OldCookies:
+    """Recognises cookies from before, and logs that their sessions are taken over, and when it ends."""
+
+    def __init__(self, place: OldPlace, live: LiveSettings, manager: Requests) -> None:
+        self._place = place
+        self._live = live
+        self._clock = manager.clock
+        self._count = 0
+        self._has_ended = False
+        manager.context.events.subscribe(self._note, "imported")
+
+    def read(self, app: Flask, value: str) -> str | None:
+        """Return the old id in a cookie's *value*, or None."""
+        settings, place = self._live.current, self._place
+        if settings.import_until is not None and self._clock() >= settings.import_until:
+            self._end()
+            return None
+        if isinstance(place, FlasksCookie):
+            return value if place.has_form(value) else None
+        old_id, _, signature = value.rpartition(".")
+        if not (old_id and signature):
+            return value if not settings.use_signer and place.has_form(value) else None
+        return old_id if place.has_form(old_id) and _is_signed(app, old_id, value) else None
+
+    def _note(self, _event: str, _details: Mapping[str, Any]) -> None:
+        self._count += 1
+        if self._count == 1:
+            _logger.info(
+                "a session from before was taken over, as SESSION_IMPORT asks; `flask sessions import --count` prints"
+                " how many are left"
+            )
+
+    def _end(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            _logger.info(
+                "SESSION_IMPORT_UNTIL has passed: this process has taken over %d sessions. Set SESSION_IMPORT to False",
+                self._count,
+            )
+
+
+def _is_signed(app: Flask, old_id: str, value: str) -> bool:
+    if not app.secret_key:
+        return False
+    signers = (Signer(key, salt="flask-session", key_derivation="hmac") for key in signing_keys(app))
+    return any(hmac.compare_digest(signer.sign(old_id), value.encode()) for signer in signers)
+
+
+class FlasksCookie:
+    """Flask's signed cookie as a place: the value of the cookie is the id of its session, and holds its data.
+
+    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never.
+    """
+
+    def __init__(self, app: Flask, *, until: int | None, clock: Clock) -> None:
+        self._app = ref(app)
+        self._until = until
+        self._clock = clock
+
+    def has_form(self, old_id: str, /) -> bool:
+        """Return whether *old_id* is a value of the cookie, and sessions are still taken over."""
+        is_open = self._until is None or self._clock() < self._until
+        return is_open and old_id.count(".") >= 2 and self.load(old_id) is not None
+
+    def load(self, old_id: str, /) -> OldSession | None:
+        """Return the session in the cookie *old_id*, or None: it is too old, or its signature is not ours."""
+        app = self._app()
+        if app is None or not app.secret_key:
+            return None
+        for key in signing_keys(app):
+            options: dict[str, Any] = {"key_derivation": _FLASKS.key_derivation, "digest_method": _FLASKS.digest_method}
+            serializer = URLSafeTimedSerializer(
+                key, salt=_FLASKS.salt, serializer=session_json_serializer, signer_kwargs=options
+            )
+            # One spelling of a signature alone, since another one would be another id.
+            signed = Signer(key, salt=_FLASKS.salt, **options).sign(old_id.rpartition(".")[0])
+            if hmac.compare_digest(signed, old_id.encode()):
+                return self._read(serializer, old_id, app.permanent_session_lifetime)
+        return None
+
+    def _read(self, serializer: URLSafeTimedSerializer, value: str, lifetime: timedelta) -> OldSession | None:
+        try:
+            data, made_at = serializer.loads(value, return_timestamp=True)
+        except BadData:
+            return None
+        expires_at = round((made_at + lifetime).timestamp() * SECOND)
+        return OldSession(data if type(data) is dict else None, expires_at) if expires_at > self._clock() else None
+
+    def ids(self) -> NoReturn:
+        """Raise: the sessions are in the browsers' cookies."""
+        raise ConfigurationError("the sessions are in the browsers' cookies: each is taken over at its first request")

@@ -1,0 +1,185 @@
+"""Where Flask-Session's values are, for each kind of store: found with the store's own client."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from holdfast.clock import SECOND, Clock
+from holdfast.errors import ConfigurationError, StoreUnavailable
+
+#: cachelib's file begins with its expiry in seconds since the epoch, as the machine writes an unsigned int; 0: never.
+_FILE_EXPIRY = struct.Struct("I")
+#: The digests of a file's name: MD5 until cachelib 0.15.
+_DIGESTS = (partial(hashlib.sha256), partial(hashlib.md5, usedforsecurity=False))
+
+
+class Value(NamedTuple):
+    """A value as it is stored. *expires_at* is in milliseconds since the epoch, or None if it has no known end."""
+
+    payload: bytes
+    expires_at: int | None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Finder(Protocol):
+    """Finds the values of Flask-Session in one place."""
+
+    def find(self, name: str, /) -> Value | None:
+        """Return the value under *name*, live or expired, or None."""
+
+    def names(self, prefix: str, /) -> list[str]:
+        """Return the names that begin with *prefix*."""
+
+
+class _InRedis:
+    def __init__(self, store: Any, _table: str, clock: Clock) -> None:
+        self._ask, self._clock = store.ask, clock
+
+    def find(self, name: str, /) -> Value | None:
+        payload, ttl = self._ask(lambda client: client.pipeline(transaction=False).get(name).pttl(name).execute())
+        if payload is None:
+            return None
+        return Value(payload, self._clock() + ttl if ttl >= 0 else None)
+
+    def names(self, prefix: str, /) -> list[str]:
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
+        return [name.decode() for name in self._ask(lambda client: list(client.scan_iter(match=pattern, count=1000)))]
+
+
+class _InMemcached:
+    def __init__(self, store: Any, _table: str, _clock: Clock) -> None:
+        self._ask = store.ask
+
+    def find(self, name: str, /) -> Value | None:
+        found = self._ask(lambda client: client.gets(name))
+        return None if found is None or not isinstance(found[0], bytes) else Value(found[0], None)
+
+    def names(self, _prefix: str, /) -> NoReturn:
+        raise ConfigurationError("memcached cannot list its keys: each session is taken over at its first request")
+
+
+class _InMongoDB:
+    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
+        self._ask, self._table = store.ask, table
+
+    def find(self, name: str, /) -> Value | None:
+        document = self._ask(lambda sessions: self._beside(sessions).find_one({"id": name}))
+        payload = document.get("val") if document is not None else None
+        if document is None or not isinstance(payload, bytes):
+            return None
+        expiration = document.get("expiration")
+        return Value(payload, int(expiration) if type(expiration).__name__ == "DatetimeMS" else None)
+
+    def names(self, prefix: str, /) -> list[str]:
+        found = self._ask(lambda sessions: [each.get("id") for each in self._beside(sessions).find({}, {"id": 1})])
+        return [name for name in found if isinstance(name, str) and name.startswith(prefix)]
+
+    def _beside(self, sessions: Any) -> Any:
+        return sessions.database.get_collection(self._table, codec_options=sessions.codec_options)
+
+
+class _InSQL:
+    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
+        import sqlalchemy as sa
+
+        self._ask = store.ask
+        self._exists: bool | None = None
+        self._table = sa.table(
+            table,
+            sa.column("session_id", sa.String),
+            sa.column("data", sa.LargeBinary),
+            sa.column("expiry", sa.DateTime),
+            schema=store.schema,
+        )
+
+    def find(self, name: str, /) -> Value | None:
+        # Some collations ignore case, and an id in another case is another id.
+        rows = [row for row in self._rows(lambda t: t.select().where(t.c.session_id == name)) if row[0] == name]
+        if not rows or rows[0][1] is None:
+            return None
+        _, payload, expiry = rows[0]
+        return Value(bytes(payload), _milliseconds(expiry))
+
+    def names(self, prefix: str, /) -> list[str]:
+        rows = self._rows(lambda t: t.select().with_only_columns(t.c.session_id))
+        return [name for (name,) in rows if isinstance(name, str) and name.startswith(prefix)]
+
+    def _rows(self, statement: Callable[[Any], Any]) -> list[Any]:
+        """Return the rows of *statement*; none without the table, or if an expiry is damaged."""
+
+        def ask(connection: Any) -> list[Any]:
+            import sqlalchemy as sa
+
+            if self._exists is None:
+                self._exists = sa.inspect(connection).has_table(self._table.name, schema=self._table.schema)
+            try:
+                return connection.execute(statement(self._table)).all() if self._exists else []
+            except ValueError:
+                return []
+
+        rows: list[Any] = self._ask(ask)
+        return rows
+
+
+class _InFiles:
+    def __init__(self, store: Any, _table: str, _clock: Clock) -> None:
+        self._folder: Path = store.path
+
+    def find(self, name: str, /) -> Value | None:
+        for digest in _DIGESTS:
+            try:
+                raw = (self._folder / digest(name.encode()).hexdigest()).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StoreUnavailable(f"a file of Flask-Session cannot be read: {type(error).__name__}") from error
+            if len(raw) > _FILE_EXPIRY.size:
+                (seconds,) = _FILE_EXPIRY.unpack_from(raw)
+                return Value(raw[_FILE_EXPIRY.size :], seconds * SECOND or None)
+        return None
+
+    def names(self, _prefix: str, /) -> NoReturn:
+        raise ConfigurationError(
+            "the names of Flask-Session's files are hashes: each session is taken over at its first request"
+        )
+
+
+_FINDERS: dict[str, type[Any]] = {
+    "RedisClusterStore": _InRedis,
+    "MemcachedStore": _InMemcached,
+    "MongoDBStore": _InMongoDB,
+    "SQLStore": _InSQL,
+    "FileStore": _InFiles,
+}
+
+
+def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
+    """Return what finds Flask-Session's values with the client of *store*, in the table or collection *table*.
+
+    Raises:
+        ConfigurationError: Flask-Session keeps no sessions in such a place.
+    """
+    for kind in type(store).__mro__:
+        if kind.__name__ in _FINDERS:
+            finder: Finder = _FINDERS[kind.__name__](store, table, clock)
+            return finder
+    raise ConfigurationError(
+        f"Flask-Session keeps no sessions where a {type(store).__name__} does: set SESSION_STORE to the place where "
+        "they are, in Redis, memcached, MongoDB, SQL or a folder of files"
+    )
+
+
+def _milliseconds(expiry: Any) -> int | None:
+    """Return a time of Flask-Session's, naive and in UTC, in milliseconds since the epoch."""
+    if not isinstance(expiry, datetime):
+        return None
+    return round((expiry if expiry.tzinfo else expiry.replace(tzinfo=timezone.utc)).timestamp() * SECOND)

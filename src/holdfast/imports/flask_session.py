@@ -1,0 +1,107 @@
+"""Sessions of Flask-Session 0.5 to 0.8: the form of its ids, and the formats of its values."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from holdfast.clock import Clock
+from holdfast.errors import DecodeError
+from holdfast.imports import pickled
+from holdfast.imports.finders import Finder
+from holdfast.imports.place import OldSession
+from holdfast.records.tokens import is_key
+
+#: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
+_ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TIMESTAMP = -1
+
+
+class FlaskSessions:
+    """The sessions of Flask-Session that *finder* finds, under names that begin with *prefix*.
+
+    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never.
+    """
+
+    def __init__(self, finder: Finder, prefix: str, *, until: int | None, clock: Clock) -> None:
+        self._finder = finder
+        self._prefix = prefix
+        self._until = until
+        self._clock = clock
+
+    def has_form(self, old_id: str, /) -> bool:
+        """Return whether *old_id* may be one, and sessions are still taken over. Keys of ours are none."""
+        is_open = self._until is None or self._clock() < self._until
+        return is_open and _ID.fullmatch(old_id) is not None and not is_key(old_id)
+
+    def load(self, old_id: str, /) -> OldSession | None:
+        """Return the live session of *old_id*, or None."""
+        found = self._finder.find(self._prefix + old_id)
+        if found is None or (found.expires_at is not None and found.expires_at <= self._clock()):
+            return None
+        try:
+            data = decoded(found.payload)
+        except DecodeError:
+            data = None
+        return OldSession(data, found.expires_at)
+
+    def ids(self) -> list[str]:
+        """Return the id of each session that is there."""
+        ids = (name[len(self._prefix) :] for name in self._finder.names(self._prefix))
+        return [old_id for old_id in ids if self.has_form(old_id)]
+
+
+def decoded(payload: bytes) -> dict[Any, Any]:
+    """Return the data in *payload*: msgpack or JSON of 0.7 and later, or a pickle. cachelib's Redis puts "!" before it.
+
+    Raises:
+        DecodeError: It is none of them, or damaged.
+    """
+    payload = payload.removeprefix(b"!")
+    data: Any = None
+    try:
+        data = _reader_of(payload)(payload)
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
+        data = type(error).__name__
+    if type(data) is not dict:
+        raise DecodeError("the value is no session of Flask-Session")
+    return data
+
+
+def _reader_of(payload: bytes) -> Callable[[bytes], Any]:
+    first = payload[:1]
+    if first == b"{":
+        return json.loads
+    # 0x80 alone is an empty map, and otherwise begins a pickle.
+    return _unpacked if payload == b"\x80" or b"\x81" <= first <= b"\x8f" or first in b"\xde\xdf" else pickled.read
+
+
+def _unpacked(payload: bytes) -> Any:
+    if importlib.util.find_spec("ormsgpack") is not None:
+        import ormsgpack
+
+        return ormsgpack.unpackb(payload, ext_hook=_extension, option=ormsgpack.OPT_NON_STR_KEYS)
+    import msgpack  # type: ignore[import-untyped]  # it ships no annotations
+
+    return msgpack.unpackb(payload, timestamp=3, ext_hook=_extension, strict_map_key=False)
+
+
+def _extension(code: int, data: bytes) -> datetime:
+    """Return the moment in an extension of msgpack's own type."""
+    if code != _TIMESTAMP or len(data) not in {4, 8, 12}:
+        raise ValueError("an unknown extension")
+    number = int.from_bytes(data[:8] if len(data) == 8 else data[:4], "big")
+    if len(data) == 4:
+        return _EPOCH + timedelta(seconds=number)
+    if len(data) == 8:
+        return _EPOCH + timedelta(seconds=number & (2**34 - 1), microseconds=(number >> 34) // 1000)
+    seconds = int.from_bytes(data[4:], "big", signed=True)
+    return _EPOCH + timedelta(seconds=seconds, microseconds=number // 1000)

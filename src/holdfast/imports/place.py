@@ -1,0 +1,41 @@
+"""The place where sessions were before, as the flows use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OldSession:
+    """A session as the old place has it.
+
+    Attributes:
+        data: Its data, or None if they cannot be read.
+        expires_at: The end of its life there, in milliseconds since the epoch; None without one.
+    """
+
+    data: dict[Any, Any] | None
+    expires_at: int | None
+
+
+class OldPlace(Protocol):
+    """Where sessions were before. An *old id* is what a cookie of that time stands for, without a signature."""
+
+    def has_form(self, old_id: str, /) -> bool:
+        """Return whether *old_id* may be one, and sessions are still taken over."""
+
+    def load(self, old_id: str, /) -> OldSession | None:
+        """Return the live session of *old_id*, or None.
+
+        Raises:
+            StoreUnavailable: The place does not answer.
+        """
+
+    def ids(self) -> list[str]:
+        """Return the id of each session that is there.
+
+        Raises:
+            ConfigurationError: The place cannot list them.
+            StoreUnavailable: It does not answer.
+        """

@@ -1,0 +1,115 @@
+"""Take over a session from the place where it was before, once, at its first request.
+
+The key of the old id is the anchor: an alias is created there that leads to a new session under a new token, as after a
+renewal. Of requests at once exactly one creates it. It stays for as long as the old session may be found, so that a
+session which ended is not taken over again, though nothing is removed from the old place.
+"""
+
+from __future__ import annotations
+
+from holdfast.errors import EncodeError, RecordTooLarge
+from holdfast.imports.place import OldPlace, OldSession
+from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, UNUSED
+from holdfast.records.tokens import seal_successor
+from holdfast.sessions.flows import open as opening
+from holdfast.sessions.flows.commit import revised, sealed
+from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.finish import ended_meanwhile
+from holdfast.sessions.flows.open import Found, Rejected, resolve
+from holdfast.sessions.flows.reconcile import Write
+from holdfast.sessions.ops import Call, Flow, create, delete, load
+from holdfast.sessions.policy import RETENTION
+from holdfast.sessions.state import IDENTITY, Changes, SessionState, StoredSession
+
+
+class _OldLoad(Call[OldSession | None]):
+    """A load from the place where sessions were before. It is timed as a load from the store."""
+
+    def run(self, store: object) -> OldSession | None:
+        """Return the session there."""
+        del store
+        place, old_id = self.args
+        found: OldSession | None = place.load(old_id)
+        return found
+
+
+def find(context: Context, state: SessionState, value: str) -> Flow[Found | Rejected]:
+    """Return the live session of a cookie's *value*: a token, or an id of the place where sessions were before."""
+    found = yield from opening.find(context, state, value)
+    place = context.old_place
+    if not isinstance(found, Rejected) or found.reason not in ("unknown_id", "malformed"):
+        return found
+    if place is None or not place.has_form(value):
+        return found
+    key = state.presented = context.keys.key_of(value)
+    record = yield from load(key, fresh=True)
+    if record is None:
+        reason = yield from _take_over(context, place, value, state)
+        if reason is not None:
+            return reason
+        record = yield from load(key, fresh=True)
+    led = yield from resolve(context, value, key, record, now=state.opened_at, used_at=state.started_at)
+    return led if isinstance(led, Rejected) else Found(*led, redeliver=True)
+
+
+def take_over_unused(context: Context, old_id: str) -> Flow[bool]:
+    """Take over the session of *old_id* without a request, and return whether this did it. Its life is not extended."""
+    key, place = context.keys.key_of(old_id), context.old_place
+    if place is None or (yield from load(key, fresh=True)) is not None:
+        return False
+    state = SessionState(context.clock(), background=True)
+    return (yield from _take_over(context, place, old_id, state)) is None
+
+
+def _take_over(context: Context, place: OldPlace, old_id: str, state: SessionState) -> Flow[Rejected | None]:
+    """Create the new session of *old_id* and its anchor, unless another request has; return why there is none."""
+    old = yield from _OldLoad("load", (place, old_id))
+    made = _session_of(context, old, state) if old is not None else None
+    if old is None or made is None:
+        return Rejected("corrupt" if old is not None else "unknown_id")
+    if not (yield from _store(context, old_id, made, _end_of(context, old))):
+        return None
+    # Whatever is in the old place began before a cut-off that is here.
+    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, lambda _: 0, made.key)):
+        yield from delete(made.key)
+        return Rejected("unknown_id")
+    context.events.emit("imported", handle=made.key, owner=made.owner)
+    return None
+
+
+def _store(context: Context, old_id: str, made: StoredSession, until: int) -> Flow[bool]:
+    """Store *made*, and the alias that leads to it *until* then; return False if another request was first."""
+    anchor = context.keys.key_of(old_id)
+    made.envelope.meta[PREVIOUS] = anchor
+    alias = Tombstone(TombstoneKind.ALIAS, until, made.key, seal_successor(old_id, made.token))
+    yield from create(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+    left = context.sealer.seal_control(alias, place=(context.keys.namespace, anchor))
+    if (yield from create(anchor, left, until + RETENTION)) is not None:
+        return True
+    yield from delete(made.key)
+    return False
+
+
+def _session_of(context: Context, old: OldSession, state: SessionState) -> StoredSession | None:
+    """Return the session to store for *old*; None if its data cannot be. When its user authenticated is unknown."""
+    if old.data is None:
+        return None
+    wanted = SessionState(state.started_at, data=old.data)
+    owner = wanted.identity((IDENTITY, *context.policy.identity_keys), context.keys.owner_of)
+    wanted.changes = Changes(rebind=owner is not None, owner=owner)
+    try:
+        made = revised(context, wanted, None)
+    except (EncodeError, RecordTooLarge):
+        return None
+    for name in (AUTHENTICATED_AT, UNUSED):
+        made.envelope.meta.pop(name, None)
+    if state.background and old.expires_at is not None:
+        made.expires_at = min(made.expires_at, old.expires_at + RETENTION)
+    return made
+
+
+def _end_of(context: Context, old: OldSession) -> int:
+    """Return until when the old session may be found: servers of a rollback or of a deployment may extend its life."""
+    now, policy = context.clock(), context.policy
+    return max(old.expires_at, now + policy.idle) if old.expires_at is not None else now + policy.absolute
