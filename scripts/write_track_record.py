@@ -10,14 +10,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from security.catalogue import Tested, catalogue, filled, natural, table  # noqa: E402  # the tests are not installed
 from security.not_applicable import NOT_APPLICABLE  # noqa: E402
+from security.rows import OWN  # noqa: E402
 
 PAGE = ROOT / "docs" / "track-record.md"
 
 
 def advisories() -> list[Tested]:
-    """Return the rows about published advisories, the newest advisory first."""
+    """Return our own faults, and then the rows about published advisories, the newest advisory first."""
     rows = [each for each in catalogue() if each.row.product]
-    return sorted(rows, key=lambda each: (natural(each.row.ids[0]), each.test), reverse=True)
+    published = sorted(rows, key=lambda each: (natural(each.row.ids[0]), each.test), reverse=True)
+    return sorted(published, key=lambda each: each.row.product != OWN)
 
 
 def bugs_of(rows: list[Tested]) -> int:
@@ -33,9 +35,11 @@ def tests_of(rows: list[Tested]) -> int:
 def figures() -> str:
     """Return the numbers of rows, tests and planted bugs."""
     found, everything = advisories(), catalogue()
-    ids = {id_ for each in found for id_ in each.row.ids}
+    ids = {id_ for each in found for id_ in each.row.ids if each.row.product != OWN}
+    own = sum(each.row.product == OWN for each in found)
     return (
-        f"{len(ids)} advisories, in {len(found)} rows on {tests_of(found)} tests, which detect {bugs_of(found)} of"
+        f"{len(ids)} advisories and {own} faults of our own, in {len(found)} rows on"
+        f" {tests_of(found)} tests, which detect {bugs_of(found)} of"
         f" {bugs_of(found)} planted bugs.\nWith the [requirements](requirements.md) it is {len(everything)} rows on"
         f" {tests_of(everything)} tests, which detect {bugs_of(everything)} of {bugs_of(everything)}.\n"
         f"{len(NOT_APPLICABLE)} advisories do not apply."
@@ -44,7 +48,7 @@ def figures() -> str:
 
 def record() -> str:
     """Return the table of the advisories."""
-    headings = ("advisory", "product", "the bug there", "the behaviour here", "test", "planted bugs it detects")
+    headings = ("advisory or fault", "product", "the bug", "the behaviour here", "test", "planted bugs it detects")
     return table(headings, [_line(each) for each in advisories()])
 
 

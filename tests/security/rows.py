@@ -11,6 +11,9 @@ import pytest
 #: Puts one bug into the code under test. Its docstring says which, in one sentence.
 Mutant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
+#: The product of our own faults.
+OWN = "Holdfast, before its first release"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -34,6 +37,11 @@ class Row:
 def advisory(*ids: str, product: str, cause: str, mutants: Sequence[Mutant]) -> Callable[[F], F]:
     """Mark a test as the regression test for published advisories. May be given more than once."""
     return _mark(Row(ids, product, cause, tuple(mutants)))
+
+
+def own_fault(name: str, *, cause: str, mutants: Sequence[Mutant]) -> Callable[[F], F]:
+    """Mark a test as the regression test for a fault that Holdfast itself had."""
+    return _mark(Row((name,), OWN, cause, tuple(mutants)))
 
 
 def requirement(*ids: str, says: str, mutants: Sequence[Mutant]) -> Callable[[F], F]:

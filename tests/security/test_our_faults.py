@@ -1,0 +1,314 @@
+"""Faults that Holdfast itself had: found in use, fixed, and each planted back to show that its test would find it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from security import planted_our_faults as planted
+from security.rows import own_fault
+from security.steps import Meddler, WebOn, another, meddling, sign_in, signed_in, who
+from support.web import Web, end, rotate
+
+from holdfast.errors import EncodeError, StoreUnavailable
+from holdfast.flask import session
+from holdfast.sessions.state import IDENTITY
+from holdfast.stores.nearcache import NearCache
+from holdfast.stores.registry import open_store
+from holdfast.testing import FakeClock, StoreWrapper
+
+MINUTE = 60
+
+#: A store in the process, one on disk, and a server.
+THREE = pytest.mark.kinds("memory", "sqlite", "redis")
+
+
+def _pass(*webs: Web) -> None:
+    for web in webs:
+        web.clock.advance(2)
+
+
+def _end_all(web: Web) -> None:
+    """End all sessions of Ada's in a request of another application, and not in the present one."""
+    web.do(lambda: str(web.sessions.revoke_all("ada")))
+
+
+def _log_out_and_keep_the_rest() -> None:
+    session.pop(IDENTITY)
+    session["farewell"] = "bye"
+
+
+@own_fault(
+    "a logout that needs room",
+    cause="On a full store a logout, a revocation and an end of all sessions failed, and the sessions lived.",
+    mutants=[planted.a_logout_needs_room],
+)
+@THREE
+def test_a_full_store_keeps_nobody_signed_in(place: str, web_on: WebOn) -> None:
+    """Where every write fails for lack of room, sessions end nevertheless: by a logout and from outside."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    browser, other = signed_in(web), signed_in(web)
+    handle = web.see(lambda: session.handle, other)
+    web.failing.fail("create", "replace", "move", times=float("inf"))
+    assert web.do(end, browser).status_code == 200
+    assert web.sessions.revoke(handle) == "unconfirmed"
+    web.failing.heal()
+    assert who(web, browser) is None
+    assert who(web, other) is None
+
+
+@own_fault(
+    "a conflict that refuses a logout",
+    cause='With the policy "error" a logout was answered 409 when another request had saved, and the user stayed.',
+    mutants=[planted.a_conflict_refuses_a_logout],
+)
+@THREE
+def test_a_conflict_refuses_no_logout(place: str, web_on: WebOn) -> None:
+    """With SESSION_ON_CONFLICT="error" another request saves during a logout: the user is signed out."""
+    web, store = meddling(web_on, place, SESSION_ON_CONFLICT="error")
+    browser = signed_in(web, cart=["pen"])
+    copy = web.with_token(web.token(browser))
+
+    def view() -> None:
+        _log_out_and_keep_the_rest()
+        store.at(1, partial(web.put, copy, more=1))
+
+    assert web.do(view, browser).status_code == 200
+    assert web.see(lambda: session.owner, browser) is None
+    assert web.see(lambda: session.owner, copy) is None
+
+
+@own_fault(
+    "a logout that fails with its data",
+    cause="A logout followed by a value that cannot be stored was an error, and the user stayed signed in.",
+    mutants=[planted.an_error_keeps_the_session],
+)
+@THREE
+def test_what_cannot_be_stored_keeps_nobody_signed_in(place: str, web_on: WebOn) -> None:
+    """A logout and a value that cannot be stored in one request: the session is over, and the error is raised."""
+    web = web_on(place)
+    browser = signed_in(web)
+    copy = web.with_token(web.token(browser))
+
+    def view() -> None:
+        session.clear()
+        session["x"] = object()
+
+    with pytest.raises(EncodeError):
+        web.do(view, browser)
+    assert who(web, copy) is None
+
+
+@own_fault(
+    "a logout that ends nothing",
+    cause="A logout under a token that had just been replaced was answered 200, and the session went on.",
+    mutants=[planted.a_late_logout_ends_nothing],
+)
+@THREE
+@pytest.mark.parametrize("log_out", [end, lambda: session.pop(IDENTITY, None)], ids=["clear", "pop"])
+def test_a_late_logout_ends_the_session(place: str, web_on: WebOn, log_out: Callable[[], Any]) -> None:
+    """A logout with the old token after a rotation ends the session under the new one."""
+    web = web_on(place)
+    browser = signed_in(web)
+    late = web.with_token(web.token(browser))
+    web.do(rotate, browser)
+    assert who(web, browser) == "ada"
+    web.do(log_out, late)
+    assert who(web, browser) is None
+
+
+@own_fault(
+    "a login that outlives the end of all sessions",
+    cause="A login that then ended the user's other sessions passed an end of all sessions during its own request.",
+    mutants=[planted.an_earlier_cut_off_is_forgotten],
+)
+@THREE
+def test_a_login_that_ends_the_others_gives_way(place: str, web_on: WebOn) -> None:
+    """The password is reset while a login checks the old one: the login, which also ends all others, does not stand."""
+    web = web_on(place)
+    elsewhere = another(web, web_on, place)
+    browser = web.app.test_client()
+
+    def view() -> None:
+        _pass(web, elsewhere)
+        _end_all(elsewhere)
+        _pass(web, elsewhere)
+        session.bind("ada")
+        session.revoke_others()
+
+    web.do(view, browser)
+    assert who(web, browser) is None
+
+
+@own_fault(
+    "a session that is over and kept",
+    cause="With sessions in the cookie, a session that was ended could end the others, and got a new live cookie.",
+    mutants=[planted.a_session_that_is_over_is_kept],
+)
+@THREE
+def test_a_session_that_is_over_is_not_kept(place: str, web_on: WebOn) -> None:
+    """All of a user's sessions end while one of them ends all others: that one is over too."""
+    settings: dict[str, Any] = {
+        "setting": "SESSION_REVOCATION_STORE",
+        "SESSION_STORE": "cookie://",
+        "SESSION_SEAL_KEYS": [hashlib.sha256(b"a seal key").digest()],
+    }
+    web = web_on(lambda clock: Meddler(open_store(place, clock=clock)), **settings)
+    elsewhere = another(web, web_on, place, **settings)
+    browser = signed_in(web)
+
+    def view() -> None:
+        session.get("who")
+        _pass(web, elsewhere)
+        _end_all(elsewhere)
+        _pass(web, elsewhere)
+        session.revoke_others()
+
+    web.do(view, browser)
+    assert who(web, browser) is None
+
+
+@own_fault(
+    "a cache that decides for ever",
+    cause="A near cache answered a login's lookup of the cut-off, so the login outlived an end of all sessions.",
+    mutants=[planted.a_cache_decides],
+)
+@THREE
+def test_no_cache_decides_for_a_login(place: str, web_on: WebOn) -> None:
+    """With the user's last cut-off in a cache, an end of all sessions in another process holds against a login."""
+    behind: list[Any] = []
+
+    def cached(clock: FakeClock) -> NearCache:
+        behind.append(open_store(place, clock=clock))
+        return NearCache(behind[0], staleness=60_000, clock=clock)
+
+    web = web_on(cached)
+    elsewhere = web_on(lambda _: behind[0])
+    web.sessions.revoke_all("ada")
+    _pass(web, elsewhere)
+    signed_in(web)
+    browser = web.app.test_client()
+
+    def view() -> None:
+        _pass(web, elsewhere)
+        _end_all(elsewhere)
+        session.bind("ada")
+
+    web.do(view, browser)
+    web.clock.advance(2 * MINUTE)
+    assert who(web, browser) is None
+
+
+@own_fault(
+    "a second click that signs nobody in",
+    cause="A login whose response was lost could not be repeated: under the replaced token it was dropped, silently.",
+    mutants=[planted.a_second_login_is_dropped],
+)
+@THREE
+def test_a_login_can_be_repeated_at_once(place: str, web_on: WebOn) -> None:
+    """The response to a login is lost: signing in again with the old cookie works."""
+    web = web_on(place)
+    browser = web.app.test_client()
+    web.put(browser, cart=["pen"])
+    second = web.with_token(web.token(browser))
+    web.do(sign_in("ada"), browser)
+    web.do(sign_in("ada", who="ada"), second)
+    assert who(web, second) == "ada"
+
+
+@own_fault(
+    "a renewal that must arrive",
+    cause="The response with a renewed token was lost, and half a minute later the user was signed out.",
+    mutants=[planted.delivery_is_assumed],
+)
+@THREE
+def test_a_renewal_need_not_arrive(place: str, web_on: WebOn) -> None:
+    """Without the response to a renewal the old token opens the session, hours later too."""
+    web = web_on(place, SESSION_RENEWAL_INTERVAL=60 * MINUTE)
+    browser = signed_in(web)
+    old = web.token(browser)
+    web.clock.advance(61 * MINUTE)
+    assert who(web, browser) == "ada"
+    assert web.token(browser) != old
+    web.clock.advance(180 * MINUTE)
+    assert who(web, web.with_token(old)) == "ada"
+
+
+class _Losing(StoreWrapper):
+    """Loses the answer to the next save, and calls *meanwhile* before anybody gets to know."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Lose the answer, once."""
+        answer = call()
+        if operation == "replace" and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+            raise StoreUnavailable("the connection is lost")
+        return answer
+
+
+@own_fault(
+    "a save that is applied twice",
+    cause="A save whose answer was lost was repeated over another request's save: a counter counted twice.",
+    mutants=[planted.a_repeat_is_not_recognised],
+)
+@THREE
+def test_a_save_is_applied_once(place: str, web_on: WebOn) -> None:
+    """The answer to a save is lost, and another request saves before anybody knows: each change is there once."""
+    web = web_on(lambda clock: _Losing(open_store(place, clock=clock)))
+    web.put(hits=0, cart=["pen"])
+
+    def view() -> None:
+        session.apply("hits", lambda hits: hits + 1, 0)
+        session["cart"].append("ink")
+        web.memory.meanwhile = partial(web.put, web.twin(), more=1)
+
+    web.do(view)
+    assert web.data() == {"hits": 1, "cart": ["pen", "ink"], "more": 1}
+
+
+@own_fault(
+    "a failure after the move",
+    cause="A signed-in user signed in again, one lookup failed after the move, and the session was lost.",
+    mutants=[planted.a_login_gives_up_after_its_move],
+)
+@THREE
+def test_a_failure_after_the_move_signs_nobody_out(place: str, web_on: WebOn) -> None:
+    """The store fails once after a login has moved its session: the browser has a token that works."""
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    browser = signed_in(web)
+
+    def view() -> None:
+        session.bind("ada")
+        web.failing.fail("load")
+
+    web.do(view, browser)
+    assert who(web, browser) == "ada"
+
+
+@own_fault(
+    "a long request that loses its changes",
+    cause="A request of half a minute, during which the token was renewed, lost its changes and was answered 200.",
+    mutants=[planted.a_long_request_is_late],
+)
+@THREE
+def test_a_long_request_keeps_its_changes(place: str, web_on: WebOn) -> None:
+    """The token is renewed and presented during a request longer than the grace period: its change is stored."""
+    web = web_on(place, SESSION_RENEWAL_INTERVAL=60 * MINUTE)
+    browser = signed_in(web)
+    web.clock.advance(61 * MINUTE)
+    page = web.with_token(web.token(browser))
+
+    def view() -> None:
+        session.apply("hits", lambda hits: hits + 1, 0)
+        who(web, page)
+        who(web, page)
+        web.clock.advance(2 * MINUTE)
+
+    web.do(view, browser)
+    assert web.see(lambda: session.get("hits"), page) == 1
