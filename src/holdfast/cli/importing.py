@@ -37,7 +37,7 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
         return
     done = _each(ids, manager.take_over)
     rest = len(ids) - done
-    text = f"Took over {counted(done, 'session')}; {rest:,} were taken over before, had ended or cannot be read."
+    text = f"Took over {counted(done, 'session')}; {rest:,} taken over before, ended or unreadable."
     say({"taken_over": done, "others": rest}, text, as_json=as_json)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
+from holdfast.contrib.doctor import cookie, lifetimes, store, taken_over, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
@@ -84,7 +84,8 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
         manager.store if manager is not None else None,
         reads_unsealed=manager is not None and manager.context.sealer.migrating,
     )
-    report = Report(chosen, case.profile.title, tuple(_rows(case)))
+    rows = (*_rows(case), *(taken_over.rows(manager) if manager is not None else ()))
+    report = Report(chosen, case.profile.title, rows)
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
     return replace(report, advice=f'SESSION_PROFILE = "{chosen}" changes every setting above that is still Flask\'s.')
