@@ -15,7 +15,7 @@ from holdfast.errors import forget_locals
 from holdfast.records import metadata
 from holdfast.sessions.directory import ends, single_use
 from holdfast.sessions.policy import SKEW
-from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, Changes, SessionState
+from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, REMEMBER, Changes, SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -80,6 +80,9 @@ class ServerSession(MutableMapping[str, Any]):
         return value
 
     def __contains__(self, key: object) -> bool:
+        if key == REMEMBER and not self._state.opened:
+            self._state.accessed = max(0, self._state.accessed - 1)  # Flask has counted it
+            return False
         return key in self._open().data
 
     def __iter__(self) -> Iterator[str]:
@@ -382,11 +385,11 @@ class ServerSession(MutableMapping[str, Any]):
     @property
     def accessed(self) -> bool:
         """Whether the request used the session in any way, so that its response varies by cookie."""
-        return self._state.accessed or self._state.opened
+        return bool(self._state.accessed) or self._state.opened
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
-        self._state.accessed = value
+        self._state.accessed = self._state.accessed + 1 if value else 0
 
     @property
     def modified(self) -> bool:

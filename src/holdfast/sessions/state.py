@@ -29,6 +29,9 @@ FRESH = "_fresh"
 #: Flask-Login keeps under this key, within one request, what is to become of its remember-me cookie.
 REMEMBER = "_remember"
 
+#: Flask-Login looks for this key at the end of each request. Where it is, it was set by the same request.
+REMEMBER = "_remember"
+
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
 PERMANENT = "_permanent"
 _BOOKKEEPING_KEYS = frozenset({PERMANENT})
@@ -134,7 +137,7 @@ class SessionState:
         exposed: A part of the data that can be changed in place was given out.
         pending: The end of the request has something to do: a change, an exposed part, a token to send again.
         background: The request is not the user's doing: see `holdfast.sessions.mapping.ServerSession.background`.
-        accessed: The view has got hold of the session, whether or not it looked into it.
+        accessed: How often the application got hold of the session, whether or not it looked into it.
         closed: The response was saved, so a later change is lost.
         ended_all_at: When this request ended all sessions of an owner, unless an earlier cut-off covers the request.
         settled: The store has what the request left in the data, so that a difference is a late change.
@@ -164,7 +167,7 @@ class SessionState:
     exposed: bool = False
     pending: bool = False
     background: bool = False
-    accessed: bool = False
+    accessed: int = 0
     closed: bool = False
     ended_all_at: dict[str, int] = field(default_factory=dict)
     settled: bool = True
