@@ -1,6 +1,7 @@
 """Explore more than the tests do, and print how much that was: ``PYTHONPATH=tests python -m explorer``.
 
-Every pair as in the tests, then every triple, on a store that rotates in one step and on one that takes many.
+Every pair as in the tests, every pair of which one runs on another kind of host, and every triple on a store that rotates
+in one step and on one that takes many.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ import platform
 import sys
 import time
 from collections.abc import Iterable
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, product
 
 import pytest
-from explorer.roles import REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS
+from explorer.roles import REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES
 from explorer.scenarios import USERS, backends_for, groups, run
 from explorer.search import ExplorationStats, Violation
 from explorer.stores import Atomic, Scattered
 from explorer.test_triples import ANONYMOUS, SIGNED_IN
-from explorer.world import Mint, Role
+from explorer.world import Host, Mint, Role
 from support import seams
+
+from holdfast.clock import SECOND
+
+#: Other kinds of hosts. Those whose clocks differ do not meet the ends of all of a user's sessions.
+_NEAR = Host(near=True)
+_OFF = (Host(ahead=5 * SECOND), Host(ahead=-5 * SECOND))
 
 _HEAVY = (REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS)
 
@@ -28,6 +36,14 @@ Scenario = tuple[tuple[Role, ...], type[Atomic], "str | None"]
 
 def _pairs() -> Iterable[Scenario]:
     return ((pair, backend, user) for pair in groups(2) for backend in backends_for(pair) for user in USERS)
+
+
+def _hosts() -> Iterable[Scenario]:
+    for role, other, user in product(ROLES, ROLES, USERS):
+        yield (replace(role, host=_NEAR), other), Atomic, user
+        if not {role, other}.intersection(_HEAVY):
+            for host in _OFF:
+                yield (replace(role, host=host), other), Atomic, user
 
 
 def _chosen() -> Iterable[Scenario]:
@@ -65,12 +81,13 @@ def _report(title: str, scenarios: Iterable[Scenario], *, reduce: bool) -> int:
 def main() -> int:
     """Run the campaign; return 1 if an invariant was broken."""
     parser = argparse.ArgumentParser(prog="explorer", description=__doc__)
-    parser.add_argument("part", nargs="*", help="pairs, chosen, atomic, stepwise; default: all")
+    parser.add_argument("part", nargs="*", help="pairs, hosts, chosen, atomic, stepwise; default: all")
     parser.add_argument("--all-orders", action="store_true", help="do not leave out the order of calls that commute")
     options = parser.parse_args()
     sys.stdout.write(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}\n")
     parts = {
         "pairs": ("pairs", _pairs()),
+        "hosts": ("pairs, other hosts", _hosts()),
         "chosen": ("chosen triples", _chosen()),
         "atomic": ("triples, atomic", _triples(Atomic)),
         "stepwise": ("triples, in steps", _triples(Scattered)),

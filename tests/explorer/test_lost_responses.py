@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from explorer import cookie_world as c
 from explorer import roles as r
+from explorer.cookie_world import CookieWorld
 from explorer.faults import FAULTS, Fault
+from explorer.invariants import r14_a_login_signs_in
 from explorer.scenarios import label
 from explorer.search import explore
 from explorer.stores import Atomic, Scattered, Stepwise
 from explorer.world import ALICE, Role, World, face_of
 
 from holdfast.clock import HOUR
-from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.ops import drive
 from holdfast.sessions.state import CookieAction
@@ -34,10 +36,10 @@ def signs_in_again(world: World) -> None:
     world.clock.advance_ms(1)
     state = world.probe(world.tokens["here"])
     face_of(state).bind("alice")
-    outcome = drive(commit(world.context(), state, in_store), world.store)
+    outcome = drive(commit(world.context(), state, world.flows), world.store)
     assert outcome.cookie is CookieAction.SEND, f"the next login is answered {outcome}"
     assert state.stored is not None
-    found = world.probe(state.stored.token).stored
+    found = world.probe(state.stored.value).stored
     assert found is not None, "the token of the next login opens nothing"
     assert found.owner == ALICE
 
@@ -76,6 +78,20 @@ def test_the_user_signs_in_again_at_once(role: Role, backend: type[Atomic]) -> N
     for other in (r.SAVE, r.RENEW, r.BIND, r.DESTROY, r.REVOKE_ALL):
         for user in ("alice", None):
             explore(lambda: World((role, other), backend, user, signs_in_again))  # noqa: B023
+
+
+@pytest.mark.parametrize("role", [r.LOGIN, r.BIND, r.LOGIN_BOB, r.LOGOUT, r.ROTATE, r.RENEW], ids=label)
+def test_the_user_signs_in_again_with_sessions_in_the_cookie(role: Role) -> None:
+    """The same holds there, and both of two logins at once sign in."""
+
+    def judge(world: World) -> None:
+        problem = r14_a_login_signs_in(world)
+        assert problem is None, problem
+        signs_in_again(world)
+
+    for other in (r.SAVE, r.RENEW, r.BIND, r.DESTROY, c.REVOKE_ALL):
+        for user in ("alice", None):
+            explore(lambda: CookieWorld((role, other), Atomic, user, judge))  # noqa: B023
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=label)
