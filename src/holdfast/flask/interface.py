@@ -205,8 +205,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         policy = self.live.current.policy
         if state.stored is None or not state.data.get(PERMANENT, policy.permanent):
             return None
-        ends_at = state.stored.envelope.created_at + policy.absolute
-        return min(policy.idle, ends_at - self.manager.clock()) // 1000
+        envelope = state.stored.envelope
+        return min(policy.idle_of(envelope.meta), policy.end_of(envelope) - self.manager.clock()) // 1000
 
 
 def _log_out_late(_app: Flask, **_: object) -> None:

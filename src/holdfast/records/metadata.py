@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 #: The public id of the session, from a login or the session's start to its end, through every rotation.
 SID = "sid"
 #: Set if the session's cookie outlives the browser.
 PERMANENT = "permanent"
+#: The idle timeout of the session, in milliseconds, if it has one of its own.
+LIFETIME = "lifetime"
 #: The application's own name for the session.
 LABEL = "label"
 #: The client address of the login.
@@ -87,6 +90,23 @@ def moment(meta: Mapping[str, str], name: str) -> int | None:
     """Return the time under *name* in *meta*, in milliseconds since the epoch, or None if there is none."""
     text = meta.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def lifetime_from(value: timedelta | float | None) -> str | None:
+    """Return *value*, a timedelta or seconds, as a lifetime in milliseconds; None for None.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is less than a millisecond, or no number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, timedelta | int | float):
+        raise TypeError(f"a lifetime must be a timedelta or seconds, not {type(value).__name__}")
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if not 0.001 <= seconds < 10**12:
+        raise ValueError(f"a lifetime of {seconds} seconds is none: it must be at least a millisecond")
+    return str(int(seconds * 1000))
 
 
 def label_from(text: object) -> str | None:

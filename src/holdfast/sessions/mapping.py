@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.clock import SECOND
@@ -337,6 +338,25 @@ class ServerSession(MutableMapping[str, Any]):
     def label(self, text: str | None) -> None:
         label = metadata.label_from(text)
         self._change().changes.meta[metadata.LABEL] = label
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the session lives without being used: its own idle timeout, or the policy's.
+
+        Set it to a `timedelta`, or to seconds, for a session that is to live longer or shorter than others: "remember
+        me for 30 days, else for 30 minutes". None means the policy's again, as does the next login. The absolute
+        timeout ends the session in any case. A permanent session's cookie lives as long.
+
+        Setting it raises TypeError for another type, and ValueError unless it is at least a millisecond.
+        """
+        policy, state = self._manager.context.policy, self._open()
+        own = state.meta(metadata.LIFETIME)
+        return timedelta(milliseconds=policy.idle_of({} if own is None else {metadata.LIFETIME: own}))
+
+    @lifetime.setter
+    def lifetime(self, value: timedelta | float | None) -> None:
+        lifetime = metadata.lifetime_from(value)
+        self._change().changes.meta[metadata.LIFETIME] = lifetime
 
     @property
     def owner(self) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.errors import ConfigurationError
 from holdfast.events import RejectReason
 from holdfast.records.envelope import Envelope
-from holdfast.records.metadata import SENT_AT, moment
+from holdfast.records.metadata import LIFETIME, SENT_AT, moment
 
 #: The tolerated difference between clocks before a time counts as not yet valid.
 SKEW = MINUTE
@@ -17,6 +19,8 @@ SKEW = MINUTE
 #: A record is kept this long past its deadline, so that the session's own times decide and give the reason for its end,
 #: and so that no host or store whose clock is ahead removes a live session.
 RETENTION = DAY
+
+_NO_META: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,18 @@ class Policy:
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} is {value}: it must be greater than 0")
 
-    def expires_at(self, created_at: int, now: int) -> int:
-        """Return the expiry in the store of a session that is used *now*."""
-        return min(now + self.idle, created_at + self.absolute) + RETENTION
+    def idle_of(self, meta: Mapping[str, str]) -> int:
+        """Return the idle timeout of the session with the metadata *meta*: its own lifetime, or the policy's."""
+        lifetime = moment(meta, LIFETIME) if LIFETIME in meta else None
+        return self.idle if lifetime is None else min(lifetime, self.absolute)
+
+    def expires_at(self, created_at: int, now: int, meta: Mapping[str, str] = _NO_META) -> int:
+        """Return the expiry in the store of a session with the metadata *meta* that is used *now*."""
+        return min(now + self.idle_of(meta), created_at + self.absolute) + RETENTION
+
+    def end_of(self, envelope: Envelope) -> int:
+        """Return when the session ends in any case."""
+        return envelope.created_at + self.absolute
 
     def last_used_at(self, envelope: Envelope, expires_at: int) -> int:
         """Return the time of the last write or touch, according to the record: never too late."""
@@ -78,7 +91,7 @@ class Policy:
 
     def idle_deadline(self, envelope: Envelope, expires_at: int) -> int:
         """Return the end of the session by the current idle timeout."""
-        return expires_at - RETENTION - max(0, envelope.idle - self.idle)
+        return expires_at - RETENTION - max(0, envelope.idle - self.idle_of(envelope.meta))
 
     def verdict(self, envelope: Envelope, expires_at: int, now: int, used_at: int | None = None) -> RejectReason | None:
         """Return why a stored session is not valid *now*, or None if it is.
@@ -90,27 +103,28 @@ class Policy:
             return "corrupt"
         if envelope.created_at > now + SKEW or envelope.issued_at > now + SKEW:
             return "not_yet_valid"
-        if used_at >= envelope.created_at + self.absolute:
+        if used_at >= self.end_of(envelope):
             return "expired_absolute"
         if used_at >= self.idle_deadline(envelope, expires_at):
             return "expired_idle"
         return None
 
-    @property
-    def touch_interval(self) -> int:
-        """The interval between touches of a session in use, in milliseconds: the precision of the last use.
+    def touch_interval(self, meta: Mapping[str, str]) -> int:
+        """Return the interval between touches of a session in use, in milliseconds: the precision of the last use.
 
         It is a tenth of the idle timeout, but at most a quarter of an hour, and at most a minute if the timeout is an
         hour or less.
         """
-        return min(self.idle // 10, MINUTE if self.idle <= HOUR else 15 * MINUTE)
+        idle = self.idle_of(meta)
+        return min(idle // 10, MINUTE if idle <= HOUR else 15 * MINUTE)
 
     def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
         """Return whether a use *now* requires a touch: once per `touch_interval`."""
-        throttle = self.touch_interval
+        meta, throttle = envelope.meta, self.touch_interval(envelope.meta)
         if now - self.last_used_at(envelope, expires_at) < throttle:
             return False
-        return envelope.idle != self.idle or self.expires_at(envelope.created_at, now) - expires_at >= throttle
+        is_longer = self.expires_at(envelope.created_at, now, meta) - expires_at >= throttle
+        return is_longer or envelope.idle != self.idle_of(meta)
 
     def cookie_due(self, envelope: Envelope, now: int, *, navigation: bool, sent_at: int | None = None) -> bool:
         """Return whether the cookie of a permanent session is due to be sent again *now*, to live longer.
@@ -121,12 +135,12 @@ class Policy:
         """
         if sent_at is None:
             sent_at = moment(envelope.meta, SENT_AT) or envelope.issued_at
-        end = envelope.created_at + self.absolute
+        idle, interval, end = self.idle_of(envelope.meta), self.touch_interval(envelope.meta), self.end_of(envelope)
         life, age = min(envelope.idle, end - sent_at), now - sent_at
-        if age < (self.touch_interval if navigation else min(life, self.idle) // 2):
+        if age < (interval if navigation else min(life, idle) // 2):
             return False
-        gain = min(now + self.idle, end) - (sent_at + life)
-        return gain >= self.touch_interval or envelope.idle != self.idle
+        gain = min(now + idle, end) - (sent_at + life)
+        return gain >= interval or envelope.idle != idle
 
     def renewal_due(self, issued_at: int, now: int, *, navigation: bool = True) -> bool:
         """Return whether the token has been in use for the renewal interval; twice that, if not for a *navigation*."""

@@ -286,12 +286,19 @@ class SessionState:
             at = self.authenticated_at
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
             merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
+            merged[metadata.LIFETIME] = self.changes.meta.get(metadata.LIFETIME)
             merged[metadata.DATA_OWNER] = None if self.changes.signs_in or self.changes.wiped else self.data_owner
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
         merged[metadata.NAMESPACE] = namespace_mark
         if self.beside:
             merged[metadata.BESIDE] = " ".join(self.beside)
         return {name: value for name, value in merged.items() if value is not None}
+
+    @property
+    def changes_lifetime(self) -> bool:
+        """Whether the session gets another lifetime."""
+        before = None if self.stored is None else self.stored.envelope.meta.get(metadata.LIFETIME)
+        return self.changes.meta.get(metadata.LIFETIME, before) != before
 
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:
         """Return whether the metadata that was set is what is stored."""
@@ -359,7 +366,7 @@ def cookie_due(policy: Policy, state: SessionState, now: int, *, changed: bool) 
     if stored is None or not state.can_set_cookie or (state.background and not changed):
         return False
     permanent = bool(state.data.get(PERMANENT, policy.permanent))
-    if permanent != state.was_permanent:
+    if permanent != state.was_permanent or (permanent and state.changes_lifetime):
         return True
     if state.redeliver:
         return navigation or now - stored.envelope.issued_at >= policy.grace

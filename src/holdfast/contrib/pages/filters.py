@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.manager import Manager
 
-#: A last use that is known more precisely than this, in milliseconds, is shown as one time.
+#: A last use that is known more precisely than this, in milliseconds, or than a tenth of its age, is shown as one time.
 _CLOSE = 10 * MINUTE
 
 _MONTH = 30 * DAY
@@ -49,12 +49,12 @@ def used(session: SessionInfo) -> Markup:
     if session.current:
         return gettext("now")
     manager = _manager()
-    now, interval = manager.clock(), manager.context.policy.touch_interval
+    now, interval = manager.clock(), manager.context.policy.touch_interval(session.meta)
     earliest = max(session.created_at, session.last_used_at)
     # The last touches before the absolute deadline are omitted: they would not extend the session.
     untouched = session.idle_deadline > session.absolute_deadline - interval
     latest = now if untouched else min(now, earliest + interval)
-    if latest - earliest < _CLOSE or _when(earliest) == _when(latest):
+    if latest - earliest < max(_CLOSE, (now - earliest) // 10) or _when(earliest) == _when(latest):
         return time(earliest)
     if latest == now:
         return gettext("between %(earlier)s and now", earlier=time(earliest))

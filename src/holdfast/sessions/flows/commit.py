@@ -198,13 +198,13 @@ def revised(
     envelope = Envelope(
         created_at=now if base is None or begins else base.envelope.created_at,
         issued_at=base.envelope.issued_at if base and known else now,
-        idle=policy.idle,
+        idle=policy.idle_of(meta),
         payload=payload,
         codec=context.codec,
         meta=meta,
         writes=base.envelope.writes if base else b"",
     )
-    expires_at = policy.expires_at(envelope.created_at, now)
+    expires_at = policy.expires_at(envelope.created_at, now, meta)
     return StoredSession(token, key, base.version if base else 0, expires_at, owner, envelope)
 
 
@@ -251,7 +251,8 @@ def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[O
         asked |= changed
         due = not state.background and policy.touch_due(stored.envelope, stored.expires_at, now)
         sends = cookie_due(policy, state, now, changed=changed)
-        if not (changed or sends or (due and stored.envelope.idle != policy.idle)):
+        restamp = due and stored.envelope.idle != policy.idle_of(stored.envelope.meta)
+        if not (changed or sends or restamp):
             if due and not (yield from _touch(context, stored, now)):
                 return dropped(context, state)
             return Outcome("merged" if asked else "unchanged", CookieAction.NONE)
@@ -289,7 +290,8 @@ def _unchanged(context: Context, state: SessionState, stored: StoredSession, pay
 
 
 def _touch(context: Context, stored: StoredSession, now: int) -> Flow[bool]:
-    expires_at = context.policy.expires_at(stored.envelope.created_at, now)
+    envelope = stored.envelope
+    expires_at = context.policy.expires_at(envelope.created_at, now, envelope.meta)
     stored.expires_at = expires_at
     return (yield from touch(stored.key, expires_at))
 

@@ -248,12 +248,12 @@ def _longest_life(context: Context) -> int:
 
     The day is for requests in flight, which may still send one, and for servers whose clocks are ahead.
     """
-    return min(context.policy.idle, context.policy.absolute) + RETENTION
+    return context.policy.absolute + RETENTION
 
 
 def _needed_until(context: Context, stored: CookieSession) -> int:
     """Return until when a revocation of *stored* is needed: none of its cookies can be used longer."""
-    idle = max(context.policy.idle, stored.envelope.idle)
+    idle = max(context.policy.idle_of(stored.envelope.meta), stored.envelope.idle)
     return min(context.clock() + idle, stored.envelope.created_at + context.policy.absolute) + RETENTION
 
 

@@ -60,7 +60,7 @@ def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
 
 
 def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
-    return replace(stored, idle=context.policy.idle, payload=payload, codec=context.codec, meta=meta)
+    return replace(stored, idle=context.policy.idle_of(meta), payload=payload, codec=context.codec, meta=meta)
 
 
 def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]:
@@ -72,9 +72,8 @@ def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]
         envelope = without(stored.envelope)
         if envelope is None:
             return False
-        written = replace(
-            stored, envelope=envelope, expires_at=context.policy.expires_at(envelope.created_at, context.clock())
-        )
+        expires_at = context.policy.expires_at(envelope.created_at, context.clock(), envelope.meta)
+        written = replace(stored, envelope=envelope, expires_at=expires_at)
         answer = yield from write_over(context, stored, written, write)
         if isinstance(answer, StoredSession):
             state.stored = answer

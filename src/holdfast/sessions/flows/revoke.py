@@ -177,7 +177,7 @@ def write_cutoff(
         written = Written(max(now, before.at + 1) if before else now, spares)
         cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
         data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
-        expires_at = now + max(_LONGEST_COOKIE, min(context.policy.idle, context.policy.absolute)) + RETENTION
+        expires_at = now + max(_LONGEST_COOKIE, context.policy.absolute) + RETENTION
         try:
             if (yield from _put(key, record, data, expires_at)):
                 return written
