@@ -1,7 +1,7 @@
 """Explore more than the tests do, and print how much that was: ``PYTHONPATH=tests python -m explorer``.
 
-Every pair as in the tests, every pair of which one runs on another kind of host, and every triple on a store that rotates
-in one step and on one that takes many.
+Every pair as in the tests, every pair of which one runs on another kind of host, and every triple on a store that
+rotates in one step and on one that takes many.
 """
 
 from __future__ import annotations
