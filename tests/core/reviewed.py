@@ -165,8 +165,8 @@ FLOWS = [
     Mistake(
         "a save tries for as long as there are tries",
         _RECONCILE,
-        "        if number and context.clock() > deadline:\n            return\n",
-        "",
+        "write.reconciled >= policy.attempts or now > write.deadline",
+        "write.reconciled >= policy.attempts",
         "core/test_contention.py::test_a_request_gives_up_in_time",
     ),
 ]
