@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.web import STRANGER, Web, attributes, cookies_set, end, rotate
+from support.web import Web, attributes, cookies_set, end, rotate
 
-from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.registry import open_store
@@ -102,36 +101,6 @@ def test_a_host_cookie(make: Any) -> None:
         assert {"secure": None, "path": "/"}.items() <= attributes(header).items()
 
 
-def test_a_long_or_broken_cookie(web: Web) -> None:
-    """It is anonymous, and costs no store call."""
-    for cookie in ("x" * 300, '"a\\000b"', "../../etc/passwd", "a b", "x" * 5000):
-        web.store.reset()
-        assert web.send(f"session={cookie}", lambda: str(dict(session))).text == "{}"
-        assert web.store.counts == {}
-    assert web.data(web.with_token(STRANGER)) == {}
-
-
-def test_a_session_of_two_megabytes(make: Any) -> None:
-    """It is refused whole, or kept whole where the limit is raised."""
-    web = make()
-    web.put(a=1)
-    with pytest.raises(RecordTooLarge):
-        web.put(big="x" * 2_000_000)
-    assert web.data() == {"a": 1}
-    web.app.config["SESSION_MAX_BYTES"] = 3_000_000
-    web.put(big="x" * 2_000_000)
-    assert len(web.data()["big"]) == 2_000_000
-
-
-def test_a_value_that_cannot_be_kept(web: Web) -> None:
-    """It fails, without a write."""
-    web.store.reset()
-    with pytest.raises(EncodeError):
-        web.put(value=object())
-    assert web.store.counts.keys() <= {"load"}
-    assert web.data() == {"cart": [1]}
-
-
 def test_an_outage(web: Web) -> None:
     """It is answered after one call, and the session is there afterwards."""
     with web.failing.outage():
@@ -139,14 +108,6 @@ def test_an_outage(web: Web) -> None:
         assert web.do(lambda: session["cart"]).status_code == 503
         assert web.store.counts == {"load": 1}
     assert web.data() == {"cart": [1]}
-
-
-def test_a_session_of_one_second(make: Any) -> None:
-    """It is gone after two."""
-    web = make(PERMANENT_SESSION_LIFETIME=1)
-    web.put(a=1)
-    web.clock.advance(2)
-    assert web.data() == {}
 
 
 def test_forty_live_sessions(web: Web) -> None:
