@@ -160,7 +160,7 @@ def test_the_table_is_no_business_of_the_models(make: Make, sqlite_url: str) -> 
     with app.app_context():
         db.create_all()
         db.drop_all()
-    assert tables(sqlite_url) == ["sessions"]
+    assert tables(sqlite_url) == ["holdfast_sessions"]
     assert keeps(app)
 
 
@@ -185,7 +185,7 @@ def test_one_db_in_two_applications(make: Make, tmp_path: Path) -> None:
         Session(app)
         apps.append(app)
     assert all(map(keeps, apps))
-    assert [tables(f"sqlite:///{tmp_path}/{name}.db") for name in ("shop", "office")] == [["sessions"], ["sessions"]]
+    assert [tables(f"sqlite:///{tmp_path}/{name}.db") for name in ("shop", "office")] == [["holdfast_sessions"], ["holdfast_sessions"]]
     again = make("shop", SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/shop.db", SESSION_SQLALCHEMY=db)
     db.init_app(again)
     Session(again)
@@ -241,7 +241,7 @@ def test_without_db_the_uri_does(make: Make, tmp_path: Path, config: dict[str, A
     Session(app)
     assert not (tmp_path / "shop").exists()
     assert keeps(app)
-    assert tables(f"sqlite:///{tmp_path}/shop/own.db") == ["sessions"]
+    assert tables(f"sqlite:///{tmp_path}/shop/own.db") == ["holdfast_sessions"]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_no_log_shows_a_session(
     app.config["SESSION_SQLALCHEMY"] = SQLAlchemy(app)
     Session(app)
     assert keeps(app)
-    assert "INSERT INTO sessions" in caplog.text
+    assert "INSERT INTO holdfast_sessions" in caplog.text
     assert "bread" not in caplog.text
     store = app.session_interface.manager.store  # type: ignore[attr-defined]  # Holdfast's
     assert isinstance(store, SQLStore)

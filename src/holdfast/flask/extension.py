@@ -11,7 +11,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from holdfast import events
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, forget_locals
 from holdfast.flask.build import build_manager
 from holdfast.flask.commands import add_commands
 from holdfast.flask.interface import HoldfastInterface
@@ -70,6 +70,13 @@ class Session:
         Raises:
             ConfigurationError: A setting is wrong or missing.
         """
+        try:
+            self._set_up(app)
+        except ConfigurationError as error:
+            forget_locals(error)
+            raise
+
+    def _set_up(self, app: Flask) -> None:
         live = LiveSettings(app.config)
         app.extensions["holdfast"] = self
         self._apps[app] = live
