@@ -36,10 +36,9 @@ class Opaque:
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with no registered type, and without JSON."""
+    """Begin with no registered type."""
     for table in (seams.REGISTERED_BY_TYPE, seams.REGISTERED_BY_NAME):
         table.plant(monkeypatch, {})
-    seams.JSON_FORM.plant(monkeypatch, None)
 
 
 def register_money() -> None:
