@@ -13,6 +13,7 @@ from support.desk import Desk, handle_of, lives, sign_in, sign_in_operator
 from support.markup import parse
 from support.web import Web
 
+from holdfast.records.encryption import new_key
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 
@@ -69,6 +70,20 @@ def test_a_session_that_is_over_is_told(desk: Desk) -> None:
     """A session that has ended, and an invalid handle, are reported as absent."""
     for handle in ("0" * 64, "no handle"):
         assert "There is no such session" in desk.done("/operator/", action="end", handle=handle)
+
+
+def test_sessions_that_no_key_opens_are_left() -> None:
+    """They may be another application's in the same store: neither the end of one nor that of everyone ends them."""
+    clock = FakeClock()
+    store = MemoryStore(clock=clock)
+    desk = Desk(Web(lambda _: store, SESSION_SEAL_KEYS=[new_key()]))
+    other = Web(lambda _: store, SESSION_SEAL_KEYS=[new_key()])
+    browser = sign_in(other)
+    page = desk.done("/operator/user?id=ada", action="end", handle=handle_of(other, browser))
+    assert "The session was not ended. No key of this application opens it" in page
+    page = desk.done("/operator/everyone", action="begin", word="everyone")
+    assert "Sealed sessions that were left: 1." in page
+    assert lives(other, browser)
 
 
 def test_what_the_store_does_not_confirm_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,9 @@ class Session:
         """End the session with *handle*. Returns ``confirmed``, ``unconfirmed``, or ``absent`` when there is none.
 
         With *user_id* it is absent if it is not that user's, and *handle* may also be its `sid`.
+
+        Raises:
+            UnknownKey: It is sealed, and no key opens it: it may be another application's.
         """
         if user_id is not None:
             own = (each.handle for each in self.of(user_id) if handle in (each.handle, each.sid))

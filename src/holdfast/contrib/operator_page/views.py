@@ -16,7 +16,7 @@ from holdfast.contrib.operator_page.charts import SHORT, charts_of
 from holdfast.contrib.operator_page.listing import Listing, abilities, listing
 from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.flask import session
 from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.stats import AGES
@@ -54,10 +54,13 @@ _WORD = "everyone"
 _ASKED = ("after", "device", "age", "id")
 
 #: The message about an end, by its result.
+_MAY_BE_ANOTHERS = "No key of this application opens it: it may be another application's in the same store."
+
 _RESULTS = {
     "confirmed": "The session has ended.",
     "unconfirmed": "The session has ended, but the store does not confirm it. Check again in a minute.",
     "absent": "There is no such session. It may have ended already.",
+    "unopened": f"The session was not ended. {_MAY_BE_ANOTHERS}",
 }
 
 _OUT_OF_DATE = "No change was made: this page was outdated. Try again."
@@ -243,7 +246,10 @@ class _Page:
         refusal = self._guard()
         if refusal is not None:
             return refusal
-        result = self._sessions.revoke(handle)
+        try:
+            result: str = self._sessions.revoke(handle)
+        except UnknownKey:
+            result = "unopened"
         _note("ended the session %r: %s", handle[:64], result)
         flash(_RESULTS[result])
         return None
@@ -282,6 +288,8 @@ class _Page:
         session.pop(_PROGRESS, None)
         session.rotate()  # a copy of the operator's own cookie is invalid afterwards
         flash(f"Everyone’s sessions have ended, except your own. Sessions ended: {progress.ended:,}.")
+        if progress.unopened:
+            flash(f"Sealed sessions that were left: {progress.unopened:,}. They may be another application’s.")
 
 
 def _with_forms(show: Show) -> Show:
