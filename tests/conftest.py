@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 from flask import Flask
+from support import seams
 from support.servers import find_program
 from support.templates import CompiledTemplates
 
@@ -46,7 +47,8 @@ def _require(program: str) -> str:
 
 
 def pytest_configure() -> None:
-    """Compile each template once for all the applications that the tests make."""
+    """Compile each template once for all the applications that the tests make, and let each count its tokens from 1."""
+    seams.FIRST_TOKEN_BELOW.plant(pytest.MonkeyPatch(), 1)
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()}
 
 

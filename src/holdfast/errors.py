@@ -9,6 +9,7 @@
     │   └── UnknownKey                       no given key opens it
     ├── SessionConflict                      another request changed the session first
     ├── NotFresh                             the user must authenticate again first
+    ├── LoginEnded                           all of the user's sessions were ended during the login
     ├── TooManySessions                      the user has the maximum number of sessions
     └── StoreError                           a call of the store failed
         ├── StoreUnavailable                 it did not answer, or answered with a fault
@@ -70,6 +71,13 @@ class SessionConflict(HoldfastError):
 
     Raised on the first conflict with ``on_conflict="error"`` in the policy, and otherwise when the bounded retries are
     used up. The stored session is the other request's; no change of this one is in it.
+    """
+
+
+class LoginEnded(HoldfastError):
+    """A login was refused because all sessions of the user were ended while it was under way. Nothing of it is stored.
+
+    Another login is a new one, and succeeds.
     """
 
 

@@ -17,6 +17,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.sessions.flows import limit as limiting
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import Ended, end_session
+from holdfast.sessions.flows.finish import Began
 from holdfast.sessions.flows.listing import info_of, records_of
 from holdfast.sessions.flows.revoke import Written
 from holdfast.sessions.flows.rotate import Rotation
@@ -116,7 +117,7 @@ def save_unconfirmed(context: Context, state: SessionState, stored: StoredSessio
     return Outcome("unchanged", CookieAction.SEND)
 
 
-def the_last_clock(context: Context, owner: str, kept: list[str], *, began: int | None) -> Flow[Written]:
+def the_last_clock(context: Context, owner: str, kept: list[str], *, began: Began | None) -> Flow[Written]:
     """Write over a cut-off without a look at what it says."""
     key, now = context.keys.cutoff_key(owner), context.clock()
     record = yield from load(key)
@@ -128,7 +129,7 @@ def the_last_clock(context: Context, owner: str, kept: list[str], *, began: int 
     return Written(now, spares_request=True)
 
 
-def no_cut_off(context: Context, owner: str, kept: list[str], *, began: int | None) -> Flow[Written]:
+def no_cut_off(context: Context, owner: str, kept: list[str], *, began: Began | None) -> Flow[Written]:
     """End all of a user's sessions without a word to the logins that are under way."""
     yield from ()
     return Written(context.clock(), spares_request=True)

@@ -14,7 +14,7 @@ from explorer.schedules import Actor, Footprint, Mark, Pass, Schedule
 from explorer.stores import Atomic, caching, scattering
 
 from holdfast.clock import HOUR, MINUTE
-from holdfast.errors import EncodeError, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import EncodeError, LoginEnded, SessionConflict, StoreUnavailable, TooManySessions
 from holdfast.events import Events
 from holdfast.records.codec import MSGPACK
 from holdfast.records.envelope import Cutoff, Envelope, decode, encode
@@ -29,7 +29,7 @@ from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
-from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
+from holdfast.sessions.state import PERMANENT, CookieAction, Outcome, SessionState
 from holdfast.stores.contract import Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
@@ -350,6 +350,8 @@ class World:
         answer.after = tuple(self.answered)
         try:
             outcome = yield from commit(context, state, self.flows)
+        except LoginEnded:
+            outcome = Outcome("gone", CookieAction.NONE)
         except StoreUnavailable:
             answer.token = state.stored.value if state.owed and state.stored is not None else None
             raise

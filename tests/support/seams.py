@@ -282,6 +282,7 @@ MEMCACHED_READING_BYTES = Seam("holdfast.stores.memcached.clients:_reading_bytes
 MEMCACHED_READS_BYTES = Seam("holdfast.stores.memcached.clients:_reads_bytes")
 MONGODB_RECORD = Seam("holdfast.stores.mongodb.store:_record")
 MONGODB_RUN = Seam("holdfast.stores.mongodb:MongoDBStore._run")
+FIRST_TOKEN_BELOW = Seam("holdfast.sessions.flows.context:_FIRST_TOKEN_BELOW")
 LONGEST_IDLE_CONNECTION = Seam("holdfast.stores.shared.clients:LONGEST_IDLE")
 NEAR_CACHE_FORGET = Seam("holdfast.stores.nearcache:NearCache._forget")
 PAIR_DELETE = Seam("holdfast.stores.pair:PairStore.delete")

@@ -8,23 +8,26 @@ from holdfast.cli.output import counted, say
 from holdfast.cli.target import Target, json_option, missing_in, pass_target
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import new_key as fresh_key
-from holdfast.stores.contract import Pings, Prepares, Purges
+from holdfast.stores.contract import Prepares, Purges
+from holdfast.stores.probe import probe
 
 
 @click.command()
 @json_option
 @pass_target
 def init(target: Target, *, as_json: bool) -> None:
-    """Create the table, the indexes or the files that the store needs, if they are missing.
+    """Create the table, the indexes or the files that the store needs, if they are missing, and try the store.
 
-    The first request would create them, too. Run this if the application's database user lacks the permission.
+    The first request would create them, too. Run this if the application's database user lacks the permission. A
+    throw-away record is created, replaced, moved and deleted, so a missing permission shows.
+
+    After a backup was restored, set SESSION_NOT_BEFORE too: it ends the sessions that came back with it.
     """
     store = target.store
     kind = type(store).__name__
     if isinstance(store, Prepares):
         store.prepare()
-    elif isinstance(store, Pings):
-        store.ping()  # the first use creates missing parts
+    probe(store, target.find_manager().clock)  # the first use creates missing parts
     say({"store": kind, "ready": True}, f"{kind} is ready.", as_json=as_json)
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.globals import app_ctx
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable, Unauthorized
 
-from holdfast.errors import HoldfastError, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import HoldfastError, LoginEnded, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -48,6 +48,10 @@ class _SessionConflict(SessionConflict, _Answer, Conflict):
     description = "Another request came first. Please try again."
 
 
+class _LoginEnded(LoginEnded, _Answer, Conflict):
+    description = "All your sessions were ended at this moment. Please sign in again."
+
+
 class _TooManySessions(TooManySessions, _Answer, Conflict):
     description = "You are signed in on too many devices. Sign out on one of them first."
 
@@ -59,6 +63,7 @@ class _NotFresh(NotFresh, _Answer, Unauthorized):
 _ANSWERS: dict[type[HoldfastError], type[HoldfastError]] = {
     StoreUnavailable: _StoreUnavailable,
     SessionConflict: _SessionConflict,
+    LoginEnded: _LoginEnded,
     TooManySessions: _TooManySessions,
     NotFresh: _NotFresh,
 }

@@ -25,6 +25,7 @@ from holdfast.records.codec.registry import use_json_form
 from holdfast.records.encryption import Keyring, Sealer, require_cryptography
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Indexes, Store
 from holdfast.stores.registry import open_store, store_for
@@ -42,6 +43,11 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         ConfigurationError: A setting is wrong or missing.
     """
     settings = live.current
+    if (settings.policy.not_before or 0) > clock() + SKEW:
+        raise ConfigurationError(
+            f"SESSION_NOT_BEFORE is {app.config['SESSION_NOT_BEFORE']!r}, in the future, and would end every new "
+            "session too: set it to a moment that has passed"
+        )
     use_json_form(_json_form)
     shared: dict[str, Any] = {
         "policy": settings.policy,

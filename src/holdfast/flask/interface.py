@@ -13,7 +13,14 @@ from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
-from holdfast.errors import HoldfastError, RecordTooLarge, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import (
+    HoldfastError,
+    LoginEnded,
+    RecordTooLarge,
+    SessionConflict,
+    StoreUnavailable,
+    TooManySessions,
+)
 from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
@@ -136,7 +143,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
 
         A store that fails, a conflict that is not merged, and a login that is one too many turn the response into the
-        application's answer to `StoreUnavailable`, `SessionConflict` or `TooManySessions`: by default 503, 409 and 409.
+        application's answer to the exception: by default 503, and 409 for the others.
         """
         state = cast(FlaskSession, session)._state  # noqa: SLF001  # open_session gave it
         failure = sys.exc_info()[1]
@@ -148,7 +155,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
             cookie = self._save(state, response) if saves else cookie
-        except (StoreUnavailable, SessionConflict, TooManySessions) as error:
+        except (StoreUnavailable, SessionConflict, LoginEnded, TooManySessions) as error:
             turn_into_answer(app, error, response)
             cookie = CookieAction.SEND if state.owed else cookie
         except RecordTooLarge as error:

@@ -57,8 +57,9 @@ def stamp(app: Flask, response: Response, state: SessionState, manager: Requests
         name, _, rest = header.partition("=")
         value, _, attributes = rest.partition(";")
         if name == _name():
-            keeps = value and owner is not None
-            time = _signer(app, manager, owner).sign(str(state.started_for(owner))).decode() if keeps and owner else ""
+            time = ""
+            if value and owner is not None:
+                time = _signer(app, manager, owner).sign(str(state.started_for(owner, manager.offset()))).decode()
             response.headers.add("Set-Cookie", f"{_name_of_time()}={time};{attributes}")
 
 

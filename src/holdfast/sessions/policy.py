@@ -30,6 +30,7 @@ class Policy:
     Attributes:
         idle: The idle timeout. Default: 31 days, Flask's own.
         absolute: The absolute timeout, used or not. Default: 400 days.
+        not_before: Sessions that began before this moment are over, in milliseconds since the epoch. Default: None.
         renewal: The interval at which a session in use gets a new token; None, the default: never.
         grace: How long a tombstone is kept after a rotation, and an alias leads on after a renewal. Default: 30
             seconds.
@@ -52,6 +53,7 @@ class Policy:
 
     idle: int = 31 * DAY
     absolute: int = 400 * DAY
+    not_before: int | None = None
     renewal: int | None = None
     grace: int = 30 * SECOND
     permanent: bool = False
@@ -103,7 +105,7 @@ class Policy:
             return "corrupt"
         if envelope.created_at > now + SKEW or envelope.issued_at > now + SKEW:
             return "not_yet_valid"
-        if used_at >= self.end_of(envelope):
+        if envelope.created_at < (self.not_before or 0) or used_at >= self.end_of(envelope):
             return "expired_absolute"
         if used_at >= self.idle_deadline(envelope, expires_at):
             return "expired_idle"

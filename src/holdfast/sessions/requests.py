@@ -16,7 +16,7 @@ from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.commit import commit
-from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.several import find_one
@@ -196,6 +196,14 @@ class Requests:
     def _count(self, event: EventName, **details: str) -> None:
         """Emit *event*, which only observers subscribe to."""
         self.context.events.emit(event, **details)
+
+    def offset(self) -> int:
+        """Return how many milliseconds the clock that all hosts share is ahead of this host's.
+
+        Raises:
+            StoreUnavailable: It had to be measured, and the store failed.
+        """
+        return self._run(offset_of(self.context))
 
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether the session of a state, or of a cookie's value, still lives and is still its user's.

@@ -304,9 +304,12 @@ class SessionState:
         """Return whether the metadata that was set is what is stored."""
         return all(stored.get(name) == value for name, value in self.changes.meta.items())
 
-    def started_for(self, owner: str) -> int:
-        """Return when a login of *owner* by this request began: after it ended the other sessions of that user."""
-        return max(self.started_at, self.ended_all_at.get(owner, 0) + 1)
+    def started_for(self, owner: str, offset: int) -> int:
+        """Return when a login of *owner* by this request began: after it ended the other sessions of that user.
+
+        That is by the clock that all hosts share, which is *offset* milliseconds ahead of this host's.
+        """
+        return max(self.started_at + offset, self.ended_all_at.get(owner, 0) + 1)
 
     def reset(self, *, read_only: bool = False) -> None:
         """Go on without a session."""

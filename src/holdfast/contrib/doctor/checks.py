@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flask import Flask
 
+from holdfast.clock import Clock
 from holdfast.flask.settings.profiles import Profile
 from holdfast.stores.contract import Store
 
@@ -61,12 +62,14 @@ class Case:
         app: The application.
         profile: The profile to check.
         store: The store of its records; None if sessions are in the cookie.
+        clock: The time.
         reads_unsealed: Whether it has seal keys, and reads records that are not sealed, or in another way, too.
     """
 
     app: Flask
     profile: Profile
     store: Store | None
+    clock: Clock
     reads_unsealed: bool
 
     @property

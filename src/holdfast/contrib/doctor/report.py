@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 
+from holdfast.clock import system_clock
 from holdfast.contrib.doctor import cookie, lifetimes, store, taken_over, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
@@ -82,6 +83,7 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
         app,
         profile_named(chosen),
         manager.store if manager is not None else None,
+        manager.clock if manager is not None else system_clock,
         reads_unsealed=manager is not None and manager.context.sealer.migrating,
     )
     rows = (*_rows(case), *(taken_over.rows(manager) if manager is not None else ()))

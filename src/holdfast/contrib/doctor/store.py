@@ -8,6 +8,7 @@ from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import StoreUnavailable
 from holdfast.records.tokens import DEFAULT_NAMESPACE
 from holdfast.stores.contract import ChecksHealth, HealthFinding, Pings, Purges
+from holdfast.stores.probe import probe
 
 AREA = "Store"
 
@@ -24,7 +25,7 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 _START = "start the server, or correct SESSION_STORE"
 
 
-@check("The store answers.")
+@check("The store answers, and takes what requests write.")
 def _answers(case: Case) -> Verdict:
     store = case.store
     if store is None:
@@ -33,9 +34,10 @@ def _answers(case: Case) -> Verdict:
         return Verdict("manual", f"{type(store).__name__} has no ping", "check that it answers")
     try:
         store.ping()
+        probe(store, case.clock)
     except StoreUnavailable as error:
         return Verdict("not met", str(error), _START)
-    return Verdict("met", f"{type(store).__name__} answers")
+    return Verdict("met", f"{type(store).__name__} answers, and a throw-away record came and went")
 
 
 @check("Applications that share a server have different namespaces.", "ASVS 5.0 9.2.3", nist=None)

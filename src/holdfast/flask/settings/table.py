@@ -75,6 +75,9 @@ OWN: tuple[Setting, ...] = (
         "`session.permanent`."),
     _of_policy("SESSION_ABSOLUTE_LIFETIME", setting.span, "absolute", doc=
         "The absolute timeout: a session expires this long after it, or its login, began, even when it is in use."),
+    _of_policy("SESSION_NOT_BEFORE", setting.moment, "not_before", doc=
+        "Every session that began before this moment is over, at once: after a break-in, or [a restored "
+        'backup](stores.md#backups). An aware `datetime` or text such as `"2027-01-31T00:00:00Z"`, not in the future.'),
     _of_policy("SESSION_RENEWAL_INTERVAL", setting.span, "renewal", doc=
         "How often a session in use gets a new token. The old token leads to the new one until that is presented, "
         "and for the grace period after that."),

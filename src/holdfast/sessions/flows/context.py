@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,31 @@ from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Control, Envelope, Sealed, Unsealed, decode
 from holdfast.records.record import Record
 from holdfast.records.tokens import Keys
+from holdfast.sessions.ops import Flow, now
 from holdfast.sessions.policy import Policy
+from holdfast.stores.contract import KeepsTime
 
 if TYPE_CHECKING:
     from holdfast.imports.place import OldPlace
+
+_FIRST_TOKEN_BELOW = 10_000
+#: The seconds for which a measurement of the shared clock holds.
+_HOLDS = 60.0
+#: One that took longer, in milliseconds, is too inaccurate to hold.
+_SLOW = 100
+
+
+def _from_anywhere() -> Iterator[int]:
+    # So workers that are replaced after fewer tokens than there are between two purges purge now and then, too.
+    return count(1 + secrets.randbelow(_FIRST_TOKEN_BELOW))
+
+
+@dataclass(slots=True)
+class Offset:
+    """How many milliseconds the shared clock is ahead of this host's, and when that is to be measured next."""
+
+    value: int = 0
+    due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +48,9 @@ class Context:
     """One application's circumstances.
 
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
-    *new_tokens* counts the tokens made since the start. *lists_unopened*: sealed sessions that no key opens are listed,
-    by their times. *old_place* is where sessions were that are taken over, or None.
+    *new_tokens* counts the tokens made since the start, from a random number. *offset* is that of the shared clock:
+    see `offset_of`. *lists_unopened*: sealed sessions that no key opens are listed, by
+    their times. *old_place* is where sessions were that are taken over, or None.
     """
 
     policy: Policy
@@ -37,7 +60,8 @@ class Context:
     events: Events
     capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
-    new_tokens: Iterator[int] = field(default_factory=partial(count, 1))
+    new_tokens: Iterator[int] = field(default_factory=_from_anywhere)
+    offset: Offset = field(default_factory=Offset)
     lists_unopened: bool = False
     old_place: OldPlace | None = None
 
@@ -52,3 +76,22 @@ class Context:
         if isinstance(body, Envelope | Sealed):
             return body
         return self.sealer.open_control(body, place=(self.keys.namespace, key))
+
+
+def offset_of(context: Context) -> Flow[int]:
+    """Return how many milliseconds the shared clock is ahead of this host's; it is measured at most once a minute.
+
+    That is the store's clock, if it `KeepsTime`; otherwise each host's own counts, and they must agree: 0.
+
+    Raises:
+        StoreUnavailable: It had to be measured, and the store failed.
+    """
+    offset = context.offset
+    if KeepsTime in context.capabilities and time.monotonic() >= offset.due:
+        before = context.clock()
+        theirs = yield from now()
+        after = context.clock()
+        offset.value = theirs - (before + after) // 2
+        if after - before <= _SLOW:
+            offset.due = time.monotonic() + _HOLDS
+    return offset.value

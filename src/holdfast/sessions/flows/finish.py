@@ -7,12 +7,13 @@ the response is an error; the next request that loads the session finishes the l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-from holdfast.errors import DecodeError, StoreUnavailable, TooManySessions, UnknownKey
+from holdfast.errors import DecodeError, LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
 from holdfast.records.envelope import Cutoff
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
-from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
@@ -21,12 +22,23 @@ from holdfast.stores.contract import Indexes
 
 #: In place of an owner value, in the cut-off of everyone.
 EVERYONE = ""
+#: Returns when the login of an owner began, given the offset of the shared clock.
+Began: TypeAlias = Callable[[str, int], int]
 
 
-def read_cutoff(context: Context, key: str, record: Record | None, *, strict: bool = False) -> Cutoff | None:
+def at(moment: int) -> Began:
+    """Return what returns *moment*, by the shared clock."""
+    return lambda _owner, _offset: moment
+
+
+def read_cutoff(
+    context: Context, key: str, record: Record | None, offset: int, *, strict: bool = False
+) -> Cutoff | None:
     """Return the cut-off in *record*, stored under *key*, or None where there is none that can be believed.
 
-    Clocks differ by `SKEW` at most. A time later than that was forged, and must not keep its owner out for ever.
+    Its time is by the clock that all hosts share, which is *offset* milliseconds ahead of this host's. Where the store
+    has none, clocks differ by `SKEW` at most. A time later than that was forged, and must not keep its owner out for
+    ever.
 
     Raises:
         UnknownKey: With *strict*: another server's key vouches for it.
@@ -37,37 +49,48 @@ def read_cutoff(context: Context, key: str, record: Record | None, *, strict: bo
         if strict and isinstance(error, UnknownKey):
             raise
         return None
-    return body if isinstance(body, Cutoff) and body.at <= context.clock() + SKEW else None
+    return body if isinstance(body, Cutoff) and body.at <= context.clock() + offset + SKEW else None
 
 
-def ended_meanwhile(context: Context, owner: str, began: Callable[[str], int], *keys: str) -> Flow[bool]:
-    """Return whether all of the owner's sessions were ended since a login under *keys* began: at ``began(owner)``."""
-    if Indexes not in context.capabilities:
-        return False
+def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str) -> Flow[bool]:
+    """Return whether all of the owner's sessions were ended since a login under *keys* began."""
     key = context.keys.cutoff_key(owner)
     record = yield from load(key, fresh=True)
-    cutoff = read_cutoff(context, key, record) if record is not None else None
-    return cutoff is not None and cutoff.at >= began(owner) and cutoff.keep not in keys
+    if record is None:
+        return False
+    offset = yield from offset_of(context)
+    cutoff = read_cutoff(context, key, record, offset)
+    return cutoff is not None and cutoff.at >= began(owner, offset) and cutoff.keep not in keys
+
+
+def report_refused(context: Context, handle: str) -> LoginEnded:
+    """Report that the login with *handle* is dropped, and return the error for it."""
+    context.events.emit("gone", handle=handle)
+    return LoginEnded("all sessions of the user were ended during the login: repeat it")
 
 
 def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
-    """Return whether all sessions of the owner, or of everyone, were ended at *moment* or later."""
+    """Return whether all sessions of the owner, or of everyone, were ended since *moment*, by the shared clock."""
     for each in (owner, EVERYONE):
         key = context.keys.cutoff_key(each)
-        cutoff = read_cutoff(context, key, (yield from load(key, fresh=True)))
-        if cutoff is not None and cutoff.at >= moment:
-            return True
+        record = yield from load(key, fresh=True)
+        if record is not None:
+            offset = yield from offset_of(context)
+            cutoff = read_cutoff(context, key, record, offset)
+            if cutoff is not None and cutoff.at >= moment:
+                return True
     return False
 
 
 def finish_login(
-    context: Context, stored: StoredSession, owner: str, began: Callable[[str], int], previous: str | None = None
+    context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None = None
 ) -> Flow[bool]:
-    """Return whether a login of *owner* that is *stored* is valid, and remove it if not.
+    """Return whether a login of *owner* that is *stored* is within the limit. It is removed if not, and if it is over.
 
-    A failed call is repeated once. *began* returns the start of the login, *previous* is the former key of its session.
+    A failed call is repeated once. *previous* is the former key of its session.
 
     Raises:
+        LoginEnded: All sessions of *owner* were ended meanwhile.
         TooManySessions: It exceeds the limit, and the policy is to refuse it.
         StoreUnavailable: The store failed twice.
     """
@@ -77,12 +100,12 @@ def finish_login(
         return (yield from _stands(context, stored, owner, began, previous))
 
 
-def _stands(
-    context: Context, stored: StoredSession, owner: str, began: Callable[[str], int], previous: str | None
-) -> Flow[bool]:
-    if (yield from ended_meanwhile(context, owner, began, stored.key, previous or stored.key)):
+def _stands(context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None) -> Flow[bool]:
+    if Indexes in context.capabilities and (
+        yield from ended_meanwhile(context, owner, began, stored.key, previous or stored.key)
+    ):
         yield from delete(stored.key)
-        return False
+        raise report_refused(context, stored.key)
     return context.policy.max_per_user is None or (yield from make_room(context, stored, owner))
 
 
@@ -95,7 +118,7 @@ def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
     started_at, _, previous = stored.envelope.meta[UNFINISHED].partition(" ")
     try:
         return stored.owner is None or (
-            yield from finish_login(context, stored, stored.owner, lambda _: int(started_at), previous)
+            yield from finish_login(context, stored, stored.owner, at(int(started_at)), previous)
         )
-    except TooManySessions:
+    except (LoginEnded, TooManySessions):
         return False

@@ -17,10 +17,10 @@ from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.commit import create_once, report_created, revised
-from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
-from holdfast.sessions.flows.finish import read_cutoff
-from holdfast.sessions.flows.open import Found, Rejected
+from holdfast.sessions.flows.finish import at, ended_meanwhile, read_cutoff, report_refused
+from holdfast.sessions.flows.open import Found, Rejected, report_rejected
 from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
 from holdfast.sessions.flows.visitor import secrets_of
@@ -55,7 +55,10 @@ class InCookie:
         """Return the live session in *value*. *state* gets its key, live or not."""
         state.opened_at = context.clock()
         found = yield from self._resolve(context, value, state)
-        return found if isinstance(found, Rejected) else Found(*found, redeliver=found[0].stale)
+        if isinstance(found, Rejected):
+            report_rejected(context, state.presented or "", found)
+            return found
+        return Found(*found, redeliver=found[0].stale)
 
     def _resolve(
         self, context: Context, value: str, state: SessionState | None = None
@@ -80,7 +83,7 @@ class InCookie:
         )
         reason = reason or (yield from self._revoked(context, stored, fresh=False))
         if reason not in (None, "superseded"):
-            return Rejected(reason)
+            return Rejected(reason, owner=record.owner)
         try:
             data = envelope.codec.loads(envelope.payload)
         except DecodeError:
@@ -107,14 +110,16 @@ class InCookie:
         if stored.owner is None:
             return None
         cutoff_key = context.keys.cutoff_key(stored.owner)
-        cutoff = read_cutoff(context, cutoff_key, (yield from load(cutoff_key, fresh=fresh)), strict=True)
+        record = yield from load(cutoff_key, fresh=fresh)
+        if record is None:
+            return None
+        cutoff = read_cutoff(context, cutoff_key, record, (yield from offset_of(context)), strict=True)
         over = cutoff is not None and cutoff.at >= stored.since and cutoff.keep not in {stored.key, previous or ""}
         return "unknown_id" if over else None
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
-        yield from ()  # no call, and yet a flow as the others
-        made = self._sealed(context, state, None, new_token())
+        made = yield from self._sealed(context, state, None, new_token())
         state.stored, state.redeliver = made, False
         report_created(context, made)
         return Outcome("saved", CookieAction.SEND)
@@ -165,7 +170,7 @@ class InCookie:
             state.beside += (stored.key,)
         if renewal:
             return (yield from self._renew(context, state, stored))
-        moved = self._sealed(context, state, stored, new_token())
+        moved = yield from self._sealed(context, state, stored, new_token())
         until, successor = context.clock() + context.policy.grace, None if ends else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
             return (yield from self._replaced_meanwhile(context, state, stored))
@@ -178,7 +183,7 @@ class InCookie:
             return dropped(context, state)
         if self._revocable:
             state.changes.meta[PREVIOUS] = stored.key
-        moved = self._sealed(context, state, stored, self._cookie.successor(stored.token))
+        moved = yield from self._sealed(context, state, stored, self._cookie.successor(stored.token))
         state.stored, state.redeliver = moved, False
         report_rotated(context, state.changes, stored, moved)
         return Outcome("saved", CookieAction.SEND)
@@ -199,7 +204,8 @@ class InCookie:
             return Outcome("unchanged", CookieAction.NONE)
         if (yield from self._revoked(context, stored)) is not None:
             return dropped(context, state)
-        state.stored, state.redeliver = self._sealed(context, state, stored, stored.token), False
+        state.stored = yield from self._sealed(context, state, stored, stored.token)
+        state.redeliver = False
         return Outcome("saved" if changed else "unchanged", CookieAction.SEND)
 
     def _is_due(self, context: Context, state: SessionState, stored: CookieSession) -> bool:
@@ -220,10 +226,21 @@ class InCookie:
             session = session.stored.value
         return not isinstance((yield from self._resolve(context, session)), Rejected)
 
-    def _sealed(self, context: Context, state: SessionState, base: CookieSession | None, token: str) -> CookieSession:
-        """Return the session as *state* wants it, under *token*, with the cookie's value that holds it."""
-        made = revised(context, state, base, token=token)
-        since = state.started_at if made.owner is None else state.started_for(made.owner)
+    def _sealed(
+        self, context: Context, state: SessionState, base: CookieSession | None, token: str
+    ) -> Flow[CookieSession]:
+        """Return the session as *state* wants it, under *token*, with the cookie's value that holds it.
+
+        Raises:
+            LoginEnded: It is a login, and all sessions of its user were ended meanwhile.
+        """
+        made, since = revised(context, state, base, token=token), state.started_at
+        if made.owner is not None and self._revocable:
+            if state.changes.signs_in and (
+                yield from ended_meanwhile(context, made.owner, state.started_for, made.key, base.key if base else "")
+            ):
+                raise report_refused(context, made.key)
+            since = state.started_for(made.owner, (yield from offset_of(context)))
         value = self._cookie.seal(CookieRecord(token, made.expires_at, since, made.owner, made.envelope))
         return CookieSession(token, made.key, 0, made.expires_at, made.owner, made.envelope, value, since)
 
@@ -332,11 +349,11 @@ def revoke_all(
     *keep* counts if no earlier cut-off covers that session. This is known of the session of *state*, and of others
     where there was no cut-off, or one that kept them.
     """
-    began = 0 if keep is not None else None
+    began = at(0) if keep is not None else None
     if state is not None and keep in (None, state.handle):
-        began, stored = state.started_for(owner), state.stored
+        began, stored = state.started_for, state.stored
         if isinstance(stored, CookieSession) and stored.owner == owner and owner not in state.ended_all_at:
-            began = stored.since
+            began = at(stored.since)
     cutoff = yield from write_cutoff(context, owner, [keep] if keep else [], began=began)
     if state is not None and cutoff.spares_request:
         state.ended_all_at[owner] = cutoff.at

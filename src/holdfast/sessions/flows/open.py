@@ -71,7 +71,7 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
     if not isinstance(found, Rejected) and UNFINISHED in found[0].envelope.meta:
         found = found if (yield from finish_postponed(context, found[0])) else Rejected("unknown_id")
     if isinstance(found, Rejected):
-        _report(context, key, found)
+        report_rejected(context, key, found)
         return found
     return Found(*found, redeliver=found[0].token != token)
 
@@ -156,7 +156,8 @@ def _set_aside(key: str, *, foreign: bool, empty: bool) -> Flow[Rejected]:
     return Rejected("corrupt", foreign=foreign and not empty)
 
 
-def _report(context: Context, key: str, rejected: Rejected) -> None:
+def report_rejected(context: Context, key: str, rejected: Rejected) -> None:
+    """Report the end of a session that has expired, or that the request came with a replaced token."""
     if rejected.reason == "superseded":
         context.events.emit("superseded", handle=key)
     if rejected.reason in ("expired_idle", "expired_absolute"):

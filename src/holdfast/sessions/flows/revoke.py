@@ -10,9 +10,9 @@ from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import RevokeResult
 from holdfast.records.envelope import Cutoff
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import Ended, end_session, follow, is_confirmed
-from holdfast.sessions.flows.finish import read_cutoff
+from holdfast.sessions.flows.finish import Began, read_cutoff
 from holdfast.sessions.flows.listing import decode_session, open_own
 from holdfast.sessions.ops import Flow, create, find, load, replace
 from holdfast.sessions.policy import RETENTION
@@ -90,8 +90,7 @@ def revoke_all(
     """
     kept = [] if keep is None else [keep]
     yield from _follow_kept(context, kept)
-    began = state.started_for(owner) if state is not None else None
-    cutoff = yield from try_cutoff(context, owner, kept, began)
+    cutoff = yield from try_cutoff(context, owner, kept, state.started_for if state is not None else None)
     if state is not None and cutoff is not None and cutoff.spares_request:
         state.ended_all_at[owner] = cutoff.at
     at = cutoff.at if cutoff is not None else context.clock()
@@ -104,7 +103,7 @@ def revoke_all(
             page = yield from find(owner, after, limit)
             yield from _follow_kept(context, kept)
             new = {key: record for key, record in page.items if key not in met and key not in kept}
-            if walk:  # before that another host's clock may be ahead
+            if walk:
                 new = {key: record for key, record in new.items() if not _began_after(context, key, record, at)}
             ended += yield from _end_each(context, owner, new)
             met.update(new)
@@ -118,12 +117,15 @@ def revoke_all(
 
 
 def _began_after(context: Context, key: str, record: Record, moment: int) -> bool:
-    """Return whether *record* is a session that began after *moment*: a login that a cut-off then does not concern."""
+    """Return whether *record* is a session that began after *moment*: a login that a cut-off then does not concern.
+
+    One that got its token later began before the first walk, whatever the clock of its host says.
+    """
     session = decode_session(context, key, record)
-    return session is not None and session.created_at > moment
+    return session is not None and session.created_at > moment and session.issued_at == session.created_at
 
 
-def try_cutoff(context: Context, owner: str, kept: list[str], began: int | None) -> Flow[Written | None]:
+def try_cutoff(context: Context, owner: str, kept: list[str], began: Began | None) -> Flow[Written | None]:
     """Write the cut-off if the store can. Clear *kept* if an earlier one covers that session."""
     try:
         written = yield from write_cutoff(context, owner, kept, began=began)
@@ -157,12 +159,12 @@ def write_cutoff(
     owner: str,
     kept: Sequence[str],
     *,
-    began: int | None = None,
+    began: Began | None = None,
 ) -> Flow[Written]:
     """End every session of *owner* that began before now, but for that with the keys *kept*, the last one its present.
 
-    *began* is when the request that asks for it began, or its session was last known to be live: if an earlier cut-off
-    covers that, *kept* does not count.
+    *began* returns when the request that asks for it began, or its session was last known to be live: if an earlier
+    cut-off covers that, *kept* does not count.
     """
     key = context.keys.cutoff_key(owner)
     written, data, has_failed = None, b"", False
@@ -170,11 +172,15 @@ def write_cutoff(
         record = yield from load(key, fresh=True)
         if written is not None and record is not None and record.data == data:  # an answer was lost
             return written
+        try:
+            offset = yield from offset_of(context)
+        except StoreUnavailable:  # the last one may be right, and an end must not wait
+            offset = context.offset.value
         now = context.clock()
-        before = read_cutoff(context, key, record)
-        spares = before is None or began is None or before.at < began or before.keep in kept
-        # Another server's clock may be ahead, and what it has ended stays ended. A later cut-off has a later time.
-        written = Written(max(now, before.at + 1) if before else now, spares)
+        before = read_cutoff(context, key, record, offset)
+        spares = before is None or began is None or before.at < began(owner, offset) or before.keep in kept
+        # Where hosts share no clock, another one may be ahead. A later cut-off has a later time.
+        written = Written(max(now + offset, before.at + 1) if before else now + offset, spares)
         cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
         data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
         expires_at = now + max(_LONGEST_COOKIE, context.policy.absolute) + RETENTION

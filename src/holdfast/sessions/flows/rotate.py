@@ -17,7 +17,7 @@ from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
-from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, log_out, report_ended
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
@@ -278,9 +278,10 @@ def postpone(context: Context, state: SessionState, stored: StoredSession, owner
     Raises:
         StoreUnavailable: The store failed.
     """
-    stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner)} {previous}"
-    data = sealed(context, stored, Write())
     try:
+        offset = yield from offset_of(context)
+        stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner, offset)} {previous}"
+        data = sealed(context, stored, Write())
         answer = yield from replace(stored.key, data, stored.version, stored.expires_at, owner)
     except StoreUnavailable:
         yield from delete(stored.key)

@@ -15,7 +15,7 @@ from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows import open as opening
 from holdfast.sessions.flows.commit import revised, sealed
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.finish import ended_meanwhile
+from holdfast.sessions.flows.finish import at, ended_meanwhile
 from holdfast.sessions.flows.open import Found, Rejected, resolve
 from holdfast.sessions.flows.reconcile import Write
 from holdfast.sessions.ops import Call, Flow, create, delete, load
@@ -71,7 +71,7 @@ def _take_over(context: Context, place: OldPlace, old_id: str, state: SessionSta
     if not (yield from _store(context, old_id, made, _end_of(context, old))):
         return None
     # Whatever is in the old place began before a cut-off that is here.
-    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, lambda _: 0, made.key)):
+    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, at(0), made.key)):
         yield from delete(made.key)
         return Rejected("unknown_id")
     context.events.emit("imported", handle=made.key, owner=made.owner)
