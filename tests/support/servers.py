@@ -89,7 +89,7 @@ class Server:
         self.url = url
         self.address = address
         self.folder = folder
-        self._command = [*_until_we_end(), *map(str, command)]
+        self._command = [*until_we_end(), *map(str, command)]
         self._probe = probe
         self._user = user
         self._stop_by = stop_by
@@ -201,7 +201,8 @@ class Group:
             server.stop()
 
 
-def _until_we_end() -> list[str]:
+def until_we_end() -> list[str]:
+    """Return the beginning of a command that is killed when this process ends, however that comes."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 

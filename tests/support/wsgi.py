@@ -17,6 +17,8 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
+from support.servers import until_we_end
+
 _TESTS = Path(__file__).parents[1]
 _APP = "support.shop:create_app()"
 
@@ -123,7 +125,7 @@ def served(
     path = [str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, app],
+            [*until_we_end(), sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, app],
             env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": os.pathsep.join(path)},
             pass_fds=[listener.fileno()],
             stderr=log,
