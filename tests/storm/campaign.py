@@ -21,8 +21,10 @@ from typing import Any
 
 from storm.browser import Browser, Recorder
 from storm.checker import Finding, back_after, check
+from storm.failovers import Faults
 from storm.history import History, Window
-from storm.places import BACK, DECLARED, PLACES, USUALLY_BACK, Declared, Faults
+from storm.places import PLACES
+from storm.promises import BACK, DECLARED, USUALLY_BACK, Declared
 from storm.story import Promise
 from support.servers import NotYet, wait_for
 from support.wsgi import served
@@ -68,7 +70,9 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
         master = list[int]()
         there = PLACES[place](stack, folder, lambda: workers_of(master[0]), seed)
         log = stack.enter_context((folder / "log").open("w+b", buffering=0))
-        server = stack.enter_context(served(there.url, app=app, log=log, **settings(sealed=sealed)))
+        server = stack.enter_context(
+            served(there.url, app=app, log=log, **settings(sealed=sealed, indexed=there.indexed))
+        )
         master.append(server.pid)
         recorder = Recorder()
         browsers = [
@@ -76,7 +80,10 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
             for user, count in USERS.items()
             for number in range(count)
         ]
-        _wait_until_it_works(browsers[0])
+        try:
+            _wait_until_it_works(browsers[0])
+        except NotYet as error:
+            raise RuntimeError((folder / "log").read_text()) from error
         recorder.requests.clear()
         faults = {**there.faults, **_of_workers(server.pid)}
         history.faults = _blow(browsers, faults, seconds, seed)
@@ -88,14 +95,14 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
     return judge(Storm(place, sealed, seed, history, log=text))
 
 
-def settings(*, sealed: bool) -> dict[str, Any]:
-    """Return the settings of the application."""
+def settings(*, sealed: bool, indexed: bool) -> dict[str, Any]:
+    """Return the settings of the application. A store without an index can have no limit of sessions."""
     seal = {"SESSION_SEAL_KEYS": [urlsafe_b64encode(secrets.token_bytes(32)).decode()]} if sealed else {}
     return {
-        "SESSION_PERMANENT": False,
+        "SESSION_PERMANENT": True,
         "SESSION_RENEWAL_INTERVAL": 2,
         "SESSION_ROTATION_GRACE": GRACE,
-        "SESSION_MAX_PER_USER": LIMIT,
+        "SESSION_MAX_PER_USER": LIMIT if indexed else None,
         **seal,
     }
 
@@ -121,7 +128,9 @@ def _covers(entry: Declared, finding: Finding, storm: Storm) -> bool:
     if entry.fault == "*":
         return True
     return any(
-        fault.kind == entry.fault and fault.began - entry.margin < finding.seen and finding.since < fault.ended
+        fault.kind == entry.fault
+        and fault.began - entry.before < finding.since < fault.ended + entry.after
+        and finding.seen > fault.began
         for fault in storm.history.faults
     )
 
@@ -169,14 +178,15 @@ def _blow(browsers: Sequence[Browser], faults: Faults, seconds: float, seed: str
 def _strike(faults: Faults, until: float, choose: random.Random) -> Iterator[Window]:
     """Let one fault follow another, each kind once before any comes again, with quiet between them."""
     kinds = list[str]()
+    quiet = min(2.0, (until - time.monotonic()) / 5)
     time.sleep(1)
-    while time.monotonic() < until - 3:
+    while time.monotonic() < until - quiet - 1:
         kinds = kinds or choose.sample(sorted(faults), len(faults))
         kind, began = kinds.pop(), time.monotonic()
         with faults[kind]():
             time.sleep(choose.uniform(0.3, 2.2))
         yield Window(kind, began, time.monotonic())
-        time.sleep(choose.uniform(2, 3))
+        time.sleep(choose.uniform(quiet, quiet + 1))
     time.sleep(max(0.0, until - time.monotonic()))
 
 

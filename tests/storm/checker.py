@@ -76,11 +76,16 @@ def _changes(story: Story, life: Life, action: str) -> Iterator[Request]:
 
     One that overlaps a rotation does not count: what runs under the old token cannot save any more (R5).
     """
-    rotations = [request for request in story.by_browser[life.begun.browser] if request.action == "others"]
+    rotations = [request for request in story.by_browser[life.begun.browser] if _rotates(request)]
     for change in life.seen:
         rotated = any(rotation.sent < change.received and change.sent < rotation.over for rotation in rotations)
         if change.action == action and not change.found.read_only and not rotated:
             yield change
+
+
+def _rotates(request: Request) -> bool:
+    """Return whether *request* makes the old token invalid at once. Without a user there are no other sessions."""
+    return request.action == "login" or (request.action == "others" and (not request.ok or bool(request.found.user)))
 
 
 @_rule("change lost")
@@ -182,7 +187,7 @@ def old_id_alive(story: Story) -> Iterator[Finding]:
         if not change.token or not change.cookie or change.cookie == change.token or change.replay:
             continue
         dead_from = change.received
-        if change.action not in {"login", "others"}:
+        if not _rotates(change):
             presented = (request.received for request in by_token[change.cookie] if request.found.life)
             dead_from = min(presented, default=float("inf")) + story.promise.grace + story.promise.slack
         for read in by_token[change.token]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+#: For how many seconds a request without an answer may go on at the server.
+PENDING = 8.0
+
 
 @dataclass(frozen=True)
 class Found:
@@ -72,8 +75,8 @@ class Request:
 
     @property
     def over(self) -> float:
-        """When it can have no effect any more: never, if no answer arrived."""
-        return float("inf") if self.status is None else self.received
+        """When it can have no effect any more."""
+        return self.received + PENDING if self.status is None else self.received
 
     def __str__(self) -> str:
         """Return it in one line."""

@@ -1,4 +1,4 @@
-"""Where the storm blows: each store on its real server, the faults that it has, and how long the service may need.
+"""Where the storm blows: each store on its real server, and the faults that it has.
 
 A fault is a context manager: it is there inside the block. `PLACES` has all places by name.
 """
@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storm.failovers import Faults, cluster_faults, replica_set_faults, sentinel_faults
 from storm.line import Line
-from support.servers import Server, ask, start_redis
+from support.databases import start_mariadb, start_mongo_replica_set, start_mongod, start_pgbouncer, start_postgres
+from support.servers import Server, ask, start_cluster, start_memcached, start_redis, start_sentinel
+from support.sql import url_of
 
 from holdfast.testing import Fault
-
-Faults = dict[str, Callable[[], AbstractContextManager[object]]]
 
 
 @dataclass
@@ -36,49 +38,6 @@ class Place:
     folder: Path
     faults: Faults = field(default_factory=dict)
     indexed: bool = True
-
-
-#: The seconds within which every request is answered again after a fault, where `BACK` has no row of its own.
-USUALLY_BACK = 3.0
-
-#: The same for one fault of one place, with the reason.
-BACK: dict[tuple[str, str], tuple[float, str]] = {}
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What the engine of a place cannot promise.
-
-    Attributes:
-        place: The name of the place; ``*`` is every place.
-        fault: The kind of fault after which it may happen; ``*`` is any moment.
-        rules: The rules that it breaks.
-        margin: For how many seconds before the fault what was acknowledged may be lost.
-        reason: What happens.
-    """
-
-    place: str
-    fault: str
-    rules: frozenset[str]
-    margin: float
-    reason: str
-
-
-_LOSS = frozenset(
-    {"change lost", "empty session", "coupon given to nobody", "coupon given twice", "alive after its end"}
-)
-_FOREVER = float("inf")
-
-#: All that is declared: it is counted and printed, and is no violation.
-DECLARED = [
-    Declared(
-        "*",
-        "*",
-        frozenset({"overtaken on the wire"}),
-        _FOREVER,
-        "an answer that was sent before a login's arrives after it, and its cookie stays in the jar",
-    ),
-]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -179,10 +138,85 @@ def _redis(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], see
     return Place(f"redis://127.0.0.1:{line.port}/0", folder, faults)
 
 
+def _sentinel(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    group = start_sentinel()
+    stack.callback(group.stop)
+    return Place(f"{group.url}?timeout=1", folder, sentinel_faults(group))
+
+
+def _cluster(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    group = start_cluster()
+    stack.callback(group.stop)
+    return Place(f"{group.url}?timeout=1", folder, cluster_faults(group))
+
+
+def _postgresql(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    server = start_postgres("synchronous_commit=on")
+    stack.callback(server.stop)
+    line = stack.enter_context(closing(Line(server.address, seed)))
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{line.port}/postgres"
+    return Place(url, folder, {**_of_line(line), **_of_server(server)})
+
+
+def _pgbouncer(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    server = start_postgres("synchronous_commit=on")
+    stack.callback(server.stop)
+    pooler = start_pgbouncer(server, connections=8)
+    stack.callback(pooler.stop)
+    line = stack.enter_context(closing(Line(pooler.address, seed)))
+    url = pooler.url.replace(str(pooler.address[1]), str(line.port))
+    return Place(url, folder, {**_of_line(line), **_of_server(server), **_of_server(pooler, "pooler")})
+
+
+def _mariadb(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    # The log reaches the system at each commit, so that the death of the process loses nothing.
+    server = start_mariadb("--innodb-flush-log-at-trx-commit=2")
+    stack.callback(server.stop)
+    line = stack.enter_context(closing(Line(server.address, seed)))
+    return Place(url_of(server, port=line.port), folder, {**_of_line(line), **_of_server(server)})
+
+
+def _mongodb(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    server = start_mongod()
+    stack.callback(server.stop)
+    line = stack.enter_context(closing(Line(server.address, seed)))
+    return Place(f"mongodb://127.0.0.1:{line.port}/holdfast", folder, {**_of_line(line), **_of_server(server)})
+
+
+def _mongodb_set(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    group = start_mongo_replica_set()
+    stack.callback(group.stop)
+    return Place(group.url, folder, replica_set_faults(group))
+
+
+def _memcached(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    server = start_memcached("-m", "8")
+    stack.callback(server.stop)
+    line = stack.enter_context(closing(Line(server.address, seed)))
+
+    @contextmanager
+    def filled() -> Iterator[None]:
+        with socket.create_connection(server.address) as connection:
+            for number in range(300):
+                connection.sendall(b"set other%d 0 0 40000 noreply\r\n%b\r\n" % (number, b"x" * 40_000))
+        yield
+
+    faults = {**_of_line(line), **_of_server(server), "filled by others": filled}
+    return Place(f"memcached://127.0.0.1:{line.port}", folder, faults, indexed=False)
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 PLACES: dict[str, Callable[[ExitStack, Path, Callable[[], list[int]], str], Place]] = {
     "sqlite": _sqlite,
     "files": _files,
     "redis": _redis,
+    "sentinel": _sentinel,
+    "cluster": _cluster,
+    "postgresql": _postgresql,
+    "pgbouncer": _pgbouncer,
+    "mariadb": _mariadb,
+    "mongodb": _mongodb,
+    "mongodb-set": _mongodb_set,
+    "memcached": _memcached,
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from storm.campaign import Storm
 from storm.checker import Finding
 from storm.history import Request, Window
-from storm.places import DECLARED
+from storm.promises import DECLARED
 
 #: The actions that may end the sessions of other browsers.
 ENDS = ("login", "others", "everywhere")
@@ -64,7 +64,7 @@ def summary(storms: Sequence[Storm]) -> str:
     broken = sum(len(storm.violations) for storm in storms)
     lines = [f"\n{requests:,} requests, {faults} faults, {broken} violations; --seed {storms[0].seed} repeats it"]
     lines.append("\nNot promised:")
-    for entry in DECLARED:
+    for entry in (entry for entry in DECLARED if entry.place in {"*", *(storm.place for storm in storms)}):
         count = sum(storm.declared[entry] for storm in storms)
         where = "every store" if entry.place == "*" else entry.place
         lines.append(f"    {where}, {entry.fault if entry.fault != '*' else 'at any time'}: {entry.reason}: {count}")

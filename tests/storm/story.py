@@ -12,9 +12,6 @@ from storm.history import History, Request
 #: The actions that begin, end or move a session. A browser sends one at a time, since each is a navigation.
 NAVIGATIONS = frozenset({"begin", "login", "logout", "others", "everywhere"})
 
-#: For how many seconds a request without an answer may go on at the server.
-PENDING = 8.0
-
 
 @dataclass(frozen=True)
 class Promise:
@@ -113,7 +110,7 @@ class Story:
     def may_have_ended(self, life: Life, before: float) -> bool:
         """Return whether something beside the browser may have ended *life* before a moment."""
         return any(
-            request.sent < before and _over(request) > life.begun.sent and self._can_end(request, life)
+            request.sent < before and request.over > life.begun.sent and self._can_end(request, life)
             for request in self._enders
             if request is not life.begun
         )
@@ -136,7 +133,7 @@ class Story:
             for life in self.lives.values()
             if life.begun.user == login.user
             and life.begun is not login
-            and life.begun.sent < _over(login)
+            and life.begun.sent < login.over
             and (life.end is None or life.end.received > login.sent)
         ]
         return len(others) >= self.promise.limit
@@ -181,7 +178,10 @@ class Story:
         if navigation.status is None:
             return unknown
         if action == "login" and navigation.ok:
-            return frozenset({navigation.value})
+            # It is dropped if the session that it replaces, a user's, ends at this moment.
+            before = self.lives.get(navigation.found.life or "")
+            dropped = before is not None and self.may_have_ended(before, navigation.received)
+            return unknown if dropped else frozenset({navigation.value})
         if action == "login":
             # One that fails half way ends a visitor's session, and that of another user.
             same = all(self.lives[name].begun.user == navigation.user for name in lives)
@@ -194,7 +194,3 @@ class Story:
 
 def _began(request: Request) -> bool:
     return request.ok and request.found.life is None and not request.found.read_only
-
-
-def _over(request: Request) -> float:
-    return request.received + PENDING if request.status is None else request.received

@@ -96,7 +96,7 @@ def start_pgbouncer(server: Server, *, connections: int = 2) -> Server:
     config.write_text(
         f"[databases]\n* = host={server.folder} port={server.address[1]} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 500\n"
+        f"pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 500\nserver_login_retry = 1\n"
     )
     if user:
         for path in (folder, config):
