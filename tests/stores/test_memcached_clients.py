@@ -117,9 +117,21 @@ class Asynchronous:
         """Never be called."""
 
 
+class Binary:
+    """A client with the signatures of python-binary-memcached, whose `add` knows no *noreply*."""
+
+    gets = delete = print
+
+    def add(self, key: str, value: bytes, time: int = 0, compress_level: int = -1) -> None:
+        """Never be called."""
+
+    cas = add
+
+
 @pytest.mark.parametrize(
     ("client", "problem"),
     [
+        (Binary(), r"Binary cannot be used, its add\(\) does not return whether it stored"),
         ("127.0.0.1:11211", r"builtins\.str is no memcached client, it has no gets"),
         ({}, r"builtins\.dict is no memcached client"),
         (Hidden(), r"Hidden has ignore_exc=True"),

@@ -95,6 +95,14 @@ def test_a_name_that_is_not_valid_is_named(names: dict[str, object], problem: st
             Session(app)
 
 
+@pytest.mark.parametrize(("url", "name"), [("mongodb://h/shop", "shop"), ("mongodb://h", "holdfast")])
+def test_the_default_database_is_that_of_the_client(url: str, name: str) -> None:
+    """Without another name, sessions are in the database that the client's URL names."""
+    with pymongo.MongoClient(url, connect=False) as client:  # type: ignore[var-annotated]
+        assert MongoDBStore.from_client(client)._collection().database.name == name
+        assert MongoDBStore(client, database="other")._collection().database.name == "other"
+
+
 @pytest.mark.parametrize(
     ("config", "names"),
     [

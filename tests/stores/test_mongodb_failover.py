@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 from support.load import save_through
-from support.servers import Group, Server
+from support.moving import Name
+from support.servers import Group, NotYet, Server, wait_for
 
 from holdfast.stores.registry import open_store
 
@@ -30,6 +32,28 @@ def step_down(node: Server) -> None:
     """Let the primary make room for another."""
     with pymongo.MongoClient(*node.address, directConnection=True) as client:  # type: ignore[var-annotated]
         client.admin.command("replSetStepDown", 20, force=True)
+
+
+def test_a_name_that_moves_from_a_primary_that_stepped_down(mongodb_replica_set_server: Group, tmp_path: Path) -> None:
+    """The first write that is refused is tried once more, where the name leads now: nothing fails."""
+    group = mongodb_replica_set_server
+    node = primary_of(group)
+    with closing(Name(node.address)) as name:
+        url = f"mongodb://127.0.0.1:{name.port}/holdfast.moved?directConnection=true&heartbeatFrequencyMS=500"
+        store: Any
+        with closing(open_store(url, root=tmp_path)) as store:  # type: ignore[type-var]
+            assert store.load("ab" * 32) is None
+            step_down(node)
+            wait_for(partial(another_primary, group, node))
+            name.move(primary_of(group).address)
+            assert store.create("ab" * 32, b"data", expires_at=4_000_000_000_000, owner="ada") is not None
+            assert store.delete("ab" * 32)
+
+
+def another_primary(group: Group, node: Server) -> None:
+    """Raise unless the primary is another server than *node*."""
+    if primary_of(group) is node:
+        raise NotYet("it has not stepped down")
 
 
 @pytest.mark.parametrize("strike", ["step down", "kill"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,22 @@ def test_any_client_with_the_methods_will_do(redis_server: Server, tmp_path: Pat
     store.close()
     assert client.ping(), "a client that was given is not closed"
     client.close()
+
+
+class WithoutScripts(redis.Redis):
+    """A stand-in for a client of fakeredis, which runs scripts only where lupa is installed."""
+
+
+WithoutScripts.__module__ = "fakeredis._clients"
+
+
+@pytest.mark.skipif(find_spec("lupa") is not None, reason="lupa is installed")
+def test_a_client_that_runs_no_scripts_is_refused() -> None:
+    """It could never work, so it is an error at start that names its class and the fix."""
+    with pytest.raises(
+        ConfigurationError, match=r"fakeredis\._clients\.WithoutScripts runs no scripts .*fakeredis\[lua\]"
+    ):
+        RedisStore(WithoutScripts())
 
 
 class ReadingReplicas(redis.Redis):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import hashlib
 import importlib
+import inspect
 import operator
 import os
 import sys
@@ -335,7 +336,16 @@ def client_for(client: Any) -> MemcachedClient:
         )
     if callable(getattr(client, "forget_dead_hosts", None)):
         return GivenPythonMemcached(client)
-    return GivenPylibmc(client) if callable(getattr(client, "clone", None)) else GivenPymemcache(client)
+    if callable(getattr(client, "clone", None)):
+        return GivenPylibmc(client)
+    try:
+        inspect.signature(client.add).bind("key", b"value", 60, noreply=False)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{class_name(client)} cannot be used, its add() does not return whether it stored ({error}): "
+            "give a client of pymemcache, pylibmc or python-memcached"
+        ) from None
+    return GivenPymemcache(client)
 
 
 def _reads_bytes(client: Any) -> bool:

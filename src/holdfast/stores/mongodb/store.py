@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import DuplicateKeyError, InvalidName, OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError, InvalidName, NotPrimaryError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
+# The errors of a server that takes no writes, or none any more.
+_NOT_PRIMARY = {10107, 13435}
 # The number of records that one step of a purge removes.
 _BATCH = 500
 # Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas.
@@ -59,7 +61,7 @@ class MongoDBStore:
 
     Args:
         client: A ``pymongo.MongoClient``, or the URL for the store's own client, which each process makes on first use.
-        database: The name of the database.
+        database: The name of the database. Default: that of the client's URL, or else ``holdfast``.
         collection: The name of the collection.
         timeout: The maximum seconds of an operation, with any client, before `StoreUnavailable`.
         clock: Returns the time in milliseconds since the epoch. It alone decides what has expired; the server removes
@@ -73,17 +75,20 @@ class MongoDBStore:
         self,
         client: Any,
         *,
-        database: str = "holdfast",
+        database: str | None = None,
         collection: str = "sessions",
         timeout: float = 2.0,
         clock: Clock = system_clock,
     ) -> None:
         self._url = client if isinstance(client, str) else None
+        if database is None:
+            database = "holdfast" if isinstance(client, str) else checked(client).get_default_database("holdfast").name
         self._names = database, collection
         self._timeout = timeout
         self._clock = clock
         # By process: a client does not survive a fork.
         self._own: dict[int, Collection] = {}
+        self._left: list[Any] = []
         self._given = None if self._url else self._collection_of(checked(client))
         self._index_at = 0.0
         self._indexing: threading.Thread | None = None
@@ -105,7 +110,7 @@ class MongoDBStore:
 
     @classmethod
     def from_client(
-        cls, client: Any, *, database: str = "holdfast", collection: str = "sessions", clock: Clock = system_clock
+        cls, client: Any, *, database: str | None = None, collection: str = "sessions", clock: Clock = system_clock
     ) -> MongoDBStore:
         """Return the store on *client*, a ``pymongo.MongoClient``."""
         return cls(checked(client), database=database, collection=collection, clock=clock)
@@ -215,9 +220,10 @@ class MongoDBStore:
         if self._indexing is not None:
             self._indexing.join(self._timeout)
         sessions = self._own.pop(os.getpid(), None)
-        if sessions is not None:
-            with pymongo.timeout(self._timeout):
-                sessions.database.client.close()
+        with pymongo.timeout(self._timeout):
+            for client in [*self._left, *([] if sessions is None else [sessions.database.client])]:
+                client.close()
+        self._left.clear()
 
     def _live(self, key: str) -> Document:
         return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
@@ -234,12 +240,26 @@ class MongoDBStore:
     def _ask(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
         try:
             with pymongo.timeout(seconds or self._timeout):
-                return work(self._collection())
+                try:
+                    return work(self._collection())
+                except NotPrimaryError as error:
+                    details: Any = error.details  # what was refused is not applied
+                    if not isinstance(details, Mapping) or details.get("code") not in _NOT_PRIMARY:
+                        raise
+                    self._leave_server()
+                    return work(self._collection())
         except (PyMongoError, OverflowError) as error:
             permanent = getattr(error, "code", None) in _SET_UP_WRONG
             raise StoreUnavailable(
                 f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
             ) from error
+
+    def _leave_server(self) -> None:
+        """Replace our own client of one server: its name may lead to another by now. pymongo knows those of a set."""
+        sessions = self._own.get(os.getpid())
+        if sessions is not None and sessions.database.client.topology_description.topology_type_name == "Single":
+            self._left.append(sessions.database.client)  # other threads may use it
+            self._own.pop(os.getpid(), None)
 
     def _collection(self) -> Collection:
         return self._given if self._given is not None else self._own_collection()

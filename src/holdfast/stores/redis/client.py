@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -54,6 +55,8 @@ def check_client(client: Any) -> None:
     )
     refuse_asynchronous(client, "execute_command", give="the client of the same name without asyncio")
     kind = class_name(client)
+    if kind.startswith("fakeredis.") and importlib.util.find_spec("lupa") is None:
+        raise ConfigurationError(f"{kind} runs no scripts without lupa: pip install 'fakeredis[lua]'")
     if any(getattr(client, name, None) for name in ("read_from_replicas", "load_balancing_strategy")):
         raise ConfigurationError(
             f"{kind} reads from replicas, where an ended session may still be: disable reads from replicas"
