@@ -116,14 +116,14 @@ FLOWS = [
     Mistake(
         "a cut-off does not cover the moment that it has",
         _FINISH,
-        "cutoff.at >= began(owner)",
-        "cutoff.at > began(owner)",
+        "cutoff.at >= began(owner, offset)",
+        "cutoff.at > began(owner, offset)",
         "core/test_cutoffs_in_flight.py::test_a_cutoff_covers_the_moment_that_it_has",
     ),
     Mistake(
         "a cut-off of any time is believed",
         _FINISH,
-        "isinstance(body, Cutoff) and body.at <= context.clock() + SKEW",
+        "isinstance(body, Cutoff) and body.at <= context.clock() + offset + SKEW",
         "isinstance(body, Cutoff)",
         "core/test_forged_control_records.py::test_a_cutoff_in_the_future_keeps_no_user_out",
     ),

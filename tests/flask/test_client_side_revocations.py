@@ -52,7 +52,8 @@ def test_a_revocation_goes_with_the_last_copy_of_the_cookie(way: Callable[[Web],
         assert web.data(web.with_token(copy)) == {}
         assert web.records() > 0
     web.clock.advance_ms(IDLE + MINUTE + 1)
-    assert web.records() == (way is by_user)  # a cut-off is kept as long as browsers keep a remember-me cookie
+    # An end by the handle does not know the session's own lifetime, and a cut-off serves remember-me cookies, too.
+    assert web.records() == (way in {by_handle, by_user})
     assert web.data(web.with_token(copy)) == {}
 
 
