@@ -120,7 +120,7 @@ storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minu
 .PHONY: sign-ins
 sign-ins: $(VENV)/.dev ## Sign in twice at once, in a real browser, 20 times in each way (15 minutes; HOLDFAST_SIGN_INS=20)
 	@scripts/install-test-tools
-	@HOLDFAST_SIGN_INS=$${HOLDFAST_SIGN_INS:-20} $(BIN)/python -m pytest tests/browser/test_sign_in_in_browser.py
+	@HOLDFAST_SIGN_INS=$${HOLDFAST_SIGN_INS:-20} $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/browser/test_sign_in_in_browser.py
 
 .PHONY: forgery
 forgery: $(VENV)/.dev ## Try every forgery of 1,000 cookies and sealed records of each kind (20 minutes; ARGS=20)
