@@ -111,6 +111,24 @@ def test_a_login_under_several_heals_the_browser(web: Web, ends: bool, first: in
     assert web.see(lambda: session.owner, browser) is None
 
 
+def test_a_late_request_does_not_replace_the_logins_cookie(web: Web, ends: bool) -> None:
+    """A request with the cookies of before the login stores nothing, gets no cookie, and can only log out."""
+    cookies = [value(web, a=1), value(web, b=2)]
+    for visited in (False, True):
+        browser = browser_with(web, *cookies)
+        if visited:
+            web.put(browser, csrf_token="s3cret")
+        web.do(log_in, browser)
+        assert web.see(lambda: session.owner, browser) is not None
+        if not ends:
+            return
+        assert not cookies_set(web.send(of(cookies), lambda: session.update(c=3)))
+        assert web.see(lambda: session.owner, browser) is not None
+        assert web.send(of(cookies), end).status_code == 200
+        assert web.see(lambda: session.owner, browser) is None
+        cookies = [value(web, a=1), value(web, b=2)]
+
+
 @pytest.mark.parametrize("key", ["_user_id", "user_id", "username"])
 def test_every_kind_of_login_heals_the_browser(web: Web, key: str) -> None:
     """So it is with the key of Flask-Login and with each identity key."""

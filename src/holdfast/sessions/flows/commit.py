@@ -99,7 +99,10 @@ def _carry_out_alone(context: Context, flows: RequestFlows, state: SessionState)
     """
     logs_out, beside = state.logs_out, state.beside
     if not logs_out:
-        yield from _end_each(context, flows, beside, "replaced")
+        token, stored = new_token(), state.stored
+        state.new_token = token if stored is None else None
+        successor = context.keys.key_of(token) if stored is None else stored.key
+        yield from _end_each(context, flows, beside, "replaced", successor)
         return (yield from _carry_out(context, flows, state))
     try:
         outcome = yield from _carry_out(context, flows, state)
@@ -108,12 +111,14 @@ def _carry_out_alone(context: Context, flows: RequestFlows, state: SessionState)
     return Outcome("saved", CookieAction.DELETE) if ended and outcome == NOTHING else outcome
 
 
-def _end_each(context: Context, flows: RequestFlows, keys: tuple[str, ...], reason: EndReason) -> Flow[bool]:
+def _end_each(
+    context: Context, flows: RequestFlows, keys: tuple[str, ...], reason: EndReason, successor: str | None = None
+) -> Flow[bool]:
     """End the sessions under *keys*, those that can be ended even if one cannot, and return whether one was live."""
     live, failure = False, None
     for key in keys:
         try:
-            live |= yield from flows.end_presented(context, key, reason)
+            live |= yield from flows.end_presented(context, key, reason, successor)
         except StoreUnavailable as error:
             failure = error
     if failure is not None:

@@ -50,14 +50,16 @@ def end_session(
     reason: EndReason,
     *,
     still: Callable[[str, Record], bool] = lambda key, record: True,  # noqa: ARG005
+    successor: str | None = None,
 ) -> Flow[Ended | None]:
     """End the session stored under *key*, for *reason*; return under which key, or None if it was over already.
 
     A concurrent save does not prevent it, nor does a concurrent rotation, unless it changed the user. It stops if
-    *still* returns False for the key and the record that the session has after such a change.
+    *still* returns False for the key and the record that the session has after such a change. *successor* is the key of
+    the login that replaces it.
     """
     for _ in range(context.policy.attempts):
-        answer = yield from write_tombstone(context, key, version)
+        answer = yield from write_tombstone(context, key, version, successor)
         if isinstance(answer, Gone):
             return None
         if isinstance(answer, Ended):
@@ -81,8 +83,10 @@ def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flo
     return outcome
 
 
-def end_presented(context: Context, key: str, reason: EndReason) -> Flow[bool]:
+def end_presented(context: Context, key: str, reason: EndReason, successor: str | None = None) -> Flow[bool]:
     """End the session under *key*, or where that was moved to, and return whether it was live.
+
+    *successor* is the key of the login that replaces it.
 
     Raises:
         StoreUnavailable: Nothing could be ended.
@@ -90,21 +94,25 @@ def end_presented(context: Context, key: str, reason: EndReason) -> Flow[bool]:
     found = yield from follow(context, key, (yield from load(key, fresh=True)))
     if found is None:
         return False
-    ended = yield from end_session(context, found[0], found[1].version, found[1].owner, reason)
+    key, record = found
+    ended = yield from end_session(context, key, record.version, record.owner, reason, successor=successor)
     return ended is not None
 
 
-def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended | Conflict | Gone]:
+def write_tombstone(
+    context: Context, key: str, version: Version, successor: str | None = None
+) -> Flow[Ended | Conflict | Gone]:
     """End the session under *key* if it still has *version*; return that, or why not.
 
-    The tombstone makes a save in flight fail with `Conflict`, and is then deleted. Where it cannot be written, because
-    the store is full or fails, the session is deleted all the same.
+    The tombstone makes a save in flight fail with `Conflict`, and is then deleted, unless it leads to *successor*.
+    Where it cannot be written, because the store is full or fails, the session is deleted all the same.
 
     Raises:
         StoreUnavailable, RecordTooLarge: Neither was possible.
     """
     until = context.clock() + context.policy.grace
-    tombstone = context.sealer.seal_control(Tombstone(TombstoneKind.ENDED, until), place=(context.keys.namespace, key))
+    kind = TombstoneKind.ENDED if successor is None else TombstoneKind.SUPERSEDED
+    tombstone = context.sealer.seal_control(Tombstone(kind, until, successor), place=(context.keys.namespace, key))
     try:
         answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:
@@ -112,7 +120,7 @@ def write_tombstone(context: Context, key: str, version: Version) -> Flow[Ended 
         return (yield from _delete_instead(key, version, tombstone, until, error))
     if isinstance(answer, Conflict | Gone):
         return answer
-    return (yield from _delete_ended(key))
+    return Ended(key, certain=True) if successor is not None else (yield from _delete_ended(key))
 
 
 def _delete_ended(key: str) -> Flow[Ended]:

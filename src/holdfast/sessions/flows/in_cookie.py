@@ -119,7 +119,7 @@ class InCookie:
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
-        made = yield from self._sealed(context, state, None, new_token())
+        made = yield from self._sealed(context, state, None, state.new_token or new_token())
         state.stored, state.redeliver = made, False
         report_created(context, made)
         return Outcome("saved", CookieAction.SEND)
@@ -152,10 +152,12 @@ class InCookie:
                 return (yield from self.create(context, state))
         return dropped(context, state)
 
-    def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
+    def end_presented(
+        self, context: Context, key: str, reason: EndReason, successor: str | None = None, /
+    ) -> Flow[bool]:
         """End the session under *key*, or where that was moved to, and return whether it was live."""
         try:
-            return self._revocable and (yield from revoke(context, key, reason)) != "absent"
+            return self._revocable and (yield from revoke(context, key, reason, successor)) != "absent"
         except UnknownKey:
             return False
 
@@ -323,13 +325,17 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
     raise StoreUnavailable("others kept changing the revocation of a session")
 
 
-def revoke(context: Context, handle: str, reason: EndReason = "revoked") -> Flow[RevokeResult]:
+def revoke(
+    context: Context, handle: str, reason: EndReason = "revoked", successor: str | None = None
+) -> Flow[RevokeResult]:
     """End the session with *handle*, or the one it was moved to; ``absent`` if it was revoked already.
 
     Whether there is one is unknown.
     """
     now = context.clock()
     tombstone, until = Tombstone(TombstoneKind.ENDED, now), now + _longest_life(context)
+    if successor is not None:
+        tombstone = Tombstone(TombstoneKind.SUPERSEDED, now + context.policy.grace, successor)
     for _ in range(context.policy.attempts):
         found = yield from _write(context, handle, tombstone, until)
         if found is None:

@@ -35,8 +35,13 @@ class RequestFlows(Protocol):
     def log_out(self, context: Context, state: SessionState, stored: Any, /) -> Flow[Outcome]:
         """End the session, for the user who asked for it."""
 
-    def end_presented(self, context: Context, key: str, reason: EndReason, /) -> Flow[bool]:
-        """End the session that the token of *key* leads to, though it was not opened; return whether it was live."""
+    def end_presented(
+        self, context: Context, key: str, reason: EndReason, successor: str | None = None, /
+    ) -> Flow[bool]:
+        """End the session that the token of *key* leads to, though it was not opened; return whether it was live.
+
+        *successor* is the key of the login that replaces it.
+        """
 
     def rotate(
         self, context: Context, state: SessionState, stored: Any, /, *, renewal: bool, ends: bool
