@@ -16,8 +16,8 @@ from holdfast.sessions.merge import merge
 from holdfast.sessions.ops import Flow, load, pause
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState
 
-#: How long to wait before each other look for the session, in milliseconds: in all, what a few store calls take.
-_WAITS = (1.0, 5.0, 25.0, 100.0, None)
+#: How long to wait before each other look for the session, in milliseconds: in all, what calls of a slow store take.
+_WAITS = (1.0, 5.0, 25.0, 100.0, 400.0, 1500.0, None)
 
 
 def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | None]:
