@@ -117,6 +117,11 @@ storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minu
 	@scripts/install-test-tools
 	@PYTHONPATH=tests $(BIN)/python -m storm $(ARGS)
 
+.PHONY: move
+move: $(VENV)/.dev ## Move sessions of Flask-Session 0.5, 0.6, 0.7 and 0.8 on real servers (15 minutes; ARGS=folder for environments)
+	@scripts/install-test-tools
+	@PYTHONPATH=tests $(BIN)/python tests/moving_in/campaign.py $(ARGS)
+
 .PHONY: sign-ins
 sign-ins: $(VENV)/.dev ## Sign in twice at once, in a real browser, 20 times in each way (15 minutes; HOLDFAST_SIGN_INS=20)
 	@scripts/install-test-tools

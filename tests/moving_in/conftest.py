@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from moving_in.old_application import application, close
+from moving_in.places import KINDS, clients_in
 from werkzeug.test import Client
 
 from holdfast.flask import Session
@@ -19,87 +20,34 @@ from holdfast.sessions.directory import directory
 Settings = Callable[[], dict[str, Any]]
 
 
-def _redis(request: pytest.FixtureRequest, made: list[Any]) -> dict[str, Any]:
-    import redis
-
-    made.append(redis.Redis(*request.getfixturevalue("redis_server").address))
-    return {"SESSION_TYPE": "redis", "SESSION_REDIS": made[-1]}
+_SERVERS = {"redis", "memcached", "mongodb", "postgresql", "mariadb"}
 
 
-def _memcached(request: pytest.FixtureRequest, made: list[Any]) -> dict[str, Any]:
-    import pymemcache
-
-    made.append(pymemcache.PooledClient(request.getfixturevalue("memcached_server").address))
-    return {"SESSION_TYPE": "memcached", "SESSION_MEMCACHED": made[-1]}
-
-
-def _mongodb(request: pytest.FixtureRequest, made: list[Any]) -> dict[str, Any]:
-    import pymongo
-
-    made.append(pymongo.MongoClient(*request.getfixturevalue("mongodb_server").address))
-    return {"SESSION_TYPE": "mongodb", "SESSION_MONGODB": made[-1]}
-
-
-def _filesystem(request: pytest.FixtureRequest, _made: list[Any]) -> dict[str, Any]:
-    return {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": str(request.getfixturevalue("tmp_path") / "files")}
-
-
-def _cachelib(request: pytest.FixtureRequest, _made: list[Any]) -> dict[str, Any]:
-    from cachelib import FileSystemCache
-
-    folder = request.getfixturevalue("tmp_path") / "cache"
-    return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": FileSystemCache(str(folder))}
-
-
-def _cachelib_redis(request: pytest.FixtureRequest, made: list[Any]) -> dict[str, Any]:
-    from cachelib import RedisCache
-
-    return {
-        "SESSION_TYPE": "cachelib",
-        "SESSION_CACHELIB": RedisCache(_redis(request, made)["SESSION_REDIS"], key_prefix="cache:"),
-    }
-
-
-def _sql(url: str) -> Callable[[pytest.FixtureRequest, list[Any]], dict[str, Any]]:
-    def settings(request: pytest.FixtureRequest, _made: list[Any]) -> dict[str, Any]:
-        from flask_sqlalchemy import SQLAlchemy
-
-        db = SQLAlchemy()
-        config = {"SESSION_TYPE": "sqlalchemy", "SESSION_SQLALCHEMY": db, "db": db.init_app}
-        return {**config, "SQLALCHEMY_DATABASE_URI": request.getfixturevalue(url)}
-
-    return settings
-
-
-KINDS: dict[str, Callable[[pytest.FixtureRequest, list[Any]], dict[str, Any]]] = {
-    "redis": _redis,
-    "memcached": _memcached,
-    "filesystem": _filesystem,
-    "mongodb": _mongodb,
-    "sqlite": _sql("sqlite_url"),
-    "postgresql": _sql("postgresql_url"),
-    "mariadb": _sql("mariadb_url"),
-    "cachelib": _cachelib,
-    "cachelib_redis": _cachelib_redis,
-}
-_MARKED = {"redis", "memcached", "mongodb", "postgresql", "mariadb"}
+def _where(request: pytest.FixtureRequest, need: str) -> Any:
+    """Return where the server, the database or the folder is that a kind needs."""
+    if need == "folder":
+        return request.getfixturevalue("tmp_path")
+    if need in {"sqlite", "postgresql", "mariadb"}:
+        return request.getfixturevalue(f"{need}_url")
+    return request.getfixturevalue(f"{need}_server").address
 
 
 @pytest.fixture(
     params=[
-        pytest.param(kind, marks=getattr(pytest.mark, kind.removeprefix("cachelib_")))
-        if kind.removeprefix("cachelib_") in _MARKED
-        else kind
-        for kind in KINDS
+        pytest.param(kind, marks=[getattr(pytest.mark, need)] if need in _SERVERS else [])
+        for kind, (_, need) in KINDS.items()
     ]
 )
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """Return a function that returns settings for one place of Flask-Session, of each kind by turns."""
     made: list[Any] = []
     prefix = f"{secrets.token_hex(4)}:"
+    of_kind, need = KINDS[request.param]
+    where = _where(request, need)
 
     def settings() -> dict[str, Any]:
-        config = KINDS[request.param](request, made)
+        config = of_kind(where)
+        made.extend(clients_in(config))
         return {**config, "SESSION_KEY_PREFIX": prefix, "INSTANCE_PATH": str(tmp_path / "instance")}
 
     yield settings

@@ -87,6 +87,13 @@ def application(extend: Callable[[Flask], object], config: dict[str, Any], *, ma
     return app
 
 
+def browser_of(app: Flask) -> Any:
+    """Return a browser with the same ``User-Agent`` on every release of Werkzeug: Flask-Login compares it."""
+    browser = app.test_client()
+    browser.environ_base["HTTP_USER_AGENT"] = "a browser"
+    return browser
+
+
 def close(app: Flask) -> None:
     """Close the engines of the application's database."""
     with contextlib.suppress(KeyError), app.app_context():

@@ -66,7 +66,13 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
     if not is_token(token):
         return Rejected("malformed")
     key = state.presented = context.keys.key_of(token)
-    record = yield from load(key)
+    return (yield from found_at(context, state, token, key, (yield from load(key))))
+
+
+def found_at(
+    context: Context, state: SessionState, token: str, key: str, record: Record | None
+) -> Flow[Found | Rejected]:
+    """Return the live session that *record*, stored for *token*, holds or leads to. A postponed login is finished."""
     found = yield from resolve(context, token, key, record, now=state.opened_at, used_at=state.started_at)
     if not isinstance(found, Rejected) and UNFINISHED in found[0].envelope.meta:
         found = found if (yield from finish_postponed(context, found[0])) else Rejected("unknown_id")

@@ -10,15 +10,14 @@ from __future__ import annotations
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.envelope import Tombstone, TombstoneKind
-from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, UNUSED
+from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, UNFINISHED, UNUSED
 from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows import open as opening
-from holdfast.sessions.flows.commit import revised, sealed
+from holdfast.sessions.flows.commit import create_once, revised, sealed
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.finish import at, ended_meanwhile
-from holdfast.sessions.flows.open import Found, Rejected, resolve
+from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.reconcile import Write
-from holdfast.sessions.ops import Call, Flow, create, delete, load
+from holdfast.sessions.ops import Call, Flow, delete, load
 from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import IDENTITY, Changes, SessionState, StoredSession
 
@@ -49,8 +48,7 @@ def find(context: Context, state: SessionState, value: str) -> Flow[Found | Reje
         if reason is not None:
             return reason
         record = yield from load(key, fresh=True)
-    led = yield from resolve(context, value, key, record, now=state.opened_at, used_at=state.started_at)
-    return led if isinstance(led, Rejected) else Found(*led, redeliver=True)
+    return (yield from opening.found_at(context, state, value, key, record))
 
 
 def take_over_unused(context: Context, old_id: str) -> Flow[bool]:
@@ -70,10 +68,6 @@ def _take_over(context: Context, place: OldPlace, old_id: str, state: SessionSta
         return Rejected("corrupt" if old is not None else "unknown_id")
     if not (yield from _store(context, old_id, made, _end_of(context, old))):
         return None
-    # Whatever is in the old place began before a cut-off that is here.
-    if made.owner is not None and (yield from ended_meanwhile(context, made.owner, at(0), made.key)):
-        yield from delete(made.key)
-        return Rejected("unknown_id")
     context.events.emit("imported", handle=made.key, owner=made.owner)
     return None
 
@@ -82,10 +76,12 @@ def _store(context: Context, old_id: str, made: StoredSession, until: int) -> Fl
     """Store *made*, and the alias that leads to it *until* then; return False if another request was first."""
     anchor = context.keys.key_of(old_id)
     made.envelope.meta[PREVIOUS] = anchor
+    if made.owner is not None:  # a cut-off that is found when it is opened covers it: it began before
+        made.envelope.meta[UNFINISHED] = f"0 {made.key}"
     alias = Tombstone(TombstoneKind.ALIAS, until, made.key, seal_successor(old_id, made.token))
-    yield from create(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+    yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
     left = context.sealer.seal_control(alias, place=(context.keys.namespace, anchor))
-    if (yield from create(anchor, left, until + RETENTION)) is not None:
+    if (yield from create_once(anchor, left, until + RETENTION)) is not None:
         return True
     yield from delete(made.key)
     return False

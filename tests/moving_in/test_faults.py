@@ -1,0 +1,120 @@
+"""A take-over during which the store, or the old place, fails at any step."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle  # noqa: TID251  # the tests write what old releases wrote
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.clock import system_clock
+from holdfast.errors import StoreUnavailable
+from holdfast.imports.finders import Value
+from holdfast.imports.flask_session import FlaskSessions
+from holdfast.sessions.manager import Manager
+from holdfast.sessions.state import SessionState
+from holdfast.stores.memory import MemoryStore
+
+_ID = "3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a11"
+
+
+class Place:
+    """A place with one session, which counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find(self, name: str, /) -> Value | None:
+        self.asked += 1
+        return Value(pickle.dumps({"_user_id": "ada"}), None) if name == f"session:{_ID}" else None
+
+    def names(self, prefix: str, /) -> list[str]:
+        return [f"{prefix}{_ID}"]
+
+
+class Faulty(MemoryStore):
+    """Fails at one call, before it is applied or after it."""
+
+    left = 0
+    applied = False
+
+    def _at(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self.left -= 1
+        if self.left != 0:
+            return call(*arguments, **named)
+        if self.applied:
+            call(*arguments, **named)
+        raise StoreUnavailable("made to fail")
+
+    def load(self, key: str, /) -> Any:
+        return self._at(super().load, key)
+
+    def create(self, key: str, data: bytes, /, **named: Any) -> Any:
+        return self._at(super().create, key, data, **named)
+
+
+def opened(manager: Manager, value: str = _ID) -> SessionState:
+    """Return the state of a request with the cookie *value*, looked up."""
+    state = SessionState(manager.clock())
+    manager.open(state, value)
+    return state
+
+
+def made() -> tuple[Faulty, Place, Manager]:
+    """Return a store, an old place, and the manager of both."""
+    store, place = Faulty(), Place()
+    old_place = FlaskSessions(place, "session:", until=None, clock=system_clock)
+    return store, place, Manager(store, old_place=old_place)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_fault_at_any_call_loses_nobody(at: int, *, applied: bool) -> None:
+    """Whatever call fails, the request gets an error or the session, and the next one the session, which is one."""
+    store, _, manager = made()
+    store.left, store.applied = at, applied
+    with contextlib.suppress(StoreUnavailable):
+        assert opened(manager).data == {"_user_id": "ada"}
+    store.left = 0
+    assert opened(manager).data == {"_user_id": "ada"}
+    assert len(manager.of("ada")) == 1
+
+
+def test_a_live_session_asks_the_old_place_nothing() -> None:
+    """The old place is asked once for an id, and never for a token of ours."""
+    _, place, manager = made()
+    state = opened(manager)
+    assert state.stored is not None
+    for value in (_ID, state.stored.token, _ID):
+        assert opened(manager, value).data == {"_user_id": "ada"}
+    assert place.asked == 1
+
+
+def test_an_old_place_that_is_down_is_no_logout() -> None:
+    """Where the old place does not answer, it is an outage, and the next request finds the session."""
+    _, place, manager = made()
+    find = place.find
+
+    def fail(name: str, /) -> Value | None:
+        raise StoreUnavailable("made to fail")
+
+    place.find = fail  # type: ignore[method-assign]  # it is down
+    with pytest.raises(StoreUnavailable):
+        opened(manager)
+    place.find = find  # type: ignore[method-assign]
+    assert opened(manager).data == {"_user_id": "ada"}
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_fault_at_any_call_brings_back_nobody(at: int) -> None:
+    """After all of the user's sessions were ended, a fault at any call does not let the old one in."""
+    store, _, manager = made()
+    manager.revoke_all("ada")
+    store.left = at
+    for _ in range(2):
+        with contextlib.suppress(StoreUnavailable):
+            assert opened(manager).data == {}
+        store.left = 0
+    assert manager.of("ada") == []
