@@ -43,7 +43,8 @@ def lifetimes_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lifetime of more than 2^31 milliseconds is truncated to 31 bits."""
     expires_at = seams.POLICY_EXPIRES_AT.sound
     seams.POLICY_EXPIRES_AT.plant(
-        monkeypatch, lambda self, at, now: now + ((expires_at(self, at, now) - now) & 0x7FFFFFFF) % 86_400_000
+        monkeypatch,
+        lambda self, at, now, *rest: now + ((expires_at(self, at, now, *rest) - now) & 0x7FFFFFFF) % 86_400_000,
     )
 
 

@@ -99,7 +99,7 @@ def never_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
         return None if found == "expired_absolute" else found
 
     seams.POLICY_VERDICT.plant(monkeypatch, lenient)
-    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda self, created_at, now: now + 2 * self.idle)
+    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda self, created_at, now, *_: now + 2 * self.idle)
 
 
 def born_again_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def touches_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def trusts_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the cookie expires; the server accepts a session as long as it is sent."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda policy, envelope, expires_at, now, *_: None)
-    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now: FAR)
+    seams.POLICY_EXPIRES_AT.plant(monkeypatch, lambda policy, created_at, now, *_: FAR)
 
 
 def forgets_the_absolute_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

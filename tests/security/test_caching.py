@@ -103,7 +103,7 @@ class Use:
         varies: Whether its response must say that it depends on the cookie.
         sets: Whether it sets a cookie, for a user who is signed in.
         late: How many seconds after the login it comes.
-        permanent: Whether sessions outlive the browser, so that each use sends the cookie anew.
+        permanent: Whether sessions outlive the browser, so that their cookie is sent again now and then.
     """
 
     view: Callable[[], Any]
@@ -123,7 +123,7 @@ USES = {
     "get": Use(_whose),
     "set": Use(_set),
     "rotate": Use(_new_cookie, sets=True),
-    "refresh each request": Use(_whose, sets=True, permanent=True),
+    "a cookie that is due": Use(_whose, sets=True, late=15 * 60, permanent=True),
     "make permanent": Use(_refresh, sets=True),
     "delete": Use(_delete, sets=True),
     "expired": Use(_whose, late=32 * DAY),

@@ -54,6 +54,7 @@ def test_a_browser_that_keeps_its_cookie_gains_nothing(place: str, web_on: WebOn
     """A cookie sent after its expiry opens no session."""
     web = web_on(place, SESSION_PERMANENT=True)
     browser = signed_in(web)
+    web.clock.advance(15 * 60)
     (header,) = cookies_set(web.put(browser, a=1))
     assert attributes(header)["max-age"] == str(31 * DAY)
     token = web.token(browser)

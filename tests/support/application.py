@@ -372,7 +372,7 @@ class Jar:
 
     def open(self, method: str, path: str, *, base_url: str = BASE, **request: Any) -> TestResponse:
         """Send a request and keep the cookies of its response."""
-        headers = dict(request.pop("headers", {}))
+        headers = {"Accept": "text/html", **request.pop("headers", {})}
         if self.cookies and "Cookie" not in headers:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         client = self.site.app.test_client(use_cookies=False)
