@@ -191,6 +191,8 @@ def footprint(operation: Any) -> Footprint:
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
         case Call("find"):
             made = Footprint(reads=_INDEX)
+        case Call("now"):
+            made = Footprint()
         case Call("scan"):
             made = Footprint(reads=_ALL)
         case _:
@@ -207,6 +209,8 @@ def describe(operation: Any) -> str:
             details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
         case Call("scan", (after,)):
             details = f"after {after}"
+        case Call("now"):
+            details = "by the server's clock"
         case Call(_, (details,)) | Call("find", (details, _)):
             pass
         case Mark(name=name):

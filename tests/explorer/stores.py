@@ -48,6 +48,14 @@ class Paged(Atomic):
         return MemoryStore.find(self, owner, after, limit=1 if limit == revoke._PAGE else limit)
 
 
+class Timed(Atomic):
+    """Its server has a clock: that of the world."""
+
+    def now(self) -> int:
+        """Return the server's time."""
+        return self._clock()
+
+
 class Stepwise(Atomic):
     """It cannot `move`, so that the core rotates in steps."""
 

@@ -8,11 +8,13 @@ import pytest
 from explorer import roles as r
 from explorer.invariants import judge
 from explorer.scenarios import label
-from explorer.search import explore
-from explorer.stores import Atomic, Stepwise
+from explorer.search import Violation, explore
+from explorer.stores import Atomic, Stepwise, Timed
 from explorer.world import Host, Role, World
+from support import seams
 
 from holdfast.clock import SECOND
+from holdfast.sessions.ops import Flow
 
 # The longest takes seconds on an idle machine.
 pytestmark = pytest.mark.timeout(180)
@@ -43,3 +45,27 @@ def test_clocks_that_differ(role: Role, ahead: int) -> None:
     off = replace(role, host=Host(ahead=ahead))
     for other in ROLES:
         explore(lambda: World((off, other), Atomic, "alice", judge))  # noqa: B023
+
+
+@pytest.mark.parametrize("ahead", [-5 * SECOND, 5 * SECOND])
+@pytest.mark.parametrize("role", [r.LOGIN, r.LOGIN_AFRESH, r.LOGIN_SLOWLY, r.BIND, r.REVOKE_ALL], ids=label)
+def test_the_store_s_clock_decides_about_the_end_of_all_sessions(role: Role, ahead: int) -> None:
+    """Where the store's server has a clock, a login on another host gives way to the end of all that comes after it."""
+    off = replace(role, host=Host(ahead=ahead))
+    others = (r.LOGIN_AFRESH, r.BIND, r.ROTATE) if role is r.REVOKE_ALL else (r.REVOKE_ALL,)
+    for other in others:
+        for user in ("alice", None):
+            explore(lambda: World((off, other), Timed, user, judge))  # noqa: B023
+
+
+def test_a_clock_of_a_host_that_decides_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the clock of the login's host decided, one that is ahead would outlive the end of all sessions."""
+
+    def none(_context: object) -> Flow[int]:
+        yield from ()
+        return 0
+
+    seams.SHARED_CLOCK.plant(monkeypatch, none)
+    off = replace(r.LOGIN_AFRESH, host=Host(ahead=5 * SECOND))
+    with pytest.raises(Violation, match="r8_no_session_outlives"):
+        explore(lambda: World((off, r.REVOKE_ALL), Timed, "alice", judge))
