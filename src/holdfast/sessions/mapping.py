@@ -143,18 +143,15 @@ class ServerSession(MutableMapping[str, Any]):
     def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove *key* and return its value, or *default*; KeyError without either.
 
-        In a late request, whose token was replaced, the session cannot be seen: removing a key with the user's id is
-        taken for a logout, which ends it under its present token.
+        Removing the key of the user's id in a late request, whose token was replaced, is a logout: it ends the session.
         """
         state = self._open()
-        identity = key == IDENTITY or key in self._manager.context.policy.identity_keys
-        if identity and state.read_only and state.login_begins_anew:
+        is_late = state.read_only and state.login_begins_anew
+        if is_late and key in (IDENTITY, *self._manager.context.policy.identity_keys):
             self.destroy()
-        if key not in state.data:
-            if default is _MISSING:
-                raise KeyError(key)
+        if key not in state.data and default is not _MISSING:
             return default
-        value = state.data[key]
+        value = self[key]
         del self[key]
         return value
 
