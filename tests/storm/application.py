@@ -36,10 +36,12 @@ COUPON = "coupon "
 OF_A_LIFE = (COUPON, "cart of ", "n of ")
 
 
-def create_app() -> Flask:
-    """Return the application; ``HOLDFAST_SHOP`` holds its settings as JSON."""
+def create_app(store: object = None) -> Flask:
+    """Return the application; ``HOLDFAST_SHOP`` holds its settings as JSON, and *store* replaces the one there."""
     app = Flask(__name__, static_folder=None)
     app.config.update(SECRET_KEY="made up for tests: B7u-q2Xn_fLw90Rk", **json.loads(os.environ["HOLDFAST_SHOP"]))
+    if store is not None:
+        app.config["SESSION_STORE"] = store
     sessions = Session(app)
 
     def everywhere() -> Response:

@@ -48,7 +48,8 @@ class Storm:
         history: All that happened.
         back: The longest time until the service was back, by kind of fault.
         violations: What broke a rule.
-        declared: How often something happened that the engine cannot promise.
+        declared: How often something happened that the engine cannot promise, and
+        acknowledged: of how many acknowledged requests at such a moment.
         log: What the workers wrote.
     """
 
@@ -59,6 +60,7 @@ class Storm:
     back: dict[str, float] = field(default_factory=dict)
     violations: list[Finding] = field(default_factory=list)
     declared: Counter[Declared] = field(default_factory=Counter)
+    acknowledged: Counter[Declared] = field(default_factory=Counter)
     log: str = ""
 
 
@@ -117,21 +119,25 @@ def judge(storm: Storm) -> Storm:
             storm.violations.append(finding)
         else:
             storm.declared[declared] += 1
+    for entry in storm.declared:
+        requests = (request for request in storm.history.requests if request.ok)
+        storm.acknowledged[entry] = sum(_is_at(entry, request.received, storm) for request in requests)
     for fault, took, _ in back_after(storm.history):
         storm.back[fault.kind] = max(storm.back.get(fault.kind, 0.0), took)
     return storm
 
 
 def _covers(entry: Declared, finding: Finding, storm: Storm) -> bool:
-    if entry.place not in {"*", storm.place} or finding.rule not in entry.rules:
-        return False
-    if entry.fault == "*":
-        return True
-    return any(
-        fault.kind == entry.fault
-        and fault.began - entry.before < finding.since < fault.ended + entry.after
-        and finding.seen > fault.began
+    here = entry.place in {"*", storm.place} and finding.rule in entry.rules
+    return here and _is_at(entry, finding.since, storm, seen=finding.seen)
+
+
+def _is_at(entry: Declared, moment: float, storm: Storm, *, seen: float = float("inf")) -> bool:
+    """Return whether what was acknowledged at a *moment* may be lost, or wrong, by what *entry* declares."""
+    return entry.fault == "*" or any(
+        fault.kind == entry.fault and fault.began - entry.before < moment < fault.ended + entry.after
         for fault in storm.history.faults
+        if fault.began < seen
     )
 
 
@@ -183,7 +189,8 @@ def _strike(faults: Faults, until: float, choose: random.Random) -> Iterator[Win
     while time.monotonic() < until - quiet - 1:
         kinds = kinds or choose.sample(sorted(faults), len(faults))
         kind, began = kinds.pop(), time.monotonic()
-        with faults[kind]():
+        with faults[kind]() as later:
+            began = later if isinstance(later, float) else began
             time.sleep(choose.uniform(0.3, 2.2))
         yield Window(kind, began, time.monotonic())
         time.sleep(choose.uniform(quiet, quiet + 1))

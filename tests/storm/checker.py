@@ -266,11 +266,16 @@ def anothers_data(story: Story) -> Iterator[Finding]:
 
 @_rule("server error")
 def server_error(story: Story) -> Iterator[Finding]:
-    """An answer is neither 200 nor 503."""
+    """An answer is neither 200 nor 503, nor the 409 of a login that an end of all sessions overlaps."""
     for request in story.requests:
-        if request.status not in {200, 503, None}:
+        if request.status not in {200, 503, None} and not _is_refused(story, request):
             text = f"{request.action} was answered {request.status}"
             yield Finding("server error", text, request.sent, request.received, (request,))
+
+
+def _is_refused(story: Story, request: Request) -> bool:
+    life = story.lives.get(request.value)
+    return request.status == 409 and life is not None and story.may_have_ended(life, request.received)
 
 
 @_rule("limit exceeded")

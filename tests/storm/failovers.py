@@ -20,30 +20,34 @@ _SLOTS = 150
 
 
 def _faults(primary: Callable[[], Server], hand_over: Callable[[Server], object]) -> Faults:
-    """Return the three ways to lose *primary*, which finds it when all is well; *hand_over* is the planned one."""
+    """Return the three ways to lose *primary*, which finds it when all is well; *hand_over* is the planned one.
+
+    Each yields when it began: it may have waited for the servers first.
+    """
 
     @contextmanager
-    def planned() -> Iterator[None]:
-        hand_over(primary())
-        yield
+    def planned() -> Iterator[float]:
+        server, began = primary(), time.monotonic()
+        hand_over(server)
+        yield began
 
     @contextmanager
-    def paused() -> Iterator[None]:
-        server = primary()
+    def paused() -> Iterator[float]:
+        server, began = primary(), time.monotonic()
         server.pause()
         try:
             time.sleep(1.5)  # long enough to be given up
-            yield
+            yield began
         finally:
             server.resume()
 
     @contextmanager
-    def killed() -> Iterator[None]:
-        server = primary()
+    def killed() -> Iterator[float]:
+        server, began = primary(), time.monotonic()
         server.kill()
         try:
             time.sleep(1.5)
-            yield
+            yield began
         finally:
             server.restart()
 
@@ -105,13 +109,13 @@ def cluster_faults(group: Group) -> Faults:
             client.execute_command("CLUSTER", "FAILOVER")
 
     @contextmanager
-    def moving() -> Iterator[None]:
+    def moving() -> Iterator[float]:
         wait_for(probe)
-        primaries, _ = _roles(group)
+        primaries, began = _roles(group)[0], time.monotonic()
         with ExitStack() as stack:
             clients = [stack.enter_context(closing(_client(server))) for server in primaries]
             _move_slots(clients[0], clients[1], clients, primaries[1].address[1])
-            yield
+            yield began
 
     return {**_faults(primary, hand_over), "slots moved": moving}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request
 from storm import application
 from storm.application import COUPON
+from support.shop import CarelessStore
 
 from holdfast.flask import session
 
@@ -18,6 +22,12 @@ def create_app() -> Flask:
     app = application.create_app()
     app.view_functions.update(MISTAKES.values())
     return app
+
+
+def create_careless_app() -> Flask:
+    """Return the application without a mistake, on a store that writes over whatever is there."""
+    url = json.loads(os.environ["HOLDFAST_SHOP"])["SESSION_STORE"]
+    return application.create_app(CarelessStore(Path(url.removeprefix("sqlite:///"))))
 
 
 def _careless_coupon() -> Response:

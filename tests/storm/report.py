@@ -31,7 +31,9 @@ def of(storm: Storm, *, whole: bool = False) -> str:
     lines = [f"{title:24} {len(requests):6,} requests: {figures}; {len(faults)} faults"]
     times = ", ".join(f"{kind} {seconds:.1f} s" for kind, seconds in sorted(storm.back.items()))
     lines.append(f"    back after: {times or 'no fault'}")
-    lines += [f"    declared, {count} times: {entry.reason}" for entry, count in storm.declared.items()]
+    for entry, count in storm.declared.items():
+        among = f"{count} of {storm.acknowledged[entry]:,} acknowledged"
+        lines.append(f"    declared{', ' + entry.fault if entry.fault != '*' else ''}: {among}: {entry.reason}")
     for rule, count in Counter(finding.rule for finding in storm.violations).items():
         lines.append(f"    VIOLATED {count} times: {rule}")
         found = [finding for finding in storm.violations if finding.rule == rule]

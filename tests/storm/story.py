@@ -175,7 +175,7 @@ class Story:
     def _after(self, navigation: Request, lives: frozenset[str]) -> frozenset[str]:
         """Return what the jar is to find after *navigation*; nothing where that is not certain."""
         unknown, action = frozenset[str](), navigation.action
-        if navigation.status is None:
+        if navigation.status in {409, None}:
             return unknown
         if action == "login" and navigation.ok:
             # It is dropped if the session that it replaces, a user's, ends at this moment.

@@ -168,6 +168,14 @@ def server_error(tale: Tale, *, planted: bool) -> None:
     tale.add("me", status=500 if planted else 503)
 
 
+def refused(tale: Tale, *, planted: bool) -> None:
+    """A login is answered 409, though nobody ends all sessions of the user at that moment."""
+    tale.login("ada1:1", browser="ada1")
+    tale.login(status=409)
+    action = "me" if planted else "everywhere"
+    tale.found(action, life="ada1:1", browser="ada1", sent=tale.now - 1, received=tale.now)
+
+
 def too_many(tale: Tale, *, planted: bool) -> None:
     """A user has three sessions after the storm, where two are allowed."""
     for number in range(3):
@@ -203,6 +211,7 @@ PLANTED = {
     foreign_session: "another's data",
     foreign_item: "another's data",
     server_error: "server error",
+    refused: "server error",
     too_many: "limit exceeded",
     not_back: "service not back",
 }

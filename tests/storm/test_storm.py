@@ -43,5 +43,11 @@ def test_mistakes_in_the_application_are_found() -> None:
     assert {finding.rule for finding in storm.violations} >= set(MISTAKES), report.of(storm)
 
 
+def test_a_mistake_in_the_store_is_found() -> None:
+    """A store that does not compare versions loses changes and gives coupons twice, and that is found."""
+    storm = run("sqlite", seconds=4, seed="a fixed one", sealed=False, app="storm.planted:create_careless_app()")
+    assert {finding.rule for finding in storm.violations} >= {"change lost", "coupon given twice"}, report.of(storm)
+
+
 def _answered(storm: Storm) -> int:
     return sum(request.ok for request in storm.history.requests)
