@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from support.everywhere import KINDS, url_of_kind
 
 from holdfast.clock import system_clock
+from holdfast.stores.files import FileStore
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
 
@@ -49,3 +50,33 @@ def test_a_purge_is_bounded_by_the_rows_that_it_looks_at(
         finally:
             engine.dispose()
         assert all(store.load(key) for key in keys)
+
+
+def test_a_purge_of_files_is_bounded_by_those_that_it_looks_at(tmp_path: Path) -> None:
+    """Of files in use it reads some for each that it may remove, others each time, and removes all in the end."""
+    clock = FakeClock()
+    with_reads = Reads(tmp_path / "sessions", clock=clock, threshold=10_000)
+    keys = [f"{number:02x}" + f"{number:062x}" for number in range(256)]
+    for number, key in enumerate(keys):
+        with_reads.create(key, b"data", expires_at=clock() + (1_000 if number % 8 == 0 else 3_600_000))
+    clock.advance(2)
+    removed, calls = 0, 0
+    while removed < 32:
+        with_reads.read.clear()
+        removed += with_reads.purge(clock(), limit=4)
+        calls += 1
+        assert len(with_reads.read) <= 50 + 4
+        assert calls < 32
+    assert sorted(key for key, _ in with_reads.scan(limit=300).items) == [key for key in keys if int(key[:2], 16) % 8]
+
+
+class Reads(FileStore):
+    """A file store that notes which records are read to find those that are due."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.read: list[str] = []
+
+    def _is_due(self, key: str, now: int) -> bool:
+        self.read.append(key)
+        return super()._is_due(key, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import errno
 import hashlib
 import itertools
@@ -43,6 +44,8 @@ _TEMP = ".temp"
 # read half of that.
 _EXPIRY = struct.Struct(">q")
 _CHECKSUM = struct.Struct(">I")
+# How many records a new session may remove, and how many a purge looks at for each that it may remove.
+_PURGED, _LOOKS = 100, 10
 # How many files a check of the health looks at.
 _SAMPLE = 20
 
@@ -81,6 +84,8 @@ class FileStore:
         self._threshold = threshold
         self._clock = clock
         self._creates_until_count = 0
+        # Each process begins elsewhere, so that none is looked at by all of them, and none by nobody.
+        self._purged_to = self._swept_to = secrets.token_hex(2)
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: int) -> FileStore:
@@ -143,12 +148,19 @@ class FileStore:
             return page_by_key(((key, record) for key in keys if (record := self._live(key))), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        removed = 0
+        removed, looks = 0, _LOOKS * (limit + 1)
         with faults_of(self.path):
             self._prepare()
-            for shard in _names(self.path, _SHARD):
-                removed += self._purge_shard(shard, now, limit - removed)
-            for folder in _names(self._owners, _KEY):
+            for shard, keys in itertools.groupby(itertools.islice(self._next_keys(), looks), key=lambda key: key[:2]):
+                removed += self._purge_shard(
+                    shard, [key for key in keys if self._is_due(key, now)][: limit - removed], now
+                )
+                if removed >= limit:
+                    break
+            folders = _names(self._owners, _KEY)
+            at = bisect.bisect_right(folders, self._swept_to)
+            for folder in [*folders[at:], *folders[:at]][:looks]:
+                self._swept_to = folder
                 self._sweep_index(self._owners / folder)
         return removed
 
@@ -237,23 +249,32 @@ class FileStore:
         with faults_of(self.path):
             total = sum(1 for _ in self._keys(""))
         if total > self._threshold:
-            total -= self.purge(self._clock(), limit=total)
+            total -= self.purge(self._clock(), limit=min(total, _PURGED))
         self._creates_until_count = max(self._threshold - total, total // 4, 1)
 
-    def _purge_shard(self, shard: str, now: int, limit: int) -> int:
-        folder = self.path / shard
-        temp = folder / _TEMP
-        due = [key for key in _names(folder, _KEY) if _is_due(folder / key, now)][:limit]
-        removed = 0
+    def _next_keys(self) -> Iterator[str]:
+        """Yield every key once, from the one on after the last that was yielded before."""
+        start = self._purged_to
+        before = itertools.takewhile(lambda key: key <= start, self._keys(""))
+        for key in itertools.chain(self._keys(start), before):
+            self._purged_to = key
+            yield key
+
+    def _purge_shard(self, shard: str, due: list[str], now: int) -> int:
+        temp, removed = self.path / shard / _TEMP, 0
         if due or temp.exists():
             with self._holding_shard(shard):
                 # Only a writer that was killed can have left it: the lock is held.
                 temp.unlink(missing_ok=True)
                 for key in due:
-                    if _is_due(folder / key, now):
+                    if self._is_due(key, now):
                         self._remove(key)
                         removed += 1
         return removed
+
+    def _is_due(self, key: str, now: int) -> bool:
+        record = _record_at(self._path(key))
+        return record is not None and record.expires_at <= now
 
     def _sweep_index(self, folder: Path) -> None:
         """Remove the marks that a killed process left without their records."""
@@ -286,11 +307,6 @@ def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 def _record_at(path: Path) -> Record | None:
     raw = _read(path)
     return None if raw is None else _decode(raw)
-
-
-def _is_due(path: Path, now: int) -> bool:
-    record = _record_at(path)
-    return record is not None and record.expires_at <= now
 
 
 def _read(path: Path) -> bytes | None:

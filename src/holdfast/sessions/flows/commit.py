@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
 from holdfast.records.envelope import Envelope, extended, newest
@@ -28,8 +30,9 @@ from holdfast.sessions.state import (
 )
 from holdfast.stores.contract import Purges
 
-#: A store that does not remove expired records by itself: after so many new tokens at most so many are removed.
-PURGE_EVERY, _PURGED = 100, 200
+#: On a store that does not remove expired records by itself: the new tokens between two purges; the records that a step
+#: of one looks at or removes; the steps, and the seconds after which no further step begins.
+PURGE_EVERY, _PURGED, _PURGE_STEPS, _PURGE_SECONDS = 100, 50, 4, 0.025
 
 
 def commit(context: Context, state: SessionState, flows: RequestFlows) -> Flow[Outcome]:
@@ -156,9 +159,13 @@ def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -
 
 
 def _purge(context: Context) -> Flow[None]:
+    """Remove expired records in steps, until there are no more, or enough, or it took too long for one request."""
     if Purges in context.capabilities:
+        enough = time.monotonic() + _PURGE_SECONDS
         try:
-            yield from purge(context.clock(), _PURGED)
+            for _ in range(_PURGE_STEPS):
+                if not (yield from purge(context.clock(), _PURGED)) or time.monotonic() > enough:
+                    break
         except StoreUnavailable as error:  # the session was saved all the same
             context.events.emit("store_unavailable", error=error)
 
