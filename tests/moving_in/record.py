@@ -25,7 +25,8 @@ def value_of(order: dict[str, Any], old_id: str) -> bytes:
     clients = clients_in(config)
     app = application(Session, config)
     manager: Any = directory(app.extensions["holdfast"].manager)
-    found = manager.context.old_place._finder.find(f"session:{old_id}")
+    place = manager.context.old_place
+    found = place._finder.find(f"{place._prefix}{old_id}")
     getattr(manager.store, "close", lambda: None)()
     close(app)
     for client in clients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import collections
 import datetime as dt
 import json
@@ -74,6 +75,19 @@ def test_moments_of_msgpack_are_read(moment: float) -> None:
     """Moments before and after 1970, with fractions of a second and without, are read in UTC."""
     at = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(seconds=moment)
     assert decoded(msgspec.msgpack.encode({"at": at})) == {"at": at}
+
+
+_RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("recorded", _RECORDED, ids=lambda each: f"{each['by']}-{each['in']}")
+def test_what_real_releases_stored_is_read(recorded: dict[str, str]) -> None:
+    """A value that a real release stored in a real place shows what that release showed."""
+    data = decoded(base64.b64decode(recorded["value"]))
+    kept = {key: value for key, value in data.items() if key not in {"_flashes", "_permanent"}}
+    assert repr(sorted((key, type(value).__name__, value) for key, value in kept.items())) == recorded["shows"]
+    assert data["_permanent"] is True
+    assert next(iter(data["_flashes"]))[0] == "info"
 
 
 class Runs:
