@@ -152,6 +152,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             turn_into_answer(app, failure, response)
         if REMEMBER in state.changes.assigned:
             stamp(app, response, state, self.manager)
+        if state.changes.rebind and state.changes.owner is not None and not state.data.get(FRESH, True):
+            state.remembered = browser_of(app, request, state)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
             cookie = self._save(state, response) if saves else cookie
@@ -173,8 +175,6 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
-        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
-            state.remembered = browser_of(request, state)
         changes.meta = {**_login_metadata(settings, state), **changes.meta}
         outcome = self.manager.commit(state)
         state.settled = outcome.result != "gone"

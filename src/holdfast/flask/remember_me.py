@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 
-from flask import Flask, Request, Response, current_app
+from flask import Flask, Request, Response
 from itsdangerous import BadSignature, Signer
 
 from holdfast.flask.settings.secret_keys import signing_keys
@@ -19,12 +19,12 @@ from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import REMEMBER, SessionState
 
 
-def browser_of(request: Request, state: SessionState) -> str | None:
+def browser_of(app: Flask, request: Request, state: SessionState) -> str | None:
     """Return what identifies the browser that a remember-me cookie signs in, or None without such a cookie.
 
     The cookie is the same in all of a user's browsers, so it is not enough by itself.
     """
-    value = request.cookies.get(_name())
+    value = request.cookies.get(_name(app))
     if not value:
         return None
     parts = value, request.headers.get("User-Agent", ""), request.remote_addr or "", state.presented or ""
@@ -37,13 +37,13 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
     Raises:
         StoreUnavailable: The store failed: it is not known.
     """
-    value = request.cookies.get(_name())
-    user_id = sys.modules["flask_login"].decode_cookie(value) if value else None
+    value = request.cookies.get(_name(app))
+    user_id = sys.modules["flask_login"].decode_cookie(value, key=app.secret_key) if value else None
     if not user_id or not isinstance(manager, Ends):
         return
     owner = manager.keys.owner_of(user_id)
     try:
-        issued_at = int(_signer(app, manager, owner).unsign(request.cookies.get(_name_of_time(), "")))
+        issued_at = int(_signer(app, manager, owner).unsign(request.cookies.get(_name_of_time(app), "")))
     except (BadSignature, ValueError):
         issued_at = 0
     if manager.ended_since(owner, issued_at):
@@ -56,11 +56,11 @@ def stamp(app: Flask, response: Response, state: SessionState, manager: Requests
     for header in response.headers.getlist("Set-Cookie"):
         name, _, rest = header.partition("=")
         value, _, attributes = rest.partition(";")
-        if name == _name():
+        if name == _name(app):
             time = ""
             if value and owner is not None:
                 time = _signer(app, manager, owner).sign(str(state.started_for(owner, manager.offset()))).decode()
-            response.headers.add("Set-Cookie", f"{_name_of_time()}={time};{attributes}")
+            response.headers.add("Set-Cookie", f"{_name_of_time(app)}={time};{attributes}")
 
 
 def _signer(app: Flask, manager: Requests, owner: str) -> Signer:
@@ -69,9 +69,9 @@ def _signer(app: Flask, manager: Requests, owner: str) -> Signer:
     return Signer(keys, salt=salt, key_derivation="hmac")
 
 
-def _name() -> str:
-    return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
+def _name(app: Flask) -> str:
+    return str(app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
 
 
-def _name_of_time() -> str:
-    return f"{_name()}_issued"
+def _name_of_time(app: Flask) -> str:
+    return f"{_name(app)}_issued"

@@ -69,7 +69,7 @@ def _carry_out(context: Context, flows: RequestFlows, state: SessionState) -> Fl
         return (yield from _drop(context, flows, state))
     if state.renewed_from is not None and not (yield from flows.confirm_renewal(context, state.renewed_from, stored)):
         return dropped(context, state)
-    if state.remembered is not None and stored is None:
+    if state.remembered is not None and stored is None and changes.owner is not None:
         joined = yield from flows.join(context, state, state.remembered)
         if joined is not None:
             return joined
