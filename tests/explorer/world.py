@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import count
 from typing import Any, ClassVar, Literal
 
 from explorer.relay import relay
@@ -202,7 +203,7 @@ def _seats(user: str | None, *, bare: bool) -> dict[str, Seat]:
     Mint.reset()
     clock = FakeClock()
     store = Atomic(clock=clock)
-    context = Context(Policy(), KEYS, MSGPACK, clock, Events(None), capabilities_of(store))
+    context = Context(Policy(), KEYS, MSGPACK, clock, Events(None), capabilities_of(store), new_tokens=count(1))
     seats = {}
     for browser, who in (("here", user), ("there", "alice")):
         Mint.turn = browser
@@ -311,6 +312,7 @@ class World:
             codec=MSGPACK,
             clock=(lambda: self.clock() + host.ahead) if host.ahead else self.clock,
             events=self.events,
+            new_tokens=count(1),  # so that none of them is followed by a purge
             capabilities=capabilities_of(self.store) - (frozenset() if self.store.rotates else {Rotates}),
         )
 
