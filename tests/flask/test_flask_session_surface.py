@@ -65,7 +65,7 @@ def test_names_to_import() -> None:
     """The session's class is there, with a warning; an interface's class is an error that names the setting."""
     module: Any = holdfast.flask
     with pytest.warns(DeprecationWarning, match="use holdfast.flask.FlaskSession"):
-        assert module.ServerSideSession is holdfast.flask.FlaskSession
+        assert module.ServerSideSession is module.RedisSession is holdfast.flask.FlaskSession
     with pytest.raises(ImportError, match="one interface for all stores: set SESSION_TYPE to 'redis'"):
         _ = module.RedisSessionInterface
     with pytest.raises(ImportError, match="write a store"):

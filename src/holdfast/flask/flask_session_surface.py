@@ -76,7 +76,7 @@ def imported(name: str) -> Any:
         ImportError: Nothing does; the message says what to do instead.
         AttributeError: Flask-Session has no such class either.
     """
-    if name == "ServerSideSession":
+    if name == "ServerSideSession" or f"{name}Interface" in _INTERFACES:
         from holdfast.flask.session import FlaskSession
 
         _warn(name, "holdfast.flask.FlaskSession")
