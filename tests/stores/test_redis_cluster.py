@@ -191,7 +191,12 @@ def test_a_scan_goes_on_when_a_primary_was_replaced(store: RedisClusterStore, cl
     for key in keys:
         store.create(key, b"data", expires_at=clock() + HOUR)
     names = sorted(store._nodes())
-    for after in (f"gone:1 17 {names[0]}", f"gone:1 17 gone:2 {names[1]}", f"- 0 {' '.join(names)}"):
+    turn = f"1 {store._layout()}"
+    for after in (
+        f"gone:1 17 {turn} {names[0]}",
+        f"gone:1 17 {turn} gone:2 {names[1]}",
+        f"- 0 {turn} {' '.join(names)}",
+    ):
         page = store.scan(after, limit=5)
         seen = {key for key, _ in page.items}
         while page.after is not None:

@@ -19,6 +19,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
 from holdfast.stores.redis.client import OPTIONS, LazyClient, check_client, client_from_url
+from holdfast.stores.redis.faults import takes_no_writes, unavailable
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.scripts import (
     DONE,
@@ -32,16 +33,14 @@ from holdfast.stores.redis.scripts import (
     owner_field,
     record_in,
 )
+from holdfast.stores.redis.slots import layout_of
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
 T = TypeVar("T")
 
-# What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
-_NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
-
-# Errors of a client that is not made for a Cluster, at one.
-_OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
+# How often slots may move during a walk before it gives up.
+_TURNS = 5
 
 # The seconds between questions to Sentinels.
 _ASK_AGAIN = 1.0
@@ -165,19 +164,36 @@ class RedisClusterStore:
         return Page(self._found(found), cursor.decode() or None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        at, cursor, *done = (after or "- 0").split()
+        at, cursor, turn, layout, *done = (after or f"- 0 1 {self._layout()}").split()
         nodes = self._nodes()
         left = sorted(nodes.keys() - set(done))
-        if not left:
-            return Page((), None)
-        if at not in left:
-            at, cursor = left[0], "0"
-        further, names = self._scan(nodes[at], int(cursor), limit)
-        items = self._records([name for name in names if len(name) == len(self._prefix) + 64])
-        if not further:
+        items: tuple[tuple[str, Record], ...] = ()
+        if left:
+            if at not in left:
+                at, cursor = left[0], "0"
+            further, names = self._scan(nodes[at], int(cursor), limit)
+            items = self._records([name for name in names if len(name) == len(self._prefix) + 64])
+            if further:
+                return Page(items, " ".join([at, str(further), turn, layout, *done]))
             left.remove(at)
-            at, done = "-", [*done, at]
-        return Page(items, " ".join([at, str(further), *done]) if left else None)
+        if left:
+            return Page(items, " ".join(["-", "0", turn, layout, *done, at]))
+        return Page(items, self._next_turn(int(turn), layout))
+
+    def _next_turn(self, turn: int, layout: str) -> str | None:
+        """Return the position of another walk, if slots moved during this one: it may have missed records in them.
+
+        Raises:
+            StoreUnavailable: They move all the time.
+        """
+        now = self._layout()
+        if now == layout:
+            return None
+        if turn >= _TURNS:
+            raise StoreUnavailable(
+                "the slots of the Cluster are moving: a walk over all records may miss some; repeat it"
+            )
+        return f"- 0 {turn + 1} {now}"
 
     def confirm(self, key: str, /) -> bool:
         replicas, milliseconds = self._wait
@@ -212,7 +228,7 @@ class RedisClusterStore:
             with self._turns:
                 return work(self._client)
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def close(self) -> None:
         if isinstance(self._client, LazyClient):
@@ -259,10 +275,15 @@ class RedisClusterStore:
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {node.name: {"target_nodes": node} for node in self._call("get_primaries")}
 
-    def _node_of(self, name: bytes) -> Any:
-        node = self._call("get_node_from_key", name)
+    def _layout(self) -> str:
+        return layout_of(self._call, self._call("get_primaries"), self._connection_of)
+
+    def _connection_of(self, node: Any) -> Any:
         is_valkey = hasattr(self._client, "get_valkey_connection")
         return self._call("get_valkey_connection" if is_valkey else "get_redis_connection", node)
+
+    def _node_of(self, name: bytes) -> Any:
+        return self._connection_of(self._call("get_node_from_key", name))
 
     def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"[0-9a-f]*"
@@ -284,7 +305,7 @@ class RedisClusterStore:
         now, items = self._clock(), []
         for name, value in zip(names, values, strict=True):
             if isinstance(value, Exception) and not _is_of_another_type(value):
-                raise _unavailable(value) from value
+                raise unavailable(value) from value
             record = None if value is None else record_in(value if isinstance(value, bytes) else b"", now)
             if record is not None:
                 items.append((name[len(self._prefix) :].decode(), record))
@@ -306,8 +327,8 @@ class RedisClusterStore:
         except StoreUnavailable:
             raise
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
-            if of is not None or not (again and _takes_no_writes(error)):
-                raise _unavailable(error) from error
+            if of is not None or not (again and takes_no_writes(error)):
+                raise unavailable(error) from error
         # The name may lead to another server by now, and what was refused is not applied.
         self._drop_connections()
         return self._call(method, *arguments, again=False, **named)
@@ -366,33 +387,15 @@ class RedisStore(RedisClusterStore):
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {"server": {}}
 
+    def _layout(self) -> str:
+        return "fixed"
+
     def _is_replicated(self) -> bool:
         return hasattr(getattr(self._client, "connection_pool", None), "sentinel_manager")
 
     def _node_of(self, name: bytes) -> Any:
         del name
         return self._client
-
-
-#: Errors of the client, and the beginnings of a server's answers, that waiting does not cure.
-_SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
-_REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "DB index is out of range", "invalid DB index")
-
-
-def _takes_no_writes(error: Exception) -> bool:
-    """Return whether a server refused a write as a replica, or as a primary that has lost its replicas."""
-    text = str(error)
-    return type(error).__name__ == "ReadOnlyError" or any(code in text for code in _NO_WRITES)
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    kind = type(error).__name__
-    if kind in _OF_A_CLUSTER or "hash to the same slot" in str(error):
-        return StoreUnavailable(
-            "the server is one of a Cluster: write redis+cluster:// in the URL, or give its client", permanent=True
-        )
-    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
-    return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)
 
 
 def _is_of_another_type(error: BaseException | None) -> bool:

@@ -1,0 +1,32 @@
+"""The errors of clients of Redis: which is an outage, a set-up that is wrong, or a server that takes no writes."""
+
+from __future__ import annotations
+
+from holdfast.errors import StoreUnavailable
+
+# What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
+_NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
+
+# Errors of a client that is not made for a Cluster, at one.
+_OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
+
+#: Errors of the client, and the beginnings of a server's answers, that waiting does not cure.
+_SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
+_REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "DB index is out of range", "invalid DB index")
+
+
+def takes_no_writes(error: Exception) -> bool:
+    """Return whether a server refused a write as a replica, or as a primary that has lost its replicas."""
+    text = str(error)
+    return type(error).__name__ == "ReadOnlyError" or any(code in text for code in _NO_WRITES)
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Return what the store raises for the client's *error*."""
+    kind = type(error).__name__
+    if kind in _OF_A_CLUSTER or "hash to the same slot" in str(error):
+        return StoreUnavailable(
+            "the server is one of a Cluster: write redis+cluster:// in the URL, or give its client", permanent=True
+        )
+    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
+    return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)
