@@ -274,3 +274,10 @@ def test_a_request_loader_stores_nothing(shop: Shop) -> None:
     assert response.text == "api"
     assert not cookies_set(response)
     assert shop.records() == 0
+
+
+def test_a_session_transaction_with_flask_login(shop: Shop) -> None:
+    """Flask's test client opens a session outside of any request, with Flask-Login too."""
+    with shop.browser.session_transaction() as transaction:
+        transaction["a"] = 1
+    assert shop.see(lambda: session["a"]) == 1
