@@ -63,9 +63,17 @@ class Line(Link):
             over.set()
             thread.join()
 
-    def forget(self) -> None:
-        """Swallow all data of the connections that are open, and close none of them, as a firewall does."""
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """Swallow all data of the connections that are open now, as a firewall does, and close them after the block."""
+        with self._lock:
+            forgotten = list(self._sockets)
         self._forgotten_before = time.monotonic()
+        try:
+            yield
+        finally:
+            self._forgotten_before = 0.0
+            self._drop_these(*forgotten)
 
     def _pass_on(self, *ends: Any) -> None:
         self._here.opened = time.monotonic()

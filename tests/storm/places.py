@@ -80,16 +80,11 @@ def _limit_files(pids: list[int], size: int) -> None:
 
 
 def _of_line(line: Line) -> Faults:
-    @contextmanager
-    def forgotten() -> Iterator[None]:
-        line.forget()
-        yield
-
     return {
         "connections cut": lambda: line.cutting(0.1),
         "connections refused": lambda: line.disturb(Fault.DOWN),
         "connections silent": lambda: line.disturb(Fault.SILENT),
-        "connections forgotten": forgotten,
+        "connections forgotten": line.forgetting,
         "answers slow": lambda: line.slow(0.15),
         "answers lost": lambda: line.losing(0.2),
     }
