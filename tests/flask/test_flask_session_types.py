@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from cachelib import FileSystemCache, MongoDbCache, RedisCache, SimpleCache
 from support.building import assert_works, store_of
 from support.servers import Server
 
@@ -19,6 +18,8 @@ from holdfast.stores.files import FileStore
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.redis import RedisStore
 from holdfast.stores.sql import SQLStore
+
+cachelib: Any = pytest.importorskip("cachelib", reason="Flask-Session brings it")
 
 
 def login(user: str) -> str:
@@ -105,7 +106,7 @@ def test_cachelib(build: Any, tmp_path: Path, redis_server: Server) -> None:
     """A cache of cachelib decides which store it is: in its folder, or with its client and its prefix."""
     import redis
 
-    cache = FileSystemCache(str(tmp_path / "cache"), mode=0o640)
+    cache = cachelib.FileSystemCache(str(tmp_path / "cache"), mode=0o640)
     files = store_of(build(SESSION_TYPE="cachelib", SESSION_CACHELIB=cache))
     assert isinstance(files, FileStore)
     assert files.path == tmp_path / "cache"
@@ -114,7 +115,7 @@ def test_cachelib(build: Any, tmp_path: Path, redis_server: Server) -> None:
     assert default.path == Path.cwd() / "flask_session"
     client: Any = redis.Redis(*redis_server.address)
     with contextlib.closing(client):
-        app = build(SESSION_TYPE="cachelib", SESSION_CACHELIB=RedisCache(client, key_prefix="cache:"))
+        app = build(SESSION_TYPE="cachelib", SESSION_CACHELIB=cachelib.RedisCache(client, key_prefix="cache:"))
         assert_works(app)
         assert any(name.startswith(b"cache:session:") for name in client.keys("*"))
 
@@ -122,12 +123,12 @@ def test_cachelib(build: Any, tmp_path: Path, redis_server: Server) -> None:
 def test_a_cache_that_is_no_store_is_an_error(build: Any) -> None:
     """A cache in the memory of one process is refused with what to set instead."""
     with pytest.raises(ConfigurationError, match=r"SESSION_CACHELIB is a SimpleCache.*set SESSION_STORE"):
-        build(SESSION_TYPE="cachelib", SESSION_CACHELIB=SimpleCache())
+        build(SESSION_TYPE="cachelib", SESSION_CACHELIB=cachelib.SimpleCache())
 
 
 def test_cachelib_s_mongodb(build: Any) -> None:
     """A cache in MongoDB is the client's database, with a collection of our own."""
-    cache = MongoDbCache.__new__(MongoDbCache)
+    cache = cachelib.MongoDbCache.__new__(cachelib.MongoDbCache)
     import pymongo
 
     client: Any = pymongo.MongoClient(connect=False)

@@ -69,7 +69,7 @@ def apps() -> Iterator[list[Flask]]:
 @pytest.fixture
 def old(settings: Settings, apps: list[Flask]) -> Callable[..., Flask]:
     """Return a function that makes the application on Flask-Session of the lock."""
-    import flask_session
+    flask_session = pytest.importorskip("flask_session")
 
     def old(**config: Any) -> Flask:
         apps.append(application(flask_session.Session, {**settings(), **config}))
