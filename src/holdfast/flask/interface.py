@@ -150,13 +150,9 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
-        if REMEMBER in state.changes.assigned:
-            stamp(app, response, state, self.manager)
-        if state.changes.rebind and state.changes.owner is not None and not state.data.get(FRESH, True):
-            state.remembered = browser_of(app, request, state)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
-            cookie = self._save(state, response) if saves else cookie
+            cookie = self._save(app, state, response) if saves else cookie
         except (StoreUnavailable, SessionConflict, LoginEnded, TooManySessions) as error:
             turn_into_answer(app, error, response)
             cookie = CookieAction.SEND if state.owed else cookie
@@ -168,9 +164,13 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))
 
-    def _save(self, state: SessionState, response: Response) -> CookieAction:
+    def _save(self, app: Flask, state: SessionState, response: Response) -> CookieAction:
         """Store what the request changed, and return what the response says about the cookie."""
         settings, changes, state.settled = self.live.current, state.changes, False
+        if REMEMBER in changes.assigned:
+            stamp(app, response, state, self.manager)
+        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
+            state.remembered = browser_of(app, request, state)
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
