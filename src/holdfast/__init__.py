@@ -31,26 +31,10 @@ if TYPE_CHECKING:
     from holdfast.stores.registry import open_store
 
 __all__ = [
-    "ConfigurationError",
-    "Conflict",
-    "DecodeError",
-    "EncodeError",
-    "Gone",
-    "HoldfastError",
-    "LoginEnded",
-    "Manager",
-    "NotFresh",
-    "Page",
-    "Policy",
-    "Record",
-    "RecordTooLarge",
-    "SessionConflict",
-    "StoreError",
-    "StoreUnavailable",
-    "TooManySessions",
-    "open_store",
-    "register_type",
-]
+    "ConfigurationError", "Conflict", "DecodeError", "EncodeError", "Gone", "HoldfastError", "LoginEnded",
+    "Manager", "NotFresh", "Page", "Policy", "Record", "RecordTooLarge", "SessionConflict", "StoreError",
+    "StoreUnavailable", "TooManySessions", "open_store", "register_type",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 

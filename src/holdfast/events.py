@@ -18,22 +18,9 @@ from weakref import ReferenceType
 from blinker import Namespace
 
 __all__ = [
-    "EVENTS",
-    "EndReason",
-    "Event",
-    "EventName",
-    "RejectReason",
-    "RevokeResult",
-    "SaveResult",
-    "bound",
-    "created",
-    "ended",
-    "gone",
-    "rejected",
-    "rotated",
-    "store_unavailable",
-    "superseded",
-]
+    "EVENTS", "EndReason", "Event", "EventName", "RejectReason", "RevokeResult", "SaveResult", "bound", "created",
+    "ended", "gone", "rejected", "rotated", "store_unavailable", "superseded",
+]  # fmt: skip
 
 RejectReason: TypeAlias = Literal[
     "malformed",

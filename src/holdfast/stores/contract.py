@@ -40,31 +40,10 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
-    "CAPABILITIES",
-    "METHODS",
-    "OPERATIONS",
-    "Caches",
-    "ChecksHealth",
-    "Closes",
-    "Confirms",
-    "Conflict",
-    "Gone",
-    "HealthFinding",
-    "Indexes",
-    "Iterates",
-    "KeepsTime",
-    "Needs",
-    "Page",
-    "Pings",
-    "Prepares",
-    "Purges",
-    "Record",
-    "Rotates",
-    "Store",
-    "Version",
-    "capabilities_of",
-    "iterate",
-]
+    "CAPABILITIES", "METHODS", "OPERATIONS", "Caches", "ChecksHealth", "Closes", "Confirms", "Conflict", "Gone",
+    "HealthFinding", "Indexes", "Iterates", "KeepsTime", "Needs", "Page", "Pings", "Prepares", "Purges", "Record",
+    "Rotates", "Store", "Version", "capabilities_of", "iterate",
+]  # fmt: skip
 
 
 class Store(Protocol):

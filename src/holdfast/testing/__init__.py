@@ -11,16 +11,8 @@ import pytest
 
 # A failed assertion in these modules shows its values.
 _WITH_ASSERTIONS = [
-    "base",
-    "capabilities",
-    "concurrency",
-    "index_races",
-    "laws",
-    "outages",
-    "processes",
-    "races",
-    "random_calls",
-]
+    "base", "capabilities", "concurrency", "index_races", "laws", "outages", "processes", "races", "random_calls",
+]  # fmt: skip
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_ASSERTIONS))
 
 from holdfast.stores.contract import OPERATIONS

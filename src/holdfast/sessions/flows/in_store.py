@@ -9,14 +9,6 @@ from holdfast.sessions.flows.remembered import join
 from holdfast.sessions.flows.rotate import confirm_renewal, rotate
 
 __all__ = [
-    "confirm_renewal",
-    "create",
-    "end_presented",
-    "find",
-    "has_form",
-    "join",
-    "log_out",
-    "rotate",
-    "save",
+    "confirm_renewal", "create", "end_presented", "find", "has_form", "join", "log_out", "rotate", "save",
     "still_valid",
-]
+]  # fmt: skip

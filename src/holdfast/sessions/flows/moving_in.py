@@ -14,14 +14,6 @@ from holdfast.sessions.flows.in_store import (
 from holdfast.sessions.flows.take_over import find
 
 __all__ = [
-    "confirm_renewal",
-    "create",
-    "end_presented",
-    "find",
-    "has_form",
-    "join",
-    "log_out",
-    "rotate",
-    "save",
+    "confirm_renewal", "create", "end_presented", "find", "has_form", "join", "log_out", "rotate", "save",
     "still_valid",
-]
+]  # fmt: skip
