@@ -13,6 +13,8 @@ from support.servers import Server
 from support.terminal import AppTerminal, Shelf, Terminal
 from support.web import Web
 
+from holdfast.records.encryption import new_key
+
 
 def test_a_new_key_is_32_bytes_that_nobody_had() -> None:
     """`new-key` prints 32 random bytes as base64url, and needs no store."""
@@ -31,8 +33,7 @@ def test_a_new_key_needs_no_store_of_the_application(shelf: Shelf) -> None:
 @pytest.mark.parametrize("command", ["stats", "purge", "init", "ddl"])
 def test_cookies_are_no_store(shelf: Shelf, command: str) -> None:
     """Where sessions are in browsers' cookies, the commands on a store say that there is none."""
-    key = "A" * 43
-    cookie = shelf.with_settings(SESSION_STORE="cookie://", SESSION_SEAL_KEYS=[key])
+    cookie = shelf.with_settings(SESSION_STORE="cookie://", SESSION_SEAL_KEYS=[new_key()])
     assert cookie.app.error(command) == "the sessions are in the browsers' cookies: there is no store"
 
 
