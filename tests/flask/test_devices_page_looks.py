@@ -152,10 +152,10 @@ def test_an_application_tells_times_in_its_own_way(early: bool) -> None:
     if not early:
         web.app.add_template_filter(clock_time, "holdfast_when")
     web.do(lambda: session.bind("ada"), web.app.test_client())
-    web.clock.advance(3 * 3600)
+    web.clock.advance(2 * 3600)
     web.do(lambda: session.bind("ada"))
     found = cards(read(web.browser.get("/devices/")))
-    assert found[0]["Signed in"] == "12:00 <CET>"
+    assert found[0]["Signed in"] == "11:00 <CET>"
     assert found[1]["Last used"] == "between 09:00 <CET> and 09:15 <CET>"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, Response, send_file
-from flask_login import LoginManager, UserMixin
 from support.web import Web, cookies_set, end, rotate, varies
 from werkzeug.routing import BaseConverter
 from werkzeug.test import TestResponse
@@ -173,9 +172,14 @@ def test_a_blueprint_s_handler_wins_for_its_views() -> None:
 
 
 def test_an_outage_met_in_after_request_is_503() -> None:
-    """Flask-Login looks into the session after every request: an outage it meets there is answered like any other."""
+    """An outage met by a function that reads the session after every request is answered like any other."""
     web = Web(PROPAGATE_EXCEPTIONS=False)
-    LoginManager(web.app).user_loader(lambda _: UserMixin())
+
+    @web.app.after_request
+    def read(response: Response) -> Response:
+        session.get("cart")
+        return response
+
     web.put(cart=[1])
     with web.failing.outage():
         assert_come_back(web.do(lambda: None))
