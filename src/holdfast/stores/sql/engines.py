@@ -17,8 +17,9 @@ from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 from holdfast.stores.shared.options import Converter, convert_options, refuse_password_in_query, whole
 
-#: The seconds for a connection, for a statement, and for the wait for a free connection.
-_CONNECT, _STATEMENT, QUEUE = 2, 3, 3
+#: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
+#: wait for those on a silent server do not come next and wait for it, too.
+_CONNECT, _STATEMENT, QUEUE = 2, 3, 2.5
 
 #: The connections of a store at a URL. Each is held only for one statement, so a few serve many threads.
 MAX_CONNECTIONS = 10
