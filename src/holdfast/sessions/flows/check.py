@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from holdfast.errors import DecodeError
-from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.records.envelope import Tombstone
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
-from holdfast.sessions.flows.open import HOPS
+from holdfast.sessions.flows.open import HOPS, leads_on
 from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.state import SessionState
 
@@ -47,9 +47,7 @@ def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
             body = context.read(key, record)
         except DecodeError:
             return None
-        if not isinstance(body, Tombstone) or body.kind is not TombstoneKind.ALIAS or body.sealed is None:
-            return None
-        if body.until <= context.clock() and not late:
+        if not isinstance(body, Tombstone) or body.sealed is None or not leads_on(body, context.clock(), late=late):
             return None
         token = open_successor(token, body.sealed)
     return None

@@ -12,7 +12,7 @@ from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import report_ended
+from holdfast.sessions.flows.end import LONGEST_REQUEST, report_ended
 from holdfast.sessions.flows.finish import finish_postponed
 from holdfast.sessions.flows.visitor import open_secrets
 from holdfast.sessions.ops import Flow, delete, load
@@ -118,7 +118,7 @@ def resolve(
     """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data.
 
     Its timeouts are judged at *used_at*; by default *now*. A *late* request knew the session before a renewal: the
-    alias leads it on as long as it is stored.
+    alias leads it on for an hour more.
     """
     for _ in range(HOPS):
         if record is None:
@@ -141,12 +141,17 @@ def resolve(
         is_over = _is_over(context, control, now)
         if control.kind is TombstoneKind.SUPERSEDED and not is_over:
             return Rejected("superseded", data=open_secrets(context, token, control))
-        if control.sealed is None or (is_over and not (late and control.kind is TombstoneKind.ALIAS)):
+        if control.sealed is None or (is_over and not leads_on(control, now, late=late)):
             break
         token = open_successor(token, control.sealed)
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
+
+
+def leads_on(tombstone: Tombstone, now: int, *, late: bool) -> bool:
+    """Return whether *tombstone* is an alias that leads a request on: a *late* one for an hour after its time."""
+    return tombstone.kind is TombstoneKind.ALIAS and now < tombstone.until + (LONGEST_REQUEST if late else 0)
 
 
 def _is_over(context: Context, tombstone: Tombstone, now: int) -> bool:
