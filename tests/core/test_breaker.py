@@ -51,11 +51,11 @@ class Client:
 
     def __init__(self) -> None:
         self.store = Hanging()
-        self.breakers = Breaker(), Breaker()
+        self.breakers = Breaker(self.store.timer), Breaker(self.store.timer)
 
     def ask(self, call: Any = None) -> Any:
         """Make one call."""
-        return drive(call or load("k"), self.store, timer=self.store.timer, breakers=self.breakers)
+        return drive(call or load("k"), self.store, breakers=self.breakers)
 
     def fail(self, times: int) -> None:
         """Make calls that fail."""

@@ -68,7 +68,7 @@ def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
 def test_prometheus() -> None:
     """A scrape shows every counter under its name, those at 0 too, and the store's times."""
     registry = CollectorRegistry()
-    web = Web(observer=Observers([PrometheusObserver(registry)], timer=itertools.count(0.0, 0.125).__next__))
+    web = Web(observer=Observers([PrometheusObserver(registry)], timer=itertools.count(0.0, 0.25).__next__))
     web.put(a=1)
     web.data()
     web.send(f"session={STRANGER}", lambda: session.get("a"))
@@ -128,7 +128,7 @@ def test_opentelemetry() -> None:
 
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
-    timer = itertools.count(0.0, 0.125).__next__
+    timer = itertools.count(0.0, 0.25).__next__
     web = Web(observer=Observers([OpenTelemetryObserver(provider)], timer=timer))
     web.put(a=1)
     web.data()

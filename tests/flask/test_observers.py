@@ -332,9 +332,9 @@ def test_sessions_are_counted_alike_wherever_they_live(setting: str, config: dic
 
 @pytest.fixture(params=[pytest.param(kind, marks=KINDS[kind], id=kind) for kind in KINDS])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> Iterator[Web]:
-    """Return an application on each kind of store, watched by a timer that goes on by 0.125 s at each look."""
+    """Return an application on each kind of store, watched by a timer that goes on by 0.25 s at each look."""
     url = url_of_kind(request.param, request, tmp_path)
-    timer = itertools.count(0.0, 0.125).__next__
+    timer = itertools.count(0.0, 0.25).__next__
     web = Web(lambda clock: open_store(url, clock=clock), observer=Observers([ledger], timer=timer))
     yield web
     if isinstance(web.memory, Closes):

@@ -144,18 +144,22 @@ class Breaker:
     After three time-outs in a row one call at a time is made, as a probe, and the others raise `StoreUnavailable`. The
     first that works ends that.
 
+    Args:
+        timer: Returns seconds.
+
     Attributes:
         tripped: Whether the store hangs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self.tripped = False
+        self._timer = timer
         self._timeouts = 0
         self._probe_until = 0.0
 
-    def run(self, call: Call[T], store: object, timer: Callable[[], float]) -> T:
+    def run(self, call: Call[T], store: object) -> T:
         """Return the answer to *call*."""
-        is_probe, began = self.tripped, timer()
+        is_probe, began = self.tripped, self._timer()
         if is_probe:
             if began < self._probe_until:
                 raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
@@ -163,7 +167,7 @@ class Breaker:
         try:
             answer = call.run(store)
         except StoreUnavailable:
-            self._timeouts = self._timeouts + 1 if timer() - began >= _SLOW else 0
+            self._timeouts = self._timeouts + 1 if self._timer() - began >= _SLOW else 0
             self.tripped = self._timeouts >= _IN_A_ROW
             raise
         else:
@@ -197,7 +201,7 @@ def drive(
                 continue
             began = timer() if on_call is not None else 0.0
             try:
-                answer = call.run(store) if breakers is None else breakers[call.name in _READS].run(call, store, timer)
+                answer = call.run(store) if breakers is None else breakers[call.name in _READS].run(call, store)
             except StoreError as error:
                 if on_call is not None:
                     on_call(call.name, timer() - began, error)
