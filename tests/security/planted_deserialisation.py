@@ -164,4 +164,4 @@ def imports_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def evaluates_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A type of value is read by evaluating it."""
-    source.rewrite(monkeypatch, seams.SOURCE_OF_TYPE_CODECS, "return int(text, 16)", "return eval(text)")
+    source.rewrite(monkeypatch, seams.SOURCE_OF_TYPE_CODECS, "partial(int, base=16)", "eval")

@@ -106,12 +106,12 @@ def test_the_default_database_is_that_of_the_client(url: str, name: str) -> None
 @pytest.mark.parametrize(
     ("config", "names"),
     [
-        ({}, ("flask_session", "sessions")),
+        ({}, ("flask_session", "holdfast_sessions")),
         ({"SESSION_MONGODB_DB": "blog", "SESSION_MONGODB_COLLECT": "app.session"}, ("blog", "app.session")),
     ],
 )
 def test_the_defaults_are_flask_session_s(config: dict[str, str], names: tuple[str, str]) -> None:
-    """``SESSION_TYPE = "mongodb"`` alone means localhost and Flask-Session's names, without a connection."""
+    """``SESSION_TYPE = "mongodb"`` alone means localhost, Flask-Session's database and our collection."""
     app = Flask("shop")
     app.config.update(SESSION_TYPE="mongodb", **config)
     store = directory(Session(app).manager).store

@@ -97,7 +97,7 @@ def test_another_s_table_is_refused_and_left_alone(sql_url: str) -> None:
         connection.execute(theirs.insert().values(id=1, session_id="session:1", data=b"theirs"))
     with closing(SQLStore.from_client(engine, table="sessions")) as store:
         for _ in range(2):
-            with pytest.raises(ConfigurationError, match=r"'sessions' is not one of Holdfast's.*choose another name"):
+            with pytest.raises(ConfigurationError, match=r"'sessions' is Flask-Session's.*SESSION_SQLALCHEMY_TABLE"):
                 store.create(KEY, b"ours", expires_at=FAR)
     with engine.connect() as connection:
         assert connection.execute(sa.select(theirs)).all() == [(1, "session:1", b"theirs", None)]

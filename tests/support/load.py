@@ -23,6 +23,7 @@ class Figures:
     Attributes:
         saved: How many were acknowledged.
         lost: How many of those were not there any more later.
+        lost_for: For how many seconds, at most, a record's saves were acknowledged and lost.
         confirmed: How many were confirmed as safe, and
         unsafe: how many of those were not there any more later.
         errors: How many calls raised `StoreUnavailable`, by what caused it.
@@ -33,6 +34,7 @@ class Figures:
 
     saved: int = 0
     lost: int = 0
+    lost_for: float = 0.0
     confirmed: int = 0
     unsafe: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -61,6 +63,7 @@ class _Saver(threading.Thread):
         self._expires_at = time.time_ns() // 1_000_000 + _HOUR
         self._numbers = {secrets.token_hex(32): [0, 0] for _ in range(6)}
         self.saved_at: dict[str, float] = {}
+        self._times: dict[str, dict[int, float]] = {key: {} for key in self._numbers}
         for key in self._numbers:
             store.create(key, f"{key} 0".encode(), expires_at=self._expires_at, owner=owner)
             self.saved_at[key] = time.monotonic()
@@ -84,7 +87,10 @@ class _Saver(threading.Thread):
         assert record is not None, "a record is gone"
         name, count = record.data.decode().split()
         assert (name, record.owner) == (key, self._owner), "another record was served"
-        figures.lost += max(0, number[0] - int(count))
+        if number[0] > int(count):
+            figures.lost += number[0] - int(count)
+            times = self._times[key]
+            figures.lost_for = max(figures.lost_for, times[number[0]] - times[int(count) + 1])
         figures.unsafe += max(0, number[1] - int(count))
         data = f"{key} {int(count) + 1}".encode()
         answer = self._store.replace(key, data, expect=record.version, expires_at=self._expires_at, owner=self._owner)
@@ -93,7 +99,7 @@ class _Saver(threading.Thread):
         figures.saved += 1
         now = time.monotonic()
         figures.outage = max(figures.outage, now - self.saved_at[key])
-        self.saved_at[key] = now
+        self.saved_at[key] = self._times[key][number[0]] = now
         if isinstance(self._store, Confirms) and number[0] % 5 == 0 and self._store.confirm(key):
             figures.confirmed += 1
             number[1] = number[0]
@@ -127,6 +133,7 @@ def _sum(parts: Iterable[Figures]) -> Figures:
     for part in parts:
         total.saved += part.saved
         total.lost += part.lost
+        total.lost_for = max(total.lost_for, part.lost_for)
         total.confirmed += part.confirmed
         total.unsafe += part.unsafe
         total.errors += part.errors

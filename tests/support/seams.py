@@ -314,6 +314,7 @@ SQLITE_SCHEMA = Seam("holdfast.stores.sqlite:_SCHEMA")
 SOURCE_OF_TOKENS = "records/tokens.py"
 SOURCE_OF_TAGS = "records/encryption.py"
 SOURCE_OF_TYPE_CODECS = "records/codec/type_codecs.py"
+SOURCE_OF_PICKLES = "imports/pickled.py"
 SOURCE_OF_RETRIES = "sessions/flows/reconcile.py"
 SOURCE_OF_SIGNATURES = "flask/cookies.py"
 SOURCE_OF_FILE_STORE = "stores/files.py"
