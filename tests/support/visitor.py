@@ -168,6 +168,7 @@ def visiting(browser: Chrome, shop: Server) -> Iterator[Visitor]:
     """Open the shop as a new visitor; at the end the browser must have no errors in its log."""
     visitor = Visitor(browser, shop.url)
     visitor.command("Network.clearBrowserCookies")
+    visitor.faults()  # of another test's pages
     visitor.go()
     yield visitor
     faults = visitor.faults()

@@ -91,7 +91,8 @@ def offset_of(context: Context) -> Flow[int]:
         before = context.clock()
         theirs = yield from now()
         after = context.clock()
-        offset.value = theirs - (before + after) // 2
+        # The question took a while, and the answer is of any moment in it: the known value stays as far as it may.
+        offset.value = min(max(offset.value, theirs - after), theirs - before)
         if after - before <= _SLOW:
             offset.due = time.monotonic() + _HOLDS
     return offset.value
