@@ -15,6 +15,7 @@ import pytest
 from flask import Flask, redirect, render_template_string
 from flask_wtf.csrf import CSRFProtect
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -117,6 +118,7 @@ def sign_in(browser: Chrome, site: Site) -> None:
     """Send the form, and wait for the page that it leads to."""
     browser.get(f"{site.address}/sign-in")
     browser.find_element(By.TAG_NAME, "button").click()
+    WebDriverWait(browser, 20).until(lambda at: at.current_url.endswith("/app/"))
 
 
 @pytest.mark.parametrize("apart", [50, 150, 400])
