@@ -68,24 +68,33 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         inner.close()
 
 
+def begun(server: Server, *, visited: bool) -> Request:
+    """Return a request that begins now: of a new browser, or of a visitor who has a session."""
+    if not visited:
+        return Request(server.manager)
+    visitor = Request(server.manager)
+    visitor["seen"] = 1
+    visitor.commit()
+    return Request(server.manager, server.cookie(visitor))
+
+
+def assert_nobody(server: Server, login: Request) -> None:
+    """Assert that *login* has left no live session of a user. A visitor's may go on."""
+    stored = login.state.stored
+    assert stored is None or stored.owner is None or not server.manager.still_valid(stored.value)
+
+
 @pytest.mark.parametrize("visited", [False, True], ids=["new", "visitor"])
 def test_a_login_that_ends_the_others_gives_way_to_an_end_before_it(server: Server, visited: bool) -> None:
     """`bind` and `revoke_others` after a `revoke_all` that came while the request ran: the login does not stand."""
-    cookie = None
-    if visited:
-        visitor = Request(server.manager)
-        visitor["seen"] = 1
-        visitor.commit()
-        cookie = server.cookie(visitor)
-    login = Request(server.manager, cookie)
+    login = begun(server, visited=visited)
     login.get("checks the old password")
     server.end_all("ada")
     login.bind("ada")
     login.revoke_others()
     with pytest.raises(LoginEnded, match="all sessions of the user were ended during the login: repeat it"):
         login.commit()
-    stored = login.state.stored  # a visitor's may go on
-    assert stored is None or stored.owner is None or not server.manager.still_valid(stored.value)
+    assert_nobody(server, login)
 
 
 def test_a_login_that_ends_the_others_stands(server: Server) -> None:
@@ -168,16 +177,9 @@ def test_logins_at_any_rate_do_not_keep_the_end_of_all_from_returning() -> None:
 @pytest.mark.parametrize("visited", [False, True], ids=["new", "visitor"])
 def test_a_cutoff_covers_the_moment_that_it_has(server: Server, visited: bool) -> None:
     """A login that began in the same millisecond as the end of all sessions gives way to it."""
-    cookie = None
-    if visited:
-        visitor = Request(server.manager)
-        visitor["seen"] = 1
-        visitor.commit()
-        cookie = server.cookie(visitor)
-    login = Request(server.manager, cookie)
+    login = begun(server, visited=visited)
     login.bind("ada")
     server.manager.revoke_all("ada")
     with pytest.raises(LoginEnded):
         login.commit()
-    stored = login.state.stored  # a visitor's may go on
-    assert stored is None or stored.owner is None or not server.manager.still_valid(stored.value)
+    assert_nobody(server, login)

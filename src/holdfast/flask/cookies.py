@@ -14,13 +14,14 @@ from flask import request as current_request
 from itsdangerous import Signer
 from werkzeug.wrappers import Response as BaseResponse
 
+from holdfast.clock import SECOND
 from holdfast.events import RejectReason
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import labelled
+from holdfast.sessions.policy import LONGEST_COOKIE
 
-#: RFC 6265bis §5.5: user agents cap a cookie's life at 400 days.
-_LONGEST = 400 * 24 * 3600
+_LONGEST = LONGEST_COOKIE // SECOND
 
 #: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
 _LARGEST = 4096

@@ -16,6 +16,9 @@ from holdfast.records.metadata import LIFETIME, SENT_AT, moment
 #: The tolerated difference between clocks before a time counts as not yet valid.
 SKEW = MINUTE
 
+#: Browsers keep a cookie for this long at most: RFC 6265bis §5.5.
+LONGEST_COOKIE = 400 * DAY
+
 #: A record is kept this long past its deadline, so that the session's own times decide and give the reason for its end,
 #: and so that no host or store whose clock is ahead removes a live session.
 RETENTION = DAY
@@ -52,7 +55,7 @@ class Policy:
     """
 
     idle: int = 31 * DAY
-    absolute: int = 400 * DAY
+    absolute: int = LONGEST_COOKIE
     not_before: int | None = None
     renewal: int | None = None
     grace: int = 30 * SECOND

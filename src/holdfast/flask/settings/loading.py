@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from holdfast.clock import DAY
 from holdfast.errors import ConfigurationError
 from holdfast.flask.settings import cookie_rules, profiles
 from holdfast.flask.settings import flask_session_compat as flask_session
@@ -17,10 +16,7 @@ from holdfast.flask.settings.setting import warn
 from holdfast.flask.settings.table import FLASKS, OWN
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import SealMode
-from holdfast.sessions.policy import Policy
-
-#: RFC 6265bis §5.5, in milliseconds.
-_LONGEST_LIFE = 400 * DAY
+from holdfast.sessions.policy import LONGEST_COOKIE, Policy
 
 _PREFIX = "SESSION_"
 
@@ -167,5 +163,5 @@ def _warn_of_unknown(config: Mapping[str, Any]) -> None:
 
 def _warn_of_long_lives(config: Mapping[str, Any], policy: Policy) -> None:
     for name, span in (("PERMANENT_SESSION_LIFETIME", policy.idle), ("SESSION_ABSOLUTE_LIFETIME", policy.absolute)):
-        if span > _LONGEST_LIFE:
+        if span > LONGEST_COOKIE:
             warn(f"{name} is {config[name]}: browsers keep a cookie for at most 400 days")

@@ -49,8 +49,8 @@ class Context:
 
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
     *new_tokens* counts the tokens made since the start, from a random number. *offset* is that of the shared clock:
-    see `offset_of`. *lists_unopened*: sealed sessions that no key opens are listed, by
-    their times. *old_place* is where sessions were that are taken over, or None.
+    see `offset_of`. *lists_unopened*: sealed sessions that no key opens are listed, by their times. *old_place* is
+    where sessions were that are taken over, or None.
     """
 
     policy: Policy

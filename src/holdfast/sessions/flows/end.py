@@ -13,14 +13,11 @@ from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, confirm, delete, load, replace
-from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Confirms
 
 #: Longer than any request that may still log in, or save what it changed.
 LONGEST_REQUEST = HOUR
-#: A server's clock may be ahead of the one that wrote it.
-CUTOFF_LIFETIME = LONGEST_REQUEST + RETENTION
 #: More moves of one session than a grace period has room for. A trail of tombstones that is longer, or leads in a
 #: circle, was forged in the store.
 _LONGEST_TRAIL = 100

@@ -72,13 +72,8 @@ def report_refused(context: Context, handle: str) -> LoginEnded:
 def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
     """Return whether all sessions of the owner, or of everyone, were ended since *moment*, by the shared clock."""
     for each in (owner, EVERYONE):
-        key = context.keys.cutoff_key(each)
-        record = yield from load(key, fresh=True)
-        if record is not None:
-            offset = yield from offset_of(context)
-            cutoff = read_cutoff(context, key, record, offset)
-            if cutoff is not None and cutoff.at >= moment:
-                return True
+        if (yield from ended_meanwhile(context, each, at(moment))):
+            return True
     return False
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.clock import DAY
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import RevokeResult
 from holdfast.records.envelope import Cutoff
@@ -15,14 +14,12 @@ from holdfast.sessions.flows.end import Ended, end_session, follow, is_confirmed
 from holdfast.sessions.flows.finish import Began, read_cutoff
 from holdfast.sessions.flows.listing import decode_session, open_own
 from holdfast.sessions.ops import Flow, create, find, load, replace
-from holdfast.sessions.policy import RETENTION
+from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION
 from holdfast.sessions.state import SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-#: How long a cut-off is kept at least, in milliseconds: as long as browsers keep a remember-me cookie.
-_LONGEST_COOKIE = 400 * DAY
 #: How many records a step of the walk through a user's sessions asks for.
 _PAGE = 500
 #: The limit of a page that has all that is left, so that no rotation slips between two pages.
@@ -183,7 +180,8 @@ def write_cutoff(
         written = Written(max(now + offset, before.at + 1) if before else now + offset, spares)
         cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
         data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
-        expires_at = now + max(_LONGEST_COOKIE, context.policy.absolute) + RETENTION
+        # A remember-me cookie may be older than any session.
+        expires_at = now + max(LONGEST_COOKIE, context.policy.absolute) + RETENTION
         try:
             if (yield from _put(key, record, data, expires_at)):
                 return written

@@ -18,12 +18,13 @@ from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context, offset_of
-from holdfast.sessions.flows.end import CUTOFF_LIFETIME, dropped, follow, log_out, report_ended
+from holdfast.sessions.flows.end import LONGEST_REQUEST, dropped, follow, log_out, report_ended
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
+from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
 
@@ -235,9 +236,8 @@ def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
 def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[bool]:
     """Let the alias under *key* lead new requests to *stored* for the grace period only: its token was presented.
 
-    A save of a request that began before the renewal is led on for as long as a cut-off is kept. An alias of a session
-    that was taken over is stored for longer than it leads on, and stays. Returns True: an end under the old key ended
-    *stored* too.
+    A save of a request that began before the renewal is led on for an hour more. An alias of a session that was taken
+    over is stored for longer than it leads on, and stays. Returns True: an end under the old key ended *stored* too.
     """
     record = yield from load(key, fresh=True)
     try:
@@ -246,7 +246,7 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
-        kept = record.expires_at if record.expires_at > alias.until else until + CUTOFF_LIFETIME
+        kept = record.expires_at if record.expires_at > alias.until else until + LONGEST_REQUEST + RETENTION
         alias = dataclasses.replace(alias, until=until)
         data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
         yield from replace(key, data, record.version, kept)
