@@ -37,7 +37,9 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
     Raises:
         StoreUnavailable: The store failed: it is not known.
     """
-    value = request.cookies.get(_name(app))
+    name = _name(app)
+    # Most requests have none, and to find out that does not take the parsing of all their cookies.
+    value = request.cookies.get(name) if name in request.environ.get("HTTP_COOKIE", "") else None
     user_id = sys.modules["flask_login"].decode_cookie(value, key=app.secret_key) if value else None
     if not user_id or not isinstance(manager, Ends):
         return
