@@ -26,10 +26,8 @@ IDENTITY = "_user_id"
 #: Flask-Login keeps under this key whether the user has signed in with this session, or was only remembered.
 FRESH = "_fresh"
 
-#: Flask-Login keeps under this key, within one request, what is to become of its remember-me cookie.
-REMEMBER = "_remember"
-
-#: Flask-Login looks for this key at the end of each request. Where it is, it was set by the same request.
+#: Flask-Login keeps under this key, within one request, what is to become of its remember-me cookie, and looks for it
+#: at the end of each request. Where it is, it was set by the same request.
 REMEMBER = "_remember"
 
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
