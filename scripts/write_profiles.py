@@ -1,4 +1,4 @@
-"""Generate parts of docs/profiles.md from the code: the settings of each profile, and the doctor's report."""
+"""Generate parts of docs/reference/profiles.md from the code: the settings of each profile, and the doctor's report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.sessions.directory import directory
 
 DEFAULTS = {setting.name: setting.default for setting in (*FLASKS, *OWN)}
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "profiles.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "profiles.md"
 
 
 def written(text: str) -> str:

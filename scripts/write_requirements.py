@@ -1,4 +1,4 @@
-"""Generate the tables of docs/requirements.md from the security tests: the requirements and their tests."""
+"""Generate the tables of docs/explanation/requirements.md from the security tests: the requirements and their tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from security.catalogue import catalogue, filled, natural, table  # noqa: E402  # the tests are no installed package
 from security.out_of_scope import OUT_OF_SCOPE  # noqa: E402
 
-PAGE = ROOT / "docs" / "requirements.md"
+PAGE = ROOT / "docs" / "explanation" / "requirements.md"
 
 #: The standards, by the prefixes of their ids.
 STANDARDS = {

@@ -1,4 +1,4 @@
-"""Write the tables of settings into docs/settings.md."""
+"""Write the tables of settings into docs/reference/settings.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.flask.settings.flask_session_compat import TYPES, StoreType
 from holdfast.flask.settings.setting import Setting
 from holdfast.flask.settings.table import FLASKS, OWN
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 
 
 def written(text: str) -> str:

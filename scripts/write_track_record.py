@@ -1,4 +1,4 @@
-"""Generate the tables of docs/track-record.md from the security tests: the published bugs and their tests."""
+"""Generate the tables of docs/explanation/track-record.md: the published bugs, and their tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from security.catalogue import Tested, catalogue, filled, natural, table  # noqa
 from security.not_applicable import NOT_APPLICABLE  # noqa: E402
 from security.rows import OWN  # noqa: E402
 
-PAGE = ROOT / "docs" / "track-record.md"
+PAGE = ROOT / "docs" / "explanation" / "track-record.md"
 
 
 def advisories() -> list[Tested]:

@@ -289,7 +289,7 @@ def test_a_plain_form_is_enough(codec: TypeCodec) -> None:
 
 def test_the_page_names_every_kind() -> None:
     """The page about values lists every type that is kept."""
-    page = (Path(__file__).parents[2] / "docs" / "values.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "values.md").read_text()
     assert [
         codec.type.__name__ for codec in TYPE_CODECS if codec is not STORED and f"`{codec.type.__name__}`" not in page
     ] == []

@@ -18,7 +18,7 @@ from holdfast.metrics.observer import OPERATIONS, OUTCOMES
 from holdfast.metrics.prometheus import PrometheusObserver
 
 DASHBOARD = json.loads((files("holdfast.contrib") / "grafana/dashboard.json").read_text("utf-8"))
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "observability.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "observability.md"
 
 #: The labels that Prometheus itself adds to what it collects.
 TARGET_LABELS = {"job", "instance"}

@@ -34,7 +34,7 @@ STORES = {
 
 def test_the_page_on_writing_a_store_lists_every_capability() -> None:
     """Its table has the method of each capability once, and no other."""
-    rows = table("docs/write-your-own-store.md", "without it")
+    rows = table("docs/how-to/write-your-own-store.md", "without it")
     listed = [name for row in rows for name in re.findall(r"`(\w+)\(", row["method"])]
     assert sorted(listed) == sorted(CAPABILITIES.values())
 
@@ -48,7 +48,7 @@ def test_the_page_on_metrics_lists_every_call_of_a_flow() -> None:
     ]
     assert set(calls) <= set(OPERATIONS)
     [listed] = re.findall(
-        r"Each store call is measured, by its name \((.*?)\)", text_of("docs/observability.md"), re.DOTALL
+        r"Each store call is measured, by its name \((.*?)\)", text_of("docs/how-to/observability.md"), re.DOTALL
     )
     assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(calls)
 
@@ -56,7 +56,7 @@ def test_the_page_on_metrics_lists_every_call_of_a_flow() -> None:
 @pytest.mark.parametrize("name", STORES)
 def test_the_page_of_stores_says_what_each_can(name: str) -> None:
     """A store lists, rotates, walks and purges where the table says so."""
-    [row] = [row for row in table("docs/stores.md", "machines") if row[""] == name]
+    [row] = [row for row in table("docs/reference/stores.md", "machines") if row[""] == name]
     said = {
         Indexes: row["list and end a user's sessions"] == "yes",
         Rotates: row["rotation in one step"] == "yes",
@@ -69,4 +69,4 @@ def test_the_page_of_stores_says_what_each_can(name: str) -> None:
 
 def test_the_page_of_stores_has_a_row_for_each() -> None:
     """No store is missing from the table, and none is in it twice."""
-    assert [row[""] for row in table("docs/stores.md", "machines")] == list(STORES)
+    assert [row[""] for row in table("docs/reference/stores.md", "machines")] == list(STORES)

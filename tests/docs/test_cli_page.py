@@ -1,4 +1,4 @@
-"""The commands of docs/cli.md print what the page shows."""
+"""The commands of docs/reference/cli.md print what the page shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.flask import session
 from holdfast.sessions.directory import directory
 from holdfast.stores.contract import Closes
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 
 _AGENTS = {
     "firefox": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDE = (ROOT / "docs" / "coming-from-flask-session.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "how-to" / "coming-from-flask-session.md").read_text("utf-8")
 
 
 def test_every_difference_is_a_test() -> None:

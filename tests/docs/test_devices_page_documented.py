@@ -16,7 +16,7 @@ from support.pages import blocks
 
 from holdfast.flask import session
 
-PAGE = "docs/devices-page.md"
+PAGE = "docs/how-to/devices-page.md"
 
 
 @pytest.fixture

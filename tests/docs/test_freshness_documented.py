@@ -10,7 +10,7 @@ from support.pages import blocks
 
 def test_the_program_of_the_page(tmp_path: Path) -> None:
     """A user without a fresh login is sent to sign in, and can continue from there, for a while or once."""
-    (program,) = blocks("docs/freshness.md", "python")
+    (program,) = blocks("docs/how-to/freshness.md", "python")
     namespace: dict[str, Any] = {"__name__": "page"}
     exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), namespace)  # noqa: S102  # the page's own program
     browser = namespace["app"].test_client()
@@ -25,7 +25,7 @@ def test_the_program_of_the_page(tmp_path: Path) -> None:
 
 def test_the_login_of_the_page_redirects_to_this_site_only(tmp_path: Path) -> None:
     """A link with another site in `next` does not send the user there after the login."""
-    (program,) = blocks("docs/freshness.md", "python")
+    (program,) = blocks("docs/how-to/freshness.md", "python")
     names: dict[str, Any] = {"__name__": "shop"}
     exec(program.replace("Flask(__name__)", f"Flask(__name__, instance_path={str(tmp_path)!r})"), names)  # noqa: S102  # the page's own program
     for target in (

@@ -8,7 +8,7 @@ from pathlib import Path
 from holdfast.events import EVENTS
 from holdfast.metrics.observer import OPERATIONS, OUTCOMES
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/observability.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs/how-to/observability.md").read_text("utf-8")
 
 
 def section(title: str) -> str:

@@ -16,8 +16,8 @@ from support.web import Web
 from holdfast.contrib.operator_page import operator_page
 from holdfast.flask import session
 
-PAGE = "docs/operator-page.md"
-DEVICES = "docs/devices-page.md"
+PAGE = "docs/how-to/operator-page.md"
+DEVICES = "docs/how-to/devices-page.md"
 
 
 def test_the_program_lets_operators_in(tmp_path: Path) -> None:

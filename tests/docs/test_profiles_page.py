@@ -11,5 +11,5 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_is_what_the_code_says() -> None:
     """The tables of profiles and the doctor's report are today's: scripts/write_profiles.py writes them anew."""
     script = runpy.run_path(str(ROOT / "scripts" / "write_profiles.py"))
-    page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "profiles.md").read_text("utf-8")
     assert script["written"](page) == page

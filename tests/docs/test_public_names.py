@@ -13,7 +13,7 @@ import pytest
 import holdfast
 
 PACKAGE = Path(holdfast.__file__).parent
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "public-api.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "public-api.md").read_text("utf-8")
 ROWS = {
     module: re.findall(r"`(\w+)`", names)
     for module, names in re.findall(r"^\| `([\w.]+)` \| (.+) \|$", PAGE, re.MULTILINE)

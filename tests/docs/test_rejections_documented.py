@@ -10,7 +10,7 @@ from support.pages import blocks
 from holdfast.events import RejectReason
 from holdfast.records.tokens import new_token
 
-PAGE = Path(__file__).parents[2] / "docs" / "rejections.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "rejections.md"
 
 
 def test_every_reason_is_on_the_page() -> None:
@@ -21,7 +21,7 @@ def test_every_reason_is_on_the_page() -> None:
 
 def test_the_program_of_the_page(tmp_path: Path) -> None:
     """A client that sends unknown ids is blocked after twenty, and others are not."""
-    (program,) = blocks("docs/rejections.md", "python")
+    (program,) = blocks("docs/how-to/rejections.md", "python")
     namespace: dict[str, Any] = {"__name__": "page"}
     program = program.replace("time.time()", "1_000_000").replace(
         "Flask(__name__)", f"Flask('shop', instance_path={str(tmp_path)!r})"

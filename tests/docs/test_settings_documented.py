@@ -15,7 +15,7 @@ from holdfast.flask.settings.table import FLASKS, OWN
 from holdfast.sessions.directory import directory
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
 
 
 def test_the_tables_are_those_of_today() -> None:

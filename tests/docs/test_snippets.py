@@ -9,12 +9,12 @@ import pytest
 from support.pages import blocks
 
 PAGES = [
-    "docs/composition.md",
-    "docs/observability.md",
-    "docs/backends/sqlite.md",
-    "docs/backends/files.md",
-    "docs/backends/json.md",
-    "docs/backends/memory.md",
+    "docs/how-to/composition.md",
+    "docs/how-to/observability.md",
+    "docs/reference/backends/sqlite.md",
+    "docs/reference/backends/files.md",
+    "docs/reference/backends/json.md",
+    "docs/reference/backends/memory.md",
 ]
 
 

@@ -33,7 +33,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def test_a_page_of_the_user_s_sessions(make: Make) -> None:
     """A user sees two devices, ends one but no other user's, and a changed password ends all others."""
-    names = make("docs/whose-sessions.md")
+    names = make("docs/how-to/whose-sessions.md")
     app: Flask = names["app"]
     here, there = app.test_client(), app.test_client()
     assert here.get("/devices").status_code == 401
@@ -59,7 +59,7 @@ def handle(names: dict[str, Any], browser: Any) -> str:
 
 def test_a_stream_asks_whether_its_session_lives(make: Make) -> None:
     """A stream without a signed-in user reports that and ends; with a session its events arrive."""
-    names = make("docs/long-lived.md")
+    names = make("docs/how-to/long-lived.md")
     app: Flask = names["app"]
     app.add_url_rule("/in", view_func=lambda: names["session"].bind("ada") or "done")
     browser = app.test_client()

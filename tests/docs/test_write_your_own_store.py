@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.pages import blocks
 
-PAGE = "docs/write-your-own-store.md"
+PAGE = "docs/how-to/write-your-own-store.md"
 
 
 def test_the_store_of_the_page_passes_the_suite_of_the_page(tmp_path: Path) -> None:

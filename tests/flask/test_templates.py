@@ -12,7 +12,7 @@ from support.web import Web
 
 from holdfast.flask import FlaskSession, session
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "public-api.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "public-api.md").read_text("utf-8")
 
 #: Holdfast's own names on the session.
 OWN = sorted(name for name in set(dir(FlaskSession)).difference(dir(SecureCookieSession)) if not name.startswith("_"))

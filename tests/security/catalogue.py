@@ -36,8 +36,8 @@ class Tested:
 
     @property
     def link(self) -> str:
-        """The test as a Markdown link from a page in ``docs``."""
-        return f"[`{self.test}`](../tests/{self.file})"
+        """The test as a Markdown link from a page in a folder of ``docs``."""
+        return f"[`{self.test}`](../../tests/{self.file})"
 
 
 def catalogue() -> list[Tested]:

@@ -28,7 +28,7 @@ def test_every_requirement_is_tested_or_somebody_else_s() -> None:
 
 
 def test_the_page_is_what_the_tests_say() -> None:
-    """docs/requirements.md is what scripts/write_requirements.py writes."""
+    """docs/explanation/requirements.md is what scripts/write_requirements.py writes."""
     script = runpy.run_path(str(ROOT / "scripts" / "write_requirements.py"))
-    page = (ROOT / "docs" / "requirements.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "requirements.md").read_text("utf-8")
     assert script["written"](page) == page, "run python scripts/write_requirements.py"

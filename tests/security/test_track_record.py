@@ -34,8 +34,8 @@ def script() -> dict[str, Any]:
 
 
 def test_the_page_is_what_the_tests_say(script: dict[str, Callable[[str], str]]) -> None:
-    """docs/track-record.md is what scripts/write_track_record.py writes."""
-    page = (ROOT / "docs" / "track-record.md").read_text("utf-8")
+    """docs/explanation/track-record.md is what scripts/write_track_record.py writes."""
+    page = (ROOT / "docs" / "explanation" / "track-record.md").read_text("utf-8")
     assert script["written"](page) == page
 
 

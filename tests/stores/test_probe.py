@@ -23,7 +23,12 @@ from holdfast.stores.registry import open_store
 from holdfast.testing import FailingStore
 
 #: What a user of Redis must be allowed, as the page about Redis says.
-ACL = text_of("docs/backends/redis.md").partition("ACL SETUSER")[2].partition("on >password ")[2].partition("\n")[0]
+ACL = (
+    text_of("docs/reference/backends/redis.md")
+    .partition("ACL SETUSER")[2]
+    .partition("on >password ")[2]
+    .partition("\n")[0]
+)
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks) for kind, marks in KINDS.items()])

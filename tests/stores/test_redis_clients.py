@@ -126,7 +126,9 @@ def test_the_setting_is_named_when_it_is_no_client() -> None:
 
 def test_the_example_in_the_docs_works(redis_server: Server, tmp_path: Path) -> None:
     """The program of the page about Redis signs in, and ends all sessions of the user."""
-    program = next(block for block in blocks("docs/backends/redis.md", "python") if "Flask(__name__)" in block)
+    program = next(
+        block for block in blocks("docs/reference/backends/redis.md", "python") if "Flask(__name__)" in block
+    )
     url = f"{redis_server.url}?prefix={prefix_of(tmp_path)}"
     assert "redis://127.0.0.1:6379/0" in program
     namespace: dict[str, Any] = {"__name__": "example"}

@@ -177,7 +177,9 @@ def test_migrations_find_the_table(sql_url: str, tmp_path: Path, own_metadata: b
     import alembic.config
 
     orders = sa.Table("orders", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
-    [recipe] = [block for block in blocks("docs/backends/sql.md", "python") if "metadata=db.metadata" in block]
+    [recipe] = [
+        block for block in blocks("docs/reference/backends/sql.md", "python") if "metadata=db.metadata" in block
+    ]
     target: Any = [orders.metadata, sessions_table().metadata]
     if not own_metadata:
         exec(recipe, {"db": SimpleNamespace(metadata=orders.metadata)})  # noqa: S102 (the recipe of the docs)

@@ -210,7 +210,7 @@ class Session:
     def still_valid(self, token_or_session: str | ServerSession) -> bool:
         """Return whether a session still lives and is its user's, for handlers that outlast a request.
 
-        Takes a session, or the value of a session cookie. Nothing is written or touched. See ``docs/long-lived.md``.
+        Takes a session, or the value of a session cookie. Nothing is written or touched.
 
         Raises:
             StoreUnavailable: The store failed: it is not known.

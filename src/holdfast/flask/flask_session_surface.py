@@ -83,7 +83,7 @@ def imported(name: str) -> Any:
         return FlaskSession
     kind = _INTERFACES.get(name)
     if kind is not None or name == "ServerSideSessionInterface":
-        setting = f"set SESSION_TYPE to {kind!r}" if kind else "write a store (docs/write-your-own-store.md)"
+        setting = f"set SESSION_TYPE to {kind!r}" if kind else "write a store (docs/how-to/write-your-own-store.md)"
         raise ImportError(f"{name} is Flask-Session's, and Holdfast has one interface for all stores: {setting}")
     raise AttributeError(f"module 'holdfast.flask' has no attribute {name!r}")
 

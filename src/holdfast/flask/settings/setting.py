@@ -32,7 +32,7 @@ class Setting(NamedTuple):
         to: The attribute of `Settings` that the value becomes, as in ``"keep_device"`` or ``"policy.idle"``.
         live: Whether a change after ``Session(app)`` has an effect. A change of any other setting is an error.
         secret: Whether messages must not show the value. The message of *parse* then continues "SESSION_X …".
-        doc: The effect of the setting, in Markdown, for ``docs/settings.md``.
+        doc: The effect of the setting, in Markdown, for ``docs/reference/settings.md``.
     """
 
     name: str

@@ -57,7 +57,7 @@ def _of_flask(name: str, parse: Callable[[Any], Any], to: str, doc: str) -> Sett
 OWN: tuple[Setting, ...] = (
     Setting("SESSION_STORE", setting.anything, default="sqlite:///sessions.db", to="store", doc=
         "The session store: a [URL](#store-urls), a ready client such as `redis.Redis` or a SQLAlchemy engine, or a "
-        "[store](write-your-own-store.md) object."),
+        "[store](../how-to/write-your-own-store.md) object."),
     Setting("SESSION_PROFILE", setting.anything, doc=
         'Change the defaults to the requirements of a standard: `"asvs-l1"`, `"asvs-l2"`, `"asvs-l3"`, '
         '`"nist-aal1"`, `"nist-aal2"` or `"nist-aal3"`. [Values of each](profiles.md).'),
@@ -65,7 +65,7 @@ OWN: tuple[Setting, ...] = (
         "Names of settings that the profile does not change. Needed only to keep Flask's own default under a "
         "profile."),
     Setting("SESSION_REVOCATION_STORE", setting.anything, to="revocation_store", doc=
-        'With `SESSION_STORE="cookie://"`: the store of [revocations](client-side.md), in the forms of '
+        'With `SESSION_STORE="cookie://"`: the store of [revocations](../how-to/client-side.md), in the forms of '
         "`SESSION_STORE`."),
     Setting("SESSION_KEY_PREFIX", setting.text, default="session:", to="namespace", doc=
         "The namespace, which is hashed with the token and the user ids. Two applications on one store need different "
@@ -86,7 +86,7 @@ OWN: tuple[Setting, ...] = (
         "and gets the session after a renewal."),
     _of_policy("SESSION_ON_CONFLICT", setting.one_of("merge", "error"), "on_conflict", doc=
         'When two requests changed the session at once: `"merge"` merges [key by '
-        'key](guarantees.md#two-requests-change-the-session-at-once), `"error"` answers 409.'),
+        'key](../explanation/guarantees.md#two-requests-change-the-session-at-once), `"error"` answers 409.'),
     _of_policy("SESSION_ON_STORE_ERROR", setting.one_of("raise", "anonymous"), "on_store_error", doc=
         'When the store is down and a request uses the session: `"raise"` answers 503, `"anonymous"` continues with '
         "an empty, read-only session."),
@@ -118,12 +118,12 @@ OWN: tuple[Setting, ...] = (
         '`rejected` with `binding_changed`, `"end"` also ends the session. A browser update changes the '
         "`User-Agent`."),
     Setting("SESSION_KEEP_DEVICE", setting.switch, default=True, to="keep_device", live=True, doc=
-        'Store the [device](whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", never '
-        "the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored."),
+        'Store the [device](../how-to/whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", '
+        "never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored."),
     Setting("SESSION_KEEP_ADDRESS", setting.switch, default=False, to="keep_address", live=True, doc=
         "Store the client address of a login, from Flask's `request.remote_addr`."),
     _of_policy("SESSION_MAX_PER_USER", setting.number(1, "a number greater than 0, or None"), "max_per_user", doc=
-        "The [number of sessions](whose-sessions.md#limit-the-number) that a user may have at once."),
+        "The [number of sessions](../how-to/whose-sessions.md#limit-the-number) that a user may have at once."),
     _of_policy("SESSION_ON_MAX_PER_USER", setting.one_of("evict-oldest", "refuse"), "on_max_per_user", doc=
         'At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers 409.'),
     _of_policy("SESSION_IDENTITY_KEYS", setting.names, "identity_keys", doc=
@@ -140,8 +140,9 @@ OWN: tuple[Setting, ...] = (
         "Former names of the session cookie, for a change of `SESSION_COOKIE_NAME`, or for a profile, which changes "
         "it. A session in such a cookie [moves to one of the present name](#another-name-path-or-domain)."),
     Setting("SESSION_IMPORT", _source, to="imports", doc=
-        'Take over sessions from before: `"flask-session"` those that [Flask-Session](coming-from-flask-session.md) '
-        'stored in the place of the store, `"flask"` those in [Flask\'s cookie](coming-from-flasks-cookie.md). '
+        'Take over sessions from before: `"flask-session"` those that '
+        '[Flask-Session](../how-to/coming-from-flask-session.md) stored in the place of the store, `"flask"` those in '
+        "[Flask's cookie](../how-to/coming-from-flasks-cookie.md). "
         '`SESSION_TYPE` changes the default to `"flask-session"`; `False` disables it.'),
     Setting("SESSION_IMPORT_UNTIL", setting.moment, to="import_until", doc=
         "From this time on none is taken over: an aware `datetime` or text such as "
@@ -149,8 +150,8 @@ OWN: tuple[Setting, ...] = (
     Setting("SESSION_IMPORT_TABLE", setting.name, default="sessions", to="import_table", doc=
         "The table or collection of Flask-Session."),
     Setting("SESSION_SEAL", setting.one_of("keys", "cookie", "mac", or_none=True), to="seal", doc=
-        '[Seal](sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the seal '
-        'keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.'),
+        '[Seal](../how-to/sealing.md) stored sessions: `"keys"` encrypts them with the seal keys, `"cookie"` with the '
+        'seal keys and the cookie, `"mac"` only authenticates them. The default with `SESSION_SEAL_KEYS` is `"keys"`.'),
     Setting("SESSION_SEAL_KEYS", setting.keys, to="seal_keys", secret=True, doc=
         "The seal keys, the newest first: 32 bytes each, or their base64url text. `flask sessions new-key` prints "
         "one."),
@@ -166,7 +167,8 @@ FLASKS: tuple[Setting, ...] = (
         "permanent session's cookie."),
     _of_flask("SESSION_REFRESH_EACH_REQUEST", setting.flask_switch, "policy.refresh_cookie", doc=
         "Whether a permanent session's cookie lives on with its session although nothing was changed in it. It is "
-        "[sent again when it is due](guarantees.md#the-cookie-of-a-permanent-session), not on each response."),
+        "[sent again when it is due](../explanation/guarantees.md#the-cookie-of-a-permanent-session), not on each "
+        "response."),
     _of_flask("SESSION_COOKIE_NAME", cookie_rules.cookie_name, "cookie.name", doc="As in Flask."),
     _of_flask("SESSION_COOKIE_DOMAIN", cookie_rules.domain, "cookie.domain", doc=
         "As in Flask: the hosts below this domain share the cookie. Unset, the host that set it has it alone."),
