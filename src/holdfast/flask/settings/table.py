@@ -118,8 +118,8 @@ OWN: tuple[Setting, ...] = (
         '`rejected` with `binding_changed`, `"end"` also ends the session. A browser update changes the '
         "`User-Agent`."),
     Setting("SESSION_KEEP_DEVICE", setting.switch, default=True, to="keep_device", live=True, doc=
-        'Store the [device](../how-to/whose-sessions.md#devices) of a login, as families such as "Firefox" and "Linux", '
-        "never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored."),
+        'Store the [device](../how-to/whose-sessions.md#devices) of a login, as families such as "Firefox" and '
+        '"Linux", never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored.'),
     Setting("SESSION_KEEP_ADDRESS", setting.switch, default=False, to="keep_address", live=True, doc=
         "Store the client address of a login, from Flask's `request.remote_addr`."),
     _of_policy("SESSION_MAX_PER_USER", setting.number(1, "a number greater than 0, or None"), "max_per_user", doc=
