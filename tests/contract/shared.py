@@ -31,6 +31,10 @@ class LimitedStore(MemoryStore):
             raise RecordTooLarge(len(data), LIMIT)
         return super()._put(key, data, expires_at, owner)
 
+    def load_fresh(self, key: str, /) -> Record | None:
+        """Return the record: no cache is in between."""
+        return self.load(key)
+
     def now(self) -> int:
         """Return the system's time."""
         return system_clock()

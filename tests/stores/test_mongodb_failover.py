@@ -12,8 +12,11 @@ import pymongo
 import pytest
 from support.load import save_through
 from support.moving import Name
+from support.requests import Request
 from support.servers import Group, NotYet, Server, wait_for
 
+from holdfast.errors import StoreUnavailable
+from holdfast.sessions.manager import Manager
 from holdfast.stores.registry import open_store
 
 pytestmark = pytest.mark.mongodb
@@ -54,6 +57,29 @@ def another_primary(group: Group, node: Server) -> None:
     """Raise unless the primary is another server than *node*."""
     if primary_of(group) is node:
         raise NotYet("it has not stepped down")
+
+
+def test_a_save_that_only_a_primary_without_a_majority_has_is_not_acknowledged(
+    mongodb_replica_set_server: Group, tmp_path: Path
+) -> None:
+    """The read that decides about a lost answer does not take what that primary undoes later for saved."""
+    group = mongodb_replica_set_server
+    others = [node for node in group.nodes if node is not primary_of(group)]
+    store: Any
+    with closing(open_store(f"{group.url}&timeoutMS=300", root=tmp_path)) as store:  # type: ignore[type-var]
+        manager = Manager(store)
+        begun = Request(manager)
+        begun["n"] = 0
+        begun.commit()
+        counts = Request(manager, begun.token)
+        counts["n"] += 1
+        with ExitStack() as stack:
+            for node in others:
+                node.pause()
+                stack.callback(node.resume)
+            with pytest.raises(StoreUnavailable):
+                counts.commit()
+        wait_for(partial(primary_of, group))
 
 
 @pytest.mark.parametrize("strike", ["step down", "kill"])

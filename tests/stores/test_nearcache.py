@@ -11,7 +11,7 @@ from support.capabilities import store_with
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone
-from holdfast.stores.contract import CAPABILITIES, Caches, capabilities_of
+from holdfast.stores.contract import CAPABILITIES, LoadsFresh, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.testing import CountingStore, FailingStore, FakeClock, StoreContract
@@ -172,4 +172,4 @@ def test_its_bounds_must_be_positive(wrong: dict[str, Any]) -> None:
 )
 def test_it_has_the_capabilities_of_its_store(capabilities: frozenset[type]) -> None:
     """It can do just what its store can, and load past itself."""
-    assert capabilities_of(NearCache(store_with(capabilities))) == capabilities | {Caches}
+    assert capabilities_of(NearCache(store_with(capabilities))) == capabilities | {LoadsFresh}

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkabl
 
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError
 from holdfast.events import EVENTS, notify
-from holdfast.stores.contract import ABOUT_PLACE, CAPABILITIES, METHODS, Caches
+from holdfast.stores.contract import ABOUT_PLACE, CAPABILITIES, METHODS, LoadsFresh
 
 __all__ = ["BOUNDS", "OPERATIONS", "OUTCOMES", "Observer"]
 
@@ -21,7 +21,7 @@ TimedOutcome: TypeAlias = Literal["ok", "unavailable", "too_large"]
 
 #: The names of the timed store operations: those of the store's methods that are about records. A load without caches
 #: is timed as a load.
-OPERATIONS = METHODS + tuple(CAPABILITIES[each] for each in CAPABILITIES if each not in ABOUT_PLACE | {Caches})
+OPERATIONS = METHODS + tuple(CAPABILITIES[each] for each in CAPABILITIES if each not in ABOUT_PLACE | {LoadsFresh})
 
 #: How a timed operation ended.
 OUTCOMES: tuple[str, ...] = get_args(TimedOutcome)

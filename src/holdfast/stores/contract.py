@@ -40,8 +40,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
-    "CAPABILITIES", "METHODS", "OPERATIONS", "Caches", "ChecksHealth", "Closes", "Confirms", "Conflict", "Gone",
-    "HealthFinding", "Indexes", "Iterates", "KeepsTime", "Needs", "Page", "Pings", "Prepares", "Purges", "Record",
+    "CAPABILITIES", "METHODS", "OPERATIONS", "ChecksHealth", "Closes", "Confirms", "Conflict", "Gone", "HealthFinding",
+    "Indexes", "Iterates", "KeepsTime", "LoadsFresh", "Needs", "Page", "Pings", "Prepares", "Purges", "Record",
     "Rotates", "Store", "Version", "capabilities_of", "iterate",
 ]  # fmt: skip
 
@@ -81,11 +81,15 @@ class Store(Protocol):
 
 
 @runtime_checkable
-class Caches(Protocol):
-    """A store whose `load` may answer from a cache."""
+class LoadsFresh(Protocol):
+    """A store whose `load` may return what is not final: from a cache, or what a failover may undo."""
 
     def load_fresh(self, key: str, /) -> Record | None:
-        """Return the result of `load`, without any cache: for a permanent decision."""
+        """Return the live record under *key* with every acknowledged write and no other: for a permanent decision.
+
+        Raises:
+            StoreUnavailable: The store does not answer, or cannot be sure.
+        """
 
 
 @runtime_checkable
@@ -252,7 +256,7 @@ class Closes(Protocol):
 
 #: The capabilities that a store may have, each with its one method. Every other list of them is derived from this one.
 CAPABILITIES: Mapping[type, str] = {
-    Caches: "load_fresh",
+    LoadsFresh: "load_fresh",
     Rotates: "move",
     Indexes: "find",
     Iterates: "scan",

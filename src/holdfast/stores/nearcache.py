@@ -11,7 +11,7 @@ from typing import Any, cast
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import CAPABILITIES, Caches, Rotates, Store, capabilities_of
+from holdfast.stores.contract import CAPABILITIES, LoadsFresh, Rotates, Store, capabilities_of
 
 __all__ = ["NearCache"]
 
@@ -45,7 +45,7 @@ class NearCache:
         self._loading: dict[str, set[object]] = {}
         self._written: Counter[str] = Counter()
         # Attributes of the instance, since a method of the class would exist for every store.
-        for capability in capabilities_of(store) - {Caches}:
+        for capability in capabilities_of(store) - {LoadsFresh}:
             method = CAPABILITIES[capability]
             setattr(self, method, self._move if capability is Rotates else getattr(store, method))
 

@@ -8,13 +8,27 @@ import pytest
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Page
-from holdfast.stores.contract import Closes, Indexes, Iterates, KeepsTime, Pings, Purges, Rotates
+from holdfast.stores.contract import Closes, Indexes, Iterates, KeepsTime, LoadsFresh, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import rotate
 
 
 class CapabilityLaws(ContractBase):
     """A store with an index, a scan, a purge or a rotation of its own."""
+
+    def test_a_fresh_load_has_what_another_client_wrote(self) -> None:
+        """`load_fresh` returns what another client stored since the last `load`, and None after a deletion there."""
+        store: LoadsFresh = self.needs(LoadsFresh)
+        key, version = self.make(b"old", owner="ada")
+        self.loaded(key)
+        other = self.client()
+        other.replace(key, b"new", expect=version, expires_at=self.later(), owner="ada")
+        record = store.load_fresh(key)
+        assert record is not None
+        assert record.data == b"new"
+        self.assert_same(record, self.loaded(key, other))
+        other.delete(key)
+        assert store.load_fresh(key) is None
 
     def test_law_6_the_index_has_every_live_record_of_an_owner(self) -> None:
         """`find` returns each live record of the owner, touched, replaced or new, on every client, and no other's."""

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import Indexes, Iterates, KeepsTime, Pings, Purges, Rotates
+from holdfast.stores.contract import Indexes, Iterates, KeepsTime, LoadsFresh, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.wrappers import FailingStore
 
@@ -111,6 +111,8 @@ class Outages(ContractBase):
             "touch": lambda: store.touch(key, expires_at=soon),
             "delete": lambda: store.delete(key),
         }
+        if isinstance(store, LoadsFresh):
+            calls["load_fresh"] = lambda: store.load_fresh(key)
         if isinstance(store, Rotates):
             calls["move"] = lambda: store.move(
                 key, made, b"moved", b"dead", expect=version, expires_at=soon, grace_until=soon, owner="ada"

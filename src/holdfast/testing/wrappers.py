@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import CAPABILITIES, METHODS, OPERATIONS, Caches, Store, capabilities_of
+from holdfast.stores.contract import CAPABILITIES, METHODS, OPERATIONS, LoadsFresh, Store, capabilities_of
 
 if TYPE_CHECKING:
     from holdfast.records.record import Conflict, Gone, Record, Version
@@ -38,7 +38,7 @@ class StoreWrapper(_StoreMethods):
         self.store = store
         # Attributes of the instance, since a method of the class would exist for every store.
         for operation in (*METHODS, *(CAPABILITIES[capability] for capability in capabilities_of(store))):
-            name = "load" if operation == CAPABILITIES[Caches] else operation
+            name = "load" if operation == CAPABILITIES[LoadsFresh] else operation
             setattr(self, operation, functools.partial(self._call, name, getattr(store, operation)))
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:

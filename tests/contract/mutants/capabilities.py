@@ -11,8 +11,29 @@ from contract.shared import LimitedStore
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.memory import MemoryStore
+from holdfast.testing import StoreWrapper
 
-# --- index -----------------------------------------------------------------------------------------------------------
+# --- load -------------------------------------------------------------------------------------------------------------
+
+
+@breaks("test_a_fresh_load_has_what_another_client_wrote")
+class LoadsWhatItKnows(StoreWrapper):
+    """Answers from a cache, however it is asked."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        known: dict[str, Record | None] = {}
+        load = self.load
+
+        def cached(key: str, /) -> Record | None:
+            if key not in known:
+                known[key] = load(key)
+            return known[key]
+
+        self.load = self.load_fresh = cached  # type: ignore[method-assign]
+
+
+# --- index ------------------------------------------------------------------------------------------------------------
 
 
 class LooseIndexStore(LimitedStore):

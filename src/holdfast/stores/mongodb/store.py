@@ -2,7 +2,8 @@
 
 Writes are acknowledged by a majority and read from the primary with read concern ``local``: a new primary has every
 acknowledged write, but its majority snapshot may lag behind for a moment, and a session that was just saved would be
-missing.
+missing. Such a read may return a write that is undone later, when a primary that was cut off has to give way. Permanent
+decisions are read with ``linearizable``, for which the primary first makes sure that a majority follows it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ T = TypeVar("T")
 _MAX_BYTES = 16 * 1024 * 1024 - 1024
 # The errors of a server that takes no writes, or none any more.
 _NOT_PRIMARY = {10107, 13435}
+# The answer of a single server, of which no majority is needed, to a linearizable read.
+_NOT_A_REPLICA_SET = 123
+_LINEARIZABLE = ReadConcern("linearizable")
 # The number of records that one step of a purge removes.
 _BATCH = 500
 # Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas.
@@ -117,6 +121,10 @@ class MongoDBStore:
 
     def load(self, key: str, /) -> Record | None:
         found = self._run(lambda sessions: sessions.find_one(self._live(key)))
+        return _record(found) if found else None
+
+    def load_fresh(self, key: str, /) -> Record | None:
+        found = self._run(lambda sessions: _find_final(sessions, self._live(key)))
         return _record(found) if found else None
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
@@ -297,6 +305,18 @@ class MongoDBStore:
             _logger.warning("%s on %s: sessions work without it", _in_words(refused), sessions.full_name)
         else:
             self._index_at = float("inf")
+
+
+def _find_final(sessions: Collection, query: Document) -> Document | None:
+    """Return the document that *query* finds, with every write that a majority acknowledged and no other."""
+    servers = sessions.database.client.topology_description.server_descriptions().values()
+    if not any(server.server_type_name == "Standalone" for server in servers):
+        try:
+            return sessions.with_options(read_concern=_LINEARIZABLE).find_one(query)
+        except OperationFailure as error:
+            if error.code != _NOT_A_REPLICA_SET:  # the client's first command shows what the server is
+                raise
+    return sessions.find_one(query)
 
 
 def _make_indexes(sessions: Collection) -> dict[str, OperationFailure]:
