@@ -37,6 +37,7 @@ _LABELS = {
     "permanent": "Outlives the browser",
     "device": "Device",
     "address": "Address",
+    "transport": "Token in",
     "label": "Label",
 }
 _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", "authenticated_at"}

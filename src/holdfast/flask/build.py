@@ -68,6 +68,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
         )
     store = _build_store(app, settings, clock)
     if store is None:
+        _refuse_headers(settings, "SESSION_TYPE is 'null'")
         if observers is not None:
             warn("an observer has no effect: the sessions live in the cookie")
         return None
@@ -93,6 +94,14 @@ def _report_no_index(settings: Settings, kind: str) -> None:
     _refuse_limit(settings, kind)
 
 
+def _refuse_headers(settings: Settings, reason: str) -> None:
+    if settings.transport != "cookie":
+        raise ConfigurationError(
+            f"SESSION_TRANSPORT is {settings.transport!r}, and {reason}: tokens in headers need sessions in a store."
+            " Set SESSION_STORE to one, or SESSION_TRANSPORT to 'cookie'"
+        )
+
+
 def _refuse_limit(settings: Settings, where: str) -> None:
     limit = settings.policy.max_per_user
     if limit is not None:
@@ -110,6 +119,7 @@ def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str,
         raise ConfigurationError(
             f"SESSION_SEAL and SESSION_USE_SIGNER are for stored sessions: a {CLIENT_SIDE} session is always encrypted"
         )
+    _refuse_headers(settings, f"SESSION_STORE is {CLIENT_SIDE!r}")
     _refuse_limit(settings, CLIENT_SIDE)
     require_cryptography()
     from holdfast.sessions.cookie_manager import CookieManager, RevocableCookieManager

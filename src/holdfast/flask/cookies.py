@@ -56,7 +56,7 @@ class Presented(NamedTuple):
         return f"<{type(self).__name__} {self.reason or ('a token' if self.token else 'nothing')}>"
 
 
-_NOTHING = Presented()
+NOTHING = Presented()
 
 
 def signing_salt(namespace: str, name: str) -> bytes:
@@ -94,27 +94,23 @@ class Cookies:
             found = old._replace(stale=True) if old.token is not None else found
         return found
 
-    def token_in(self, app: Flask, value: str) -> str | None:
-        """Return the token in the *value* of a cookie, or None if it cannot be this application's."""
-        return self._check(app, value, self._live.current.cookie.name).token
-
     def _find(self, app: Flask, header: str, name: str) -> Presented:
         """Return the values of the cookie *name*; a reason only if none of them can be this application's."""
-        found = [self._check(app, value, name) for value in _values(header, name)]
+        found = [self.check(app, value, name) for value in _values(header, name)]
         if "," in header and not any(each.token for each in found):
-            found += [self._check(app, value, name) for value in _values(_JOINT.sub("; ", header), name)]
+            found += [self.check(app, value, name) for value in _values(_JOINT.sub("; ", header), name)]
         if len(found) <= 1:
-            return found[0] if found else _NOTHING
+            return found[0] if found else NOTHING
         ours = {each.token: each for each in found if each.token is not None}
         if not ours:
-            return next((each for each in found if each.reason), _NOTHING)
+            return next((each for each in found if each.reason), NOTHING)
         token, *others = [*ours][-_MOST:]
         return Presented(token, stale=any(each.stale for each in ours.values()), others=tuple(others))
 
-    def _check(self, app: Flask, value: str, name: str) -> Presented:
+    def check(self, app: Flask, value: str, name: str) -> Presented:
         """Return what one *value* of the cookie *name* is."""
         if not value:
-            return _NOTHING
+            return NOTHING
         if len(name) + len(value) > _LARGEST:
             return Presented(reason="too_long")
         if self._live.current.use_signer:
@@ -140,13 +136,17 @@ class Cookies:
     def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
         """Set the cookie with *token* on *response*, for *lifetime* seconds or, if None, until the browser closes."""
         settings = self._live.current
-        value = _sign(self._signers(app)[0], token) if settings.use_signer else token
+        value = self.signed(app, token)
         expiry: dict[str, Any] = {}
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
         self._delete_old(response)
+
+    def signed(self, app: Flask, token: str, name: str | None = None) -> str:
+        """Return *token* as the cookie *name* holds it, by default the session's: signed, if the settings say so."""
+        return _sign(self._signers(app, name)[0], token) if self._live.current.use_signer else token
 
     def delete(self, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
@@ -233,18 +233,19 @@ def _attributes(cookie: CookieSettings) -> dict[str, Any]:
     return {**attributes, "partitioned": True} if cookie.partitioned else attributes
 
 
-def vary_by_cookie(response: BaseResponse) -> None:
-    """Add ``Cookie`` to the Vary of *response*, after the application's own."""
+def vary_by(response: BaseResponse, *headers: str) -> None:
+    """Add *headers* of the request to the Vary of *response*, after the application's own."""
     values = response.headers.getlist("Vary")
     if not values:
-        response.headers.add("Vary", "Cookie")
+        response.headers.add("Vary", ", ".join(headers))
         return
     said = [value for value in values if value.strip()]
     names = _names(said)
-    # "*" includes Cookie, but nginx and Varnish recognise it only if it stands alone.
+    # "*" includes all, but nginx and Varnish recognise it only if it stands alone.
     if names != ["*"]:
         # One header, since nginx reads only one.
-        response.headers.set("Vary", ", ".join(said if "cookie" in names else [*said, "Cookie"]))
+        missing = [header for header in headers if header.lower() not in names]
+        response.headers.set("Vary", ", ".join([*said, *missing]))
 
 
 def keep_private(response: BaseResponse) -> None:

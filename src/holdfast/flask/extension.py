@@ -210,7 +210,8 @@ class Session:
     def still_valid(self, token_or_session: str | ServerSession) -> bool:
         """Return whether a session still lives and is its user's, for handlers that outlast a request.
 
-        Takes a session, or the value of a session cookie. Nothing is written or touched.
+        Takes a session, or the value of a session cookie or of a ``Session-Token`` header. Nothing is written or
+        touched.
 
         Raises:
             StoreUnavailable: The store failed: it is not known.
@@ -218,9 +219,7 @@ class Session:
         if not isinstance(token_or_session, str):
             return token_or_session.still_valid()
         app = self._app()
-        interface = self._interface(app)
-        token = interface.cookies.token_in(app, token_or_session)
-        return token is not None and interface.manager.still_valid(token)
+        return self._interface(app).still_valid(app, token_or_session)
 
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""

@@ -22,14 +22,14 @@ from holdfast.errors import (
     TooManySessions,
 )
 from holdfast.flask.answers import answerable, turn_into_answer
-from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by_cookie
+from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.remember_me import browser_of, forget_if_ended, stamp
-from holdfast.flask.session import FlaskSession
+from holdfast.flask.remember_me import browser_of, forget_if_ended, ignore, stamp, withhold
+from holdfast.flask.session import FlaskSession, HeaderSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
-from holdfast.records.metadata import ADDRESS, fit
+from holdfast.records.metadata import ADDRESS, TRANSPORT, fit
 from holdfast.sessions.directory import Ends
 from holdfast.sessions.mapping import warn_of_late_change
 from holdfast.sessions.requests import Requests
@@ -37,6 +37,9 @@ from holdfast.sessions.state import FRESH, PERMANENT, REMEMBER, CookieAction, Se
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
+
+    from holdfast.flask.bearer import Bearer
+    from holdfast.sessions.manager import Manager
 
 _logger = logging.getLogger("holdfast")
 
@@ -49,6 +52,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
     Attributes:
         live: The application's settings.
+        bearer: The sessions of clients that send their token in a header, if ``SESSION_TRANSPORT`` has such.
         before_lookup: What is called before a request's cookie is looked up.
     """
 
@@ -60,6 +64,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             from holdfast.flask.old_cookies import OldCookies
 
             self.cookies.read_old = OldCookies(place, live, manager).read
+        self.bearer: Bearer | None = None
+        if live.current.transport != "cookie":
+            from holdfast.flask.bearer import Bearer
+
+            self.bearer = Bearer(live, cast("Manager", manager))  # no other kind is made with this setting
         self.live = live
         self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []
@@ -70,6 +79,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         live = self.live
         if live.values() != live.seen:
             self.manager.adopt(live.refresh().policy)
+            if self.bearer is not None:
+                self.bearer.manager.adopt(live.current.policy)
         return live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
@@ -82,7 +93,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self._refuse_late_changes(app)
             self._has_begun = True
         state = SessionState(self.manager.clock())
-        return FlaskSession(self.manager, state, partial(self._load, app, request))
+        bearer = self.bearer if self.bearer is not None and self.bearer.serves(request) else None
+        load = partial(self._load, app, request, bearer)
+        if bearer is not None:
+            return HeaderSession(bearer.manager, state, load)
+        return FlaskSession(self.manager, state, load)
 
     def _refuse_late_changes(self, app: Flask) -> None:
         """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away."""
@@ -93,8 +108,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
             refuse_served(app, "SESSION_STORE", path)
 
-    def _load(self, app: Flask, request: Request, state: SessionState) -> None:
-        """Look up the request's cookie.
+    def _load(self, app: Flask, request: Request, bearer: Bearer | None, state: SessionState) -> None:
+        """Look up the request's cookie, or its header if that counts: *bearer*.
 
         After an error, of the store or of what the application has registered to come first, the session is empty and
         read-only, so that an error page can be rendered and nothing is stored over the good session.
@@ -104,7 +119,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """
         settings = self.refresh()
         state.navigation, state.can_set_cookie = _is_navigation(request), _can_set_cookie(request)
-        presented = self.cookies.read(app, request)
+        manager, carrier = (self.manager, self.cookies) if bearer is None else (bearer.manager, bearer)
+        presented = carrier.read(app, request)
         if presented.token is not None or presented.reason is not None:
             try:
                 for hook in self.before_lookup:
@@ -113,7 +129,9 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 raise answerable(error) from error.__cause__
         if presented.reason is not None:
             self.manager.context.events.emit("rejected", reason=presented.reason)
-        self.manager.open(state, presented.token, *presented.others)
+        manager.open(state, presented.token, *presented.others)
+        if bearer is not None and presented.reason is not None:
+            state.read_only = state.login_begins_anew = True
         state.refresh = presented.stale
         state.pending |= presented.stale
         if settings.require_https and not request.is_secure:
@@ -129,15 +147,38 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 self._end(state)
                 state.reset()
         if (state.stored is None or state.stored.owner is None) and "flask_login" in sys.modules:
-            if state.read_only or state.beside:
-                sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
+            self._prepare_flask_login(app, request, bearer, state)
+
+    def _prepare_flask_login(self, app: Flask, request: Request, bearer: Bearer | None, state: SessionState) -> None:
+        """Let Flask-Login end what a request without a user leads to, and use a remember-me cookie only where it may.
+
+        Raises:
+            StoreUnavailable: The store failed.
+        """
+        if state.read_only or state.beside:
+            sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
+        if bearer is None:
             forget_if_ended(app, request, state, self.manager)
+        else:
+            ignore(app, request, state)
 
     def _end(self, state: SessionState, *others: str) -> None:
         """End the session that was found, and *others*, because somebody else may have their tokens."""
         if isinstance(self.manager, Ends):
             for key in others if state.stored is None else (state.stored.key, *others):
                 self.manager.revoke(key)
+
+    def still_valid(self, app: Flask, value: str) -> bool:
+        """Return whether the session of a cookie's *value*, or of one for a header, still lives and is its user's.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
+        token = self.cookies.check(app, value, self.live.current.cookie.name).token
+        if token is not None and self.manager.still_valid(token):
+            return True
+        token = None if self.bearer is None else self.bearer.check(app, value).token
+        return self.bearer is not None and token is not None and self.bearer.manager.still_valid(token)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
@@ -146,13 +187,14 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         application's answer to the exception: by default 503, and 409 for the others.
         """
         state = cast(FlaskSession, session)._state  # noqa: SLF001  # open_session gave it
+        bearer = self.bearer if isinstance(session, HeaderSession) else None
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
-            cookie = self._save(app, state, response) if saves else cookie
+            cookie = self._save(app, state, response, bearer) if saves else cookie
         except (StoreUnavailable, SessionConflict, LoginEnded, TooManySessions) as error:
             turn_into_answer(app, error, response)
             cookie = CookieAction.SEND if state.owed else cookie
@@ -160,23 +202,28 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             if error.limit == self.manager.context.policy.max_bytes:
                 error.args = (f"{error}, SESSION_MAX_BYTES",)
             raise
-        self._give_cookie(app, state, response, cookie)
+        self._give_token(app, state, response, cookie, bearer)
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))
 
-    def _save(self, app: Flask, state: SessionState, response: Response) -> CookieAction:
+    def _save(self, app: Flask, state: SessionState, response: Response, bearer: Bearer | None) -> CookieAction:
         """Store what the request changed, and return what the response says about the cookie."""
         settings, changes, state.settled = self.live.current, state.changes, False
+        manager = self.manager if bearer is None else bearer.manager
         if REMEMBER in changes.assigned:
-            stamp(app, response, state, self.manager)
+            if bearer is None:
+                stamp(app, response, state, manager)
+            else:
+                withhold(app, response)
         if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
             state.remembered = browser_of(app, request, state)
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
-        changes.meta = {**_login_metadata(settings, state), **changes.meta}
-        outcome = self.manager.commit(state)
+        transport = None if bearer is None else "header"
+        changes.meta = {**_login_metadata(settings, state, transport), **changes.meta}
+        outcome = manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
         is_over = outcome.cookie is CookieAction.DELETE
@@ -184,10 +231,17 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             clear_site_data(settings.clear_site_data, response, goes_on=not is_over)
         return outcome.cookie
 
-    def _give_cookie(self, app: Flask, state: SessionState, response: Response, action: CookieAction) -> None:
-        """Send or delete the cookie, and keep caches from giving a response that used the session to somebody else."""
+    def _give_token(
+        self, app: Flask, state: SessionState, response: Response, action: CookieAction, bearer: Bearer | None
+    ) -> None:
+        """Send or delete the cookie, and keep caches from giving a response that used the session to somebody else.
+
+        Where the token is in a header, that is sent instead: see `holdfast.flask.bearer`.
+        """
         settings = self.live.current
-        if action is CookieAction.SEND and state.stored is not None:
+        if bearer is not None:
+            bearer.answer(app, state, response, action)
+        elif action is CookieAction.SEND and state.stored is not None:
             lifetime, value = self._lifetime(state), state.stored.value
             for misfit in misfits(settings.cookie, request):
                 self._warn_once(misfit)
@@ -195,10 +249,10 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         elif action is CookieAction.DELETE:
             self.cookies.delete(response)
         if state.opened or state.accessed or _may_still_read(response):
-            vary_by_cookie(response)
+            vary_by(response, *(("Cookie",) if self.bearer is None else self.bearer.varies))
             if settings.cache_control == "no-store":
                 forbid_storing(response)
-            elif action in {CookieAction.SEND, CookieAction.DELETE}:
+            elif action is not CookieAction.NONE:
                 keep_private(response)
 
     def _warn_once(self, message: str) -> None:
@@ -247,8 +301,10 @@ def _can_set_cookie(request: Request) -> bool:
     return str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
 
 
-def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str | None]:
+def _login_metadata(settings: Settings, state: SessionState, transport: str | None) -> Mapping[str, str | None]:
     """Return what is kept of the request: at a login its device and address, when a session begins its browser's hash.
+
+    When a session begins, also its *transport*, unless that is the cookie.
 
     Each as far as the settings let it be kept; None removes what an earlier login left.
     """
@@ -258,8 +314,11 @@ def _login_metadata(settings: Settings, state: SessionState) -> Mapping[str, str
         device = device_metadata(header[:LONGEST_HEADER]) if settings.keep_device else NO_DEVICE
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None
         metadata = {**device, ADDRESS: address}
-    if settings.on_device_change is not None and (state.stored is None or changes.rebind or changes.wiped):
-        metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
+    if state.stored is None or changes.rebind or changes.wiped:
+        if settings.on_device_change is not None:
+            metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
+        if transport is not None:
+            metadata[TRANSPORT] = transport
     return metadata
 
 

@@ -52,6 +52,21 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
         state.data[REMEMBER] = "clear"
 
 
+def ignore(app: Flask, request: Request, state: SessionState) -> None:
+    """Make Flask-Login ignore a remember-me cookie: it signs nobody in whose token is in a header.
+
+    Otherwise a script in a page, which cannot read the cookie, could get a token for it that it can read.
+    """
+    if hasattr(app, "login_manager") and _name(app) in request.cookies:
+        state.data[REMEMBER] = "clear"
+
+
+def withhold(app: Flask, response: Response) -> None:
+    """Take out of *response* what Flask-Login sets or deletes of the remember-me cookie."""
+    kept = [each for each in response.headers.getlist("Set-Cookie") if each.partition("=")[0] != _name(app)]
+    response.headers.setlist("Set-Cookie", kept)
+
+
 def stamp(app: Flask, response: Response, state: SessionState, manager: Requests) -> None:
     """Set or delete the cookie with the time of issue, as *response* sets or deletes the remember-me cookie."""
     owner = state.owner

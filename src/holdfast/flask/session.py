@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from flask import session
 from flask.sessions import SecureCookieSession, SessionMixin
@@ -16,6 +16,23 @@ _FLASKS = frozenset(dir(SecureCookieSession))
 
 class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Flask declares attributes
     """The object behind `flask.session`: Flask's session, with `rotate`, `bind`, `destroy`, `apply` and the rest."""
+
+    @property
+    def transport(self) -> Literal["cookie", "header"]:
+        """Where the token of this request is, if it has one. Without a lookup.
+
+        A browser sends no header by itself, so only ``"cookie"`` needs protection against forged requests (CSRF).
+        """
+        return "cookie"
+
+
+class HeaderSession(FlaskSession):
+    """The session of a request that has its token in a header, or wants one there."""
+
+    @property
+    def transport(self) -> Literal["cookie", "header"]:
+        """``"header"``."""
+        return "header"
 
 
 class TemplateSession(Mapping[str, Any]):

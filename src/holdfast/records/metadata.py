@@ -20,6 +20,8 @@ LIFETIME = "lifetime"
 LABEL = "label"
 #: The client address of the login.
 ADDRESS = "address"
+#: Where the client sends its token, if not in the cookie.
+TRANSPORT = "transport"
 #: The application, among several that share a store: its namespace, omitted for the default.
 NAMESPACE = "namespace"
 #: The key that a renewal replaced by the session's current one, until a browser presents the new token.

@@ -66,18 +66,21 @@ def is_user_id(value: object) -> bool:
 class Keys:
     """Derives the keys of one namespace and the owner values of its users.
 
-    *owner_secret* makes owner values an HMAC, so that a copy of the store does not reveal its users.
+    *owner_secret* makes owner values an HMAC, so that a copy of the store does not reveal its users. A token opens a
+    session only with *carrier*, the kind of place where its client keeps it.
 
     Attributes:
         namespace: As given.
         namespace_mark: The mark of the namespace in a session's metadata; None for the default one.
     """
 
-    def __init__(self, namespace: str = DEFAULT_NAMESPACE, *, owner_secret: bytes | None = None) -> None:
+    def __init__(
+        self, namespace: str = DEFAULT_NAMESPACE, *, owner_secret: bytes | None = None, carrier: bytes = b"session"
+    ) -> None:
         self.namespace = namespace
         self.namespace_mark = None if namespace == DEFAULT_NAMESPACE else namespace
         name = namespace.encode()
-        self._session = hashlib.sha256(labelled(b"session", name))
+        self._session = hashlib.sha256(labelled(carrier, name))
         self._browser = hashlib.sha256(labelled(b"browser", name))
         self._cutoff = hashlib.sha256(labelled(b"cutoff", name))
         self._owner_label = labelled(b"owner", name)

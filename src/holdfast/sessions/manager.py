@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
-from holdfast.records.tokens import is_key
+from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.directory import Directory, SingleUse
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
@@ -57,6 +59,13 @@ class Manager(Requests, Directory, SingleUse):
             from holdfast.sessions.flows import moving_in as flows
         super().__init__(flows, store, sealer=sealer, **options)
         self.store = store
+
+    def with_keys(self, keys: Keys) -> Manager:
+        """Return a manager of the same sessions, for tokens that have *keys*. It takes none over from another place."""
+        other = copy.copy(self)
+        other.keys, other._flows = keys, in_store  # noqa: SLF001  # of the same class
+        other.context = replace(self.context, keys=keys, old_place=None)
+        return other
 
     def take_over(self, old_id: str) -> bool:
         """Take over the session of *old_id* from the place where it was, before its first request.

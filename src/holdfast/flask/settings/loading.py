@@ -57,6 +57,7 @@ class Settings:
     cookie: CookieSettings
     codec: Codec
     namespace: str
+    transport: Literal["cookie", "header", "both"]
     use_signer: bool
     save_on_error: bool
     require_https: bool

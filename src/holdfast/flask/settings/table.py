@@ -136,6 +136,9 @@ OWN: tuple[Setting, ...] = (
     Setting("SESSION_USE_SIGNER", setting.switch, default=False, to="use_signer", doc=
         "Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
         "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused."),
+    Setting("SESSION_TRANSPORT", setting.one_of("cookie", "header", "both"), default="cookie", to="transport", doc=
+        'Where clients send the token: `"cookie"`, `"header"` for `Authorization: Bearer`, or `"both"`, each with '
+        "sessions of its own. [For APIs and mobile clients](../how-to/api-clients.md)."),
     Setting("SESSION_COOKIE_OLD_NAMES", cookie_rules.cookie_names, default=(), to="cookie.old_names", doc=
         "Former names of the session cookie, for a change of `SESSION_COOKIE_NAME`, or for a profile, which changes "
         "it. A session in such a cookie [moves to one of the present name](#another-name-path-or-domain)."),

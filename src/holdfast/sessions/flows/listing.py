@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.envelope import Envelope, Sealed, decode
-from holdfast.records.metadata import ADDRESS, LABEL, NAMESPACE, PERMANENT, SID, Device, authenticated_at, device_in
+from holdfast.records.metadata import (
+    ADDRESS,
+    LABEL,
+    NAMESPACE,
+    PERMANENT,
+    SID,
+    TRANSPORT,
+    Device,
+    authenticated_at,
+    device_in,
+)
 from holdfast.records.record import Record
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
@@ -32,6 +42,7 @@ class SessionInfo:
         permanent: Whether its cookie outlives the browser.
         device: The device of its login, or None if unknown or not stored.
         address: The client address of its login, or None if addresses are not stored.
+        transport: Where its client sends the token: ``"cookie"`` or ``"header"``.
         label: The application's own name for it, or None.
         authenticated_at: The last authentication of its user, or None if not stored.
         current: Whether it is the session of the current request.
@@ -47,6 +58,7 @@ class SessionInfo:
     permanent: bool = False
     device: Device | None = None
     address: str | None = None
+    transport: str = "cookie"
     label: str | None = None
     authenticated_at: int | None = None
     sid: str = ""
@@ -124,6 +136,7 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         permanent=PERMANENT in body.meta,
         device=device_in(body.meta),
         address=body.meta.get(ADDRESS),
+        transport=body.meta.get(TRANSPORT, "cookie"),
         label=body.meta.get(LABEL),
         authenticated_at=authenticated_at(body.meta),
         sid=body.meta.get(SID, ""),
