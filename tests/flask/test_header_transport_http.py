@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.web import STRANGER
@@ -25,7 +24,7 @@ def ask(server: Server, path: str, *headers: str) -> tuple[int, dict[str, str], 
     lines = [f"GET {path} HTTP/1.1", "Host: shop", "Connection: close", *headers, "", ""]
     head, _, body = server.raw("\r\n".join(lines).encode("latin-1")).decode("latin-1").partition("\r\n\r\n")
     status, *fields = head.split("\r\n")
-    found = dict(field.split(": ", 1) if ": " in field else (field.rstrip(":"), "") for field in fields)
+    found = {name: value.strip() for name, _, value in (field.partition(":") for field in fields)}
     return int(status.split()[1]), found, body
 
 

@@ -17,7 +17,9 @@ from holdfast.flask.session import FlaskSession
 def counts_only_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """`in` and `len` on a session do not count as reading it."""
     vary = seams.VARY_BY_COOKIE.sound
-    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response: vary(response) if "was_read" in g else None)
+    seams.VARY_BY_COOKIE.plant(
+        monkeypatch, lambda response, *names: vary(response, *names) if "was_read" in g else None
+    )
     for seam in seams.FLASK_SESSION_READS:
         seam.plant(monkeypatch, _counted(seam.sound))
 
@@ -68,19 +70,19 @@ def adds_private_to_nothing_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def writes_vary_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application's Vary is replaced."""
 
-    def vary_by_cookie(response: Response) -> None:
+    def vary_by(response: Response, *headers: str) -> None:
         response.headers["Vary"] = "Cookie"
 
-    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
+    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by)
 
 
 def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first of several Vary headers is kept."""
 
-    def vary_by_cookie(response: Response) -> None:
+    def vary_by(response: Response, *headers: str) -> None:
         response.vary.add("Cookie")
 
-    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by_cookie)
+    seams.VARY_BY_COOKIE.plant(monkeypatch, vary_by)
 
 
 def looks_at_views_only(monkeypatch: pytest.MonkeyPatch) -> None:

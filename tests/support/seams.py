@@ -222,7 +222,7 @@ COOKIE_LONGEST_LIFE = Seam("holdfast.flask.cookies:_LONGEST")
 # --- the response -----------------------------------------------------------------------------------------------------
 
 KEEP_PRIVATE = Seam("holdfast.flask.interface:keep_private")
-VARY_BY_COOKIE = Seam("holdfast.flask.interface:vary_by_cookie")
+VARY_BY_COOKIE = Seam("holdfast.flask.interface:vary_by")
 FORBID_STORING = Seam("holdfast.flask.interface:forbid_storing")
 CLEAR_SITE_DATA = Seam("holdfast.flask.interface:clear_site_data")
 MAY_STILL_READ = Seam("holdfast.flask.interface:_may_still_read")
