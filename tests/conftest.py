@@ -14,7 +14,7 @@ from support import seams
 from support.servers import find_program
 from support.templates import CompiledTemplates
 
-pytest_plugins = ["support.fixtures"]
+pytest_plugins = ["support.fixtures", "holdfast.testing.plugin"]
 
 # Rewriting every module's assertions takes 10 s. Python keeps what comes of it, even if its environment says not to.
 sys.dont_write_bytecode = False

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from flask.testing import FlaskClient
 from support.web import SECRET_KEY
+from werkzeug.test import TestResponse
 
 from holdfast.stores.contract import Closes
+from holdfast.testing.plugin import HoldfastApp
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -47,13 +50,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
             app.extensions["sqlalchemy"].engine.dispose()
 
 
-def token(browser: FlaskClient) -> str | None:
-    """Return what is in the session cookie."""
-    cookie = browser.get_cookie("session")
-    return cookie.value if cookie else None
-
-
-def sign_in(app: Flask, browser: FlaskClient) -> Any:
+def sign_in(app: Flask, browser: FlaskClient) -> TestResponse:
     """Sign Ada in by the form of the example."""
     if "security" not in app.extensions:
         return browser.post("/sign-in", data={"name": "ada", "password": "correct horse"})
@@ -62,47 +59,58 @@ def sign_in(app: Flask, browser: FlaskClient) -> Any:
     return browser.post("/login", data=form | ({"csrf_token": found[1]} if found else {}))
 
 
+def ada(app: Flask) -> Any:
+    """Return the user of the example."""
+    if "security" not in app.extensions:
+        return "ada"
+    with app.app_context():
+        return app.extensions["security"].datastore.find_user(email="ada@example.com")
+
+
 def is_in(browser: FlaskClient) -> bool:
     """Return whether a user is signed in."""
     return browser.get("/").status_code == 200
 
 
-def test_login_rotates_and_logout_ends(app: Flask) -> None:
+def copy_of(browser: FlaskClient, tested: HoldfastApp) -> FlaskClient:
+    """Return another browser with the same session cookie."""
+    cookie, copy = browser.get_cookie("session"), tested.browser()
+    assert cookie is not None
+    copy.set_cookie("session", cookie.value)
+    return copy
+
+
+def test_login_rotates_and_logout_ends(app: Flask, holdfast_app: HoldfastApp) -> None:
     """The old id is invalid after the login, and a copied cookie is after the logout."""
-    browser = app.test_client()
-    with browser.session_transaction() as session:
-        session["cart"] = ["lamp"]
-    before = token(browser)
+    browser = holdfast_app.browser()
+    holdfast_app.do(browser, lambda: session.update(cart=["lamp"]))
+    thief = copy_of(browser, holdfast_app)
     assert not is_in(browser)
     assert sign_in(app, browser).status_code in {302, 303}
     assert is_in(browser)
-    assert before is not None
-    assert token(browser) != before
-    thief = app.test_client()
-    thief.set_cookie("session", before)
     assert not is_in(thief)
-    with browser.session_transaction() as session:
-        assert session["cart"] == ["lamp"]
-    copy = app.test_client()
-    copy.set_cookie("session", token(browser) or "")
+    assert holdfast_app.data(browser)["cart"] == ["lamp"]
+    copy = copy_of(browser, holdfast_app)
     assert is_in(copy)
     browser.post("/sign-out" if "security" not in app.extensions else "/logout")
     assert not is_in(browser)
     assert not is_in(copy)
 
 
-def test_a_user_s_sessions_are_listed_and_ended(app: Flask) -> None:
+def test_a_user_s_sessions_are_listed_and_ended(app: Flask, holdfast_app: HoldfastApp) -> None:
     """Each login is listed under the user's id, without a call of ours, and one call ends them all."""
-    browsers = [app.test_client() for _ in range(3)]
-    for browser in browsers:
-        sign_in(app, browser)
-    sessions = app.extensions["holdfast"]
-    with browsers[0]:
-        browsers[0].get("/")
-        from flask_login import current_user
-
-        user_id = current_user.get_id()
-    with app.app_context():
-        assert len(sessions.of(user_id)) == 3
-        assert sessions.revoke_all(user_id) == 3
+    user = ada(app)
+    browsers = [holdfast_app.browser(user) for _ in range(3)]
+    assert all(map(is_in, browsers))
+    assert holdfast_app.revoke(user) == 3
     assert not any(map(is_in, browsers))
+
+
+def test_an_outage_signs_nobody_out(app: Flask, holdfast_app: HoldfastApp) -> None:
+    """While the store is down the page is answered 503; afterwards the user is signed in, until the session is old."""
+    browser = holdfast_app.browser(ada(app))
+    with holdfast_app.outage():
+        assert browser.get("/").status_code == 503
+    assert is_in(browser)
+    holdfast_app.clock.advance(timedelta(days=32))
+    assert not is_in(browser)
