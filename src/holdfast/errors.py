@@ -9,7 +9,7 @@
     │   └── UnknownKey                       no given key opens it
     ├── SessionConflict                      another request changed the session first
     ├── NotFresh                             the user must authenticate again first
-    ├── LoginEnded                           all of the user's sessions were ended during the login
+    ├── LoginEnded                           the user's sessions were ended during the login
     ├── TooManySessions                      the user has the maximum number of sessions
     └── StoreError                           a call of the store failed
         ├── StoreUnavailable                 it did not answer, or answered with a fault
@@ -75,9 +75,10 @@ class SessionConflict(HoldfastError):
 
 
 class LoginEnded(HoldfastError):
-    """A login was refused because all sessions of the user were ended while it was under way. Nothing of it is stored.
+    """A login was refused because its session was ended while it was under way. Nothing of it is stored.
 
-    Another login is a new one, and succeeds.
+    All sessions of the user were ended meanwhile, or the one of that user that the login replaces, or it was the oldest
+    of too many. Another login is a new one, and succeeds.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,21 @@ from support.everywhere import KINDS, web_on
 from support.requests import Request
 from support.web import Web, end, rotate
 
+from holdfast.errors import LoginEnded
 from holdfast.flask import session
+from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.envelope import Tombstone, TombstoneKind, encode
+from holdfast.sessions.cookie_manager import RevocableCookieManager
 from holdfast.sessions.flows.end import end_session
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.requests import Requests
+from holdfast.sessions.state import CookieAction
 from holdfast.stores.contract import Rotates, Store
 from holdfast.stores.files import FileStore
 from holdfast.stores.memory import MemoryStore
+from holdfast.testing import FakeClock
 from holdfast.testing.wrappers import StoreWrapper
 
 _EVERYWHERE = [pytest.param(kind, marks=marks) for kind, marks in KINDS.items()]
@@ -46,7 +53,7 @@ class Interrupted(StoreWrapper):
         return call()
 
 
-def begin(manager: Manager, user: str | None = None) -> Request:
+def begin(manager: Requests, user: str | None = None) -> Request:
     """Return the request that began a session, of *user* if there is one."""
     first = Request(manager)
     first["a"] = 1
@@ -137,7 +144,8 @@ def test_a_rotation_in_steps_that_fails_leaves_no_session(stepwise: Interrupted,
             other.commit()
 
     stepwise.before("replace", meanwhile)
-    moving.commit()
+    with pytest.raises(LoginEnded) if login and what == "revoked" else nullcontext():
+        moving.commit()
     live = {each.handle for each in manager.of("ada")}
     assert live == (set() if what == "revoked" else {moving.handle})
     kept = [key for key, _ in stepwise.store.scan(None, limit=100).items]  # type: ignore[attr-defined]
@@ -154,3 +162,50 @@ def test_a_form_of_an_end_is_no_session(way: Callable[[], object]) -> None:
     for seconds in (0, 29, 30, 31, 3600, 86_400):
         web.clock.advance(seconds)
         assert web.data(web.with_token(old)) == {}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return a clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture(params=["at once", "in steps", "cookie"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Manager | RevocableCookieManager:
+    """Return a manager of stored sessions, on a store of each kind, or of sessions in the cookie."""
+    if request.param == "cookie":
+        return RevocableCookieManager(
+            Keyring([new_key()]), names=["session"], store=MemoryStore(clock=clock), clock=clock
+        )
+    at_once = request.param == "at once"
+    return Manager(MemoryStore(clock=clock) if at_once else FileStore(tmp_path / "kept", clock=clock), clock=clock)
+
+
+@pytest.mark.parametrize("way", ["logout", "revoke", "revoke all"])
+@pytest.mark.parametrize("user", ["bob", "ada"])
+def test_a_login_whose_session_ends_meanwhile_is_never_answered_with_nothing(
+    manager: Manager | RevocableCookieManager, clock: FakeClock, user: str, way: str
+) -> None:
+    """Another user's begins a session; the same user's is refused, and repeated it begins one."""
+    first = begin(manager, "ada")
+    cookie = first.state.stored.value  # type: ignore[union-attr]  # it is stored
+    login = Request(manager, cookie)
+    login.bind(user)
+    if way == "logout":
+        other = Request(manager, cookie)
+        other.destroy()
+        other.commit()
+    elif way == "revoke":
+        manager.revoke(str(first.handle))
+    else:
+        manager.revoke_all("ada")
+    if user == "ada":
+        with pytest.raises(LoginEnded, match="during the login: repeat it"):
+            login.commit()
+        clock.advance_ms(1)
+        login = Request(manager, cookie)
+        login.bind(user)
+    assert login.commit().cookie is CookieAction.SEND
+    assert login.state.stored is not None
+    assert manager.still_valid(login.state.stored.value)
+    assert not manager.still_valid(cookie)

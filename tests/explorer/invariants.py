@@ -122,13 +122,19 @@ def _came_with_a_session(world: World, name: str) -> bool:
 
 
 def r14_a_login_signs_in(world: World) -> str | None:
-    """A login that is answered has the token of a session of its user, unless something else was ended meanwhile."""
+    """A login that is answered has the token of a session of its user, unless something else was ended meanwhile.
+
+    It has a token in any case: one that gives way is refused.
+    """
     ends = {"ends", "wipes", "unbinds", "revokes", "ends others"}
-    if any(ends & role.marks for role in world.roles) or _named(world, "revoke others"):
-        return None
+    may_end = any(ends & role.marks for role in world.roles) or _named(world, "revoke others")
     for name, answer in world.answers.items():
         for mark, user in (("binds", ALICE), ("binds bob", BOB)):
             if mark in answer.role.marks and answer.result:
+                if answer.token is None:
+                    return f"{name} is answered, {answer.result}, and has no token"
+                if may_end:
+                    continue
                 found = world.probe(answer.token).stored if answer.token else None
                 if found is None or found.owner != user:
                     return f"{name} is answered, {answer.result}, cookie {answer.cookie}, and not signed in"
@@ -147,12 +153,13 @@ def nothing_is_dropped_without_cause(world: World) -> str | None:
 def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
     """A request that is still at work when its session, or its id, is over sends no cookie for it.
 
-    A login that began a session of its own sends that one's, unless a logout ended a user's session.
+    A login that began a session of its own sends that one's, unless a logout ended a session of the same user.
     """
     ended, begun = _enders(world), _begun(world)
     logouts = ended & _marked(world, "ends") if world.user else set()
     for name, answer in world.answers.items():
-        over = logouts if name in begun else ended | _kept(world, "supersedes")
+        own = set[str]() if "binds bob" in answer.role.marks else logouts
+        over = own if name in begun else ended | _kept(world, "supersedes")
         if answer.found and answer.cookie == "send":
             if over.intersection(answer.after):
                 return f"{name} sends a cookie though {sorted(over.intersection(answer.after))} came before"
@@ -186,7 +193,7 @@ def r6_late_arrivals_are_harmless(world: World) -> str | None:
         if (
             answer.read_only
             and not (ends or begins)
-            and (answer.found or answer.cookie != "none" or answer.result not in ("unchanged", "gone"))
+            and (answer.found or answer.cookie == "send" or answer.result not in ("", "unchanged", "gone"))
         ):
             return f"{name} came late: {answer.result}, cookie {answer.cookie}"
         lost = answer.role.browser and not answer.found and not answer.read_only
@@ -221,7 +228,7 @@ def r8_a_login_that_gives_way_sends_no_cookie(world: World) -> str | None:
     for name, answer in world.answers.items():
         if (
             "binds" in answer.role.marks
-            and answer.cookie != "none"
+            and answer.cookie == "send"
             and _marked(world, "revokes").intersection(answer.after)
         ):
             return f"{name}: {answer.result}, cookie {answer.cookie}"

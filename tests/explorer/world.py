@@ -30,7 +30,7 @@ from holdfast.sessions.manager import Manager
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
-from holdfast.sessions.state import PERMANENT, CookieAction, Outcome, SessionState
+from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 from holdfast.stores.contract import Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
@@ -165,7 +165,7 @@ class Answer:
         found: The handle of the session that its token opened, or None.
         read_only: Whether its id was superseded.
         after: The actors that were answered, before its view was done, that a session or an id is over.
-        result: As in `holdfast.sessions.state.Outcome`; empty while there is none, or an error.
+        result: As in `holdfast.sessions.state.Outcome`; empty while there is none, or an error, or a login was refused.
         cookie: The value of the `CookieAction`.
         token: The token that its cookie carries.
     """
@@ -353,7 +353,7 @@ class World:
         try:
             outcome = yield from commit(context, state, self.flows)
         except LoginEnded:
-            outcome = Outcome("gone", CookieAction.NONE)
+            return "refused"
         except StoreUnavailable:
             answer.token = state.stored.value if state.owed and state.stored is not None else None
             raise

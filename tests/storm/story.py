@@ -178,10 +178,7 @@ class Story:
         if navigation.status in {409, None}:
             return unknown
         if action == "login" and navigation.ok:
-            # It is dropped if the session that it replaces, a user's, ends at this moment.
-            before = self.lives.get(navigation.found.life or "")
-            dropped = before is not None and self.may_have_ended(before, navigation.received)
-            return unknown if dropped else frozenset({navigation.value})
+            return frozenset({navigation.value})
         if action == "login":
             # One that fails half way ends a visitor's session, and that of another user.
             same = all(self.lives[name].begun.user == navigation.user for name in lives)

@@ -143,6 +143,15 @@ def empty(tale: Tale, *, planted: bool) -> None:
     tale.found(life=None if planted else "ada0:1", token="token of ada0:1")
 
 
+def dropped_login(tale: Tale, *, planted: bool) -> None:
+    """A login as another user is answered 200 while the session that it replaces ends, and began nothing."""
+    tale.login()
+    tale.login("ada1:1", browser="ada1")
+    ends = tale.found("others", life="ada1:1", browser="ada1")
+    tale.login("ada0:2", "bob", old="token of ada0:1", sent=ends.sent, found=Found(life="ada0:1", user="ada"))
+    tale.found(life=None if planted else "ada0:2", user="bob", token="token of ada0:2")
+
+
 def unfinished_login(tale: Tale, *, planted: bool) -> None:
     """A second login is answered 503, and afterwards neither session is there."""
     tale.login()
@@ -207,6 +216,7 @@ PLANTED = {
     dead_cookie: "dead cookie after a login",
     overtaken: "overtaken on the wire",
     empty: "empty session",
+    dropped_login: "empty session",
     unfinished_login: "empty session",
     foreign_session: "another's data",
     foreign_item: "another's data",

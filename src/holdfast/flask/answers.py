@@ -49,7 +49,7 @@ class _SessionConflict(SessionConflict, _Answer, Conflict):
 
 
 class _LoginEnded(LoginEnded, _Answer, Conflict):
-    description = "All your sessions were ended at this moment. Please sign in again."
+    description = "Your session was ended at this moment. Please sign in again."
 
 
 class _TooManySessions(TooManySessions, _Answer, Conflict):

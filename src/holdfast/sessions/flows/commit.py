@@ -67,7 +67,9 @@ def _carry_out(context: Context, flows: RequestFlows, state: SessionState) -> Fl
     changes, stored = state.changes, state.stored
     if state.read_only and not state.begins_anew:
         return (yield from _drop(context, flows, state))
-    if state.renewed_from is not None and not (yield from flows.confirm_renewal(context, state.renewed_from, stored)):
+    previous = state.renewed_from
+    is_over = previous is not None and not (yield from flows.confirm_renewal(context, previous, stored))
+    if is_over and not state.proves_identity:
         return dropped(context, state)
     if state.remembered is not None and stored is None and changes.owner is not None:
         joined = yield from flows.join(context, state, state.remembered)
@@ -236,12 +238,10 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     made.version = version
     if made.owner is not None:
         try:
-            stands = yield from finish_login(context, made, made.owner, state.started_for)
+            yield from finish_login(context, made, made.owner, state.started_for)
         except StoreUnavailable:
             yield from delete(made.key)  # nobody has its token, so nobody loses it
             raise
-        if not stands:
-            return dropped(context, state)
     state.stored, state.redeliver = made, False
     report_created(context, made)
     return Outcome("saved", CookieAction.SEND)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.clock import HOUR
-from holdfast.errors import DecodeError, RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.errors import DecodeError, LoginEnded, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.events import EndReason
 from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
@@ -18,6 +18,8 @@ from holdfast.stores.contract import Confirms
 
 #: Longer than any request that may still log in, or save what it changed.
 LONGEST_REQUEST = HOUR
+#: Why a login is refused whose own session was ended.
+SESSION_ENDED = "the session was ended"
 #: More moves of one session than a grace period has room for. A trail of tombstones that is longer, or leads in a
 #: circle, was forged in the store.
 _LONGEST_TRAIL = 100
@@ -34,6 +36,12 @@ def dropped(context: Context, state: SessionState) -> Outcome:
     """Report that the session was over before its change could be stored, and return that: no cookie goes out."""
     context.events.emit("gone", handle=state.handle)
     return Outcome("gone", CookieAction.NONE)
+
+
+def refused(context: Context, handle: str | None, ended: str) -> LoginEnded:
+    """Report that a login is dropped, with the *handle* that it had or replaces, and return the error for it."""
+    context.events.emit("gone", handle=handle)
+    return LoginEnded(f"{ended} during the login: repeat it")
 
 
 def report_ended(context: Context, key: str, owner: str | None, reason: EndReason) -> None:

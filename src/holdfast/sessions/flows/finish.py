@@ -14,12 +14,15 @@ from holdfast.records.envelope import Cutoff
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context, offset_of
+from holdfast.sessions.flows.end import refused
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
+#: Why a login is refused.
+ALL_ENDED = "all sessions of the user were ended"
 #: In place of an owner value, in the cut-off of everyone.
 EVERYONE = ""
 #: Returns when the login of an owner began, given the offset of the shared clock.
@@ -63,12 +66,6 @@ def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str) -> F
     return cutoff is not None and cutoff.at >= began(owner, offset) and cutoff.keep not in keys
 
 
-def report_refused(context: Context, handle: str) -> LoginEnded:
-    """Report that the login with *handle* is dropped, and return the error for it."""
-    context.events.emit("gone", handle=handle)
-    return LoginEnded("all sessions of the user were ended during the login: repeat it")
-
-
 def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
     """Return whether all sessions of the owner, or of everyone, were ended since *moment*, by the shared clock."""
     for each in (owner, EVERYONE):
@@ -79,29 +76,30 @@ def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
 
 def finish_login(
     context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None = None
-) -> Flow[bool]:
-    """Return whether a login of *owner* that is *stored* is within the limit. It is removed if not, and if it is over.
+) -> Flow[None]:
+    """Keep *owner* within the limit now that a login is *stored*. It is removed if it has to go, and if it is over.
 
     A failed call is repeated once. *previous* is the former key of its session.
 
     Raises:
-        LoginEnded: All sessions of *owner* were ended meanwhile.
+        LoginEnded: All sessions of *owner* were ended meanwhile, or later logins leave no room for it.
         TooManySessions: It exceeds the limit, and the policy is to refuse it.
         StoreUnavailable: The store failed twice.
     """
     try:
-        return (yield from _stands(context, stored, owner, began, previous))
+        yield from _finish(context, stored, owner, began, previous)
     except StoreUnavailable:
-        return (yield from _stands(context, stored, owner, began, previous))
+        yield from _finish(context, stored, owner, began, previous)
 
 
-def _stands(context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None) -> Flow[bool]:
+def _finish(context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None) -> Flow[None]:
     if Indexes in context.capabilities and (
         yield from ended_meanwhile(context, owner, began, stored.key, previous or stored.key)
     ):
         yield from delete(stored.key)
-        raise report_refused(context, stored.key)
-    return context.policy.max_per_user is None or (yield from make_room(context, stored, owner))
+        raise refused(context, stored.key, ALL_ENDED)
+    if context.policy.max_per_user is not None:
+        yield from make_room(context, stored, owner)
 
 
 def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
@@ -112,8 +110,8 @@ def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
     """
     started_at, _, previous = stored.envelope.meta[UNFINISHED].partition(" ")
     try:
-        return stored.owner is None or (
+        if stored.owner is not None:
             yield from finish_login(context, stored, stored.owner, at(int(started_at)), previous)
-        )
     except (LoginEnded, TooManySessions):
         return False
+    return True

@@ -18,8 +18,8 @@ from holdfast.records.record import Conflict, Gone, Record
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.commit import create_once, report_created, revised
 from holdfast.sessions.flows.context import Context, offset_of
-from holdfast.sessions.flows.end import dropped, is_confirmed, report_ended
-from holdfast.sessions.flows.finish import at, ended_meanwhile, read_cutoff, report_refused
+from holdfast.sessions.flows.end import SESSION_ENDED, dropped, is_confirmed, refused, report_ended
+from holdfast.sessions.flows.finish import ALL_ENDED, at, ended_meanwhile, read_cutoff
 from holdfast.sessions.flows.open import Found, Rejected, report_rejected
 from holdfast.sessions.flows.revoke import write_cutoff
 from holdfast.sessions.flows.rotate import report_rotated
@@ -141,15 +141,21 @@ class InCookie:
     def _replaced_meanwhile(self, context: Context, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
         """Do what is left to do for a session that was revoked during the request.
 
-        If it has another token, a logout ends it under that, and a login begins a session of its own.
+        If it has another token, a logout ends it under that, and a login begins a session of its own. So does the login
+        of another user than the one whose session is over.
+
+        Raises:
+            LoginEnded: It is a login of the user whose session was ended.
         """
-        if (yield from self._revoked(context, stored)) == "superseded":
-            if state.logs_out and stored.owner is not None:
-                ended = yield from self.end_presented(context, stored.key, "logout")
-                return Outcome("saved", CookieAction.DELETE) if ended else dropped(context, state)
-            if state.changes.signs_in:
-                state.begin_anew()
-                return (yield from self.create(context, state))
+        moved = (yield from self._revoked(context, stored)) == "superseded"
+        if moved and state.logs_out and stored.owner is not None:
+            ended = yield from self.end_presented(context, stored.key, "logout")
+            return Outcome("saved", CookieAction.DELETE) if ended else dropped(context, state)
+        if state.proves_identity:
+            if not moved and stored.owner == state.changes.owner:
+                raise refused(context, stored.key, SESSION_ENDED)
+            state.begin_anew()
+            return (yield from self.create(context, state))
         return dropped(context, state)
 
     def end_presented(
@@ -241,7 +247,7 @@ class InCookie:
             if state.changes.signs_in and (
                 yield from ended_meanwhile(context, made.owner, state.started_for, made.key, base.key if base else "")
             ):
-                raise report_refused(context, made.key)
+                raise refused(context, made.key, ALL_ENDED)
             since = state.started_for(made.owner, (yield from offset_of(context)))
         value = self._cookie.seal(CookieRecord(token, made.expires_at, since, made.owner, made.envelope))
         return CookieSession(token, made.key, 0, made.expires_at, made.owner, made.envelope, value, since)

@@ -13,7 +13,7 @@ from holdfast.errors import TooManySessions
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import end_session, follow
+from holdfast.sessions.flows.end import end_session, follow, refused
 from holdfast.sessions.flows.listing import decode_session, info_of, records_of
 from holdfast.sessions.ops import Flow, delete, pause
 from holdfast.sessions.state import StoredSession
@@ -44,8 +44,8 @@ def check_room(context: Context, owner: str, replaced: StoredSession | None) -> 
             raise TooManySessions(limit)
 
 
-def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[bool]:
-    """Keep *owner* within the limit now that a login's session is *stored*, and return whether that one stays.
+def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]:
+    """Keep *owner* within the limit now that a login's session is *stored*.
 
     All agree which of several logins at once is the later one: by when they began, and then by their keys. So they do
     not end each other to the last. Where the oldest is evicted, the session that was not used for longest ends first,
@@ -55,10 +55,11 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[bool]
 
     Raises:
         TooManySessions: The policy is to refuse, and other logins came first. The session is removed.
+        LoginEnded: The policy is to evict, and other logins came later. The session is removed.
     """
     limit = _limit(context)
     if limit is None:
-        return True
+        return
 
     def is_earlier(key: str, record: Record) -> bool:
         session = decode_session(context, key, record)
@@ -68,7 +69,7 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[bool]
     for wait in _WAITS:
         others = yield from _others(context, owner, stored.key)
         if len(others) < limit:
-            return True
+            return
         earlier = [other for other in others if is_earlier(other.key, other.record)]
         room = limit - 1 - (len(others) - len(earlier))
         if refuse and len(earlier) >= limit:
@@ -76,13 +77,13 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[bool]
         if not refuse:
             yield from _evict(context, owner, earlier, max(room, 0), is_earlier)
             if room >= 0:
-                return True
+                return
         if wait is not None:
             yield from pause(wait)
     yield from delete(stored.key)
-    if refuse:
-        raise TooManySessions(limit)
-    return False
+    raise (
+        TooManySessions(limit) if refuse else refused(context, stored.key, "too many later sessions of the user began")
+    )
 
 
 def _evict(

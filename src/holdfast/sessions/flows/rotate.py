@@ -18,7 +18,7 @@ from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context, offset_of
-from holdfast.sessions.flows.end import LONGEST_REQUEST, dropped, follow, log_out, report_ended
+from holdfast.sessions.flows.end import LONGEST_REQUEST, SESSION_ENDED, dropped, follow, log_out, refused, report_ended
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
@@ -92,19 +92,25 @@ def _take_over(
 def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Drop the rotation of a session that is over, or has another token by now.
 
-    A logout ends the session under that token. A login begins a session of its own, unless a logout ended a user's.
+    A logout ends the session under that token. A login begins a session of its own, unless the session of the same user
+    was ended.
+
+    Raises:
+        LoginEnded: It was.
     """
     if state.logs_out:
         return (yield from log_out(context, state, stored))
-    begins = state.proves_identity and stored.owner is None
+    if not state.proves_identity:
+        return dropped(context, state)
+    begins = stored.owner != state.changes.owner
     if state.begins_anew and not begins:
         trail: list[str] = []
         record = yield from load(stored.key, fresh=True)
         begins = (yield from follow(context, stored.key, record, trail)) is not None or len(trail) == 1
-    if begins:
-        state.begin_anew()
-        return (yield from begin(context, state))
-    return dropped(context, state)
+    if not begins:
+        raise refused(context, stored.key, SESSION_ENDED)
+    state.begin_anew()
+    return (yield from begin(context, state))
 
 
 def _plan(
@@ -257,14 +263,12 @@ def _moved(context: Context, state: SessionState, stored: StoredSession, moved: 
     changes = state.changes
     if changes.rebind and moved.owner is not None:
         try:
-            stands = yield from finish_login(context, moved, moved.owner, state.started_for, stored.key)
+            yield from finish_login(context, moved, moved.owner, state.started_for, stored.key)
         except StoreUnavailable:
             yield from postpone(context, state, moved, moved.owner, stored.key)
             if state.owed:
                 report_rotated(context, changes, stored, moved)
             raise
-        if not stands:
-            return dropped(context, state)
     state.stored, state.redeliver = moved, False
     report_rotated(context, changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)
