@@ -17,6 +17,7 @@ from typing import Any
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Record, Version
+from holdfast.stores.contract import Report
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import Fault, StoreContract, StoreWrapper
 
@@ -39,9 +40,9 @@ class LimitedStore(MemoryStore):
         """Return the system's time."""
         return system_clock()
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         """Remove what has expired by both clocks."""
-        return super().purge(min(now, self.now()), limit=limit)
+        return super().purge(min(now, self.now()), limit=limit, report=report)
 
 
 class SharedStore(LimitedStore):

@@ -185,6 +185,18 @@ def test_why_a_session_has_expired(known: Web, settings: dict[str, Any], reason:
     ]
 
 
+def test_a_purge_says_whose_sessions_expired(known: Web) -> None:
+    """A user's session that nobody used again is heard to have ended when it is removed; a visitor's is not."""
+    known.do(lambda: session.bind("ada"))
+    known.put(known.app.test_client(), a=1)
+    ended = handle(known)
+    known.take_heard()
+    known.clock.advance(33 * DAY)
+    assert known.sessions.purge() == 3  # and what the login left under the old key
+    owner = known.sessions.manager.keys.owner_of("ada")
+    assert known.take_heard() == [("ended", {"handle": ended, "owner": owner, "reason": "expired"})]
+
+
 def test_a_browser_without_a_cookie_is_not_rejected(web: Web) -> None:
     """A missing or empty cookie is not reported."""
     web.do(lambda: session.get("a"))

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from support.everywhere import KINDS, url_of_kind
 
 from holdfast.clock import system_clock
+from holdfast.records.record import Record
 from holdfast.stores.files import FileStore
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock
@@ -77,6 +78,6 @@ class Reads(FileStore):
         super().__init__(*arguments, **named)
         self.read: list[str] = []
 
-    def _is_due(self, key: str, now: int) -> bool:
+    def _due(self, key: str, now: int) -> Record | None:
         self.read.append(key)
-        return super()._is_due(key, now)
+        return super()._due(key, now)

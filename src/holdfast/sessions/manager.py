@@ -15,6 +15,7 @@ from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.directory import Directory, SingleUse
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import purge
 from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
@@ -30,7 +31,7 @@ from holdfast.sessions.flows.walk import (
     revoke_some,
     stats,
 )
-from holdfast.sessions.ops import load, purge
+from holdfast.sessions.ops import load
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Indexes, Iterates, Purges, Store
@@ -128,7 +129,7 @@ class Manager(Requests, Directory, SingleUse):
         return self._run(revoke_some(context, progress or RevokeProgress(self.clock()), keep=keep, stride=limit))
 
     def purge(self) -> int:
-        return self._run(purge(self.clock(), _ALL)) if isinstance(self.store, Purges) else 0
+        return self._run(purge(self.context, _ALL)) if isinstance(self.store, Purges) else 0
 
     def _iterated(self) -> Context:
         if not isinstance(self.store, Iterates):

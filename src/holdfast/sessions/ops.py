@@ -115,9 +115,9 @@ def confirm(key: str) -> Call[bool]:
     return Call("confirm", (key,))
 
 
-def purge(now: int, limit: int) -> Call[int]:
+def purge(now: int, limit: int, report: Callable[[str, str], object] | None = None) -> Call[int]:
     """Remove at most *limit* expired records, on a store that `Purges`; the answer is how many were removed."""
-    return Call("purge", (now,), {"limit": limit})
+    return Call("purge", (now,), {"limit": limit, "report": report})
 
 
 def now() -> Call[int]:

@@ -32,9 +32,9 @@ The laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
@@ -141,12 +141,18 @@ class Iterates(Protocol):
         """
 
 
+#: Gets the key and the owner of a record that was removed.
+Report: TypeAlias = Callable[[str, str], object]
+
+
 @runtime_checkable
 class Purges(Protocol):
     """A store that does not remove expired records by itself."""
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         """Remove records with ``expires_at <= now``, and return how many.
+
+        *report* gets the key and the owner of each one that had an owner, outside of locks and transactions.
 
         On a store that `KeepsTime`, they have expired by that clock too, so that a host whose clock is ahead removes
         no live record. At most about *limit* records that may be due are looked at, removed or not. A record that is

@@ -19,8 +19,8 @@ from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import page_by_key, refusal
+from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import (
     StoreDirectory,
     faults_of,
@@ -147,14 +147,15 @@ class FileStore:
             self._prepare()
             return page_by_key(((key, record) for key in keys if (record := self._live(key))), limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, looks = 0, _LOOKS * (limit + 1)
         with faults_of(self.path):
             self._prepare()
             for shard, keys in itertools.groupby(itertools.islice(self._next_keys(), looks), key=lambda key: key[:2]):
-                removed += self._purge_shard(
-                    shard, [key for key in keys if self._is_due(key, now)][: limit - removed], now
-                )
+                due = [key for key in keys if self._due(key, now)][: limit - removed]
+                purged = self._purge_shard(shard, due, now)
+                report_owned(purged, report)
+                removed += len(purged)
                 if removed >= limit:
                     break
             folders = _names(self._owners, _KEY)
@@ -260,21 +261,21 @@ class FileStore:
             self._purged_to = key
             yield key
 
-    def _purge_shard(self, shard: str, due: list[str], now: int) -> int:
-        temp, removed = self.path / shard / _TEMP, 0
+    def _purge_shard(self, shard: str, due: list[str], now: int) -> list[tuple[str, str | None]]:
+        temp, removed = self.path / shard / _TEMP, list[tuple[str, str | None]]()
         if due or temp.exists():
             with self._holding_shard(shard):
                 # Only a writer that was killed can have left it: the lock is held.
                 temp.unlink(missing_ok=True)
                 for key in due:
-                    if self._is_due(key, now):
+                    if (record := self._due(key, now)) is not None:
                         self._remove(key)
-                        removed += 1
+                        removed.append((key, record.owner))
         return removed
 
-    def _is_due(self, key: str, now: int) -> bool:
+    def _due(self, key: str, now: int) -> Record | None:
         record = _record_at(self._path(key))
-        return record is not None and record.expires_at <= now
+        return record if record is not None and record.expires_at <= now else None
 
     def _sweep_index(self, folder: Path) -> None:
         """Remove the marks that a killed process left without their records."""

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, TypeAlias
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import page_by_key, refusal
+from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, refuse_planted, write_file
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
@@ -136,15 +136,15 @@ class JSONFileStore:
         )
         return page_by_key(found, limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         with self._locked():
             entries = self._read()
             due = [key for key, entry in entries.items() if entry["expires_at"] <= now][:limit]
-            for key in due:
-                del entries[key]
+            removed = [(key, entries.pop(key).get("owner")) for key in due]
             if due:
                 self._write(entries)
-            return len(due)
+        report_owned(removed, report)
+        return len(due)
 
     def missing(self) -> str | None:
         return None if self.path.exists() else f"file {self.path}"

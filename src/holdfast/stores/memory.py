@@ -13,8 +13,8 @@ from typing import ClassVar
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import page_by_key, refusal
+from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.options import Converter
 
 __all__ = ["MemoryStore"]
@@ -99,13 +99,14 @@ class MemoryStore:
         with self._lock:
             return self._page(self._records, after, limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         with self._lock:
             expired = (key for key, record in self._records.items() if record.expires_at <= now)
-            keys = list(itertools.islice(expired, limit))
-            for key in keys:
+            removed = [(key, self._records[key].owner) for key in itertools.islice(expired, limit)]
+            for key, _ in removed:
                 self._drop(key)
-        return len(keys)
+        report_owned(removed, report)
+        return len(removed)
 
     def ping(self) -> None:
         pass

@@ -21,6 +21,7 @@ from holdfast.stores.contract import (
     Pings,
     Prepares,
     Purges,
+    Report,
     Rotates,
     Store,
     capabilities_of,
@@ -130,11 +131,11 @@ class PairStore:
             return Page(items, f"{which}:{page.after}")
         return Page(items, "new:" if is_old else None)
 
-    def _purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def _purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed = 0
         for store in (self._old, self._new):
             if isinstance(store, Purges):
-                removed += store.purge(now, limit=limit - removed)
+                removed += store.purge(now, limit=limit - removed, report=report)
         return removed
 
     def _ping(self) -> None:

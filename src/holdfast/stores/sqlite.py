@@ -16,8 +16,8 @@ from typing import Any, ClassVar, TypeVar
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import page_by_key, refusal
+from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import SET_UP_WRONG, path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
@@ -56,7 +56,7 @@ _SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
     WHERE key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _DEFER = """UPDATE sessions SET purge_at = expires_at WHERE expires_at > ? AND key IN
     (SELECT key FROM sessions WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)"""
-_PURGE = """DELETE FROM sessions WHERE expires_at <= ? AND key IN
+_DUE = """FROM sessions WHERE expires_at <= ? AND key IN
     (SELECT key FROM sessions WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)"""
 
 _BATCH = 250
@@ -146,12 +146,13 @@ class SQLiteStore:
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         return _page(self._run(_all, _SCAN, (after or "", self._clock(), limit)), limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
         while left > 0:
             batch = min(_BATCH, left)
             deferred = self._run(_count, _DEFER, (now, now, batch))
-            purged = self._run(_count, _PURGE, (now, now, batch))
+            owned, purged = self._run(_purge, (now, now, batch))
+            report_owned(owned, report)
             removed += purged
             left -= deferred + purged
             if not deferred and not purged:
@@ -242,6 +243,15 @@ def _move(
     connection.execute("COMMIT")
     version: int = make[1]
     return version
+
+
+def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[list[tuple[str, str]], int]:
+    """Remove the records that are *due*. Return the key and owner of those that had one, and the number of all."""
+    connection.execute("BEGIN IMMEDIATE")
+    owned = _all(connection, f"SELECT key, owner {_DUE} AND owner IS NOT NULL", due)
+    removed = _count(connection, f"DELETE {_DUE}", due)
+    connection.execute("COMMIT")
+    return owned, removed
 
 
 def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int) -> Conflict | Gone | None:

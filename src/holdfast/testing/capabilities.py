@@ -248,6 +248,18 @@ class CapabilityLaws(ContractBase):
         if isinstance(self.store, Indexes):
             assert self.owned("ada") == {living}
 
+    def test_purge_reports_whose_records_it_removed(self) -> None:
+        """*report* gets the key and the owner of each record with an owner that is removed, and of no other."""
+        store, clock = self.needs_to_purge()
+        expected = {(self.make(owner=owner, seconds=10)[0], owner) for owner in ("ada", "bob")}
+        self.make(seconds=10)
+        self.make(owner="ada", seconds=600)
+        clock.advance(60)
+        reported: list[tuple[str, str]] = []
+        assert store.purge(clock(), report=lambda key, owner: reported.append((key, owner))) == 3
+        assert set(reported) == expected
+        assert len(reported) == 2
+
     def test_a_purged_key_can_be_made_anew(self) -> None:
         """After a purge `create` works on the same key, and no earlier version matches."""
         store, clock = self.needs_to_purge()

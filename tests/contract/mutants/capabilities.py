@@ -10,6 +10,7 @@ from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import Report
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import StoreWrapper
 
@@ -235,27 +236,33 @@ class MoveEndsTheOldFirst(LimitedStore):
 
 @breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
 class PurgeHasNoLimit(LimitedStore):
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         return super().purge(now)
 
 
 @breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
 class PurgeGoesByItsOwnClock(LimitedStore):
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        return super().purge(self._clock(), limit=limit)
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
+        return super().purge(self._clock(), limit=limit, report=report)
 
 
 @breaks("test_purge_removes_only_the_expired_and_at_most_its_limit")
 class PurgeTakesTheLiving(LimitedStore):
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        purged = super().purge(now, limit=limit)
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
+        purged = super().purge(now, limit=limit, report=report)
         return purged or super().purge(2**53, limit=limit) * 0
+
+
+@breaks("test_purge_reports_whose_records_it_removed")
+class PurgesInSilence(LimitedStore):
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
+        return super().purge(now, limit=limit)
 
 
 @breaks("test_a_host_whose_clock_is_ahead_purges_no_live_record")
 class PurgeTrustsTheHost(LimitedStore):
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
-        return MemoryStore.purge(self, now, limit=limit)
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
+        return MemoryStore.purge(self, now, limit=limit, report=report)
 
 
 @breaks("test_ping_returns_while_the_store_answers")

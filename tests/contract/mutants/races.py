@@ -11,6 +11,7 @@ from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
 from holdfast.records.record import Conflict, Gone, Page, Version
+from holdfast.stores.contract import Report
 
 
 def gap() -> None:
@@ -170,7 +171,7 @@ class IndexIsOneValue(LimitedStore):
     "test_race_10_what_is_made_anew_during_a_purge_survives",
 )
 class PurgeSelectsThenDeletes(LimitedStore):
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         keys = [key for key, record in list(self._records.items()) if record.expires_at <= now][:limit]
         gap()
         with self._lock:

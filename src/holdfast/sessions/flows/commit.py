@@ -12,12 +12,12 @@ from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import dropped, report_ended, write_tombstone
+from holdfast.sessions.flows.end import dropped, purge, report_ended, write_tombstone
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
 from holdfast.sessions.flows.request_flows import RequestFlows
-from holdfast.sessions.ops import Flow, delete, load, purge, replace, touch
+from holdfast.sessions.ops import Flow, delete, load, replace, touch
 from holdfast.sessions.state import (
     NOTHING,
     PERMANENT,
@@ -166,7 +166,7 @@ def _purge(context: Context) -> Flow[None]:
         enough = time.monotonic() + _PURGE_SECONDS
         try:
             for _ in range(_PURGE_STEPS):
-                if not (yield from purge(context.clock(), _PURGED)) or time.monotonic() > enough:
+                if not (yield from purge(context, _PURGED)) or time.monotonic() > enough:
                     break
         except StoreUnavailable as error:  # the session was saved all the same
             context.events.emit("store_unavailable", error=error)

@@ -11,6 +11,7 @@ from holdfast.errors import DecodeError, LoginEnded, RecordTooLarge, StoreError,
 from holdfast.events import EndReason
 from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.ops import Flow, confirm, delete, load, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
@@ -47,6 +48,15 @@ def refused(context: Context, handle: str | None, ended: str) -> LoginEnded:
 def report_ended(context: Context, key: str, owner: str | None, reason: EndReason) -> None:
     """Emit that the session under *key* is over."""
     context.events.emit("ended", handle=key, owner=owner, reason=reason)
+
+
+def purge(context: Context, limit: int) -> Flow[int]:
+    """Remove expired records, as the store's purge does with *limit*; report those that were a user's as ended."""
+
+    def report(key: str, owner: str) -> None:
+        report_ended(context, key, owner, "expired")
+
+    return (yield from ops.purge(context.clock(), limit, report))
 
 
 def end_session(

@@ -13,7 +13,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -27,10 +28,10 @@ from pymongo.write_concern import WriteConcern
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
+from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
-from holdfast.stores.shared.answers import page_by_key
+from holdfast.stores.shared.answers import page_by_key, report_owned
 from holdfast.stores.shared.wire import MARGIN
 
 __all__ = ["MongoDBStore"]
@@ -178,23 +179,29 @@ class MongoDBStore:
         found = self._run(lambda sessions: list(sessions.find(rest).sort("_id").limit(limit)))
         return page_by_key(((document["_id"], _record(document)) for document in found), limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         # The server's clock too: a host's may be ahead.
         due: Document = {
             "expires_at": {"$lte": DatetimeMS(now)},
             "$expr": {"$lte": ["$expires_at", "$$NOW"]},
         }
 
-        def remove(sessions: Collection) -> tuple[int, int]:
-            found = [document["_id"] for document in sessions.find(due, {"_id": 1}).limit(min(limit, _BATCH))]
-            return len(found), sessions.delete_many({"_id": {"$in": found}, **due}).deleted_count if found else 0
+        def remove(sessions: Collection) -> tuple[dict[str, Any], int]:
+            found = {
+                each["_id"]: each.get("owner") for each in sessions.find(due, {"owner": 1}).limit(min(limit, _BATCH))
+            }
+            return found, sessions.delete_many({**_among(found), **due}).deleted_count if found else 0
 
         removed = 0
         while limit > 0:
             found, deleted = self._run(remove)
             removed += deleted
-            limit -= found
-            if found < _BATCH:
+            limit -= len(found)
+            kept = set[str]()
+            if deleted < len(found):  # some were touched meanwhile, or another purge was first
+                kept = self._run(partial(_keys_among, found))
+            report_owned(((key, owner) for key, owner in found.items() if key not in kept), report)
+            if len(found) < _BATCH:
                 break
         return removed
 
@@ -305,6 +312,14 @@ class MongoDBStore:
             _logger.warning("%s on %s: sessions work without it", _in_words(refused), sessions.full_name)
         else:
             self._index_at = float("inf")
+
+
+def _among(keys: Iterable[str]) -> Document:
+    return {"_id": {"$in": list(keys)}}
+
+
+def _keys_among(keys: Iterable[str], sessions: Collection) -> set[str]:
+    return {document["_id"] for document in sessions.find(_among(keys), {"_id": 1})}
 
 
 def _find_final(sessions: Collection, query: Document) -> Document | None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.stores.contract import Report
 
 
 def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
@@ -13,6 +14,14 @@ def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
     if record is None:
         return Gone()
     return None if record.version == expect else Conflict(record)
+
+
+def report_owned(removed: Iterable[tuple[str, str | None]], report: Report | None) -> None:
+    """Call *report* with the key and the owner of each record that a purge removed, if it had an owner."""
+    if report is not None:
+        for key, owner in removed:
+            if isinstance(owner, str):
+                report(key, owner)
 
 
 def page_by_key(found: Iterable[tuple[str, Record]], limit: int) -> Page:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
-from holdfast.stores.shared.answers import page_by_key
+from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.shared.answers import page_by_key, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
@@ -142,11 +142,12 @@ class SQLStore:
         self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
         self._find = self._scan.where(t.owner == sa.bindparam("owner"))
         by_then = earlier_of(now)
-        self._due = sa.select(t.key, by_then.label("at")).where(t.purge_at <= by_then)
+        self._due = sa.select(t.key, t.owner, t.expires_at, by_then.label("at")).where(t.purge_at <= by_then)
         self._due = self._due.order_by(t.purge_at).limit(number)
         among = t.key.in_(sa.bindparam("keys", expanding=True))
         self._defer = table.update().where(among, t.expires_at > now).values({t.purge_at: t.expires_at})
         self._purge = table.delete().where(among, t.expires_at <= now)
+        self._left = sa.select(t.key).where(among)
 
     def load(self, key: str, /) -> Record | None:
         rows = self._database.rows(self._load, at=key, now=self._clock())
@@ -196,7 +197,7 @@ class SQLStore:
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
         return page_by_key(((row.key, _record(row)) for row in rows), limit)
 
-    def purge(self, now: int, /, *, limit: int = 1000) -> int:
+    def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
         while left > 0:
             due = self._database.rows(self._due, now=now, number=min(_BATCH, left))
@@ -205,9 +206,19 @@ class SQLStore:
             # All in one order, so that processes that purge at once do not wait for each other in a circle.
             values: dict[str, Any] = {"keys": sorted(row.key for row in due), "now": int(due[0].at)}
             self._database.count(self._defer, **values)
-            removed += self._database.count(self._purge, **values)
+            deleted = self._database.count(self._purge, **values)
+            if report is not None:
+                self._report(report, [row for row in due if row.expires_at <= row.at], deleted)
+            removed += deleted
             left -= len(due)
         return removed
+
+    def _report(self, report: Report, expired: list[sa.Row[Any]], deleted: int) -> None:
+        """Call *report* with key and owner of the *expired* rows, except those that were not *deleted* after all."""
+        left = set[str]()
+        if deleted < len(expired):  # they were touched meanwhile, or another purge was first
+            left = {row.key for row in self._database.rows(self._left, keys=[row.key for row in expired])}
+        report_owned(((row.key, _decoded(row.owner)) for row in expired if row.key not in left), report)
 
     def now(self) -> int:
         return self._database.ask(lambda connection: time_of(connection, self._clock))
@@ -249,6 +260,9 @@ def _encoded(owner: str | None) -> bytes | None:
     return None if owner is None else owner_bytes(owner)
 
 
+def _decoded(owner: Any) -> str | None:
+    return None if owner is None else owner_text(bytes(owner))
+
+
 def _record(row: Any) -> Record:
-    owner = None if row.owner is None else owner_text(bytes(row.owner))
-    return Record(bytes(row.data), row.version, row.expires_at, owner)
+    return Record(bytes(row.data), row.version, row.expires_at, _decoded(row.owner))
