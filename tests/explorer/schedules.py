@@ -187,6 +187,8 @@ def footprint(operation: Any) -> Footprint:
             made = Footprint(adds=_ALL, writes=frozenset((key,)))
         case Call("create" | "replace" | "delete", (key, *_)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((key,)))
+        case Call("discard", (versions,)):
+            made = Footprint(adds=_INDEX | _ALL, writes=frozenset(versions))
         case Call("move", (old, new, *_)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
         case Call("find"):
@@ -207,6 +209,8 @@ def describe(operation: Any) -> str:
             details = f"{key} = {_body(data)}"
         case Call("move", (old, new, data, tombstone)):
             details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
+        case Call("discard", (versions,)):
+            details = " and ".join(versions)
         case Call("scan", (after,)):
             details = f"after {after}"
         case Call("now"):

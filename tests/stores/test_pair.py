@@ -15,6 +15,7 @@ from holdfast.records.record import Conflict, Gone, Page
 from holdfast.stores.contract import (
     CAPABILITIES,
     Confirms,
+    Discards,
     Indexes,
     Iterates,
     KeepsTime,
@@ -227,7 +228,7 @@ def test_it_offers_what_both_stores_together_can_do() -> None:
     """It lists and walks if both stores do, confirms and keeps time if the new one does; else what either does."""
     alone = [frozenset({capability}) for capability in CAPABILITIES]
     for new, old in itertools.product([frozenset(), frozenset(CAPABILITIES), *alone], repeat=2):
-        expected = (new | old) - {Rotates}
+        expected = (new | old) - {Rotates, Discards}
         expected -= {Indexes, Iterates} - (new & old)
         expected -= {Confirms, KeepsTime} - new
         assert capabilities_of(PairStore(store_with(new), store_with(old))) == expected

@@ -8,7 +8,7 @@ flow runs under `drive`, and under a test that interleaves several flows at ever
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
@@ -82,6 +82,11 @@ def touch(key: str, expires_at: int) -> Call[bool]:
 def delete(key: str) -> Call[bool]:
     """Remove the record; the answer is whether a live one existed."""
     return Call("delete", (key,))
+
+
+def discard(versions: Mapping[str, Version]) -> Call[frozenset[str]]:
+    """Remove the records that still have their version in *versions*, on a store that `Discards`; return their keys."""
+    return Call("discard", (versions,))
 
 
 def move(

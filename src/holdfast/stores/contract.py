@@ -40,9 +40,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 
 __all__ = [
-    "CAPABILITIES", "METHODS", "OPERATIONS", "ChecksHealth", "Closes", "Confirms", "Conflict", "Gone", "HealthFinding",
-    "Indexes", "Iterates", "KeepsTime", "LoadsFresh", "Needs", "Page", "Pings", "Prepares", "Purges", "Record",
-    "Rotates", "Store", "Version", "capabilities_of", "iterate",
+    "CAPABILITIES", "METHODS", "OPERATIONS", "ChecksHealth", "Closes", "Confirms", "Conflict", "Discards", "Gone",
+    "HealthFinding", "Indexes", "Iterates", "KeepsTime", "LoadsFresh", "Needs", "Page", "Pings", "Prepares", "Purges",
+    "Record", "Rotates", "Store", "Version", "capabilities_of", "iterate",
 ]  # fmt: skip
 
 
@@ -114,6 +114,18 @@ class Rotates(Protocol):
         The tombstone stays until *grace_until*.
         Happens only if the live record under *old* still has the version *expect*; returns the version of *new*.
         Returns `Conflict` (about *old*) or `Gone` with nothing written.
+        """
+
+
+@runtime_checkable
+class Discards(Protocol):
+    """A store that removes many records in few steps. Without it the core ends each by itself."""
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        """Remove each live record that has its version in *versions*, and its index entry; return the keys of those.
+
+        What holds after `delete` holds for each. One that has another version stays, and its key is not returned. A
+        failure may leave some removed and others not.
         """
 
 
@@ -264,6 +276,7 @@ class Closes(Protocol):
 CAPABILITIES: Mapping[type, str] = {
     LoadsFresh: "load_fresh",
     Rotates: "move",
+    Discards: "discard",
     Indexes: "find",
     Iterates: "scan",
     Purges: "purge",

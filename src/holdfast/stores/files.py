@@ -136,6 +136,16 @@ class FileStore:
             self._remove(key)
             return was_live
 
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        return frozenset(key for key, version in versions.items() if self._discard(key, version))
+
+    def _discard(self, key: str, version: Version) -> bool:
+        with self._holding(key):
+            if refusal(self._live(key), version):
+                return False
+            self._remove(key)
+            return True
+
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         return self._page(self._listed(owner, after or ""), limit)
 

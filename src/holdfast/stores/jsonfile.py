@@ -101,6 +101,16 @@ class JSONFileStore:
                 self._save(entries)
             return record is not None
 
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        with self._locked():
+            entries = self._read()
+            removed = frozenset(key for key in versions if not refusal(self._live(entries, key), versions[key]))
+            for key in removed:
+                del entries[key]
+            if removed:
+                self._save(entries)
+            return removed
+
     def move(
         self,
         old: str,

@@ -71,6 +71,13 @@ class MemoryStore:
             self._drop(key)
             return was_live
 
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        with self._lock:
+            removed = frozenset(key for key, version in versions.items() if not self._refusal(key, version))
+            for key in removed:
+                self._drop(key)
+        return removed
+
     def move(
         self,
         old: str,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import CAPABILITIES, LoadsFresh, Rotates, Store, capabilities_of
+from holdfast.stores.contract import CAPABILITIES, Discards, LoadsFresh, Rotates, Store, capabilities_of
 
 __all__ = ["NearCache"]
 
@@ -47,7 +47,8 @@ class NearCache:
         # Attributes of the instance, since a method of the class would exist for every store.
         for capability in capabilities_of(store) - {LoadsFresh}:
             method = CAPABILITIES[capability]
-            setattr(self, method, self._move if capability is Rotates else getattr(store, method))
+            is_ours = capability in {Rotates, Discards}
+            setattr(self, method, getattr(self, f"_{method}") if is_ours else getattr(store, method))
 
     def load(self, key: str, /) -> Record | None:
         now = self._clock()
@@ -127,6 +128,10 @@ class NearCache:
     def delete(self, key: str, /) -> bool:
         with self._writing(key):
             return self._store.delete(key)
+
+    def _discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        with self._writing(*versions):
+            return cast(Discards, self._store).discard(versions)
 
     def _move(self, old: str, new: str, *args: Any, **kwargs: Any) -> Version | Conflict | Gone:
         store = cast(Rotates, self._store)

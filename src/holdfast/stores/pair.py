@@ -13,6 +13,7 @@ from holdfast.stores.contract import (
     ChecksHealth,
     Closes,
     Confirms,
+    Discards,
     HealthFinding,
     Indexes,
     Iterates,
@@ -54,7 +55,7 @@ class PairStore:
         """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
         new, old = capabilities_of(self._new), capabilities_of(self._old)
         needs_both = {Indexes, Iterates} - (new & old)
-        return (new | old) - {Rotates} - needs_both - ({Confirms, KeepsTime} - new)
+        return (new | old) - {Rotates, Discards} - needs_both - ({Confirms, KeepsTime} - new)
 
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)

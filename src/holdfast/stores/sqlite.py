@@ -50,6 +50,7 @@ _INSERT = "INSERT OR REPLACE INTO sessions (key, version, expires_at, purge_at, 
 _TOUCH = "UPDATE sessions SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?"
 _DELETE_LIVE = "DELETE FROM sessions WHERE key = ? AND expires_at > ?"
 _DELETE = "DELETE FROM sessions WHERE key = ?"
+_DISCARD = "DELETE FROM sessions WHERE key = ? AND version = ? AND expires_at > ?"
 _FIND = """SELECT key, data, version, expires_at, owner FROM sessions
     WHERE owner = ? AND key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
@@ -123,6 +124,9 @@ class SQLiteStore:
         # An expired record goes too: if the clock is set back, it must not return.
         self._run(_count, _DELETE, (key,))
         return False
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        return self._run(_discard, versions, self._clock())
 
     def move(
         self,
@@ -252,6 +256,13 @@ def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[l
     removed = _count(connection, f"DELETE {_DUE}", due)
     connection.execute("COMMIT")
     return owned, removed
+
+
+def _discard(connection: sqlite3.Connection, versions: Mapping[str, Version], now: int) -> frozenset[str]:
+    connection.execute("BEGIN IMMEDIATE")
+    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (key, versions[key], now)))
+    connection.execute("COMMIT")
+    return removed
 
 
 def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int) -> Conflict | Gone | None:

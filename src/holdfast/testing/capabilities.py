@@ -8,7 +8,17 @@ import pytest
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Page
-from holdfast.stores.contract import Closes, Indexes, Iterates, KeepsTime, LoadsFresh, Pings, Purges, Rotates
+from holdfast.stores.contract import (
+    Closes,
+    Discards,
+    Indexes,
+    Iterates,
+    KeepsTime,
+    LoadsFresh,
+    Pings,
+    Purges,
+    Rotates,
+)
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import rotate
 
@@ -121,6 +131,31 @@ class CapabilityLaws(ContractBase):
         kept, _ = self.make(owner="ada")
         self.store.delete(ended)
         assert self.owned("ada") == {kept}
+
+    def test_law_7_discard_removes_the_unchanged(self) -> None:
+        """`discard` removes each record that has its version, also from the index, and returns the keys of those."""
+        store: Discards = self.needs(Discards)
+        ended = dict(self.make(owner="ada" if number else None) for number in range(5))
+        (saved, stale), kept = self.make(owner="ada"), self.make(owner="ada")[0]
+        self.store.replace(saved, b"saved", expect=stale, expires_at=self.later(600), owner="ada")
+        assert store.discard({**ended, saved: stale, new_key(): stale}) == ended.keys()
+        assert store.discard(ended) == set()
+        assert store.discard({}) == set()
+        assert self.loaded(saved, self.client()).data == b"saved"
+        for key, version in ended.items():
+            assert self.store.load(key) is None
+            assert self.store.replace(key, b"late", expect=version, expires_at=self.later()) == Gone()
+            assert self.store.touch(key, expires_at=self.later()) is False
+        if isinstance(self.store, Indexes):
+            assert self.owned("ada") == {saved, kept}
+
+    def test_law_7_discard_returns_no_expired_record(self) -> None:
+        """A record that has expired is not among those that `discard` returns."""
+        store: Discards = self.needs(Discards)
+        clock = self.needs_fake_clock()
+        expired, lasting = self.make(seconds=10), self.make(seconds=60)
+        clock.advance(10)
+        assert store.discard(dict([expired, lasting])) == {lasting[0]}
 
     def test_law_9_scan_yields_every_live_record_once_through(self) -> None:
         """Whatever the page size, a scan ends and yields each live record as `load` returns it."""

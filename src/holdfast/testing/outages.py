@@ -11,7 +11,16 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import Indexes, Iterates, KeepsTime, LoadsFresh, Pings, Purges, Rotates
+from holdfast.stores.contract import (
+    Discards,
+    Indexes,
+    Iterates,
+    KeepsTime,
+    LoadsFresh,
+    Pings,
+    Purges,
+    Rotates,
+)
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.wrappers import FailingStore
 
@@ -117,6 +126,8 @@ class Outages(ContractBase):
             calls["move"] = lambda: store.move(
                 key, made, b"moved", b"dead", expect=version, expires_at=soon, grace_until=soon, owner="ada"
             )
+        if isinstance(store, Discards):
+            calls["discard"] = lambda: store.discard({key: version, made: version})
         if isinstance(store, Indexes):
             calls["find"] = lambda: store.find("ada")
         if isinstance(store, Iterates):
@@ -143,6 +154,7 @@ class Outages(ContractBase):
     def assert_honest_when(self, fault: Fault) -> None:
         """Assert that under *fault* each write raises, or returns the correct answer for the record."""
         writes = ["create", "replace", "touch", "delete"] + ["move"] * isinstance(self.store, Rotates)
+        writes += ["discard"] * isinstance(self.store, Discards)
         for operation in writes:
             key, version = self.make(b"old")
             made = new_key()
@@ -152,7 +164,9 @@ class Outages(ContractBase):
                     answer = call()
             except StoreUnavailable:
                 continue
-            if operation in {"touch", "delete"}:
+            if operation == "discard":
+                assert answer == {key}, f"it returned {answer!r}, and removed {key}"
+            elif operation in {"touch", "delete"}:
                 assert answer is True, f"{operation} answered {answer!r} for a live record"
             else:
                 record = self.loaded(key if operation == "replace" else made)

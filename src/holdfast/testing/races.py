@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from operator import methodcaller
 from typing import Any
 
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.stores.contract import Rotates, Store
+from holdfast.stores.contract import Discards, Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, together, update
 
@@ -121,6 +122,21 @@ class RecordRaces(ContractBase):
             assert is_version(answer) or answer == Gone()
             assert self.store.load(key) is None
             assert self.store.replace(key, b"late", expect=version, expires_at=self.later()) == Gone()
+
+    def test_race_3_a_save_racing_a_discard_is_one_or_the_other(self) -> None:
+        """Either a record is saved and `discard` leaves it, or it is removed and the save is Gone."""
+        self.needs(Discards)
+        saver, ender = self.clients(2)
+        assert isinstance(ender, Discards)
+        for _ in range(self.rounds):
+            made = dict(self.make(owner="ada") for _ in range(3))
+            key, version = next(iter(made.items()))
+            save = partial(saver.replace, key, b"saved", expect=version, expires_at=self.later(), owner="ada")
+            answers: Sequence[object] = together(save, partial(ender.discard, made))
+            answer, ended = answers
+            is_saved = answer != Gone()
+            assert ended == made.keys() - ({key} if is_saved else set())
+            assert (self.store.load(key) is not None) == is_saved
 
     def test_race_4_a_touch_racing_a_delete_revives_nothing(self) -> None:
         """In either order of `touch` and `delete`, no record is left."""

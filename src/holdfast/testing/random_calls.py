@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from holdfast.records.record import Conflict, Version
-from holdfast.stores.contract import Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Discards, Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.clock import FakeClock
@@ -49,6 +49,8 @@ class _History:
         self.steps: list[Callable[[], None]] = [self.create, self.replace, self.touch, self.touch, self.delete]
         if isinstance(contract.store, Rotates):
             self.steps.append(self.move)
+        if isinstance(contract.store, Discards):
+            self.steps.append(self.discard)
         if isinstance(contract.store, Purges):
             self.steps.append(self.purge)
         if isinstance(contract.clock, FakeClock):
@@ -101,6 +103,15 @@ class _History:
         """Delete, perhaps a missing record."""
         key = self.random.choice(self.keys)
         self.same(key, self.client.delete(key), self.reference.delete(key))
+
+    def discard(self) -> None:
+        """Discard some keys, each with a former version, mostly the last."""
+        keys, store = self.random.sample(self.keys, self.random.randrange(len(self.keys) + 1)), self.client
+        versions = {key: self.version_of(key) for key in keys}
+        assert isinstance(store, Discards)
+        answer = store.discard({key: mine for key, (mine, _) in versions.items()})
+        wanted = self.reference.discard({key: theirs for key, (_, theirs) in versions.items()})
+        assert answer == wanted, f"the answer was {answer!r}, not {wanted!r}"
 
     def move(self) -> None:
         """Move one key to a new one, which replaces the first of the keys in use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, confirm, delete, load, replace
+from holdfast.sessions.ops import Flow, confirm, delete, discard, load, replace
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
-from holdfast.stores.contract import Confirms
+from holdfast.stores.contract import Confirms, Discards
 
 #: Longer than any request that may still log in, or save what it changed.
 LONGEST_REQUEST = HOUR
@@ -24,6 +24,8 @@ SESSION_ENDED = "the session was ended"
 #: More moves of one session than a grace period has room for. A trail of tombstones that is longer, or leads in a
 #: circle, was forged in the store.
 _LONGEST_TRAIL = 100
+#: From so many sessions on, it is worth a call to end them at once.
+_MANY = 2
 
 
 class Ended(NamedTuple):
@@ -90,6 +92,35 @@ def end_session(
         answer = Ended(key, certain=False)
     report_ended(context, key, owner, reason)
     return answer
+
+
+def discard_all(
+    context: Context, found: Mapping[str, Record], reason: EndReason
+) -> Flow[tuple[list[Ended], dict[str, Record]]]:
+    """End the sessions *found*, by their keys, for *reason*; return the ends of some, and the records of the rest.
+
+    Those that were saved or moved meanwhile are among the rest; so are all, on a store that does not `Discards`.
+    """
+    if Discards not in context.capabilities or len(found) < _MANY:
+        return [], dict(found)
+    try:
+        removed = yield from discard({key: record.version for key, record in found.items()})
+    except StoreUnavailable as error:  # some may be over
+        context.events.emit("store_unavailable", error=error)
+        removed = yield from _missing(found)
+    for key in removed:
+        report_ended(context, key, found[key].owner, reason)
+    rest = {key: record for key, record in found.items() if key not in removed}
+    return [Ended(key, certain=True) for key in removed], rest
+
+
+def _missing(keys: Iterable[str]) -> Flow[frozenset[str]]:
+    missing = set[str]()
+    for key in keys:
+        with suppress(StoreUnavailable):  # what cannot be read may be deleted nevertheless
+            if (yield from load(key, fresh=True)) is None:
+                missing.add(key)
+    return frozenset(missing)
 
 
 def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:

@@ -13,7 +13,7 @@ from holdfast.errors import TooManySessions
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import end_session, follow, refused
+from holdfast.sessions.flows.end import discard_all, end_session, follow, refused
 from holdfast.sessions.flows.listing import decode_session, info_of, records_of
 from holdfast.sessions.ops import Flow, delete, pause
 from holdfast.sessions.state import StoredSession
@@ -91,9 +91,10 @@ def _evict(
 ) -> Flow[None]:
     """End all but *room* of *others*, those that were not used for longest."""
     others.sort(key=lambda other: other.last_used_at, reverse=True)
-    for other in others[room:]:
+    _, changed = yield from discard_all(context, {other.key: other.record for other in others[room:]}, "evicted")
+    for key, record in changed.items():
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.
-        yield from end_session(context, other.key, other.record.version, owner, "evicted", still=is_earlier)
+        yield from end_session(context, key, record.version, owner, "evicted", still=is_earlier)
 
 
 def _limit(context: Context) -> int | None:

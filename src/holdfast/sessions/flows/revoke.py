@@ -10,7 +10,7 @@ from holdfast.events import RevokeResult
 from holdfast.records.envelope import Cutoff
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context, offset_of
-from holdfast.sessions.flows.end import Ended, end_session, follow, is_confirmed
+from holdfast.sessions.flows.end import Ended, discard_all, end_session, follow, is_confirmed
 from holdfast.sessions.flows.finish import Began, read_cutoff
 from holdfast.sessions.flows.listing import decode_session, open_own
 from holdfast.sessions.ops import Flow, create, find, load, replace
@@ -136,11 +136,11 @@ def try_cutoff(context: Context, owner: str, kept: list[str], began: Began | Non
 
 def _end_each(context: Context, owner: str, found: dict[str, Record]) -> Flow[list[Ended]]:
     """End those of the records *found*, by their keys, that are sessions of *owner*, and return their ends."""
-    ended = []
-    for key, record in found.items():
-        if record.owner == owner:
-            end = yield from end_session(context, key, record.version, owner, "revoked")
-            ended += [] if end is None else [end]
+    theirs = {key: record for key, record in found.items() if record.owner == owner}
+    ended, changed = yield from discard_all(context, theirs, "revoked")
+    for key, record in changed.items():
+        end = yield from end_session(context, key, record.version, owner, "revoked")
+        ended += [] if end is None else [end]
     return ended
 
 

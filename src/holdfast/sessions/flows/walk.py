@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holdfast.errors import UnknownKey
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import end_session, follow
+from holdfast.sessions.flows.end import discard_all, end_session, follow
 from holdfast.sessions.flows.finish import EVERYONE
 from holdfast.sessions.flows.listing import SessionInfo, info_of, open_own
 from holdfast.sessions.flows.revoke import try_cutoff
@@ -117,38 +118,55 @@ def revoke_some(
     if progress.first and progress.after is None:  # logins by a remember-me cookie look for it
         yield from try_cutoff(context, EVERYONE, [], None)
     page = yield from scan(progress.after, stride)
-    ended, unopened, until = 0, 0, None if progress.first else progress.began
+    found, unopened, until = dict[str, Record](), 0, None if progress.first else progress.began
     for key, record in page.items:
         try:
-            ended += yield from _end(context, key, record, until, keep)
+            found |= yield from _to_end(context, key, record, until, keep)
         except UnknownKey:
             unopened += progress.first
+    ended, changed = yield from discard_all(context, found, "revoked")
+    number = len(ended)
+    for key, record in changed.items():
+        with suppress(UnknownKey):  # what it moved to is on a page as well
+            number += yield from _end(context, key, record, until, keep)
     progress = replace(
         progress,
-        ended=progress.ended + ended,
+        ended=progress.ended + number,
         after=page.after,
-        found=progress.found + ended,
+        found=progress.found + number,
         unopened=progress.unopened + unopened,
     )
-    found = progress.found
-    return progress if page.after is not None else replace(progress, over=found == 0, first=False, found=0)
+    over = progress.found == 0
+    return progress if page.after is not None else replace(progress, over=over, first=False, found=0)
 
 
-def _end(context: Context, key: str, record: Record | None, until: int | None, keep: str | None) -> Flow[int]:
-    """End the session, or the successor of a tombstone, if it began by *until* and is not *keep*: 0 or 1.
+def _to_end(
+    context: Context, key: str, record: Record | None, until: int | None, keep: str | None
+) -> Flow[dict[str, Record]]:
+    """Return the session, or the successor of a tombstone, under its key, if it began by *until* and is not *keep*.
+
+    Raises:
+        UnknownKey: No key opens it.
+    """
+    found = yield from follow(context, key, record)
+    envelope = open_own(context, *found) if found is not None else None
+    if found is None or found[0] == keep or envelope is None or (until is not None and envelope.created_at > until):
+        return {}
+    return dict([found])
+
+
+def _end(context: Context, key: str, record: Record, until: int | None, keep: str | None) -> Flow[int]:
+    """End the session under *key* as it is after any changes meanwhile, if `_to_end` still returns it: 0 or 1.
 
     Raises:
         UnknownKey: No key opens it.
     """
     for _ in range(context.policy.attempts):
-        found = yield from follow(context, key, record)
-        envelope = open_own(context, *found) if found is not None else None
-        if found is None or found[0] == keep or envelope is None:
-            return 0
-        if until is not None and envelope.created_at > until:
-            return 0
-        key, record = found
         if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
-        record = yield from load(key, fresh=True)  # it is over, or its user just signed in or out
+        # It is over, or its user just signed in or out.
+        found = yield from _to_end(context, key, (yield from load(key, fresh=True)), until, keep)
+        if not found:
+            return 0
+        ((key, record),) = found.items()
     return 0

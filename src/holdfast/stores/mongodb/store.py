@@ -168,6 +168,27 @@ class MongoDBStore:
         found = self._run(lambda sessions: sessions.find_one_and_delete({"_id": key}, {"expires_at": 1}))
         return found is not None and int(found["expires_at"]) > now
 
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        # The server does not return which documents it deletes: a mark of this call shows them.
+        # Versions are random: none is another record's.
+        mark, keys = secrets.randbits(62), {"$in": list(versions)}
+        same = {
+            "_id": keys,
+            "version": {"$in": list(versions.values())},
+            "expires_at": {"$gt": DatetimeMS(self._clock())},
+        }
+        end = {"$set": {"version": mark, "expires_at": DatetimeMS(0)}, "$unset": {"owner": "", "data": ""}}
+
+        def remove(sessions: Collection) -> frozenset[str]:
+            if not sessions.update_many(same, end).modified_count:
+                return frozenset()
+            ended = {"_id": keys, "version": mark}
+            removed = frozenset(str(document["_id"]) for document in sessions.find(ended, {"_id": 1}))
+            sessions.delete_many(ended)
+            return removed
+
+        return self._run(remove)
+
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         return self._page({"owner": owner}, after, limit)
 

@@ -146,6 +146,24 @@ return left(score, owner)
 """
 )
 
+#: Keys: records. Arguments: now, the prefix of all keys, and of each record its member and the expected version.
+#: Returns the members of those that it removed, with their entries in indexes within reach.
+DISCARD = Script(
+    b"""
+local removed = {}
+for i, key in ipairs(KEYS) do
+  local member = ARGV[1 + 2 * i]
+  local version, _, _, owner = read(key)
+  if version and version ~= '' and version == ARGV[2 + 2 * i] then
+    redis.call('DEL', key)
+    if owner ~= NOBODY then redis.call('ZREM', ARGV[2] .. 'owner:' .. string.sub(owner, 9), member) end
+    removed[#removed + 1] = member
+  end
+end
+return removed
+"""
+)
+
 #: Keys: old record, new record, and the new one's index. Arguments: those of CREATE about the new record, the expected
 #: version, head, data and time to live of the tombstone, the old member. Returns the same as REPLACE.
 MOVE = Script(

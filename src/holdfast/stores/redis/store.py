@@ -6,6 +6,7 @@ Any client with redis-py's methods works. The value layout and the index are in 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 import time
@@ -41,6 +42,9 @@ T = TypeVar("T")
 
 # How often slots may move during a walk before it gives up.
 _TURNS = 5
+
+# How many records a script may remove: others wait for it.
+_DISCARDED = 250
 
 # The seconds between questions to Sentinels.
 _ASK_AGAIN = 1.0
@@ -359,6 +363,15 @@ class RedisStore(RedisClusterStore):
     """
 
     _index_in_reach = True
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        now, removed, keys = digits(self._clock()), set[str](), list(versions)
+        while keys:
+            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
+            names = [self._name(key) for key in some]
+            expected = itertools.chain.from_iterable((key, versions[key]) for key in some)
+            removed.update(map(bytes.decode, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
+        return frozenset(removed)
 
     def move(
         self,

@@ -84,6 +84,16 @@ class Database:
         count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
         return count
 
+    @property
+    def returns_deleted(self) -> bool:
+        """Whether the database returns rows that it deletes."""
+        return self._connectable().dialect.delete_returning
+
+    def deleted(self, statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
+        """Return the rows that *statement* deletes."""
+        rows: Sequence[sa.Row[Any]] = self._run(operator.methodcaller("all"), statement, values, repeat=False)
+        return rows
+
     def insert(self, statement: sa.Executable, **values: Any) -> bool:
         """Return whether *statement* inserts its row; False if the key exists."""
         try:

@@ -28,6 +28,8 @@ __all__ = ["SQLStore", "sessions_table"]
 T = TypeVar("T")
 
 _BATCH = 100
+# Each takes two parameters of a statement, which may have 999 in old versions of SQLite.
+_DISCARDED = 400
 _TRIES = 5
 _OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag, "max_connections": whole(1)}
 
@@ -137,6 +139,7 @@ class SQLStore:
         )
         self._touch = table.update().where(live).values({t.expires_at: later})
         self._delete_live = table.delete().where(live)
+        self._end = table.delete().where(live, t.version == sa.bindparam("expect"))
         self._delete = table.delete().where(t.key == key)
         number = sa.bindparam("number", type_=sa.Integer())
         self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
@@ -145,6 +148,9 @@ class SQLStore:
         self._due = sa.select(t.key, t.owner, t.expires_at, by_then.label("at")).where(t.purge_at <= by_then)
         self._due = self._due.order_by(t.purge_at).limit(number)
         among = t.key.in_(sa.bindparam("keys", expanding=True))
+        # Versions are random: none is another record's, and the database needs no comparison of pairs.
+        same = t.version.in_(sa.bindparam("versions", expanding=True))
+        self._discard = table.delete().where(among, same, t.expires_at > now).returning(t.key)
         self._defer = table.update().where(among, t.expires_at > now).values({t.purge_at: t.expires_at})
         self._purge = table.delete().where(among, t.expires_at <= now)
         self._left = sa.select(t.key).where(among)
@@ -186,6 +192,21 @@ class SQLStore:
         # An expired record goes too: if the clock is set back, it must not return.
         self._database.count(self._delete, at=key)
         return False
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        database, now, removed = self._database, self._clock(), set[str]()
+        if not database.returns_deleted:
+            same = (
+                key for key, version in versions.items() if database.count(self._end, at=key, now=now, expect=version)
+            )
+            return frozenset(same)
+        # In one order, so that processes that end the same sessions do not wait for each other in a circle.
+        keys = sorted(key for key, version in versions.items() if isinstance(version, int))
+        while keys:
+            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
+            found = database.deleted(self._discard, keys=some, versions=[versions[key] for key in some], now=now)
+            removed.update(row.key for row in found)
+        return frozenset(removed)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         return self._page(self._find, after, limit, owner=_encoded(owner))
