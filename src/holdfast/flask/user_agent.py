@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.records.metadata import Device, fit
 from holdfast.records.tokens import labelled
 
-#: The metadata with the `agent_of` the browser that the session began with.
+#: The metadata with the `agent_of` value of the browser that the session began with.
 AGENT = "agent"
 
 #: Truncate a longer header before parsing: browsers send less, and the time grows with the length.

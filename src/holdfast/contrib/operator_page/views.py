@@ -49,18 +49,15 @@ _PROGRESS = "_holdfast_revoke_progress"
 #: The word to type to end all sessions.
 _WORD = "everyone"
 
-
-#: The maximum length of a page's query values.
+#: The query values that a page keeps when it is loaded again.
 _ASKED = ("after", "device", "age", "id")
 
 #: The message about an end, by its result.
-_MAY_BE_ANOTHERS = "No key of this application opens it: it may be another application's in the same store."
-
 _RESULTS = {
     "confirmed": "The session has ended.",
     "unconfirmed": "The session has ended, but the store does not confirm it. Check again in a minute.",
     "absent": "There is no such session. It may have ended already.",
-    "unopened": f"The session was not ended. {_MAY_BE_ANOTHERS}",
+    "unopened": "The session was not ended. No key of this application opens it: it may be another application's.",
 }
 
 _OUT_OF_DATE = "No change was made: this page was outdated. Try again."
