@@ -301,7 +301,7 @@ OPERATIONS = (*METHODS, *CAPABILITIES.values())
 
 def capabilities_of(store: object) -> frozenset[type]:
     """Return the capabilities that *store* has."""
-    return frozenset(capability for capability in CAPABILITIES if isinstance(store, capability))
+    return frozenset(each for each, method in CAPABILITIES.items() if callable(getattr(store, method, None)))
 
 
 def iterate(store: Store, *, limit: int = 500) -> Iterator[Page]:
