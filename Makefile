@@ -53,7 +53,7 @@ next: ## Run the tests on Flask and Werkzeug as they will be, in .venv-next (NEX
 	@PYTHON='$(PYTHON)' NEXT='$(NEXT)' scripts/ahead next $(ARGS)
 
 .PHONY: check
-check: lint types layers docs ## Run every check but the tests
+check: lint types layers docs site ## Run every check but the tests
 
 .PHONY: fmt
 fmt: $(VENV)/.dev ## Format the code and fix what can be fixed
@@ -84,8 +84,15 @@ cov: $(VENV)/.dev ## Run the tests with branch coverage; htmlcov/index.html show
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing --cov-report=html $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/.dev ## Check links and code blocks in the docs
+docs: $(VENV)/.dev ## Check links, code blocks and spelling in the docs, and what docstrings say
 	@$(BIN)/python scripts/check_docs.py
+	@$(BIN)/python scripts/check_docstrings.py
+	@$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples scripts src tests
+
+.PHONY: site
+site: $(VENV)/.dev ## Build the documentation in build/site, and check that it answers what people ask
+	@$(BIN)/sphinx-build --quiet --fail-on-warning -d build/site-parsed docs build/site
+	@$(BIN)/python scripts/check_site.py build/site
 
 .PHONY: pages
 pages: $(VENV)/.dev ## Write into the docs what the code and the tests say

@@ -10,9 +10,13 @@ __all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "Clock", "system_clock"]
 #: Returns the current time in milliseconds since the epoch.
 Clock = Callable[[], int]
 
+#: A second, in milliseconds.
 SECOND = 1000
+#: A minute, in milliseconds.
 MINUTE = 60 * SECOND
+#: An hour, in milliseconds.
 HOUR = 60 * MINUTE
+#: A day, in milliseconds.
 DAY = 24 * HOUR
 
 

@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import ReferenceType
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
 __all__ = [
     "EVENTS", "EndReason", "Event", "EventName", "RejectReason", "RevokeResult", "SaveResult", "bound", "created",
     "ended", "gone", "rejected", "rotated", "store_unavailable", "superseded",
 ]  # fmt: skip
 
+#: Why a cookie was not accepted.
 RejectReason: TypeAlias = Literal[
     "malformed",
     "too_long",
@@ -37,9 +38,13 @@ RejectReason: TypeAlias = Literal[
     "binding_changed",
     "store_unavailable",
 ]
+#: Why a session ended.
 EndReason: TypeAlias = Literal["logout", "revoked", "expired", "evicted", "replaced"]
+#: What became of a session at the end of a request.
 SaveResult: TypeAlias = Literal["saved", "merged", "unchanged", "gone", "conflict"]
+#: Whether the end of a session is certain, may be undone by the loss of a server, or there was no session.
 RevokeResult: TypeAlias = Literal["confirmed", "unconfirmed", "absent"]
+#: The name of an event; those from ``created`` on are signals.
 EventName: TypeAlias = Literal[
     "opens",
     "loads",
@@ -93,21 +98,21 @@ EVENTS: Mapping[str, Event] = {
 _signals = Namespace()
 
 #: A record was made. *handle*, *owner*.
-created = _signals.signal("created")
+created: NamedSignal = _signals.signal("created")
 #: A session got a new token. *handle*, *previous*.
-rotated = _signals.signal("rotated")
+rotated: NamedSignal = _signals.signal("rotated")
 #: A session was bound to a user. *handle*, *owner*.
-bound = _signals.signal("bound")
+bound: NamedSignal = _signals.signal("bound")
 #: A session is over. *handle*, *owner*, *reason*: one of `EndReason`.
-ended = _signals.signal("ended")
+ended: NamedSignal = _signals.signal("ended")
 #: A change was dropped because the session had ended meanwhile. *handle*.
-gone = _signals.signal("gone")
+gone: NamedSignal = _signals.signal("gone")
 #: A cookie was not accepted. *reason*: one of `RejectReason`.
-rejected = _signals.signal("rejected")
+rejected: NamedSignal = _signals.signal("rejected")
 #: A request came with, or saved under, an id that a rotation had replaced. *handle* is the old one.
-superseded = _signals.signal("superseded")
+superseded: NamedSignal = _signals.signal("superseded")
 #: A call of the store failed. *error*.
-store_unavailable = _signals.signal("store_unavailable")
+store_unavailable: NamedSignal = _signals.signal("store_unavailable")
 
 #: Gets the name of an event and its details.
 Subscriber: TypeAlias = Callable[[str, Mapping[str, Any]], object]

@@ -10,6 +10,7 @@ from support.pages import blocks
 
 PAGES = [
     "docs/how-to/composition.md",
+    "docs/how-to/deploy.md",
     "docs/how-to/observability.md",
     "docs/reference/backends/sqlite.md",
     "docs/reference/backends/files.md",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from holdfast import __version__
 from holdfast.cli import COMMANDS
 from holdfast.cli.errors import Misuse
 from holdfast.cli.group import Commands
@@ -32,7 +33,12 @@ def _sealer(keys: Sequence[str]) -> Sealer | None:
         raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
 
-@click.group(cls=Commands, commands=COMMANDS)
+#: The command that checks the store alone. `flask sessions doctor` checks an application with it.
+_DOCTOR = "holdfast.contrib.doctor.command:doctor_of_store"
+
+
+@click.group(cls=Commands, commands={**COMMANDS, "doctor": _DOCTOR})
+@click.version_option(__version__, message="holdfast %(version)s")
 @click.option("--store", metavar="URL", envvar="HOLDFAST_STORE", help="SESSION_STORE. Default: $HOLDFAST_STORE.")
 @click.option("--namespace", default="session:", show_default=True, help="SESSION_KEY_PREFIX.")
 @click.option(

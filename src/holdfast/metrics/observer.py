@@ -53,7 +53,7 @@ class Observers:
     """
 
     def __init__(self, members: Iterable[Observer], *, timer: Callable[[], float] = time.perf_counter) -> None:
-        self.members = tuple(members)
+        self.members: tuple[Observer, ...] = tuple(members)
         self.timer = timer
         for member in self.members:
             if isinstance(member, type) or not isinstance(member, Observer):

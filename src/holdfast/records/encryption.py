@@ -100,7 +100,7 @@ class Keyring:
             raise ConfigurationError(f"there are no seal keys: {NEW_KEY}")
         self._keys = {_id_of(key): key for key in reversed(found)}
         #: The 8 bytes that identify the newest key in a record: an HMAC under the key.
-        self.newest = _id_of(found[0])
+        self.newest: bytes = _id_of(found[0])
 
     def __getitem__(self, key_id: bytes) -> bytes:
         """Return the key with the id *key_id*.

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 TOKEN_BYTES = 32
@@ -33,7 +33,7 @@ def new_token() -> str:
 
 
 #: Returns a new public id: 16 random bytes of the operating system, as 22 base64url characters.
-new_sid = partial(secrets.token_urlsafe, 16)
+new_sid: Callable[[], str] = partial(secrets.token_urlsafe, 16)
 
 
 def token_from(raw: bytes) -> str:
@@ -78,7 +78,7 @@ class Keys:
         self, namespace: str = DEFAULT_NAMESPACE, *, owner_secret: bytes | None = None, carrier: bytes = b"session"
     ) -> None:
         self.namespace = namespace
-        self.namespace_mark = None if namespace == DEFAULT_NAMESPACE else namespace
+        self.namespace_mark: str | None = None if namespace == DEFAULT_NAMESPACE else namespace
         name = namespace.encode()
         self._session = hashlib.sha256(labelled(carrier, name))
         self._browser = hashlib.sha256(labelled(b"browser", name))

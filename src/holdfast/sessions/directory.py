@@ -54,7 +54,7 @@ class Ends(Protocol):
         """
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
-        """End sessions as `revoke_all` does, by the owner value, as `SessionInfo.owner` has it."""
+        """End sessions as `revoke_all` does, by the value of `SessionInfo.owner`. Return the number ended."""
 
     def ended_since(self, owner: str, moment: int) -> bool:
         """Return whether all sessions of the owner, or of everyone, were ended at *moment* or later."""
@@ -117,7 +117,7 @@ class Directory(Ends, Protocol):
     def revoke_some(
         self, progress: RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
     ) -> RevokeProgress:
-        """End about *limit* sessions of all users, except *keep*; repeat with the result until it is ``over``.
+        """End about *limit* sessions of all users, except *keep*. Return the progress, to repeat with until ``over``.
 
         Raises:
             ConfigurationError: The store cannot list its records.

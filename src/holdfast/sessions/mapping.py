@@ -243,7 +243,7 @@ class ServerSession(MutableMapping[str, Any]):
         return ended
 
     def still_valid(self) -> bool:
-        """Check again whether the loaded session is live and bound to the same user.
+        """Return whether the loaded session is still live and bound to the same user.
 
         For handlers that outlast a request. It writes nothing, and the session's data stay as they were loaded. False
         if the request came without a session.

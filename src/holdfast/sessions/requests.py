@@ -88,14 +88,15 @@ class Requests:
         **options: Unpack[Options],
     ) -> None:
         sender = options.get("sender")
-        self.clock = options.get("clock", system_clock)
-        self.keys = options.get("keys") or Keys()
-        self._flows, self.has_form = flows, flows.has_form
+        self.clock: Clock = options.get("clock", system_clock)
+        self.keys: Keys = options.get("keys") or Keys()
+        self._flows = flows
+        self.has_form: Callable[[str], bool] = flows.has_form
         self._store = store
         self._breakers = Breaker(), Breaker()
         self._raised = options.get("raised", _as_it_is)
         self._observers = gather(options.get("observer"))
-        self.context = Context(
+        self.context: Context = Context(
             policy=options.get("policy") or Policy(),
             keys=self.keys,
             codec=options.get("codec", MSGPACK),
@@ -169,7 +170,7 @@ class Requests:
             self._count("loads")
 
     def commit(self, state: SessionState) -> Outcome:
-        """Carry out what the request asked of its session: see `holdfast.sessions.flows.commit.commit`."""
+        """Carry out what the request asked of its session, and return the outcome, with what to do with the cookie."""
         if not (state.pending or self._upkeep_due(state)):
             if self._observers:
                 self._count("saves", outcome=_UNCHANGED.result)

@@ -85,7 +85,9 @@ class LoadsFresh(Protocol):
     """A store whose `load` may return what is not final: from a cache, or what a failover may undo."""
 
     def load_fresh(self, key: str, /) -> Record | None:
-        """Return the live record under *key* with every acknowledged write and no other: for a permanent decision.
+        """Return the live record under *key*, or None, with every acknowledged write and no other.
+
+        For a permanent decision.
 
         Raises:
             StoreUnavailable: The store does not answer, or cannot be sure.

@@ -76,7 +76,7 @@ class FileStore:
         self, directory: str | Path, *, mode: int = 0o600, threshold: int = 500, clock: Clock = system_clock
     ) -> None:
         #: The folder, as an absolute path.
-        self.path = Path(directory).absolute()
+        self.path: Path = Path(directory).absolute()
         self._locks = self.path / ".locks"
         self._owners = self.path / ".owners"
         self._directory = StoreDirectory(self.path)

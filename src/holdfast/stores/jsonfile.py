@@ -52,7 +52,7 @@ class JSONFileStore:
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._directory = StoreDirectory(self.path.parent, [self.path])
         self._clock = clock
 

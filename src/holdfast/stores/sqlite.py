@@ -87,7 +87,7 @@ class SQLiteStore:
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock, timeout: float = 5.0) -> None:
         #: The file, as an absolute path.
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._clock = clock
         self._timeout = timeout
         self._connections = Connections(self.path, timeout, functools.partial(_when_free, timeout, _prepare))

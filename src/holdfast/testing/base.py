@@ -200,7 +200,7 @@ class ContractBase(abc.ABC):
         return _every_page(lambda after: store.scan(after, limit=limit), between)
 
     def assert_expiry(self, record: Record, expires_at: int) -> None:
-        """Assert when *record* expires, within the store's precision."""
+        """Assert when *record* expires, in milliseconds since the epoch, within the store's precision."""
         off = abs(record.expires_at - expires_at)
         assert off <= self.expiry_tolerance, f"expires_at is off by {off} ms"
 

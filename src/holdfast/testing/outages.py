@@ -61,7 +61,7 @@ class Outages(ContractBase):
             data = record.data + b", theirs"
             theirs.append(other.replace(key, data, expect=record.version, expires_at=self.later()))
 
-        self.meanwhile = save_too
+        self.meanwhile: Callable[[], object] | None = save_too
         try:
             with self.disturbed(Fault.REPLY_LOST), suppress(StoreUnavailable):
                 answer = self.store.replace(key, b"mine", expect=version, expires_at=self.later())

@@ -68,7 +68,7 @@ class CountingStore(StoreWrapper):
             self.counts.clear()
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
-        """Count one call of *operation*."""
+        """Count one call of *operation*, and return its result."""
         with self._lock:
             self.counts[operation] += 1
         return call()
@@ -114,7 +114,7 @@ class FailingStore(StoreWrapper):
             self.heal()
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
-        """Raise instead of the call or of its answer, if a fault is set for *operation*."""
+        """Return the result of the call. If a fault is set for *operation*, raise before or after the call."""
         before = self._next_fault(operation)
         if before is None:
             return call()
@@ -145,7 +145,7 @@ class SlowStore(StoreWrapper):
         self._pause = pause
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
-        """Pause, call, pause."""
+        """Pause, call, pause, and return the result."""
         self._pause(operation, "before")
         answer = call()
         self._pause(operation, "after")

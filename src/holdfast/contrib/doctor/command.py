@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, cast
 
 import click
 from flask import current_app
 
+from holdfast.cli.target import Target, json_option, pass_target
 from holdfast.contrib.doctor.printing import print_report
-from holdfast.contrib.doctor.report import examine
+from holdfast.contrib.doctor.report import Report, examine, examine_store
 from holdfast.flask.settings.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from holdfast.sessions.manager import Manager
 
 
 @click.command()
@@ -27,7 +32,22 @@ def doctor(context: click.Context, profile: str | None, as_json: bool) -> None: 
     a required row is not met.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # Flask's own name for it
-    report = examine(app, profile=profile)
+    _print(context, examine(app, profile=profile), as_json=as_json)
+
+
+@click.command("doctor")
+@json_option
+@pass_target
+@click.pass_context
+def doctor_of_store(context: click.Context, target: Target, *, as_json: bool) -> None:
+    """Check the store: that it answers, takes what requests write, and is set up to keep it.
+
+    The exit code is 1 if a required row is not met. `flask sessions doctor` checks the application too.
+    """
+    _print(context, examine_store(cast("Manager", target.manager)), as_json=as_json)
+
+
+def _print(context: click.Context, report: Report, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report.as_data(), indent=2))
     else:

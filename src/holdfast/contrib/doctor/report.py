@@ -68,7 +68,7 @@ class Report:
 
 
 def examine(app: Flask, *, profile: str | None = None) -> Report:
-    """Check *app* against *profile*: by default its own, or the first level of ASVS.
+    """Check *app* against *profile*, by default its own or the first level of ASVS, and return the report.
 
     Reads the current settings, and queries the store.
 
@@ -93,8 +93,16 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     return replace(report, advice=f'SESSION_PROFILE = "{chosen}" changes every setting above that is still Flask\'s.')
 
 
-def _rows(case: Case) -> Iterator[Row]:
-    for area, checks in CHECKS.items():
+def examine_store(manager: Manager) -> Report:
+    """Check the store of *manager* alone, where the application is unknown."""
+    app = Flask("app")
+    app.config["SESSION_KEY_PREFIX"] = manager.keys.namespace
+    case = Case(app, profile_named(_LEAST), manager.store, manager.clock, reads_unsealed=False)
+    return Report(_LEAST, case.profile.title, tuple(_rows(case, {store.AREA: store.CHECKS})))
+
+
+def _rows(case: Case, areas: Mapping[str, tuple[Check, ...]] = CHECKS) -> Iterator[Row]:
+    for area, checks in areas.items():
         yield from (check.row(area, case) for check in checks if check.applies(case.profile))
     yield from store.findings(case)
 

@@ -69,7 +69,8 @@ OWN: tuple[Setting, ...] = (
         "`SESSION_STORE`."),
     Setting("SESSION_KEY_PREFIX", setting.text, default="session:", to="namespace", doc=
         "The namespace, which is hashed with the token and the user ids. Two applications on one store need different "
-        "ones: [otherwise](stores.md#several-applications-on-one-server) a user of one is the same user of the other."),
+        "ones: otherwise a user of one [is the same user](../how-to/several-applications.md#in-one-store) of the "
+        "other."),
     _of_policy("SESSION_PERMANENT", setting.switch, "permanent", doc=
         "Whether new sessions are permanent: their cookies outlive the browser, as if the view had set "
         "`session.permanent`."),
@@ -77,7 +78,8 @@ OWN: tuple[Setting, ...] = (
         "The absolute timeout: a session expires this long after it, or its login, began, even when it is in use."),
     _of_policy("SESSION_NOT_BEFORE", setting.moment, "not_before", doc=
         "Every session that began before this moment is over, at once: after a break-in, or [a restored "
-        'backup](stores.md#backups). An aware `datetime` or text such as `"2027-01-31T00:00:00Z"`, not in the future.'),
+        "backup](../how-to/back-up-and-restore.md#restore). An aware `datetime` or text such as "
+        '`"2027-01-31T00:00:00Z"`, not in the future.'),
     _of_policy("SESSION_RENEWAL_INTERVAL", setting.span, "renewal", doc=
         "How often a session in use gets a new token. The old token leads to the new one until that is presented, "
         "and for the grace period after that."),
@@ -141,7 +143,7 @@ OWN: tuple[Setting, ...] = (
         "sessions of its own. [For APIs and mobile clients](../how-to/api-clients.md)."),
     Setting("SESSION_COOKIE_OLD_NAMES", cookie_rules.cookie_names, default=(), to="cookie.old_names", doc=
         "Former names of the session cookie, for a change of `SESSION_COOKIE_NAME`, or for a profile, which changes "
-        "it. A session in such a cookie [moves to one of the present name](#another-name-path-or-domain)."),
+        "it. A session in such a cookie [moves to one of the present name](../how-to/change-the-cookie.md)."),
     Setting("SESSION_IMPORT", _source, to="imports", doc=
         'Take over sessions from before: `"flask-session"` those that '
         '[Flask-Session](../how-to/coming-from-flask-session.md) stored in the place of the store, `"flask"` those in '

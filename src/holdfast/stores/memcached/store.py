@@ -154,7 +154,11 @@ class MemcachedStore:
         ]
 
     def ask(self, work: Callable[[Any], T], /) -> T:
-        """Return the result of *work* with the store's client. It may use other keys."""
+        """Return the result of *work* with the store's client. It may use other keys.
+
+        Raises:
+            StoreUnavailable: The client raised an exception.
+        """
         try:
             return work(self._client)
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class

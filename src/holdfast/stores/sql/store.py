@@ -63,7 +63,7 @@ class SQLStore:
         self._find_engine = engine if callable(engine) else lambda: engine
         file = file_of(engine.url) if isinstance(engine, sa.Engine) else None
         #: The file of a SQLite database, if it is known before the first use.
-        self.path = None if file is None else Path(file)
+        self.path: Path | None = None if file is None else Path(file)
         self.schema = schema
         self._table = sessions_table(table, schema=schema)
         self._database = Database(self._find_engine, self._table, create=create_table, max_connections=max_connections)
