@@ -8,7 +8,7 @@ import pytest
 from flask import abort, redirect
 from support.web import Web, cookies_set, end
 
-from holdfast.errors import EncodeError
+from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.flask import session
 
 
@@ -163,6 +163,18 @@ def test_a_value_that_cannot_be_kept_begins_no_session() -> None:
     assert response.status_code == 500
     assert not cookies_set(response)
     assert web.records() == 0
+
+
+@pytest.mark.parametrize("place", ["memory://", "cookie://"])
+def test_the_application_may_answer_a_session_that_is_too_large(place: str) -> None:
+    """Its handler for `RecordTooLarge` answers instead of a 500, and no cookie is sent."""
+    web = Web(SESSION_STORE=place, SESSION_MAX_BYTES=1000, PROPAGATE_EXCEPTIONS=False)
+    web.app.register_error_handler(RecordTooLarge, lambda error: (f"{error.limit}", 413))
+    web.put(a=1)
+    response = web.put(b="x" * 5000)
+    assert (response.status_code, response.text) == (413, "1000")
+    assert not cookies_set(response)
+    assert web.data() == {"a": 1}
 
 
 def test_a_session_that_is_too_large_leaves_the_old_one(web: Web) -> None:

@@ -343,3 +343,13 @@ def test_killed_writers_tear_and_lose_nothing(path: Path) -> None:
     found = disk.kill_writers(f"sqlite:///{path}", kills=30, seed=1)
     assert found.pop("confirmed") > 30
     assert found == {"kills": 30, "torn": 0, "lost": 0}
+
+
+def test_the_log_of_a_large_write_does_not_stay(path: Path, store: SQLiteStore, clock: FakeClock) -> None:
+    """After a large transaction the next saves bring the `-wal` file back to its limit."""
+    log, until = path.with_name(f"{path.name}-wal"), clock() + 60_000
+    store.create(KEY, bytes(40_000_000), expires_at=until)
+    assert log.stat().st_size > 40_000_000
+    for number in range(3):
+        store.create(f"{number:064}", b"data", expires_at=until)
+    assert log.stat().st_size <= 16 * 1024 * 1024

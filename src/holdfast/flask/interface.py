@@ -184,7 +184,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
 
         A store that fails, a conflict that is not merged, and a login that is one too many turn the response into the
-        application's answer to the exception: by default 503, and 409 for the others.
+        application's answer to the exception: by default 503, and 409 for the others. So does a session that is too
+        large, if the application handles `RecordTooLarge`; else that is raised.
         """
         state = cast(FlaskSession, session)._state  # noqa: SLF001  # open_session gave it
         bearer = self.bearer if isinstance(session, HeaderSession) else None
@@ -201,7 +202,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         except RecordTooLarge as error:
             if error.limit == self.manager.context.policy.max_bytes:
                 error.args = (f"{error}, SESSION_MAX_BYTES",)
-            raise
+            turn_into_answer(app, error, response)
         self._give_token(app, state, response, cookie, bearer)
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))

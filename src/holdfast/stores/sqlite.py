@@ -63,7 +63,8 @@ _DUE = """FROM sessions WHERE expires_at <= ? AND key IN
 _BATCH = 250
 # SQLite's own limit, in bytes.
 _MAX_BYTES = 1_000_000_000
-
+# The bytes that SQLite leaves of the -wal file once its content is in the file, as after a long read or a VACUUM.
+_MAX_WAL = 16 * 1024 * 1024
 
 #: Messages of SQLite that waiting does not cure.
 _SET_UP_WRONG = ("readonly database", "not a database", "has no column", "no such column")
@@ -295,6 +296,7 @@ def _size(values: tuple[Any, ...]) -> int:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL}")
     for statement in _SCHEMA:
         connection.execute(statement)
 

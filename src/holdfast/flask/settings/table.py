@@ -95,8 +95,8 @@ OWN: tuple[Setting, ...] = (
     Setting("SESSION_SAVE_ON_ERROR", setting.switch, default=False, to="save_on_error", live=True, doc=
         "Whether changes are saved when the response is a 5xx. A logout is always saved."),
     _of_policy("SESSION_MAX_BYTES", setting.number(1, "a number of bytes greater than 0"), "max_bytes", doc=
-        "The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`; the stored one stays as it "
-        "was."),
+        "The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`, a 500 unless you handle it; the "
+        "stored one stays as it was."),
     Setting("SESSION_SERIALIZATION_FORMAT", _codec, default="msgpack", to="codec", doc=
         'The encoding of saved sessions: `"msgpack"`, or `"json"`, which is human-readable. Stored sessions in '
         "either format can be read."),
