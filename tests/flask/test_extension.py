@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import time
 import weakref
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_the_extension_is_registered() -> None:
     app = make_app()
     sessions = Session(app)
     assert app.extensions["holdfast"] is sessions
+
+
+def test_a_clock_of_fractions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is given must return whole milliseconds; that of a library that patches Python's may not."""
+    with pytest.raises(ConfigurationError, match=r"clock returns 1\.5: it must return whole milliseconds"):
+        Session(make_app(), clock=lambda: 1.5)  # type: ignore[arg-type,return-value]  # the mistake
+    app = make_app()
+    Session(app)
+    monkeypatch.setattr(time, "time_ns", lambda: time.time() * 1e9)
+    assert [app.test_client().get("/").status_code for _ in range(2)] == [200, 200]
 
 
 def test_init_app_serves_several_applications() -> None:

@@ -107,6 +107,20 @@ def test_requests_that_do_not_need_the_store_are_served(known: Web) -> None:
         assert known.do(lambda: session.get("a"), known.with_token("nonsense")).status_code == 200
 
 
+@pytest.mark.parametrize("settings", [{}, {"SESSION_STORE": "cookie://"}], ids=["store", "cookie"])
+def test_a_readiness_probe(settings: dict[str, Any]) -> None:
+    """`sessions.ping()` returns while the store answers, without a cookie, and answers 503 while it does not."""
+    web = Web(PROPAGATE_EXCEPTIONS=False, **settings)
+    assert web.do(web.sessions.ping).status_code == 200
+    if not settings:
+        web.failing.fail("ping")
+        response = web.do(web.sessions.ping)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+        assert "Vary" not in response.headers
+        assert dict(web.store.counts) == {"ping": 2}
+    assert not cookies_set(web.do(web.sessions.ping))
+
+
 def test_an_outage_is_heard_and_logged(known: Web, caplog: pytest.LogCaptureFixture) -> None:
     """An outage sends its signal with the error, and is logged with its cause."""
     with known.failing.outage(), caplog.at_level(logging.ERROR):

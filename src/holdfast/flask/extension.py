@@ -42,12 +42,12 @@ class Session:
 
     Args:
         app: The application.
-        clock: The time, for tests.
+        clock: Returns the time in whole milliseconds since the epoch, for tests.
         observer: One `holdfast.metrics.observer.Observer` or several, which count and time events for each of the
             applications. Default: none, at no cost.
 
     Raises:
-        ConfigurationError: A setting is wrong or missing, or *observer* is no observer.
+        ConfigurationError: A setting is wrong or missing, *observer* is no observer, or *clock* returns no int.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Session:
         clock: Clock = system_clock,
         observer: Observer | Observers | Iterable[Observer] | None = None,
     ) -> None:
+        if not isinstance(clock(), int):
+            raise ConfigurationError(f"clock returns {clock()!r}: it must return whole milliseconds since the epoch")
         self._clock = clock
         self._observers = gather(observer)
         self._apps: WeakKeyDictionary[Flask, LiveSettings] = WeakKeyDictionary()
@@ -220,6 +222,14 @@ class Session:
             return token_or_session.still_valid()
         app = self._app()
         return self._interface(app).still_valid(app, token_or_session)
+
+    def ping(self) -> None:
+        """Return if the store answers, for a readiness probe. Sessions in the cookie need none without revocations.
+
+        Raises:
+            StoreUnavailable: It does not: the answer is 503.
+        """
+        self.manager.ping()
 
     def purge(self) -> int:
         """Remove expired records from a store that does not do so by itself. Returns how many."""

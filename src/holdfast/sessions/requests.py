@@ -23,7 +23,7 @@ from holdfast.sessions.flows.several import find_one
 from holdfast.sessions.ops import Breaker, Call, Flow, drive
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
-from holdfast.stores.contract import Store, capabilities_of
+from holdfast.stores.contract import Pings, Store, capabilities_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -205,6 +205,18 @@ class Requests:
             StoreUnavailable: It had to be measured, and the store failed.
         """
         return self._run(offset_of(self.context))
+
+    def ping(self) -> None:
+        """Return if the store answers, or cannot be asked.
+
+        Raises:
+            StoreUnavailable: It does not answer.
+        """
+        if isinstance(self._store, Pings):
+            try:
+                self._store.ping()
+            except StoreUnavailable as error:
+                raise self._raised(error) from error.__cause__
 
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether the session of a state, or of a cookie's value, still lives and is still its user's.
