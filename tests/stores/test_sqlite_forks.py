@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
@@ -38,6 +39,17 @@ def forked() -> int:
     if child == 0:
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_fork_that_python_does_not_notice(store: SQLiteStore) -> None:
+    """The child, as of uWSGI, opens a connection of its own, and leaves its parent's alone."""
+    inherited = set(store._connections._open)
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        loads = store.load(KEY) is not None
+        os._exit(0 if loads and inherited.isdisjoint(store._connections._open) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.load(KEY) is not None
 
 
 FORKED = """

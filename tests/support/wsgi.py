@@ -112,20 +112,32 @@ class Server:
             return list(pool.map(run, jobs))
 
 
+def _gunicorn(workers: int, threads: int, app: str, listener: int) -> list[str]:
+    options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
+    return [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener}", *options, app]
+
+
 @contextmanager
 def served(
-    store: str, *, app: str = _APP, workers: int = 2, threads: int = 8, log: IO[bytes] | None = None, **config: Any
+    store: str,
+    *,
+    app: str = _APP,
+    workers: int = 2,
+    threads: int = 8,
+    log: IO[bytes] | None = None,
+    command: Callable[[int, int, str, int], list[str]] | None = None,
+    **config: Any,
 ) -> Iterator[Server]:
-    """Serve *app* by gunicorn with *workers* processes, on the store at a URL, while the block runs.
+    """Serve *app* with *workers* processes, on the store at a URL, while the block runs.
 
-    They write to *log*, by default where the tests write.
+    They write to *log*, by default where the tests write. *command* returns the one that starts another server than
+    gunicorn, for so many processes and threads, the application, and the descriptor of a socket that listens.
     """
     settings = {"SESSION_STORE": store, **config}
-    options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
     path = [str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         process = subprocess.Popen(
-            [*until_we_end(), sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *options, app],
+            [*until_we_end(), *(command or _gunicorn)(workers, threads, app, listener.fileno())],
             env={**os.environ, "HOLDFAST_SHOP": json.dumps(settings), "PYTHONPATH": os.pathsep.join(path)},
             pass_fds=[listener.fileno()],
             stderr=log,

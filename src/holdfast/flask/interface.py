@@ -298,8 +298,12 @@ def _is_navigation(request: Request) -> bool:
 
 
 def _can_set_cookie(request: Request) -> bool:
-    """Return whether the response can carry a cookie. That of a WebSocket was sent when it was opened."""
-    return str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
+    """Return whether the response can carry a cookie.
+
+    That of a WebSocket was sent when it was opened, and an event of Flask-SocketIO has none.
+    """
+    is_event = "flask.app" in request.environ and hasattr(request, "namespace")
+    return not is_event and str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
 
 
 def _login_metadata(settings: Settings, state: SessionState, transport: str | None) -> Mapping[str, str | None]:

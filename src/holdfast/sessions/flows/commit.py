@@ -77,6 +77,8 @@ def _carry_out(context: Context, flows: RequestFlows, state: SessionState) -> Fl
             return joined
     if changes.rebind and changes.owner is not None and context.policy.max_per_user is not None:
         yield from check_room(context, changes.owner, stored)
+    if stored is None and not state.is_empty and not state.can_set_cookie:
+        return dropped(context, state)  # nobody would get its token
     if stored is None:
         return NOTHING if state.is_empty else (yield from flows.create(context, state))
     return (yield from _change(context, flows, state, stored))

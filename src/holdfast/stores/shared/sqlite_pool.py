@@ -27,8 +27,8 @@ class Connections:
 
     A fork waits until no connection is in use and closes them all; parent and child open new ones. SQLite counts locks
     per process: with an inherited connection, the child's own ones would believe that they hold locks that only its
-    parent holds, and their writes could be lost. A C program that forks without notifying Python, as uWSGI does, must
-    therefore do it before the store is first used.
+    parent holds, and their writes could be lost. A child of a C program that forks without notifying Python, as uWSGI
+    does, opens new ones too; no other thread may use the store at that moment.
 
     Args:
         path: The file. It is created if missing, mode 0600 under any umask.
@@ -49,6 +49,7 @@ class Connections:
         self._idle: deque[Connection] | _Closing = deque()
         self._open: set[Connection] = set()
         self._gate = threading.Lock()
+        self._pid = os.getpid()
 
     def take(self) -> Connection:
         """Return a connection that no other thread uses until it is returned or dropped.
@@ -59,6 +60,8 @@ class Connections:
             sqlite3.Error: The file cannot be opened.
         """
         file = _file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
+        if self._pid != os.getpid():
+            self._notice_fork()
         while True:
             try:
                 connection = self._idle.pop()
@@ -109,6 +112,11 @@ class Connections:
         """Start again in a forked child, without the parent's connections."""
         _inherited.extend(self._open)
         self._start()
+
+    def _notice_fork(self) -> None:
+        with _forking:
+            if self._pid != os.getpid():
+                self.restart()
 
     def _new(self) -> Connection:
         with self._gate:
