@@ -20,7 +20,7 @@ LOCKS = {
     "build": ["--group", "build"],
     "lock": ["--group", "lock"],
     "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
-    "run": ["pyproject.toml", "--extra", "all", "--constraint", "requirements/dev.txt"],
+    "run": ["pyproject.toml", "--extra", "all", "--group", "run", "--constraint", "requirements/dev.txt"],
     "fuzz": ["--group", "fuzz", "--constraint", "requirements/dev.txt"],
     "oldest": ["pyproject.toml", "--extra", "all", "--group", "oldest"],
 }

@@ -1,11 +1,14 @@
-"""The users' accounts: sign in and out, change the password, sign in on more devices."""
+"""The users' accounts: sign in and out, change the password, and a connection that ends with the session."""
 
 from __future__ import annotations
 
 import re
+import socket
+from typing import Any
 
-from catalogue import DEVICES, OPERATORS, PASSWORD, USERS
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from catalogue import OPERATORS, PASSWORD, USERS
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_sock import Sock
 from werkzeug import Response
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -14,6 +17,7 @@ from holdfast.flask import Session, session
 from holdfast.metrics.memory import InMemoryMetrics
 
 account = Blueprint("account", __name__)
+sock = Sock()
 
 #: The observer counts the numbers of the operator's page.
 sessions = Session(observer=InMemoryMetrics())
@@ -84,7 +88,8 @@ def show() -> str | Response:
     """Show the forms and the number of the user's sessions."""
     if "user" not in session:
         return redirect(url_for("account.show_sign_in", next=request.path), 303)
-    return render_template("account.html", devices=len(sessions.of(session["user"])))
+    devices = len(sessions.of(session["user"]))
+    return render_template("account.html", devices=devices, second_browser=second_browser())
 
 
 @account.post("/account/password")
@@ -102,14 +107,20 @@ def change_password() -> Response:
     return redirect(url_for("account.show"), 303)
 
 
-@account.post("/account/elsewhere")
-def sign_in_elsewhere() -> Response:
-    """Sign the user in on an imaginary device, by a request with its User-Agent."""
-    user = session.get("user")
-    if user is not None:
-        agent = DEVICES[len(sessions.of(user)) % len(DEVICES)]
-        with current_app.test_request_context(headers={"User-Agent": agent}):
-            begin(user)
-            current_app.process_response(current_app.response_class())  # saves the session, like the end of a request
-        flash("There is a new login to your account on another device. Is it you?")
-    return redirect(url_for("devices.page"), 303)
+# --- The live connection ---------------------------------------------------------------------------------------------
+
+
+@sock.route("/live", bp=account)  # type: ignore[untyped-decorator]  # Flask-Sock ships no types
+def live(connection: Any) -> None:
+    """Hold a WebSocket open while the session lives. It is checked every second, since no request is made meanwhile."""
+    while "user" in session and session.still_valid():
+        connection.receive(timeout=1)
+    connection.close(4001, "the session has ended")
+    connection.sock.shutdown(socket.SHUT_WR)  # Flask-Sock would let the development server send a response after it
+
+
+def second_browser() -> str | None:
+    """Return the shop's address under the other name of this machine, or None: a browser keeps other cookies there."""
+    name, colon, port = request.host.partition(":")
+    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}.get(name)
+    return other and f"{request.scheme}://{other}{colon}{port}/"

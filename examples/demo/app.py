@@ -121,23 +121,23 @@ def cart() -> dict[str, int]:
     return counts
 
 
-# --- The hammer ------------------------------------------------------------------------------------------------------
+# --- Twenty requests at once -----------------------------------------------------------------------------------------
 
 
-@shop.get("/hammer")
-def show_blows() -> dict[str, Any]:
-    """Return the number of blows counted, and the marks they stored."""
+@shop.get("/parallel")
+def show_count() -> dict[str, Any]:
+    """Return the number of requests counted, and the keys they stored."""
     return {
-        "blows": session.setdefault("blows", 0),
-        "marks": {key: value for key, value in session.items() if key.startswith("mark ")},
+        "count": session.setdefault("count", 0),
+        "keys": {key: value for key, value in session.items() if key.startswith("key ")},
     }
 
 
-@shop.post("/hammer/<int:number>")
-def strike(number: int) -> tuple[str, int]:
-    """Count a blow and store a mark, slowly, so that many requests use the same session at once."""
-    session.apply("blows", lambda count: count + 1, default=0)
-    session[f"mark {number % 20}"] = request.form.get("run", "")[:40]
+@shop.post("/parallel/<int:number>")
+def count_one(number: int) -> tuple[str, int]:
+    """Count a request and store a key, slowly, so that many requests use the same session at once."""
+    session.apply("count", lambda count: count + 1, default=0)
+    session[f"key {number % 20}"] = request.form.get("run", "")[:40]
     time.sleep(0.05)
     return "", 204
 

@@ -1,4 +1,4 @@
-"""The shop's products, users and their devices."""
+"""The shop's products and users."""
 
 from __future__ import annotations
 
@@ -35,10 +35,3 @@ OPERATORS = {"chiara"}
 
 #: The first password of every user.
 PASSWORD = "ahoy"
-
-#: The User-Agent headers of other devices.
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile Safari/604.1"
-EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0"
-CHROME = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/138.0.0.0 Mobile Safari/537.36"
-DEVICES = [FIREFOX, SAFARI, EDGE, CHROME]

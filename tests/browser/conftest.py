@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from support.servers import Server, private_folder
-from support.visitor import Visitor, open_shop, visiting
+from support.visitor import IPHONE, Visitor, open_shop, visiting
 
 if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a browser need it
     from selenium.webdriver import Chrome
 
 LINUX = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
-IPHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
-    "Mobile/15E148 Safari/604.1"
-)
 
 FLAGS = [
     "--headless=new",

@@ -15,7 +15,7 @@ def test_a_cart_filled_by_parallel_requests_outlives_the_server(visitor: Visitor
     visitor.sign_in("anouk")
     goods = ["rope", "lantern", "rope", "bell", "mug", "rope", "hat", "bell", "anchor", "mug"]
     assert visitor.add_at_once(goods) == [200] * len(goods)
-    assert "Sent 20, counted 20, kept 20 keys" in visitor.hammer()
+    assert "Sent 20, counted 20, kept 20 keys" in visitor.send_at_once()
     expected = {"rope": 3, "lantern": 1, "bell": 2, "mug": 2, "hat": 1, "anchor": 1}
     assert visitor.cart() == expected
 
@@ -65,11 +65,11 @@ def test_another_user_begins_with_an_empty_cart(visitor: Visitor) -> None:
     assert visitor.cart() == {}
 
 
-def test_the_hammer_loses_nothing_of_a_new_visitor(visitor: Visitor) -> None:
+def test_requests_at_once_lose_nothing_of_a_new_visitor(visitor: Visitor) -> None:
     """Forty parallel requests on a session that has just begun are all counted."""
     for _ in range(2):
-        assert visitor.hammer().startswith("Sent 20, counted 20, kept 20 keys")
-    assert len(visitor.texts(".blows .hit")) == 20
+        assert visitor.send_at_once().startswith("Sent 20, counted 20, kept 20 keys")
+    assert len(visitor.texts(".dots .done")) == 20
 
 
 def test_a_message_is_shown_once(visitor: Visitor) -> None:
@@ -79,6 +79,40 @@ def test_a_message_is_shown_once(visitor: Visitor) -> None:
     visitor.go("/sign-in")
     assert visitor.texts(".flash") == []
     assert visitor.texts("#user") == []
+
+
+def test_a_second_browser_is_signed_out_while_one_looks_on(visitor: Visitor) -> None:
+    """The link opens the shop with other cookies; ending that session closes its live connection without a reload."""
+    visitor.sign_in("anouk")
+    visitor.go("/account")
+    visitor.find("#second-browser").click()
+    first, second = visitor.browser.window_handles
+    visitor.browser.switch_to.window(second)
+    other = Visitor(visitor.browser, visitor.address.replace("127.0.0.1", "localhost"))
+    assert other.user is None
+    other.sign_in("anouk")
+    assert other.live("Live") == "Live connection open."
+    visitor.browser.switch_to.window(first)
+    visitor.go("/account/devices/")
+    assert len(visitor.texts(".hf-card")) == 2
+    visitor.click("#end-2")
+    assert visitor.live("Live") == "Live connection open."
+    visitor.browser.switch_to.window(second)
+    assert "the shop closed the live connection" in other.live("Your session ended at")
+    assert other.texts("#user") == ["Anouk"], "the page was loaded again"
+    assert other.user is None
+    visitor.browser.close()
+    visitor.browser.switch_to.window(first)
+
+
+def test_the_cart_says_how_much_is_in_it(visitor: Visitor) -> None:
+    """The name of the link to the cart for assistive technology is what it shows, and a unit."""
+    names = []
+    for _ in range(2):
+        visitor.click("button[value=mug]")
+        nodes = visitor.command("Accessibility.getFullAXTree")["nodes"]
+        names += [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "link"][2:3]
+    assert names == ["Cart 1 item", "Cart 2 items"]
 
 
 def test_the_page_tells_of_the_session(visitor: Visitor) -> None:
@@ -97,7 +131,7 @@ def test_the_shop_works_without_javascript(visitor: Visitor) -> None:
     """Adding, changing quantities, removing and ordering need no script."""
     with visitor.without_javascript():
         visitor.go()
-        assert not visitor.find("#hammer").is_displayed()
+        assert not visitor.find("#parallel").is_displayed()
         visitor.click("button[value=mug]")
         visitor.click("button[value=hat]")
         visitor.go("/cart")

@@ -49,7 +49,7 @@ def test_one_device_sees_the_other_and_ends_it(visitor: Visitor, other_visitor: 
 
     visitor.go(DEVICES)
     visitor.click("#end-2")
-    assert visitor.texts(".hf-note") == [f"The session has ended: {IPHONE}."]
+    assert visitor.texts(".flash") == [f"The session has ended: {IPHONE}."]
     other_visitor.go(DEVICES)
     assert other_visitor.texts("h1") == ["Sign in"]
     assert other_visitor.user is None
@@ -61,8 +61,7 @@ def test_a_new_password_ends_every_other_session(visitor: Visitor, other_visitor
     """After the change only the browser that made it is signed in, and the old password is refused."""
     other_visitor.sign_in("bram")
     visitor.sign_in("bram")
-    visitor.go(ACCOUNT)
-    visitor.click("#elsewhere")
+    visitor.sign_in_elsewhere("bram")
     assert len(devices(visitor)) == 3
 
     visitor.go(ACCOUNT)
@@ -85,7 +84,7 @@ def test_the_operator_ends_one_users_sessions_and_then_everyones(visitor: Visito
     visitor.go("/operator/user?id=anouk")
     assert IPHONE in visitor.texts("tbody th")
     visitor.click("form.hf-card:last-of-type button")
-    assert "All sessions of this user have ended." in visitor.find(".hf-note").text
+    assert "All sessions of this user have ended." in visitor.find(".flash").text
     assert other_visitor.user is None
 
     other_visitor.sign_in("anouk")
@@ -93,7 +92,7 @@ def test_the_operator_ends_one_users_sessions_and_then_everyones(visitor: Visito
     visitor.go("/operator/everyone")
     visitor.find("#word").send_keys("everyone")
     visitor.click("button.hf-danger")
-    assert "Everyone’s sessions have ended" in visitor.find(".hf-note").text
+    assert "Everyone’s sessions have ended" in visitor.find(".flash").text
     assert other_visitor.user is None
     assert other_visitor.cart() == {}
     assert visitor.user == "Chiara"

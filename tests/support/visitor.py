@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import requests
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from support.servers import Server, expect, free_port
@@ -20,6 +21,11 @@ if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a br
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo"
 
 PASSWORD = "ahoy"
+
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
+    "Mobile/15E148 Safari/604.1"
+)
 
 ADD_AT_ONCE = """
     const [products, done] = arguments;
@@ -68,12 +74,23 @@ class Visitor:
         self.find("#password").send_keys(password)
         self.click("main button")
 
-    def hammer(self) -> str:
-        """Press the hammer's button and return what the page says in the end."""
-        self.find("#hammer").click()
-        tally = self.find("#tally")
-        self._wait().until(lambda _: tally.text.startswith(("Sent", "That")))
-        return tally.text
+    def send_at_once(self) -> str:
+        """Press the button for twenty requests and return what the page says in the end."""
+        self.find("#parallel").click()
+        result = self.find("#result")
+        self._wait().until(lambda _: result.text.startswith(("Sent ", "The test failed")))
+        return result.text
+
+    def sign_in_elsewhere(self, user: str) -> None:
+        """Sign *user* in, on an iPhone that is no browser of these tests."""
+        form = {"user": user, "password": PASSWORD}
+        answer = requests.post(f"{self.address}/sign-in", data=form, headers={"User-Agent": IPHONE}, timeout=5)
+        assert answer.ok
+
+    def live(self, beginning: str) -> str:
+        """Wait until the line of the live connection begins so, without loading the page again, and return it."""
+        self._wait().until(lambda _: self.find("#live").text.startswith(beginning))
+        return self.find("#live").text
 
     def add_at_once(self, products: list[str]) -> list[int]:
         """Add all *products* in parallel requests and return the statuses of the answers."""
@@ -108,9 +125,10 @@ class Visitor:
             self.command("Emulation.clearDeviceMetricsOverride")
 
     @contextlib.contextmanager
-    def preferring(self, scheme: str) -> Iterator[None]:
-        """Show pages as to somebody who prefers ``light`` or ``dark`` ones, and no motion."""
+    def preferring(self, scheme: str, *, forced: bool = False) -> Iterator[None]:
+        """Show pages as to somebody who prefers ``light`` or ``dark`` ones, and no motion; *forced*: in few colours."""
         preferences = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        preferences["forced-colors"] = "active" if forced else "none"
         features = [{"name": name, "value": value} for name, value in preferences.items()]
         self.command("Emulation.setEmulatedMedia", features=features)
         try:

@@ -17,12 +17,10 @@ class Chart:
     """A chart with a bar for each name, one below the other.
 
     Attributes:
-        ident: The id of its elements, unique on a page.
         title: The heading.
         bars: Names and numbers of sessions.
     """
 
-    ident: str
     title: str
     bars: Sequence[tuple[str, int]]
 
@@ -40,10 +38,10 @@ def charts_of(stats: SessionStats) -> list[Chart]:
     users += [("no user", stats.sessions - stats.bound)]
     devices += [("other devices", _rest(known, devices)), ("not known", stats.sessions - known)]
     return [
-        Chart("chart-users", "By user", _some(users)),
-        Chart("chart-devices", "By device", _some(devices)),
-        Chart("chart-ages", "By age", list(stats.ages.items())),
-        Chart("chart-idle", "By the time since their last use", list(stats.idle.items())),
+        Chart("By user", _some(users)),
+        Chart("By device", _some(devices)),
+        Chart("By age", list(stats.ages.items())),
+        Chart("By the time since their last use", list(stats.idle.items())),
     ]
 
 
