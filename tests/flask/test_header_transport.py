@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask, abort
 from flask_login import LoginManager, UserMixin, current_user, login_user
+from support.account import Account, cards
 from support.api import ApiClient
 from support.requests import Request
 from support.web import STRANGER, Web, cookies_set, end, rotate, varies
 
+from holdfast.contrib.operator_page import operator_page
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, require_fresh, session
 from holdfast.imports.place import OldSession
@@ -101,6 +104,31 @@ def test_a_malformed_header_is_no_session_and_writes_none(plain: Web, header: st
     assert cookies_set(response) == []
     assert plain.reasons() == ["too_long" if len(header) > 4096 else "malformed"]
     assert plain.data() == {"cart": [1]}
+
+
+def test_nothing_that_a_view_does_with_a_malformed_header_fails(plain: Web) -> None:
+    """Every method of the session works, ends and writes nothing, and its response is the view's."""
+    client = ApiClient(plain)
+    methods: list[tuple[str, tuple[Any, ...]]] = [
+        ("destroy", ()), ("rotate", ()), ("clear", ()), ("apply", ("n", str, 0)), ("pop_once", ("n", None)),
+        ("still_valid", ()), ("fresh_once", (60,)), ("__setattr__", ("label", "Phone")),
+        ("__setattr__", ("permanent", True)),
+    ]  # fmt: skip
+    plain.store.reset()
+    for name, arguments in methods:
+        view = partial(lambda name, arguments: str(getattr(session, name)(*arguments)), name, arguments)
+        response = client.do(view, Authorization="Bearer broken")
+        assert response.status_code == 200
+        assert "Session-Token" not in response.headers
+    assert plain.store.counts == {}
+
+
+def test_live_settings_hold_for_headers_too(plain: Web) -> None:
+    """A shorter idle timeout, set while the application runs, ends sessions in headers as those in cookies."""
+    client = ApiClient(plain).sign_in()
+    plain.app.config["PERMANENT_SESSION_LIFETIME"] = 60
+    plain.clock.advance(61)
+    assert not client.is_in
 
 
 def test_a_login_with_a_malformed_header_begins_a_session(plain: Web) -> None:
@@ -205,6 +233,22 @@ def test_the_tokens_of_both_places_end_together(both: Web) -> None:
     assert both.see(lambda: session.owner) is None
     assert both.see(lambda: both.sessions.revoke_all("ada")) == 1
     assert not client.is_in
+
+
+def test_the_pages_show_where_the_token_is() -> None:
+    """The devices page says of a header's session that a program uses it, the operator's page that it has no cookie."""
+    account = Account(SESSION_TRANSPORT="both")
+    account.app.register_blueprint(operator_page(account.sessions, authorize=lambda: True))
+    browser, client = account.sign_in(), ApiClient(account).sign_in()
+    assert client.is_in
+    assert [card.get("Used by") for card in cards(account.page(browser))] == [None, "an app or a program"]
+    assert "none: token in a header" in browser.get("/operator/", follow_redirects=True).text
+
+
+def test_a_logout_by_a_header_clears_no_cookies() -> None:
+    """``Clear-Site-Data`` keeps the cookies, which may be another session's."""
+    web = Web(SESSION_TRANSPORT="both", SESSION_CLEAR_SITE_DATA=True)
+    assert ApiClient(web).sign_in().do(end).headers["Clear-Site-Data"] == '"storage"'
 
 
 def test_a_401_says_what_it_lacks(plain: Web) -> None:

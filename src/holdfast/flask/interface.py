@@ -229,7 +229,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
         is_over = outcome.cookie is CookieAction.DELETE
         if is_over or (stored and logout):
-            clear_site_data(settings.clear_site_data, response, goes_on=not is_over)
+            goes_on = not is_over or bearer is not None  # what a header ends leaves the browser's cookies alone
+            clear_site_data(settings.clear_site_data, response, goes_on=goes_on)
         return outcome.cookie
 
     def _give_token(

@@ -64,8 +64,7 @@ class Manager(Requests, Directory, SingleUse):
     def with_keys(self, keys: Keys) -> Manager:
         """Return a manager of the same sessions, for tokens that have *keys*. It takes none over from another place."""
         other = copy.copy(self)
-        other.keys, other._flows = keys, in_store  # noqa: SLF001  # of the same class
-        other.context = replace(self.context, keys=keys, old_place=None)
+        other.keys, other.context = keys, replace(self.context, keys=keys, old_place=None)
         return other
 
     def take_over(self, old_id: str) -> bool:
