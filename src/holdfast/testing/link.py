@@ -68,6 +68,9 @@ class Link:
                 except OSError:
                     _drop(client)
                     continue
+                for end in (client, server):
+                    if end.family != socket.AF_UNIX:  # a request in two parts does not wait for an acknowledgement
+                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._sockets |= {client, server}
                 for ends in ((client, server, Fault.REQUEST_LOST), (server, client, Fault.REPLY_LOST)):
