@@ -65,7 +65,7 @@ def opened(manager: Manager, value: str = _ID) -> SessionState:
 def made() -> tuple[Faulty, Place, Manager]:
     """Return a store, an old place, and the manager of both."""
     store, place = Faulty(), Place()
-    old_place = FlaskSessions(place, "session:", until=None, clock=system_clock)
+    old_place = FlaskSessions(place, "session:", until=None, lifetime=0, clock=system_clock)
     return store, place, Manager(store, old_place=old_place)
 
 

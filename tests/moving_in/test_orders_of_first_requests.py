@@ -42,7 +42,7 @@ def outcomes(flows: Flows) -> Iterator[tuple[Manager, list[Any]]]:
     """Yield the manager and the outcomes of both flows, after each order of their calls."""
     for places in itertools.combinations(range(12), 6):
         order = [int(at in places) for at in range(12)]
-        old_place = FlaskSessions(Place(), "session:", until=None, clock=system_clock)
+        old_place = FlaskSessions(Place(), "session:", until=None, lifetime=0, clock=system_clock)
         manager = Manager(MemoryStore(), old_place=old_place)
         steps, ends = list(flows(manager)), [None, None]
         calls = [next(flow) for flow in steps]

@@ -1,4 +1,4 @@
-"""Cookies from before: the ids of Flask-Session, with and without a signature, and Flask's own signed cookie."""
+"""Cookies from before: ids of Flask-Session and Flask-KVSession, signed or not, and Flask's own signed cookie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.imports.finders import finder_beside
-from holdfast.imports.flask_session import FlaskSessions
+from holdfast.imports.flask_session import FlaskSessions, kv_made_at
 from holdfast.imports.place import OldPlace, OldSession
 from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Store
@@ -42,7 +42,8 @@ def build_place(app: Flask, settings: Settings, store: Store, clock: Clock) -> O
         finder = finder_beside(store, table=settings.import_table, clock=clock)
     except ConfigurationError as error:
         raise ConfigurationError(f"SESSION_IMPORT is 'flask-session': {error}") from error
-    return FlaskSessions(finder, flask_session.old_prefix(app.config), until=until, clock=clock)
+    lifetime = round(app.permanent_session_lifetime.total_seconds() * SECOND)
+    return FlaskSessions(finder, flask_session.old_prefix(app.config), until=until, lifetime=lifetime, clock=clock)
 
 
 class OldCookies:
@@ -66,7 +67,8 @@ class OldCookies:
             return value if place.has_form(value) else None
         old_id, _, signature = value.rpartition(".")
         if not (old_id and signature):
-            return value if not settings.use_signer and place.has_form(value) else None
+            is_signed_always = settings.use_signer or kv_made_at(value) is not None
+            return value if not is_signed_always and place.has_form(value) else None
         return old_id if place.has_form(old_id) and _is_signed(app, old_id, value) else None
 
     def _note(self, _event: str, _details: Mapping[str, Any]) -> None:
@@ -89,7 +91,10 @@ class OldCookies:
 def _is_signed(app: Flask, old_id: str, value: str) -> bool:
     if not app.secret_key:
         return False
-    signers = (Signer(key, salt="flask-session", key_derivation="hmac") for key in signing_keys(app))
+    options: dict[str, Any] = (
+        {} if kv_made_at(old_id) is not None else {"salt": "flask-session", "key_derivation": "hmac"}
+    )
+    signers = (Signer(key, **options) for key in signing_keys(app))
     return any(hmac.compare_digest(signer.sign(old_id), value.encode()) for signer in signers)
 
 

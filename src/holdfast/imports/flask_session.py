@@ -1,4 +1,4 @@
-"""Sessions of Flask-Session 0.5 to 0.8: the form of its ids, and the formats of its values."""
+"""Sessions of Flask-Session 0.5 to 0.8, Flask-Session2 and Flask-KVSession: the forms of ids, the formats of values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from holdfast.clock import Clock
+from holdfast.clock import SECOND, Clock
 from holdfast.errors import DecodeError
 from holdfast.imports import pickled
 from holdfast.imports.finders import Finder
@@ -19,6 +19,9 @@ from holdfast.records.tokens import is_key
 #: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
 _ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 
+#: Flask-KVSession's: random, and the second in which it was made. It is the name of the value, without a prefix.
+_KV_ID = re.compile(r"[0-9a-f]{16}_([0-9a-f]{8})", re.ASCII)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIMESTAMP = -1
 
@@ -26,13 +29,15 @@ _TIMESTAMP = -1
 class FlaskSessions:
     """The sessions of Flask-Session that *finder* finds, under names that begin with *prefix*.
 
-    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never.
+    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never. *lifetime*,
+    in milliseconds, is that of a session of Flask-KVSession, which it begins with.
     """
 
-    def __init__(self, finder: Finder, prefix: str, *, until: int | None, clock: Clock) -> None:
+    def __init__(self, finder: Finder, prefix: str, *, until: int | None, lifetime: int, clock: Clock) -> None:
         self._finder = finder
         self._prefix = prefix
         self._until = until
+        self._lifetime = lifetime
         self._clock = clock
 
     def has_form(self, old_id: str, /) -> bool:
@@ -42,19 +47,29 @@ class FlaskSessions:
 
     def load(self, old_id: str, /) -> OldSession | None:
         """Return the live session of *old_id*, or None."""
-        found = self._finder.find(self._prefix + old_id)
-        if found is None or (found.expires_at is not None and found.expires_at <= self._clock()):
+        made_at = kv_made_at(old_id)
+        found = self._finder.find(old_id if made_at is not None else self._prefix + old_id)
+        if found is None:
+            return None
+        expires_at = found.expires_at if made_at is None else made_at + self._lifetime
+        if expires_at is not None and expires_at <= self._clock():
             return None
         try:
             data = decoded(found.payload)
         except DecodeError:
             data = None
-        return OldSession(data, found.expires_at)
+        return OldSession(data, expires_at)
 
     def ids(self) -> list[str]:
         """Return the id of each session that is there."""
         ids = (name[len(self._prefix) :] for name in self._finder.names(self._prefix))
         return [old_id for old_id in ids if self.has_form(old_id)]
+
+
+def kv_made_at(old_id: str) -> int | None:
+    """Return when a session of Flask-KVSession began, in milliseconds since the epoch; None for any other id."""
+    found = _KV_ID.fullmatch(old_id)
+    return None if found is None else int(found[1], 16) * SECOND
 
 
 def decoded(payload: bytes) -> dict[Any, Any]:

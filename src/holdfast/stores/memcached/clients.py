@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, NoReturn
+from typing import IO, Any
 
 from holdfast.errors import ConfigurationError
 from holdfast.stores.shared.clients import class_name, drain, refuse_asynchronous, require_methods
@@ -226,13 +226,13 @@ class GivenPythonMemcached(MemcachedClient):
 
 
 class _Unread:
-    """Replaces an unpickler: a client would load any pickle, and Holdfast stores none."""
+    """Replaces an unpickler, and returns the bytes of the pickle: a client would load any, and Holdfast stores none."""
 
-    def __init__(self, _file: Any) -> None:
-        pass
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
 
-    def load(self) -> NoReturn:
-        raise ValueError("not bytes")
+    def load(self) -> bytes:
+        return self._file.read()
 
 
 def _nothing(_data: bytes) -> bytes:
@@ -297,7 +297,7 @@ class GivenPylibmc(MemcachedClient):
 
 
 def _reading_bytes(clone: Any) -> Any:
-    """Return *clone* after limiting it to bytes: it would load any pickle, and Holdfast stores none."""
+    """Return *clone* after limiting it to bytes, also of a pickle: it would load any, and Holdfast stores none."""
     driver = sys.modules.get("_pylibmc")
     if driver is not None and isinstance(clone, driver.client):
         kind = type(clone)
@@ -308,8 +308,12 @@ def _reading_bytes(clone: Any) -> Any:
     return clone
 
 
+# pylibmc's flag of a pickle.
+_PICKLE = 1
+
+
 def _bytes_or_nothing(_clone: Any, data: bytes, flags: int) -> bytes:
-    return b"" if flags else bytes(data)
+    return bytes(data) if flags in {0, _PICKLE} else b""
 
 
 # Destroying a clone closes the connection that it shares with the parent, which still uses it.

@@ -1,0 +1,113 @@
+"""Sessions of cachelib's memcached, Flask-Session2 and Flask-KVSession are taken over too."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle  # noqa: TID251 (these libraries write it)
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from itsdangerous import Signer
+from moving_in.conftest import cookie_of, with_cookie
+from moving_in.old_application import application
+from support.servers import Server
+
+from holdfast.flask import Session
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+KEY = "the first key of the shop, 8Zt-1wYq"
+DAY = 86_400
+
+
+@pytest.fixture
+def redis_client(redis_server: Server) -> Iterator[Any]:
+    """A client of Redis."""
+    import redis
+
+    client: Any = redis.Redis(*redis_server.address)
+    with contextlib.closing(client):
+        yield client
+
+
+@pytest.fixture
+def on_redis(redis_client: Any, tmp_path: Path) -> Callable[..., Flask]:
+    """Return a function that makes the application on Holdfast, with Flask-Session's settings for Redis."""
+
+    def make(**config: Any) -> Flask:
+        settings = {"SESSION_TYPE": "redis", "SESSION_REDIS": redis_client, "INSTANCE_PATH": str(tmp_path), **config}
+        return application(Session, settings)
+
+    return make
+
+
+@pytest.mark.memcached
+@pytest.mark.parametrize("library", ["memcache", "pylibmc"])
+def test_a_cache_in_memcached(memcached_server: Server, tmp_path: Path, library: str) -> None:
+    """What cachelib's clients pickled is read without unpickling, and the user stays signed in."""
+    flask_session = pytest.importorskip("flask_session")
+    cachelib = pytest.importorskip("cachelib")
+    client = pytest.importorskip(library).Client(["{}:{}".format(*memcached_server.address)])
+    prefix = f"{secrets.token_hex(4)}:"
+
+    def settings() -> dict[str, Any]:
+        cache = cachelib.MemcachedCache(client, key_prefix="cache:")
+        place = {"SESSION_KEY_PREFIX": prefix, "INSTANCE_PATH": str(tmp_path)}
+        return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": cache, **place}
+
+    ada = application(flask_session.Session, settings()).test_client()
+    ada.get("/login/ada")
+    values = ada.get("/values").text
+    moved = with_cookie(application(Session, settings()), cookie_of(ada))
+    assert moved.get("/values").text == values
+    assert moved.get("/me").text == "ada"
+    client.disconnect_all()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("signed", [False, True])
+def test_flask_session2(on_redis: Callable[..., Flask], redis_client: Any, signed: bool) -> None:
+    """Its id is a UUID, its value a pickle under the prefix, and its signer Flask-Session's."""
+    old_id = str(uuid.uuid4())
+    redis_client.setex(f"session:{old_id}", DAY, pickle.dumps({"_permanent": True, "_user_id": "ada"}, protocol=4))
+    signature = Signer(KEY, salt="flask-session", key_derivation="hmac").sign(old_id).decode()
+    browser = with_cookie(on_redis(SESSION_USE_SIGNER=signed), signature if signed else old_id)
+    assert browser.get("/me").text == "ada"
+    assert len(cookie_of(browser).partition(".")[0]) == 43
+
+
+def kv_id(age: int = 0) -> str:
+    """Return an id as Flask-KVSession makes it, *age* seconds ago."""
+    return f"{secrets.token_hex(8)}_{int(time.time()) - age:08x}"
+
+
+@pytest.mark.redis
+def test_flask_kvsession(on_redis: Callable[..., Flask], redis_client: Any) -> None:
+    """Its value is under the id alone, and its cookie is signed, whatever SESSION_USE_SIGNER says."""
+    old_id = kv_id()
+    redis_client.set(old_id, pickle.dumps({"_user_id": "ada", "cart": [1]}, protocol=4))
+    app = on_redis()
+    signed = Signer(KEY).sign(old_id).decode()
+    for forged in (old_id, f"{signed[:-1]}{'A' if signed[-1] != 'A' else 'B'}", f"{old_id}.{'A' * 27}"):
+        assert with_cookie(app, forged).get("/me").text == "None"
+    browser = with_cookie(app, signed)
+    assert browser.get("/me").text == "ada"
+    assert with_cookie(app, cookie_of(browser)).get("/me").text == "ada"
+    browser.get("/logout")
+    assert with_cookie(app, signed).get("/me").text == "None"
+
+
+@pytest.mark.redis
+def test_flask_kvsession_expires_by_its_id(on_redis: Callable[..., Flask], redis_client: Any) -> None:
+    """A session older than PERMANENT_SESSION_LIFETIME is none, as it was there."""
+    for age, shown in ((DAY - 60, "ada"), (DAY + 60, "None")):
+        old_id = kv_id(age)
+        redis_client.set(old_id, pickle.dumps({"_user_id": "ada"}, protocol=4))
+        app = on_redis(PERMANENT_SESSION_LIFETIME=DAY)
+        assert with_cookie(app, Signer(KEY).sign(old_id).decode()).get("/me").text == shown
