@@ -17,7 +17,7 @@ WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 # The tests of `make quick`: no page, no program other than Python, nothing that waits.
 QUICK := tests/core tests/codec tests/flask --ignore-glob='*/test_*page*' --ignore-glob='*/test_charts.py' \
-	-m 'not (slow or browser or redis or memcached or mongodb or mariadb or postgresql)'
+	-m 'not (slow or browser or redis or memcached or mongodb or dynamodb or mariadb or postgresql)'
 # The interpreter that .venv is made with; the first one that works when not given.
 PYTHON ?= $(shell scripts/find-python)
 
@@ -123,6 +123,11 @@ explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (hal
 storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minutes; ARGS="--seconds 10 sqlite redis")
 	@scripts/install-test-tools
 	@PYTHONPATH=tests $(BIN)/python -m storm $(ARGS)
+
+.PHONY: dynamodb
+dynamodb: $(VENV)/.dev ## Run the contract at length on both servers of DynamoDB, moto's and dynalite (10 minutes)
+	@scripts/install-test-tools
+	@HOLDFAST_TEST_DYNAMODB_AT_LENGTH=1 $(BIN)/python -m pytest --timeout=300 tests/stores/test_dynamodb.py $(ARGS)
 
 .PHONY: move
 move: $(VENV)/.dev ## Move sessions of Flask-Session 0.5, 0.6, 0.7 and 0.8 on real servers (15 minutes; ARGS=folder for environments)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Flask
-from support.databases import start_mariadb, start_mongod, start_postgres
+from support.databases import start_dynalite, start_mariadb, start_mongod, start_postgres
 from support.servers import start_memcached, start_redis
 
 Settings = dict[str, Any]
@@ -90,6 +90,12 @@ def _mongodb(_app: Flask, url: str) -> Settings:
     return {"SESSION_TYPE": "mongodb", "SESSION_MONGODB": client}
 
 
+def _dynamodb(_app: Flask, url: str) -> Settings:
+    from support.dynamodb import resource_of
+
+    return {"SESSION_TYPE": "dynamodb", "SESSION_DYNAMODB": resource_of(url)}
+
+
 def _sql(app: Flask, url: str) -> Settings:
     from flask_sqlalchemy import SQLAlchemy
 
@@ -120,6 +126,7 @@ BACKENDS = (
     Backend("Redis", start=start_redis, rival=_redis),
     Backend("memcached", start=start_memcached, rival=_memcached),
     Backend("MongoDB", start=start_mongod, rival=_mongodb),
+    Backend("DynamoDB", start=start_dynalite, rival=_dynamodb),
     Backend("MariaDB", start=start_mariadb, rival=_sql),
     Backend("PostgreSQL", start=start_postgres, rival=_sql),
 )

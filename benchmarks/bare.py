@@ -90,6 +90,38 @@ class _MongoDB:
         return self._collection.insert_one({"_id": key, "data": self._data, "version": 1})
 
 
+class _DynamoDB:
+    def __init__(self, url: str, data: bytes) -> None:
+        from support.dynamodb import client_of
+
+        self._client = client_of(url)
+        self._data = data
+        key = {"AttributeName": "id", "KeyType": "HASH"}
+        self._client.create_table(
+            TableName="bare",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[key],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def read(self, key: str, /) -> Any:
+        return self._client.get_item(TableName="bare", Key={"id": {"S": key}}, ConsistentRead=True)["Item"]
+
+    def write(self, key: str, /) -> object:
+        return self._put(key, int(self.read(key)["version"]["N"]) + 1)
+
+    def first(self, key: str, /) -> object:
+        return self._put(key, 1)
+
+    def _put(self, key: str, version: int) -> object:
+        return self._client.put_item(
+            TableName="bare",
+            Item={"id": {"S": key}, "data": {"B": self._data}, "version": {"N": str(version)}},
+            ConditionExpression="attribute_not_exists(id) OR version = :before",
+            ExpressionAttributeValues={":before": {"N": str(version - 1)}},
+        )
+
+
 class _SQL:
     """A connection that commits each statement. *mark* is the driver's form of a parameter."""
 
@@ -174,6 +206,7 @@ BARE: dict[str, Callable[[str, bytes], Calls]] = {
     "Redis": _Redis,
     "memcached": _Memcached,
     "MongoDB": _MongoDB,
+    "DynamoDB": _DynamoDB,
     "MariaDB": _mariadb,
     "PostgreSQL": _postgresql,
 }

@@ -27,6 +27,8 @@ PROGRAMS = {
     "redis": ["redis-server"],
     "memcached": ["memcached"],
     "mongodb": ["mongod"],
+    "dynamodb": ["moto_server"],
+    "dynalite": ["dynalite"],
     "mariadb": ["mariadbd"],
     "postgresql": ["initdb", "postgres"],
     "pgbouncer": ["initdb", "postgres", "pgbouncer"],

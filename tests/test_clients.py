@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import memcache
 import pymemcache
 import pymongo
@@ -13,6 +14,7 @@ import redis
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
+from holdfast.stores.dynamodb import DynamoDBStore
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.mongodb import MongoDBStore
@@ -39,6 +41,8 @@ class Traced:
         pytest.param(lambda: pymemcache.Client("127.0.0.1:1"), MemcachedStore, id="pymemcache"),
         pytest.param(lambda: memcache.Client(["127.0.0.1:1"]), MemcachedStore, id="python-memcached"),
         pytest.param(lambda: pymongo.MongoClient(port=1, connect=False), MongoDBStore, id="mongodb"),
+        pytest.param(lambda: boto3.client("dynamodb", region_name="eu-central-1"), DynamoDBStore, id="dynamodb"),
+        pytest.param(lambda: boto3.resource("dynamodb", region_name="eu-central-1"), DynamoDBStore, id="resource"),
         pytest.param(lambda: sa.create_engine("sqlite:///x.db"), SQLStore, id="sqlalchemy"),
     ],
 )

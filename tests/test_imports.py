@@ -17,6 +17,7 @@ DRIVERS = [
     "redis",
     "pymemcache",
     "pymongo",
+    "boto3",
     "sqlalchemy",
     "cryptography",
     "prometheus_client",

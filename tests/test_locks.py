@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ LOCKS = ["build", "dev", "fuzz", "lock", "oldest", "run"]
 OWN = ["dev", "oldest", "run"]
 
 ENTRY = re.compile(r"[a-z0-9.-]+==\S+ (; [^\\\n]+ )?\\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+(    # via .*\n)?$")
+
+_NPM = ("package.json", "package-lock.json")
 
 every_lock = pytest.mark.parametrize("lock", LOCKS)
 
@@ -64,7 +67,18 @@ def applies(requirement: Requirement, python: str) -> bool:
 
 def test_every_lock_is_known() -> None:
     """The tests below read every lock that there is."""
-    assert sorted(path.stem for path in (ROOT / "requirements").iterdir()) == LOCKS
+    assert sorted(path.stem for path in (ROOT / "requirements").glob("*.txt")) == LOCKS
+
+
+def test_what_comes_from_npm_is_locked() -> None:
+    """Each package has one version and a hash, no line names a place, and what is asked for is exact."""
+    asked, lock = (json.loads((ROOT / "requirements" / "node" / name).read_text("utf-8")) for name in _NPM)
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert all(package["version"] and package["integrity"].startswith("sha512-") for package in packages.values())
+    assert "://" not in json.dumps([package.get("resolved", "") for package in packages.values()])
+    assert {f"node_modules/{name}": version for name, version in asked["dependencies"].items()}.items() <= {
+        name: package["version"] for name, package in packages.items()
+    }.items()
 
 
 @every_lock

@@ -274,6 +274,7 @@ SCHEMES = [
         "unix",
         "memcached",
         "mongodb",
+        "dynamodb",
         "postgresql+psycopg",
         "mysql+pymysql",
     ),

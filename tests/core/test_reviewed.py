@@ -26,7 +26,7 @@ def test_a_mistake_is_noticed(mistake: Mistake, tmp_path: Path) -> None:
     assert sound.count(mistake.sound) == 1, "the source has changed: adapt the mistake"
     source.write_text(sound.replace(mistake.sound, mistake.wrong), "utf-8")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-    servers = "not redis and not memcached and not mongodb and not mariadb and not postgresql"
+    servers = "not redis and not memcached and not mongodb and not dynamodb and not mariadb and not postgresql"
     ran = subprocess.run(
         [*command, "-k", servers, *(str(_ROOT / "tests" / test) for test in mistake.test.split())],
         cwd=_ROOT,

@@ -10,6 +10,7 @@ from support.pages import table, text_of
 
 from holdfast.sessions import ops
 from holdfast.stores.contract import CAPABILITIES, OPERATIONS, Indexes, Iterates, Purges, Rotates
+from holdfast.stores.dynamodb import DynamoDBStore
 from holdfast.stores.files import FileStore
 from holdfast.stores.jsonfile import JSONFileStore
 from holdfast.stores.memcached import MemcachedStore
@@ -28,6 +29,7 @@ STORES = {
     "Redis Cluster": RedisClusterStore,
     "memcached": MemcachedStore,
     "MongoDB": MongoDBStore,
+    "DynamoDB": DynamoDBStore,
     "MariaDB, MySQL, PostgreSQL": SQLStore,
 }
 

@@ -106,6 +106,7 @@ def test_a_setting_of_flask_session_without_its_type_is_a_warning(build: Any, na
         ("redis", "SESSION_REDIS"),
         ("memcached", "SESSION_MEMCACHED"),
         ("mongodb", "SESSION_MONGODB"),
+        ("dynamodb", "SESSION_DYNAMODB"),
         ("sqlalchemy", "SESSION_SQLALCHEMY"),
     ],
 )

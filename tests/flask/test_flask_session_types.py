@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from support.building import assert_works, store_of
+from support.dynamodb import resource_of
 from support.servers import Server
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.sessions.directory import directory
+from holdfast.stores.dynamodb import DynamoDBStore
 from holdfast.stores.files import FileStore
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.redis import RedisStore
@@ -96,10 +98,27 @@ def test_postgresql(build: Any, tmp_path: Path) -> None:
         build(SESSION_TYPE="postgresql", SESSION_POSTGRESQL=object())
 
 
-def test_dynamodb_is_an_error_that_says_what_to_set(build: Any) -> None:
-    """There is no store in DynamoDB yet, and the error names the setting that chooses another."""
-    with pytest.raises(ConfigurationError, match=r"SESSION_TYPE is 'dynamodb'.*set SESSION_STORE to the URL"):
+def test_dynamodb(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource, as Flask-Session takes it, or a region and an endpoint, or neither: the server at localhost:8000."""
+    store = store_of(build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB=resource_of("?endpoint=http://127.0.0.1:1")))
+    assert isinstance(store, DynamoDBStore)
+    assert store._table == "holdfast_sessions"
+    given = {"SESSION_DYNAMODB_REGION": "eu-west-1", "SESSION_DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:2"}
+    app = build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB_TABLE_NAME="shop", **given)
+    store = store_of(app)
+    assert (store._table, store._client().meta.endpoint_url) == ("shop", "http://127.0.0.1:2")
+    assert store._client().meta.region_name == "eu-west-1"
+    assert store_of(build(SESSION_TYPE="dynamodb"))._client().meta.endpoint_url == "http://localhost:8000"
+    with pytest.raises(ConfigurationError, match=r"SESSION_DYNAMODB: builtins\.object is no DynamoDB client"):
         build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB=object())
+
+
+def test_dynamodb_s_old_table(build: Any) -> None:
+    """``SESSION_DYNAMODB_TABLE`` names the table to take sessions over from; Flask-Session's default is `Sessions`."""
+    given = {"SESSION_DYNAMODB_TABLE": "old", "SESSION_DYNAMODB_TABLE_EXISTS": True}
+    for config, table in ({}, "Sessions"), (given, "old"):
+        app = build(SESSION_TYPE="dynamodb", **config)
+        assert app.extensions["holdfast"].manager.context.old_place._finder._table == table
 
 
 def test_cachelib(build: Any, tmp_path: Path, redis_server: Server) -> None:

@@ -21,14 +21,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from moving_in.old_application import application, browser_of, close  # the folder is not a package that is installed
 from moving_in.places import KINDS, clients_in
-from support.databases import start_mongod, start_postgres
+from support.databases import start_mongod, start_moto, start_postgres
 from support.servers import start_memcached, start_redis
 from support.sql import fresh_database
 
 from holdfast.flask import Session
 from holdfast.sessions.directory import directory
 
-_COMMON = ["redis", "pymemcache", "Flask-SQLAlchemy", "Flask-Login", "cachelib", "psycopg[binary]", "msgspec"]
+_COMMON = [
+    "redis",
+    "pymemcache",
+    "Flask-SQLAlchemy",
+    "Flask-Login",
+    "cachelib",
+    "psycopg[binary]",
+    "msgspec",
+    "boto3",
+    "mypy-boto3-dynamodb",
+]
 
 #: What each release needs besides: older ones do not run on what came after them.
 RELEASES = {
@@ -55,7 +65,9 @@ def kinds_of(release: str) -> list[str]:
     return [
         kind
         for kind in KINDS
-        if kind != "mariadb" and not (kind.startswith("cachelib") and release in {"0.5.0", "0.6.0"})
+        if kind != "mariadb"
+        and not (kind.startswith("cachelib") and release in {"0.5.0", "0.6.0"})
+        and not (kind == "dynamodb" and release == "0.5.0")
     ]
 
 
@@ -113,7 +125,13 @@ def servers(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-_SERVERS = {"redis": start_redis, "memcached": start_memcached, "mongodb": start_mongod, "postgresql": start_postgres}
+_SERVERS = {
+    "redis": start_redis,
+    "memcached": start_memcached,
+    "mongodb": start_mongod,
+    "dynamodb": start_moto,
+    "postgresql": start_postgres,
+}
 
 
 def main(environments: Path) -> None:

@@ -20,7 +20,7 @@ from holdfast.sessions.directory import directory
 Settings = Callable[[], dict[str, Any]]
 
 
-_SERVERS = {"redis", "memcached", "mongodb", "postgresql", "mariadb"}
+_SERVERS = {"redis", "memcached", "mongodb", "dynamodb", "postgresql", "mariadb"}
 
 
 def _where(request: pytest.FixtureRequest, need: str) -> Any:

@@ -27,6 +27,14 @@ def _mongodb(address: Any) -> dict[str, Any]:
     return {"SESSION_TYPE": "mongodb", "SESSION_MONGODB": pymongo.MongoClient(*address)}
 
 
+def _dynamodb(address: Any) -> dict[str, Any]:
+    import boto3
+
+    keys = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy", "region_name": "eu-central-1"}
+    resource = boto3.resource("dynamodb", endpoint_url="http://{}:{}".format(*address), **keys)
+    return {"SESSION_TYPE": "dynamodb", "SESSION_DYNAMODB": resource}
+
+
 def _sqlalchemy(url: Any) -> dict[str, Any]:
     from flask_sqlalchemy import SQLAlchemy
 
@@ -58,6 +66,7 @@ KINDS: Mapping[str, tuple[Settings, str]] = {
     "memcached": (_memcached, "memcached"),
     "filesystem": (_filesystem, "folder"),
     "mongodb": (_mongodb, "mongodb"),
+    "dynamodb": (_dynamodb, "dynamodb"),
     "sqlite": (_sqlalchemy, "sqlite"),
     "postgresql": (_sqlalchemy, "postgresql"),
     "mariadb": (_sqlalchemy, "mariadb"),
@@ -70,4 +79,6 @@ def clients_in(config: Mapping[str, Any]) -> list[Any]:
     """Return the clients in *config* that have to be closed."""
     cache = config.get("SESSION_CACHELIB")
     found = [config.get(name) for name in ("SESSION_REDIS", "SESSION_MEMCACHED", "SESSION_MONGODB")]
-    return [client for client in (*found, getattr(cache, "_write_client", None)) if client is not None]
+    resource = config.get("SESSION_DYNAMODB")
+    found += [getattr(cache, "_write_client", None), None if resource is None else resource.meta.client]
+    return [client for client in found if client is not None]

@@ -1,15 +1,28 @@
-"""Real database servers for tests and benchmarks: MariaDB, PostgreSQL and MongoDB. See `support.servers`."""
+"""Real database servers for tests and benchmarks: MariaDB, PostgreSQL, MongoDB and DynamoDB. See `support.servers`."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.servers import IS_ROOT, PATIENCE, Group, NotYet, Server, ask, free_port, private_folder, program, wait_for
+from support.servers import (
+    IS_ROOT,
+    PATIENCE,
+    Group,
+    NotYet,
+    Server,
+    ask,
+    expect,
+    free_port,
+    private_folder,
+    program,
+    wait_for,
+)
 
 
 def start_mariadb(*options: str) -> Server:
@@ -209,3 +222,28 @@ def _run(command: Sequence[str | Path], *, user: str | None = None) -> None:
         raise RuntimeError(
             f"{command[0]} ended with {done.returncode}:\n{done.stdout.decode(errors='replace')[-3000:]}"
         )
+
+
+def start_moto() -> Server:
+    """Start moto's server of DynamoDB."""
+    port = free_port()
+    return _dynamodb(port, [sys.executable, "-I", Path(__file__).with_name("moto_server.py"), str(port)])
+
+
+def start_dynalite() -> Server:
+    """Start dynalite, another server of DynamoDB."""
+    port = free_port()
+    instant = [f"--{change}TableMs=0" for change in ("create", "delete", "update")]
+    return _dynamodb(port, [program("dynalite"), "--host", "127.0.0.1", "--port", str(port), *instant])
+
+
+def _dynamodb(port: int, command: Sequence[str | Path]) -> Server:
+    address = ("127.0.0.1", port)
+    return Server(
+        command,
+        folder=private_folder(),
+        url=f"dynamodb://?region=eu-central-1&endpoint=http://127.0.0.1:{port}",
+        address=address,
+        probe=lambda: expect(address, b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1."),
+        stop_by=signal.SIGKILL,
+    )

@@ -44,6 +44,8 @@ def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
     server = request.getfixturevalue(f"{kind}_server")
     if kind == "redis":
         return f"{server.url}?prefix={prefix_of(place)}"
+    if kind == "dynamodb":
+        return f"{server.url}&table={prefix_of(place).strip(':')}"
     if kind == "mongodb":
         address = "{}:{}".format(*server.address)
         return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}"

@@ -13,7 +13,14 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
-from support.databases import start_mariadb, start_mongo_replica_set, start_mongod, start_postgres
+from support.databases import (
+    start_dynalite,
+    start_mariadb,
+    start_mongo_replica_set,
+    start_mongod,
+    start_moto,
+    start_postgres,
+)
 from support.servers import Group, Server, start_cluster, start_memcached, start_redis, start_sentinel
 
 
@@ -57,6 +64,8 @@ memcached_server = _shared("memcached_server", start_memcached)
 mariadb_server = _shared("mariadb_server", start_mariadb)
 postgresql_server = _shared("postgresql_server", start_postgres)
 mongodb_server = _shared("mongodb_server", start_mongod)
+dynamodb_server = _shared("dynamodb_server", start_moto)
+dynalite_server = _shared("dynalite_server", start_dynalite)
 mongodb_replica_set_server = _shared("mongodb_replica_set_server", start_mongo_replica_set)
 
 

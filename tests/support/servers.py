@@ -29,6 +29,8 @@ _FOLDERS = [
     "/usr/local/sbin",
     *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
     str(Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")),
+    sysconfig.get_path("scripts"),
+    str(Path(__file__).parents[2] / "requirements" / "node" / "node_modules" / ".bin"),
 ]
 #: Servers that refuse to run as root are started as another user.
 IS_ROOT = os.geteuid() == 0

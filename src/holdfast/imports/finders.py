@@ -11,13 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from holdfast.clock import SECOND, Clock
+from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 
 #: cachelib's file begins with its expiry in seconds since the epoch, as the machine writes an unsigned int; 0: never.
 _FILE_EXPIRY = struct.Struct("I")
 #: The digests of a file's name: MD5 until cachelib 0.15.
 _DIGESTS = (partial(hashlib.sha256), partial(hashlib.md5, usedforsecurity=False))
+
+#: A host that is not in UTC stored in DynamoDB a moment that is off by its offset, at most 14 hours too early.
+_MOST_OFFSET = 14 * HOUR
 
 
 class Value(NamedTuple):
@@ -85,6 +88,39 @@ class _InMongoDB:
 
     def _beside(self, sessions: Any) -> Any:
         return sessions.database.get_collection(self._table, codec_options=sessions.codec_options)
+
+
+class _InDynamoDB:
+    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
+        self._ask, self._table = store.ask, table
+
+    def find(self, name: str, /) -> Value | None:
+        found = self._read("get_item", Key={"id": {"S": name}}, ConsistentRead=True).get("Item", {})
+        payload = found.get("val", {}).get("B")
+        if not isinstance(payload, bytes):
+            return None
+        expiration = found.get("expiration", {}).get("N")
+        return Value(payload, None if expiration is None else round(float(expiration) * SECOND) + _MOST_OFFSET)
+
+    def names(self, prefix: str, /) -> list[str]:
+        page = self._read("scan", ProjectionExpression="id")
+        found = page.get("Items", [])
+        while "LastEvaluatedKey" in page:
+            page = self._read("scan", ProjectionExpression="id", ExclusiveStartKey=page["LastEvaluatedKey"])
+            found += page["Items"]
+        return [item["id"]["S"] for item in found if item["id"]["S"].startswith(prefix)]
+
+    def _read(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer to *operation* on the table; an empty one without the table."""
+
+        def ask(client: Any) -> Any:
+            try:
+                return getattr(client, operation)(TableName=self._table, **arguments)
+            except client.exceptions.ResourceNotFoundException:
+                return {}
+
+        answer: dict[str, Any] = self._ask(ask)
+        return answer
 
 
 class _InSQL:
@@ -157,6 +193,7 @@ _FINDERS: dict[str, type[Any]] = {
     "RedisClusterStore": _InRedis,
     "MemcachedStore": _InMemcached,
     "MongoDBStore": _InMongoDB,
+    "DynamoDBStore": _InDynamoDB,
     "SQLStore": _InSQL,
     "FileStore": _InFiles,
 }
@@ -174,7 +211,7 @@ def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
             return finder
     raise ConfigurationError(
         f"Flask-Session keeps no sessions where a {type(store).__name__} does: set SESSION_STORE to the place where "
-        "they are, in Redis, memcached, MongoDB, SQL or a folder of files"
+        "they are, in Redis, memcached, MongoDB, DynamoDB, SQL or a folder of files"
     )
 
 

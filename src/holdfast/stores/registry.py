@@ -50,6 +50,12 @@ _BACKENDS = (
         client_method="get_database",
     ),
     _Backend(
+        "holdfast.stores.dynamodb:DynamoDBStore",
+        ("dynamodb",),
+        extra="dynamodb",
+        client_method="batch_get_item",
+    ),
+    _Backend(
         "holdfast.stores.sql:SQLStore",
         ("cockroachdb+*", "mariadb+*", "mssql+*", "mysql+*", "postgresql+*", "sqlite+*"),
         extra="sql",

@@ -19,6 +19,7 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "eviction": ("A full store evicts no session.", ()),
     "expiry": ("The store removes expired records.", ("OWASP expiry on both sides",)),
     "indexes": ("A user's sessions, and expired ones, are found by an index.", ("ASVS 5.0 7.4.2",)),
+    "patience": ("A request waits for seconds at most, not for minutes.", ()),
     "permissions": ("Other users of the machine cannot read the sessions.", ("OWASP repository",)),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask.settings import setting
@@ -93,9 +93,11 @@ _POSTGRESQL_SCHEMA = Setting("SESSION_POSTGRESQL_SCHEMA", setting.name, "public"
 _CACHELIB = Setting("SESSION_CACHELIB", _client, secret=True, doc="a cache of cachelib (`./flask_session`)")
 _KEY_PREFIX = Setting("SESSION_KEY_PREFIX", setting.text, "session:")
 
-_DYNAMODB = tuple(
-    Setting(f"SESSION_DYNAMODB{end}", setting.anything, secret=True) for end in ("", "_TABLE", "_TABLE_EXISTS")
-)
+_DYNAMODB = Setting("SESSION_DYNAMODB", _client, secret=True, doc="a resource or a client (localhost:8000)")
+_DYNAMODB_REGION = Setting("SESSION_DYNAMODB_REGION", setting.name)
+_DYNAMODB_ENDPOINT = Setting("SESSION_DYNAMODB_ENDPOINT_URL", setting.name)
+_DYNAMODB_TABLE = Setting("SESSION_DYNAMODB_TABLE_NAME", setting.name, "holdfast_sessions", doc="(`holdfast_sessions`)")
+_DYNAMODB_BEFORE = Setting("SESSION_DYNAMODB_TABLE", setting.name, doc="Flask-Session's own (`Sessions`)")
 
 _REDIS_STORE, _MEMCACHED_STORE = "redis:RedisStore", "memcached:MemcachedStore"
 _MONGODB_STORE, _SQL_STORE = "mongodb:MongoDBStore", "sql:SQLStore"
@@ -125,10 +127,12 @@ def _with_prefix(given: Setting, config: Mapping[str, Any], store_class: str, ur
 
 
 def _dynamodb(config: Mapping[str, Any]) -> StoreChoice:
-    raise ConfigurationError(
-        f"SESSION_TYPE is {config['SESSION_TYPE']!r}, and Holdfast has no store in DynamoDB: set SESSION_STORE to the "
-        "URL of another store, such as 'postgresql+psycopg://host/name' or 'redis://host'"
-    )
+    region, endpoint = _DYNAMODB_REGION.read(config), _DYNAMODB_ENDPOINT.read(config)
+    if region is None and endpoint is None:
+        region, endpoint = "us-west-2", "http://localhost:8000"
+    given = {"region": region, "endpoint": endpoint, "table": _DYNAMODB_TABLE.read(config)}
+    url = "dynamodb://?" + urlencode({name: value for name, value in given.items() if value is not None})
+    return _on_client(_DYNAMODB, config, "dynamodb:DynamoDBStore", url, table=given["table"])
 
 
 def _postgresql(config: Mapping[str, Any]) -> StoreChoice:
@@ -233,24 +237,33 @@ TYPES: Mapping[str, StoreType] = {
         "The store in the folder, server or collection of the cache: files, Redis, memcached or MongoDB. Others are an "
         "error that says what to set.",
     ),
-    "dynamodb": StoreType(_dynamodb, _DYNAMODB, "None yet: an error that says what to set instead."),
+    "dynamodb": StoreType(
+        _dynamodb,
+        (_DYNAMODB, _DYNAMODB_REGION, _DYNAMODB_ENDPOINT, _DYNAMODB_TABLE, _DYNAMODB_BEFORE),
+        "[DynamoDB](backends/dynamodb.md)",
+    ),
 }
 
 _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)
 
-#: All of Flask-Session's settings. The last three have no effect: a token always has 32 bytes, expired records are
-#: removed as new ones are created, and rows have no sequence number.
+#: All of Flask-Session's settings. The last four have no effect: a token always has 32 bytes, expired records are
+#: removed as new ones are created, rows have no sequence number, and a table in DynamoDB is made if it is missing.
 SETTINGS: tuple[Setting, ...] = (
     TYPE,
     *_STORE_SETTINGS,
     Setting("SESSION_ID_LENGTH", setting.anything),
     Setting("SESSION_CLEANUP_N_REQUESTS", setting.anything),
     Setting("SESSION_SQLALCHEMY_SEQUENCE", setting.anything),
+    Setting("SESSION_DYNAMODB_TABLE_EXISTS", setting.anything),
 )
 
 
 #: By type, a setting whose name Flask-Session and Holdfast can share, and Flask-Session's default for the old name.
-_TABLES_BEFORE = {"mongodb": (_MONGODB_COLLECT.name, "sessions"), "postgresql": ("", "flask_sessions")}
+_TABLES_BEFORE = {
+    "mongodb": (_MONGODB_COLLECT.name, "sessions"),
+    "postgresql": ("", "flask_sessions"),
+    "dynamodb": (_DYNAMODB_BEFORE.name, "Sessions"),
+}
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
