@@ -16,7 +16,7 @@ from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK
 from holdfast.records.encryption import AesGcm, Sealer, SealMode, key_from, new_key
 from holdfast.records.envelope import Envelope, Sealed, Unsealed, decode, encode
-from holdfast.records.tokens import Keys, new_token
+from holdfast.records.tokens import Keys, labelled, new_token
 from holdfast.testing import FakeClock
 
 OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -107,13 +107,29 @@ def test_every_change_is_noticed(how: SealMode) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_parts_of_two_records_do_not_make_one(how: SealMode) -> None:
-    """The metadata of one save and the payload of another are refused, though both belong to the session."""
+    """The first part of one save and the second of another are refused, though both belong to the session."""
     sealer = Sealer(how, [NEW])
-    one = body(sealer.seal(envelope(), token=TOKEN, **HERE))
-    two = body(sealer.seal(envelope(meta={"browser": "Chromium"}), token=TOKEN, **HERE))
-    one.meta = two.meta
-    with pytest.raises(DecodeError):
-        opens(sealer, encode(one))
+    one = sealer.seal(envelope(), token=TOKEN, **HERE)
+    two = sealer.seal(envelope(meta={"browser": "Chromium"}), token=TOKEN, **HERE)
+    start = len(body(one).header())
+    payload_at = len(one) - len(body(one).payload)
+    for at in (start, payload_at, payload_at + 12, len(one) - 16):
+        with pytest.raises(DecodeError):
+            opens(sealer, one[:at] + two[at - len(one) :])
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_nothing_can_be_added(how: SealMode) -> None:
+    """A record with other metadata before or after its own, such as the owner's part of what is sealed, is refused."""
+    sealer = Sealer(how, [NEW])
+    data = sealer.seal(envelope(), token=TOKEN, **HERE)
+    for added in (b"{}", labelled(HERE["owner"].encode())):
+        for meta in (added + body(data).meta, body(data).meta + added):
+            changed = body(data)
+            changed.meta = meta
+            for owner in (HERE["owner"], None):
+                with pytest.raises(DecodeError):
+                    opens(sealer, encode(changed), owner=owner)
 
 
 def test_the_cookie_opens_what_the_keys_alone_do_not() -> None:

@@ -1,8 +1,8 @@
 """Sealed records: encrypted or authenticated, so that a store's operator can neither read nor change them unnoticed.
 
 =========  ======  ==========================================================================================
-``keys``   0x01    AES-256-GCM. Reading a session takes one of the application's keys.
-``cookie`` 0x02    The same, and its payload takes the token too. The metadata takes the application's key.
+``keys``   0x01    AES-256-GCM of metadata and payload. Reading them takes one of the application's keys.
+``cookie`` 0x02    The same of each of the two. The payload takes the token too, the metadata the key alone.
 ``mac``    0x03    HMAC-SHA-256. Everything can be read, and nothing can be changed unnoticed.
 =========  ======  ==========================================================================================
 
@@ -23,8 +23,9 @@ import dataclasses
 import hmac
 import re
 import secrets
+import struct
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.clock import Clock, system_clock
@@ -59,6 +60,10 @@ SealMode: TypeAlias = Literal["keys", "cookie", "mac"]
 _SCHEMES: dict[SealMode, int] = {"keys": 1, "cookie": 2, "mac": 3}
 _COOKIE, _MAC = _SCHEMES["cookie"], _SCHEMES["mac"]
 
+#: The number of records whose ciphers are kept: those that the application's key alone gives.
+_CIPHERS = 512
+
+_SIZE = struct.Struct(">I")
 _TAG_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -151,7 +156,16 @@ class AesGcm:
 
 def _derived(secret: bytes, info: bytes) -> bytes:
     """Return 32 bytes by HKDF-SHA-256 without salt (RFC 5869): extract, then one block of expand."""
-    return hmac.digest(hmac.digest(bytes(32), secret, "sha256"), info + b"\x01", "sha256")
+    # What is derived from a token is not kept: it is to be in the process no longer than the request.
+    extracted = _extracted_once(secret) if len(secret) == KEY_BYTES else _extracted(secret)
+    return hmac.digest(extracted, info + b"\x01", "sha256")
+
+
+def _extracted(secret: bytes) -> bytes:
+    return hmac.digest(bytes(32), secret, "sha256")
+
+
+_extracted_once = lru_cache(maxsize=64)(_extracted)
 
 
 def require_cryptography() -> None:
@@ -202,28 +216,25 @@ class Sealer:
         self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until
         self._clock = clock
+        self._cipher = lru_cache(maxsize=_CIPHERS)(self._new_cipher)
         if mode != "mac":
             require_cryptography()
 
     def seal(self, envelope: Envelope, *, token: str, key: str, owner: str | None) -> bytes:
         """Return the bytes to store for *envelope* under *key*, for the holder of *token*."""
-        sealed = Sealed(
-            self._scheme,
-            self._keys.newest,
-            envelope.created_at,
-            envelope.issued_at,
-            envelope.idle,
-            envelope.codec,
-            encode_meta(envelope.meta),
-            envelope.payload,
-            envelope.writes,
-        )
+        meta, payload = encode_meta(envelope.meta), envelope.payload
+        times = envelope.created_at, envelope.issued_at, envelope.idle
+        sealed = Sealed(self._scheme, self._keys.newest, *times, envelope.codec, meta, payload, envelope.writes)
         associated = _associated(sealed, key, owner)
         if self._scheme == _MAC:
-            sealed.payload += self._tag(sealed, associated, sealed.payload)
+            sealed.payload += self._tag(sealed, associated, payload)
+            return encode(sealed)
+        cipher = self._cipher(sealed.key_id, sealed.scheme, key)
+        if self._scheme == _COOKIE:
+            sealed.meta = cipher.encrypt(meta, associated)
+            sealed.payload = self._cipher_of_payload(sealed, key, token).encrypt(payload, associated + sealed.meta)
         else:
-            sealed.meta = self._cipher(sealed, key).encrypt(sealed.meta, associated)
-            sealed.payload = self._cipher(sealed, key, token).encrypt(sealed.payload, associated + sealed.meta)
+            sealed.meta, sealed.payload = b"", cipher.encrypt(_SIZE.pack(len(meta)) + meta + payload, associated)
         return encode(sealed)
 
     def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:
@@ -234,13 +245,13 @@ class Sealer:
             DecodeError: It is damaged, or was not stored under this key and owner.
         """
         envelope = self.open_metadata(body, key=key, owner=owner)
-        if isinstance(body, Sealed) and body.scheme != _MAC:
+        if isinstance(body, Sealed) and body.scheme == _COOKIE:
             associated = _associated(body, key, owner) + body.meta
-            envelope.payload = self._cipher(body, key, token).decrypt(body.payload, associated)
+            envelope.payload = self._cipher_of_payload(body, key, token).decrypt(body.payload, associated)
         return envelope
 
     def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
-        """Return the session in *body* without the token: its payload is empty where it is encrypted.
+        """Return the session in *body* without the token: its payload is empty where it takes the token.
 
         Raises:
             UnknownKey, DecodeError: As in `open`.
@@ -255,8 +266,12 @@ class Sealer:
             meta, payload, tag = body.meta, body.payload[:-_TAG_BYTES], body.payload[-_TAG_BYTES:]
             if not hmac.compare_digest(tag, self._tag(body, associated, payload)):
                 raise _damaged()
+        elif scheme == _COOKIE:
+            meta, payload = self._cipher(body.key_id, scheme, key).decrypt(body.meta, associated), b""
+        elif body.meta:
+            raise _damaged()
         else:
-            meta, payload = self._cipher(body, key).decrypt(body.meta, associated), b""
+            meta, payload = _parts(self._cipher(body.key_id, body.scheme, key).decrypt(body.payload, associated))
         try:
             known = decode_meta(meta)
         except ValueError as error:
@@ -293,17 +308,26 @@ class Sealer:
         """Whether records that are not sealed, or sealed in another mode, are read now."""
         return self._migrate_until is not None and self._clock() < self._migrate_until
 
-    def _cipher(self, sealed: Sealed, key: str, token: str | None = None) -> AesGcm:
-        """Return the cipher of the record's payload, or without *token* that of its metadata."""
-        secret = self._keys[sealed.key_id]
-        part = b"metadata" if token is None else b"payload"
-        if token is not None and sealed.scheme == _COOKIE:
-            secret += token.encode()
-        return AesGcm(secret, labelled(b"holdfast record", bytes([sealed.scheme]), part, key.encode()))
+    def _new_cipher(self, key_id: bytes, scheme: int, key: str) -> AesGcm:
+        """Return the cipher of what the application's key with *key_id* alone opens of the record under *key*."""
+        return AesGcm(self._keys[key_id], _purpose(scheme, b"metadata" if scheme == _COOKIE else b"record", key))
+
+    def _cipher_of_payload(self, sealed: Sealed, key: str, token: str) -> AesGcm:
+        return AesGcm(self._keys[sealed.key_id] + token.encode(), _purpose(sealed.scheme, b"payload", key))
 
     def _tag(self, sealed: Sealed, associated: bytes, payload: bytes) -> bytes:
         message = labelled(b"holdfast record mac", associated, sealed.meta, payload)
         return hmac.digest(self._keys[sealed.key_id], message, "sha256")
+
+
+def _purpose(scheme: int, part: bytes, key: str) -> bytes:
+    return labelled(b"holdfast record", bytes([scheme]), part, key.encode())
+
+
+def _parts(plain: bytes) -> tuple[bytes, bytes]:
+    """Return the metadata and the payload in what was encrypted as one."""
+    start = _SIZE.size + _SIZE.unpack_from(plain)[0]
+    return plain[_SIZE.size : start], plain[start:]
 
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:

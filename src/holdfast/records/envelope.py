@@ -52,6 +52,8 @@ _TEXT_HEADER = re.compile(
     re.DOTALL,
 )
 _META = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+#: `json.loads` without what it does for texts that `encode_meta` does not return.
+_read_meta = json.JSONDecoder().scan_once
 _TEXTS = frozenset({str})
 _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
@@ -158,7 +160,7 @@ class Sealed:
         scheme: The mode of sealing: see `holdfast.records.encryption`.
         key_id: The id of the application's key that sealed it: 8 bytes.
         created_at, issued_at, idle, codec, writes: As in `Envelope`.
-        meta: The sealed metadata.
+        meta: The sealed metadata; empty where they are sealed as one with the payload.
         payload: The sealed payload.
     """
 
@@ -302,8 +304,12 @@ def decode_meta(text: bytes) -> dict[str, str]:
     """
     if not text:
         return {}
-    meta = json.loads(str(text, "utf-8"))
-    if type(meta) is not dict or not _TEXTS.issuperset(map(type, meta.values())):
+    written = str(text, "utf-8")
+    try:
+        meta, end = _read_meta(written, 0)
+    except StopIteration:  # the scanner has its own way of saying that there is no JSON
+        raise ValueError("not metadata") from None
+    if end != len(written) or type(meta) is not dict or not _TEXTS.issuperset(map(type, meta.values())):
         raise ValueError("not metadata")
     return meta
 
