@@ -109,8 +109,8 @@ FLOWS = [
     Mistake(
         "a login that was not finished is taken for one that was",
         _OPEN,
-        'found = found if (yield from finish_postponed(context, found[0])) else Rejected("unknown_id")',
-        "yield from ()",
+        "not (yield from finish_postponed(context, stored))",
+        "(yield from ())",
         "core/test_rotations_that_fail.py::test_a_login_that_was_not_finished_is_judged_at_its_next_request",
     ),
     Mistake(

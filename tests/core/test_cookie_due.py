@@ -21,17 +21,15 @@ def _state(*, age: int, sent: int | None = None, facts: str = "") -> SessionStat
     meta = {} if sent is None else {SENT_AT: str(BEGAN + age - sent)}
     envelope = Envelope(BEGAN, BEGAN, DAY, b"", meta=meta)
     stored = StoredSession("token", "key", 1, BEGAN + age + DAY + RETENTION, None, envelope)
-    return SessionState(
-        BEGAN + age,
-        stored=stored,
-        data={PERMANENT: True} if "permanent" in words else {},
-        navigation="navigation" in words,
-        can_set_cookie="websocket" not in words,
-        was_permanent=("permanent" in words and "became" not in words) or "was_permanent" in words,
-        redeliver="alias" in words,
-        refresh="stale" in words,
-        background="background" in words,
-    )
+    state = SessionState(BEGAN + age, data={PERMANENT: True} if "permanent" in words else {})
+    state.stored = stored
+    state.navigation = "navigation" in words
+    state.can_set_cookie = "websocket" not in words
+    state.was_permanent = ("permanent" in words and "became" not in words) or "was_permanent" in words
+    state.redeliver = "alias" in words
+    state.refresh = "stale" in words
+    state.background = "background" in words
+    return state
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,10 @@ class Cookies:
 
         Those of an old name count if there are none of the present one.
         """
+        header = request.environ.get("HTTP_COOKIE")
+        if header is None:
+            return NOTHING
         cookie = self._live.current.cookie
-        header = request.environ.get("HTTP_COOKIE", "")
         found = self._find(app, header, cookie.name)
         for name in cookie.old_names:
             if found.token is not None:
@@ -117,7 +119,7 @@ class Cookies:
             found = self._unsign(app, value, name)
         else:
             found = Presented(value) if self._has_form(value) else Presented(reason="malformed")
-        if found.token is None and self.read_old is not None:
+        if self.read_old is not None and found.token is None:
             old_id = self.read_old(app, value)
             return found if old_id is None else Presented(old_id)
         return found

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
@@ -117,23 +117,19 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         Raises:
             StoreUnavailable: The store failed.
         """
-        settings = self.refresh()
-        state.navigation, state.can_set_cookie = _is_navigation(request), _can_set_cookie(request)
+        settings, environ = self.refresh(), request.environ
+        state.navigation, state.can_set_cookie = _is_navigation(environ), _can_set_cookie(request)
         manager, carrier = (self.manager, self.cookies) if bearer is None else (bearer.manager, bearer)
         presented = carrier.read(app, request)
-        if presented.token is not None or presented.reason is not None:
-            try:
-                for hook in self.before_lookup:
-                    hook()
-            except HoldfastError as error:
-                raise answerable(error) from error.__cause__
+        if self.before_lookup and (presented.token is not None or presented.reason is not None):
+            self._call_hooks()
         if presented.reason is not None:
             self.manager.context.events.emit("rejected", reason=presented.reason)
         manager.open(state, presented.token, *presented.others)
         if bearer is not None and presented.reason is not None:
             state.read_only = state.login_begins_anew = True
-        state.refresh = presented.stale
-        state.pending |= presented.stale
+        if presented.stale:
+            state.refresh = state.pending = True
         if settings.require_https and not request.is_secure:
             self._end(state, *state.beside)
             state.reset(read_only=True)
@@ -148,6 +144,13 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 state.reset()
         if (state.stored is None or state.stored.owner is None) and "flask_login" in sys.modules:
             self._prepare_flask_login(app, request, bearer, state)
+
+    def _call_hooks(self) -> None:
+        try:
+            for hook in self.before_lookup:
+                hook()
+        except HoldfastError as error:
+            raise answerable(error) from error.__cause__
 
     def _prepare_flask_login(self, app: Flask, request: Request, bearer: Bearer | None, state: SessionState) -> None:
         """Let Flask-Login end what a request without a user leads to, and use a remember-me cookie only where it may.
@@ -211,19 +214,12 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """Store what the request changed, and return what the response says about the cookie."""
         settings, changes, state.settled = self.live.current, state.changes, False
         manager = self.manager if bearer is None else bearer.manager
-        if REMEMBER in changes.assigned:
-            if bearer is None:
-                stamp(app, response, state, manager)
-            else:
-                withhold(app, response)
-        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
-            state.remembered = browser_of(app, request, state)
+        if state.pending:
+            self._prepare(app, state, response, bearer)
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
-        transport = None if bearer is None else "header"
-        changes.meta = {**_login_metadata(settings, state, transport), **changes.meta}
         outcome = manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
@@ -232,6 +228,19 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             goes_on = not is_over or bearer is not None  # what a header ends leaves the browser's cookies alone
             clear_site_data(settings.clear_site_data, response, goes_on=goes_on)
         return outcome.cookie
+
+    def _prepare(self, app: Flask, state: SessionState, response: Response, bearer: Bearer | None) -> None:
+        """Add to the changes what is stored of the request, and to *response* what belongs to Flask-Login's cookie."""
+        changes = state.changes
+        if REMEMBER in changes.assigned:
+            if bearer is None:
+                stamp(app, response, state, self.manager)
+            else:
+                withhold(app, response)
+        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
+            state.remembered = browser_of(app, request, state)
+        transport = None if bearer is None else "header"
+        changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
 
     def _give_token(
         self, app: Flask, state: SessionState, response: Response, action: CookieAction, bearer: Bearer | None
@@ -285,12 +294,11 @@ def _changed_device(request: Request, state: SessionState) -> bool:
     return began is not None and began != agent_of(request.headers.get("User-Agent", ""))
 
 
-def _is_navigation(request: Request) -> bool:
-    """Return whether *request* loads a page, of its own and now: https://www.w3.org/TR/fetch-metadata/.
+def _is_navigation(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request loads a page, of its own and now: https://www.w3.org/TR/fetch-metadata/.
 
     Without these headers, which browsers send over https, a page is what a request wants that accepts HTML.
     """
-    environ = request.environ
     mode = environ.get("HTTP_SEC_FETCH_MODE")
     if mode is None:
         return "text/html" in environ.get("HTTP_ACCEPT", "") and "HTTP_X_REQUESTED_WITH" not in environ
@@ -303,8 +311,9 @@ def _can_set_cookie(request: Request) -> bool:
 
     That of a WebSocket was sent when it was opened, and an event of Flask-SocketIO has none.
     """
-    is_event = "flask.app" in request.environ and hasattr(request, "namespace")
-    return not is_event and str(request.environ.get("HTTP_UPGRADE", "")).lower() != "websocket"
+    environ = request.environ
+    is_event = "flask.app" in environ and hasattr(request, "namespace")
+    return not is_event and ("HTTP_UPGRADE" not in environ or str(environ["HTTP_UPGRADE"]).lower() != "websocket")
 
 
 def _login_metadata(settings: Settings, state: SessionState, transport: str | None) -> Mapping[str, str | None]:

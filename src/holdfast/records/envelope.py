@@ -22,7 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
-from typing import TypeAlias
+from json.encoder import encode_basestring
+from typing import Any, TypeAlias
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK, Codec
@@ -41,6 +42,7 @@ _SEALED = 0x04
 _VOUCHED = 0x05
 
 _HEADER = struct.Struct(">BQQQBI")
+_HEADER_SIZE = _HEADER.size
 _TOMBSTONE_HEADER = struct.Struct(">BBQ32s6sH")
 _CUTOFF_BODY = struct.Struct(">BQ32s")
 _SEALED_HEADER = struct.Struct(">BBB8sQQQB")
@@ -51,9 +53,8 @@ _TEXT_HEADER = re.compile(
     rb'"meta":(\{.*?\}),"payload":',
     re.DOTALL,
 )
-_META = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: `json.loads` without what it does for texts that `encode_meta` does not return.
-_read_meta = json.JSONDecoder().scan_once
+_read_meta: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 _TEXTS = frozenset({str})
 _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
@@ -225,12 +226,12 @@ def decode(data: bytes) -> Body:
 
 def _session(data: bytes) -> Envelope:
     _, created_at, issued_at, idle, count, size = _HEADER.unpack_from(data)
-    meta_at = _HEADER.size + _writes_size(count)
+    meta_at = _HEADER_SIZE + _writes_size(count)
     start = meta_at + size
     if start > len(data):
         raise ValueError("cut short")
     meta = decode_meta(data[meta_at:start])
-    return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta, data[_HEADER.size : meta_at])
+    return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta, data[_HEADER_SIZE:meta_at])
 
 
 def _writes_size(count: int) -> int:
@@ -292,8 +293,11 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
 
 
 def encode_meta(meta: dict[str, str]) -> bytes:
-    """Return the bytes of device metadata: empty if there is none."""
-    return _META.encode(meta).encode() if meta else b""
+    """Return the bytes of device metadata, compact JSON: empty if there is none."""
+    if not meta:
+        return b""
+    fields = [f"{encode_basestring(name)}:{encode_basestring(text)}" for name, text in meta.items()]
+    return f"{{{','.join(fields)}}}".encode()
 
 
 def decode_meta(text: bytes) -> dict[str, str]:
@@ -304,7 +308,7 @@ def decode_meta(text: bytes) -> dict[str, str]:
     """
     if not text:
         return {}
-    written = str(text, "utf-8")
+    written = text.decode()
     try:
         meta, end = _read_meta(written, 0)
     except StopIteration:  # the scanner has its own way of saying that there is no JSON

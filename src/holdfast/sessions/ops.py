@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from holdfast.errors import StoreError, StoreUnavailable
@@ -24,13 +23,18 @@ T = TypeVar("T")
 PAUSE = "pause"
 
 
-@dataclass(slots=True, repr=False)
+_NO_KWARGS: dict[str, Any] = {}
+
+
 class Call(Generic[T]):
     """A call of the store's method *name*, with an answer of type T. As a flow it consists of that call."""
 
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    __slots__ = __match_args__ = ("name", "args", "kwargs")
+
+    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any] = _NO_KWARGS) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
 
     def run(self, store: object) -> T:
         """Return the method's result; an awaitable on an asynchronous store."""
@@ -44,6 +48,8 @@ class Call(Generic[T]):
 
 class _FreshLoad(Call[Record | None]):
     """A load that no cache answers."""
+
+    __slots__ = ()
 
     def run(self, store: object) -> Record | None:
         """Return the record, without any cache."""
@@ -164,23 +170,27 @@ class Breaker:
 
     def run(self, call: Call[T], store: object) -> T:
         """Return the answer to *call*."""
-        is_probe, began = self.tripped, self._timer()
-        if is_probe:
-            if began < self._probe_until:
-                raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
-            self._probe_until = began + _PROBE
+        if not self.tripped:
+            return self._made(call, store)
+        began = self._timer()
+        if began < self._probe_until:
+            raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
+        self._probe_until = began + _PROBE
+        try:
+            return self._made(call, store)
+        finally:
+            self._probe_until = 0.0
+
+    def _made(self, call: Call[T], store: object) -> T:
+        began = self._timer()
         try:
             answer = call.run(store)
         except StoreUnavailable:
             self._timeouts = self._timeouts + 1 if self._timer() - began >= _SLOW else 0
             self.tripped = self._timeouts >= _IN_A_ROW
             raise
-        else:
-            self._timeouts, self.tripped = 0, False
-            return answer
-        finally:
-            if is_probe:
-                self._probe_until = 0.0
+        self._timeouts, self.tripped = 0, False
+        return answer
 
 
 def drive(

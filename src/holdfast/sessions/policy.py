@@ -79,7 +79,9 @@ class Policy:
 
     def idle_of(self, meta: Mapping[str, str]) -> int:
         """Return the idle timeout of the session with the metadata *meta*: its own lifetime, or the policy's."""
-        lifetime = moment(meta, LIFETIME) if LIFETIME in meta else None
+        if LIFETIME not in meta:
+            return self.idle
+        lifetime = moment(meta, LIFETIME)
         return self.idle if lifetime is None else min(lifetime, self.absolute)
 
     def expires_at(self, created_at: int, now: int, meta: Mapping[str, str] = _NO_META) -> int:
@@ -96,7 +98,8 @@ class Policy:
 
     def idle_deadline(self, envelope: Envelope, expires_at: int) -> int:
         """Return the end of the session by the current idle timeout."""
-        return expires_at - RETENTION - max(0, envelope.idle - self.idle_of(envelope.meta))
+        idle = self.idle_of(envelope.meta)
+        return expires_at - RETENTION - (envelope.idle - idle if envelope.idle > idle else 0)
 
     def verdict(self, envelope: Envelope, expires_at: int, now: int, used_at: int | None = None) -> RejectReason | None:
         """Return why a stored session is not valid *now*, or None if it is.
@@ -106,9 +109,10 @@ class Policy:
         used_at = now if used_at is None else used_at
         if not isinstance(expires_at, int):  # others may write to the database, and some databases accept any value
             return "corrupt"
-        if envelope.created_at > now + SKEW or envelope.issued_at > now + SKEW:
+        created_at = envelope.created_at
+        if created_at > now + SKEW or envelope.issued_at > now + SKEW:
             return "not_yet_valid"
-        if envelope.created_at < (self.not_before or 0) or used_at >= self.end_of(envelope):
+        if used_at >= created_at + self.absolute or created_at < (self.not_before or 0):
             return "expired_absolute"
         if used_at >= self.idle_deadline(envelope, expires_at):
             return "expired_idle"
@@ -125,8 +129,9 @@ class Policy:
 
     def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
         """Return whether a use *now* requires a touch: once per `touch_interval`."""
-        meta, throttle = envelope.meta, self.touch_interval(envelope.meta)
-        if now - self.last_used_at(envelope, expires_at) < throttle:
+        meta = envelope.meta
+        throttle, unused = self.touch_interval(meta), now - self.last_used_at(envelope, expires_at)
+        if unused < throttle:
             return False
         is_longer = self.expires_at(envelope.created_at, now, meta) - expires_at >= throttle
         return is_longer or envelope.idle != self.idle_of(meta)
@@ -155,6 +160,6 @@ class Policy:
         """Return whether a use *now* requires a touch, a new token or the cookie once more."""
         return (
             self.touch_due(envelope, expires_at, now)
-            or self.renewal_due(envelope.issued_at, now, navigation=navigation)
+            or (self.renewal is not None and self.renewal_due(envelope.issued_at, now, navigation=navigation))
             or (permanent and self.refresh_cookie and self.cookie_due(envelope, now, navigation=navigation))
         )

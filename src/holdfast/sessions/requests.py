@@ -22,7 +22,7 @@ from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.several import find_one
 from holdfast.sessions.ops import Breaker, Call, Flow, drive
 from holdfast.sessions.policy import Policy
-from holdfast.sessions.state import CookieAction, Outcome, SessionState
+from holdfast.sessions.state import NOTHING, Outcome, SessionState
 from holdfast.stores.contract import Pings, Store, capabilities_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from holdfast.imports.place import OldPlace
 
 T = TypeVar("T")
-
-_UNCHANGED = Outcome("unchanged", CookieAction.NONE)
 
 
 def _as_it_is(error: HoldfastError) -> HoldfastError:
@@ -173,8 +171,8 @@ class Requests:
         """Carry out what the request asked of its session, and return the outcome, with what to do with the cookie."""
         if not (state.pending or self._upkeep_due(state)):
             if self._observers:
-                self._count("saves", outcome=_UNCHANGED.result)
-            return _UNCHANGED
+                self._count("saves", outcome=NOTHING.result)
+            return NOTHING
         try:
             outcome = self._run(commit(self.context, state, self._flows))
         except SessionConflict:
@@ -186,12 +184,15 @@ class Requests:
         return outcome
 
     def _upkeep_due(self, state: SessionState) -> bool:
-        stored, policy = state.stored, self.context.policy
+        stored = state.stored
         if stored is None or state.background:
             return False
-        navigation, permanent = state.navigation, state.was_permanent
-        return policy.upkeep_due(
-            stored.envelope, stored.expires_at, state.opened_at, navigation=navigation, permanent=permanent
+        return self.context.policy.upkeep_due(
+            stored.envelope,
+            stored.expires_at,
+            state.opened_at,
+            navigation=state.navigation,
+            permanent=state.was_permanent,
         )
 
     def _count(self, event: EventName, **details: str) -> None:

@@ -56,8 +56,17 @@ class StoredSession:
         return self.sealed or self.token
 
 
-@dataclass(slots=True, repr=False)
-class Changes:
+class _NothingAsked:
+    """What a request without changes does not set, so that it costs it nothing."""
+
+    rotate: bool = False
+    consumed: bool = False
+    marked: bool = False
+    sid: str | None = None
+
+
+@dataclass(repr=False, eq=False)
+class Changes(_NothingAsked):
     """The changes that the application asked for, besides those that the data shows.
 
     Attributes:
@@ -72,16 +81,12 @@ class Changes:
         sid: The public id of a session or login that begins, once it was asked for.
     """
 
-    rotate: bool = False
     wiped: bool = False
     rebind: bool = False
     owner: str | None = None
-    consumed: bool = False
-    marked: bool = False
     assigned: set[Any] = field(default_factory=set)
     applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
     meta: dict[str, str | None] = field(default_factory=dict)
-    sid: str | None = None
 
     @property
     def new_token(self) -> bool:
@@ -110,8 +115,35 @@ class Changes:
         return values
 
 
-@dataclass(slots=True, repr=False)
-class SessionState:
+class _AtFirst:
+    """The part of a state that most requests do not set, so that it costs them nothing."""
+
+    opened_at: int = 0
+    presented: str | None = None
+    beside: tuple[str, ...] = ()
+    stored: StoredSession | None = None
+    read_only: bool = False
+    login_begins_anew: bool = False
+    redeliver: bool = False
+    owed: bool = False
+    refresh: bool = False
+    navigation: bool = True
+    can_set_cookie: bool = True
+    was_permanent: bool = False
+    exposed: bool = False
+    pending: bool = False
+    accessed: int = 0
+    closed: bool = False
+    settled: bool = True
+    remembered: str | None = None
+    new_token: str | None = None
+    failure: Exception | None = None
+    renewed_from: str | None = None
+    renewed_to: tuple[str, str] | None = None
+
+
+@dataclass(repr=False, eq=False)
+class SessionState(_AtFirst):
     """The state of one request's session. Times are in milliseconds since the epoch.
 
     Attributes:
@@ -148,32 +180,10 @@ class SessionState:
 
     started_at: int
     opened: bool = False
-    opened_at: int = 0
-    presented: str | None = None
-    beside: tuple[str, ...] = ()
-    stored: StoredSession | None = None
+    background: bool = False
     data: dict[Any, Any] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
-    read_only: bool = False
-    login_begins_anew: bool = False
-    redeliver: bool = False
-    owed: bool = False
-    refresh: bool = False
-    navigation: bool = True
-    can_set_cookie: bool = True
-    was_permanent: bool = False
-    exposed: bool = False
-    pending: bool = False
-    background: bool = False
-    accessed: int = 0
-    closed: bool = False
     ended_all_at: dict[str, int] = field(default_factory=dict)
-    settled: bool = True
-    remembered: str | None = None
-    new_token: str | None = None
-    failure: Exception | None = None
-    renewed_from: str | None = None
-    renewed_to: tuple[str, str] | None = None
 
     @property
     def owner(self) -> str | None:
@@ -300,7 +310,8 @@ class SessionState:
 
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:
         """Return whether the metadata that was set is what is stored."""
-        return all(stored.get(name) == value for name, value in self.changes.meta.items())
+        asked = self.changes.meta
+        return not asked or all(stored.get(name) == value for name, value in asked.items())
 
     def started_for(self, owner: str, offset: int) -> int:
         """Return when a login of *owner* by this request began: after it ended the other sessions of that user.

@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
@@ -91,7 +90,7 @@ class SQLiteStore:
         self.path: Path = Path(path).absolute()
         self._clock = clock
         self._timeout = timeout
-        self._connections = Connections(self.path, timeout, functools.partial(_when_free, timeout, _prepare))
+        self._connections = Connections(self.path, timeout, functools.partial(_prepare, timeout))
         weakref.finalize(self, self._connections.close)
 
     @classmethod
@@ -191,7 +190,10 @@ class SQLiteStore:
         try:
             connection = self._connections.take()
             try:
-                result = _when_free(self._timeout, work, connection, *arguments)
+                try:
+                    result = work(connection, *arguments)
+                except sqlite3.OperationalError as error:
+                    result = _when_free(error, self._timeout, work, connection, *arguments)
             except BaseException:
                 self._connections.drop(connection)
                 raise
@@ -277,7 +279,7 @@ def _page(rows: list[Any], limit: int) -> Page:
 
 def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:
     # A column of SQLite takes values of any type, and others may write to the file: such a record holds nothing.
-    sound = isinstance(data, bytes) and isinstance(version, int) and isinstance(owner, str | NoneType)
+    sound = type(data) is bytes and type(version) is int and (owner is None or type(owner) is str)
     return Record(data, version, expires_at, owner) if sound else Record(b"", b"", expires_at)
 
 
@@ -293,7 +295,14 @@ def _size(values: tuple[Any, ...]) -> int:
     )
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(timeout: float, connection: sqlite3.Connection) -> None:
+    try:
+        _set_up(connection)
+    except sqlite3.OperationalError as error:
+        _when_free(error, timeout, _set_up, connection)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL}")
@@ -301,18 +310,21 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _when_free(timeout: float, work: Callable[..., T], connection: sqlite3.Connection, *arguments: Any) -> T:
+def _when_free(
+    error: sqlite3.OperationalError, timeout: float, work: Callable[..., T], connection: Any, *arguments: Any
+) -> T:
     """Return what *work* returns, once no other writer holds the lock, for which it waits *timeout* seconds at most.
 
-    A statement that finds the lock held does nothing. The wait is in Python, because one inside SQLite would stop every
-    greenlet of a gevent worker, and SQLite does not wait for every lock itself.
+    *error* is what the first attempt raised. A statement that finds the lock held does nothing. The wait is in Python,
+    because one inside SQLite would stop every greenlet of a gevent worker, and SQLite does not wait for every lock
+    itself.
     """
     deadline, pause = time.monotonic() + timeout, 0.001
-    while True:
-        try:
-            return work(connection, *arguments)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
+    while "locked" in str(error) and time.monotonic() <= deadline:
         time.sleep(pause)
         pause = min(2 * pause, 0.02)
+        try:
+            return work(connection, *arguments)
+        except sqlite3.OperationalError as again:
+            error = again
+    raise error

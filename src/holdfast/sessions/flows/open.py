@@ -22,6 +22,8 @@ from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4
 
+_SESSIONS = Envelope, Sealed
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -74,12 +76,14 @@ def found_at(
 ) -> Flow[Found | Rejected]:
     """Return the live session that *record*, stored for *token*, holds or leads to. A postponed login is finished."""
     found = yield from resolve(context, token, key, record, now=state.opened_at, used_at=state.started_at)
-    if not isinstance(found, Rejected) and UNFINISHED in found[0].envelope.meta:
-        found = found if (yield from finish_postponed(context, found[0])) else Rejected("unknown_id")
     if isinstance(found, Rejected):
         report_rejected(context, key, found)
         return found
-    return Found(*found, redeliver=found[0].token != token)
+    stored, data = found
+    if UNFINISHED in stored.envelope.meta and not (yield from finish_postponed(context, stored)):
+        report_rejected(context, key, rejected := Rejected("unknown_id"))
+        return rejected
+    return Found(stored, data, stored.token != token)
 
 
 def settle(context: Context, state: SessionState, found: Found | Rejected) -> None:
@@ -92,17 +96,15 @@ def settle(context: Context, state: SessionState, found: Found | Rejected) -> No
         state.data = found.data
         context.events.emit("rejected", reason=found.reason)
         return
-    stored, data, redeliver = found
-    envelope = stored.envelope
-    state.data = data
-    state.stored, state.redeliver, state.read_only = stored, redeliver, False
-    if not redeliver and (previous := envelope.meta.get(PREVIOUS)) is not None:
-        state.renewed_from = previous
-        state.changes.meta[PREVIOUS] = None
-    if UNFINISHED in envelope.meta:
-        state.changes.meta[UNFINISHED] = None
+    state.stored, state.data, state.redeliver = found
+    state.read_only = False
     state.was_permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
-    state.pending = redeliver or bool(state.changes.meta)
+    meta, asked = found.stored.envelope.meta, state.changes.meta
+    if PREVIOUS in meta and not found.redeliver:
+        state.renewed_from, asked[PREVIOUS] = meta[PREVIOUS], None
+    if UNFINISHED in meta:
+        asked[UNFINISHED] = None
+    state.pending = found.redeliver or bool(asked)
 
 
 def resolve(
@@ -125,12 +127,8 @@ def resolve(
             break
         try:
             body = decode(record.data)
-            if isinstance(body, Envelope | Sealed):
-                envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
-                stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
-                reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
-                rejected = None if reason is None else Rejected(reason, owner=record.owner)
-                return rejected or (stored, envelope.codec.loads(envelope.payload))
+            if isinstance(body, _SESSIONS):
+                return _opened(context, record, body, token=token, key=key, now=now, used_at=used_at)
             control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
@@ -147,6 +145,25 @@ def resolve(
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
+
+
+def _opened(
+    context: Context,
+    record: Record,
+    body: Envelope | Sealed,
+    *,
+    token: str,
+    key: str,
+    now: int,
+    used_at: int | None,
+) -> tuple[StoredSession, dict[Any, Any]] | Rejected:
+    owner, expires_at = record.owner, record.expires_at
+    envelope = context.sealer.open(body, token=token, key=key, owner=owner)
+    reason = context.policy.verdict(envelope, expires_at, now, used_at)
+    if reason is not None:
+        return Rejected(reason, owner=owner)
+    stored = StoredSession(token, key, record.version, expires_at, owner, envelope)
+    return stored, envelope.codec.loads(envelope.payload)
 
 
 def leads_on(tombstone: Tombstone, now: int, *, late: bool) -> bool:

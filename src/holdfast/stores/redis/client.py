@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared import clients
+from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.shared.clients import class_name, keepalive_options, refuse_asynchronous, require_methods
 from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, seconds, whole
-from holdfast.stores.shared.turns import Turns
 
 _METHODS = ("get", "evalsha", "eval", "scan", "pipeline", "ping")
 _FORMS = (
@@ -40,8 +37,6 @@ OPTIONS: Mapping[str, Converter] = {
 }
 #: The most connections to a server of a client that is made from a URL.
 _MAX_CONNECTIONS = 50
-# The seconds that a call waits for a free one.
-_QUEUE = 3
 
 
 def check_client(client: Any) -> None:
@@ -66,62 +61,6 @@ def check_client(client: Any) -> None:
         raise ConfigurationError(
             f"{kind} has decode_responses=True, and records are bytes: make the client for sessions without it"
         )
-
-
-class LazyClient:
-    """Makes its client on first use: some constructors ask the server.
-
-    Attributes:
-        turns: Bounds the calls at once to the number of connections that the client may have to a server.
-    """
-
-    def __init__(self, make: Callable[..., Any], settings: dict[str, Any]) -> None:
-        self._make = functools.partial(make, **settings)
-        self.turns = Turns(settings["max_connections"], _QUEUE)
-        self._lock = threading.Lock()
-        self._client: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        if self._client is None:
-            with self._lock:
-                if self._client is None:
-                    self._client = _replacing_idle(self._make())
-        return getattr(self._client, name)
-
-    def close(self) -> None:
-        """Close the client, if there is one."""
-        if self._client is not None:
-            self._client.close()
-
-
-def _replacing_idle(client: Any) -> Any:
-    """Return *client*, whose new connections connect anew when they were idle for so long that a firewall cuts them."""
-    pool = getattr(client, "connection_pool", None)
-    if pool is not None:
-        pool.connection_class = _rested(pool.connection_class)
-        return client
-    manager = client.nodes_manager
-    make = manager.create_redis_node
-    manager.create_redis_node = lambda *address, **settings: _replacing_idle(make(*address, **settings))
-    for node in client.get_nodes():
-        if node.redis_connection is not None:
-            _replacing_idle(node.redis_connection)
-    return client
-
-
-def _rested(kind: Any) -> Any:
-    class Rested(kind):  # type: ignore[misc]  # a class of the driver's, by scheme
-        taken_at = 0.0
-
-        def connect(self) -> None:
-            """Connect if need be: the pool asks for it before each use."""
-            now = time.monotonic()
-            if now - self.taken_at > clients.LONGEST_IDLE:
-                self.disconnect()
-            self.taken_at = now
-            super().connect()
-
-    return Rested
 
 
 # The maximum number of hosts in the URL, and of parts in its path.
@@ -158,7 +97,7 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> LazyClient:
         return LazyClient(redis.RedisCluster, {"startup_nodes": nodes, "require_full_coverage": False, **settings})
     if address.kind == "unix":
         settings |= {"unix_socket_path": "/" + "/".join(address.path), "db": options.get("db", 0)}
-        return LazyClient(redis.Redis, settings)
+        return DirectClient(redis.Redis, settings)
     if address.kind == "sentinel":
         guards = {name: value for name, value in settings.items() if name not in {"username", "password"}}
         guards |= {name.removeprefix("sentinel_"): options[name] for name in options if name.startswith("sentinel_")}
@@ -166,7 +105,7 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> LazyClient:
         sentinel = redis.Sentinel(address.hosts, sentinel_kwargs=guards)
         return LazyClient(functools.partial(sentinel.master_for, address.path[0]), settings)
     settings |= {"host": address.hosts[0][0], "port": address.hosts[0][1], "db": _database(address.path, options)}
-    return LazyClient(redis.Redis, settings)
+    return DirectClient(redis.Redis, settings)
 
 
 def _settings(address: _Address, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
-from holdfast.stores.redis.client import OPTIONS, LazyClient, check_client, client_from_url
+from holdfast.stores.redis.client import OPTIONS, check_client, client_from_url
+from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.redis.faults import takes_no_writes, unavailable
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.scripts import (
@@ -351,6 +352,8 @@ class RedisClusterStore:
                 self._ask_at = now + 10 * _ASK_AGAIN
 
     def _drop_connections(self) -> None:
+        if isinstance(self._client, DirectClient):
+            self._client.drop_idle()
         pool = getattr(self._client, "connection_pool", None)
         if pool is not None:
             pool.disconnect(inuse_connections=False)

@@ -62,15 +62,13 @@ class Connections:
         file = _file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
         if self._pid != os.getpid():
             self._notice_fork()
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return self._new()
+        try:
             # A connection to a deleted or replaced file would continue on records that no other process sees.
-            if connection.file == file:
-                return connection
-            self.drop(connection)
+            while (connection := self._idle.pop()).file != file:
+                self.drop(connection)
+        except IndexError:
+            return self._new()
+        return connection
 
     def give(self, connection: Connection) -> None:
         """Return a working connection to the pool."""
