@@ -106,6 +106,11 @@ class Keyring:
         self._keys = {_id_of(key): key for key in reversed(found)}
         #: The 8 bytes that identify the newest key in a record: an HMAC under the key.
         self.newest: bytes = _id_of(found[0])
+        #: Returns the cipher of what a key alone opens of a record, by the key's id, the scheme and the record's key.
+        self.cipher = lru_cache(maxsize=_CIPHERS)(self._cipher)
+
+    def _cipher(self, key_id: bytes, scheme: int, key: str) -> AesGcm:
+        return AesGcm(self[key_id], _purpose(scheme, b"metadata" if scheme == _COOKIE else b"record", key))
 
     def __getitem__(self, key_id: bytes) -> bytes:
         """Return the key with the id *key_id*.
@@ -216,7 +221,6 @@ class Sealer:
         self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until
         self._clock = clock
-        self._cipher = lru_cache(maxsize=_CIPHERS)(self._new_cipher)
         if mode != "mac":
             require_cryptography()
 
@@ -229,7 +233,7 @@ class Sealer:
         if self._scheme == _MAC:
             sealed.payload += self._tag(sealed, associated, payload)
             return encode(sealed)
-        cipher = self._cipher(sealed.key_id, sealed.scheme, key)
+        cipher = self._keys.cipher(sealed.key_id, sealed.scheme, key)
         if self._scheme == _COOKIE:
             sealed.meta = cipher.encrypt(meta, associated)
             sealed.payload = self._cipher_of_payload(sealed, key, token).encrypt(payload, associated + sealed.meta)
@@ -267,11 +271,11 @@ class Sealer:
             if not hmac.compare_digest(tag, self._tag(body, associated, payload)):
                 raise _damaged()
         elif scheme == _COOKIE:
-            meta, payload = self._cipher(body.key_id, scheme, key).decrypt(body.meta, associated), b""
+            meta, payload = self._keys.cipher(body.key_id, scheme, key).decrypt(body.meta, associated), b""
         elif body.meta:
             raise _damaged()
         else:
-            meta, payload = _parts(self._cipher(body.key_id, body.scheme, key).decrypt(body.payload, associated))
+            meta, payload = _parts(self._keys.cipher(body.key_id, body.scheme, key).decrypt(body.payload, associated))
         try:
             known = decode_meta(meta)
         except ValueError as error:
@@ -307,10 +311,6 @@ class Sealer:
     def migrating(self) -> bool:
         """Whether records that are not sealed, or sealed in another mode, are read now."""
         return self._migrate_until is not None and self._clock() < self._migrate_until
-
-    def _new_cipher(self, key_id: bytes, scheme: int, key: str) -> AesGcm:
-        """Return the cipher of what the application's key with *key_id* alone opens of the record under *key*."""
-        return AesGcm(self._keys[key_id], _purpose(scheme, b"metadata" if scheme == _COOKIE else b"record", key))
 
     def _cipher_of_payload(self, sealed: Sealed, key: str, token: str) -> AesGcm:
         return AesGcm(self._keys[sealed.key_id] + token.encode(), _purpose(sealed.scheme, b"payload", key))
