@@ -128,7 +128,11 @@ def resolve(
         try:
             body = decode(record.data)
             if isinstance(body, _SESSIONS):
-                return _opened(context, record, body, token=token, key=key, now=now, used_at=used_at)
+                envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
+                stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
+                reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
+                rejected = None if reason is None else Rejected(reason, owner=record.owner)
+                return rejected or (stored, envelope.codec.loads(envelope.payload))
             control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
@@ -145,25 +149,6 @@ def resolve(
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
-
-
-def _opened(
-    context: Context,
-    record: Record,
-    body: Envelope | Sealed,
-    *,
-    token: str,
-    key: str,
-    now: int,
-    used_at: int | None,
-) -> tuple[StoredSession, dict[Any, Any]] | Rejected:
-    owner, expires_at = record.owner, record.expires_at
-    envelope = context.sealer.open(body, token=token, key=key, owner=owner)
-    reason = context.policy.verdict(envelope, expires_at, now, used_at)
-    if reason is not None:
-        return Rejected(reason, owner=owner)
-    stored = StoredSession(token, key, record.version, expires_at, owner, envelope)
-    return stored, envelope.codec.loads(envelope.payload)
 
 
 def leads_on(tombstone: Tombstone, now: int, *, late: bool) -> bool:
