@@ -36,6 +36,7 @@ _PLANTED = {
     "confirm": ('confirm("k")', "confirmed"),
     "purge": ("purge(1, 2)", "count"),
     "now": ("now()", "text"),
+    "discard": ("discard({})", "count"),
 }
 
 
