@@ -279,6 +279,50 @@ def test_an_outage_is_no_logout(plain: Web) -> None:
     assert client.is_in
 
 
+def test_a_login_that_an_outage_interrupts_gives_the_token_with_the_503(plain: Web) -> None:
+    """If the store fails after the old token was replaced, the client gets the new one, which works afterwards."""
+    plain.app.config["PROPAGATE_EXCEPTIONS"] = False
+    client = ApiClient(plain).sign_in()
+    old = client.token
+
+    def sign_in_again() -> None:
+        session.bind("ada")
+        plain.failing.fail("load", times=float("inf"))
+
+    response = client.do(sign_in_again)
+    assert response.status_code == 503
+    assert response.headers["Cache-Control"] == "no-store"
+    plain.failing.heal()
+    assert client.token != old
+    assert client.is_in
+    assert not ApiClient(plain, old).is_in
+
+
+@pytest.mark.parametrize(
+    ("config", "request_of_the_thief"),
+    [
+        ({"SESSION_REQUIRE_HTTPS": True}, {"base_url": "http://localhost"}),
+        ({"SESSION_ON_DEVICE_CHANGE": "end"}, {"headers": {"User-Agent": "curl/8"}}),
+    ],
+    ids=["plain http", "another device"],
+)
+def test_a_token_on_a_wrong_path_ends(config: dict[str, Any], request_of_the_thief: dict[str, Any]) -> None:
+    """The settings that end a session whose cookie was exposed end one whose header was."""
+    web = Web(SESSION_TRANSPORT="header", **config)
+    browser = web.app.test_client()
+    safe = {"base_url": "https://localhost", "headers": {"User-Agent": "app/1"}}
+    token = web.do(lambda: session.bind("ada"), browser, **safe).headers["Session-Token"]
+
+    def owner(**request: Any) -> str:
+        given = {**safe, **request}
+        given["headers"] = {**given["headers"], "Authorization": f"Bearer {token}"}
+        return web.do(lambda: str(session.owner), browser, **given).text
+
+    assert owner() != "None"
+    assert owner(**request_of_the_thief) == "None"
+    assert owner() == "None"
+
+
 @pytest.mark.parametrize(
     ("setting", "names"),
     [("both", ["cookie", "authorization", "session-transport"]), ("header", ["authorization"]), ("cookie", ["cookie"])],
