@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -104,8 +105,10 @@ def test_a_path_that_leads_nowhere(tmp_path: Path, scheme: str) -> None:
     "url", ["redis://127.0.0.1:1", "memcached://127.0.0.1:1", "postgresql+psycopg://u@127.0.0.1:1/d"]
 )
 def test_an_outage_is_none(url: str) -> None:
-    """A server that does not answer is an outage."""
-    assert not fault_of(url).permanent
+    """A server that does not answer is an outage, and the message or its reason names it."""
+    fault = fault_of(url)
+    assert not fault.permanent
+    assert re.search(r"127\.0\.0\.1\D+1\b", f"{fault}: {fault.reason}")
 
 
 def test_an_application_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

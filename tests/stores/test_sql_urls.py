@@ -96,6 +96,8 @@ def test_connections_to_postgresql_have_short_limits() -> None:
         ("postgresql+psycopg://u:hunter2@h/d?prepare_threshold=off", "option prepare_threshold='off' is not valid"),
         ("postgresql+psycopg://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
         ("postgresql+psycopg2://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
+        ("mysql+pymysql://u:hunter2@h", r"names no database: write it after the server, as in mysql\+pymysql://"),
+        ("mariadb+pymysql://u:hunter2@h/?table=t", r"names no database: .* as in mariadb\+pymysql://user@host/name$"),
         (f"postgresql+psycopg://u:hunter2@h/d?table={'t' * 55}", "must have 1 to 54 bytes: choose another"),
         ("mysql+pymysql://u:hunter2@h:x:y/d", "cannot be parsed: write it like"),
         ("mysql+pymysql://u:hunt@er2:hunter2/d", "cannot be parsed: write it like"),

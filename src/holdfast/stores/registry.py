@@ -120,7 +120,7 @@ def _backend_of(scheme: str) -> _Backend:
     known = {name: backend for backend in _BACKENDS for name in backend.schemes}
     backend = known.get(scheme) or known.get(f"{scheme.partition('+')[0]}+*")
     if backend is None:
-        hint = did_you_mean(scheme, (name.removesuffix("+*") for name in known))
+        hint = did_you_mean(scheme, {name.removesuffix("+*") for name in known})
         raise ConfigurationError(f"the store URL's scheme {scheme!r} is not known{hint}")
     return backend
 

@@ -33,7 +33,12 @@ class MemcachedClient(abc.ABC):
 
     Any exception means that the server cannot be reached, or refused. A False may also mean that an earlier attempt was
     applied and its answer lost, if the client repeats calls by itself.
+
+    Attributes:
+        where: The servers, for messages, if they are known: `` at host:port``.
     """
+
+    where = ""
 
     def gets(self, key: str) -> tuple[Any, Any] | None:
         """Return the value and the unique id that `cas` needs to replace it; None if there is none."""
@@ -69,6 +74,7 @@ class PooledClient(MemcachedClient):
     def __init__(self, servers: Iterable[str], timeout: float) -> None:
         self._driver: Any = importlib.import_module("pymemcache")
         self._servers = tuple(dict.fromkeys(servers))
+        self.where = f" at {' or '.join(self._servers)}"
         self._timeout = timeout
         # By process and server: a child must not use its parent's connections.
         self._idle: dict[tuple[int, str], deque[Any]] = {}

@@ -162,7 +162,7 @@ class MemcachedStore:
         try:
             return work(self._client)
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
-            raise StoreUnavailable(f"memcached did not execute a command: {type(error).__name__}") from error
+            raise self._fault(error) from error
 
     def close(self) -> None:
         self._client.close()
@@ -206,8 +206,12 @@ class MemcachedStore:
                     # The server does not report its limit.
                     raise RecordTooLarge(size, size - 1) from error
                 if is_last or time.monotonic() - start > _AT_ONCE:
-                    raise StoreUnavailable(f"memcached did not execute a command: {type(error).__name__}") from error
+                    raise self._fault(error) from error
         raise AssertionError  # the last attempt returns or raises
+
+    def _fault(self, error: Exception) -> StoreUnavailable:
+        where = self._client.where  # the system's errors name no server
+        return StoreUnavailable(f"memcached{where} did not execute a command: {type(error).__name__}")
 
 
 class _Found(NamedTuple):

@@ -65,11 +65,16 @@ _ALONE: dict[str, Any] = {
 }
 
 
+#: Options of the drivers for MySQL that name a database, or a file that may.
+_DATABASES = frozenset({"db", "database", "read_default_file", "read_default_group", "option_files"})
+
+
 def database_url(url: str | sa.URL) -> sa.URL:
     """Return *url* parsed.
 
     Raises:
-        ConfigurationError: It is not valid, or its driver is asynchronous. No message shows a password.
+        ConfigurationError: It is not valid, its driver is asynchronous, or it lacks the database that MySQL needs. No
+            message shows a password.
     """
     if isinstance(url, str):
         refuse_password_in_query(url.partition("?")[2], url.partition("://")[0])
@@ -88,6 +93,15 @@ def database_url(url: str | sa.URL) -> sa.URL:
             "with special characters percent-encoded"
         ) from None
     refuse_asynchronous_driver(parsed)
+    if (
+        parsed.get_backend_name() in {"mysql", "mariadb"}
+        and not parsed.database
+        and _DATABASES.isdisjoint(parsed.query)
+    ):
+        raise ConfigurationError(
+            f"the {parsed.drivername} URL names no database: write it after the server, as in "
+            f"{parsed.drivername}://user@host/name"
+        )
     return parsed
 
 
