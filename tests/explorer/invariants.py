@@ -132,7 +132,7 @@ def r14_a_login_signs_in(world: World) -> str | None:
         for mark, user in (("binds", ALICE), ("binds bob", BOB)):
             if mark in answer.role.marks and answer.result:
                 if answer.token is None:
-                    return f"{name} is answered, {answer.result}, and has no token"
+                    return f"{name} is answered, {answer.result}, has no token, and is not signed in"
                 if may_end:
                     continue
                 found = world.probe(answer.token).stored if answer.token else None
