@@ -163,6 +163,19 @@ def test_the_first_use_of_a_renewed_token_costs_three_calls() -> None:
     assert web.calls(read) == {"load": 1}
 
 
+def test_what_leads_from_an_old_token_to_the_new_one_does_not_stay() -> None:
+    """An hour and the grace period after the new token was presented, the record under the old key is removed."""
+    web = MAKERS["at once"]()
+    web.put(cart=[1])
+    web.clock.advance(300)
+    web.do(read)
+    web.do(read)
+    assert web.records() == 2
+    web.clock.advance(3600 + 30 + 60)
+    assert web.sessions.purge() == 1
+    assert web.data() == {"cart": [1]}
+
+
 def test_reads_in_parallel_after_a_renewal_are_no_conflict() -> None:
     """With ``SESSION_ON_CONFLICT="error"``, two reads that are the first with a renewed token are both answered."""
     web = Web(**RENEWAL, SESSION_ON_CONFLICT="error")

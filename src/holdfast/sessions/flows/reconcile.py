@@ -105,7 +105,7 @@ def reconcile(
     """Merge into the session what another request stored first, and return that as what to build on.
 
     Returns None when the session is over. A renewal is followed to the new token; a rotation is the end of the old id.
-    From the second time on it waits first, to let the others pass.
+    From the second time on it waits first, to let the others pass; a login, a logout and a rotation do not wait.
 
     Returns `Applied` when *write* is applied already: an answer was lost, here or between a driver and its server.
 
@@ -119,7 +119,7 @@ def reconcile(
     if isinstance(answer, Conflict):
         context.events.emit("conflicts")
         current = answer.current
-    if write.reconciled:
+    if write.reconciled and not state.changes.new_token:
         yield from pause(_delay(write.reconciled, context.clock() - write.tried_at))
         current = None  # what the conflict brought along is old by now
     now, policy = context.clock(), context.policy

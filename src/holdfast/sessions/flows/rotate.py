@@ -24,7 +24,7 @@ from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
 from holdfast.sessions.ops import Flow, create, delete, load, move, replace
-from holdfast.sessions.policy import RETENTION
+from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
 
@@ -252,7 +252,7 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
-        kept = record.expires_at if record.expires_at > alias.until else until + LONGEST_REQUEST + RETENTION
+        kept = record.expires_at if record.expires_at > alias.until else until + LONGEST_REQUEST + SKEW
         alias = dataclasses.replace(alias, until=until)
         data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
         yield from replace(key, data, record.version, kept)
