@@ -122,6 +122,20 @@ def test_the_application_is_as_before_at_the_end(app: Flask) -> None:
         pass
 
 
+def test_sessions_in_the_cookie_are_tested_too() -> None:
+    """Logins, data and time work without a store; an outage is an error that says why."""
+    app = Flask("shop", static_folder=None)
+    app.config.update(SECRET_KEY=SECRET_KEY, SESSION_STORE="cookie://")
+    Session(app)
+    with under_test(app) as tested:
+        ada = tested.browser("ada", {"cart": [1]})
+        assert tested.data(ada) == {"cart": [1]}
+        tested.clock.advance(timedelta(days=32))
+        assert tested.data(ada) == {}
+        with pytest.raises(ConfigurationError, match="no store can fail"):
+            tested.outage()
+
+
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
     """A user by a name."""
 
