@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from holdfast.stores.contract import (
     Rotates,
 )
 from holdfast.testing.base import ContractBase, Fault, new_key
+from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate
 from holdfast.testing.wrappers import FailingStore
 
 
@@ -72,6 +74,33 @@ class Outages(ContractBase):
             pytest.skip(f"{type(self).__name__}.disturb() does not call meanwhile")
         assert not isinstance(theirs[0], Conflict | Gone)
         assert self.loaded(key).data == b"mine, theirs"
+
+    def test_race_14_a_login_whose_answer_was_lost_leaves_one_id(self) -> None:
+        """If the connection drops after a rotation, the user can sign in again at once, or go on."""
+        self.assert_one_id_after(Fault.REPLY_LOST)
+
+    def test_race_14_a_login_that_never_arrived_leaves_one_id(self) -> None:
+        """If the connection drops before a rotation, the user can sign in again at once, or go on."""
+        self.assert_one_id_after(Fault.REQUEST_LOST)
+
+    def assert_one_id_after(self, fault: Fault) -> None:
+        """Assert that after a rotation under *fault* the old key or the new one has the session.
+
+        One that was not applied can be repeated at once, and the owner can begin another session.
+        """
+        old, version = self.make(b"old", owner="ada")
+        new, limits = new_key(), dict[str, Any](expires_at=self.later(), owner="ada")
+        with self.disturbed(fault), suppress(StoreUnavailable):
+            rotate(self.store, old, new, expect=version, **limits)
+        left = self.recovered(old)
+        other = self.client()
+        if left.data == TOMBSTONE:
+            assert self.loaded(new, other).data == b"new"
+        else:
+            assert (left.data, left.version) == (b"old", version)
+            other.delete(new)  # what the core does, as a store without `Rotates` may have made it
+            assert is_version(rotate(other, old, new_key(), expect=version, **limits))
+        assert other.create(new_key(), b"again", **limits) is not None
 
     def test_race_11_a_repeated_save_is_applied_once(self) -> None:
         """Repeating a save after an error writes it once: the second succeeds, or conflicts with the first."""

@@ -8,6 +8,9 @@ from functools import partial
 from operator import methodcaller
 from typing import Any
 
+import pytest
+
+from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.stores.contract import Discards, Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
@@ -157,6 +160,24 @@ class RecordRaces(ContractBase):
             assert touched is True
             assert is_version(answer), "a touch made a save fail"
             assert (self.loaded(key).data, self.loaded(key).version) == (b"new", answer)
+
+    def test_race_15_of_ends_at_once_one_ends_it(self) -> None:
+        """Of two concurrent `delete` calls exactly one answers that a record existed, so its end is reported once."""
+        enders = self.clients(2)
+        for _ in range(self.rounds):
+            key, _ = self.make(owner="ada")
+            assert sorted(together(*(partial(ender.delete, key) for ender in enders))) == [False, True]
+            assert self.store.load(key) is None
+
+    def test_race_15_an_end_beats_a_save_that_is_refused(self) -> None:
+        """After a `replace` that exceeds the limit, a smaller one with the same version succeeds, and `delete`."""
+        if self.too_large is None:
+            pytest.skip("the store sets no limit: too_large is None")
+        key, version = self.make(b"data", owner="ada")
+        with pytest.raises(RecordTooLarge):
+            self.store.replace(key, bytes(self.too_large), expect=version, expires_at=self.later(), owner="ada")
+        assert is_version(self.client().replace(key, TOMBSTONE, expect=version, expires_at=self.later()))
+        assert self.store.delete(key) is True
 
     def test_race_5_a_save_after_a_rotation_changes_nothing(self) -> None:
         """A loaded, B rotates, A saves and touches: the old key keeps its tombstone, the new one its record."""

@@ -81,6 +81,30 @@ class RepeatsAndCompares(UnreliableStore):
             return current.version if current is not None and current.data == args[1] else answer
 
 
+class LosesAnId(UnreliableStore):
+    """Removes one of the keys of a rotation that fails."""
+
+    which: ClassVar[int]
+
+    def _call(self, operation: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._call(operation, method, *args, **kwargs)
+        except StoreUnavailable:
+            if operation == "move":
+                self.store.delete(args[self.which])
+            raise
+
+
+@breaks("test_race_14_a_login_whose_answer_was_lost_leaves_one_id")
+class LosesTheNewId(LosesAnId):
+    which = 1
+
+
+@breaks("test_race_14_a_login_that_never_arrived_leaves_one_id")
+class LosesTheOldId(LosesAnId):
+    which = 0
+
+
 @breaks("test_race_11_a_save_that_never_arrived_is_no_conflict")
 class AssumesThatItArrived(UnreliableStore):
     """Answers a failed write as if it had been applied."""

@@ -10,6 +10,7 @@ from contract.mutants.table import breaks
 from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
+from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Page, Version
 from holdfast.stores.contract import Report
 
@@ -47,6 +48,29 @@ class ReplaceHasAGap(LimitedStore):
         gap()
         with self._lock:
             return self._put(key, data, expires_at, owner)
+
+
+@breaks("test_race_15_of_ends_at_once_one_ends_it")
+class DeleteHasAGap(LimitedStore):
+    def delete(self, key: str, /) -> bool:
+        existed = self.load(key) is not None
+        gap()
+        super().delete(key)
+        return existed
+
+
+@breaks("test_race_15_an_end_beats_a_save_that_is_refused")
+class RefusalCountsAsAWrite(LimitedStore):
+    def replace(
+        self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
+    ) -> Version | Conflict | Gone:
+        record = self.load(key)
+        try:
+            return super().replace(key, data, expect=expect, expires_at=expires_at, owner=owner)
+        except RecordTooLarge:
+            if record is not None:
+                super().replace(key, record.data, expect=expect, expires_at=expires_at, owner=owner)
+            raise
 
 
 @breaks("test_race_4_a_touch_racing_a_delete_revives_nothing", "test_race_4_a_touch_racing_a_save_undoes_nothing")
