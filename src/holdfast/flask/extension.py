@@ -97,9 +97,9 @@ class Session:
         app.context_processor(in_templates)
 
     def before_lookup(self, hook: Hook) -> Hook:
-        """Register *hook* to be called before a request's cookie is looked up, as a decorator.
+        """Register *hook* to be called before a request's token is looked up, as a decorator.
 
-        It is called without arguments when a request that has a session cookie first uses its session, before any store
+        It is called without arguments when a request that has a token first uses its session, before any store
         call. It may raise, for example by ``abort(429)``: then the session is empty and read-only for the rest of the
         request.
         """
