@@ -107,6 +107,11 @@ screenshots: $(VENV)/.dev ## Photograph the ready pages for docs/images
 bench: $(VENV)/.dev ## Measure what a session costs on every backend (ARGS="redis sqlite --samples 2000")
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: overlaps
+overlaps: $(VENV)/.dev ## Count updates lost and logouts undone by overlapping requests, beside Flask-Session
+	@scripts/install-test-tools
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.overlaps
+
 .PHONY: bench-observers
 bench-observers: $(VENV)/.dev ## Measure what it costs to be watched
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.observers
@@ -156,6 +161,13 @@ matrix: $(VENV)/.dev ## Run the tests on every Python found and on the oldest Fl
 .PHONY: upstream
 upstream: $(VENV)/.dev ## Run the suites of Flask, Flask-Login and Flask-WTF on Holdfast (ARGS="flask==2.3.3")
 	@$(BIN)/python scripts/upstream $(ARGS)
+
+.PHONY: dist
+dist: $(VENV)/.dev ## Build the wheel and the source archive in dist/, check them, and install the wheel on every Python found
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@$(BIN)/python scripts/check_dist.py --install
+	@$(BIN)/python scripts/check_types.py
 
 .PHONY: lock
 lock: $(VENV)/bin/python ## Renew what requirements/ locks, and show what changed (ONLY="flask redis" moves no other)

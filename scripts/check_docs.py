@@ -1,4 +1,7 @@
-"""Check the Markdown files: every relative link and anchor has a target, every Python block compiles."""
+"""Check the Markdown files: every link and anchor in this repository has a target, every Python block compiles.
+
+A link to the repository's own address is checked too. The README has no others, so that all work on a package index.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
 )
-LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r"(?:\[[^\]]*\]\(|^\[[\w-]+\]: |(?:src|href)=\")(?P<target>[^)\s\"]+)", re.MULTILINE)
+[REPOSITORY] = re.findall(r'^Repository = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+OWN = re.compile(rf"({REPOSITORY}/blob|{REPOSITORY.replace('github', 'raw.githubusercontent')})/main/")
 HEADING = re.compile(r"^#+ +(?P<title>.+?) *$", re.MULTILINE)
 
 
@@ -32,10 +37,13 @@ def link_faults(path: Path, text: str) -> Iterator[str]:
     """Yield one sentence for each broken link of *text*. Links to other sites are not checked."""
     for match in LINK.finditer(prose(text)):
         target = match["target"].strip("<>")
-        if re.match(r"[a-z]+:", target):
+        own = OWN.match(target)
+        if not own and (re.match(r"[a-z]+:", target) or "{{" in target):
             continue
-        name, _, anchor = target.partition("#")
-        page = path.parent / name if name else path
+        if not own and path.name == "README.md":
+            yield f"the link to {target} does not work on a package index"
+        name, _, anchor = target[own.end() if own else 0 :].partition("#")
+        page = (ROOT if own else path.parent) / name if name else path
         if not page.exists():
             yield f"the link to {target} leads to no file"
         elif anchor and page.suffix == ".md" and anchor not in anchors(page.read_text("utf-8")):

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from support.pages import blocks
+from support.pages import blocks, table
 from werkzeug.test import Client
+
+from holdfast import open_store
+from holdfast.stores.contract import Closes, Indexes
 
 
 def commands(transcript: str) -> list[tuple[str, str]]:
@@ -40,3 +43,15 @@ def test_the_transcript_is_what_the_application_answers(tmp_path: Path) -> None:
         if head:
             shown = {line.partition(":")[0] for line in head.splitlines()[1:]}
             assert shown == set(response.headers.keys()) - {"Content-Type", "Content-Length"}
+
+
+def test_the_table_of_stores_is_true(tmp_path: Path) -> None:
+    """Each URL of the table opens a store, and the store lists a user's sessions if the table says so."""
+    for row in table("README.md", "extra"):
+        for url in re.findall(r"`(.+?)`", row["`SESSION_STORE`"]):
+            if url == "cookie://":
+                continue
+            store = open_store(url, root=tmp_path)
+            assert isinstance(store, Indexes) is (row["list and end a user's sessions"] == "yes"), url
+            if isinstance(store, Closes):
+                store.close()
