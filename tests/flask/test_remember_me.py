@@ -252,6 +252,43 @@ def test_a_cookie_from_after_signs_in(settings: dict[str, Any]) -> None:
         assert who(shop, each) == name
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["signed in", "remembered"])
+@pytest.mark.parametrize("settings", [{}, PLACES["sealed"]], ids=["plain", "sealed"])
+def test_the_end_of_a_session_is_that_of_its_browsers_cookie(settings: dict[str, Any], *, again: bool) -> None:
+    """After `revoke` the browser is not signed in by its cookie; the user's other browsers are."""
+    shop = shop_on(**settings)
+    browser, other = sign_in(shop), sign_in(shop)
+    if again:
+        browser.delete_cookie("session")
+        assert who(shop, browser) == "ada"
+    shop.clock.advance(1)
+    handle = shop.see(lambda: session.handle, browser)
+    assert shop.sessions.revoke(str(handle)) == "confirmed"
+    other.delete_cookie("session")
+    for _ in range(2):
+        assert (who(shop, browser), who(shop, other)) == (None, "ada")
+    assert browser.get_cookie("remember_token") is None
+    shop.clock.advance(1)
+    browser = sign_in(shop)
+    browser.delete_cookie("session")
+    assert who(shop, browser) == "ada"
+
+
+@pytest.mark.parametrize("settings", PLACES.values(), ids=PLACES)
+def test_the_browser_of_the_session_that_is_kept_stays_remembered(settings: dict[str, Any]) -> None:
+    """After `revoke_others` its cookie signs it in, and no other browser's does."""
+    shop = shop_on(**settings)
+    browser, other = sign_in(shop), sign_in(shop)
+    shop.clock.advance(1)
+    shop.do(lambda: str(session.revoke_others()), browser)
+    for each in (browser, other):
+        each.delete_cookie("session")
+    assert (who(shop, browser), who(shop, other)) == ("ada", None)
+    end_all(shop)
+    browser.delete_cookie("session")
+    assert who(shop, browser) is None
+
+
 def test_a_cookie_without_a_time_is_older_than_every_end(shop: Web) -> None:
     """Without the signed time, with another user's, or with one that was changed, it signs in only if nothing ended."""
     browser = sign_in(shop)
@@ -297,11 +334,11 @@ def test_the_time_has_the_attributes_of_the_cookie(shop: Web) -> None:
 
 
 def test_the_check_costs_only_logins_by_the_cookie(shop: Web) -> None:
-    """A signed-in user's request and a visitor's make no more store calls; one that the cookie signs in makes two."""
+    """A signed-in user's request and a visitor's make no more store calls; one that the cookie signs in makes three."""
     browser = sign_in(shop)
     assert shop.calls(read, browser) == {"load": 1}
     browser.delete_cookie("session")
-    assert shop.calls(read, browser) == {"load": 3, "create": 2}
+    assert shop.calls(read, browser) == {"load": 4, "create": 2}
     assert shop.calls(lambda: current_user.is_authenticated, shop.app.test_client()) == {}
 
 

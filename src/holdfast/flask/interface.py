@@ -25,7 +25,7 @@ from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.remember_me import browser_of, forget_if_ended, ignore, stamp, withhold
+from holdfast.flask.remember_me import forget_if_ended, ignore, keep, recognise, stamp, withhold
 from holdfast.flask.session import FlaskSession, HeaderSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
@@ -223,6 +223,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         outcome = manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
+        if state.ended_all_at and bearer is None and state.settled and not changes.signs_in:
+            keep(app, request, response, state, manager)
         is_over = outcome.cookie is CookieAction.DELETE
         if is_over or (stored and logout):
             goes_on = not is_over or bearer is not None  # what a header ends leaves the browser's cookies alone
@@ -238,7 +240,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             else:
                 withhold(app, response)
         if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
-            state.remembered = browser_of(app, request, state)
+            recognise(app, request, state, self.manager)
         transport = None if bearer is None else "header"
         changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
 

@@ -12,9 +12,12 @@ import sys
 from flask import Flask, Request, Response
 from itsdangerous import BadSignature, Signer
 
+from holdfast.clock import SECOND
 from holdfast.flask.settings.secret_keys import signing_keys
+from holdfast.records.metadata import REMEMBERED
 from holdfast.records.tokens import labelled
 from holdfast.sessions.directory import Ends
+from holdfast.sessions.policy import LONGEST_COOKIE
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import REMEMBER, SessionState
 
@@ -44,11 +47,8 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
     if not user_id or not isinstance(manager, Ends):
         return
     owner = manager.keys.owner_of(user_id)
-    try:
-        issued_at = int(_signer(app, manager, owner).unsign(request.cookies.get(_name_of_time(app), "")))
-    except (BadSignature, ValueError):
-        issued_at = 0
-    if manager.ended_since(owner, issued_at):
+    issued_at, browser = _issued(app, request, manager, owner)
+    if manager.ended_since(issued_at, owner, *([manager.keys.browser_key(browser)] if browser else [])):
         state.data[REMEMBER] = "clear"
 
 
@@ -68,16 +68,63 @@ def withhold(app: Flask, response: Response) -> None:
 
 
 def stamp(app: Flask, response: Response, state: SessionState, manager: Requests) -> None:
-    """Set or delete the cookie with the time of issue, as *response* sets or deletes the remember-me cookie."""
-    owner = state.owner
+    """Set or delete the cookie with the time of issue, as *response* sets or deletes the remember-me cookie.
+
+    The session notes what the browser is known by, so that the end of the session is that of its cookie.
+    """
+    owner, browser = state.owner, state.meta(REMEMBERED) or state.sid
     for header in response.headers.getlist("Set-Cookie"):
         name, _, rest = header.partition("=")
         value, _, attributes = rest.partition(";")
         if name == _name(app):
             time = ""
             if value and owner is not None:
-                time = _signer(app, manager, owner).sign(str(state.started_for(owner, manager.offset()))).decode()
+                time = _time(app, state, manager, owner, browser)
+                state.changes.meta[REMEMBERED] = browser
             response.headers.add("Set-Cookie", f"{_name_of_time(app)}={time};{attributes}")
+
+
+def keep(app: Flask, request: Request, response: Response, state: SessionState, manager: Requests) -> None:
+    """Let the remember-me cookie of a browser whose session ended its user's others be younger than that end."""
+    value, owner = request.cookies.get(_name(app)), state.owner
+    uses_cookie = value and "flask_login" in sys.modules
+    user_id = sys.modules["flask_login"].decode_cookie(value, key=app.secret_key) if uses_cookie else None
+    if user_id and owner in state.ended_all_at and owner == manager.keys.owner_of(user_id):
+        _, browser = _issued(app, request, manager, owner)
+        config = {name: app.config.get(f"REMEMBER_COOKIE_{name}") for name in ("DOMAIN", "PATH", "SECURE", "SAMESITE")}
+        response.set_cookie(
+            _name_of_time(app),
+            _time(app, state, manager, owner, browser),
+            max_age=LONGEST_COOKIE // SECOND,
+            domain=config["DOMAIN"],
+            path=config["PATH"] or "/",
+            secure=bool(config["SECURE"]),
+            httponly=bool(app.config.get("REMEMBER_COOKIE_HTTPONLY", True)),
+            samesite=config["SAMESITE"],
+        )
+
+
+def recognise(app: Flask, request: Request, state: SessionState, manager: Requests) -> None:
+    """Note in *state* which browser a remember-me cookie signs in."""
+    state.remembered = browser_of(app, request, state)
+    if state.remembered is not None and state.owner is not None:
+        _, browser = _issued(app, request, manager, state.owner)
+        state.changes.meta[REMEMBERED] = browser or None
+
+
+def _issued(app: Flask, request: Request, manager: Requests, owner: str) -> tuple[int, str]:
+    """Return when a remember-me cookie was issued, and what its browser is known by; 0 and "" if that is unknown."""
+    try:
+        text = _signer(app, manager, owner).unsign(request.cookies.get(_name_of_time(app), "")).decode()
+        time, _, browser = text.partition(".")
+        return int(time), browser
+    except (BadSignature, ValueError):
+        return 0, ""
+
+
+def _time(app: Flask, state: SessionState, manager: Requests, owner: str, browser: str) -> str:
+    """Return the signed time of the request, and what its browser is known by."""
+    return _signer(app, manager, owner).sign(f"{state.started_for(owner, manager.offset())}.{browser}").decode()
 
 
 def _signer(app: Flask, manager: Requests, owner: str) -> Signer:

@@ -20,6 +20,8 @@ LIFETIME = "lifetime"
 LABEL = "label"
 #: The client address of the login.
 ADDRESS = "address"
+#: What the remember-me cookie of its browser is known by: a sid.
+REMEMBERED = "remembered"
 #: Where the client sends its token, if not in the cookie.
 TRANSPORT = "transport"
 #: The application, among several that share a store: its namespace, omitted for the default.

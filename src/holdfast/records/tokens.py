@@ -99,7 +99,7 @@ class Keys:
         return digest.hexdigest()
 
     def browser_key(self, browser: str) -> str:
-        """Return the key of the alias to the session of a remembered *browser*."""
+        """Return the key of the alias to the session of a remembered *browser*; and its owner value, for a cut-off."""
         digest = self._browser.copy()
         digest.update(browser.encode())
         return digest.hexdigest()

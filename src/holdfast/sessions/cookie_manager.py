@@ -54,9 +54,9 @@ class RevocableCookieManager(Requests, Ends):
         """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is unknown."""
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
-    def ended_since(self, owner: str, moment: int) -> bool:
+    def ended_since(self, moment: int, *owners: str) -> bool:
         """Return whether all sessions of the owner were ended at *moment* or later."""
-        return self._run(ended_since(self.context, owner, moment))
+        return self._run(ended_since(self.context, moment, *owners))
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the owner value."""

@@ -56,8 +56,8 @@ class Ends(Protocol):
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the value of `SessionInfo.owner`. Return the number ended."""
 
-    def ended_since(self, owner: str, moment: int) -> bool:
-        """Return whether all sessions of the owner, or of everyone, were ended at *moment* or later."""
+    def ended_since(self, moment: int, *owners: str) -> bool:
+        """Return whether all sessions of one of *owners*, or of everyone, were ended at *moment* or later."""
 
 
 @runtime_checkable

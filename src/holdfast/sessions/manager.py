@@ -112,8 +112,8 @@ class Manager(Requests, Directory, SingleUse):
     ) -> RevokedCount:
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
-    def ended_since(self, owner: str, moment: int) -> bool:
-        return self._run(ended_since(self.context, owner, moment))
+    def ended_since(self, moment: int, *owners: str) -> bool:
+        return self._run(ended_since(self.context, moment, *owners))
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
         return self._run(revoke_all(self._indexed(), owner, keep=keep, state=state))

@@ -66,9 +66,9 @@ def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str) -> F
     return cutoff is not None and cutoff.at >= began(owner, offset) and cutoff.keep not in keys
 
 
-def ended_since(context: Context, owner: str, moment: int) -> Flow[bool]:
-    """Return whether all sessions of the owner, or of everyone, were ended since *moment*, by the shared clock."""
-    for each in (owner, EVERYONE):
+def ended_since(context: Context, moment: int, *owners: str) -> Flow[bool]:
+    """Return whether all sessions of one of *owners*, or of everyone, ended since *moment*, by the shared clock."""
+    for each in (*owners, EVERYONE):
         if (yield from ended_meanwhile(context, each, at(moment))):
             return True
     return False

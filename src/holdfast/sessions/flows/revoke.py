@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import RevokeResult
 from holdfast.records.envelope import Cutoff
+from holdfast.records.metadata import REMEMBERED
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import Ended, discard_all, end_session, follow, is_confirmed
@@ -53,6 +54,8 @@ class RevokedCount(int):
 def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     """End the session with *handle*, or the one it was rotated to within the grace period.
 
+    The remember-me cookie of its browser signs nobody in from now on.
+
     Raises:
         UnknownKey: No key opens it: it may be another application's.
     """
@@ -60,12 +63,18 @@ def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
     if found is None:
         return "absent"
     key, record = found
-    if open_own(context, key, record) is None:
+    session = open_own(context, key, record)
+    if session is None:
         return "absent"
+    remembered = session.meta.get(REMEMBERED)
+    is_forgotten = remembered is None or (
+        (yield from try_cutoff(context, context.keys.browser_key(remembered), [], None)) is not None
+    )
     ended = yield from end_session(context, key, record.version, record.owner, "revoked")
     if ended is None:
         return "absent"
-    return "confirmed" if ended.certain and (yield from is_confirmed(context, ended.key)) else "unconfirmed"
+    certain = ended.certain and is_forgotten
+    return "confirmed" if certain and (yield from is_confirmed(context, ended.key)) else "unconfirmed"
 
 
 def revoke_all(
