@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from flask import Flask
 from moving_in.conftest import cookie_of, with_cookie
 from moving_in.old_application import application
+from support import seams
 
 from holdfast.clock import system_clock
 from holdfast.contrib.doctor import examine
@@ -108,12 +109,12 @@ def test_all_are_taken_over_at_once_while_the_application_runs(make: Make) -> No
     app = make()
     assert "Ida" in shown(app, _IDS[2])
     run = app.test_cli_runner().invoke
-    assert run(args=["sessions", "import", "--count"]).output == "2 sessions left to take over.\n"
-    assert run(args=["sessions", "import"]).output == (
-        "Took over 2 sessions; 1 taken over before, ended or unreadable.\n"
-    )
-    assert json.loads(run(args=["sessions", "import", "--json"]).output) == {"taken_over": 0, "others": 3}
-    assert run(args=["sessions", "import", "--count"]).output == "0 sessions left to take over.\n"
+    assert run(args=["sessions", "import", "--count"]).output == "2 sessions left to take over; 0 cannot be read.\n"
+    done = "Took over 2 sessions; 1 were before, 0 ended, 0 cannot be read.\n"
+    assert run(args=["sessions", "import"]).output == done
+    again = {"taken_over": 0, "before": 3, "ended": 0, "unreadable": 0}
+    assert json.loads(run(args=["sessions", "import", "--json"]).output) == again
+    assert json.loads(run(args=["sessions", "import", "--count", "--json"]).output) == {"left": 0, "unreadable": 0}
     assert directory(app.extensions["holdfast"].manager).count() == 3
     browser = with_cookie(app, _IDS[1])
     assert "ada" in browser.get("/values").text
@@ -121,6 +122,43 @@ def test_all_are_taken_over_at_once_while_the_application_runs(make: Make) -> No
     error = make(SESSION_IMPORT=False).test_cli_runner().invoke(args=["sessions", "import"])
     assert error.exit_code == 1
     assert "set SESSION_IMPORT" in error.output
+
+
+def test_what_cannot_be_read_is_counted_by_itself(make: Make, url: str) -> None:
+    """A damaged session and one that expired are not left for ever: the doctor says that the import can be disabled."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        update = sa.text("UPDATE sessions SET data = :data, expiry = :expiry WHERE session_id = :id")
+        for old_id, data, expiry in ((_IDS[1], b"\x80\x04.", None), (_IDS[2], b"", datetime(2026, 1, 1))):  # noqa: DTZ001
+            connection.execute(update, {"id": f"session:{old_id}", "data": data, "expiry": expiry})
+    engine.dispose()
+    app = make()
+    run = app.test_cli_runner().invoke
+    assert run(args=["sessions", "import", "--count"]).output == "1 session left to take over; 1 cannot be read.\n"
+    done = "Took over 1 session; 0 were before, 1 ended, 1 cannot be read.\n"
+    assert run(args=["sessions", "import"]).output == done
+    (row,) = [each for each in examine(app).rows if each.name == "imported"]
+    assert row.status == "manual"
+
+
+def test_an_interruption_says_how_far_it_got(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interruption the command says what it did, and what to do; the next one goes on."""
+    app = make()
+    take_over, calls = app.extensions["holdfast"].manager.take_over, list[str]()
+
+    def interrupted(old_id: str, *, only_look: bool) -> str:
+        calls.append(old_id)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return str(take_over(old_id, only_look=only_look))
+
+    seams.MANAGER_TAKE_OVER.plant(monkeypatch, lambda _, *arguments, **named: interrupted(*arguments, **named))
+    seams.IMPORT_WORKERS.plant(monkeypatch, 1)
+    stopped = app.test_cli_runner().invoke(args=["sessions", "import"])
+    assert "2 were taken over of 3: run the same command again.\n" in stopped.output
+    monkeypatch.undo()
+    done = app.test_cli_runner().invoke(args=["sessions", "import"]).output
+    assert done == "Took over 1 session; 2 were before, 0 ended, 0 cannot be read.\n"
 
 
 def test_the_doctor_says_when_it_can_be_disabled(make: Make) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import click
 
@@ -13,7 +15,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.sessions.manager import Manager
 
 _WORKERS = 4
-_CHUNK = 500
+_CHUNK = 100
 
 
 @click.command("import")
@@ -30,23 +32,26 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     place = manager.context.old_place
     if place is None or not isinstance(manager, Manager):
         raise ConfigurationError("no sessions are taken over: set SESSION_IMPORT, or SESSION_TYPE")
-    ids = place.ids()
+    found = _each(place.ids(), partial(manager.take_over, only_look=count))
+    unreadable = f"{found['unreadable']:,} cannot be read"
     if count:
-        left = _each(ids, lambda old_id: not manager.is_taken_over(old_id))
-        say({"left": left}, f"{counted(left, 'session')} left to take over.", as_json=as_json)
+        data = {name: found[name] for name in ("left", "unreadable")}
+        say(data, f"{counted(found['left'], 'session')} left to take over; {unreadable}.", as_json=as_json)
         return
-    done = _each(ids, manager.take_over)
-    rest = len(ids) - done
-    text = f"Took over {counted(done, 'session')}; {rest:,} taken over before, ended or unreadable."
-    say({"taken_over": done, "others": rest}, text, as_json=as_json)
+    data = {"taken_over": found["now"], **{name: found[name] for name in ("before", "ended", "unreadable")}}
+    text = f"Took over {counted(found['now'], 'session')}; {found['before']:,} were before, {found['ended']:,} ended"
+    say(data, f"{text}, {unreadable}.", as_json=as_json)
 
 
-def _each(ids: list[str], work: Callable[[str], bool]) -> int:
-    """Return for how many of *ids* the result of *work* is True."""
-    found = 0
-    with ThreadPoolExecutor(_WORKERS) as pool, progress("Taking over") as advance:
-        for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
-            found += sum(pool.map(work, chunk))
-            advance(start + len(chunk))
+def _each(ids: list[str], work: Callable[[str], str]) -> Counter[str]:
+    """Return how often each result of *work* on one of *ids* came. After an interruption it says how far it got."""
+    found = Counter[str]()
+    with ThreadPoolExecutor(_WORKERS) as pool, progress("Taking over", len(ids)) as advance:
+        try:
+            for start in range(0, len(ids), _CHUNK):
+                found.update(pool.map(work, ids[start : start + _CHUNK]))
+                advance(found.total())
+        except KeyboardInterrupt:
+            click.echo(f"{found['now']:,} were taken over of {len(ids):,}: run the same command again.", err=True)
+            raise
     return found

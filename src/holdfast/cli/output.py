@@ -64,15 +64,16 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that shows on a terminal how many are done. Elsewhere nothing is shown."""
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows on a terminal how many are done, of *total* if known. Elsewhere nothing is shown."""
     if not _is_for_rich(sys.stderr):
         yield lambda done: None  # noqa: ARG005
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn(title + " {task.completed:,}"), TimeElapsedColumn())
+    of_total = "" if total is None else f" of {total:,}"
+    columns = (SpinnerColumn(), TextColumn(f"{title} {{task.completed:,}}{of_total}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
         task = drawn.add_task(title, total=None)
         yield lambda done: drawn.update(task, completed=done)

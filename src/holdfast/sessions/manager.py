@@ -31,13 +31,14 @@ from holdfast.sessions.flows.walk import (
     revoke_some,
     stats,
 )
-from holdfast.sessions.ops import load
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Indexes, Iterates, Purges, Store
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from holdfast.sessions.flows.take_over import TakenOver
 
 #: More records than a store has.
 _ALL = 2**31 - 1
@@ -67,18 +68,14 @@ class Manager(Requests, Directory, SingleUse):
         other.keys, other.context = keys, replace(self.context, keys=keys, old_place=None)
         return other
 
-    def take_over(self, old_id: str) -> bool:
-        """Take over the session of *old_id* from the place where it was, before its first request.
+    def take_over(self, old_id: str, *, only_look: bool = False) -> TakenOver:
+        """Take over the session of *old_id* from the place where it was, before its first request, unless *only_look*.
 
-        Returns whether it is done now: False if it was before, or if there is no such session.
+        Returns what became of it: ``"now"``, ``"before"``, ``"left"``, ``"ended"`` or ``"unreadable"``.
         """
         from holdfast.sessions.flows.take_over import take_over_unused
 
-        return self._run(take_over_unused(self.context, old_id))
-
-    def is_taken_over(self, old_id: str) -> bool:
-        """Return whether the session of *old_id* was taken over, and may have ended since."""
-        return self._run(load(self.keys.key_of(old_id))) is not None
+        return self._run(take_over_unused(self.context, old_id, only_look=only_look))
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
         return self._run(pop_stored(self.context, state, key))

@@ -18,7 +18,7 @@ def rows(manager: Manager) -> Iterator[Row]:
     if place is None:
         return
     try:
-        left = any(not manager.is_taken_over(old_id) for old_id in place.ids())
+        left = any(manager.take_over(old_id, only_look=True) == "left" for old_id in place.ids())
         verdict = Verdict("met", "some are left") if left else Verdict("manual", "none is left", _OFF)
     except ConfigurationError as error:
         verdict = Verdict("manual", str(error), f"{_OFF} after PERMANENT_SESSION_LIFETIME")

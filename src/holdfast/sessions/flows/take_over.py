@@ -7,6 +7,8 @@ session which ended is not taken over again, though nothing is removed from the 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.envelope import Tombstone, TombstoneKind
@@ -20,6 +22,9 @@ from holdfast.sessions.flows.reconcile import Write
 from holdfast.sessions.ops import Call, Flow, delete, load
 from holdfast.sessions.policy import RETENTION
 from holdfast.sessions.state import IDENTITY, Changes, SessionState, StoredSession
+
+#: What became of an old session: it was taken over now, or before, or it is left; it ended, or cannot be read.
+TakenOver: TypeAlias = Literal["now", "before", "left", "ended", "unreadable"]
 
 
 class _OldLoad(Call[OldSession | None]):
@@ -44,32 +49,44 @@ def find(context: Context, state: SessionState, value: str) -> Flow[Found | Reje
     key = state.presented = context.keys.key_of(value)
     record = yield from load(key, fresh=True)
     if record is None:
-        reason = yield from _take_over(context, place, value, state)
-        if reason is not None:
-            return reason
+        looked = yield from _look(context, place, value, state)
+        if isinstance(looked, Rejected):
+            return looked
+        yield from _keep(context, value, *looked)
         record = yield from load(key, fresh=True)
     return (yield from opening.found_at(context, state, value, key, record))
 
 
-def take_over_unused(context: Context, old_id: str) -> Flow[bool]:
-    """Take over the session of *old_id* without a request, and return whether this did it. Its life is not extended."""
+def take_over_unused(context: Context, old_id: str, *, only_look: bool = False) -> Flow[TakenOver]:
+    """Take over the session of *old_id* without a request, unless *only_look*. Its life is not extended."""
     key, place = context.keys.key_of(old_id), context.old_place
     if place is None or (yield from load(key, fresh=True)) is not None:
-        return False
-    state = SessionState(context.clock(), background=True)
-    return (yield from _take_over(context, place, old_id, state)) is None
+        return "before"
+    looked = yield from _look(context, place, old_id, SessionState(context.clock(), background=True))
+    if isinstance(looked, Rejected):
+        return "unreadable" if looked.reason == "corrupt" else "ended"
+    if only_look:
+        return "left"
+    return "now" if (yield from _keep(context, old_id, *looked)) else "before"
 
 
-def _take_over(context: Context, place: OldPlace, old_id: str, state: SessionState) -> Flow[Rejected | None]:
-    """Create the new session of *old_id* and its anchor, unless another request has; return why there is none."""
+def _look(
+    context: Context, place: OldPlace, old_id: str, state: SessionState
+) -> Flow[tuple[OldSession, StoredSession] | Rejected]:
+    """Return the session of *old_id* and the one to store for it, or why there is none."""
     old = yield from _OldLoad("load", (place, old_id))
-    made = _session_of(context, old, state) if old is not None else None
-    if old is None or made is None:
-        return Rejected("corrupt" if old is not None else "unknown_id")
-    if not (yield from _store(context, old_id, made, _end_of(context, old))):
-        return None
-    context.events.emit("imported", handle=made.key, owner=made.owner)
-    return None
+    if old is None:
+        return Rejected("unknown_id")
+    made = _session_of(context, old, state)
+    return Rejected("corrupt") if made is None else (old, made)
+
+
+def _keep(context: Context, old_id: str, old: OldSession, made: StoredSession) -> Flow[bool]:
+    """Store the new session of *old_id* and its anchor; return False if another request was first."""
+    kept = yield from _store(context, old_id, made, _end_of(context, old))
+    if kept:
+        context.events.emit("imported", handle=made.key, owner=made.owner)
+    return kept
 
 
 def _store(context: Context, old_id: str, made: StoredSession, until: int) -> Flow[bool]:
