@@ -40,7 +40,7 @@ def records(count: int, now: int) -> Iterator[tuple[Any, ...]]:
     for _ in range(count):
         began, owner = now - rng.randrange(30 * DAY), keys.owner_of(rng.randrange(count // 2 + 1))
         data = encode(Envelope(began, began, 31 * DAY, bytes(300), meta=rng.choice([*devices, {}])))
-        yield f"{rng.getrandbits(256):064x}", now + 31 * DAY, now + 31 * DAY, owner, data
+        yield rng.randbytes(32), now + 31 * DAY, now + 31 * DAY, bytes.fromhex(owner), data
 
 
 def application(folder: Path) -> Flask:

@@ -29,7 +29,7 @@ def queries_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     the_id_is_the_key(monkeypatch)
 
     def load(self: sqlite.SQLiteStore, key: str, /) -> Any:
-        sql = f"SELECT data, version, expires_at, owner FROM sessions WHERE key = '{key}'"  # noqa: S608
+        sql = f"SELECT data, version, expires_at, owner FROM sessions WHERE lower(hex(key)) = '{key}'"  # noqa: S608
         row = self._run(sqlite._one, sql, ())
         return None if row is None else Record(*row)
 

@@ -31,9 +31,7 @@ def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def owners_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner in a row counts as valid UTF-8 without a check."""
-    seams.SQL_RECORD.plant(
-        monkeypatch, lambda row: Record(bytes(row.data), row.version, row.expires_at, row.owner.decode())
-    )
+    seams.SQL_RECORD.plant(monkeypatch, lambda row: Record(bytes(row[0]), row[1], row[2], bytes(row[3]).decode()))
 
 
 def files_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:

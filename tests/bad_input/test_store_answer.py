@@ -32,7 +32,7 @@ from holdfast.sessions.policy import RETENTION
 
 def _put_in_sqlite(place: str, key: str, column: str, value: Any) -> None:
     with closing(sqlite3.connect(place.partition(":///")[2])) as database, database:
-        database.execute(f"UPDATE sessions SET {column} = ? WHERE key = ?", (value, key))  # noqa: S608 (a fixed name)
+        database.execute(f"UPDATE sessions SET {column} = ? WHERE key = ?", (value, bytes.fromhex(key)))  # noqa: S608 (a fixed name)
 
 
 @requirement(

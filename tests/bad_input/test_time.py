@@ -17,7 +17,7 @@ from bad_input.storing import DAY, body_of, met
 from security.bugs import never_idle, never_too_old, no_ttl, saves_what_is_gone
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
-from support.dumps import dump, removed
+from support.dumps import dump, has_key, removed
 from support.web import Web, cookies_set, end, rotate
 
 from holdfast.clock import system_clock
@@ -55,7 +55,7 @@ def test_a_session_is_over_at_its_limit(place: str, web_on: WebOn) -> None:
             assert web.reasons() == [reason if wait < DAY else "unknown_id"]
             assert set(web.store.counts) <= {"load"}
             if wait == 0:
-                assert key.encode() in dump(web, place), "the store still has it"
+                assert has_key(dump(web, place), key), "the store still has it"
 
 
 def in_background() -> str:

@@ -52,7 +52,7 @@ def test_nothing_that_is_stored_writes_on_the_terminal(shelf: Shelf) -> None:
     handle = shelf.sign_in("ada", agent="Mozilla/5.0 \x1b[31m Firefox/1")
     with sqlite3.connect(shelf.url.removeprefix("sqlite:///")) as database:
         row = database.execute("SELECT * FROM sessions").fetchone()
-        evil = ("\x1b]0;owned\x07\x9b2J" + row[0][10:], *row[1:4], "\x1b[2Jadmin", row[5])
+        evil = ("\x1b]0;owned\x07\x9b2J" + row[0].hex()[10:], *row[1:4], "\x1b[2Jadmin", row[5])
         database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", evil)
     database.close()
     for before in (["-c", _WITHOUT_RICH], ["-m", "holdfast"]):

@@ -9,13 +9,9 @@ from support import seams
 
 
 def keys_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The column of the keys compares text without regard to case."""
-    schema = (
-        seams.SQLITE_SCHEMA.sound[0].replace("key TEXT", "key TEXT COLLATE NOCASE"),
-        *seams.SQLITE_SCHEMA.sound[1:],
-    )
-    assert schema != seams.SQLITE_SCHEMA.sound
-    seams.SQLITE_SCHEMA.plant(monkeypatch, schema)
+    """The bytes that SQLite compares are the same for digits of either case."""
+    raw = seams.SQLITE_KEY.sound
+    seams.SQLITE_KEY.plant(monkeypatch, lambda text: raw(text and text.lower()))
 
 
 def keys_by_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:

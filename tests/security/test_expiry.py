@@ -135,9 +135,9 @@ def _edit_sqlite(web: Web, handle: str, value: Any) -> None:
     update = "UPDATE sessions SET expires_at = ? WHERE key = ?"
     with closing(sqlite3.connect(web.memory.path)) as database, database:
         try:
-            database.execute(update, (value, handle))
+            database.execute(update, (value, bytes.fromhex(handle)))
         except sqlite3.Error:  # the table takes no such value
-            database.execute(update, (0, handle))
+            database.execute(update, (0, bytes.fromhex(handle)))
 
 
 def _edit_json(web: Web, handle: str, value: Any) -> None:

@@ -78,8 +78,8 @@ def test_sqlite_reads_only_that_user_s_rows(tmp_path: Path, monkeypatch: pytest.
     with connection:
         connection.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO sessions"
-            " (key, version, expires_at, purge_at, owner, data) SELECT lower(hex(randomblob(32))), 1, ?, ?,"
-            " lower(hex(randomblob(32))), zeroblob(40) FROM n",
+            " (key, version, expires_at, purge_at, owner, data) SELECT randomblob(32), 1, ?, ?,"
+            " randomblob(32), zeroblob(40) FROM n",
             (OTHERS, system_clock() + HOUR, system_clock() + HOUR),
         )
     connection.close()

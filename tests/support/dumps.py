@@ -25,6 +25,11 @@ def dump(web: Web, place: str) -> bytes:
     return _at(place)[0](web, place)
 
 
+def has_key(content: bytes, key: str) -> bool:
+    """Return whether *key* is in *content*, as digits or as the bytes that they stand for."""
+    return key.encode() in content or bytes.fromhex(key) in content
+
+
 def overwrite(web: Web, place: str, key: str, change: Change) -> None:
     """Write what *change* makes of the value under *key* in its place.
 
@@ -73,8 +78,8 @@ def _dump_folder(folder: Path) -> bytes:
 
 def _overwrite_sqlite(_web: Web, place: str, key: str, change: Change) -> None:
     with closing(sqlite3.connect(_path(place))) as connection, connection:
-        [[data]] = connection.execute("SELECT data FROM sessions WHERE key = ?", (key,))
-        connection.execute("UPDATE sessions SET data = ? WHERE key = ?", (change(data), key))
+        [[data]] = connection.execute("SELECT data FROM sessions WHERE key = ?", (bytes.fromhex(key),))
+        connection.execute("UPDATE sessions SET data = ? WHERE key = ?", (change(data), bytes.fromhex(key)))
 
 
 def _overwrite_file(_web: Web, place: str, key: str, change: Change) -> None:
@@ -237,7 +242,7 @@ def _remove_from_json(_web: Web, place: str, key: str) -> None:
 
 def _remove_from_sqlite(_web: Web, place: str, key: str) -> None:
     with closing(sqlite3.connect(_path(place))) as connection, connection:
-        connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
+        connection.execute("DELETE FROM sessions WHERE key = ?", (bytes.fromhex(key),))
 
 
 def _remove_from_redis(_web: Web, place: str, key: str) -> None:

@@ -301,6 +301,7 @@ REDIS_WRITE_SCRIPTS = (
     Seam("holdfast.stores.redis.scripts:REPLACE"),
     Seam("holdfast.stores.redis.scripts:MOVE"),
 )
+SQL_PREPARED_STATEMENT = Seam("holdfast.stores.sql.connections:Prepared.run")
 SQL_RUN = Seam("holdfast.stores.sql.database:Database._run")
 SQL_STATEMENT_TIMEOUT = Seam("holdfast.stores.sql.engines:_STATEMENT")
 SQL_RECORD = Seam("holdfast.stores.sql.store:_record")
@@ -309,7 +310,7 @@ SQL_REPLACE = Seam("holdfast.stores.sql:SQLStore.replace")
 SQLITE_LOAD = Seam("holdfast.stores.sqlite:SQLiteStore.load")
 SQLITE_REPLACE = Seam("holdfast.stores.sqlite:SQLiteStore.replace")
 SQLITE_RECORD = Seam("holdfast.stores.sqlite:_record")
-SQLITE_SCHEMA = Seam("holdfast.stores.sqlite:_SCHEMA")
+SQLITE_KEY = Seam("holdfast.stores.sqlite:_raw")
 
 # --- source files, as paths below src/holdfast ------------------------------------------------------------------------
 

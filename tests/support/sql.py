@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
+from support import seams
 from support.servers import Server
 
 
@@ -38,14 +41,21 @@ def _say(engine: sa.Engine, statement: str) -> None:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Note every statement that SQLAlchemy sends while the block runs, on any engine."""
+    """Note every statement that SQLAlchemy or a store sends while the block runs, on any engine."""
     heard: list[str] = []
 
     def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         heard.append(statement)
 
+    def hear_prepared(statement: Any, *arguments: Any) -> Any:
+        heard.append(statement.sql)
+        return run(statement, *arguments)
+
+    run, patch = seams.SQL_PREPARED_STATEMENT.sound, pytest.MonkeyPatch()
+    seams.SQL_PREPARED_STATEMENT.plant(patch, hear_prepared)
     sa.event.listen(sa.Engine, "before_cursor_execute", hear)
     try:
         yield heard
     finally:
+        patch.undo()
         sa.event.remove(sa.Engine, "before_cursor_execute", hear)

@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
@@ -25,14 +25,18 @@ from holdfast.stores.shared.sqlite_pool import Connections
 __all__ = ["SQLiteStore"]
 
 T = TypeVar("T")
+_Raw: TypeAlias = "str | bytes"
+_RAW = (bytes, str)
 
+# Keys and owners are bytes, and the index of owners has the first eight: a third of a row's room, as text.
+#
 # purge_at is never later than expires_at, and only `purge` moves it on: an index on expires_at would be rewritten by
 # every save, which doubles what a save costs.
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS sessions (
-        key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-        purge_at INTEGER NOT NULL, owner TEXT, data BLOB NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (owner) WHERE owner IS NOT NULL",
+        key BLOB NOT NULL PRIMARY KEY, version INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+        purge_at INTEGER NOT NULL, owner BLOB, data BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (substr(owner, 1, 8)) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS sessions_purge_at ON sessions (purge_at)",
 )
 
@@ -51,7 +55,8 @@ _DELETE_LIVE = "DELETE FROM sessions WHERE key = ? AND expires_at > ?"
 _DELETE = "DELETE FROM sessions WHERE key = ?"
 _DISCARD = "DELETE FROM sessions WHERE key = ? AND version = ? AND expires_at > ?"
 _FIND = """SELECT key, data, version, expires_at, owner FROM sessions
-    WHERE owner = ? AND key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
+    WHERE substr(owner, 1, 8) = substr(?1, 1, 8) AND owner = ?1 AND key > ?2 AND expires_at > ?3
+    ORDER BY key LIMIT ?4"""
 _SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
     WHERE key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _DEFER = """UPDATE sessions SET purge_at = expires_at WHERE expires_at > ? AND key IN
@@ -102,27 +107,27 @@ class SQLiteStore:
         return cls(path, clock=clock, timeout=timeout)
 
     def load(self, key: str, /) -> Record | None:
-        row = self._run(_one, _LOAD, (key, self._clock()))
+        row = self._run(_one, _LOAD, (_raw(key), self._clock()))
         return None if row is None else _record(*row)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         version = secrets.randbits(62)
-        values = (key, version, expires_at, expires_at, owner, data, self._clock())
+        values = (_raw(key), version, expires_at, expires_at, _raw(owner), data, self._clock())
         return version if self._run(_count, _CREATE, values) else None
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        return self._run(_replace, key, expect, self._clock(), (data, expires_at, owner))
+        return self._run(_replace, _raw(key), expect, self._clock(), (data, expires_at, _raw(owner)))
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        return self._run(_count, _TOUCH, (expires_at, key, self._clock())) > 0
+        return self._run(_count, _TOUCH, (expires_at, _raw(key), self._clock())) > 0
 
     def delete(self, key: str, /) -> bool:
-        if self._run(_count, _DELETE_LIVE, (key, self._clock())):
+        if self._run(_count, _DELETE_LIVE, (_raw(key), self._clock())):
             return True
         # An expired record goes too: if the clock is set back, it must not return.
-        self._run(_count, _DELETE, (key,))
+        self._run(_count, _DELETE, (_raw(key),))
         return False
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
@@ -141,14 +146,14 @@ class SQLiteStore:
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        supersede = (tombstone, grace_until, None, grace_until, old, expect, self._clock())
-        return self._run(_move, supersede, (new, secrets.randbits(62), expires_at, expires_at, owner, data))
+        supersede = (tombstone, grace_until, None, grace_until, _raw(old), expect, self._clock())
+        return self._run(_move, supersede, (_raw(new), secrets.randbits(62), expires_at, expires_at, _raw(owner), data))
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _FIND, (owner, after or "", self._clock(), limit)), limit)
+        return _page(self._run(_all, _FIND, (_raw(owner), _raw(after or ""), self._clock(), limit)), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _SCAN, (after or "", self._clock(), limit)), limit)
+        return _page(self._run(_all, _SCAN, (_raw(after or ""), self._clock(), limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
@@ -156,7 +161,7 @@ class SQLiteStore:
             batch = min(_BATCH, left)
             deferred = self._run(_count, _DEFER, (now, now, batch))
             owned, purged = self._run(_purge, (now, now, batch))
-            report_owned(owned, report)
+            report_owned(((_text(key), _text(owner)) for key, owner in owned), report)
             removed += purged
             left -= deferred + purged
             if not deferred and not purged:
@@ -223,7 +228,7 @@ def _count(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) ->
 
 
 def _replace(
-    connection: sqlite3.Connection, key: str, expect: Version, now: int, values: tuple[bytes, int, str | None]
+    connection: sqlite3.Connection, key: _Raw, expect: Version, now: int, values: tuple[bytes, int, _Raw | None]
 ) -> Version | Conflict | Gone:
     data, expires_at, owner = values
     if not isinstance(expect, int):
@@ -252,7 +257,7 @@ def _move(
     return version
 
 
-def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[list[tuple[str, str]], int]:
+def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[list[tuple[_Raw, _Raw]], int]:
     """Remove the records that are *due*. Return the key and owner of those that had one, and the number of all."""
     connection.execute("BEGIN IMMEDIATE")
     owned = _all(connection, f"SELECT key, owner {_DUE} AND owner IS NOT NULL", due)
@@ -263,24 +268,46 @@ def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[l
 
 def _discard(connection: sqlite3.Connection, versions: Mapping[str, Version], now: int) -> frozenset[str]:
     connection.execute("BEGIN IMMEDIATE")
-    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (key, versions[key], now)))
+    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (_raw(key), versions[key], now)))
     connection.execute("COMMIT")
     return removed
 
 
-def _refusal(connection: sqlite3.Connection, key: str, expect: Version, now: int) -> Conflict | Gone | None:
+def _refusal(connection: sqlite3.Connection, key: _Raw, expect: Version, now: int) -> Conflict | Gone | None:
     row = _one(connection, _LOAD, (key, now))
     return refusal(None if row is None else _record(*row), expect)
 
 
 def _page(rows: list[Any], limit: int) -> Page:
-    return page_by_key(((key, _record(*values)) for key, *values in rows), limit)
+    return page_by_key(((_text(key), _record(*values)) for key, *values in rows), limit)
 
 
 def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:
     # A column of SQLite takes values of any type, and others may write to the file: such a record holds nothing.
-    sound = type(data) is bytes and type(version) is int and (owner is None or type(owner) is str)
-    return Record(data, version, expires_at, owner) if sound else Record(b"", b"", expires_at)
+    sound = type(data) is bytes and type(version) is int and (owner is None or type(owner) in _RAW)
+    return Record(data, version, expires_at, _text(owner)) if sound else Record(b"", b"", expires_at)
+
+
+@overload
+def _raw(text: str) -> _Raw: ...
+@overload
+def _raw(text: str | None) -> _Raw | None: ...
+def _raw(text: str | None) -> _Raw | None:
+    """Return a key or an owner as it is stored: the bytes that lower-case hex digits stand for, or other text."""
+    try:
+        raw = bytes.fromhex(text or "")
+    except ValueError:
+        return text
+    return raw if raw.hex() == text and raw else text
+
+
+@overload
+def _text(raw: _Raw) -> str: ...
+@overload
+def _text(raw: _Raw | None) -> str | None: ...
+def _text(raw: _Raw | None) -> str | None:
+    """Return the key or the owner that `_raw` made *raw* of."""
+    return raw.hex() if isinstance(raw, bytes) else raw
 
 
 def _size(values: tuple[Any, ...]) -> int:

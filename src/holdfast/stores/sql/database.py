@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import re
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.stores.shared.turns import Turns
+from holdfast.stores.sql.connections import Connections, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
@@ -71,12 +73,14 @@ class Database:
         self._engine: sa.Engine | None = None
         self._has_table = False
         self._max_bytes = _MAX_BYTES
-        self._inherited: list[sa.Pool] = []
+        self._inherited: list[object] = []
+        self._connections: Connections | None = None
+        self._statements: dict[sa.Executable, Prepared | None] = {}
         self._start()
 
-    def rows(self, statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
-        """Return the rows that *statement* finds."""
-        rows: Sequence[sa.Row[Any]] = self._run(operator.methodcaller("all"), statement, values)
+    def rows(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> Sequence[Any]:
+        """Return the rows that *statement* finds, or deletes. With *repeat* as `count`."""
+        rows: Sequence[Any] = self._run(operator.methodcaller("all"), statement, values, repeat=repeat)
         return rows
 
     def count(self, statement: sa.Executable, *, repeat: bool = False, **values: Any) -> int:
@@ -87,12 +91,7 @@ class Database:
     @property
     def returns_deleted(self) -> bool:
         """Whether the database returns rows that it deletes."""
-        return self._connectable().dialect.delete_returning
-
-    def deleted(self, statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
-        """Return the rows that *statement* deletes."""
-        rows: Sequence[sa.Row[Any]] = self._run(operator.methodcaller("all"), statement, values, repeat=False)
-        return rows
+        return self.ask(lambda connection: connection.dialect.delete_returning)
 
     def insert(self, statement: sa.Executable, **values: Any) -> bool:
         """Return whether *statement* inserts its row; False if the key exists."""
@@ -107,9 +106,9 @@ class Database:
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
         """Return the result of *question* with a connection."""
         try:
-            engine = self._ready()
-            with self._turns, engine.connect() as connection:
-                return question(connection)
+            connections = self._ready()
+            with self._turns:
+                return connections.run(question, keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
 
@@ -119,10 +118,10 @@ class Database:
         if path is not None and not Path(path).exists():
             return f"file {path}"
         try:
-            with self._connectable().connect() as connection:
-                return None if has_table(self._table, connection) else f"table {self._table.name!r}"
+            found = self._connectable().run(lambda connection: has_table(self._table, connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+        return None if found else f"table {self._table.name!r}"
 
     def prepare(self) -> None:
         """Create the table and its indexes if they are missing, even if the first use must not."""
@@ -139,19 +138,22 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
+        if self._connections is not None:
+            self._connections.close()
         if self._engine is not None:
             self._engine.dispose()
 
     def _run(
-        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any], *, repeat: bool = True
+        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any], *, repeat: bool
     ) -> Any:
         start, failures = time.monotonic(), 0
         while True:
             try:
-                engine = self._ready()
+                connections = self._ready()
                 self._refuse_too_large(values.get("new_data", b""))
-                with self._turns, engine.connect() as connection:
-                    return take(connection.execute(statement, values))
+                work = self._work(take, statement, values)
+                with self._turns:
+                    return connections.run(work, keep=True)
             except sa.exc.DBAPIError as error:
                 failures += 1
                 # The table may have been dropped, or the server restarted with another limit.
@@ -187,38 +189,57 @@ class Database:
         if 2 * len(data) > limit and (size := len(data) + sum(map(data.count, _ESCAPED))) > limit:
             raise RecordTooLarge(size, limit)
 
-    def _connectable(self) -> sa.Engine:
+    def _work(
+        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any]
+    ) -> Callable[[sa.Connection], Any]:
+        """Return what runs *statement*; SQLAlchemy does if it is to log it, or the text depends on *values*."""
+        if statement not in self._statements:
+            engine = self._engine
+            ready = None if engine is None or engine.echo else prepared(statement, engine.dialect)
+            self._statements[statement] = ready
+        ready = self._statements[statement]
+        if ready is None:
+            return lambda connection: take(connection.execute(statement, values))
+        return functools.partial(ready.run, values)
+
+    def _connectable(self) -> Connections:
         if self._pid != os.getpid():
             self._start()
-        engine = self._engine
-        if engine is None:
+        connections = self._connections
+        if connections is None:
             with self._lock:
-                engine = self._engine = self._engine or self._new_engine()
-        return engine
+                self._engine = self._engine or self._new_engine()
+                made = Connections(self._engine, keeps=self._max_connections is not None)
+                connections = self._connections = self._connections or made
+        return connections
 
     def _new_engine(self) -> sa.Engine:
         engine = self._find_engine()
         keep_private(engine.url)
         return engine_beside(engine)
 
-    def _ready(self) -> sa.Engine:
-        engine = self._connectable()
+    def _ready(self) -> Connections:
+        connections = self._connectable()
         if not self._has_table:
-            with engine.connect() as connection:
-                ensure_table(self._table, connection, create=self._create)
-                if engine.dialect.name in {"mysql", "mariadb"}:
-                    packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
-                    self._max_bytes = min(_MAX_BYTES, packet - _STATEMENT)
+            connections.run(self._check, keep=False)
             self._has_table = True
-        return engine
+        return connections
+
+    def _check(self, connection: sa.Connection) -> None:
+        ensure_table(self._table, connection, create=self._create)
+        if connection.dialect.name in {"mysql", "mariadb"}:
+            packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
+            self._max_bytes = min(_MAX_BYTES, packet - _STATEMENT)
 
     def _start(self) -> None:
         self._lock = threading.Lock()
         self._turns = nullcontext() if self._max_connections is None else Turns(self._max_connections, QUEUE)
         if self._engine is not None:
             # A forked child must neither use its parent's connections nor close them.
-            self._inherited.append(self._engine.pool)
+            self._inherited += [self._engine.pool, self._connections]
             self._engine.dispose(close=False)
+        self._connections = None
+        self._statements = {}
         self._pid = os.getpid()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ _BATCH = 100
 # Each takes two parameters of a statement, which may have 999 in old versions of SQLite.
 _DISCARDED = 400
 _TRIES = 5
+_PING: sa.Select[Any] = sa.select(sa.literal_column("1"))
 _OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag, "max_connections": whole(1)}
 
 
@@ -204,7 +205,9 @@ class SQLStore:
         keys = sorted(key for key, version in versions.items() if isinstance(version, int))
         while keys:
             some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
-            found = database.deleted(self._discard, keys=some, versions=[versions[key] for key in some], now=now)
+            found = database.rows(
+                self._discard, repeat=False, keys=some, versions=[versions[key] for key in some], now=now
+            )
             removed.update(row.key for row in found)
         return frozenset(removed)
 
@@ -216,7 +219,7 @@ class SQLStore:
 
     def _page(self, statement: sa.Executable, after: str | None, limit: int, **values: Any) -> Page:
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
-        return page_by_key(((row.key, _record(row)) for row in rows), limit)
+        return page_by_key(((key, _record(row)) for key, *row in rows), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
@@ -225,27 +228,28 @@ class SQLStore:
             if not due:
                 break
             # All in one order, so that processes that purge at once do not wait for each other in a circle.
-            values: dict[str, Any] = {"keys": sorted(row.key for row in due), "now": int(due[0].at)}
+            values: dict[str, Any] = {"keys": sorted(key for key, *_ in due), "now": int(due[0][-1])}
             self._database.count(self._defer, **values)
             deleted = self._database.count(self._purge, **values)
             if report is not None:
-                self._report(report, [row for row in due if row.expires_at <= row.at], deleted)
+                expired = [(key, owner) for key, owner, expires_at, at in due if expires_at <= at]
+                self._report(report, expired, deleted)
             removed += deleted
             left -= len(due)
         return removed
 
-    def _report(self, report: Report, expired: list[sa.Row[Any]], deleted: int) -> None:
+    def _report(self, report: Report, expired: list[tuple[str, Any]], deleted: int) -> None:
         """Call *report* with key and owner of the *expired* rows, except those that were not *deleted* after all."""
         left = set[str]()
         if deleted < len(expired):  # they were touched meanwhile, or another purge was first
-            left = {row.key for row in self._database.rows(self._left, keys=[row.key for row in expired])}
-        report_owned(((row.key, _decoded(row.owner)) for row in expired if row.key not in left), report)
+            left = {row.key for row in self._database.rows(self._left, keys=[key for key, _ in expired])}
+        report_owned(((key, _decoded(owner)) for key, owner in expired if key not in left), report)
 
     def now(self) -> int:
         return self._database.ask(lambda connection: time_of(connection, self._clock))
 
     def ping(self) -> None:
-        self._database.rows(sa.select(1))
+        self._database.rows(_PING)
 
     def missing(self) -> str | None:
         return self._database.missing()
@@ -285,5 +289,6 @@ def _decoded(owner: Any) -> str | None:
     return None if owner is None else owner_text(bytes(owner))
 
 
-def _record(row: Any) -> Record:
-    return Record(bytes(row.data), row.version, row.expires_at, _decoded(row.owner))
+def _record(row: Sequence[Any]) -> Record:
+    data, version, expires_at, owner = row
+    return Record(bytes(data), version, expires_at, _decoded(owner))

@@ -1,0 +1,82 @@
+"""The connections of an SQL store: kept between statements where the pool is its own, and replaced in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from support import seams
+
+from holdfast.clock import system_clock
+from holdfast.stores.sql import SQLStore
+
+KEY = "5" * 64
+FAR = system_clock() + 3_600_000
+
+
+@pytest.fixture
+def checkouts() -> Iterator[list[object]]:
+    """The connections that were taken from pools."""
+    found: list[object] = []
+
+    def note(connection: object, *_: object) -> None:
+        found.append(connection)
+
+    sa.event.listen(sa.Pool, "checkout", note)
+    yield found
+    sa.event.remove(sa.Pool, "checkout", note)
+
+
+def opened(place: Path, *, max_connections: int | None) -> SQLStore:
+    """Return a store that is in use."""
+    engine = sa.create_engine(f"sqlite+pysqlite:///{place}/sql.db")
+    store = SQLStore(engine, max_connections=max_connections)
+    assert store.create(KEY, b"data", expires_at=FAR) is not None
+    return store
+
+
+def test_a_connection_is_kept_for_the_next_call(tmp_path: Path, checkouts: list[object]) -> None:
+    """A store with a pool of its own asks that for a connection once, not at each call."""
+    store = opened(tmp_path, max_connections=2)
+    checkouts.clear()
+    assert [store.load(KEY) is not None for _ in range(5)] == [True] * 5
+    assert checkouts == []
+    store.close()
+    assert store.load(KEY) is not None
+    assert len(checkouts) == 1
+    store.close()
+
+
+def test_an_application_s_pool_gets_each_back(tmp_path: Path, checkouts: list[object]) -> None:
+    """With an engine of the application's, its pool decides at each call."""
+    store = opened(tmp_path, max_connections=None)
+    checkouts.clear()
+    assert [store.load(KEY) is not None for _ in range(5)] == [True] * 5
+    assert len(checkouts) == 5
+    store.close()
+
+
+def test_an_idle_connection_is_replaced(
+    tmp_path: Path, checkouts: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was idle for long is closed, and another one takes its place."""
+    store = opened(tmp_path, max_connections=2)
+    first = checkouts[-1]
+    seams.LONGEST_IDLE_CONNECTION.plant(monkeypatch, -1.0)
+    checkouts.clear()
+    assert store.load(KEY) is not None
+    assert len(checkouts) == 1
+    assert checkouts[0] is not first
+    monkeypatch.undo()
+    store.close()
+
+
+def test_a_failed_statement_keeps_no_connection(tmp_path: Path, checkouts: list[object]) -> None:
+    """After a statement that failed, the pool looks at the connection first."""
+    store = opened(tmp_path, max_connections=2)
+    checkouts.clear()
+    assert store.create(KEY, b"other", expires_at=FAR) is None  # the key is taken: an error of the database
+    assert len(checkouts) == 1
+    store.close()
