@@ -90,7 +90,7 @@ docs: $(VENV)/.dev ## Check links, code blocks and spelling in the docs, and wha
 	@$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples scripts src tests
 
 .PHONY: site
-site: $(VENV)/.dev ## Build the documentation in build/site, and check that it answers what people ask
+site: $(VENV)/.dev ## Build the documentation in build/site, and check its links and entries
 	@$(BIN)/sphinx-build --quiet --fail-on-warning -d build/site-parsed docs build/site
 	@$(BIN)/python scripts/check_site.py build/site
 
