@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from holdfast.metrics.observer import Observer, Observers
     from holdfast.sessions.flows.listing import SessionInfo
+    from holdfast.sessions.flows.update import Change
     from holdfast.sessions.flows.walk import SessionPage
     from holdfast.sessions.mapping import ServerSession
     from holdfast.sessions.requests import Requests
@@ -160,6 +161,19 @@ class Session:
     def get(self, handle: str) -> SessionInfo | None:
         """Return what may be shown of the live session with *handle*, or None."""
         return directory(self.manager).get(handle, current=_current())
+
+    def update(self, handle: str, change: Change) -> bool:
+        """Change the data of the live session with *handle*, and return whether there is one.
+
+        *change* gets a dict, which it changes in place, and may be called again, on what another request stored first.
+        The session's user, its timeouts and its cookie stay as they are.
+
+        Raises:
+            ConfigurationError: The data are sealed with the cookie: ``SESSION_SEAL="cookie"``.
+            EncodeError, RecordTooLarge: The changed data cannot be stored.
+            SessionConflict: Other requests kept changing the session.
+        """
+        return directory(self.manager).update(handle, change)
 
     def scan(self, after: str | None = None, limit: int = 100) -> SessionPage:
         """Return about *limit* of all live sessions, in ``items``, and in ``after`` where to go on, None at the end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
@@ -13,6 +13,9 @@ from holdfast.sessions.flows.walk import RevokeProgress, SessionPage
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
+
+if TYPE_CHECKING:
+    from holdfast.sessions.flows.update import Change
 
 
 @runtime_checkable
@@ -76,6 +79,9 @@ class Directory(Ends, Protocol):
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
         """Return the live session with *handle*, or None; *current* is marked."""
+
+    def update(self, handle: str, change: Change) -> bool:
+        """Apply *change* to the data of the session with *handle*: see `holdfast.sessions.flows.update`."""
 
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.

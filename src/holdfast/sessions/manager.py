@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from holdfast.sessions.flows.take_over import TakenOver
+    from holdfast.sessions.flows.update import Change
 
 #: More records than a store has.
 _ALL = 2**31 - 1
@@ -100,6 +101,11 @@ class Manager(Requests, Directory, SingleUse):
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
         return self._run(stats(self._iterated(), enough=enough))
+
+    def update(self, handle: str, change: Change) -> bool:
+        from holdfast.sessions.flows.update import update
+
+        return is_key(handle) and self._run(update(self.context, handle, change))
 
     def revoke(self, handle: str) -> RevokeResult:
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
