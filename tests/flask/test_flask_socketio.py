@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask_socketio import SocketIO
+from flask_socketio import SocketIO, join_room
 from support.web import Web, end, rotate
 
+from holdfast.events import ended
 from holdfast.flask import session
 
 
@@ -24,12 +25,26 @@ class Sockets:
         self._socketio.on_event("count", self._count)
         self._socketio.on_event("read", lambda: {"n": session.get("n"), "valid": session.still_valid()})
 
+        self._socketio.on_event("connect", lambda: session.owner and join_room(session.owner))
+        ended.connect(self._push, web.app)
+
+    def _push(self, _app: object, owner: str | None = None, **details: Any) -> None:
+        del details
+        if owner is not None:
+            self._socketio.emit("session ended", to=owner)
+
     def _count(self) -> Any:
         return session.apply("n", lambda n: n + 1, default=0)
 
     def connect(self) -> Any:
         """Return a connection of the browser."""
         return self._socketio.test_client(self.web.app, flask_test_client=self.web.browser)
+
+    def connect_as(self, user: str) -> Any:
+        """Return a connection of another browser, in which *user* is signed in."""
+        browser = self.web.app.test_client()
+        self.web.do(lambda: session.bind(user), browser)
+        return self._socketio.test_client(self.web.app, flask_test_client=browser)
 
 
 @pytest.fixture
@@ -77,3 +92,14 @@ def test_an_event_does_not_renew(sockets: Sockets) -> None:
     assert [connection.emit("count", callback=True) for _ in range(2)] == [1, 2]
     assert sockets.web.data() == {"n": 2}
     assert sockets.web.token() != before
+
+
+def test_an_end_can_be_pushed(sockets: Sockets) -> None:
+    """The signal of an end reaches the connections of that user, which find out whether it is theirs."""
+    sockets.web.do(lambda: session.bind("ada"))
+    connection, stranger = sockets.connect(), sockets.connect_as("bob")
+    sockets.web.sessions.revoke_all("ada")
+    assert [message["name"] for message in connection.get_received()] == ["session ended"]
+    assert stranger.get_received() == []
+    assert connection.emit("read", callback=True)["valid"] is False
+    assert stranger.emit("read", callback=True)["valid"] is True
