@@ -396,6 +396,14 @@ def test_a_remember_me_cookie_gives_no_token(plain: Web) -> None:
     assert response.text == "None"
     assert response.headers.getlist("Set-Cookie") == []
     assert plain.do(who).text == "ada"
+    tokens = set()
+    for _ in range(2):
+
+        def renew() -> None:
+            login_user(User("ada"), fresh=False)
+
+        tokens.add(plain.do(renew, headers={"Session-Transport": "header"}).headers["Session-Token"])
+    assert len({ApiClient(plain, token).see(lambda: session.sid) for token in tokens}) == 2
     response = ApiClient(plain).do(sign_in, Session_Transport="header")
     assert response.headers["Session-Token"]
     assert response.headers.getlist("Set-Cookie") == []

@@ -234,13 +234,14 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
     def _prepare(self, app: Flask, state: SessionState, response: Response, bearer: Bearer | None) -> None:
         """Add to the changes what is stored of the request, and to *response* what belongs to Flask-Login's cookie."""
         changes = state.changes
-        if REMEMBER in changes.assigned:
-            if bearer is None:
-                stamp(app, response, state, self.manager)
-            else:
+        if bearer is not None:
+            if REMEMBER in changes.assigned:
                 withhold(app, response)
-        if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
-            recognise(app, request, state, self.manager)
+        else:
+            if REMEMBER in changes.assigned:
+                stamp(app, response, state, self.manager)
+            if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
+                recognise(app, request, state, self.manager)
         transport = None if bearer is None else "header"
         changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
 
