@@ -68,6 +68,21 @@ def test_all_of_everybody_end_by_the_page(ends: Counter[tuple[str, str]]) -> Non
     assert ends == {(key, "revoked"): 1 for key in theirs}
 
 
+def test_a_list_of_some_costs_a_page() -> None:
+    """With a limit one call reads so many, the request's own session among them, whichever those are."""
+    manager = Manager(store := CountingStore(MemoryStore()))
+    keys = sorted(add(manager, MANY))
+    for current in (keys[0], keys[-1]):
+        store.reset()
+        found = manager.of("ada", current=current, limit=100)
+        assert len(found) == len({each.handle for each in found}) == 100
+        assert [each.handle for each in found if each.current] == [current]
+        assert store.counts == {"find": 1} | ({"load": 1} if current == keys[-1] else {})
+    store.reset()
+    assert len(manager.of("ada")) == MANY
+    assert store.counts.total() == MANY // 500 + 1
+
+
 @pytest.mark.parametrize("on_max_per_user", ["evict", "refuse"])
 def test_a_login_under_a_limit_costs_pages(on_max_per_user: Any, ends: Counter[tuple[str, str]]) -> None:
     """Of 3,000 sessions a login under a limit ends those that are too many, all at once, and reads pages."""

@@ -151,12 +151,13 @@ class Session:
             " call Session(app) last, or remove that extension"
         )
 
-    def of(self, user_id: object) -> list[SessionInfo]:
+    def of(self, user_id: object, *, limit: int | None = None) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the last used first.
 
-        In a request, the request's own session is marked as `current`; so it is in the other methods.
+        With *limit* it returns at most so many of them, and reads no others: which, the store decides. In a request,
+        the request's own session is marked as `current`; so it is in the other methods.
         """
-        return directory(self.manager).of(user_id, current=_current())
+        return directory(self.manager).of(user_id, current=_current(), limit=limit)
 
     def get(self, handle: str) -> SessionInfo | None:
         """Return what may be shown of the live session with *handle*, or None."""

@@ -67,14 +67,16 @@ class Ends(Protocol):
 class Directory(Ends, Protocol):
     """Lists, counts and ends sessions: for sessions in a store, if the store has an index or a scan."""
 
-    def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
+    def of(self, user_id: object, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
         """Return the live sessions that are bound to *user_id*, the most recently used first; *current* is marked.
+
+        With *limit* it returns at most so many, *current* among them, and reads no others: which, the store decides.
 
         Raises:
             ConfigurationError: The store has no index by owner.
         """
 
-    def of_owner(self, owner: str, *, current: str | None = None) -> list[SessionInfo]:
+    def of_owner(self, owner: str, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
         """Return the same as `of`, by the owner value, as in `SessionInfo.owner`."""
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:

@@ -84,11 +84,11 @@ class Manager(Requests, Directory, SingleUse):
     def consume_authentication(self, state: SessionState) -> bool:
         return self._run(consume_authentication(self.context, state))
 
-    def of(self, user_id: object, *, current: str | None = None) -> list[SessionInfo]:
-        return self.of_owner(self.keys.owner_of(user_id), current=current)
+    def of(self, user_id: object, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
+        return self.of_owner(self.keys.owner_of(user_id), current=current, limit=limit)
 
-    def of_owner(self, owner: str, *, current: str | None = None) -> list[SessionInfo]:
-        return self._run(list_of(self._indexed(), owner, current=current))
+    def of_owner(self, owner: str, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
+        return self._run(list_of(self._indexed(), owner, current=current, limit=limit))
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
         return self._run(find(self.context, handle, current=current)) if is_key(handle) else None

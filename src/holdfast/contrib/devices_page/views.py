@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.flask.extension import Session
     from holdfast.sessions.flows.listing import SessionInfo
 
-#: The maximum number of sessions on a page, the most recently used ones.
+#: The maximum number of sessions on the page.
 _MOST = 100
 
 
@@ -41,7 +41,7 @@ class Devices:
 
     Attributes:
         sessions: The user's sessions, the current one first and then the most recently used, at most a hundred.
-        others: The number of sessions besides the current one, shown or not.
+        others: The number of sessions besides the current one, at most a hundred.
         more: Whether there are more than are shown.
         label: The value of the field for the current session's name.
         error: The reason why no action was taken, or None.
@@ -173,7 +173,7 @@ class _Page:
         return answer
 
     def _listing(self, owner: str, status: int = 200, **shown: Any) -> ResponseReturnValue:
-        found = directory(self._sessions.manager).of_owner(owner, current=session.handle)
+        found = directory(self._sessions.manager).of_owner(owner, current=session.handle, limit=_MOST + 1)
         found.sort(key=lambda entry: not entry.current)
         others = sum(not entry.current for entry in found)
         devices = Devices(found[:_MOST], others, len(found) > _MOST, **{"label": session.label or "", **shown})

@@ -70,14 +70,29 @@ def find(context: Context, handle: str, *, current: str | None = None) -> Flow[S
     return info_of(context, handle, (yield from load(handle)), current=current)
 
 
-def list_of(context: Context, owner: str, *, current: str | None = None) -> Flow[list[SessionInfo]]:
-    """Return the owner's live sessions, the most recently used first. *current* is the handle of the request's."""
-    listed = {}
-    for key, record in (yield from records_of(owner)):
-        info = info_of(context, key, record, current=current)
-        if info is not None and info.owner == owner:
-            listed[key] = info
-    return sorted(listed.values(), key=lambda session: session.last_used_at, reverse=True)
+def list_of(
+    context: Context, owner: str, *, current: str | None = None, limit: int | None = None
+) -> Flow[list[SessionInfo]]:
+    """Return the owner's live sessions, the most recently used first. *current* is the handle of the request's.
+
+    With *limit*, it returns no more than that, and *current* is among them; which others are, is left to the store.
+    """
+    listed: dict[str, SessionInfo] = {}
+    after: str | None = None
+    while True:
+        page = yield from ops.find(owner, after, _STRIDE if limit is None else min(limit, _STRIDE))
+        for key, record in page.items:
+            info = info_of(context, key, record, current=current)
+            if info is not None and info.owner == owner:
+                listed[key] = info
+        after = page.after
+        if after is None or (limit is not None and len(listed) >= limit):
+            break
+    if after is not None and current is not None and current not in listed:
+        own = yield from find(context, current, current=current)
+        listed |= {current: own} if own is not None and own.owner == owner else {}
+    by_use = sorted(listed.values(), key=lambda session: (session.current, session.last_used_at), reverse=True)
+    return sorted(by_use[:limit], key=lambda session: session.last_used_at, reverse=True)
 
 
 def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
