@@ -281,7 +281,7 @@ def test_an_outage_shows_nothing_to_who_is_not_let_in(desk: Desk) -> None:
     assert "<html" not in response.text
 
 
-@pytest.mark.parametrize("operations", [["scan"], ["replace", "delete"]])
+@pytest.mark.parametrize("operations", [["scan"], ["replace", "delete", "discard"]])
 def test_an_outage_while_everyone_is_ended(desk: Desk, operations: list[str]) -> None:
     """If the store fails on the way, that is reported, and a repetition ends the rest."""
     web = desk.web
