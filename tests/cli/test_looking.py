@@ -17,6 +17,7 @@ ON_SERVERS = [
     "files",
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("mongodb", marks=pytest.mark.mongodb),
+    pytest.param("dynamodb", marks=pytest.mark.dynamodb),
     pytest.param("postgresql", marks=pytest.mark.postgresql),
 ]
 

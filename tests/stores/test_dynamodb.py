@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from support.capabilities import keys_of
 from support.dynamodb import client_of, resource_of
@@ -29,6 +32,7 @@ pytestmark = pytest.mark.dynamodb
 
 DAY = 86_400_000
 KEY = "ab" * 32
+FAR = 4_000_000_000_000
 ENTRY = "owner:"
 
 #: Whether to run the contract on both servers, and at length: `make dynamodb`.
@@ -282,6 +286,35 @@ def test_the_limit_of_an_item(store: DynamoDBStore, clock: FakeClock) -> None:
         with pytest.raises(RecordTooLarge) as caught:
             store.create(KEY, secrets.token_bytes(size), expires_at=clock() + DAY)
         assert caught.value.size == size
+
+
+@pytest.mark.parametrize(
+    ("code", "refusals", "attempted"),
+    [
+        ("ThrottlingException", 2, 3),
+        ("ThrottlingException", 99, 4),
+        ("InternalServerError", 99, 1),
+        ("AccessDeniedException", 99, 1),
+    ],
+)
+def test_calls_that_were_refused_for_their_rate_are_repeated(
+    client: Any, store: DynamoDBStore, code: str, refusals: int, attempted: int
+) -> None:
+    """A few times, for a fraction of a second, and after no other error: that call may have been applied."""
+    store.prepare()
+    answer = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
+    attempts: list[Any] = []
+
+    def refuse(request: Any, **_: Any) -> AWSResponse | None:
+        attempts.append(request)
+        raw = SimpleNamespace(stream=lambda: iter([answer]), read=lambda: answer)
+        kind = {"Content-Type": "application/x-amz-json-1.0"}
+        return AWSResponse(request.url, 400, kind, raw) if len(attempts) <= refusals else None
+
+    client.meta.events.register("before-send.dynamodb", refuse)
+    with nullcontext() if refusals < attempted else pytest.raises(StoreUnavailable, match=code):
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+    assert len(attempts) == attempted
 
 
 @pytest.mark.parametrize(
