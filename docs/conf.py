@@ -14,6 +14,8 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT / "src"))
 
+from sphinx.ext.napoleon.docstring import GoogleDocstring  # noqa: E402
+
 import holdfast  # noqa: E402  # the one of this folder
 
 PROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -40,6 +42,8 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# A colon in the first line of a property is a colon, and no type before it.
+GoogleDocstring._parse_attribute_docstring = lambda _: []  # type: ignore[method-assign]  # noqa: SLF001  # no setting does
 
 # Furo: readable on phones, light and dark, no request to another host, and in use by pip, attrs, urllib3 and black.
 html_theme = "furo"
