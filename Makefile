@@ -67,8 +67,9 @@ lint: $(VENV)/.dev ## Check style, formatting, and a sentence on every test
 	@$(BIN)/interrogate --quiet tests
 
 .PHONY: types
-types: $(VENV)/.dev ## Check types, strictly
+types: $(VENV)/.dev ## Check types, strictly, and that those of public names are complete
 	@$(BIN)/mypy
+	@$(BIN)/python scripts/check_types.py
 
 .PHONY: layers
 layers: $(VENV)/.dev ## Check which module imports which
@@ -167,7 +168,7 @@ dist: $(VENV)/.dev ## Build the wheel and the source archive in dist/, check the
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build
 	@$(BIN)/python scripts/check_dist.py --install
-	@$(BIN)/python scripts/check_types.py
+	@$(BIN)/python scripts/check_types.py --required
 
 .PHONY: lock
 lock: $(VENV)/bin/python ## Renew what requirements/ locks, and show what changed (ONLY="flask redis" moves no other)

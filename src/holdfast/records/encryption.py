@@ -24,7 +24,7 @@ import hmac
 import re
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -107,7 +107,7 @@ class Keyring:
         #: The 8 bytes that identify the newest key in a record: an HMAC under the key.
         self.newest: bytes = _id_of(found[0])
         #: Returns the cipher of what a key alone opens of a record, by the key's id, the scheme and the record's key.
-        self.cipher = lru_cache(maxsize=_CIPHERS)(self._cipher)
+        self.cipher: Callable[[bytes, int, str], AesGcm] = lru_cache(maxsize=_CIPHERS)(self._cipher)
 
     def _cipher(self, key_id: bytes, scheme: int, key: str) -> AesGcm:
         return AesGcm(self[key_id], _purpose(scheme, b"metadata" if scheme == _COOKIE else b"record", key))

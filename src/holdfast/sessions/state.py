@@ -322,7 +322,10 @@ class SessionState(_AtFirst):
 
     def reset(self, *, read_only: bool = False) -> None:
         """Go on without a session."""
-        self.stored, self.redeliver, self.read_only, self.renewed_from = None, False, read_only, None
+        self.stored: StoredSession | None = None
+        self.redeliver: bool = False
+        self.read_only: bool = read_only
+        self.renewed_from: str | None = None
         self.data = {}
 
     def keep_only_a_logout(self) -> bool:
