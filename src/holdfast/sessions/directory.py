@@ -83,7 +83,7 @@ class Directory(Ends, Protocol):
         """Return the live session with *handle*, or None; *current* is marked."""
 
     def update(self, handle: str, change: Change) -> bool:
-        """Apply *change* to the data of the session with *handle*: see `holdfast.sessions.flows.update`."""
+        """Apply *change* to the data of the session with *handle*. Return whether there is such a session."""
 
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.
