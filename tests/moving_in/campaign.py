@@ -65,9 +65,7 @@ def kinds_of(release: str) -> list[str]:
     return [
         kind
         for kind in KINDS
-        if kind != "mariadb"
-        and not (kind.startswith("cachelib") and release in {"0.5.0", "0.6.0"})
-        and not (kind == "dynamodb" and release == "0.5.0")
+        if kind != "mariadb" and not (kind.startswith(("cachelib", "dynamodb")) and release in {"0.5.0", "0.6.0"})
     ]
 
 

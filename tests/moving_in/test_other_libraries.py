@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle  # noqa: TID251 (these libraries write it)
 import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from flask import Flask
 from itsdangerous import Signer
 from moving_in.conftest import cookie_of, with_cookie
 from moving_in.old_application import application
+from support.dynamodb import resource_of
 from support.servers import Server
 
 from holdfast.flask import Session
@@ -68,6 +71,28 @@ def test_a_cache_in_memcached(memcached_server: Server, tmp_path: Path, library:
     assert moved.get("/values").text == values
     assert moved.get("/me").text == "ada"
     client.disconnect_all()
+
+
+@pytest.mark.dynamodb
+def test_an_expiry_in_dynamodb_is_off_by_an_offset(dynamodb_server: Server, tmp_path: Path) -> None:
+    """Flask-Session on a host east of Greenwich stores its end up to 14 hours too early, and reads none: both live."""
+    resource, hour = resource_of(dynamodb_server.url), DAY // 24
+    names = {"AttributeName": "id"}
+    table = resource.create_table(
+        TableName=f"old-{secrets.token_hex(4)}",
+        AttributeDefinitions=[{**names, "AttributeType": "S"}],
+        KeySchema=[{**names, "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    place = {"SESSION_DYNAMODB_TABLE": table.name, "INSTANCE_PATH": str(tmp_path)}
+    app = application(Session, {"SESSION_TYPE": "dynamodb", "SESSION_DYNAMODB": resource, **place})
+    for age, shown in ((13 * hour, "ada"), (15 * hour, "None"), (None, "ada")):
+        old_id = secrets.token_urlsafe(32)
+        item: dict[str, Any] = {"id": f"session:{old_id}", "val": json.dumps({"_user_id": "ada"}).encode()}
+        if age is not None:
+            item["expiration"] = Decimal(str(time.time() - age))
+        table.put_item(Item=item)
+        assert with_cookie(app, old_id).get("/me").text == shown
 
 
 @pytest.mark.redis

@@ -155,7 +155,7 @@ def test_an_interruption_says_how_far_it_got(make: Make, monkeypatch: pytest.Mon
     seams.MANAGER_TAKE_OVER.plant(monkeypatch, lambda _, *arguments, **named: interrupted(*arguments, **named))
     seams.IMPORT_WORKERS.plant(monkeypatch, 1)
     stopped = app.test_cli_runner().invoke(args=["sessions", "import"])
-    assert "2 were taken over of 3: run the same command again.\n" in stopped.output
+    assert "2 of 3 are done: run the same command again.\n" in stopped.output
     monkeypatch.undo()
     done = app.test_cli_runner().invoke(args=["sessions", "import"]).output
     assert done == "Took over 1 session; 2 were before, 0 ended, 0 cannot be read.\n"

@@ -46,7 +46,7 @@ class OnDynamoDB(StoreContract):
     shared_between_processes = AT_LENGTH
     max_bytes = 290_000  # moto counts the characters of Base64
     rounds = 15 if AT_LENGTH else 2
-    random_calls = 200 if AT_LENGTH else 40
+    random_calls = 200 if AT_LENGTH else 20
 
     @contextmanager
     def on(self, server: Server, place: Path) -> Iterator[None]:

@@ -32,7 +32,7 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     place = manager.context.old_place
     if place is None or not isinstance(manager, Manager):
         raise ConfigurationError("no sessions are taken over: set SESSION_IMPORT, or SESSION_TYPE")
-    found = _each(place.ids(), partial(manager.take_over, only_look=count))
+    found = _each("Counting" if count else "Taking over", place.ids(), partial(manager.take_over, only_look=count))
     unreadable = f"{found['unreadable']:,} cannot be read"
     if count:
         data = {name: found[name] for name in ("left", "unreadable")}
@@ -43,15 +43,15 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     say(data, f"{text}, {unreadable}.", as_json=as_json)
 
 
-def _each(ids: list[str], work: Callable[[str], str]) -> Counter[str]:
+def _each(title: str, ids: list[str], work: Callable[[str], str]) -> Counter[str]:
     """Return how often each result of *work* on one of *ids* came. After an interruption it says how far it got."""
     found = Counter[str]()
-    with ThreadPoolExecutor(_WORKERS) as pool, progress("Taking over", len(ids)) as advance:
+    with ThreadPoolExecutor(_WORKERS) as pool, progress(title, len(ids)) as advance:
         try:
             for start in range(0, len(ids), _CHUNK):
                 found.update(pool.map(work, ids[start : start + _CHUNK]))
                 advance(found.total())
         except KeyboardInterrupt:
-            click.echo(f"{found['now']:,} were taken over of {len(ids):,}: run the same command again.", err=True)
+            click.echo(f"{found.total():,} of {len(ids):,} are done: run the same command again.", err=True)
             raise
     return found
