@@ -39,6 +39,7 @@ _LABELS = {
     "address": "Address",
     "transport": "Token in",
     "label": "Label",
+    "impersonator": "Impersonated by",
 }
 _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", "authenticated_at"}
 

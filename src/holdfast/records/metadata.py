@@ -20,6 +20,8 @@ LIFETIME = "lifetime"
 LABEL = "label"
 #: The client address of the login.
 ADDRESS = "address"
+#: The owner value of the operator who has signed in as the session's user.
+IMPERSONATOR = "impersonator"
 #: What the remember-me cookie of its browser is known by: a sid.
 REMEMBERED = "remembered"
 #: Where the client sends its token, if not in the cookie.

@@ -8,6 +8,7 @@ from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.metadata import (
     ADDRESS,
+    IMPERSONATOR,
     LABEL,
     NAMESPACE,
     PERMANENT,
@@ -45,6 +46,7 @@ class SessionInfo:
         transport: Where its client sends the token: ``"cookie"`` or ``"header"``.
         label: The application's own name for it, or None.
         authenticated_at: The last authentication of its user, or None if not stored.
+        impersonator: The owner value of the operator who has signed in as its user, or None.
         current: Whether it is the session of the current request.
     """
 
@@ -62,6 +64,7 @@ class SessionInfo:
     label: str | None = None
     authenticated_at: int | None = None
     sid: str = ""
+    impersonator: str | None = None
     current: bool = False
 
 
@@ -155,5 +158,6 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         label=body.meta.get(LABEL),
         authenticated_at=authenticated_at(body.meta),
         sid=body.meta.get(SID, ""),
+        impersonator=body.meta.get(IMPERSONATOR),
         current=key == current,
     )

@@ -1,0 +1,142 @@
+"""Operators who sign in as a user, and get back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask_login import LoginManager, UserMixin, current_user, login_user
+from support.web import Web, cookies_set
+
+from holdfast.contrib.impersonation import impersonate, is_impersonating, stop_impersonating
+from holdfast.flask import session
+from holdfast.records.encryption import new_key
+
+PLACES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "sealed": {"SESSION_SEAL_KEYS": [new_key()]},
+    "cookie": {"SESSION_STORE": "cookie://", "setting": "SESSION_REVOCATION_STORE"},
+}
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A user whose id is their name."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+def who() -> str | None:
+    """Return whom Flask-Login finds, as the view of a request."""
+    name: str | None = current_user.get_id()
+    return name
+
+
+@pytest.fixture(params=PLACES)
+def site(request: pytest.FixtureRequest) -> Web:
+    """Return an application in whose browser the operator is signed in, and does something."""
+    web = Web(PROPAGATE_EXCEPTIONS=False, **PLACES[request.param])
+    web.do(lambda: session.bind("operator"))
+    web.put(ticket=7)
+    return web
+
+
+def owner_of(site: Web, user: str) -> str:
+    """Return the owner value of *user*."""
+    return site.sessions.manager.keys.owner_of(user)
+
+
+def as_ada() -> None:
+    """Sign in as ada, as the view of a request."""
+    impersonate("ada")
+
+
+def test_there_and_back(site: Web) -> None:
+    """The user's session starts empty under a new token; the way back has the operator's data, and is fresh."""
+    operator = site.token()
+    site.do(as_ada)
+    there = site.token()
+    assert site.see(lambda: (session.owner, is_impersonating(), session.get("ticket"))) == (
+        owner_of(site, "ada"),
+        True,
+        None,
+    )
+    site.put(cart=["pen"])
+    site.clock.advance(4000)
+    site.do(stop_impersonating)
+    assert site.see(lambda: (session.owner, is_impersonating(), dict(session), session.fresh_for(60))) == (
+        owner_of(site, "operator"),
+        False,
+        {"ticket": 7},
+        True,
+    )
+    assert len({operator, there, site.token()}) == 3
+    assert not site.sessions.still_valid(there or "")
+
+
+@pytest.mark.parametrize("way", ["revoke all", "elsewhere"])
+def test_an_operator_whose_sessions_were_ended_does_not_get_back(site: Web, way: str) -> None:
+    """The way back is refused, and ends the session; another user's end does not matter."""
+    site.do(as_ada)
+    site.clock.advance(1)
+    site.sessions.revoke_all("operator" if way == "revoke all" else "bob")
+    site.clock.advance(1)
+    response = site.do(stop_impersonating)
+    if way == "revoke all":
+        assert response.status_code == 409
+        assert site.see(lambda: session.owner) is None
+    else:
+        assert site.see(lambda: session.owner) == owner_of(site, "operator")
+
+
+def test_the_user_sees_it_in_the_list() -> None:
+    """The session is among the user's, with who opened it, and ends with the user's others."""
+    web = Web()
+    web.do(lambda: session.bind("operator"))
+    web.do(as_ada)
+    [entry] = web.sessions.of("ada")
+    assert entry.impersonator == owner_of(web, "operator")
+    assert web.sessions.of("operator") == []
+    web.do(stop_impersonating)
+    [entry] = web.sessions.of("operator")
+    assert entry.impersonator is None
+    web.do(as_ada)
+    web.sessions.revoke_all("ada")
+    assert web.see(lambda: session.owner) is None
+
+
+def test_with_flask_login() -> None:
+    """Flask-Login finds the user, and then the operator."""
+    web = Web()
+    LoginManager(web.app).user_loader(User)
+    web.do(lambda: str(login_user(User("operator"))))
+    web.do(as_ada)
+    assert web.see(who) == "ada"
+    web.do(stop_impersonating)
+    assert web.see(who) == "operator"
+
+
+def test_without_announced_logins() -> None:
+    """The identity key of Flask's tutorial names the user, and then the operator."""
+    web = Web()
+    web.put(user_id=1)
+    web.do(lambda: impersonate(2))
+    assert web.see(lambda: (session["user_id"], session.owner)) == (2, owner_of(web, "2"))
+    web.do(stop_impersonating)
+    assert web.data() == {"user_id": 1}
+
+
+@pytest.mark.parametrize("case", ["nobody", "twice", "oneself", "not at all"])
+def test_what_makes_no_sense_is_refused(case: str) -> None:
+    """Without an operator, inside of another one, of oneself, and a way back from nowhere: nothing changes."""
+    web = Web()
+    if case != "nobody":
+        web.do(lambda: session.bind("operator"))
+    if case == "twice":
+        web.do(as_ada)
+    before = web.token()
+    wrong = {"oneself": lambda: impersonate("operator"), "not at all": stop_impersonating}.get(case, as_ada)
+    with pytest.raises(ValueError, match="needs a session"):
+        web.do(wrong)
+    assert web.token() == before
+    assert not cookies_set(web.do(lambda: session.get("a")))
