@@ -50,6 +50,13 @@ def link_faults(path: Path, text: str) -> Iterator[str]:
             yield f"the link to {target} leads to no heading"
 
 
+def unlinked(index: Path) -> Iterator[str]:
+    """Yield one sentence for each page in the folders of *index* that it does not link to."""
+    links = {match["target"].partition("#")[0] for match in LINK.finditer(index.read_text("utf-8"))}
+    pages = {str(page.relative_to(index.parent)) for page in index.parent.glob("*/**/*.md")}
+    yield from (f"there is no link to {page}" for page in sorted(pages - links))
+
+
 def code_faults(text: str) -> Iterator[str]:
     """Yield one sentence for each Python block of *text* that does not compile."""
     for match in FENCE.finditer(text):
@@ -70,6 +77,7 @@ def main() -> int:
         for text in [page.read_text("utf-8")]
         for fault in [*link_faults(page, text), *code_faults(text)]
     ]
+    faults += [f"docs/index.md: {fault}" for fault in unlinked(ROOT / "docs" / "index.md")]
     print(*faults, f"Checked {len(pages)} pages: {len(faults) or 'no'} faults.", sep="\n")
     return 1 if faults else 0
 
