@@ -63,8 +63,8 @@ class SessionInfo:
     transport: str = "cookie"
     label: str | None = None
     authenticated_at: int | None = None
-    sid: str = ""
     impersonator: str | None = None
+    sid: str = ""
     current: bool = False
 
 
