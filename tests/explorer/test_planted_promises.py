@@ -83,6 +83,12 @@ FAULTS = {
     "logout overtaken": Fault(
         p.what_lost_is_dropped, (seams.ROTATE_REPLACED_MEANWHILE,), _ends(r.LOGOUT, r.ROTATE), "lives after logout"
     ),
+    "login as another user": Fault(
+        p.what_lost_is_dropped,
+        (seams.ROTATE_REPLACED_MEANWHILE,),
+        partial(run, (r.LOGIN_BOB, r.REVOKE), Atomic, "alice"),
+        "not signed in",
+    ),
     "earlier cut-off": Fault(
         p.an_earlier_cut_off_is_forgotten,
         (seams.WRITE_CUT_OFF,),

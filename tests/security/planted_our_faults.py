@@ -12,6 +12,11 @@ def a_logout_needs_room(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.END_WITHOUT_ROOM.plant(monkeypatch, p.an_end_needs_room)
 
 
+def a_login_is_dropped_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login whose session is over when it is saved stores nothing, and says nothing."""
+    seams.ROTATE_REPLACED_MEANWHILE.plant(monkeypatch, p.what_lost_is_dropped)
+
+
 def a_conflict_refuses_a_logout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy for conflicts of data refuses a logout too."""
     seams.ROTATE_RECONCILE.plant(monkeypatch, p.a_conflict_refuses_an_end)

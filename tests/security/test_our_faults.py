@@ -61,6 +61,26 @@ def test_a_full_store_keeps_nobody_signed_in(place: str, web_on: WebOn) -> None:
 
 
 @own_fault(
+    "a login that is answered with nothing",
+    cause="A login while the session that it replaced was ended from outside was answered 200, and began no session.",
+    mutants=[planted.a_login_is_dropped_with_its_session],
+)
+@THREE
+def test_a_login_is_not_answered_with_nothing(place: str, web_on: WebOn) -> None:
+    """Somebody else signs in while the session of the user before is revoked: they are signed in."""
+    web = web_on(place)
+    browser = signed_in(web)
+    handle = web.see(lambda: session.handle, browser)
+
+    def view() -> None:
+        session.bind("bob")
+        assert web.sessions.revoke(handle) == "confirmed"
+
+    assert web.do(view, browser).status_code == 200
+    assert web.see(lambda: session.owner, browser) == web.sessions.manager.keys.owner_of("bob")
+
+
+@own_fault(
     "a conflict that refuses a logout",
     cause='With the policy "error" a logout was answered 409 when another request had saved, and the user stayed.',
     mutants=[planted.a_conflict_refuses_a_logout],
