@@ -102,13 +102,13 @@ def test_dynamodb(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resource, as Flask-Session takes it, or a region and an endpoint, or neither: the server at localhost:8000."""
     store = store_of(build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB=resource_of("?endpoint=http://127.0.0.1:1")))
     assert isinstance(store, DynamoDBStore)
-    assert store._table == "holdfast_sessions"
+    assert store._calls.table == "holdfast_sessions"
     given = {"SESSION_DYNAMODB_REGION": "eu-west-1", "SESSION_DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:2"}
     app = build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB_TABLE_NAME="shop", **given)
     store = store_of(app)
-    assert (store._table, store._client().meta.endpoint_url) == ("shop", "http://127.0.0.1:2")
-    assert store._client().meta.region_name == "eu-west-1"
-    assert store_of(build(SESSION_TYPE="dynamodb"))._client().meta.endpoint_url == "http://localhost:8000"
+    assert (store._calls.table, store._calls.client().meta.endpoint_url) == ("shop", "http://127.0.0.1:2")
+    assert store._calls.client().meta.region_name == "eu-west-1"
+    assert store_of(build(SESSION_TYPE="dynamodb"))._calls.client().meta.endpoint_url == "http://localhost:8000"
     with pytest.raises(ConfigurationError, match=r"SESSION_DYNAMODB: builtins\.object is no DynamoDB client"):
         build(SESSION_TYPE="dynamodb", SESSION_DYNAMODB=object())
 

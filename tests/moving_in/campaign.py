@@ -62,11 +62,8 @@ def environment(folder: Path, release: str) -> Path:
 
 def kinds_of(release: str) -> list[str]:
     """Return the kinds of places that *release* has."""
-    return [
-        kind
-        for kind in KINDS
-        if kind != "mariadb" and not (kind.startswith(("cachelib", "dynamodb")) and release in {"0.5.0", "0.6.0"})
-    ]
+    late = {"cachelib": "0.7.0", "cachelib_redis": "0.7.0", "dynamodb": "0.8.0"}
+    return [kind for kind in KINDS if kind != "mariadb" and late.get(kind, release) <= release]
 
 
 def written_by(python: Path, order: dict[str, Any]) -> dict[str, Any]:

@@ -5,31 +5,18 @@ Every read is consistent, every write of a record conditional. There is no `move
 
 from __future__ import annotations
 
-import os
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.dynamodb import items
-from holdfast.stores.dynamodb.client import (
-    THROTTLED,
-    checked,
-    code_of,
-    endpoint,
-    known_region,
-    make_client,
-    region,
-    table,
-    unavailable,
-)
+from holdfast.stores.dynamodb.calls import Calls, was_repeated
+from holdfast.stores.dynamodb.client import checked, endpoint, known_region, make_client, region, table
 from holdfast.stores.dynamodb.health import health_of
 from holdfast.stores.dynamodb.items import Item, number, text
 from holdfast.stores.dynamodb.table import describe, make_table
@@ -45,10 +32,10 @@ TABLE = "holdfast_sessions"
 _LIVE = "expires_at > :now"
 _EXPECTED = f"session_version = :expect AND {_LIVE}"
 _LISTED = "listed_until >= :expires_at"
-# The seconds before each further attempt of a call that was refused for its rate.
-_PAUSES = (0.025, 0.05, 0.1)
 # The number of attempts for a step that concurrent writes prevent.
 _ATTEMPTS = 10
+# The number of calls at once of a `discard`.
+_AT_ONCE = 16
 # The most keys of one batch.
 _BATCH = 100
 # The seconds that `prepare` waits for a new table.
@@ -79,13 +66,8 @@ class DynamoDBStore:
     }
 
     def __init__(self, client: Any, *, table: str = TABLE, timeout: float = 2.0, clock: Clock = system_clock) -> None:
-        self._make = client if callable(client) else None
-        self._given = None if callable(client) else checked(client)
-        self._table = _checked_name(table)
-        self._timeout = timeout
+        self._calls = Calls(client, table, timeout)
         self._clock = clock
-        # By process: a client does not survive a fork.
-        self._own: dict[int, Any] = {}
 
     @classmethod
     def from_url(
@@ -116,14 +98,14 @@ class DynamoDBStore:
         return cls(checked(client), table=table, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
-        return items.record_in(self._item(key), self._clock())
+        return items.record_in(self._calls.item(key), self._clock())
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         fields = items.fields(data, expires_at)
         listing: Item = {}
         if owner is not None:
             listing = self._list(owner, key, secrets.token_hex(8), expires_at)
-        done = self._write(
+        done = self._calls.write(
             "put_item",
             fields,
             Item={**items.key_of(key), **fields, **listing},
@@ -144,7 +126,7 @@ class DynamoDBStore:
             same = {":expect": expected, ":owner": {"B": owner_bytes(owner)}}
             if self._update(key, fields, f"{_EXPECTED} AND session_owner = :owner AND {_LISTED}", same) is not None:
                 return version
-            item = self._item(key)
+            item = self._calls.item(key)
             refused = refusal(items.record_in(item, self._clock()), expect)
             if refused is not None:
                 return refused
@@ -165,7 +147,7 @@ class DynamoDBStore:
             in_index = f"(attribute_not_exists(session_owner) OR {_LISTED})"
             if self._update(key, life, f"{sooner} AND {in_index}", {}, keep=True) is not None:
                 return True
-            item = self._item(key)
+            item = self._calls.item(key)
             record, at = items.record_in(item, self._clock()), items.listed(item)
             if record is None or record.expires_at >= expires_at or record.version == b"":
                 return record is not None
@@ -177,18 +159,25 @@ class DynamoDBStore:
         raise StoreUnavailable("a record in DynamoDB changes all the time, and cannot be touched")
 
     def delete(self, key: str, /) -> bool:
-        answer = self._call("delete_item", Key=items.key_of(key), ReturnValues="ALL_OLD")
+        answer = self._calls.call("delete_item", Key=items.key_of(key), ReturnValues="ALL_OLD")
         item = answer.get("Attributes", {})
-        if not item:
-            _refuse_unknown(answer)
-            return False
+        if not item and was_repeated(answer):
+            raise StoreUnavailable("the answer to a write in DynamoDB was lost")
         self._unlist(item, key)
-        return items.record_in(item, self._clock()) is not None
+        return bool(item) and items.record_in(item, self._clock()) is not None
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        # There is no batch of conditional deletes.
+        with ThreadPoolExecutor(min(_AT_ONCE, len(versions) or 1)) as pool:
+            done = pool.map(self._discard, versions, versions.values())
+            return frozenset(key for key, is_removed in zip(versions, done, strict=True) if is_removed)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         partition = items.partition_of(owner)
         start: dict[str, Any] = {} if after is None else {"ExclusiveStartKey": {"id": partition, "part": text(after)}}
-        answer = self._call(
+        answer = self._calls.call(
             "query",
             ConsistentRead=True,
             KeyConditionExpression="id = :owner",
@@ -204,7 +193,7 @@ class DynamoDBStore:
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         key, _, part = (after or "").partition(" ")
         start: dict[str, Any] = {} if after is None else {"ExclusiveStartKey": {"id": text(key), "part": text(part)}}
-        answer = self._call(
+        answer = self._calls.call(
             "scan",
             ConsistentRead=True,
             FilterExpression="part = :record",
@@ -216,42 +205,44 @@ class DynamoDBStore:
         return Page(self._records(answer["Items"]), f"{last['id']['S']} {last['part']['S']}" if last else None)
 
     def ping(self) -> None:
-        self._item("ping")
+        self._calls.item("ping")
 
     def missing(self) -> str | None:
-        found = self.ask(lambda client: describe(client, self._table))
-        return None if found else f"table {self._table!r}"
+        found = self.ask(lambda client: describe(client, self._calls.table))
+        return None if found else f"table {self._calls.table!r}"
 
     def prepare(self) -> None:
-        self.ask(lambda client: make_table(client, self._table, _PATIENCE))
+        self.ask(lambda client: make_table(client, self._calls.table, _PATIENCE))
 
     def check_health(self) -> list[HealthFinding]:
-        return self.ask(lambda client: health_of(client, self._table, self._clock))
+        return self.ask(lambda client: health_of(client, self._calls.table, self._clock))
 
     def ask(self, work: Callable[[Any], T], /) -> T:
         """Return the result of *work* with the store's client. It may use other tables."""
-        try:
-            return work(self._client())
-        except (BotoCoreError, ClientError) as error:
-            raise unavailable(error) from error
+        return self._calls.ask(work)
 
     def close(self) -> None:
-        client = self._own.pop(os.getpid(), None)
-        if client is not None:
-            client.close()
+        self._calls.close()
 
-    def _item(self, key: str) -> Item:
-        """Return the item of a record; one that has expired if there is none."""
-        answer = self._call("get_item", Key=items.key_of(key), ConsistentRead=True)
-        return answer.get("Item") or items.life(0)
+    def _discard(self, key: str, version: Version) -> bool:
+        answer = self._calls.write(
+            "delete_item",
+            Key=items.key_of(key),
+            ConditionExpression=_EXPECTED,
+            ExpressionAttributeValues={":expect": text(str(version)), ":now": number(self._clock())},
+            ReturnValues="ALL_OLD",
+        )
+        if answer is not None:
+            self._unlist(answer["Attributes"], key)
+        return answer is not None
 
     def _batch(self, keys: list[str]) -> list[Item]:
         """Return the items of the records under *keys*, as far as they exist."""
         found: list[Item] = []
-        left: Any = {self._table: {"Keys": list(map(items.key_of, keys)), "ConsistentRead": True}} if keys else {}
+        left: Any = {self._calls.table: {"Keys": list(map(items.key_of, keys)), "ConsistentRead": True}} if keys else {}
         while left:
-            answer = self._call("batch_get_item", of_table=False, RequestItems=left)
-            some = answer["Responses"].get(self._table, [])
+            answer = self._calls.call("batch_get_item", of_table=False, RequestItems=left)
+            some = answer["Responses"].get(self._calls.table, [])
             found += some
             left = answer.get("UnprocessedKeys")
             if left and not some:
@@ -276,9 +267,8 @@ class DynamoDBStore:
         }
         for _ in range(_ATTEMPTS):
             for change, condition in ways.items():
-                done = self._write(
+                done = self._calls.write(
                     "update_item",
-                    None,
                     Key=entry,
                     UpdateExpression=change,
                     ConditionExpression=condition,
@@ -294,19 +284,19 @@ class DynamoDBStore:
         if before is None:
             return
         owner, mark = before
-        entry = {"id": items.partition_of(owner), "part": text(key)}
+        entry, values = {"id": items.partition_of(owner), "part": text(key)}, {":mark": {"SS": [mark]}}
         # An extra entry is harmless; the result of the write must be returned.
         with suppress(StoreUnavailable):
-            last = {"ConditionExpression": "marks = :mark", "ExpressionAttributeValues": {":mark": {"SS": [mark]}}}
-            if self._write("delete_item", None, Key=entry, **last) is None:
-                values = {":mark": {"SS": [mark]}, ":one": text(mark)}
-                self._write(
+            removed = self._calls.write(
+                "delete_item", Key=entry, ConditionExpression="marks = :mark", ExpressionAttributeValues=values
+            )
+            if removed is None:  # others have marks there too
+                self._calls.write(
                     "update_item",
-                    None,
                     Key=entry,
                     UpdateExpression="DELETE marks :mark",
                     ConditionExpression="contains(marks, :one)",
-                    ExpressionAttributeValues=values,
+                    ExpressionAttributeValues={**values, ":one": text(mark)},
                 )
 
     def _update(self, key: str, fields: Item, condition: str, values: Item, *, keep: bool = False) -> Item | None:
@@ -318,7 +308,7 @@ class DynamoDBStore:
         if "session_owner" not in fields and not keep and ":owner" not in values:
             change += " REMOVE session_owner, mark, listed_until"
         names = {f":{name}": value for name, value in fields.items()}
-        answer = self._write(
+        answer = self._calls.write(
             "update_item",
             fields,
             Key=items.key_of(key),
@@ -328,71 +318,3 @@ class DynamoDBStore:
             ReturnValues="UPDATED_OLD",
         )
         return None if answer is None else answer.get("Attributes", {})
-
-    def _write(self, operation: str, fields: Item | None, **arguments: Any) -> dict[str, Any] | None:
-        """Return the answer to a conditional write; None if the condition does not hold.
-
-        *fields* are those of a record with a new version: a client that repeats calls may find its own.
-        """
-        try:
-            return self._call(operation, **arguments)
-        except StoreUnavailable as error:
-            cause: Any = error.__cause__
-            if code_of(cause) == "ValidationException" and "Item size" in str(cause) and fields is not None:
-                size = len(fields["session_data"]["B"])
-                raise RecordTooLarge(size, size - 1) from error  # the server does not report its limit
-            if code_of(cause) != "ConditionalCheckFailedException":
-                raise
-            version = (fields or {}).get("session_version")
-            if version is None or not _was_repeated(cause.response):
-                return None
-        key = (arguments.get("Key") or arguments["Item"])["id"]["S"]
-        if self._item(key).get("session_version") == version:
-            return {}
-        raise StoreUnavailable("the answer to a write in DynamoDB was lost, and another followed it")
-
-    def _call(self, operation: str, *, of_table: bool = True, **arguments: Any) -> dict[str, Any]:
-        if of_table:
-            arguments["TableName"] = self._table
-        pauses = iter(_PAUSES)
-        while True:
-            try:
-                return getattr(self._client(), operation)(**arguments)  # type: ignore[no-any-return]  # no annotations
-            except (BotoCoreError, ClientError) as error:
-                pause = next(pauses, None)
-                if pause is None or not self._is_worth_another(error):
-                    raise unavailable(error) from error
-                time.sleep(pause)
-
-    def _is_worth_another(self, error: Exception) -> bool:
-        """Return whether a call that failed with *error* was not applied, and may succeed now."""
-        if code_of(error) == "ResourceNotFoundException":
-            self.ask(lambda client: make_table(client, self._table, self._timeout))
-            return True
-        return code_of(error) in THROTTLED
-
-    def _client(self) -> Any:
-        if self._make is None:
-            return self._given
-        process = os.getpid()
-        if process not in self._own:
-            # Of two threads that are here at once, one's client is used, and the other's never connects.
-            return self._own.setdefault(process, self._make())
-        return self._own[process]
-
-
-def _checked_name(name: str) -> str:
-    try:
-        return table(name)
-    except ValueError as error:
-        raise ConfigurationError(f"{name!r} is no name of a table in DynamoDB: {error}") from None
-
-
-def _was_repeated(answer: Mapping[str, Any]) -> bool:
-    """Return whether the client sent the call more than once; it may have been applied before."""
-    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))
-
-
-def _refuse_unknown(answer: Mapping[str, Any]) -> None:
-    if _was_repeated(answer):
-        raise StoreUnavailable("the answer to a write in DynamoDB was lost")
