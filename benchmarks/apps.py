@@ -105,11 +105,11 @@ def with_cookie() -> Flask:
     return _with_views(_bare_app())
 
 
-def with_holdfast(url: str, folder: Path, *, observer: Observer | None = None) -> Flask:
-    """Return the application with Holdfast's sessions in the store at *url*, with *observer*."""
+def with_holdfast(url: str, folder: Path, *, observer: Observer | None = None, **settings: Any) -> Flask:
+    """Return the application with Holdfast's sessions in the store at *url*, with *observer* and *settings*."""
     app = _with_views(_bare_app())
     app.instance_path = str(folder)
-    app.config["SESSION_STORE"] = url
+    app.config.update(settings, SESSION_STORE=url)
     if url.startswith("json:"):
         app.config["SESSION_SERIALIZATION_FORMAT"] = "json"
     Session(app, observer=observer)

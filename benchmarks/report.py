@@ -35,14 +35,18 @@ class Result:
         return ours.by(waits=self.waits) / theirs.by(waits=self.waits)
 
 
+def heading(about: dict[str, Any]) -> str:
+    """Return the lines about the machine and the versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return f"{about['processor']}; {about['system']}; load {about['load']}\n{versions}"
+
+
 def legend(about: dict[str, Any], results: list[Result]) -> str:
     """Return the notes that the table needs."""
     fewer = [f"{result.samples} on {result.backend}" for result in results if result.samples < about["samples"]]
     samples = ", ".join([f"{about['samples']} requests of each kind", *fewer])
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return f"""\
-{about["processor"]}; {about["system"]}; load {about["load"]}
-{versions}
+{heading(about)}
 seed {about["seed"]}; {samples}, in turns by blocks of {BLOCK}
 {SESSIONS} sessions of {len(DATA)} bytes
 
