@@ -65,8 +65,8 @@ def report() -> str:
     }
     found: dict[str, list[list[float]]] = {module: [] for module in modules}
     for _ in range(_RUNS):
-        for module in modules:
-            found[module].append(_said(_IMPORT.format(statement=modules[module])))
+        for module, statement in modules.items():
+            found[module].append(_said(_IMPORT.format(statement=statement)))
     more = [ours[0] - flasks[0] for ours, flasks in zip(found["holdfast.flask"], found["flask"], strict=True)]
     lines = [f"Start-up: processor time, medians of {_RUNS} fresh processes in turn"]
     lines += [_medians(module, found[module]) for module in modules]
