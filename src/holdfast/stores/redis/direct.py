@@ -17,6 +17,8 @@ from holdfast.stores.shared.turns import Turns
 
 # The seconds that a call waits for a free connection.
 _QUEUE = 3
+# For so many seconds after its last use a connection counts as open: the write of a request follows its read.
+_JUST_USED = 0.1
 
 
 class LazyClient:
@@ -111,15 +113,15 @@ class DirectClient(LazyClient):
         connection = self._take()
         try:
             connection.send_packed_command((packed(command),), check_health=False)
-            answer = connection.read_response()
+            return connection.read_response()
         except BaseException as error:
-            if _is_an_answer(error):
-                self._idle.append((connection, time.monotonic()))
-            else:
+            if not _is_an_answer(error):
                 connection.disconnect()
+                connection = None
             raise
-        self._idle.append((connection, time.monotonic()))
-        return answer
+        finally:
+            if connection is not None:
+                self._idle.append((connection, time.monotonic()))
 
     def _take(self) -> Any:
         if self._pid != os.getpid():
@@ -127,8 +129,9 @@ class DirectClient(LazyClient):
         with suppress(IndexError):
             while True:
                 connection, used_at = self._idle.pop()
+                idle = time.monotonic() - used_at
                 # What can be read of an idle connection is its end, or what is left of another call.
-                if time.monotonic() - used_at <= clients.LONGEST_IDLE and not _can_read(connection):
+                if idle <= _JUST_USED or (idle <= clients.LONGEST_IDLE and not _can_read(connection)):
                     return connection
                 connection.disconnect()
         pool = self.connection_pool
