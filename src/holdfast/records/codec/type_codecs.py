@@ -15,7 +15,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from markupsafe import Markup
 
@@ -108,6 +107,8 @@ _SECOND = timedelta(seconds=1)
 
 
 def _zone_key(zone: tzinfo) -> str | None:
+    from zoneinfo import ZoneInfo  # most sessions hold no time with a zone, and most start-ups are for those
+
     key = zone.key if isinstance(zone, (ZoneInfo, UnknownZone)) else None
     return key if key and _ZONE_KEY.fullmatch(key) else None
 
@@ -150,6 +151,8 @@ def _read_stamp(parse: Callable[[str], datetime | time], text: str) -> datetime 
 
 def _zone(key: str, value: datetime | time) -> tzinfo:
     """Return the zone with the name *key* if it gives *value* its stored offset, else an `UnknownZone` that does."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     offset = value.utcoffset()
     if offset is None and isinstance(value, datetime):
         raise ValueError("no offset")
