@@ -131,7 +131,7 @@ class DirectClient(LazyClient):
                 connection, used_at = self._idle.pop()
                 idle = time.monotonic() - used_at
                 # What can be read of an idle connection is its end, or what is left of another call.
-                if idle <= _JUST_USED or (idle <= clients.LONGEST_IDLE and not _can_read(connection)):
+                if idle <= clients.LONGEST_IDLE and (idle <= _JUST_USED or not _can_read(connection)):
                     return connection
                 connection.disconnect()
         pool = self.connection_pool
