@@ -100,6 +100,10 @@ class DirectClient(LazyClient):
         """Return what the script known as *sha* returns, for *count* keys and then its arguments."""
         return self._run((b"EVALSHA", sha, count, *arguments))
 
+    def eval(self, code: bytes, count: int, *arguments: Any) -> Any:
+        """Return what the script *code* returns, which is known by its sha from then on."""
+        return self._run((b"EVAL", code, count, *arguments))
+
     def drop_idle(self) -> None:
         """Close the connections that no call uses."""
         drain(self._idle, lambda idle: idle[0].disconnect())
