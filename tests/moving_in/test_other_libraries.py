@@ -113,9 +113,13 @@ def kv_id(age: int = 0) -> str:
 
 
 @pytest.mark.redis
-def test_flask_kvsession(on_redis: Callable[..., Flask], redis_client: Any) -> None:
-    """Its value is under the id alone, and its cookie is signed, whatever SESSION_USE_SIGNER says."""
-    old_id = kv_id()
+@pytest.mark.parametrize("digits", [16, 14, 32])
+def test_flask_kvsession(on_redis: Callable[..., Flask], redis_client: Any, digits: int) -> None:
+    """Its value is under the id alone, and its cookie is signed, whatever SESSION_USE_SIGNER says.
+
+    The random number has no leading zeros, and the application may have asked for a longer one.
+    """
+    old_id = f"{'f' * (digits - 8)}{secrets.token_hex(4)}{kv_id()[16:]}"
     redis_client.set(old_id, pickle.dumps({"_user_id": "ada", "cart": [1]}, protocol=4))
     app = on_redis()
     signed = Signer(KEY).sign(old_id).decode()

@@ -19,8 +19,9 @@ from holdfast.records.tokens import is_key
 #: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
 _ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 
-#: Flask-KVSession's: random, and the second in which it was made. It is the name of the value, without a prefix.
-_KV_ID = re.compile(r"[0-9a-f]{16}_([0-9a-f]{8})", re.ASCII)
+#: Flask-KVSession's: a random number of 64 bits, or of SESSION_KEY_BITS, and the second in which it was made. It is the
+#: name of the value, without a prefix.
+_KV_ID = re.compile(r"[0-9a-f]{8,64}_([0-9a-f]{8})", re.ASCII)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIMESTAMP = -1
