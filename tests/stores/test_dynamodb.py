@@ -210,6 +210,18 @@ def stubborn(link: Link, store: DynamoDBStore, clock: FakeClock, tmp_path: Path)
     return DynamoDBStore.from_client(client, table=table_of(tmp_path), clock=clock)
 
 
+def test_a_read_on_a_closed_connection_is_repeated(dynamodb_server: Server, link: Link, tmp_path: Path) -> None:
+    """A read is sent again, by the store's own client; a write is not, since it may have been applied."""
+    endpoint, table = f"http://127.0.0.1:{link.port}", table_of(tmp_path)
+    with closing(DynamoDBStore.from_url("dynamodb://", region="eu-central-1", endpoint=endpoint, table=table)) as store:
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+        for fault in (Fault.REQUEST_LOST, Fault.REPLY_LOST):
+            with link.disturb(fault):
+                assert store.load(KEY) is not None
+            with link.disturb(fault), pytest.raises(StoreUnavailable, match="ConnectionClosedError"):
+                store.touch(KEY, expires_at=FAR + 1)
+
+
 def test_a_client_s_repetition_finds_its_own_save(link: Link, stubborn: DynamoDBStore, clock: FakeClock) -> None:
     """A save, or a new record, whose answer was lost is not refused when the client repeats it."""
     with link.disturb(Fault.REPLY_LOST):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.stores.dynamodb import items
@@ -17,8 +17,9 @@ from holdfast.stores.dynamodb.table import make_table
 
 T = TypeVar("T")
 
-# The seconds before each further attempt of a call that was refused for its rate.
+# The seconds before each further attempt of a call that was refused for its rate, or read on a closed connection.
 _PAUSES = (0.025, 0.05, 0.1)
+_READS = frozenset(("batch_get_item", "get_item", "query", "scan"))
 
 
 class Calls:
@@ -74,7 +75,7 @@ class Calls:
                 return getattr(self.client(), operation)(**arguments)  # type: ignore[no-any-return]  # no annotations
             except (BotoCoreError, ClientError) as error:
                 pause = next(pauses, None)
-                if pause is None or not self._is_worth_another(error):
+                if pause is None or not self._is_worth_another(operation, error):
                     raise unavailable(error) from error
                 time.sleep(pause)
 
@@ -105,12 +106,12 @@ class Calls:
             return {}
         raise StoreUnavailable("the answer to a write in DynamoDB was lost, and another followed it")
 
-    def _is_worth_another(self, error: Exception) -> bool:
-        """Return whether a call that failed with *error* was not applied, and may succeed now."""
+    def _is_worth_another(self, operation: str, error: Exception) -> bool:
+        """Return whether *operation*, which failed with *error*, changed nothing, and may succeed now."""
         if code_of(error) == "ResourceNotFoundException":
             self.ask(lambda client: make_table(client, self.table, self._timeout))
             return True
-        return code_of(error) in THROTTLED
+        return code_of(error) in THROTTLED or (operation in _READS and isinstance(error, ConnectionClosedError))
 
 
 def was_repeated(answer: Mapping[str, Any]) -> bool:
