@@ -40,7 +40,7 @@ _MASKED = [
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
     (re.compile(r'("seconds"): [\d.]+'), r"\1: <seconds>"),
     (re.compile(r"^[\w-]{43}$"), "<key>"),
-    (re.compile(r'(?<=[ "])[\w-]{22}\b(?="?$)'), "<sid>"),
+    (re.compile(r'(?<=[ "])[\w-]{22}(?="?$)'), "<sid>"),
 ]
 
 
