@@ -121,7 +121,8 @@ def main() -> int:
             "Holdfast": lambda: with_holdfast(url, folder),
             "Flask-Session": lambda: with_flask_session(lambda app: rival(app, url)),
         }
-        print("; ".join(machine().values()))
+        found = machine()
+        print(f"{found['processor']}; {found['system']}; load {found['load']}")
         print(", ".join(" ".join(each) for each in versions(["Flask", "Flask-Session", "redis"]).items()))
         for name, make in kinds.items():
             app = with_overlaps(make())

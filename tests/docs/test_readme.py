@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from support.pages import blocks, table
+from support.pages import blocks, table, text_of
 from werkzeug.test import Client
 
 from holdfast import open_store
@@ -55,3 +55,15 @@ def test_the_table_of_stores_is_true(tmp_path: Path) -> None:
             assert isinstance(store, Indexes) is (row["list and end a user's sessions"] == "yes"), url
             if isinstance(store, Closes):
                 store.close()
+
+
+def test_the_figures_are_those_of_the_benchmarks() -> None:
+    """Each figure of the README is in the output that the page of benchmarks shows for its command."""
+    page = text_of("docs/explanation/benchmarks.md")
+    updates, logouts, commands, read = table("README.md", "measured")
+    [found] = re.findall(r"^Flask-Session +(\d+) of 300 updates lost, +(\d+) of 25.*: (.*)$", page, re.MULTILINE)
+    assert [row["otherwise"].split()[0] for row in (updates, logouts)] == list(found[:2])
+    assert re.findall(r"\d", commands["otherwise"]) == re.findall(r"\d", found[2])
+    [line] = re.findall(r"^SQLite .*\n +read +(.*)$", page, re.MULTILINE)
+    _, _, _, _, _, cpu, _, cookie, *_ = line.split()
+    assert re.findall(r"[\d.]+(?= µs)", f"{read['Holdfast']} {read['otherwise']}") == [cpu, cookie]
