@@ -130,8 +130,8 @@ FLOWS = [
     Mistake(
         "a handle of another application ends its session",
         _REVOKE,
-        '    if open_own(context, key, record) is None:\n        return "absent"\n',
-        "",
+        '    if session is None:\n        return "absent"\n    remembered = session.meta.get(REMEMBERED)\n',
+        "    remembered = None if session is None else session.meta.get(REMEMBERED)\n",
         "core/test_ends_of_others.py::test_a_handle_that_another_application_moved_to_is_absent",
     ),
     Mistake(
