@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort
-from flask_login import LoginManager, UserMixin, current_user, login_user
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from support.account import Account, cards
 from support.api import ApiClient
 from support.requests import Request
@@ -395,6 +395,7 @@ def test_a_remember_me_cookie_gives_no_token(plain: Web) -> None:
     response = plain.do(who, headers={"Session-Transport": "header"})
     assert response.text == "None"
     assert response.headers.getlist("Set-Cookie") == []
+    assert "Session-Token" not in response.headers, "nothing was stored for a client that only reads"
     assert plain.do(who).text == "ada"
     tokens = set()
     for _ in range(2):
@@ -404,8 +405,11 @@ def test_a_remember_me_cookie_gives_no_token(plain: Web) -> None:
 
         tokens.add(plain.do(renew, headers={"Session-Transport": "header"}).headers["Session-Token"])
     assert len({ApiClient(plain, token).see(lambda: session.sid) for token in tokens}) == 2
-    response = ApiClient(plain).do(sign_in, Session_Transport="header")
+    response = plain.do(sign_in, headers={"Session-Transport": "header"})
     assert response.headers["Session-Token"]
+    assert response.headers.getlist("Set-Cookie") == []
+    response = plain.do(logout_user, headers={"Authorization": f"Bearer {response.headers['Session-Token']}"})
+    assert response.headers["Session-Token"] == "", "the session is over, and none begins in its place"
     assert response.headers.getlist("Set-Cookie") == []
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,43 @@ def test_a_failed_statement_keeps_no_connection(tmp_path: Path, checkouts: list[
     assert store.create(KEY, b"other", expires_at=FAR) is None  # the key is taken: an error of the database
     assert len(checkouts) == 1
     store.close()
+
+
+_OTHERS = {
+    "postgresql": "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()",
+    "mariadb": "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND db = database()",
+}
+_END = {"postgresql": "SELECT pg_terminate_backend(:id)", "mariadb": "KILL :id"}
+
+
+@pytest.mark.parametrize("max_connections", [2, None], ids=["kept", "of the application's pool"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+    ],
+)
+def test_a_connection_that_the_server_closed_while_idle_is_no_error(
+    request: pytest.FixtureRequest, server: str, max_connections: int | None
+) -> None:
+    """Also for what cannot be repeated: a save, the session of a login, a deletion."""
+    engine = sa.create_engine(request.getfixturevalue(f"{server}_url"))
+    store = SQLStore(engine, max_connections=max_connections)
+    version = store.create(KEY, b"data", expires_at=FAR)
+    assert version is not None
+    calls: list[Callable[[], object]] = [
+        lambda: store.replace(KEY, b"new", expect=version, expires_at=FAR),
+        lambda: store.create("6" * 64, b"data", expires_at=FAR),
+        lambda: store.delete(KEY),
+        store.now,
+    ]
+    for call in calls:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while others := connection.execute(sa.text(_OTHERS[server])).scalars().all():
+                for each in others:
+                    with suppress(sa.exc.DBAPIError):  # it has ended
+                        connection.execute(sa.text(_END[server]), {"id": each})
+        assert call()
+    store.close()
+    engine.dispose()

@@ -25,7 +25,7 @@ from holdfast.flask.answers import answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.remember_me import forget_if_ended, ignore, keep, recognise, stamp, withhold
+from holdfast.flask.remember_me import forget_if_ended, hide, keep, recognise, stamp, withhold
 from holdfast.flask.session import FlaskSession, HeaderSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
@@ -142,7 +142,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             if settings.on_device_change == "end":
                 self._end(state)
                 state.reset()
-        if (state.stored is None or state.stored.owner is None) and "flask_login" in sys.modules:
+        if "flask_login" in sys.modules and (bearer is not None or state.stored is None or state.stored.owner is None):
             self._prepare_flask_login(app, request, bearer, state)
 
     def _call_hooks(self) -> None:
@@ -163,7 +163,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         if bearer is None:
             forget_if_ended(app, request, state, self.manager)
         else:
-            ignore(app, request, state)
+            hide(app, request)
 
     def _end(self, state: SessionState, *others: str) -> None:
         """End the session that was found, and *others*, because somebody else may have their tokens."""

@@ -11,6 +11,7 @@ import sys
 
 from flask import Flask, Request, Response
 from itsdangerous import BadSignature, Signer
+from werkzeug.datastructures import ImmutableMultiDict
 
 from holdfast.clock import SECOND
 from holdfast.flask.settings.secret_keys import signing_keys
@@ -52,13 +53,14 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
         state.data[REMEMBER] = "clear"
 
 
-def ignore(app: Flask, request: Request, state: SessionState) -> None:
-    """Make Flask-Login ignore a remember-me cookie: it signs nobody in whose token is in a header.
+def hide(app: Flask, request: Request) -> None:
+    """Take the remember-me cookie out of what Flask-Login reads: it signs nobody in whose token is in a header.
 
     Otherwise a script in a page, which cannot read the cookie, could get a token for it that it can read.
     """
     if hasattr(app, "login_manager") and _name(app) in request.cookies:
-        state.data[REMEMBER] = "clear"
+        others = [each for each in request.cookies.items(multi=True) if each[0] != _name(app)]
+        request.cookies = ImmutableMultiDict(others)
 
 
 def withhold(app: Flask, response: Response) -> None:

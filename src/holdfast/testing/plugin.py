@@ -143,6 +143,7 @@ class HoldfastApp:
 
         def run() -> Response:
             try:
+                self._check_scheme()
                 results.append(action())
             except BaseException as error:  # noqa: BLE001  # raised again below, in the test
                 failures.append(error)
@@ -155,6 +156,13 @@ class HoldfastApp:
             raise failure
         assert response.status_code == 200, f"nothing was stored: the response is {response.status}"
         return results[0], response
+
+    def _check_scheme(self) -> None:
+        live = cast(HoldfastInterface, self.app.session_interface).live
+        assert request.is_secure or not live.current.require_https, (
+            "SESSION_REQUIRE_HTTPS gives no session to a request over plain http: set it to False for the tests, or pass"
+            ' base_url="https://localhost" with each request'
+        )
 
 
 @contextmanager

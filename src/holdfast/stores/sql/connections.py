@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +57,7 @@ class Connections:
                 connection, first_use, last_use = self._idle.pop()
             except IndexError:
                 return self._engine.connect(), time.monotonic()
-            if time.monotonic() - last_use <= clients.LONGEST_IDLE:
+            if time.monotonic() - last_use <= clients.LONGEST_IDLE and not is_over(connection.connection):
                 return connection, first_use
             connection.invalidate()  # a firewall may have dropped it
             connection.close()
@@ -64,6 +65,19 @@ class Connections:
     def close(self) -> None:
         """Return those that are not in use to the pool, which checks them before the next use."""
         drain(self._idle, lambda kept: kept[0].close())
+
+
+def is_over(connection: Any) -> bool:
+    """Return whether a driver's idle *connection* can be read: the server has closed it, or is about to."""
+    try:
+        file = connection.fileno() if hasattr(connection, "fileno") else getattr(connection, "_sock", None)
+        if file is None or not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        return bool(poll.poll(0))
+    except Exception:  # noqa: BLE001  # of the driver's: it is closed
+        return True
 
 
 class Prepared(NamedTuple):

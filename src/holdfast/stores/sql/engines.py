@@ -16,6 +16,7 @@ from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 from holdfast.stores.shared.options import Converter, convert_options, refuse_password_in_query, whole
+from holdfast.stores.sql.connections import is_over
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
 #: wait for those on a silent server do not come next and wait for it, too.
@@ -223,14 +224,15 @@ def _drop_if_read_only(context: sa.engine.ExceptionContext) -> None:
 
 
 def _replace_idle(engine: sa.Engine) -> None:
-    """Use no connection that was idle for so long that a firewall may have dropped it."""
+    """Use no connection that the server closed while it was idle, or a firewall may have."""
 
     def note(_connection: object, record: Any) -> None:
         record.info["idle_since"] = time.monotonic()
 
-    def check(_connection: object, record: Any, _proxy: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", math.inf) > clients.LONGEST_IDLE:
-            raise sa.exc.DisconnectionError("it was idle for too long")
+    def check(connection: object, record: Any, _proxy: object) -> None:
+        since = record.info.get("idle_since", math.inf)
+        if time.monotonic() - since > clients.LONGEST_IDLE or (since < math.inf and is_over(connection)):
+            raise sa.exc.DisconnectionError("it was idle for too long, or the server closed it")
 
     sa.event.listen(engine, "checkin", note)
     sa.event.listen(engine, "checkout", check)
