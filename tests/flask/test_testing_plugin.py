@@ -143,6 +143,20 @@ class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
         self.id = name
 
 
+def test_where_sessions_need_https_a_login_over_http_fails() -> None:
+    """It signs nobody in, so the test is not to go on as if it had; over https all is well."""
+    app = Flask("shop", static_folder=None)
+    app.config.update(SECRET_KEY=SECRET_KEY, SESSION_STORE="memory://", SESSION_PROFILE="asvs-l1")
+    Session(app)
+    with under_test(app) as tested:
+        with pytest.raises(AssertionError, match="SESSION_REQUIRE_HTTPS"):
+            tested.browser("ada")
+        ada = tested.browser("ada", {"cart": [1]}, base_url="https://localhost")
+        assert tested.data(ada, base_url="https://localhost") == {"cart": [1]}
+        with pytest.raises(AssertionError, match="SESSION_REQUIRE_HTTPS"):
+            tested.data(ada)
+
+
 def test_with_flask_login_its_user_signs_in() -> None:
     """An id or a user will do, and Flask-Login has the user, freshly signed in; it must know the id."""
     app = Flask("club", static_folder=None)

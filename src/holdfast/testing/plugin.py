@@ -160,7 +160,7 @@ class HoldfastApp:
     def _check_scheme(self) -> None:
         live = cast(HoldfastInterface, self.app.session_interface).live
         assert request.is_secure or not live.current.require_https, (
-            "SESSION_REQUIRE_HTTPS gives no session to a request over plain http: set it to False for the tests, or pass"
+            "SESSION_REQUIRE_HTTPS gives no session to a request over plain http: set it to False for tests, or pass"
             ' base_url="https://localhost" with each request'
         )
 
