@@ -71,6 +71,11 @@ def ends_only_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
         ended.append(key)
         return (yield from kill(context, key, *args))
 
+    def none_at_once(_context: Context, found: dict[str, Any], _reason: str) -> Any:
+        yield from ()
+        return [], found
+
+    seams.DISCARD_ALL.plant(monkeypatch, none_at_once)
     seams.END_SESSION.plant(monkeypatch, once)
 
 

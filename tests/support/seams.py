@@ -113,6 +113,7 @@ SEALED_SESSION = Seam("holdfast.sessions.flows.commit:sealed", "holdfast.session
 SET_ASIDE_BAD_RECORD = Seam("holdfast.sessions.flows.open:_set_aside")
 DECODE_RECORD = Seam("holdfast.sessions.flows.open:decode", "holdfast.sessions.flows.context:decode")
 SAVE = Seam("holdfast.sessions.flows.in_store:save")
+DISCARD_ALL = Seam("holdfast.sessions.flows.revoke:discard_all")
 END_SESSION = Seam("holdfast.sessions.flows.end:end_session", "holdfast.sessions.flows.revoke:end_session")
 END_PRESENTED = Seam("holdfast.sessions.flows.in_store:end_presented")
 END_WITHOUT_ROOM = Seam("holdfast.sessions.flows.end:_delete_instead")
