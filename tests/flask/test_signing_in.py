@@ -50,6 +50,23 @@ def test_another_value_is_another_user(web: Web) -> None:
     assert web.data()["cart"] == ["pen"]
 
 
+@pytest.mark.parametrize("value", [True, {"sub": "ada"}, ["ada"], b"ada"], ids=repr)
+def test_a_value_that_names_no_user_changes_the_token(value: Any) -> None:
+    """So an application that stores a flag or a profile at a login keeps no planted cookie, and no copy at a logout."""
+    web = Web(SESSION_IDENTITY_KEYS=["user"])
+    web.put(cart=["pen"])
+    planted = web.token()
+    web.put(user=value)
+    copied = web.token()
+    assert web.data() == {"cart": ["pen"], "user": value}
+    assert web.data(web.with_token(planted)) == {}
+    web.put(user=value)
+    assert web.token() == copied, "the same value costs no new token"
+    web.do(lambda: session.pop("user"))
+    assert web.data(web.with_token(copied)) == {}
+    assert web.data() == {"cart": ["pen"]}
+
+
 def test_the_same_value_changes_nothing(web: Web) -> None:
     """Setting it again is no login, and costs no new token."""
     sign_in(web, "ada")

@@ -158,10 +158,11 @@ class ServerSession(MutableMapping[str, Any]):
     def _put(self, state: SessionState, key: str, value: Any) -> None:
         """Set *key*, or remove it, and sign the user in or out if that changes the user in the identity keys.
 
-        They are ignored in a session that `bind` or Flask-Login has bound to another user.
+        They are ignored in a session that `bind` or Flask-Login has bound to another user. A value that names no user,
+        such as True, changes the token alone.
         """
         keys, owner_of = self._manager.context.policy.identity_keys, self._manager.keys.owner_of
-        before = state.identity(keys, owner_of) if key in keys else None
+        before, value_before = (state.identity(keys, owner_of), state.data.get(key)) if key in keys else (None, None)
         if value is _MISSING:
             del state.data[key]
         else:
@@ -169,6 +170,8 @@ class ServerSession(MutableMapping[str, Any]):
         after = state.identity(keys, owner_of) if key in keys else None
         if after != before and state.owner == before:
             self._rebind(after, keep_data=True)
+        elif key in keys and state.owner is None and state.data.get(key) != value_before:
+            state.changes.rotate = True
 
     def __repr__(self) -> str:
         number = len(self._state.data)

@@ -130,7 +130,8 @@ OWN: tuple[Setting, ...] = (
         'At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers 409.'),
     _of_policy("SESSION_IDENTITY_KEYS", setting.names, "identity_keys", doc=
         "Keys of the session whose value is a user id. Setting the first that is present to another value is a "
-        "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. They have "
+        "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. A value that "
+        "is no id, such as `True` or a dict, binds nobody, and changes the token too. They have "
         "no effect on a session that `bind` or Flask-Login has bound to another user."),
     _of_policy("SESSION_VISITOR_KEYS", setting.names, "visitor_keys", doc=
         "Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
