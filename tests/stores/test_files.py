@@ -268,6 +268,15 @@ def test_purge_sweeps_what_killed_writers_left(store: FileStore, root: Path) -> 
     assert keys_of(store, "ada") == [KEY]
 
 
+def test_a_mark_without_a_record_is_forgotten_when_found(store: FileStore, root: Path) -> None:
+    """A list of the owner's records removes the marks of those that vanished."""
+    store.create(KEY, b"data", expires_at=FOREVER, owner="ada")
+    store.create(OTHER, b"data", expires_at=FOREVER, owner="ada")
+    file_of(root, OTHER).unlink()
+    assert keys_of(store, "ada") == [KEY]
+    assert [mark.name for mark in (root / ".owners").glob("*/*")] == [KEY]
+
+
 def test_the_index_leaves_no_empty_folders(store: FileStore, root: Path) -> None:
     """When an owner's last session ends, no file of the owner is left."""
     store.create(KEY, b"data", expires_at=FOREVER, owner="ada")

@@ -172,7 +172,8 @@ class FileStore:
             at = bisect.bisect_right(folders, self._swept_to)
             for folder in [*folders[at:], *folders[:at]][:looks]:
                 self._swept_to = folder
-                self._sweep_index(self._owners / folder)
+                for key in _names(self._owners / folder, _KEY):
+                    self._sweep_mark(self._owners / folder, key)
         return removed
 
     def missing(self) -> str | None:
@@ -250,7 +251,13 @@ class FileStore:
                 yield from (key for key in _names(self.path / shard, _KEY) if key > after)
 
     def _listed(self, owner: str, after: str) -> Iterator[str]:
-        yield from (key for key in _names(self._owner_folder(owner), _KEY) if key > after)
+        folder = self._owner_folder(owner)
+        for key in _names(folder, _KEY):
+            if key > after:
+                if self._path(key).exists():
+                    yield key
+                else:
+                    self._sweep_mark(folder, key)
 
     def _purge_if_over_threshold(self) -> None:
         """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
@@ -287,13 +294,12 @@ class FileStore:
         record = _record_at(self._path(key))
         return record if record is not None and record.expires_at <= now else None
 
-    def _sweep_index(self, folder: Path) -> None:
-        """Remove the marks that a killed process left without their records."""
-        for key in _names(folder, _KEY):
-            if not self._belongs(key, folder):
-                with self._holding(key):
-                    if not self._belongs(key, folder):
-                        _unmark(folder, key)
+    def _sweep_mark(self, folder: Path, key: str) -> None:
+        """Remove the mark of *key*, if a killed process left it without its record."""
+        if not self._belongs(key, folder):
+            with self._holding(key):
+                if not self._belongs(key, folder):
+                    _unmark(folder, key)
 
     def _belongs(self, key: str, folder: Path) -> bool:
         record = _record_at(self._path(key))
