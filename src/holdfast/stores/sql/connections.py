@@ -20,6 +20,10 @@ T = TypeVar("T")
 _LONGEST = 900.0
 
 
+#: The place of a connection's cursor in its info: a driver takes longer to make one than to use it again.
+_CURSOR = "holdfast cursor"
+
+
 class Connections:
     """Lends connections of an engine, and keeps those that come back if *keeps*; for the pool they are in use."""
 
@@ -103,16 +107,23 @@ class Prepared(NamedTuple):
             values = {**self.constants, **values}
             values |= {name: process(values[name]) for name, process in self.processors.items()}
         parameters: Any = values if self.names is None else [values[name] for name in self.names]
-        cursor: Any = None
+        cursor: Any = connection.info.get(_CURSOR)
         try:
-            cursor = connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]  # it is connected
+            if cursor is None:
+                cursor = connection.info[_CURSOR] = _new_cursor(connection)
             cursor.execute(self.sql, parameters)
             result = cursor.fetchall() if self.returns_rows else cursor.rowcount
-            cursor.close()
         except BaseException as error:  # noqa: BLE001  # time-outs of gevent too, as SQLAlchemy
             # It treats the errors of its own statements so, but has no public name for it.
+            connection.info.pop(_CURSOR, None)
             connection._handle_dbapi_exception(error, self.sql, None, cursor, None)  # noqa: SLF001
         return result
+
+
+def _new_cursor(connection: sa.Connection) -> Any:
+    raw: Any = connection.connection.dbapi_connection
+    # psycopg gets data as they are then, and not as digits.
+    return raw.cursor(binary=True) if connection.dialect.driver == "psycopg" else raw.cursor()
 
 
 def prepared(statement: sa.Executable, dialect: sa.Dialect) -> Prepared | None:
