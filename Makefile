@@ -121,6 +121,18 @@ bench-observers: $(VENV)/.dev ## Measure what it costs to be watched
 bench-operator: $(VENV)/.dev ## Measure the operator's page with a million sessions (ARGS=10000)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.operator_page $(ARGS)
 
+.PHONY: growth
+growth: $(VENV)/.dev ## Measure 1,000 to a million sessions, and their room (half an hour; ARGS="sqlite --most 5")
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.growth $(ARGS)
+
+.PHONY: many
+many: $(VENV)/.dev ## Measure 3,000 sessions of one user, and a store above its bare driver (ARGS="1000 redis")
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.many $(ARGS)
+
+.PHONY: flat
+flat: $(VENV)/.dev ## Measure memory, files and SQLite's log over 200,000 requests (5 minutes; ARGS=20000)
+	@$(BIN)/python -m benchmarks.flat $(ARGS)
+
 .PHONY: explore
 explore: $(VENV)/.dev ## Run every schedule of all groups of three requests (half an hour; ARGS=pairs is short)
 	@PYTHONPATH=tests $(BIN)/python -m explorer $(ARGS)

@@ -47,6 +47,8 @@ _NOT_A_REPLICA_SET = 123
 _LINEARIZABLE = ReadConcern("linearizable")
 # The number of records that one step of a purge removes.
 _BATCH = 500
+# The number of records that are ended within the time of an operation.
+_DISCARDED = 100
 # Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas.
 _SET_UP_WRONG = frozenset({13, 18, 8000})
 # The seconds before the creation of the indexes is tried again.
@@ -169,15 +171,20 @@ class MongoDBStore:
         return found is not None and int(found["expires_at"]) > now
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        removed, keys = frozenset[str](), list(versions)
+        while keys:
+            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
+            removed |= self._discard({key: versions[key] for key in some})
+        return removed
+
+    def _discard(self, versions: Mapping[str, Version]) -> frozenset[str]:
         # The server does not return which documents it deletes: a mark of this call shows them.
         # Versions are random: none is another record's.
-        mark, keys = secrets.randbits(62), {"$in": list(versions)}
-        same = {
-            "_id": keys,
-            "version": {"$in": list(versions.values())},
-            "expires_at": {"$gt": DatetimeMS(self._clock())},
-        }
-        end = {"$set": {"version": mark, "expires_at": DatetimeMS(0)}, "$unset": {"owner": "", "data": ""}}
+        mark, keys, now = secrets.randbits(62), {"$in": list(versions)}, self._clock()
+        same = {"_id": keys, "version": {"$in": list(versions.values())}, "expires_at": {"$gt": DatetimeMS(now)}}
+        # Expired on every host, and not so long ago that the server removes it before it is found.
+        past = DatetimeMS(now - MARGIN // 2)
+        end = {"$set": {"version": mark, "expires_at": past}, "$unset": {"owner": "", "data": ""}}
 
         def remove(sessions: Collection) -> frozenset[str]:
             if not sessions.update_many(same, end).modified_count:
