@@ -5,14 +5,22 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
 import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import session
 from support.servers import Server
 from support.web import Web
@@ -91,6 +99,61 @@ def test_mongodb_refuses(mongodb_server: Server) -> None:
     """A user that there is not."""
     url = with_login(mongodb_server.url, "nobody:wrong")
     assert fault_of(url).permanent
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the certificate of localhost, which no authority has signed, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    path = tmp_path_factory.mktemp("certificate") / "pem"
+    path.write_bytes(
+        made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("rediss://127.0.0.1:{}", b""),
+        ("mongodb://127.0.0.1:{}/d.c?tls=true", b""),
+        ("postgresql+psycopg://u@127.0.0.1:{}/d?sslmode=verify-full&sslrootcert={}", b"S"),
+        ("postgresql+psycopg2://u@127.0.0.1:{}/d?sslmode=verify-full&sslrootcert={}", b"N"),
+    ],
+    ids=["redis", "mongodb", "a certificate at postgresql", "postgresql without TLS"],
+)
+def test_a_certificate_that_is_not_trusted(url: str, asked: bytes, certificate: Path) -> None:
+    """TLS with a server of another certificate than is trusted, or of none. *asked*: PostgreSQL's answer before it."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, suppress(OSError):
+                    if asked:
+                        connection.recv(8)
+                        connection.sendall(asked)
+                    tls.wrap_socket(connection, server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        fault = fault_of(url.format(listening.getsockname()[1], certificate))
+        listening.shutdown(socket.SHUT_RDWR)
+    assert fault.permanent, fault.reason
+
+
+@pytest.mark.redis
+def test_a_server_that_is_none_of_a_cluster(redis_server: Server) -> None:
+    """The error names the scheme of one server."""
+    fault = fault_of(f"redis+cluster://127.0.0.1:{redis_server.address[1]}")
+    assert fault.permanent
+    assert "redis://" in str(fault)
 
 
 @pytest.mark.parametrize("scheme", ["sqlite", "file", "json", "sqlite+pysqlite"])

@@ -32,6 +32,7 @@ from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
 from holdfast.stores.shared.answers import page_by_key, report_owned
+from holdfast.stores.shared.clients import is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
 __all__ = ["MongoDBStore"]
@@ -292,7 +293,7 @@ class MongoDBStore:
                     self._leave_server()
                     return work(self._collection())
         except (PyMongoError, OverflowError) as error:
-            permanent = getattr(error, "code", None) in _SET_UP_WRONG
+            permanent = getattr(error, "code", None) in _SET_UP_WRONG or is_untrusted(error)
             raise StoreUnavailable(
                 f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
             ) from error

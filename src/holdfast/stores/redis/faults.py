@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.errors import StoreUnavailable
+from holdfast.stores.shared.clients import is_untrusted
 
 # What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
@@ -28,5 +29,10 @@ def unavailable(error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
             "the server is one of a Cluster: write redis+cluster:// in the URL, or give its client", permanent=True
         )
-    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS)
+    if "Cluster mode is not enabled" in str(error):
+        return StoreUnavailable(
+            "the server is not one of a Cluster: write redis:// in the URL, or give a client of one server",
+            permanent=True,
+        )
+    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS) or is_untrusted(error)
     return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)

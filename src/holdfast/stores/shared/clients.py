@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +16,16 @@ LONGEST_IDLE = 60.0
 
 #: TCP's keepalive, in seconds and tries: a lost network is found within a minute.
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
+
+
+_UNTRUSTED = re.compile(
+    r"certificate[ _]verify[ _]failed|certificate for .* does not match|server does not support SSL", re.IGNORECASE
+)
+
+
+def is_untrusted(error: object) -> bool:
+    """Return whether a driver's *error* is about TLS that a server lacks, or a certificate: waiting cures neither."""
+    return _UNTRUSTED.search(str(error)) is not None
 
 
 def keepalive_options() -> dict[int, int]:

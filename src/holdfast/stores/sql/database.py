@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.stores.shared.clients import is_untrusted
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Connections, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
@@ -179,7 +180,8 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        permanent = bool(codes_of(error.orig) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(str(error.orig)))
+        text = str(error.orig)
+        permanent = bool(codes_of(error.orig) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_untrusted(text))
         return StoreUnavailable(
             f"the database did not execute a statement: {type(error.orig).__name__}", permanent=permanent
         )
