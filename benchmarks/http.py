@@ -74,7 +74,17 @@ def serving(variant: Variant, folder: Path) -> Iterator[int]:
     """Serve *variant* during the block, and yield the port."""
     port = free_port()
     command = [
-        *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
+        *(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--worker-class",
+            "gthread",
+            "--timeout",
+            "120",
+        ),
         *("--workers", str(WORKERS), "--threads", str(THREADS), "benchmarks.served:application()"),
     ]
     log = folder / f"{port}.log"
@@ -110,7 +120,9 @@ def cookies_of(port: int) -> list[str]:
 def throughput(port: int, path: str, script: Path, seconds: int) -> float:
     """Return the requests a second that are answered, of wrk's run."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/{path}"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 0, said
     assert "Non-2xx" not in said, said
     found = re.search(r"Requests/sec:\s*([\d.]+)", said)
     assert found, said
