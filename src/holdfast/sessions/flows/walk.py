@@ -148,11 +148,16 @@ def _to_end(
     Raises:
         UnknownKey: No key opens it.
     """
-    found = yield from follow(context, key, record)
-    envelope = open_own(context, *found) if found is not None else None
-    if found is None or found[0] == keep or envelope is None or (until is not None and envelope.created_at > until):
+    envelope = open_own(context, key, record) if record is not None else None
+    if envelope is None:
+        found = yield from follow(context, key, record)
+        if found is None or found[0] == key:
+            return {}
+        key, record = found
+        envelope = open_own(context, key, record)
+    if record is None or envelope is None or key == keep or (until is not None and envelope.created_at > until):
         return {}
-    return dict([found])
+    return {key: record}
 
 
 def _end(context: Context, key: str, record: Record, until: int | None, keep: str | None) -> Flow[int]:
