@@ -60,6 +60,9 @@ def test_a_value_that_names_no_user_changes_the_token(value: Any) -> None:
     copied = web.token()
     assert web.data() == {"cart": ["pen"], "user": value}
     assert web.data(web.with_token(planted)) == {}
+    late = web.with_token(planted)
+    web.do(lambda: session.update(user=value), late)
+    assert web.data(late) == {"user": value}, "the answer to the first login was lost"
     web.put(user=value)
     assert web.token() == copied, "the same value costs no new token"
     web.do(lambda: session.pop("user"))

@@ -171,7 +171,7 @@ class ServerSession(MutableMapping[str, Any]):
         if after != before and state.owner == before:
             self._rebind(after, keep_data=True)
         elif key in keys and state.owner is None and state.data.get(key) != value_before:
-            state.changes.rotate = True
+            state.changes.rotate, state.changes.flagged = True, bool(state.data.get(key))
 
     def __repr__(self) -> str:
         number = len(self._state.data)

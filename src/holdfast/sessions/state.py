@@ -62,6 +62,7 @@ class _NothingAsked:
     rotate: bool = False
     consumed: bool = False
     marked: bool = False
+    flagged: bool = False
     sid: str | None = None
 
 
@@ -79,6 +80,7 @@ class Changes(_NothingAsked):
         applied: For each key that was not, the functions applied to it, with their defaults.
         meta: The metadata that was set, by name; None removes it.
         sid: The public id of a session or login that begins, once it was asked for.
+        flagged: A key of a user's id was set to a value that names no user, such as True.
     """
 
     wiped: bool = False
@@ -205,7 +207,7 @@ class SessionState(_AtFirst):
     @property
     def begins_anew(self) -> bool:
         """Whether the request is a login that begins a session of its own."""
-        return self.login_begins_anew and self.proves_identity
+        return self.login_begins_anew and (self.proves_identity or self.changes.flagged)
 
     @property
     def proves_identity(self) -> bool:
