@@ -9,6 +9,7 @@ import pytest
 from flask import Flask, Request
 from support import seams
 
+from holdfast.flask.bearer import Bearer
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.sessions.state import SessionState
@@ -19,10 +20,12 @@ def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = seams.INTERFACE_LOAD.sound
     last = SessionState(0)
 
-    def load(interface: HoldfastInterface, app: Flask, request: Request, state: SessionState) -> None:
+    def load(
+        interface: HoldfastInterface, app: Flask, request: Request, bearer: Bearer | None, state: SessionState
+    ) -> None:
         nonlocal last
         if "HTTP_COOKIE" in request.environ:
-            sound(interface, app, request, state)
+            sound(interface, app, request, bearer, state)
             last = state
         state.stored, state.data, state.read_only = last.stored, last.data, False
 
@@ -48,14 +51,15 @@ def has_one_session_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_the_answer_on_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection with an outstanding answer returns to the pool."""
+    """A connection with an outstanding answer is used again."""
     from redis.connection import AbstractConnection
 
     sound: Any = AbstractConnection.disconnect
 
     def disconnect(connection: Any, *arguments: Any, **options: Any) -> None:
-        # In the handler of what broke the request off, redis-py closes the connection, sending as well as reading.
+        # In the handler of what broke the request off, redis-py closes the connection.
         if isinstance(sys.exc_info()[1], Exception | None):
             sound(connection, *arguments, **options)
 
     monkeypatch.setattr(AbstractConnection, "disconnect", disconnect)
+    seams.REDIS_IS_AN_ANSWER.plant(monkeypatch, lambda _error: True)

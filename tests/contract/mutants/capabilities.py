@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from contract.mutants.table import breaks
@@ -32,6 +33,28 @@ class LoadsWhatItKnows(StoreWrapper):
             return known[key]
 
         self.load = self.load_fresh = cached  # type: ignore[method-assign]
+
+
+# --- discard ----------------------------------------------------------------------------------------------------------
+
+
+@breaks("test_law_7_discard_removes_the_unchanged")
+class DiscardOfAnyVersionStore(LimitedStore):
+    """It also discards a record that was saved since."""
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        """Remove what is there under the keys."""
+        return frozenset(key for key in versions if self.delete(key))
+
+
+@breaks("test_law_7_discard_returns_no_expired_record")
+class DiscardOfTheExpiredStore(LimitedStore):
+    """It takes an expired record that it still has for one that it ends."""
+
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        """Return the keys of the expired, too."""
+        expired = {key for key in versions if key in self._records and self.load(key) is None}
+        return super().discard(versions) | expired
 
 
 # --- index ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from contract.mutants.table import breaks
@@ -57,6 +58,16 @@ class DeleteHasAGap(LimitedStore):
         gap()
         super().delete(key)
         return existed
+
+
+@breaks("test_race_3_a_save_racing_a_discard_is_one_or_the_other")
+class DiscardHasAGap(LimitedStore):
+    def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
+        unchanged = {key: version for key, version in versions.items() if not self._refusal(key, version)}
+        gap()
+        for key in unchanged:
+            self.delete(key)
+        return frozenset(unchanged)
 
 
 @breaks("test_race_15_an_end_beats_a_save_that_is_refused")
