@@ -92,7 +92,7 @@ class TestPylibmc(OnMemcached):
         """Return a store on a client that goes through the link."""
         pylibmc: Any = pytest.importorskip("pylibmc")
         port = (place / "port").read_text()
-        quick = {"receive_timeout": 300_000, "send_timeout": 300_000, "connect_timeout": 300, "_poll_timeout": 300}
+        quick = {"receive_timeout": 800_000, "send_timeout": 800_000, "connect_timeout": 800, "_poll_timeout": 800}
         return MemcachedStore(pylibmc.Client([f"127.0.0.1:{port}"], behaviors=quick), clock=clock)
 
 

@@ -65,13 +65,15 @@ def test_a_save_that_only_a_primary_without_a_majority_has_is_not_acknowledged(
     """The read that decides about a lost answer does not take what that primary undoes later for saved."""
     group = mongodb_replica_set_server
     others = [node for node in group.nodes if node is not primary_of(group)]
-    store: Any
-    with closing(open_store(f"{group.url}&timeoutMS=300", root=tmp_path)) as store:  # type: ignore[type-var]
-        manager = Manager(store)
-        begun = Request(manager)
+    patient: Any
+    hasty: Any
+    with ExitStack() as stores:
+        patient = stores.enter_context(closing(open_store(group.url, root=tmp_path)))  # type: ignore[type-var]
+        hasty = stores.enter_context(closing(open_store(f"{group.url}&timeoutMS=1000", root=tmp_path)))  # type: ignore[type-var]
+        begun = Request(Manager(patient))
         begun["n"] = 0
         begun.commit()
-        counts = Request(manager, begun.token)
+        counts = Request(Manager(hasty), begun.token)
         counts["n"] += 1
         with ExitStack() as stack:
             for node in others:

@@ -41,13 +41,23 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
 
 
+#: The most processes that share the tests, and the ports that this one has given.
+_SHARES, _given = 4, set[int]()
+
+
 def free_port() -> int:
-    """Return a free port below those that the system gives to clients, so that it stays free until a restart."""
+    """Return a free port below those that the system gives to clients, so that it stays free until a restart.
+
+    It is given once, and only to this one of the processes that share the tests.
+    """
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARES
     while True:
-        port = random.SystemRandom().randrange(12_000, 32_000)
+        port = random.SystemRandom().randrange(12_000 + share, 32_000, _SHARES)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class NotYet(Exception):
