@@ -101,4 +101,5 @@ def test_a_primary_is_lost_under_load(strike: str, mongodb_replica_set_server: G
     assert figures.saved > 20
     assert figures.lost == 0
     assert figures.slowest < 5
-    assert figures.outage < 15
+    # The servers wait ten seconds for a primary before they elect another, and a busy machine adds to it.
+    assert figures.outage < 30
