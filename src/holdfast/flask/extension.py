@@ -58,8 +58,8 @@ class Session:
         clock: Clock = system_clock,
         observer: Observer | Observers | Iterable[Observer] | None = None,
     ) -> None:
-        if not isinstance(clock(), int):
-            raise ConfigurationError(f"clock returns {clock()!r}: it must return whole milliseconds since the epoch")
+        if not isinstance(now := clock(), int):
+            raise ConfigurationError(f"clock returns {now!r}: it must return whole milliseconds since the epoch")
         self._clock = clock
         self._observers = gather(observer)
         self._apps: WeakKeyDictionary[Flask, LiveSettings] = WeakKeyDictionary()

@@ -180,8 +180,10 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         token = self.cookies.check(app, value, self.live.current.cookie.name).token
         if token is not None and self.manager.still_valid(token):
             return True
-        token = None if self.bearer is None else self.bearer.check(app, value).token
-        return self.bearer is not None and token is not None and self.bearer.manager.still_valid(token)
+        if self.bearer is None:
+            return False
+        token = self.bearer.check(app, value).token
+        return token is not None and self.bearer.manager.still_valid(token)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.

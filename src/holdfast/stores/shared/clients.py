@@ -1,4 +1,4 @@
-"""The checks of a given client."""
+"""Clients of servers and their connections: the checks of a given one, the limits of idle ones, and their faults."""
 
 from __future__ import annotations
 
