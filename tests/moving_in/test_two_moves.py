@@ -30,7 +30,9 @@ def assert_moves(make: Make) -> Flask:
     """Assert that users of *make*'s application on Flask-Session go on, sign out and in on Holdfast; return that."""
     before = make(pytest.importorskip("flask_session").Session)
     users = {}
-    for name in ("ada", "eve"):
+    # The server has the users of other tests.
+    ada_name, eve_name = (f"{name}-{secrets.token_hex(4)}" for name in ("ada", "eve"))
+    for name in (ada_name, eve_name):
         signed_in = before.test_client()
         signed_in.get(f"/login/{name}")
         users[name] = cookie_of(signed_in), signed_in.get("/values").text
@@ -40,12 +42,12 @@ def assert_moves(make: Make) -> Flask:
         assert (browser.get("/me").text, browser.get("/values").text) == (name, values)
     sessions = directory(after.extensions["holdfast"].manager)
     assert [len(sessions.of(name)) for name in users] == [1, 1]
-    assert sessions.revoke_all("eve") == 1
-    ada = with_cookie(after, users["ada"][0])
+    assert sessions.revoke_all(eve_name) == 1
+    ada = with_cookie(after, users[ada_name][0])
     ada.get("/logout")
     assert [with_cookie(after, cookie).get("/me").text for cookie, _ in users.values()] == ["None", "None"]
-    ada.get("/login/ada")
-    assert ada.get("/me").text == "ada"
+    ada.get(f"/login/{ada_name}")
+    assert ada.get("/me").text == ada_name
     return after
 
 
