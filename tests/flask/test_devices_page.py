@@ -220,15 +220,20 @@ def test_the_stylesheet_costs_no_call_and_may_be_cached(account: Account) -> Non
 
 
 def test_a_user_with_very_many_sessions_gets_a_page(account: Account) -> None:
-    """A hundred sessions are shown, the present one among them; all others can be ended."""
+    """The present session and the latest 99 of 130 are shown in one call; all others can be ended."""
     here = account.sign_in()
-    for _ in range(100):
+    for number in range(129):
         account.clock.advance(1)
-        account.sign_in()
+        account.sign_in(agent=IPHONE if number < 30 else FIREFOX)
+    account.store.reset()
     page = account.page(here)
-    assert len(cards(page)) == 100
-    assert "There are more than are shown." in page.text
+    assert account.store.counts == {"load": 1, "find": 1}
+    assert [card["name"].partition(" ")[0] for card in cards(page)] == ["Firefox"] * 100
+    assert "These are the 100 most recently used of 130 sessions." in page.text
     assert "This device" in page.text
+    for _ in range(370):
+        account.sign_in()
+    assert "These are 100 of 500 or more sessions, not always the latest." in account.page(here).text
     done(account.post(here, account.form(here, "end-others")))
     assert len(cards(account.page(here))) == 1
 

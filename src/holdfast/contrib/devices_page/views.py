@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from holdfast.flask.extension import Session
     from holdfast.sessions.flows.listing import SessionInfo
 
-#: The maximum number of sessions on the page.
-_MOST = 100
+#: The maximum number of sessions on the page, and of those that are read to find the most recently used.
+_MOST, _READ = 100, 500
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Devices:
 
     Attributes:
         sessions: The user's sessions, the current one first and then the most recently used, at most a hundred.
-        others: The number of sessions besides the current one, at most a hundred.
-        more: Whether there are more than are shown.
+        others: The number of sessions besides the current one, at most 500.
+        left_out: The sentence on how many are not shown, or None if all are.
         label: The value of the field for the current session's name.
         error: The reason why no action was taken, or None.
         label_error: The error of the label, or None.
@@ -51,7 +51,7 @@ class Devices:
 
     sessions: list[SessionInfo]
     others: int
-    more: bool
+    left_out: str | None
     label: str
     error: str | None = None
     label_error: str | None = None
@@ -173,10 +173,10 @@ class _Page:
         return answer
 
     def _listing(self, owner: str, status: int = 200, **shown: Any) -> ResponseReturnValue:
-        found = directory(self._sessions.manager).of_owner(owner, current=session.handle, limit=_MOST + 1)
+        found = directory(self._sessions.manager).of_owner(owner, current=session.handle, limit=_READ)
         found.sort(key=lambda entry: not entry.current)
         others = sum(not entry.current for entry in found)
-        devices = Devices(found[:_MOST], others, len(found) > _MOST, **{"label": session.label or "", **shown})
+        devices = Devices(found[:_MOST], others, _left_out(len(found)), **{"label": session.label or "", **shown})
         return render_template("holdfast/devices.html", devices=devices), status
 
     def _end(self, owner: str) -> ResponseReturnValue:
@@ -207,6 +207,14 @@ class _Page:
             problem = gettext("Use one line of at most %(number)d characters.", number=LONGEST_LABEL)
             return self._listing(owner, 400, label=label, label_error=problem)
         return _done(gettext("The name has been saved.") if label else gettext("The name has been removed."))
+
+
+def _left_out(found: int) -> str | None:
+    if found <= _MOST:
+        return None
+    if found < _READ:
+        return gettext("These are the %(shown)d most recently used of %(all)d sessions.", shown=_MOST, all=found)
+    return gettext("These are %(shown)d of %(all)d or more sessions, not always the latest.", shown=_MOST, all=found)
 
 
 def _done(message: str) -> Response:
