@@ -1,7 +1,7 @@
 """The formats of a record's data. One format byte, one decoder for it, and no fallback.
 
 ===========  =====================================================================================
-``0x01``     a session: header, ids of its last writes, device metadata (JSON), payload in msgpack
+``0x01``     a session: header, ids of its last writes, metadata and payload in msgpack
 ``{``        a session as text: the same fields as one JSON object, payload in JSON
 ``0x02``     a tombstone: left under the old key by a rotation
 ``0x03``     a cut-off: when all of an owner's sessions were ended
@@ -14,19 +14,21 @@ Times are milliseconds since the epoch, spans are milliseconds.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
-from json.encoder import encode_basestring
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from holdfast.errors import DecodeError, UnknownKey
-from holdfast.records.codec import JSON, MSGPACK, Codec
+from holdfast.records.codec import JSON, MSGPACK, PACKER, Codec
+from holdfast.records.metadata import NAMES
 
 #: The length of the id of a write in bytes. Two writes of one session have equal ids with a probability of 1 in 2^48.
 ID_BYTES = 6
@@ -53,11 +55,12 @@ _TEXT_HEADER = re.compile(
     rb'"meta":(\{.*?\}),"payload":',
     re.DOTALL,
 )
-#: `json.loads` without what it does for texts that `encode_meta` does not return.
-_read_meta: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
-_TEXTS = frozenset({str})
 _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
+
+_NUMBERS: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
+# An id is 16 bytes as base64url, whose last character has four bits of nothing; a key is 32 bytes as hex.
+_ID, _HEX = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]"), re.compile(r"[0-9a-f]{64}")
 
 
 def extended(history: bytes, write_id: bytes) -> bytes:
@@ -191,11 +194,12 @@ def encode(body: Body) -> bytes:
     if isinstance(body, Sealed):
         return body.header() + _SIZE.pack(len(body.meta)) + body.meta + body.payload
     if isinstance(body, Envelope):
-        meta = encode_meta(body.meta)
         if body.codec is JSON:
+            meta = json.dumps(body.meta, ensure_ascii=False, separators=(",", ":")).encode()
             head = b'{"created_at":%d,"issued_at":%d,"idle":%d,"writes":"%s","meta":%s,"payload":'
-            fields = body.created_at, body.issued_at, body.idle, body.writes.hex().encode(), meta or b"{}"
+            fields = body.created_at, body.issued_at, body.idle, body.writes.hex().encode(), meta
             return head % fields + body.payload + b"}"
+        meta = encode_meta(body.meta)
         count = len(body.writes) // ID_BYTES
         head = _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, count, len(meta))
         return head + body.writes + meta + body.payload
@@ -248,7 +252,10 @@ def _text(data: bytes) -> Envelope:
     payload, writes = data[head.end() : -1], bytes.fromhex(head[4].decode())
     if len(writes) % ID_BYTES:
         raise ValueError("not ids of writes")
-    return Envelope(created_at, issued_at, idle, payload, JSON, decode_meta(head[5]), writes)
+    meta = json.loads(head[5])
+    if not {str}.issuperset(map(type, meta.values())):
+        raise ValueError("not metadata")
+    return Envelope(created_at, issued_at, idle, payload, JSON, meta, writes)
 
 
 def _sealed(data: bytes) -> Sealed:
@@ -292,30 +299,55 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
 }
 
 
-def encode_meta(meta: dict[str, str]) -> bytes:
-    """Return the bytes of device metadata, compact JSON: empty if there is none."""
+def encode_meta(meta: Mapping[str, str]) -> bytes:
+    """Return *meta* in msgpack: names as numbers; numbers, ids and keys as such. No bytes if there is none."""
     if not meta:
         return b""
-    fields = [f"{encode_basestring(name)}:{encode_basestring(text)}" for name, text in meta.items()]
-    return f"{{{','.join(fields)}}}".encode()
+    parts: list[Any] = []
+    for name, text in meta.items():
+        parts += _NUMBERS.get(name, name), _shortest(text)
+    return PACKER.pack(parts)
 
 
-def decode_meta(text: bytes) -> dict[str, str]:
+def decode_meta(packed: bytes) -> dict[str, str]:
     """Return the metadata that `encode_meta` encoded.
 
     Raises:
-        ValueError: It was encoded otherwise.
+        ValueError: *packed* is not what it returns for any.
     """
-    if not text:
+    if not packed:
         return {}
-    written = text.decode()
-    try:
-        meta, end = _read_meta(written, 0)
-    except StopIteration:  # the scanner has its own way of saying that there is no JSON
-        raise ValueError("not metadata") from None
-    if end != len(written) or type(meta) is not dict or not _TEXTS.issuperset(map(type, meta.values())):
-        raise ValueError("not metadata")
-    return meta
+    return (_decoded_once if len(packed) <= 256 else _decoded)(packed).copy()
+
+
+def _decoded(packed: bytes) -> dict[str, str]:
+    with suppress(Exception):  # parsers raise all sorts on hostile bytes; raised as one below
+        parts = iter(PACKER.unpack(packed, None))
+        pairs = zip(parts, parts, strict=True)
+        meta = {NAMES[name] if type(name) is int else name: _text_of(value) for name, value in pairs}
+        if {str}.issuperset(map(type, meta)) and encode_meta(meta) == packed:
+            return meta
+    raise ValueError("not metadata")
+
+
+# The requests of a browser follow each other, with the same metadata.
+_decoded_once = lru_cache(maxsize=512)(_decoded)
+
+
+def _shortest(text: str) -> str | int | bytes:
+    if text.isdigit() and text.isascii():
+        return int(text) if len(text) < 19 and (text[0] != "0" or text == "0") else text
+    if len(text) == 22 and _ID.fullmatch(text):
+        return base64.urlsafe_b64decode(text + "==")
+    return bytes.fromhex(text) if _HEX.fullmatch(text) else text
+
+
+def _text_of(value: Any) -> Any:
+    if type(value) is int:
+        return str(value)
+    if type(value) is bytes:
+        return base64.urlsafe_b64encode(value)[:22].decode() if len(value) == 16 else value.hex()
+    return value
 
 
 def _raw(key: str | None) -> bytes:

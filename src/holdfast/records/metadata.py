@@ -45,6 +45,12 @@ DATA_OWNER = "data_owner"
 #: Present until a request has used that authentication.
 UNUSED = "unused"
 
+#: The place of a name in this list is its number in a record: a name is only ever added, at the end.
+NAMES = (
+    *(SID, PERMANENT, LIFETIME, LABEL, ADDRESS, IMPERSONATOR, REMEMBERED, TRANSPORT, NAMESPACE, PREVIOUS, BESIDE),
+    *(UNFINISHED, SENT_AT, AUTHENTICATED_AT, DATA_OWNER, UNUSED, "browser", "os", "device", "agent"),
+)
+
 #: The longest label, in characters.
 LONGEST_LABEL = 100
 

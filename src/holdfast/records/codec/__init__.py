@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from holdfast.records.codec.encoder import MAX_DEPTH
-from holdfast.records.codec.formats import JsonCodec, Msgpack, MsgpackCodec, Ormsgpack
+from holdfast.records.codec.formats import JsonCodec, Msgpack, MsgpackCodec, Ormsgpack, Packer
 
-__all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "Codec"]
+__all__ = ["JSON", "MAX_DEPTH", "MSGPACK", "PACKER", "Codec"]
 
 
 class Codec(Protocol):
@@ -37,5 +37,7 @@ class Codec(Protocol):
         """
 
 
-MSGPACK: Codec = MsgpackCodec(Ormsgpack() if sys.version_info >= (3, 11) else Msgpack())
+#: The library that writes and reads msgpack.
+PACKER: Packer = Ormsgpack() if sys.version_info >= (3, 11) else Msgpack()
+MSGPACK: Codec = MsgpackCodec(PACKER)
 JSON: Codec = JsonCodec()
