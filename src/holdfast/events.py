@@ -4,8 +4,8 @@ An application has one `Events`. Each event is emitted there once, and three kin
 below, the observers of `holdfast.metrics`, and the log of `holdfast.log`.
 
 A signal's sender is the application. Receivers get keyword arguments: *handle* (the session's public name), and if it
-applies *reason*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never session data. An
-exception of a receiver is logged and does not change the session.
+applies *reason*, *transport*, *owner*, *previous* (the handle before a rotation) or *error*; never a token, never
+session data. An exception of a receiver is logged and does not change the session.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from weakref import ReferenceType
 from blinker import NamedSignal, Namespace
 
 __all__ = [
-    "EVENTS", "EndReason", "Event", "EventName", "RejectReason", "RevokeResult", "SaveResult", "bound", "created",
-    "ended", "gone", "rejected", "rotated", "store_unavailable", "superseded",
+    "EVENTS", "EndReason", "Event", "EventName", "RejectReason", "RevokeResult", "SaveResult", "Transport", "bound",
+    "created", "ended", "gone", "rejected", "rotated", "store_unavailable", "superseded",
 ]  # fmt: skip
 
-#: Why a cookie was not accepted.
+#: Where the token of a request is.
+Transport: TypeAlias = Literal["cookie", "header"]
+#: Why a token was not accepted.
 RejectReason: TypeAlias = Literal[
     "malformed",
     "too_long",
@@ -107,7 +109,7 @@ bound: NamedSignal = _signals.signal("bound")
 ended: NamedSignal = _signals.signal("ended")
 #: A change was dropped because the session had ended meanwhile. *handle*.
 gone: NamedSignal = _signals.signal("gone")
-#: A cookie was not accepted. *reason*: one of `RejectReason`.
+#: A token was not accepted. *reason*: one of `RejectReason`; *transport*: where it was.
 rejected: NamedSignal = _signals.signal("rejected")
 #: A request came with, or saved under, an id that a rotation had replaced. *handle* is the old one.
 superseded: NamedSignal = _signals.signal("superseded")

@@ -10,13 +10,19 @@ from typing import Any
 
 from holdfast.clock import MINUTE, Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.events import RejectReason
+from holdfast.events import RejectReason, Transport
 
 _outages = logging.getLogger("holdfast")
 _rejections = logging.getLogger("holdfast.rejected")
 
 #: Reasons that are normal in every application: cookies outlive sessions.
 _ORDINARY: frozenset[RejectReason] = frozenset({"unknown_id", "superseded", "expired_idle", "expired_absolute"})
+
+#: What carries the token, as one and as many, by the transport.
+_REJECTED: Mapping[Transport, tuple[str, str]] = {
+    "cookie": ("a session cookie", "session cookies"),
+    "header": ("the token in a header", "tokens in headers"),
+}
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class _Limit:
 class RejectionLog:
     """Subscriber of ``rejected`` that logs as ``holdfast.rejected``, at most ten lines a minute for each reason.
 
-    The next line after that minute reports how many were omitted. A line has the reason and no part of the cookie.
+    The next line after that minute reports how many were omitted. A line has the reason and no part of the token.
     Ordinary reasons are logged as INFO, the others as WARNING.
     """
 
@@ -65,11 +71,12 @@ class RejectionLog:
         level = logging.INFO if reason in _ORDINARY else logging.WARNING
         if not _rejections.isEnabledFor(level):
             return
-        left_out, is_logged = self._limit.count(reason)
+        one, many = _REJECTED[details["transport"]]
+        left_out, is_logged = self._limit.count(f"{one}: {reason}")
         if left_out:
-            _rejections.log(level, "session cookies were rejected: %s, %d more since the last line", reason, left_out)
+            _rejections.log(level, "%s were rejected: %s, %d more since the last line", many, reason, left_out)
         if is_logged:
-            _rejections.log(level, "a session cookie was rejected: %s", reason)
+            _rejections.log(level, "%s was rejected: %s", one, reason)
 
 
 class OutageLog:

@@ -76,7 +76,7 @@ def assert_header_nobody(web: Web, header: str | bytes, reason: str | None, *, l
     assert not cookies_set(response, web.app.config["SESSION_COOKIE_NAME"]), header
     assert set(web.store.counts) <= {"load"}, header
     assert web.store.counts["load"] <= loads, header
-    expected = [] if reason is None else [("rejected", {"reason": reason})]
+    expected = [] if reason is None else [("rejected", {"reason": reason, "transport": "cookie"})]
     assert web.take_heard() == expected, header
 
 

@@ -16,7 +16,8 @@ from security.bugs import any_shape_is_looked_up
 from support import seams
 
 from holdfast.flask import cookies
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.records import cookie
 from holdfast.records.tokens import is_token
 

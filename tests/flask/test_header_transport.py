@@ -427,5 +427,5 @@ def test_an_id_from_flask_session_is_taken_over_from_a_cookie_alone() -> None:
     """Sessions from before are not taken over by a header, whatever the form of their ids."""
     manager = Manager(MemoryStore(), old_place=Before())
     old_id = "B" * 42 + "A"
-    assert Request(manager.with_keys(Keys(carrier=b"bearer")), old_id).get("user") is None
+    assert Request(manager.for_headers(Keys(carrier=b"bearer")), old_id).get("user") is None
     assert Request(manager, old_id)["user"] == "ada"

@@ -52,7 +52,7 @@ def test_all_that_began_before_is_over_at_once(web: Web) -> None:
     calls = web.calls(web.data)
     assert web.data() == {}
     assert sum(calls.values()) <= sum(before.values())
-    assert ("rejected", {"reason": "expired_absolute"}) in web.heard
+    assert ("rejected", {"reason": "expired_absolute", "transport": "cookie"}) in web.heard
     [ended] = [details for name, details in web.heard if name == "ended"][:1]
     assert ended["reason"] == "expired"
     assert ended["owner"] is not None

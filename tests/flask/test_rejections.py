@@ -135,6 +135,21 @@ def test_every_reason_is_reached_signalled_and_logged(reason: str, lines: Lines)
     assert lines() == [(level, f"a session cookie was rejected: {reason}")]
 
 
+def test_a_line_names_what_carried_the_token(lines: Lines) -> None:
+    """A rejected header is logged and signalled as one, counted apart from cookies, with no part of its token."""
+    web = Web(SESSION_TRANSPORT="both")
+    for _ in range(12):
+        web.do(read, headers={"Authorization": f"Bearer {STRANGER}"})
+    web.do(read, headers={"Authorization": "Bearer x"})
+    assert [details["transport"] for _, details in web.take_heard()] == ["header"] * 13
+    web.send(f"session={STRANGER}", read)
+    assert Counter(lines()) == {
+        ("INFO", "the token in a header was rejected: unknown_id"): 10,
+        ("WARNING", "the token in a header was rejected: malformed"): 1,
+        ("INFO", "a session cookie was rejected: unknown_id"): 1,
+    }
+
+
 def test_nothing_of_the_cookie_is_logged(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
     """No line of any logger contains any part of the request's cookie."""
     caplog.set_level(logging.DEBUG)
@@ -174,7 +189,7 @@ def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
     def flood() -> None:
         barrier.wait()
         for _ in range(100):
-            log("rejected", {"reason": "malformed"})
+            log("rejected", {"reason": "malformed", "transport": "cookie"})
 
     threads = [threading.Thread(target=flood) for _ in range(8)]
     for thread in threads:
@@ -183,7 +198,7 @@ def test_a_flood_from_many_threads_is_counted(lines: Lines) -> None:
         thread.join()
     assert len(lines()) == 10
     clock.advance(-3600)
-    log("rejected", {"reason": "malformed"})
+    log("rejected", {"reason": "malformed", "transport": "cookie"})
     assert lines()[0] == ("WARNING", "session cookies were rejected: malformed, 790 more since the last line")
 
 
@@ -193,10 +208,10 @@ def test_what_nobody_reads_is_not_counted(caplog: pytest.LogCaptureFixture) -> N
     clock = FakeClock()
     log = RejectionLog(clock)
     for _ in range(100):
-        log("rejected", {"reason": "malformed"})
+        log("rejected", {"reason": "malformed", "transport": "cookie"})
     clock.advance(60)
     caplog.set_level(logging.INFO, "holdfast.rejected")
-    log("rejected", {"reason": "malformed"})
+    log("rejected", {"reason": "malformed", "transport": "cookie"})
     assert [record.getMessage() for record in caplog.records] == ["a session cookie was rejected: malformed"]
 
 

@@ -129,7 +129,10 @@ def test_superseded(known: Web) -> None:
     known.do(rotate)
     known.take_heard()
     known.data(early)
-    assert known.take_heard() == [("superseded", {"handle": previous}), ("rejected", {"reason": "superseded"})]
+    assert known.take_heard() == [
+        ("superseded", {"handle": previous}),
+        ("rejected", {"reason": "superseded", "transport": "cookie"}),
+    ]
 
     def view() -> None:
         session["a"] = 1
@@ -165,7 +168,7 @@ def test_store_unavailable() -> None:
 def test_why_a_cookie_is_rejected(web: Web, cookie: str, reason: str) -> None:
     """Every rejected cookie is signalled once, with its reason and no part of its value."""
     web.send(f"session={cookie}", lambda: session.get("a"))
-    assert web.take_heard() == [("rejected", {"reason": reason})]
+    assert web.take_heard() == [("rejected", {"reason": reason, "transport": "cookie"})]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ def test_why_a_session_has_expired(known: Web, settings: dict[str, Any], reason:
     known.data()
     assert known.take_heard() == [
         ("ended", {"handle": ended, "owner": known.sessions.manager.keys.owner_of("ada"), "reason": "expired"}),
-        ("rejected", {"reason": reason}),
+        ("rejected", {"reason": reason, "transport": "cookie"}),
     ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from support import seams
 from support.web import STRANGER
 
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.flask.settings.setting import Setting
 from holdfast.records import envelope
 from holdfast.records.record import Gone, Version
@@ -141,7 +142,7 @@ def token_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def bare_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
     """The deletion cookie has no attributes, so that browsers refuse it."""
 
-    def delete(self: Cookies, response: Any) -> None:
+    def delete(self: Cookies, request: Any, response: Any) -> None:
         response.delete_cookie(self._live.current.cookie.name)
 
     seams.COOKIE_DELETE.plant(monkeypatch, delete)

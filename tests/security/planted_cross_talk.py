@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Request
 from support import seams
 
-from holdfast.flask.bearer import Bearer
+from holdfast.flask.carrier import Carrier
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.sessions.state import SessionState
@@ -20,12 +20,10 @@ def remembers_the_last_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = seams.INTERFACE_LOAD.sound
     last = SessionState(0)
 
-    def load(
-        interface: HoldfastInterface, app: Flask, request: Request, bearer: Bearer | None, state: SessionState
-    ) -> None:
+    def load(interface: HoldfastInterface, app: Flask, request: Request, carrier: Carrier, state: SessionState) -> None:
         nonlocal last
         if "HTTP_COOKIE" in request.environ:
-            sound(interface, app, request, bearer, state)
+            sound(interface, app, request, carrier, state)
             last = state
         state.stored, state.data, state.read_only = last.stored, last.data, False
 

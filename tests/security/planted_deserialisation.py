@@ -13,7 +13,8 @@ import pytest
 from support import seams, source
 
 from holdfast.errors import DecodeError
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.records.codec.formats import MsgpackCodec, StrictCodec
 from holdfast.records.envelope import encode
 

@@ -12,7 +12,8 @@ from support import seams
 
 from holdfast import events
 from holdfast.errors import StoreUnavailable
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import SessionInfo

@@ -8,7 +8,8 @@ import pytest
 from support import seams
 
 from holdfast import events
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.sessions.flows.end import Ended
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.state import CookieAction, Outcome, SessionState

@@ -73,8 +73,8 @@ def one_more_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's name goes into a cookie of its own."""
     send = seams.COOKIE_SEND.sound
 
-    def send_both(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        send(self, app, response, *args, **options)
+    def send_both(self: Cookies, app: Any, request: Any, response: Any, *args: Any, **options: Any) -> None:
+        send(self, app, request, response, *args, **options)
         response.set_cookie("session_user", "1")
 
     seams.COOKIE_SEND.plant(monkeypatch, send_both)

@@ -14,7 +14,8 @@ from security import bugs
 from support import seams
 
 from holdfast.flask import session
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 
 
 def inherited_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +51,9 @@ def data_in_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's data goes to the browser with the token."""
     send = seams.COOKIE_SEND.sound
 
-    def send_more(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
-        send(self, app, response, token + base64.urlsafe_b64encode(repr(dict(session)).encode()).decode(), **options)
+    def send_more(self: Cookies, app: Any, request: Any, response: Any, token: str, **options: Any) -> None:
+        data = base64.urlsafe_b64encode(repr(dict(session)).encode()).decode()
+        send(self, app, request, response, token + data, **options)
 
     seams.COOKIE_SEND.plant(monkeypatch, send_more)
 

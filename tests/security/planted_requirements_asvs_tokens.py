@@ -10,7 +10,8 @@ import pytest
 from itsdangerous import Signer
 from support import seams
 
-from holdfast.flask.cookies import Cookies, Presented, signing_salt
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies, signing_salt
 from holdfast.records import encryption
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Envelope

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask, Request, request
 from support import seams
 
+from holdfast.flask.carrier import Carrier
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.records.envelope import Tombstone, TombstoneKind, encode
 from holdfast.records.tokens import new_token
@@ -76,9 +77,9 @@ def asks_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application's hook is called after the lookup."""
     load = seams.INTERFACE_LOAD.sound
 
-    def early(self: HoldfastInterface, app: Flask, request: Request, state: SessionState) -> None:
-        self.manager.open(SessionState(state.started_at), self.cookies.read(app, request).token)
-        load(self, app, request, state)
+    def early(self: HoldfastInterface, app: Flask, request: Request, carrier: Carrier, state: SessionState) -> None:
+        self.manager.open(SessionState(state.started_at), carrier.read(app, request).token)
+        load(self, app, request, carrier, state)
 
     seams.INTERFACE_LOAD.plant(monkeypatch, early)
 

@@ -17,8 +17,8 @@ def a_comma_in_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """The value contains a comma."""
     send = seams.COOKIE_SEND.sound
 
-    def send_two(self: Cookies, app: Any, response: Any, token: str, **options: Any) -> None:
-        send(self, app, response, token, **options)
+    def send_two(self: Cookies, app: Any, request: Any, response: Any, token: str, **options: Any) -> None:
+        send(self, app, request, response, token, **options)
         response.headers["Set-Cookie"] = response.headers["Set-Cookie"].replace(token, f"1,{token}")
 
     seams.COOKIE_SEND.plant(monkeypatch, send_two)
@@ -28,8 +28,8 @@ def an_attribute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path is sent twice."""
     send = seams.COOKIE_SEND.sound
 
-    def send_twice(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        send(self, app, response, *args, **options)
+    def send_twice(self: Cookies, app: Any, request: Any, response: Any, *args: Any, **options: Any) -> None:
+        send(self, app, request, response, *args, **options)
         response.headers["Set-Cookie"] += "; Path=/"
 
     seams.COOKIE_SEND.plant(monkeypatch, send_twice)
@@ -39,9 +39,9 @@ def a_second_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deletion precedes each cookie that is sent."""
     send = seams.COOKIE_SEND.sound
 
-    def clean_up(self: Cookies, app: Any, response: Any, *args: Any, **options: Any) -> None:
-        self.delete(response)
-        send(self, app, response, *args, **options)
+    def clean_up(self: Cookies, app: Any, request: Any, response: Any, *args: Any, **options: Any) -> None:
+        self.delete(request, response)
+        send(self, app, request, response, *args, **options)
 
     seams.COOKIE_SEND.plant(monkeypatch, clean_up)
 

@@ -35,9 +35,9 @@ def replaces_other_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's cookie replaces those that the application sets."""
     send = seams.COOKIE_SEND.sound
 
-    def send_alone(self: Cookies, app: Flask, response: Response, token: str, **named: Any) -> None:
+    def send_alone(self: Cookies, app: Flask, request: Any, response: Response, token: str, **named: Any) -> None:
         response.headers.remove("Set-Cookie")
-        send(self, app, response, token, **named)
+        send(self, app, request, response, token, **named)
 
     seams.COOKIE_SEND.plant(monkeypatch, send_alone)
 

@@ -16,7 +16,8 @@ from itsdangerous import BadSignature, Signer, TimestampSigner
 from support import seams, source
 
 from holdfast.flask import cookies
-from holdfast.flask.cookies import Cookies, Presented
+from holdfast.flask.carrier import Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.records.tokens import is_token
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response
 
-from holdfast.flask.cookies import NOTHING, Cookies, Presented
+from holdfast.flask.carrier import NOTHING, Presented
+from holdfast.flask.cookies import Cookies
 from holdfast.flask.headers import forbid_storing
+from holdfast.flask.remember_me import hide, withhold
 from holdfast.records.tokens import Keys
-from holdfast.sessions.state import CookieAction, SessionState
+from holdfast.sessions.state import REMEMBER, SessionState
 
 if TYPE_CHECKING:
     from holdfast.flask.settings.loading import LiveSettings
     from holdfast.sessions.manager import Manager
+    from holdfast.sessions.requests import Requests
 
 #: The header of a response with the client's new token; empty when its session has ended.
 TOKEN = "Session-Token"  # noqa: S105  # a header's name
@@ -33,24 +36,20 @@ _BEARER = re.compile(r"[ \t]*bearer(?![!#$%&'*+.^_`|~0-9a-z-])[ \t]*(.*?)[ \t]*"
 
 
 class Bearer:
-    """Reads and writes the tokens of clients that send them in a header.
+    """The header as a `Carrier`, for clients that send their tokens there.
 
     Args:
         live: The settings of the application.
         manager: Its manager, of the sessions with cookies.
-
-    Attributes:
-        manager: The manager of the sessions whose tokens are in headers.
-        varies: The headers of a request that its session depends on.
     """
 
     def __init__(self, live: LiveSettings, manager: Manager) -> None:
         settings = live.current
         keys = Keys(settings.namespace, owner_secret=settings.owner_key, carrier=b"bearer")
-        self.manager = manager.with_keys(keys)
-        self.varies = ("Authorization",) if settings.transport == "header" else ("Cookie", "Authorization", ASKED)
+        self.manager: Requests = manager.for_headers(keys)
         self._alone = settings.transport == "header"
-        self._values = Cookies(live, manager.has_form)
+        self.varies: tuple[str, ...] = ("Authorization",) if self._alone else ("Cookie", "Authorization", ASKED)
+        self._values = Cookies(live, manager)
 
     def serves(self, request: Request) -> bool:
         """Return whether *request* has its token in a header, or wants one there. Then its cookies do not count."""
@@ -61,24 +60,44 @@ class Bearer:
         value = _sent(request)
         if value is None:
             return NOTHING
-        return self.check(app, value) if value else Presented(reason="malformed")
+        found = self._values.check(app, value, _SIGNED_FOR) if value else Presented(reason="malformed")
+        return found._replace(final=True)
 
-    def check(self, app: Flask, value: str) -> Presented:
-        """Return what *value*, the rest of the header, is."""
-        return self._values.check(app, value, _SIGNED_FOR)
+    def token_in(self, app: Flask, value: str) -> str | None:
+        """Return the token in *value*, the rest of the header, or None."""
+        return self._values.check(app, value, _SIGNED_FOR).token
 
-    def answer(self, app: Flask, state: SessionState, response: Response, action: CookieAction) -> None:
-        """Give the client its new token in *response*, or an empty one to forget its own. No cache may store these.
+    def send(self, app: Flask, request: Request, response: Response, token: str, *, lifetime: int | None) -> None:
+        """Give the client *token* in *response*, which no cache may store. A client keeps it as long as it likes."""
+        del request, lifetime
+        response.headers[TOKEN] = self._values.signed(app, token, _SIGNED_FOR)
+        forbid_storing(response)
 
-        A 401 says what it lacks (RFC 6750 section 3, RFC 9470), unless the application does.
-        """
-        if action is not CookieAction.NONE:
-            token = state.stored.token if action is CookieAction.SEND and state.stored is not None else None
-            response.headers[TOKEN] = "" if token is None else self._values.signed(app, token, _SIGNED_FOR)
-            forbid_storing(response)
-        if state.opened and response.status_code == 401 and "WWW-Authenticate" not in response.headers:
+    def delete(self, request: Request, response: Response) -> None:
+        """Give the client an empty token, to forget its own."""
+        del request
+        response.headers[TOKEN] = ""
+        forbid_storing(response)
+
+    def challenge(self, request: Request, response: Response, state: SessionState) -> None:
+        """Say in a 401 what it lacks (RFC 6750 section 3, RFC 9470), unless the application does."""
+        if "WWW-Authenticate" not in response.headers:
             error = ' error="invalid_token"' if state.stored is None else ' error="insufficient_user_authentication"'
             response.headers["WWW-Authenticate"] = f"Bearer{'' if _sent(request) is None else error}"
+
+    def admit_remembered(self, app: Flask, request: Request, state: SessionState) -> None:
+        """Hide the remember-me cookie from Flask-Login."""
+        del state
+        hide(app, request)
+
+    def mark_remembered(self, app: Flask, request: Request, response: Response, state: SessionState) -> None:
+        """Withhold from the client what Flask-Login sets of a remember-me cookie."""
+        del request
+        if REMEMBER in state.changes.assigned:
+            withhold(app, response)
+
+    def keep_remembered(self, app: Flask, request: Request, response: Response, state: SessionState) -> None:
+        """Do nothing: no remember-me cookie is of this client."""
 
 
 def _sent(request: Request) -> str | None:

@@ -7,19 +7,21 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask, Request, Response
-from flask import request as current_request
 from itsdangerous import Signer
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.clock import SECOND
-from holdfast.events import RejectReason
+from holdfast.flask.carrier import NOTHING, Presented
+from holdfast.flask.remember_me import forget_if_ended, keep, recognise, stamp
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import labelled
 from holdfast.sessions.policy import LONGEST_COOKIE
+from holdfast.sessions.requests import Requests
+from holdfast.sessions.state import FRESH, REMEMBER, SessionState
 
 _LONGEST = LONGEST_COOKIE // SECOND
 
@@ -37,35 +39,13 @@ _SHARED = {"public", "s-maxage", "proxy-revalidate"}
 _NOT_SHARED = {"private", "no-store"}
 
 
-class Presented(NamedTuple):
-    """The content of a request's session cookies.
-
-    Attributes:
-        token: A value that can be this application's, without its signature; or None.
-        reason: The reason why the cookie is rejected, or None.
-        stale: The cookie should be sent again: its signature is by a fallback key, or its name is an old one.
-        others: The other different values that can be.
-    """
-
-    token: str | None = None
-    reason: RejectReason | None = None
-    stale: bool = False
-    others: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.reason or ('a token' if self.token else 'nothing')}>"
-
-
-NOTHING = Presented()
-
-
 def signing_salt(namespace: str, name: str) -> bytes:
     """Return the salt of signatures: they are valid only in one namespace and for one cookie *name*."""
     return labelled(b"holdfast session token", namespace.encode(), name.encode())
 
 
 class Cookies:
-    """Reads and writes the session cookie of an application, by Flask's current settings.
+    """The session cookie of an application as a `Carrier`, by Flask's current settings.
 
     With ``SESSION_USE_SIGNER`` the token carries a signature made with ``SECRET_KEY``, for the application's namespace.
 
@@ -73,9 +53,12 @@ class Cookies:
         read_old: Returns what a value stands for that was a cookie before, while such sessions are taken over, or None.
     """
 
-    def __init__(self, live: LiveSettings, has_form: Callable[[str], bool]) -> None:
+    varies: tuple[str, ...] = ("Cookie",)
+
+    def __init__(self, live: LiveSettings, manager: Requests) -> None:
+        self.manager = manager
         self._live = live
-        self._has_form = has_form
+        self._has_form = manager.has_form
         self.read_old: Callable[[Flask, str], str | None] | None = None
         self._checked: list[str | bytes] = []
 
@@ -109,6 +92,10 @@ class Cookies:
         token, *others = [*ours][-_MOST:]
         return Presented(token, stale=any(each.stale for each in ours.values()), others=tuple(others))
 
+    def token_in(self, app: Flask, value: str) -> str | None:
+        """Return the token in *value*, that of a session cookie, or None."""
+        return self.check(app, value, self._live.current.cookie.name).token
+
     def check(self, app: Flask, value: str, name: str) -> Presented:
         """Return what one *value* of the cookie *name* is."""
         if not value:
@@ -135,32 +122,53 @@ class Cookies:
                 return Presented(token, stale=age > 0)
         return Presented(reason="bad_signature")
 
-    def send(self, app: Flask, response: Response, token: str, *, lifetime: int | None) -> None:
+    def send(self, app: Flask, request: Request, response: Response, token: str, *, lifetime: int | None) -> None:
         """Set the cookie with *token* on *response*, for *lifetime* seconds or, if None, until the browser closes."""
         settings = self._live.current
+        for misfit in _misfits(settings.cookie, request):
+            self._live.warn_once(misfit)
         value = self.signed(app, token)
         expiry: dict[str, Any] = {}
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
             expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
         response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
-        self._delete_old(response)
+        self._delete_old(request, response)
 
     def signed(self, app: Flask, token: str, name: str | None = None) -> str:
         """Return *token* as the cookie *name* holds it, by default the session's: signed, if the settings say so."""
         return _sign(self._signers(app, name)[0], token) if self._live.current.use_signer else token
 
-    def delete(self, response: Response) -> None:
+    def delete(self, request: Request, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
         response.delete_cookie(cookie.name, **_attributes(cookie))
-        self._delete_old(response)
+        self._delete_old(request, response)
 
-    def _delete_old(self, response: Response) -> None:
+    def _delete_old(self, request: Request, response: Response) -> None:
         cookie = self._live.current.cookie
         for name in cookie.old_names:
-            if name in current_request.cookies:
+            if name in request.cookies:
                 response.delete_cookie(name, **_attributes(cookie))
+
+    def challenge(self, request: Request, response: Response, state: SessionState) -> None:
+        """Do nothing: HTTP has no challenge for cookies."""
+
+    def admit_remembered(self, app: Flask, request: Request, state: SessionState) -> None:
+        """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions ended."""
+        if state.stored is None or state.stored.owner is None:
+            forget_if_ended(app, request, state, self.manager)
+
+    def mark_remembered(self, app: Flask, request: Request, response: Response, state: SessionState) -> None:
+        """Give a remember-me cookie the time of its issue, and note which browser one signs in."""
+        if REMEMBER in state.changes.assigned:
+            stamp(app, response, state, self.manager)
+        if state.changes.signs_in and not state.data.get(FRESH, True):
+            recognise(app, request, state, self.manager)
+
+    def keep_remembered(self, app: Flask, request: Request, response: Response, state: SessionState) -> None:
+        """Let the remember-me cookie of this browser be younger than the end of its user's other sessions."""
+        keep(app, request, response, state, self.manager)
 
     def check_keys(self, app: Flask) -> None:
         """Refuse weak signing keys, once for each set of keys.
@@ -180,7 +188,7 @@ class Cookies:
         return [Signer(key, salt=salt, key_derivation="hmac") for key in keys]
 
 
-def misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
+def _misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
     """Yield why a browser would not accept *cookie* from *request*, or not send it back to the same URL."""
     if cookie.secure and not request.is_secure:
         yield (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,12 +20,12 @@ from holdfast.errors import (
     StoreUnavailable,
     TooManySessions,
 )
+from holdfast.events import Transport
 from holdfast.flask.answers import answerable, turn_into_answer
-from holdfast.flask.cookies import Cookies, keep_private, misfits, vary_by
+from holdfast.flask.cookies import Cookies, keep_private, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.remember_me import forget_if_ended, hide, keep, recognise, stamp, withhold
-from holdfast.flask.session import FlaskSession, HeaderSession
+from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
 from holdfast.records.metadata import ADDRESS, TRANSPORT, fit
@@ -39,9 +38,8 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from holdfast.flask.bearer import Bearer
+    from holdfast.flask.carrier import Carrier
     from holdfast.sessions.manager import Manager
-
-_logger = logging.getLogger("holdfast")
 
 #: An IPv6 address with a zone is at most about this long.
 _LONGEST_ADDRESS = 64
@@ -52,35 +50,37 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
     Attributes:
         live: The application's settings.
-        bearer: The sessions of clients that send their token in a header, if ``SESSION_TRANSPORT`` has such.
+        carriers: How its sessions' tokens travel, as ``SESSION_TRANSPORT`` says.
         before_lookup: What is called before a request's cookie is looked up.
     """
 
     def __init__(self, manager: Requests, live: LiveSettings) -> None:
         self.manager = manager
-        self.cookies = Cookies(live, manager.has_form)
+        self.cookies = Cookies(live, manager)
+        self.carriers: dict[Transport, Carrier] = {"cookie": self.cookies}
+        self._varies = self.cookies.varies
         place = manager.context.old_place
         if place is not None:
             from holdfast.flask.old_cookies import OldCookies
 
             self.cookies.read_old = OldCookies(place, live, manager).read
-        self.bearer: Bearer | None = None
+        self._bearer: Bearer | None = None
         if live.current.transport != "cookie":
             from holdfast.flask.bearer import Bearer
 
-            self.bearer = Bearer(live, cast("Manager", manager))  # no other kind is made with this setting
+            self._bearer = Bearer(live, cast("Manager", manager))  # no other kind is made with this setting
+            self.carriers["header"], self._varies = self._bearer, self._bearer.varies
         self.live = live
         self._has_begun = False
         self.before_lookup: list[Callable[[], object]] = []
-        self._warned: set[str] = set()
 
     def refresh(self) -> Settings:
         """Return the settings as the application's configuration has them now. The manager follows them."""
         live = self.live
         if live.values() != live.seen:
-            self.manager.adopt(live.refresh().policy)
-            if self.bearer is not None:
-                self.bearer.manager.adopt(live.current.policy)
+            policy = live.refresh().policy
+            for carrier in self.carriers.values():
+                carrier.manager.adopt(policy)
         return live.current
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession:
@@ -93,11 +93,9 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self._refuse_late_changes(app)
             self._has_begun = True
         state = SessionState(self.manager.clock())
-        bearer = self.bearer if self.bearer is not None and self.bearer.serves(request) else None
-        load = partial(self._load, app, request, bearer)
-        if bearer is not None:
-            return HeaderSession(bearer.manager, state, load)
-        return FlaskSession(self.manager, state, load)
+        bearer = self._bearer
+        carrier: Carrier = bearer if bearer is not None and bearer.serves(request) else self.cookies
+        return FlaskSession(carrier.manager, state, partial(self._load, app, request, carrier))
 
     def _refuse_late_changes(self, app: Flask) -> None:
         """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away."""
@@ -108,8 +106,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
             refuse_served(app, "SESSION_STORE", path)
 
-    def _load(self, app: Flask, request: Request, bearer: Bearer | None, state: SessionState) -> None:
-        """Look up the request's cookie, or its header if that counts: *bearer*.
+    def _load(self, app: Flask, request: Request, carrier: Carrier, state: SessionState) -> None:
+        """Look up the token that *carrier* finds in *request*.
 
         After an error, of the store or of what the application has registered to come first, the session is empty and
         read-only, so that an error page can be rendered and nothing is stored over the good session.
@@ -119,31 +117,32 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """
         settings, environ = self.refresh(), request.environ
         state.navigation, state.can_set_cookie = _is_navigation(environ), _can_set_cookie(request)
-        manager, carrier = (self.manager, self.cookies) if bearer is None else (bearer.manager, bearer)
-        presented = carrier.read(app, request)
+        presented, manager = carrier.read(app, request), carrier.manager
         if self.before_lookup and (presented.token is not None or presented.reason is not None):
             self._call_hooks()
         if presented.reason is not None:
-            self.manager.context.events.emit("rejected", reason=presented.reason)
+            manager.context.reject(presented.reason)
         manager.open(state, presented.token, *presented.others)
-        if bearer is not None and presented.reason is not None:
+        if presented.final and presented.reason is not None:
             state.read_only = state.login_begins_anew = True
         if presented.stale:
             state.refresh = state.pending = True
         if settings.require_https and not request.is_secure:
             self._end(state, *state.beside)
             state.reset(read_only=True)
-            self._warn_once(
+            self.live.warn_once(
                 "a request over plain http used the session and was given none: SESSION_REQUIRE_HTTPS forbids it."
                 " Behind a proxy that speaks https for the application, use werkzeug.middleware.proxy_fix.ProxyFix"
             )
         elif settings.on_device_change is not None and _changed_device(request, state):
-            self.manager.context.events.emit("rejected", reason="binding_changed")
+            manager.context.reject("binding_changed")
             if settings.on_device_change == "end":
                 self._end(state)
                 state.reset()
-        if "flask_login" in sys.modules and (bearer is not None or state.stored is None or state.stored.owner is None):
-            self._prepare_flask_login(app, request, bearer, state)
+        if "flask_login" in sys.modules:
+            if state.read_only or state.beside:
+                sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
+            carrier.admit_remembered(app, request, state)
 
     def _call_hooks(self) -> None:
         try:
@@ -151,19 +150,6 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 hook()
         except HoldfastError as error:
             raise answerable(error) from error.__cause__
-
-    def _prepare_flask_login(self, app: Flask, request: Request, bearer: Bearer | None, state: SessionState) -> None:
-        """Let Flask-Login end what a request without a user leads to, and use a remember-me cookie only where it may.
-
-        Raises:
-            StoreUnavailable: The store failed.
-        """
-        if state.read_only or state.beside:
-            sys.modules["flask_login"].user_logged_out.connect(_log_out_late)
-        if bearer is None:
-            forget_if_ended(app, request, state, self.manager)
-        else:
-            hide(app, request)
 
     def _end(self, state: SessionState, *others: str) -> None:
         """End the session that was found, and *others*, because somebody else may have their tokens."""
@@ -177,13 +163,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         Raises:
             StoreUnavailable: The store failed: it is not known.
         """
-        token = self.cookies.check(app, value, self.live.current.cookie.name).token
-        if token is not None and self.manager.still_valid(token):
-            return True
-        if self.bearer is None:
-            return False
-        token = self.bearer.check(app, value).token
-        return token is not None and self.bearer.manager.still_valid(token)
+        for carrier in self.carriers.values():
+            token = carrier.token_in(app, value)
+            if token is not None and carrier.manager.still_valid(token):
+                return True
+        return False
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
@@ -192,90 +176,73 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         application's answer to the exception: by default 503, and 409 for the others. So does a session that is too
         large, if the application handles `RecordTooLarge`; else that is raised.
         """
-        state = cast(FlaskSession, session)._state  # noqa: SLF001  # open_session gave it
-        bearer = self.bearer if isinstance(session, HeaderSession) else None
+        ours = cast(FlaskSession, session)
+        state, context = ours._state, ours._manager.context  # noqa: SLF001  # open_session gave them
+        carrier = self.carriers[context.transport]
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
-            cookie = self._save(app, state, response, bearer) if saves else cookie
+            cookie = self._save(app, state, response, carrier) if saves else cookie
         except (StoreUnavailable, SessionConflict, LoginEnded, TooManySessions) as error:
             turn_into_answer(app, error, response)
             cookie = CookieAction.SEND if state.owed else cookie
         except RecordTooLarge as error:
-            if error.limit == self.manager.context.policy.max_bytes:
+            if error.limit == context.policy.max_bytes:
                 error.args = (f"{error}, SESSION_MAX_BYTES",)
             turn_into_answer(app, error, response)
-        self._give_token(app, state, response, cookie, bearer)
+        self._give_token(app, state, response, cookie, carrier)
         if response.is_streamed or app.debug:
             response.call_on_close(partial(_report_late_change, state))
 
-    def _save(self, app: Flask, state: SessionState, response: Response, bearer: Bearer | None) -> CookieAction:
+    def _save(self, app: Flask, state: SessionState, response: Response, carrier: Carrier) -> CookieAction:
         """Store what the request changed, and return what the response says about the cookie."""
         settings, changes, state.settled = self.live.current, state.changes, False
-        manager = self.manager if bearer is None else bearer.manager
         if state.pending:
-            self._prepare(app, state, response, bearer)
+            self._prepare(app, state, response, carrier)
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
         logout = changes.rebind and changes.owner is None and state.stored is not None
-        outcome = manager.commit(state)
+        outcome = carrier.manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
-        if state.ended_all_at and bearer is None and state.settled and not changes.signs_in:
-            keep(app, request, response, state, manager)
+        if state.ended_all_at and state.settled and not changes.signs_in:
+            carrier.keep_remembered(app, request, response, state)
         is_over = outcome.cookie is CookieAction.DELETE
         if is_over or (stored and logout):
-            goes_on = not is_over or bearer is not None  # what a header ends leaves the browser's cookies alone
+            # The end of a session with a header leaves the browser's cookies alone.
+            goes_on = not is_over or carrier is not self.cookies
             clear_site_data(settings.clear_site_data, response, goes_on=goes_on)
         return outcome.cookie
 
-    def _prepare(self, app: Flask, state: SessionState, response: Response, bearer: Bearer | None) -> None:
+    def _prepare(self, app: Flask, state: SessionState, response: Response, carrier: Carrier) -> None:
         """Add to the changes what is stored of the request, and to *response* what belongs to Flask-Login's cookie."""
         changes = state.changes
-        if bearer is not None:
-            if REMEMBER in changes.assigned:
-                withhold(app, response)
-        else:
-            if REMEMBER in changes.assigned:
-                stamp(app, response, state, self.manager)
-            if changes.rebind and changes.owner is not None and not state.data.get(FRESH, True):
-                recognise(app, request, state, self.manager)
-        transport = None if bearer is None else "header"
+        if REMEMBER in changes.assigned or not state.data.get(FRESH, True):
+            carrier.mark_remembered(app, request, response, state)
+        transport = carrier.manager.context.transport
         changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
 
     def _give_token(
-        self, app: Flask, state: SessionState, response: Response, action: CookieAction, bearer: Bearer | None
+        self, app: Flask, state: SessionState, response: Response, action: CookieAction, carrier: Carrier
     ) -> None:
-        """Send or delete the cookie, and keep caches from giving a response that used the session to somebody else.
-
-        Where the token is in a header, that is sent instead: see `holdfast.flask.bearer`.
-        """
-        settings = self.live.current
-        if bearer is not None:
-            bearer.answer(app, state, response, action)
-        elif action is CookieAction.SEND and state.stored is not None:
+        """Send the token or let it be forgotten, and keep caches from giving a response with a session to others."""
+        if action is CookieAction.SEND and state.stored is not None:
             lifetime, value = self._lifetime(state), state.stored.value
-            for misfit in misfits(settings.cookie, request):
-                self._warn_once(misfit)
-            self.cookies.send(app, response, value, lifetime=lifetime)
+            carrier.send(app, request, response, value, lifetime=lifetime)
         elif action is CookieAction.DELETE:
-            self.cookies.delete(response)
+            carrier.delete(request, response)
+        if state.opened and response.status_code == 401:
+            carrier.challenge(request, response, state)
         if state.opened or state.accessed or _may_still_read(response):
-            vary_by(response, *(("Cookie",) if self.bearer is None else self.bearer.varies))
-            if settings.cache_control == "no-store":
+            vary_by(response, *self._varies)
+            if self.live.current.cache_control == "no-store":
                 forbid_storing(response)
             elif action is not CookieAction.NONE:
                 keep_private(response)
-
-    def _warn_once(self, message: str) -> None:
-        """Log *message* as a warning, the first time only."""
-        if message not in self._warned:
-            self._warned.add(message)
-            _logger.warning("%s", message)
 
     def _lifetime(self, state: SessionState) -> int | None:
         """Return for how many seconds the browser is to keep the cookie, within the timeouts; None: until it closes."""
@@ -321,7 +288,7 @@ def _can_set_cookie(request: Request) -> bool:
     return not is_event and ("HTTP_UPGRADE" not in environ or str(environ["HTTP_UPGRADE"]).lower() != "websocket")
 
 
-def _login_metadata(settings: Settings, state: SessionState, transport: str | None) -> Mapping[str, str | None]:
+def _login_metadata(settings: Settings, state: SessionState, transport: Transport) -> Mapping[str, str | None]:
     """Return what is kept of the request: at a login its device and address, when a session begins its browser's hash.
 
     When a session begins, also its *transport*, unless that is the cookie.
@@ -337,7 +304,7 @@ def _login_metadata(settings: Settings, state: SessionState, transport: str | No
     if state.stored is None or changes.rebind or changes.wiped:
         if settings.on_device_change is not None:
             metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
-        if transport is not None:
+        if transport != "cookie":
             metadata[TRANSPORT] = transport
     return metadata
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from flask import session
 from flask.sessions import SecureCookieSession, SessionMixin
 
+from holdfast.events import Transport
 from holdfast.sessions.mapping import ServerSession
 
 #: The names that a template finds on Flask's own session, with any stored keys.
@@ -18,21 +19,12 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
     """The object behind `flask.session`: Flask's session, with `rotate`, `bind`, `destroy`, `apply` and the rest."""
 
     @property
-    def transport(self) -> Literal["cookie", "header"]:
+    def transport(self) -> Transport:
         """Where the token of this request is, if it has one. Without a lookup.
 
         A browser sends no header by itself, so only ``"cookie"`` needs protection against forged requests (CSRF).
         """
-        return "cookie"
-
-
-class HeaderSession(FlaskSession):
-    """The session of a request that has its token in a header, or wants one there."""
-
-    @property
-    def transport(self) -> Literal["cookie", "header"]:
-        """``"header"``."""
-        return "header"
+        return self._manager.context.transport
 
 
 class TemplateSession(Mapping[str, Any]):

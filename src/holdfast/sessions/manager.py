@@ -19,7 +19,6 @@ from holdfast.sessions.flows.end import purge
 from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
-from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.flows.walk import (
@@ -38,6 +37,7 @@ from holdfast.stores.contract import Indexes, Iterates, Purges, Store
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from holdfast.sessions.flows.request_flows import RequestFlows
     from holdfast.sessions.flows.take_over import TakenOver
     from holdfast.sessions.flows.update import Change
 
@@ -63,10 +63,10 @@ class Manager(Requests, Directory, SingleUse):
         super().__init__(flows, store, sealer=sealer, **options)
         self.store = store
 
-    def with_keys(self, keys: Keys) -> Manager:
-        """Return a manager of the same sessions, for tokens that have *keys*. It takes none over from another place."""
+    def for_headers(self, keys: Keys) -> Manager:
+        """Return a manager of the sessions whose tokens are in headers, with *keys*. It takes over no old ones."""
         other = copy.copy(self)
-        other.keys, other.context = keys, replace(self.context, keys=keys, old_place=None)
+        other.keys, other.context = keys, replace(self.context, keys=keys, transport="header", old_place=None)
         return other
 
     def take_over(self, old_id: str, *, only_look: bool = False) -> TakenOver:

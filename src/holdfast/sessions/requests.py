@@ -18,7 +18,6 @@ from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.open import settle
-from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.flows.several import find_one
 from holdfast.sessions.ops import Breaker, Call, Flow, drive
 from holdfast.sessions.policy import Policy
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from holdfast.imports.place import OldPlace
+    from holdfast.sessions.flows.request_flows import RequestFlows
 
 T = TypeVar("T")
 
@@ -158,7 +158,7 @@ class Requests:
                 flow = find_one(context, self._flows, state, (value, *others))
             found = self._run(flow)
         except StoreUnavailable:
-            context.events.emit("rejected", reason="store_unavailable")
+            context.reject("store_unavailable")
             if context.policy.on_store_error != "anonymous":
                 raise
             state.login_begins_anew = True

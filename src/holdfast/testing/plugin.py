@@ -184,8 +184,8 @@ def under_test(app: Flask) -> Iterator[HoldfastApp]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clocks, "time", clock)
         if failing is not None:
-            for manager in (interface.manager, *([interface.bearer.manager] if interface.bearer else [])):
-                patch.setattr(manager, "_store", failing)
+            for carrier in interface.carriers.values():
+                patch.setattr(carrier.manager, "_store", failing)
         first.insert(0, _run_action)
         try:
             yield HoldfastApp(app, clock, failing)

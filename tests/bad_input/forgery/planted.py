@@ -11,7 +11,7 @@ from itsdangerous import BadSignature
 from itsdangerous.encoding import want_bytes
 from support import seams
 
-from holdfast.flask.cookies import Presented
+from holdfast.flask.carrier import Presented
 
 
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import logging
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from holdfast.flask.settings.table import FLASKS, OWN
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import SealMode
 from holdfast.sessions.policy import LONGEST_COOKIE, Policy
+
+_logger = logging.getLogger("holdfast")
 
 _PREFIX = "SESSION_"
 
@@ -120,6 +123,7 @@ class LiveSettings:
         self.current = Settings.load(config)
         self.values: Callable[[], tuple[Any, ...]] = functools.partial(operator.itemgetter(*_LIVE), config)
         self.seen = self.values()
+        self._warned: set[str] = set()
         self._fixed = [config.get(each.name) for each in _FIXED]
         _warn_of_long_lives(config, self.current.policy)
 
@@ -147,6 +151,12 @@ class LiveSettings:
                 raise ConfigurationError(
                     f"{each.name} was changed after Session(app), which reads it once: set it before"
                 )
+
+    def warn_once(self, message: str) -> None:
+        """Log *message*, on what the settings lead to, as a warning: the first time only."""
+        if message not in self._warned:
+            self._warned.add(message)
+            _logger.warning("%s", message)
 
 
 def _warn_of_unknown(config: Mapping[str, Any]) -> None:

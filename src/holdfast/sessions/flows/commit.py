@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
@@ -16,7 +17,6 @@ from holdfast.sessions.flows.end import dropped, purge, report_ended, write_tomb
 from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
-from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import Flow, delete, load, replace, touch
 from holdfast.sessions.state import (
     NOTHING,
@@ -29,6 +29,9 @@ from holdfast.sessions.state import (
     cookie_due,
 )
 from holdfast.stores.contract import Purges
+
+if TYPE_CHECKING:
+    from holdfast.sessions.flows.request_flows import RequestFlows
 
 #: On a store that does not remove expired records by itself: the new tokens between two purges; the records that a step
 #: of one looks at or removes; the steps, and the seconds after which no further step begins.

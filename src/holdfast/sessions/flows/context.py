@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from holdfast.clock import Clock
-from holdfast.events import Events
+from holdfast.events import Events, RejectReason, Transport
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Control, Envelope, Sealed, Unsealed, decode
@@ -50,7 +50,7 @@ class Context:
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
     *new_tokens* counts the tokens made since the start, from a random number. *offset* is that of the shared clock:
     see `offset_of`. *lists_unopened*: sealed sessions that no key opens are listed, by their times. *old_place* is
-    where sessions were that are taken over, or None.
+    where sessions were that are taken over, or None. *transport* is where the tokens are.
     """
 
     policy: Policy
@@ -64,6 +64,11 @@ class Context:
     offset: Offset = field(default_factory=Offset)
     lists_unopened: bool = False
     old_place: OldPlace | None = None
+    transport: Transport = "cookie"
+
+    def reject(self, reason: RejectReason) -> None:
+        """Report that the token of a request is not accepted."""
+        self.events.emit("rejected", reason=reason, transport=self.transport)
 
     def read(self, key: str, record: Record) -> Envelope | Sealed | Control:
         """Return what *record*, stored under *key*, holds: a session as it is stored, or a control record.

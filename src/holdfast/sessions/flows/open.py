@@ -94,7 +94,7 @@ def settle(context: Context, state: SessionState, found: Found | Rejected) -> No
     if isinstance(found, Rejected):
         state.read_only = state.login_begins_anew = found.keep_cookie
         state.data = found.data
-        context.events.emit("rejected", reason=found.reason)
+        context.reject(found.reason)
         return
     state.stored, state.data, state.redeliver = found
     state.read_only = False

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from holdfast.records.metadata import BESIDE
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import Found, Rejected
-from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState
+
+if TYPE_CHECKING:
+    from holdfast.sessions.flows.request_flows import RequestFlows
 
 
 def find_one(
