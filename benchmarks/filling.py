@@ -22,6 +22,7 @@ from holdfast.stores.files import FileStore
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.mongodb.store import _fields
 from holdfast.stores.redis import RedisStore, scripts
+from holdfast.stores.shared.wire import raw_of
 from holdfast.stores.sql import SQLStore
 from holdfast.stores.sql.store import _values
 
@@ -66,9 +67,7 @@ def _sqlite(folder: Path) -> Iterator[PlaceOf]:
         store.ping()
         with closing(sqlite3.connect(store.path)) as connection:
             for some in rows.some():
-                values = (
-                    (sqlite._raw(key), 1, until, until, sqlite._raw(owner), data) for key, data, until, owner in some
-                )
+                values = ((raw_of(key), 1, until, until, raw_of(owner), data) for key, data, until, owner in some)
                 with connection:
                     connection.executemany(sqlite._INSERT, values)
 
@@ -118,7 +117,9 @@ def _redis(_: Path) -> Iterator[PlaceOf]:
             for key, data, until, owner in some:
                 write = scripts.Write(data, until, owner, store._clock())
                 names, listed = store._within_reach(key, write)
-                pipeline.evalsha(scripts.CREATE.sha, len(names), *names, *write.arguments, listed, key)
+                pipeline.evalsha(
+                    scripts.CREATE.sha, len(names), *names, *write.arguments, listed, scripts.key_bytes(key)
+                )
             pipeline.execute()
 
     def place(number: int) -> Place:

@@ -153,7 +153,7 @@ def _edit_mongodb(web: Web, handle: str, value: Any) -> None:
 def _edit_redis(web: Web, handle: str, value: Any) -> None:
     name = web.memory._name(handle)
     stored = web.memory._client.get(name)
-    web.memory._client.set(name, stored[:17] + repr(value).encode().rjust(16)[:16] + stored[33:])
+    web.memory._client.set(name, stored[:9] + repr(value).encode().rjust(16)[:16] + stored[25:])
 
 
 _EDITS: dict[str, Callable[[Web, str, Any], None]] = {

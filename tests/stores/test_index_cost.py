@@ -21,6 +21,7 @@ from holdfast.records.envelope import Envelope, encode
 from holdfast.records.tokens import Keys, new_token
 from holdfast.sessions.manager import Manager
 from holdfast.stores.redis import RedisStore
+from holdfast.stores.redis.scripts import owner_field
 from holdfast.stores.shared import sqlite_pool
 from holdfast.stores.sqlite import SQLiteStore
 
@@ -91,9 +92,9 @@ def test_sqlite_reads_only_that_user_s_rows(tmp_path: Path, monkeypatch: pytest.
 
 _FILL = """
 for i = ARGV[1], ARGV[2] do
-  local key = redis.sha1hex(i) .. string.sub(redis.sha1hex('x' .. i), 1, 24)
+  local key = string.sub(redis.sha1hex(i), 1, 32)
   redis.call('SET', ARGV[3] .. key, ARGV[4], 'PX', 3600000)
-  redis.call('ZADD', ARGV[3] .. 'owner:' .. redis.sha1hex('o' .. i), ARGV[5], key)
+  redis.call('ZADD', ARGV[3] .. 'owner:x' .. string.sub(redis.sha1hex('o' .. i), 1, 8), ARGV[5], key)
 end"""
 
 
@@ -113,8 +114,7 @@ def test_redis_is_asked_for_that_user_s_records_alone() -> None:
         with counted(client) as alone:
             assert len(manager.of("me")) == MINE
         handle = manager.of("me")[0].handle
-        (name,) = client.keys(f"*{handle}")
-        prefix = name.decode().removesuffix(handle)
+        name, prefix = store._name(handle), store._prefix
         for begin in range(1, OTHERS + 1, 20_000):
             end = min(begin + 19_999, OTHERS)
             client.eval(_FILL, 0, begin, end, prefix, client.get(name), system_clock() + HOUR)
@@ -123,7 +123,7 @@ def test_redis_is_asked_for_that_user_s_records_alone() -> None:
             assert len(manager.of("me")) == MINE
         assert among_others == alone
         assert alone == {"evalsha": 1, "zrangebyscore": 1, "get": MINE}
-        assert client.zcard(f"{prefix}owner:{ME}") == MINE
+        assert client.zcard(store._index(owner_field(ME))) == MINE
     finally:
         client.close()
         server.stop()

@@ -23,12 +23,14 @@ from holdfast.records.record import Conflict, Gone, Record
 from holdfast.stores.contract import Store
 from holdfast.stores.redis import RedisStore, scripts
 from holdfast.stores.redis.health import SAMPLE
+from holdfast.stores.redis.scripts import owner_field
 from holdfast.stores.registry import open_store
 from holdfast.testing import FakeClock, Fault, Link, StoreContract
 
 pytestmark = pytest.mark.redis
 
 KEY, OTHER = "ab" * 32, "cd" * 32
+ADA = owner_field("ada")
 HOUR = 3_600_000
 
 
@@ -152,8 +154,8 @@ def test_the_server_forgets_after_the_application(
     clock.advance_ms(system_clock() - clock())  # an index lives by the server's clock
     store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
     store.touch(KEY, expires_at=clock() + 2 * HOUR)
-    assert 2 * HOUR < client.pttl(prefix + KEY) < 2 * HOUR + 600_000
-    assert 2 * HOUR < client.pttl(f"{prefix}owner:ada") < 3 * HOUR
+    assert 2 * HOUR < client.pttl(store._name(KEY)) < 2 * HOUR + 600_000
+    assert 2 * HOUR < client.pttl(store._index(ADA)) < 3 * HOUR
     store.delete(KEY)
     assert list(client.scan_iter(prefix + "*")) == []
 
@@ -184,12 +186,28 @@ def test_an_entry_of_the_index_without_a_record_is_forgotten(store: RedisStore, 
     keys = [f"{number:064x}" for number in range(30)]
     for key in keys:
         store.create(key, b"data", expires_at=clock() + HOUR, owner="ada")
-    index = store._index(b"00000000ada")
+    index = store._index(ADA)
     for key in keys[:25]:
         client.delete(store._name(key))
     assert [key for key, _ in store.find("ada", limit=3).items] == keys[25:28]
     assert keys_of(store, "ada") == keys[25:]
-    assert client.zrange(index, 0, -1) == [key.encode() for key in keys[25:]]
+    assert client.zrange(index, 0, -1) == [bytes.fromhex(key) for key in keys[25:]]
+
+
+def test_owners_whose_values_begin_alike_find_their_own(store: RedisStore, client: Any, clock: FakeClock) -> None:
+    """An index is named by the first bytes of its owner's value; another owner's records in it are not returned."""
+    ada, bob = "ab" * 8 + "0" * 48, "ab" * 8 + "f" * 48
+    keys = [f"{number:02x}" * 32 for number in (0x00, 0x22, 0x7F, 0x80, 0xC3, 0xFF)]
+    for number, key in enumerate(keys):
+        store.create(key, b"data", expires_at=clock() + HOUR, owner=(ada, bob)[number % 2])
+    assert len(list(client.scan_iter(store._prefix + b"owner:*"))) == 1
+    for owner, own in ((ada, keys[::2]), (bob, keys[1::2])):
+        assert keys_of(store, owner) == own
+        page, found = store.find(owner, limit=1), list[str]()
+        while page.after is not None:
+            found += [key for key, _ in page.items]
+            page = store.find(owner, page.after, limit=1)
+        assert found + [key for key, _ in page.items] == own
 
 
 def test_a_record_that_lost_its_expiry_still_expires(
@@ -197,7 +215,7 @@ def test_a_record_that_lost_its_expiry_still_expires(
 ) -> None:
     """The application's clock decides: without a time to live at the server, a record is over when it should be."""
     store.create(KEY, b"data", expires_at=clock() + HOUR)
-    client.persist(prefix + KEY)
+    client.persist(store._name(KEY))
     clock.advance_ms(HOUR)
     assert store.load(KEY) is None
     assert store.create(KEY, b"new", expires_at=clock() + HOUR) is not None
@@ -212,7 +230,7 @@ def test_an_index_sheds_what_has_long_expired(store: RedisStore, client: Any, pr
     store.touch(keys[0], expires_at=clock() + 9 * HOUR)
     clock.advance_ms(2 * HOUR)
     store.create(keys[3], b"data", expires_at=clock() + HOUR, owner="ada")
-    assert client.zrange(f"{prefix}owner:ada", 0, -1) == [keys[3].encode(), keys[0].encode()]
+    assert client.zrange(store._index(ADA), 0, -1) == [bytes.fromhex(keys[3]), bytes.fromhex(keys[0])]
 
 
 def test_a_host_whose_clock_is_ahead_takes_no_living_entry_along(store: RedisStore, client: Any, prefix: str) -> None:
@@ -223,21 +241,21 @@ def test_a_host_whose_clock_is_ahead_takes_no_living_entry_along(store: RedisSto
     assert ahead.create("1" * 64, b"data", expires_at=system_clock() + HOUR, owner="ada") is not None
     there = RedisStore(client, prefix=prefix)
     assert {key for key, _ in there.find("ada").items} == {KEY, "1" * 64}
-    assert client.pttl(f"{prefix}owner:ada") > HOUR
+    assert client.pttl(store._index(ADA)) > HOUR
 
 
-@pytest.mark.parametrize("garbage", [b"", b"1", b"garbage", b"{}", b"1" + b"x" * 16 + b"y" * 100])
+@pytest.mark.parametrize("garbage", [b"", b"1", b"garbage", b"{}", b"1" + b"x" * 8 + b"y" * 100])
 def test_what_is_no_record_counts_as_a_damaged_one(
     store: RedisStore, client: Any, prefix: str, clock: FakeClock, garbage: bytes
 ) -> None:
     """Bytes that Holdfast did not write load as a record of no data, which can be replaced, deleted, not created."""
-    client.set(prefix + KEY, garbage)
+    client.set(store._name(KEY), garbage)
     record = store.load(KEY)
     assert record is not None
     assert (record.data, record.owner) == (b"", None)
     if garbage:
         assert store.create(KEY, b"data", expires_at=clock() + HOUR) is None
-        assert isinstance(store.replace(KEY, b"data", expect=b"0" * 16, expires_at=clock() + HOUR), Conflict)
+        assert isinstance(store.replace(KEY, b"data", expect=b"0" * 8, expires_at=clock() + HOUR), Conflict)
         assert store.touch(KEY, expires_at=clock() + HOUR) is True
         assert not isinstance(
             store.replace(KEY, b"data", expect=record.version, expires_at=clock() + HOUR), Conflict | Gone

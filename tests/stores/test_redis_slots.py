@@ -38,7 +38,7 @@ def move_slots(ports: list[int], source: int, target: int, number: int) -> None:
     for slot in slots:
         nodes[target].execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[source])
         nodes[source].execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[target])
-        while keys := nodes[source].execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+        while keys := nodes[source].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
             nodes[source].migrate("127.0.0.1", ports[target], keys, 0, 5000)
         for node in (target, source, *range(len(nodes))):
             nodes[node].execute_command("CLUSTER SETSLOT", slot, "NODE", ids[target])

@@ -137,7 +137,7 @@ def _dump_redis(_web: Web, place: str) -> bytes:
 
 
 def _overwrite_redis(_web: Web, place: str, key: str, change: Change) -> None:
-    name = place.partition("?prefix=")[2] + key
+    name = place.partition("?prefix=")[2].encode() + bytes.fromhex(key)
     with _redis(place) as client:
         client.set(name, change(client.get(name)), keepttl=True)
 

@@ -312,7 +312,7 @@ SQL_REPLACE = Seam("holdfast.stores.sql:SQLStore.replace")
 SQLITE_LOAD = Seam("holdfast.stores.sqlite:SQLiteStore.load")
 SQLITE_REPLACE = Seam("holdfast.stores.sqlite:SQLiteStore.replace")
 SQLITE_RECORD = Seam("holdfast.stores.sqlite:_record")
-SQLITE_KEY = Seam("holdfast.stores.sqlite:_raw")
+SQLITE_KEY = Seam("holdfast.stores.sqlite:raw_of")
 
 # --- source files, as paths below src/holdfast ------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from holdfast.stores.shared.disk import SET_UP_WRONG, path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
+from holdfast.stores.shared.wire import raw_of
 
 __all__ = ["SQLiteStore"]
 
@@ -107,27 +108,27 @@ class SQLiteStore:
         return cls(path, clock=clock, timeout=timeout)
 
     def load(self, key: str, /) -> Record | None:
-        row = self._run(_one, _LOAD, (_raw(key), self._clock()))
+        row = self._run(_one, _LOAD, (raw_of(key), self._clock()))
         return None if row is None else _record(*row)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         version = secrets.randbits(62)
-        values = (_raw(key), version, expires_at, expires_at, _raw(owner), data, self._clock())
+        values = (raw_of(key), version, expires_at, expires_at, raw_of(owner), data, self._clock())
         return version if self._run(_count, _CREATE, values) else None
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        return self._run(_replace, _raw(key), expect, self._clock(), (data, expires_at, _raw(owner)))
+        return self._run(_replace, raw_of(key), expect, self._clock(), (data, expires_at, raw_of(owner)))
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        return self._run(_count, _TOUCH, (expires_at, _raw(key), self._clock())) > 0
+        return self._run(_count, _TOUCH, (expires_at, raw_of(key), self._clock())) > 0
 
     def delete(self, key: str, /) -> bool:
-        if self._run(_count, _DELETE_LIVE, (_raw(key), self._clock())):
+        if self._run(_count, _DELETE_LIVE, (raw_of(key), self._clock())):
             return True
         # An expired record goes too: if the clock is set back, it must not return.
-        self._run(_count, _DELETE, (_raw(key),))
+        self._run(_count, _DELETE, (raw_of(key),))
         return False
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
@@ -146,14 +147,16 @@ class SQLiteStore:
         grace_until: int,
         owner: str | None = None,
     ) -> Version | Conflict | Gone:
-        supersede = (tombstone, grace_until, None, grace_until, _raw(old), expect, self._clock())
-        return self._run(_move, supersede, (_raw(new), secrets.randbits(62), expires_at, expires_at, _raw(owner), data))
+        supersede = (tombstone, grace_until, None, grace_until, raw_of(old), expect, self._clock())
+        return self._run(
+            _move, supersede, (raw_of(new), secrets.randbits(62), expires_at, expires_at, raw_of(owner), data)
+        )
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _FIND, (_raw(owner), _raw(after or ""), self._clock(), limit)), limit)
+        return _page(self._run(_all, _FIND, (raw_of(owner), raw_of(after or ""), self._clock(), limit)), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _SCAN, (_raw(after or ""), self._clock(), limit)), limit)
+        return _page(self._run(_all, _SCAN, (raw_of(after or ""), self._clock(), limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
@@ -268,7 +271,7 @@ def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[l
 
 def _discard(connection: sqlite3.Connection, versions: Mapping[str, Version], now: int) -> frozenset[str]:
     connection.execute("BEGIN IMMEDIATE")
-    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (_raw(key), versions[key], now)))
+    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (raw_of(key), versions[key], now)))
     connection.execute("COMMIT")
     return removed
 
@@ -289,24 +292,11 @@ def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:
 
 
 @overload
-def _raw(text: str) -> _Raw: ...
-@overload
-def _raw(text: str | None) -> _Raw | None: ...
-def _raw(text: str | None) -> _Raw | None:
-    """Return a key or an owner as it is stored: the bytes that lower-case hex digits stand for, or other text."""
-    try:
-        raw = bytes.fromhex(text or "")
-    except ValueError:
-        return text
-    return raw if raw.hex() == text and raw else text
-
-
-@overload
 def _text(raw: _Raw) -> str: ...
 @overload
 def _text(raw: _Raw | None) -> str | None: ...
 def _text(raw: _Raw | None) -> str | None:
-    """Return the key or the owner that `_raw` made *raw* of."""
+    """Return the key or the owner that `raw_of` made *raw* of."""
     return raw.hex() if isinstance(raw, bytes) else raw
 
 

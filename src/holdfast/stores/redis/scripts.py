@@ -2,13 +2,15 @@
 
 Each script is one atomic step on a record, and on an index within reach.
 
-A value is one string: a format byte, the version (16 characters), the expiry (16 digits), the time until which the
-index is guaranteed to list the record (16 digits), the length of the owner plus one (8 digits, 0 if there is none), the
-owner, the data. Padded digits compare as text. Any other value under a key counts as a record without a version.
+A record is under the prefix and its key's 32 bytes. The value is one string: a format byte, the version (8 bytes), the
+expiry (16 digits), the time until which the index is guaranteed to list the record (16 digits), the length of the owner
+(6 digits, 0 if there is none), the owner, the data. Padded digits compare as text. An owner is a mark and its bytes:
+`x` and those that hex digits stand for, or `t` and the text's. Any other value counts as a record without a version.
 
-An index is a sorted set of keys. Invariant: no record outlives its score there. In a Cluster the index is out of a
-record's reach; then the index entry is written first, the script on the record gets the score, and refuses a longer
-life. Each entry takes a higher score, so that removing an older one does not undo a later entry.
+An index is a sorted set of keys, under the first bytes of the owner. Invariant: no record outlives its score there. In
+a Cluster the index is out of a record's reach; then the index entry is written first, the script on the record gets the
+score, and refuses a longer life. Each entry takes a higher score, so that removing an older one does not undo a later
+entry.
 """
 
 from __future__ import annotations
@@ -18,18 +20,20 @@ import secrets
 
 from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Record
-from holdfast.stores.shared.wire import MARGIN, owner_bytes, owner_text
+from holdfast.stores.shared.wire import MARGIN, owner_bytes, owner_text, raw_of
 
 #: The answers of the scripts, besides a conflict (a list with the value) and an index to leave (score and owner).
 GONE, DONE, UNLISTED = 0, 1, 2
 
 # The number of bytes before the owner and the data.
-_HEAD = 57
+_HEAD = 47
 # Redis's limit for one value, less the bytes before the data.
 _MAX_BYTES = 512 * 1024 * 1024 - 1024
 
 #: The forms of a missing owner and a missing index entry.
-NOBODY, NEVER = b"00000000", b"0000000000000000"
+NOBODY, NEVER = b"000000", b"0000000000000000"
+# The bytes of an owner that name the index, with the mark before them: few users share one, and find each their own.
+_INDEXED = 9
 
 
 class Script:
@@ -41,19 +45,19 @@ class Script:
 
 
 _COMMON = b"""
-local NOBODY, NEVER = '00000000', '0000000000000000'
+local NOBODY, NEVER = '000000', '0000000000000000'
 local now = ARGV[1]
 
 local function read(key)
-  local head = redis.pcall('GETRANGE', key, 0, 56)
+  local head = redis.pcall('GETRANGE', key, 0, 46)
   if head == '' then return nil end
-  if type(head) ~= 'string' or #head < 57 or not string.find(head, '^1................%d+$') then
+  if type(head) ~= 'string' or #head < 47 or not string.find(head, '^1........%d+$') then
     return '', '9', NEVER, NOBODY
   end
-  local expires, owner = string.sub(head, 18, 33), string.sub(head, 50, 57)
+  local expires, owner = string.sub(head, 10, 25), string.sub(head, 42, 47)
   if expires <= now then return nil end
-  if owner ~= NOBODY then owner = redis.call('GETRANGE', key, 49, 55 + owner) end
-  return string.sub(head, 2, 17), expires, string.sub(head, 34, 49), owner
+  if owner ~= NOBODY then owner = redis.call('GETRANGE', key, 41, 46 + owner) end
+  return string.sub(head, 2, 9), expires, string.sub(head, 26, 41), owner
 end
 
 local function conflict(key, version)
@@ -80,7 +84,7 @@ end
 
 local function left(score, owner)
   if owner == NOBODY then return 1 end
-  return score .. string.sub(owner, 9)
+  return score .. string.sub(owner, 7)
 end
 """.replace(b"MARGIN", b"%d" % MARGIN)
 
@@ -100,12 +104,12 @@ return 1
 # The usual save: the same owner, who is listed for long enough. No function is defined for it: that takes longer.
 _SAME_OWNER = b"""
 local owner = ARGV[3]
-local head = redis.pcall('GETRANGE', KEYS[1], 0, 48 + #owner)
-if type(head) == 'string' and string.sub(head, 50) == owner and string.sub(head, 2, 17) == ARGV[8]
-  and string.sub(head, 18, 33) > ARGV[1] and string.find(head, '^1................%d+', 1) then
-  local listed = string.sub(head, 34, 49)
-  if owner == '00000000' then listed = '0000000000000000' end
-  if owner == '00000000' or (KEYS[2] and listed >= string.sub(ARGV[2], 18, 33)) then
+local head = redis.pcall('GETRANGE', KEYS[1], 0, 40 + #owner)
+if type(head) == 'string' and string.sub(head, 42) == owner and string.sub(head, 2, 9) == ARGV[8]
+  and string.sub(head, 10, 25) > ARGV[1] and string.find(head, '^1........%d+', 1) then
+  local listed = string.sub(head, 26, 41)
+  if owner == '000000' then listed = '0000000000000000' end
+  if owner == '000000' or (KEYS[2] and listed >= string.sub(ARGV[2], 10, 25)) then
     redis.call('SET', KEYS[1], ARGV[2] .. listed .. owner .. ARGV[4], 'PX', ARGV[5])
     return 1
   end
@@ -124,7 +128,7 @@ local listed = NEVER
 if owner ~= NOBODY then
   if was == owner then listed = score end
   if not KEYS[2] and listed < through then listed = through end
-  if listed < string.sub(head, 18, 33) then
+  if listed < string.sub(head, 10, 25) then
     if not KEYS[2] then return 2 end
     listed = enter(KEYS[2], ARGV[7], through)
   end
@@ -146,7 +150,7 @@ if not version then return 0 end
 if version == '' or expires <= until_now then return 1 end
 if owner ~= ARGV[5] or listed < score then listed = score end
 if owner ~= NOBODY and listed < expires then return owner end
-redis.call('SETRANGE', KEYS[1], 17, expires .. listed)
+redis.call('SETRANGE', KEYS[1], 9, expires .. listed)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
@@ -172,7 +176,7 @@ for i, key in ipairs(KEYS) do
   local version, _, _, owner = read(key)
   if version and version ~= '' and version == ARGV[2 + 2 * i] then
     redis.call('DEL', key)
-    if owner ~= NOBODY then redis.call('ZREM', ARGV[2] .. 'owner:' .. string.sub(owner, 9), member) end
+    if owner ~= NOBODY then redis.call('ZREM', ARGV[2] .. 'owner:' .. string.sub(owner, 7, 15), member) end
     removed[#removed + 1] = member
   end
 end
@@ -218,6 +222,14 @@ if score and tonumber(score) == tonumber(ARGV[3]) then redis.call('ZREM', KEYS[1
 #: removed.
 FIND = Script(
     b"""
+local function follows(a, b)  -- as bytes: < compares by the server's language
+  for i = 1, #a do
+    local mine, other = string.byte(a, i), string.byte(b, i) or -1
+    if mine ~= other then return mine > other end
+  end
+  return false
+end
+
 local score, after, left, prefix = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local start, at, asked, found = score, 0, 0, {''}
 while left > 0 do
@@ -226,7 +238,7 @@ while left > 0 do
   for i = 1, #entries, 2 do
     local member, value = entries[i], nil
     at = at + 1
-    if entries[i + 1] ~= score or member > after then
+    if entries[i + 1] ~= score or follows(member, after) then
       score, after = entries[i + 1], member
       if prefix then value = redis.pcall('GET', prefix .. member) end
       if value == false then
@@ -271,7 +283,7 @@ class Write:
         left = max(0, expires_at - at)
         self.at = at
         self.now = digits(at)
-        self.version = secrets.token_hex(8).encode()
+        self.version = secrets.token_bytes(8)
         self.expires_at = digits(expires_at)
         self.ttl = left + MARGIN
         self.owner = owner_field(owner)
@@ -286,21 +298,37 @@ def digits(time: int) -> bytes:
     return b"%016d" % min(max(time, 0), 9 * 10**15)
 
 
+def key_bytes(key: str) -> bytes:
+    """Return *key* as it is in a name and in an index: the bytes that its hex digits stand for."""
+    raw = raw_of(key)
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
 def owner_field(owner: str | None) -> bytes:
     """Return *owner* as it is in a value, its length first."""
     if owner is None:
         return NOBODY
-    text = owner_bytes(owner)
-    return b"%08d" % (len(text) + 1) + text
+    raw = raw_of(owner)
+    content = b"x" + raw if isinstance(raw, bytes) else b"t" + owner_bytes(owner)
+    return b"%06d" % len(content) + content
+
+
+def index_of(owner: bytes) -> bytes:
+    """Return what names the index of an owner, given the owner as in a value without its length."""
+    return b"owner:" + owner[:_INDEXED]
 
 
 def record_in(value: bytes, now: int) -> Record | None:
     """Return the record in *value*, or None if it has expired; any other value is an empty record."""
-    if len(value) < _HEAD or value[:1] != b"1" or not value[17:_HEAD].isdigit():
+    if len(value) < _HEAD or value[:1] != b"1" or not value[9:_HEAD].isdigit():
         return Record(b"", b"", now + MARGIN)
-    expires_at, size = int(value[17:33]), int(value[49:_HEAD])
+    expires_at, start = int(value[9:25]), _HEAD + int(value[41:_HEAD])
     if expires_at <= now:
         return None
-    start = _HEAD + max(0, size - 1)
-    owner = owner_text(value[_HEAD:start]) if size else None
-    return Record(value[start:], value[1:17], expires_at, owner)
+    return Record(value[start:], value[1:9], expires_at, _owner_in(value[_HEAD:start]))
+
+
+def _owner_in(content: bytes) -> str | None:
+    if not content:
+        return None
+    return content[1:].hex() if content[:1] == b"x" else owner_text(content[1:])

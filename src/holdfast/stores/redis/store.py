@@ -32,6 +32,8 @@ from holdfast.stores.redis.scripts import (
     Script,
     Write,
     digits,
+    index_of,
+    key_bytes,
     owner_field,
     record_in,
 )
@@ -40,6 +42,8 @@ from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
 T = TypeVar("T")
+
+_KEY_BYTES = 32
 
 # How often slots may move during a walk before it gives up.
 _TURNS = 5
@@ -129,7 +133,7 @@ class RedisClusterStore:
         names, listed = self._within_reach(key, write)
         if write.owner != NOBODY and not self._index_in_reach:
             listed = self._enter(write.owner, key, write)
-        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key])
+        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key_bytes(key)])
         return write.version if answer == DONE else None
 
     def replace(
@@ -137,10 +141,10 @@ class RedisClusterStore:
     ) -> Version | Conflict | Gone:
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
-        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
+        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
         if answer == UNLISTED:
             listed = self._enter(write.owner, key, write)
-            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key, expect])
+            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
         return self._outcome(answer, key, write)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
@@ -164,9 +168,11 @@ class RedisClusterStore:
         now = self._clock()
         score, _, member = (after or f"{now} ").partition(" ")
         within_reach = [self._prefix] if self._index_in_reach else []
-        arguments = [digits(now), score, member, limit, *within_reach]
+        arguments = [digits(now), score, bytes.fromhex(member), limit, *within_reach]
         cursor, *found = self._run(scripts.FIND, [self._index(owner_field(owner))], arguments)
-        return Page(self._found(found), cursor.decode() or None)
+        items = tuple(item for item in self._found(found) if item[1].owner == owner)
+        score, _, member = cursor.partition(b" ")
+        return Page(items, f"{score.decode()} {member.hex()}" if cursor else None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         at, cursor, turn, layout, *done = (after or f"- 0 1 {self._layout()}").split()
@@ -177,7 +183,7 @@ class RedisClusterStore:
             if at not in left:
                 at, cursor = left[0], "0"
             further, names = self._scan(nodes[at], int(cursor), limit)
-            items = self._records([name for name in names if len(name) == len(self._prefix) + 64])
+            items = self._records(names)
             if further:
                 return Page(items, " ".join([at, str(further), turn, layout, *done]))
             left.remove(at)
@@ -240,10 +246,10 @@ class RedisClusterStore:
             self._client.close()
 
     def _name(self, key: str) -> bytes:
-        return self._prefix + key.encode()
+        return self._prefix + key_bytes(key)
 
     def _index(self, owner: bytes) -> bytes:
-        return self._prefix + b"owner:" + owner[len(NOBODY) :]
+        return self._prefix + index_of(owner[len(NOBODY) :])
 
     def _within_reach(self, key: str, write: Write) -> tuple[list[bytes], bytes]:
         """Return the keys that a script on the record may use, and the time until which the index should list it."""
@@ -253,7 +259,7 @@ class RedisClusterStore:
         return [*names, self._index(write.owner)], write.listed
 
     def _enter(self, owner: bytes, key: str, write: Write) -> bytes:
-        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key, write.listed])
+        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key_bytes(key), write.listed])
         return listed
 
     def _leave(self, answer: Any, key: str, now: bytes) -> None:
@@ -261,7 +267,7 @@ class RedisClusterStore:
             score, owner = answer[: len(NEVER)], answer[len(NEVER) :]
             # An extra entry is harmless; the result of the write must be returned.
             with suppress(StoreUnavailable):
-                self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key, score])
+                self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key_bytes(key), score])
 
     def _outcome(self, answer: Any, key: str, write: Write) -> Version | Conflict | Gone:
         if answer == GONE:
@@ -272,7 +278,7 @@ class RedisClusterStore:
         return write.version
 
     def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:
-        return self._records([self._name(member.decode()) for member in found])
+        return self._records([self._prefix + member for member in found])
 
     def _is_replicated(self) -> bool:
         return True
@@ -291,7 +297,7 @@ class RedisClusterStore:
         return self._connection_of(self._call("get_node_from_key", name))
 
     def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
-        pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"[0-9a-f]*"
+        pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"?" * _KEY_BYTES
         found: list[bytes] = []
         # COUNT is of every key scanned, including those of other programs: the rarer ours are, the longer the step.
         for count in [limit, *(step for step in _STEPS if step > limit)]:
@@ -313,7 +319,7 @@ class RedisClusterStore:
                 raise unavailable(value) from value
             record = None if value is None else record_in(value if isinstance(value, bytes) else b"", now)
             if record is not None:
-                items.append((name[len(self._prefix) :].decode(), record))
+                items.append((name[len(self._prefix) :].hex(), record))
         return tuple(items)
 
     def _run(self, script: Script, names: list[bytes], arguments: list[Any]) -> Any:
@@ -372,8 +378,8 @@ class RedisStore(RedisClusterStore):
         while keys:
             some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
             names = [self._name(key) for key in some]
-            expected = itertools.chain.from_iterable((key, versions[key]) for key in some)
-            removed.update(map(bytes.decode, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
+            expected = itertools.chain.from_iterable((key_bytes(key), versions[key]) for key in some)
+            removed.update(map(bytes.hex, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
         return frozenset(removed)
 
     def move(
@@ -392,12 +398,13 @@ class RedisStore(RedisClusterStore):
         write = Write(data, expires_at, owner, self._clock())
         superseded = Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)
-        arguments = [*write.arguments, listed, new, expect, superseded.head, tombstone, superseded.ttl, old]
-        return self._outcome(self._run(scripts.MOVE, [self._name(old), *names], arguments), old, write)
+        arguments = [*write.arguments, listed, key_bytes(new), expect, superseded.head, tombstone, superseded.ttl]
+        answer = self._run(scripts.MOVE, [self._name(old), *names], [*arguments, key_bytes(old)])
+        return self._outcome(answer, old, write)
 
     def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:
         now, pairs = self._clock(), zip(found[::2], found[1::2], strict=True)
-        records = ((member.decode(), record_in(value, now)) for member, value in pairs)
+        records = ((member.hex(), record_in(value, now)) for member, value in pairs)
         return tuple((key, record) for key, record in records if record is not None)
 
     def _nodes(self) -> dict[str, dict[str, Any]]:

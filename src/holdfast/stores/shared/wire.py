@@ -7,6 +7,7 @@ without an owner), and the expiry: at its end, so that a store can overwrite it 
 from __future__ import annotations
 
 import struct
+from typing import overload
 
 from holdfast.records.record import Record
 
@@ -50,3 +51,16 @@ def owner_text(raw: bytes) -> str:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return raw.decode(errors="replace")
+
+
+@overload
+def raw_of(text: str) -> str | bytes: ...
+@overload
+def raw_of(text: str | None) -> str | bytes | None: ...
+def raw_of(text: str | None) -> str | bytes | None:
+    """Return the bytes that *text*, a key or an owner, stands for as lower-case hex digits; other text as it is."""
+    try:
+        raw = bytes.fromhex(text or "")
+    except ValueError:
+        return text
+    return raw if raw.hex() == text and raw else text
