@@ -6,17 +6,21 @@ Where pyright cannot start, since it needs node and npm's registry, nothing is c
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from public_names import objects, where_defined
 
 
 def report() -> list[dict[str, object]] | None:
     """Return what pyright reports of each symbol of the package that this Python imports; None if it did not start."""
-    options = ["--pythonpath", sys.executable, "--verifytypes", "holdfast", "--ignoreexternal", "--outputjson"]
-    done = subprocess.run([sys.executable, "-m", "pyright", *options], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "holdfast", "--ignoreexternal", "--outputjson"]
+    # It looks for packages where the `python` of the path does, whatever --pythonpath says.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
     try:
         symbols: list[dict[str, object]] = json.loads(done.stdout)["typeCompleteness"]["symbols"]
     except ValueError:
@@ -41,7 +45,7 @@ def main() -> int:
     symbols = report()
     if symbols is None:
         return 1 if "--required" in sys.argv else 0
-    faults = list(incomplete(symbols))
+    faults = list(incomplete(symbols)) if symbols else ["pyright found no package with types"]
     print(*faults, f"Checked {len(symbols)} symbols: {len(faults) or 'no'} incomplete types.", sep="\n")
     return 1 if faults else 0
 

@@ -109,3 +109,11 @@ def test_the_workflow_publishes_without_a_secret() -> None:
     targets = re.findall(r"\bmake ([a-z-]+)", text)
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_types_that_were_not_looked_for_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of types fails where pyright finds no symbol of the package, and not only where one is incomplete."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = runpy.run_path(str(ROOT / "scripts" / "check_types.py"))
+    monkeypatch.setitem(script["main"].__globals__, "report", list)
+    assert script["main"]() == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +49,23 @@ def test_only_cookies_need_a_token_against_forged_requests(tmp_path: Path) -> No
     client = app.test_client()
     assert client.post("/api/login", json=USER).status_code == 400
     assert client.post("/api/login", json=USER, headers=ASKED).status_code == 200
+
+
+def test_the_transcript_is_what_the_application_answers(tmp_path: Path) -> None:
+    """The requests of curl get the headers and the bodies that the page shows."""
+    client, token = application(tmp_path)["app"].test_client(use_cookies=False), ""
+    [transcript] = blocks("docs/how-to/api-clients.md", "console")
+    for part in transcript.split("$ curl ")[1:]:
+        command, _, shown = part.partition("\n")
+        words = shlex.split(re.sub(r"Bearer [\w-]+", f"Bearer {token}", command))
+        options = dict(zip(words, words[1:], strict=False))
+        body = json.loads(options["--json"]) if "--json" in options else None
+        path = words[1].removeprefix("localhost:5000")
+        headers = dict([options["-H"].split(": ")])
+        answer = client.open(path, method="POST" if body else "GET", headers=headers, json=body)
+        token = answer.headers.get("Session-Token", token)
+        head, _, text = shown.rpartition("\n\n")
+        assert answer.text == text
+        if head:
+            names = {line.partition(":")[0] for line in head.splitlines()[1:]}
+            assert names == set(answer.headers.keys()) - {"Content-Type", "Content-Length"}
