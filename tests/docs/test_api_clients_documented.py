@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_the_transcript_is_what_the_application_answers(tmp_path: Path) -> None:
     for part in transcript.split("$ curl ")[1:]:
         command, _, shown = part.partition("\n")
         words = shlex.split(re.sub(r"Bearer [\w-]+", f"Bearer {token}", command))
-        options = dict(zip(words, words[1:], strict=False))
+        options = dict(pairwise(words))
         body = json.loads(options["--json"]) if "--json" in options else None
         path = words[1].removeprefix("localhost:5000")
         headers = dict([options["-H"].split(": ")])
