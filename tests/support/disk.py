@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,41 @@ def folder_on_another_device(place: Path) -> Iterator[Path]:
         pytest.skip("there is no second device to write to")
     with tempfile.TemporaryDirectory(dir=shared_memory) as folder:
         yield Path(folder)
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """Give a disk of *size*, such as ``64m``. Servers that are started inside the block have their folders on it.
+
+    Skip the test where this user may not mount one.
+    """
+    folder = tempfile.mkdtemp(prefix="holdfast-disk-")
+    mounted = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=1777", "tmpfs", folder]
+    before = tempfile.tempdir
+    try:
+        if os.geteuid() or subprocess.run(mounted, check=False, capture_output=True).returncode:
+            pytest.skip("no disk can be mounted")
+        tempfile.tempdir = folder
+        yield Path(folder)
+    finally:
+        tempfile.tempdir = before
+        subprocess.run(["umount", "--lazy", folder], check=False, capture_output=True)
+        Path(folder).rmdir()
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Leave no room on the disk of *folder* inside the block."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 @contextmanager

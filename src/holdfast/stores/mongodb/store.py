@@ -9,6 +9,7 @@ decisions are read with ``linearizable``, for which the primary first makes sure
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import threading
@@ -46,6 +47,8 @@ _NOT_PRIMARY = {10107, 13435}
 # The answer of a single server, of which no majority is needed, to a linearizable read.
 _NOT_A_REPLICA_SET = 123
 _LINEARIZABLE = ReadConcern("linearizable")
+# The seconds after a failure in which a write whose answer was lost may still be looked for.
+_IN_DOUBT = 60.0
 # The number of records that one step of a purge removes.
 _BATCH = 500
 # The number of records that are ended within the time of an operation.
@@ -99,6 +102,7 @@ class MongoDBStore:
         self._left: list[Any] = []
         self._given = None if self._url else self._collection_of(checked(client))
         self._index_at = 0.0
+        self._failed_at = -math.inf
         self._indexing: threading.Thread | None = None
 
     @classmethod
@@ -128,7 +132,8 @@ class MongoDBStore:
         return _record(found) if found else None
 
     def load_fresh(self, key: str, /) -> Record | None:
-        found = self._run(lambda sessions: _find_final(sessions, self._live(key)))
+        in_doubt = time.monotonic() < self._failed_at + _IN_DOUBT
+        found = self._run(lambda sessions: _find_final(sessions, self._live(key), in_doubt=in_doubt))
         return _record(found) if found else None
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
@@ -293,6 +298,7 @@ class MongoDBStore:
                     self._leave_server()
                     return work(self._collection())
         except (PyMongoError, OverflowError) as error:
+            self._failed_at = time.monotonic()
             permanent = getattr(error, "code", None) in _SET_UP_WRONG or is_untrusted(error)
             raise StoreUnavailable(
                 f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
@@ -351,8 +357,11 @@ def _keys_among(keys: Iterable[str], sessions: Collection) -> set[str]:
     return {document["_id"] for document in sessions.find(_among(keys), {"_id": 1})}
 
 
-def _find_final(sessions: Collection, query: Document) -> Document | None:
-    """Return the document that *query* finds, with every write that a majority acknowledged and no other."""
+def _find_final(sessions: Collection, query: Document, *, in_doubt: bool) -> Document | None:
+    """Return the document that *query* finds, with every write that a majority acknowledged and no other.
+
+    With *in_doubt* the answer to a write may have been lost, and a single server does not forget what is found.
+    """
     servers = sessions.database.client.topology_description.server_descriptions().values()
     if not any(server.server_type_name == "Standalone" for server in servers):
         try:
@@ -360,7 +369,10 @@ def _find_final(sessions: Collection, query: Document) -> Document | None:
         except OperationFailure as error:
             if error.code != _NOT_A_REPLICA_SET:  # the client's first command shows what the server is
                 raise
-    return sessions.find_one(query)
+    found = sessions.find_one(query)
+    if in_doubt:
+        sessions.delete_one({"_id": ""})  # a write, even of nothing, waits until those before it are in the journal
+    return found
 
 
 def _make_indexes(sessions: Collection) -> dict[str, OperationFailure]:

@@ -157,8 +157,7 @@ class Database:
                     return connections.run(work, keep=True)
             except sa.exc.DBAPIError as error:
                 failures += 1
-                # The table may have been dropped, or the server restarted with another limit.
-                self._has_table = self._has_table and isinstance(error, sa.exc.IntegrityError)
+                self._has_table = self._has_table and not _may_lack_table(error)
                 was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
                 moved = failures == 1 and codes_of(error.orig) & READ_ONLY
                 again = (repeat and was_idle) or moved or codes_of(error.orig) & _RAN_INTO_ANOTHER
@@ -243,6 +242,15 @@ class Database:
         self._connections = None
         self._statements = {}
         self._pid = os.getpid()
+
+
+def _may_lack_table(error: sa.exc.DBAPIError) -> bool:
+    """Return whether the table may have been dropped, or the server restarted with another limit.
+
+    Nothing is looked up for another reason: MariaDB cannot do that while its disk is full, and can read and delete.
+    """
+    lacks = isinstance(error, sa.exc.ProgrammingError) or "no such table" in str(error.orig)
+    return lacks or error.connection_invalidated
 
 
 def _is_lost(error: sa.exc.DBAPIError) -> bool:

@@ -65,9 +65,10 @@ def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) ->
     Raises:
         ConfigurationError: It is missing and not to be created, or a table of that name is not ours.
     """
-    if not has_table(table, connection):
+    found = _columns(table, connection)
+    if not found:
         _make(table, connection, create=create)
-    found = {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
+        found = _columns(table, connection)
     missing = [column.name for column in table.columns if column.name not in found]
     if missing and found >= {"session_id", "data", "expiry"}:
         raise ConfigurationError(
@@ -90,6 +91,13 @@ def make_indexes(table: sa.Table, connection: sa.Connection) -> None:
 def has_table(table: sa.Table, connection: sa.Connection) -> bool:
     """Return whether *table* exists."""
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
+
+
+def _columns(table: sa.Table, connection: sa.Connection) -> set[str]:
+    try:
+        return {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
+    except sa.exc.NoSuchTableError:
+        return set()
 
 
 def _make(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
