@@ -106,6 +106,8 @@ def test_the_workflow_publishes_without_a_secret() -> None:
     assert "secrets." not in text
     used = {step["uses"].partition("@")[0] for job in jobs.values() for step in job["steps"] if "uses" in step}
     assert {"actions/attest-build-provenance", "actions/attest-sbom", "pypa/gh-action-pypi-publish"} <= used
+    pinned = set(re.findall(r"uses: (\S+)@[0-9a-f]{40} # v[\d.]+$", text, re.MULTILINE))
+    assert used - pinned == {"pypa/gh-action-pypi-publish"}
     targets = re.findall(r"\bmake ([a-z-]+)", text)
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert all(f"\n{target}:" in makefile for target in targets)
