@@ -12,11 +12,11 @@ from holdfast.clock import HOUR
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.flask import session
 from holdfast.records.encryption import Keyring, Sealer, new_key
-from holdfast.records.envelope import Control, Cutoff, Tombstone, TombstoneKind, Unsealed, decode, encode
+from holdfast.records.envelope import Control, Cutoff, Tombstone, TombstoneKind, Unsealed, encode
 from holdfast.records.tokens import open_successor, seal_successor
 
 KEY = new_key()
-HERE, THERE = ("", "here"), ("", "there")
+HERE, THERE = "here", "there"
 OLD, NEW = "O" * 42 + "A", "N" * 42 + "A"
 ALL = [pytest.param(kind, marks=marks) for kind, marks in KINDS.items()]
 CONTROLS: list[Control] = [
@@ -46,35 +46,36 @@ def plant(web: Web, key: str, data: bytes) -> None:
 @pytest.mark.parametrize("how", ["keys", "cookie", "mac"])
 @pytest.mark.parametrize("control", CONTROLS)
 def test_a_control_record_opens_only_where_it_was_stored(how: Any, control: Control) -> None:
-    """It comes back as it was under its place and key, also with a later key in front, and nowhere else."""
-    data = Sealer(how, [KEY]).seal_control(control, place=HERE)
-    body: Any = decode(data)
-    assert Sealer(how, [new_key(), KEY]).open_control(body, place=HERE) == control
+    """It comes back as it was under its key, also with a later seal key in front, and nowhere else."""
+    data = Sealer(how, [KEY]).seal_control(control, HERE)
+    assert Sealer(how, [new_key(), KEY]).read(data, HERE) == control
     with pytest.raises(DecodeError):
-        Sealer(how, [KEY]).open_control(body, place=THERE)
+        Sealer(how, [KEY]).read(data, THERE)
+    with pytest.raises(DecodeError):
+        Sealer(how, [KEY], namespace="other:").read(data, HERE)
     with pytest.raises(UnknownKey):
-        Sealer(how, [new_key()]).open_control(body, place=HERE)
+        Sealer(how, [new_key()]).read(data, HERE)
     with pytest.raises(UnknownKey):
-        Unsealed().open_control(body, place=HERE)
+        Unsealed().read(data, HERE)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_no_byte_of_a_control_record_can_be_changed(control: Control) -> None:
     """With any byte changed, or the code left out, it is refused."""
     sealer = Sealer("keys", [KEY])
-    data = sealer.seal_control(control, place=HERE)
+    data = sealer.seal_control(control, HERE)
     forged = [data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(len(data))]
     for each in [*forged, encode(control), data[:-1]]:
         with pytest.raises(DecodeError):
-            sealer.open_control(decode(each), place=HERE)  # type: ignore[arg-type]
+            sealer.read(each, HERE)
 
 
 def test_a_migration_window_accepts_control_records_without_a_code() -> None:
     """While it is open, the application was without keys a moment ago."""
     sealer = Sealer("keys", [KEY], migrate_until=10, clock=lambda: 9)
-    assert sealer.open_control(CONTROLS[0], place=HERE) == CONTROLS[0]
+    assert sealer.read(encode(CONTROLS[0]), HERE) == CONTROLS[0]
     with pytest.raises(DecodeError):
-        Sealer("keys", [KEY], migrate_until=10, clock=lambda: 10).open_control(CONTROLS[0], place=HERE)
+        Sealer("keys", [KEY], migrate_until=10, clock=lambda: 10).read(encode(CONTROLS[0]), HERE)
 
 
 @pytest.mark.parametrize("how", ["keys", "cookie", "mac"])
@@ -162,7 +163,7 @@ def test_a_revocation_that_another_servers_key_vouches_for_is_not_ignored() -> N
     web.put(a=1)
     key = web.see(lambda: session.handle)
     other = Sealer("mac", Keyring([new_key()]))
-    plant(web, key, other.seal_control(Tombstone(TombstoneKind.ENDED, web.clock()), place=("", "")))
+    plant(web, key, other.seal_control(Tombstone(TombstoneKind.ENDED, web.clock()), ""))
     web.take_heard()
     response = web.put(b=2)
     assert web.reasons() == ["unknown_key"]
@@ -190,7 +191,7 @@ def test_a_cutoff_that_another_servers_key_vouches_for_is_not_ignored_by_session
     web.do(lambda: session.bind("ada"))
     keys = web.sessions.manager.keys
     key = keys.cutoff_key(keys.owner_of("ada"))
-    plant(web, key, Sealer("mac", [new_key()]).seal_control(Cutoff(web.clock()), place=("", "")))
+    plant(web, key, Sealer("mac", [new_key()]).seal_control(Cutoff(web.clock()), ""))
     web.take_heard()
     assert not cookies_set(web.put(b=2))
     assert web.reasons() == ["unknown_key"]

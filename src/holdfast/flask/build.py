@@ -172,7 +172,8 @@ def _build_sealer(settings: Settings, clock: Clock) -> Sealer | None:
                 " soon as the sessions from before have ended"
             )
     try:
-        return Sealer(how, settings.seal_keys or (), migrate_until=until, clock=clock)
+        keys, namespace = settings.seal_keys or (), settings.namespace
+        return Sealer(how, keys, migrate_until=until, namespace=namespace, clock=clock)
     except ConfigurationError as error:
         raise ConfigurationError(f"SESSION_SEAL is {how!r}, and SESSION_SEAL_KEYS cannot be used: {error}") from error
 

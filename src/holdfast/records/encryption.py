@@ -42,7 +42,7 @@ from holdfast.records.envelope import (
     encode,
     encode_meta,
 )
-from holdfast.records.tokens import labelled, masked
+from holdfast.records.tokens import DEFAULT_NAMESPACE, labelled, masked
 from holdfast.records.weak_keys import weakness_of
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ class Sealer:
         keys: 32 bytes each, or their base64url text, the newest first; or a keyring.
         migrate_until: Until when, in milliseconds since the epoch, records that are not sealed or sealed in another
             mode are read too. Default: never.
+        namespace: That of the keys under which control records are stored.
         clock: The time.
 
     Raises:
@@ -214,12 +215,14 @@ class Sealer:
         keys: Sequence[object] | Keyring,
         *,
         migrate_until: int | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
         clock: Clock = system_clock,
     ) -> None:
         self.mode = mode
         self._scheme = _SCHEMES[mode]
         self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until
+        self._namespace = namespace.encode()
         self._clock = clock
         if mode != "mac":
             require_cryptography()
@@ -282,24 +285,27 @@ class Sealer:
             raise _damaged() from error
         return Envelope(body.created_at, body.issued_at, body.idle, payload, body.codec, known, body.writes)
 
-    def seal_control(self, control: Control, *, place: tuple[str, str]) -> bytes:
-        """Return the bytes to store for *control* at *place*, its namespace and key."""
-        secret, where = self._keys[self._keys.newest], _bytes_of(place)
+    def seal_control(self, control: Control, key: str) -> bytes:
+        """Return the bytes to store for *control* under *key*."""
+        secret, where = self._keys[self._keys.newest], labelled(self._namespace, key.encode())
         encoded = encode(_masked(control, secret, where))
         return encode(Vouched(self._keys.newest, _control_tag(secret, where, encoded), encoded))
 
-    def open_control(self, body: Control | Vouched, *, place: tuple[str, str]) -> Control:
-        """Return the control record in *body*, which is stored at *place*.
+    def read(self, data: bytes, key: str) -> Envelope | Sealed | Control:
+        """Return what *data*, stored under *key*, are: a session as it is stored, or a control record.
 
         Raises:
-            UnknownKey: Another key vouches for it.
-            DecodeError: No key does, or it was changed, or stored elsewhere.
+            UnknownKey: They are a control record that another key vouches for.
+            DecodeError: They are damaged, or a control record that no key vouches for, or that was stored elsewhere.
         """
+        body = decode(data)
+        if isinstance(body, Envelope | Sealed):
+            return body
         if not isinstance(body, Vouched):
             if self.migrating:
                 return body
             raise _damaged()
-        secret, where = self._keys[body.key_id], _bytes_of(place)
+        secret, where = self._keys[body.key_id], labelled(self._namespace, key.encode())
         if not hmac.compare_digest(body.tag, _control_tag(secret, where, body.control)):
             raise _damaged()
         control = decode(body.control)
@@ -332,10 +338,6 @@ def _parts(plain: bytes) -> tuple[bytes, bytes]:
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
     return labelled(sealed.header(), key.encode(), *([] if owner is None else [owner.encode()]))
-
-
-def _bytes_of(place: tuple[str, str]) -> bytes:
-    return labelled(*(part.encode() for part in place))
 
 
 def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:

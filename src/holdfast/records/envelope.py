@@ -382,16 +382,18 @@ class Unsealed:
             raise UnknownKey("the record is sealed, and no keys are given")
         return body
 
-    def seal_control(self, control: Control, *, place: tuple[str, str]) -> bytes:  # noqa: ARG002
+    def seal_control(self, control: Control, key: str) -> bytes:  # noqa: ARG002
         """Return the bytes to store for *control*."""
         return encode(control)
 
-    def open_control(self, body: Control | Vouched, *, place: tuple[str, str]) -> Control:  # noqa: ARG002
-        """Return the control record in *body*.
+    def read(self, data: bytes, key: str) -> Envelope | Sealed | Control:  # noqa: ARG002
+        """Return what *data* are: a session as it is stored, or a control record.
 
         Raises:
-            UnknownKey: It has a message authentication code.
+            UnknownKey: They are a control record with a message authentication code.
+            DecodeError: They are damaged.
         """
+        body = decode(data)
         if isinstance(body, Vouched):
             raise UnknownKey("the record is vouched for, and no keys are given")
         return body

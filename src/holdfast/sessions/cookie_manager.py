@@ -42,7 +42,7 @@ class RevocableCookieManager(Requests, Ends):
     """
 
     def __init__(self, keyring: Keyring, *, names: Sequence[str], store: Store, **options: Unpack[Options]) -> None:
-        sealer = Sealer("mac", keyring)
+        sealer = Sealer("mac", keyring, namespace=_keys_of(options).namespace)
         super().__init__(_flows(keyring, names, options, revocable=True), store, sealer=sealer, **options)
         self.store = store
 
@@ -65,5 +65,8 @@ class RevocableCookieManager(Requests, Ends):
 
 
 def _flows(keyring: Keyring, names: Sequence[str], options: Options, *, revocable: bool) -> InCookie:
-    cookie = SealedCookie(keyring, names=names, keys=options.get("keys") or Keys())
-    return InCookie(cookie, revocable=revocable)
+    return InCookie(SealedCookie(keyring, names=names, keys=_keys_of(options)), revocable=revocable)
+
+
+def _keys_of(options: Options) -> Keys:
+    return options.get("keys") or Keys()

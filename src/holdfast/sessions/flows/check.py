@@ -44,7 +44,7 @@ def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
         if info_of(context, key, record) is not None:
             return token
         try:
-            body = context.read(key, record)
+            body = context.sealer.read(record.data, key)
         except DecodeError:
             return None
         if not isinstance(body, Tombstone) or body.sealed is None or not leads_on(body, context.clock(), late=late):

@@ -13,8 +13,7 @@ from holdfast.clock import Clock
 from holdfast.events import Events, RejectReason, Transport
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer
-from holdfast.records.envelope import Control, Envelope, Sealed, Unsealed, decode
-from holdfast.records.record import Record
+from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys
 from holdfast.sessions.ops import Flow, now
 from holdfast.sessions.policy import Policy
@@ -69,18 +68,6 @@ class Context:
     def reject(self, reason: RejectReason) -> None:
         """Report that the token of a request is not accepted."""
         self.events.emit("rejected", reason=reason, transport=self.transport)
-
-    def read(self, key: str, record: Record) -> Envelope | Sealed | Control:
-        """Return what *record*, stored under *key*, holds: a session as it is stored, or a control record.
-
-        Raises:
-            UnknownKey: It is a control record that an unknown key vouches for.
-            DecodeError: It is damaged, or a control record that no key vouches for, where there are keys.
-        """
-        body = decode(record.data)
-        if isinstance(body, Envelope | Sealed):
-            return body
-        return self.sealer.open_control(body, place=(self.keys.namespace, key))
 
 
 def offset_of(context: Context) -> Flow[int]:

@@ -160,7 +160,7 @@ def write_tombstone(
     """
     until = context.clock() + context.policy.grace
     kind = TombstoneKind.ENDED if successor is None else TombstoneKind.SUPERSEDED
-    tombstone = context.sealer.seal_control(Tombstone(kind, until, successor), place=(context.keys.namespace, key))
+    tombstone = context.sealer.seal_control(Tombstone(kind, until, successor), key)
     try:
         answer = unless_mine((yield from replace(key, tombstone, version, until)), tombstone)
     except (StoreUnavailable, RecordTooLarge) as error:
@@ -213,7 +213,7 @@ def follow(
     passed.append(key)
     while record is not None and len(passed) <= _LONGEST_TRAIL:
         try:
-            body = context.read(key, record)
+            body = context.sealer.read(record.data, key)
         except DecodeError:
             return key, record
         if not isinstance(body, Tombstone):

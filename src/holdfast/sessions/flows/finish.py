@@ -47,7 +47,7 @@ def read_cutoff(
         UnknownKey: With *strict*: another server's key vouches for it.
     """
     try:
-        body = context.read(key, record) if record is not None else None
+        body = context.sealer.read(record.data, key) if record is not None else None
     except DecodeError as error:  # a damaged one says nothing, and must not keep its owner out
         if strict and isinstance(error, UnknownKey):
             raise

@@ -294,7 +294,7 @@ def _revocation(context: Context, key: str, *, fresh: bool = True) -> Flow[Tombs
 
 def _read(context: Context, key: str, record: Record) -> Tombstone | None:
     try:
-        body = context.read(key, record)
+        body = context.sealer.read(record.data, key)
     except UnknownKey:
         raise
     except DecodeError:
@@ -318,7 +318,7 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
         UnknownKey: Another server's key vouches for that one.
         StoreUnavailable: The store failed, or others kept changing the record.
     """
-    data = context.sealer.seal_control(revocation, place=(context.keys.namespace, key))
+    data = context.sealer.seal_control(revocation, key)
     for _ in range(context.policy.attempts):
         if (yield from create_once(key, data, until)) is not None:
             return None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
-from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind, decode
+from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
@@ -126,26 +126,25 @@ def resolve(
         if record is None:
             break
         try:
-            body = decode(record.data)
+            body = context.sealer.read(record.data, key)
             if isinstance(body, _SESSIONS):
                 envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
                 stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
                 reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
                 rejected = None if reason is None else Rejected(reason, owner=record.owner)
                 return rejected or (stored, envelope.codec.loads(envelope.payload))
-            control = context.sealer.open_control(body, place=(context.keys.namespace, key))
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.foreign, empty=not record.data))
-        if not isinstance(control, Tombstone):
+        if not isinstance(body, Tombstone):
             return Rejected("corrupt")
-        is_over = _is_over(context, control, now)
-        if control.kind is TombstoneKind.SUPERSEDED and not is_over:
-            return Rejected("superseded", data=open_secrets(context, token, control))
-        if control.sealed is None or (is_over and not leads_on(control, now, late=late)):
+        is_over = _is_over(context, body, now)
+        if body.kind is TombstoneKind.SUPERSEDED and not is_over:
+            return Rejected("superseded", data=open_secrets(context, token, body))
+        if body.sealed is None or (is_over and not leads_on(body, now, late=late)):
             break
-        token = open_successor(token, control.sealed)
+        token = open_successor(token, body.sealed)
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")

@@ -29,7 +29,7 @@ def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | 
     key, token = context.keys.browser_key(browser), new_token()
     until = context.clock() + context.policy.grace
     alias = Tombstone(TombstoneKind.ALIAS, until, context.keys.key_of(token), seal_successor(browser, token))
-    data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
+    data = context.sealer.seal_control(alias, key)
     if (yield from create_once(key, data, until)) is not None:
         state.new_token = token
         return None

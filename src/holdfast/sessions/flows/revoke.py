@@ -188,7 +188,7 @@ def write_cutoff(
         # Where hosts share no clock, another one may be ahead. A later cut-off has a later time.
         written = Written(max(now + offset, before.at + 1) if before else now + offset, spares)
         cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
-        data = context.sealer.seal_control(cutoff, place=(context.keys.namespace, key))
+        data = context.sealer.seal_control(cutoff, key)
         # A remember-me cookie may be older than any session.
         expires_at = now + max(LONGEST_COOKIE, context.policy.absolute) + RETENTION
         try:

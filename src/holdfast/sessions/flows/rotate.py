@@ -84,7 +84,7 @@ def _take_over(
     if version is None:
         return dropped(context, state)
     moved.version = version
-    left = context.sealer.seal_control(tombstone, place=(context.keys.namespace, stored.key))
+    left = context.sealer.seal_control(tombstone, stored.key)
     yield from create(stored.key, left, tombstone.until)
     return (yield from _moved(context, state, stored, moved))
 
@@ -147,7 +147,7 @@ def _move(
         stored.key,
         moved.key,
         sealed(context, moved, write),
-        context.sealer.seal_control(tombstone, place=(context.keys.namespace, stored.key)),
+        context.sealer.seal_control(tombstone, stored.key),
         expect=stored.version,
         expires_at=moved.expires_at,
         grace_until=tombstone.until,
@@ -247,14 +247,14 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
     """
     record = yield from load(key, fresh=True)
     try:
-        alias = context.read(key, record) if record is not None else None
+        alias = context.sealer.read(record.data, key) if record is not None else None
     except DecodeError:
         return True
     until = context.clock() + context.policy.grace
     if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
         kept = record.expires_at if record.expires_at > alias.until else until + LONGEST_REQUEST + SKEW
         alias = dataclasses.replace(alias, until=until)
-        data = context.sealer.seal_control(alias, place=(context.keys.namespace, key))
+        data = context.sealer.seal_control(alias, key)
         yield from replace(key, data, record.version, kept)
     return True
 

@@ -78,7 +78,7 @@ def age_of(milliseconds: int) -> str:
 
 def _kind_of(context: Context, key: str, record: Record) -> str:
     try:
-        body = context.read(key, record)
+        body = context.sealer.read(record.data, key)
     except DecodeError:
         return "unreadable"
     if isinstance(body, Tombstone):

@@ -97,7 +97,7 @@ def _store(context: Context, old_id: str, made: StoredSession, until: int) -> Fl
         made.envelope.meta[UNFINISHED] = f"0 {made.key}"
     alias = Tombstone(TombstoneKind.ALIAS, until, made.key, seal_successor(old_id, made.token))
     yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
-    left = context.sealer.seal_control(alias, place=(context.keys.namespace, anchor))
+    left = context.sealer.seal_control(alias, anchor)
     if (yield from create_once(anchor, left, until + RETENTION)) is not None:
         return True
     yield from delete(made.key)
