@@ -10,7 +10,7 @@ from explorer.schedules import Actor, Footprint, describe, footprint
 
 from holdfast.clock import Clock
 from holdfast.records.record import Page, Record
-from holdfast.sessions.flows import revoke
+from holdfast.sessions.flows import listing
 from holdfast.sessions.ops import Call
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
@@ -45,7 +45,7 @@ class Paged(Atomic):
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         """Return the next live record of *owner*."""
-        return MemoryStore.find(self, owner, after, limit=1 if limit == revoke._PAGE else limit)
+        return MemoryStore.find(self, owner, after, limit=1 if limit == listing.STRIDE else limit)
 
 
 class Timed(Atomic):

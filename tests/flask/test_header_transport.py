@@ -361,6 +361,8 @@ def test_a_value_is_asked_for_in_either_place(plain: Web) -> None:
 class Before:
     """A place that has a session for every id."""
 
+    is_open = True
+
     def has_form(self, old_id: str, /) -> bool:
         return True
 

@@ -20,7 +20,7 @@ from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.imports.finders import finder_beside
 from holdfast.imports.flask_session import FlaskSessions, kv_made_at
-from holdfast.imports.place import OldPlace, OldSession
+from holdfast.imports.place import OldPlace, OldSession, TakeOver
 from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Store
 
@@ -52,22 +52,21 @@ class OldCookies:
     def __init__(self, place: OldPlace, live: LiveSettings, manager: Requests) -> None:
         self._place = place
         self._live = live
-        self._clock = manager.clock
         self._count = 0
         self._has_ended = False
         manager.context.events.subscribe(self._note, "imported")
 
     def read(self, app: Flask, value: str) -> str | None:
         """Return the old id in a cookie's *value*, or None."""
-        settings, place = self._live.current, self._place
-        if settings.import_until is not None and self._clock() >= settings.import_until:
+        place = self._place
+        if not place.is_open:
             self._end()
             return None
         if isinstance(place, FlasksCookie):
             return value if place.has_form(value) else None
         old_id, _, signature = value.rpartition(".")
         if not (old_id and signature):
-            is_signed_always = settings.use_signer or kv_made_at(value) is not None
+            is_signed_always = self._live.current.use_signer or kv_made_at(value) is not None
             return value if not is_signed_always and place.has_form(value) else None
         return old_id if place.has_form(old_id) and _is_signed(app, old_id, value) else None
 
@@ -98,21 +97,16 @@ def _is_signed(app: Flask, old_id: str, value: str) -> bool:
     return any(hmac.compare_digest(signer.sign(old_id), value.encode()) for signer in signers)
 
 
-class FlasksCookie:
-    """Flask's signed cookie as a place: the value of the cookie is the id of its session, and holds its data.
-
-    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never.
-    """
+class FlasksCookie(TakeOver):
+    """Flask's signed cookie as a place: the value of the cookie is the id of its session, and holds its data."""
 
     def __init__(self, app: Flask, *, until: int | None, clock: Clock) -> None:
+        super().__init__(until, clock)
         self._app = ref(app)
-        self._until = until
-        self._clock = clock
 
     def has_form(self, old_id: str, /) -> bool:
         """Return whether *old_id* is a value of the cookie, and sessions are still taken over."""
-        is_open = self._until is None or self._clock() < self._until
-        return is_open and old_id.count(".") >= 2 and self.load(old_id) is not None
+        return self.is_open and old_id.count(".") >= 2 and self.load(old_id) is not None
 
     def load(self, old_id: str, /) -> OldSession | None:
         """Return the session in the cookie *old_id*, or None: it is too old, or its signature is not ours."""

@@ -13,7 +13,7 @@ from holdfast.clock import SECOND, Clock
 from holdfast.errors import DecodeError
 from holdfast.imports import pickled
 from holdfast.imports.finders import Finder
-from holdfast.imports.place import OldSession
+from holdfast.imports.place import OldSession, TakeOver
 from holdfast.records.tokens import is_key
 
 #: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
@@ -27,24 +27,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIMESTAMP = -1
 
 
-class FlaskSessions:
+class FlaskSessions(TakeOver):
     """The sessions of Flask-Session that *finder* finds, under names that begin with *prefix*.
 
-    *until* is the moment, in milliseconds since the epoch, from which on none is taken over; None: never. *lifetime*,
-    in milliseconds, is that of a session of Flask-KVSession, which it begins with.
+    *lifetime*, in milliseconds, is that of a session of Flask-KVSession, which it begins with.
     """
 
     def __init__(self, finder: Finder, prefix: str, *, until: int | None, lifetime: int, clock: Clock) -> None:
+        super().__init__(until, clock)
         self._finder = finder
         self._prefix = prefix
-        self._until = until
         self._lifetime = lifetime
-        self._clock = clock
 
     def has_form(self, old_id: str, /) -> bool:
         """Return whether *old_id* may be one, and sessions are still taken over. Keys of ours are none."""
-        is_open = self._until is None or self._clock() < self._until
-        return is_open and _ID.fullmatch(old_id) is not None and not is_key(old_id)
+        return self.is_open and _ID.fullmatch(old_id) is not None and not is_key(old_id)
 
     def load(self, old_id: str, /) -> OldSession | None:
         """Return the live session of *old_id*, or None."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from holdfast.clock import Clock
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OldSession:
@@ -19,8 +21,25 @@ class OldSession:
     expires_at: int | None
 
 
+class TakeOver:
+    """Takes over sessions before *until*, in milliseconds since the epoch; None: always."""
+
+    def __init__(self, until: int | None, clock: Clock) -> None:
+        self._until = until
+        self._clock = clock
+
+    @property
+    def is_open(self) -> bool:
+        """Whether sessions are still taken over."""
+        return self._until is None or self._clock() < self._until
+
+
 class OldPlace(Protocol):
     """Where sessions were before. An *old id* is what a cookie of that time stands for, without a signature."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether sessions are still taken over."""
 
     def has_form(self, old_id: str, /) -> bool:
         """Return whether *old_id* may be one, and sessions are still taken over."""

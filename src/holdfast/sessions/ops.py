@@ -121,6 +121,29 @@ def scan(after: str | None, limit: int) -> Call[Page]:
     return Call("scan", (after,), {"limit": limit})
 
 
+class Pages:
+    """The pages of *ask*, `scan` or `find` of the owner in *args*, from the first on, of about *limit* records each.
+
+    Attributes:
+        after: Where the next page begins; None before the first one and after the last one.
+        number: How many there were.
+    """
+
+    def __init__(self, limit: int, ask: Callable[..., Call[Page]], *args: str) -> None:
+        self.after: str | None = None
+        self.number = 0
+        self._ask = ask, args, limit
+
+    def next(self) -> Flow[Page | None]:
+        """Return the next page, or None after the last one."""
+        if self.number and self.after is None:
+            return None
+        ask, args, limit = self._ask
+        page = yield from ask(*args, self.after, limit)
+        self.after, self.number = page.after, self.number + 1
+        return page
+
+
 def confirm(key: str) -> Call[bool]:
     """Ask whether the writes to *key* are replicated, on a store that `Confirms`."""
     return Call("confirm", (key,))

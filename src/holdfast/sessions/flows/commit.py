@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RecordTooLarge, StoreUnavailable
@@ -168,10 +167,10 @@ def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -
 def _purge(context: Context) -> Flow[None]:
     """Remove expired records in steps, until there are no more, or enough, or it took too long for one request."""
     if Purges in context.capabilities:
-        enough = time.monotonic() + _PURGE_SECONDS
+        enough = context.timer() + _PURGE_SECONDS
         try:
             for _ in range(_PURGE_STEPS):
-                if not (yield from purge(context, _PURGED)) or time.monotonic() > enough:
+                if not (yield from purge(context, _PURGED)) or context.timer() > enough:
                     break
         except StoreUnavailable as error:  # the session was saved all the same
             context.events.emit("store_unavailable", error=error)

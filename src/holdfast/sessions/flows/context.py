@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -49,7 +49,8 @@ class Context:
     *events* is its stream of events, *sealer* seals its records. *capabilities* are those of its store.
     *new_tokens* counts the tokens made since the start, from a random number. *offset* is that of the shared clock:
     see `offset_of`. *lists_unopened*: sealed sessions that no key opens are listed, by their times. *old_place* is
-    where sessions were that are taken over, or None. *transport* is where the tokens are.
+    where sessions were that are taken over, or None. *transport* is where the tokens are. *timer* returns monotonic
+    seconds.
     """
 
     policy: Policy
@@ -64,6 +65,7 @@ class Context:
     lists_unopened: bool = False
     old_place: OldPlace | None = None
     transport: Transport = "cookie"
+    timer: Callable[[], float] = time.monotonic
 
     def reject(self, reason: RejectReason) -> None:
         """Report that the token of a request is not accepted."""
@@ -79,12 +81,12 @@ def offset_of(context: Context) -> Flow[int]:
         StoreUnavailable: It had to be measured, and the store failed.
     """
     offset = context.offset
-    if KeepsTime in context.capabilities and time.monotonic() >= offset.due:
+    if KeepsTime in context.capabilities and context.timer() >= offset.due:
         before = context.clock()
         theirs = yield from now()
         after = context.clock()
         # The question took a while, and the answer is of any moment in it: the known value stays as far as it may.
         offset.value = min(max(offset.value, theirs - after), theirs - before)
         if after - before <= _SLOW:
-            offset.due = time.monotonic() + _HOLDS
+            offset.due = context.timer() + _HOLDS
     return offset.value

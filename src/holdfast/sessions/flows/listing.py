@@ -21,10 +21,10 @@ from holdfast.records.metadata import (
 from holdfast.records.record import Record
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.ops import Flow, load
+from holdfast.sessions.ops import Flow, Pages, load
 
-#: The number of records in each step of a scan.
-_STRIDE = 500
+#: The number of records in each step of a walk through the store or an index.
+STRIDE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,13 @@ def list_of(
     With *limit*, it returns no more than that, and *current* is among them; which others are, is left to the store.
     """
     listed: dict[str, SessionInfo] = {}
-    after: str | None = None
-    while True:
-        page = yield from ops.find(owner, after, _STRIDE if limit is None else min(limit, _STRIDE))
+    pages = Pages(STRIDE if limit is None else min(limit, STRIDE), ops.find, owner)
+    while (limit is None or len(listed) < limit) and (page := (yield from pages.next())) is not None:
         for key, record in page.items:
             info = info_of(context, key, record, current=current)
             if info is not None and info.owner == owner:
                 listed[key] = info
-        after = page.after
-        if after is None or (limit is not None and len(listed) >= limit):
-            break
-    if after is not None and current is not None and current not in listed:
+    if pages.after is not None and current is not None and current not in listed:
         own = yield from find(context, current, current=current)
         listed |= {current: own} if own is not None and own.owner == owner else {}
     by_use = sorted(listed.values(), key=lambda session: (session.current, session.last_used_at), reverse=True)
@@ -100,10 +96,8 @@ def list_of(
 
 def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
     """Return the records in the owner's index, with their keys. Some may be another's, and one may come twice."""
-    page = yield from ops.find(owner, None, _STRIDE)
-    found = list(page.items)
-    while page.after is not None:
-        page = yield from ops.find(owner, page.after, _STRIDE)
+    pages, found = Pages(STRIDE, ops.find, owner), list[tuple[str, Record]]()
+    while (page := (yield from pages.next())) is not None:
         found += page.items
     return found
 

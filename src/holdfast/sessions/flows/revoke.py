@@ -13,16 +13,14 @@ from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import Ended, discard_all, end_session, follow, is_confirmed
 from holdfast.sessions.flows.finish import Began, read_cutoff
-from holdfast.sessions.flows.listing import decode_session, open_own
-from holdfast.sessions.ops import Flow, create, find, load, replace
+from holdfast.sessions.flows.listing import STRIDE, decode_session, open_own
+from holdfast.sessions.ops import Flow, Pages, create, find, load, replace
 from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION
 from holdfast.sessions.state import SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-#: How many records a step of the walk through a user's sessions asks for.
-_PAGE = 500
 #: The limit of a page that has all that is left, so that no rotation slips between two pages.
 _LARGEST_PAGE = 500_000
 
@@ -101,20 +99,18 @@ def revoke_all(
         state.ended_all_at[owner] = cutoff.at
     at = cutoff.at if cutoff is not None else context.clock()
     met: set[str] = set()
-    ended, limit = list[Ended](), _PAGE
+    ended, limit = list[Ended](), STRIDE
     is_complete = False
     for walk in range(context.policy.attempts):
-        known, after, pages = len(met), None, 0
-        while after is not None or not pages:
-            page = yield from find(owner, after, limit)
+        known, pages = len(met), Pages(limit, find, owner)
+        while (page := (yield from pages.next())) is not None:
             yield from _follow_kept(context, kept)
             new = {key: record for key, record in page.items if key not in met and key not in kept}
             if walk:
                 new = {key: record for key, record in new.items() if not _began_after(context, key, record, at)}
             ended += yield from _end_each(context, owner, new)
             met.update(new)
-            after, pages = page.after, pages + 1
-        is_complete = len(met) == known and (pages == 1 or limit > _LARGEST_PAGE)
+        is_complete = len(met) == known and (pages.number == 1 or limit > _LARGEST_PAGE)
         if is_complete:
             break
         limit *= 10 if len(met) == known else 1

@@ -12,13 +12,10 @@ from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import discard_all, end_session, follow
 from holdfast.sessions.flows.finish import EVERYONE
-from holdfast.sessions.flows.listing import SessionInfo, info_of, open_own
+from holdfast.sessions.flows.listing import STRIDE, SessionInfo, info_of, open_own
 from holdfast.sessions.flows.revoke import try_cutoff
 from holdfast.sessions.flows.stats import SessionStats
-from holdfast.sessions.ops import Flow, load, scan
-
-#: The number of records in each step of a scan.
-_STRIDE = 500
+from holdfast.sessions.ops import Flow, Pages, load, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +40,27 @@ def page_of(context: Context, after: str | None, limit: int, *, current: str | N
 
 def count(context: Context) -> Flow[int]:
     """Return the number of live sessions: every record is read."""
-    page = yield from page_of(context, None, _STRIDE)
-    number = len(page.items)
-    while page.after is not None:
-        page = yield from page_of(context, page.after, _STRIDE)
-        number += len(page.items)
+    pages, number = Pages(STRIDE, scan), 0
+    while (page := (yield from pages.next())) is not None:
+        number += sum(info_of(context, key, record) is not None for key, record in page.items)
     return number
 
 
 def stats(
-    context: Context, *, enough: Callable[[int], bool] | None = None, stride: int = _STRIDE
+    context: Context, *, enough: Callable[[int], bool] | None = None, stride: int = STRIDE
 ) -> Flow[tuple[SessionStats, bool]]:
     """Count live sessions by user, device and age until all are counted, or *enough*.
 
     *enough* is called after each page of the scan, with the number counted so far. Returns the numbers, and whether all
     are counted.
     """
-    found, after = SessionStats(owners=Counter()), None
-    while True:
-        page = yield from scan(after, stride)
+    found, pages = SessionStats(owners=Counter()), Pages(stride, scan)
+    while (page := (yield from pages.next())) is not None:
         for key, record in dict(page.items).items():
             found.add(context, key, record)
-        after = page.after
-        if after is None or (enough is not None and enough(found.sessions)):
-            return found, after is None
+        if enough is not None and pages.after is not None and enough(found.sessions):
+            break
+    return found, pages.after is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +87,7 @@ class RevokeProgress:
 
 
 def revoke_everyone(
-    context: Context, *, progress: Callable[[int], object] | None = None, stride: int = _STRIDE
+    context: Context, *, progress: Callable[[int], object] | None = None, stride: int = STRIDE
 ) -> Flow[int]:
     """End every session that was stored at the start, under any key it moves to, and return how many were ended.
 
@@ -108,7 +102,7 @@ def revoke_everyone(
 
 
 def revoke_some(
-    context: Context, progress: RevokeProgress, *, keep: str | None = None, stride: int = _STRIDE
+    context: Context, progress: RevokeProgress, *, keep: str | None = None, stride: int = STRIDE
 ) -> Flow[RevokeProgress]:
     """End the sessions on the next page, except the one with the handle *keep*, and return the new *progress*.
 
