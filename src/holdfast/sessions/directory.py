@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
 from holdfast.sessions.flows.listing import SessionInfo
-from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.flows.walk import RevokeProgress, SessionPage
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
 
 if TYPE_CHECKING:
+    from holdfast.sessions.flows.stats import SessionStats
     from holdfast.sessions.flows.update import Change
 
 

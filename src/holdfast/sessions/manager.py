@@ -20,7 +20,6 @@ from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
-from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.flows.walk import (
     RevokeProgress,
     SessionPage,
@@ -28,7 +27,6 @@ from holdfast.sessions.flows.walk import (
     page_of,
     revoke_everyone,
     revoke_some,
-    stats,
 )
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from holdfast.sessions.flows.request_flows import RequestFlows
+    from holdfast.sessions.flows.stats import SessionStats
     from holdfast.sessions.flows.take_over import TakenOver
     from holdfast.sessions.flows.update import Change
 
@@ -100,6 +99,8 @@ class Manager(Requests, Directory, SingleUse):
         return self._run(count(self._iterated()))
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
+        from holdfast.sessions.flows.stats import stats
+
         return self._run(stats(self._iterated(), enough=enough))
 
     def update(self, handle: str, change: Change) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from holdfast.clock import DAY, HOUR
@@ -10,7 +11,8 @@ from holdfast.errors import DecodeError
 from holdfast.records.envelope import Cutoff, Tombstone
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.listing import SessionInfo, info_of
+from holdfast.sessions.flows.listing import STRIDE, SessionInfo, info_of
+from holdfast.sessions.ops import Flow, Pages, scan
 
 #: The age groups, each with its end in milliseconds.
 AGES: tuple[tuple[str, float], ...] = (
@@ -69,6 +71,20 @@ class SessionStats:
                 self.owners[session.owner] += 1
         if session.device is not None:
             self.devices[str(session.device)] += 1
+
+
+def stats(context: Context, *, enough: Callable[[int], bool] | None = None) -> Flow[tuple[SessionStats, bool]]:
+    """Count live sessions until all are counted, or *enough*; return the numbers, and whether all are counted.
+
+    *enough* is called after each page of the scan, with the number counted so far.
+    """
+    found, pages = SessionStats(owners=Counter()), Pages(STRIDE, scan)
+    while (page := (yield from pages.next())) is not None:
+        for key, record in dict(page.items).items():
+            found.add(context, key, record)
+        if enough is not None and pages.after is not None and enough(found.sessions):
+            break
+    return found, pages.after is None
 
 
 def age_of(milliseconds: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ from holdfast.sessions.flows.end import discard_all, end_session, follow
 from holdfast.sessions.flows.finish import EVERYONE
 from holdfast.sessions.flows.listing import STRIDE, SessionInfo, info_of, open_own
 from holdfast.sessions.flows.revoke import try_cutoff
-from holdfast.sessions.flows.stats import SessionStats
 from holdfast.sessions.ops import Flow, Pages, load, scan
 
 
@@ -44,23 +42,6 @@ def count(context: Context) -> Flow[int]:
     while (page := (yield from pages.next())) is not None:
         number += sum(info_of(context, key, record) is not None for key, record in page.items)
     return number
-
-
-def stats(
-    context: Context, *, enough: Callable[[int], bool] | None = None, stride: int = STRIDE
-) -> Flow[tuple[SessionStats, bool]]:
-    """Count live sessions by user, device and age until all are counted, or *enough*.
-
-    *enough* is called after each page of the scan, with the number counted so far. Returns the numbers, and whether all
-    are counted.
-    """
-    found, pages = SessionStats(owners=Counter()), Pages(stride, scan)
-    while (page := (yield from pages.next())) is not None:
-        for key, record in dict(page.items).items():
-            found.add(context, key, record)
-        if enough is not None and pages.after is not None and enough(found.sessions):
-            break
-    return found, pages.after is None
 
 
 @dataclass(frozen=True, slots=True)
