@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import requests
 from support.servers import Server
 from support.visitor import Visitor
 
@@ -157,6 +156,8 @@ def test_the_shop_asks_no_other_site_for_anything(visitor: Visitor, shop: Server
 
 def test_a_form_on_another_site_is_refused(shop: Server) -> None:
     """A POST that a browser sends for another site, or for none it will name, is answered with 403."""
+    import requests
+
     for origin in ("http://evil.example", "null"):
         answer = requests.post(f"{shop.url}/cart", data={"product": "rope"}, headers={"Origin": origin}, timeout=5)
         assert answer.status_code == 403

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver import ActionChains, Keys
 from support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
@@ -71,6 +70,8 @@ def test_no_page_scrolls_sideways_on_a_phone(operator: Visitor) -> None:
 
 def test_the_keyboard_leads_to_everything_and_shows_where_it_is(operator: Visitor) -> None:
     """Tab reaches every link, button, and field, and each has an outline when it does."""
+    from selenium.webdriver import ActionChains, Keys
+
     for path in PAGES:
         operator.go(path)
         places = operator.run(PREPARE_TO_TAB)

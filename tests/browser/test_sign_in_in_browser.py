@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask, redirect, render_template_string
 from flask_wtf.csrf import CSRFProtect
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -111,13 +109,15 @@ def forget(browser: Chrome) -> None:
 def whose(browser: Chrome, site: Site) -> str:
     """Return who is signed in."""
     browser.get(f"{site.address}/")
-    return str(browser.find_element(By.TAG_NAME, "p").text)
+    return str(browser.find_element("tag name", "p").text)
 
 
 def sign_in(browser: Chrome, site: Site) -> None:
     """Send the form, and wait for the page that it leads to."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     browser.get(f"{site.address}/sign-in")
-    browser.find_element(By.TAG_NAME, "button").click()
+    browser.find_element("tag name", "button").click()
     WebDriverWait(browser, 20).until(lambda at: at.current_url.endswith("/app/"))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from selenium.webdriver.support.wait import WebDriverWait
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+    from selenium.webdriver.support.wait import WebDriverWait
 
 pytestmark = pytest.mark.browser
 
@@ -30,22 +30,28 @@ def questions() -> list[tuple[str, str]]:
     return [(query, page) for _, query, page, _ in rows]
 
 
-def test_each_question_is_two_clicks_away(chromium: Chrome) -> None:
-    """For each of thirty questions the page is among the first five results of the search, without a server."""
+@pytest.fixture
+def wait(chromium: Chrome) -> WebDriverWait[Chrome]:
+    """Return what waits for a page of the site, which must be built."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
     if not SEARCH.exists():
         pytest.skip("the site is not built: run `make site`")
+    return WebDriverWait(chromium, 20)
+
+
+def test_each_question_is_two_clicks_away(chromium: Chrome, wait: WebDriverWait[Chrome]) -> None:
+    """For each of thirty questions the page is among the first five results of the search, without a server."""
     chromium.get(SEARCH.as_uri())
-    WebDriverWait(chromium, 20).until(lambda browser: browser.execute_script("return Search.hasIndex()"))
+    wait.until(lambda browser: browser.execute_script("return Search.hasIndex()"))
     found = {query: chromium.execute_script(FIRST_FIVE, query) for query, _ in questions()}
     assert len(found) == 30
     assert {query: found[query] for query, page in questions() if page not in found[query]} == {}
 
 
-def test_a_result_opens(chromium: Chrome) -> None:
+def test_a_result_opens(chromium: Chrome, wait: WebDriverWait[Chrome]) -> None:
     """The results are shown for a query in the address, and link to pages that are there."""
-    if not SEARCH.exists():
-        pytest.skip("the site is not built: run `make site`")
     chromium.get(f"{SEARCH.as_uri()}?q=celery")
-    link = WebDriverWait(chromium, 20).until(lambda browser: browser.find_element("css selector", "ul.search li a"))
+    link = wait.until(lambda browser: browser.find_element("css selector", "ul.search li a"))
     link.click()
     assert "Celery" in chromium.title

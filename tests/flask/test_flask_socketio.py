@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask_socketio import SocketIO, join_room
 from support.web import Web, end, rotate
 
 from holdfast.events import ended
@@ -20,6 +19,8 @@ class Sockets:
     """
 
     def __init__(self, web: Web) -> None:
+        from flask_socketio import SocketIO, join_room
+
         self.web = web
         self._socketio = SocketIO(web.app, async_mode="threading", manage_session=False)
         self._socketio.on_event("count", self._count)

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 from support.everywhere import KINDS, url_of_kind
@@ -76,6 +75,8 @@ def test_the_permissions_of_a_user_of_redis(redis_server: Server, tmp_path: Path
 @pytest.mark.postgresql
 def test_a_role_that_may_only_read(postgresql_server: Server, postgresql_url: str, tmp_path: Path) -> None:
     """A SELECT-only role of PostgreSQL is found out."""
+    import psycopg
+
     with closing(open_store(postgresql_url, root=tmp_path)) as store:  # type: ignore[type-var]
         probe(store, system_clock)
     name = postgresql_url.rpartition("/")[2]

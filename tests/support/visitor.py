@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import requests
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver.common.by import By
 from support.servers import Server, expect, free_port
 
 if TYPE_CHECKING:  # the driver takes long to import, and only the tests in a browser need it
@@ -47,14 +44,15 @@ class Visitor:
 
     def find(self, selector: str) -> WebElement:
         """Return the first element that *selector* names; there must be one."""
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
+        return self.browser.find_element("css selector", selector)
 
     def texts(self, selector: str) -> list[str]:
         """Return the texts of all elements that *selector* names."""
-        return [element.text for element in self.browser.find_elements(By.CSS_SELECTOR, selector)]
+        return [element.text for element in self.browser.find_elements("css selector", selector)]
 
     def click(self, selector: str) -> None:
         """Click something that leads to a page, and wait for the page."""
+        from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.support.expected_conditions import staleness_of
 
         page = self.find("html")
@@ -83,6 +81,8 @@ class Visitor:
 
     def sign_in_elsewhere(self, user: str) -> None:
         """Sign *user* in, on an iPhone that is no browser of these tests."""
+        import requests
+
         form = {"user": user, "password": PASSWORD}
         answer = requests.post(f"{self.address}/sign-in", data=form, headers={"User-Agent": IPHONE}, timeout=5)
         assert answer.ok
@@ -100,9 +100,9 @@ class Visitor:
     def cart(self) -> dict[str, int]:
         """Return how many pieces of each product the cart page shows."""
         self.go("/cart")
-        lines = self.browser.find_elements(By.CSS_SELECTOR, ".line")
+        lines = self.browser.find_elements("css selector", ".line")
         return {
-            str(line.get_attribute("data-product")): int(line.find_element(By.CSS_SELECTOR, ".count").text)
+            str(line.get_attribute("data-product")): int(line.find_element("css selector", ".count").text)
             for line in lines
         }
 
