@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from explorer.world import ALICE, BOB, KEYS, Answer, World
+from explorer.world import ALICE, BOB, KEYS, Answer, World, key_of
 
 from holdfast.sessions.state import PERMANENT
 
@@ -28,17 +28,9 @@ def _marked(world: World, mark: str) -> set[str]:
     return {role.name for role in world.roles if mark in role.marks}
 
 
-def _begun(world: World) -> set[str]:
-    """Return the requests that signed in under an id that was replaced, and began a session of their own."""
-    created = {details["handle"] for name, details in world.signals if name == "created"}
-    tokens = {name: answer.token for name, answer in world.answers.items() if answer.role.browser}
-    return {name for name, token in tokens.items() if token and KEYS.key_of(token) in created}
-
-
 def _answers(world: World, mark: str) -> dict[str, Answer]:
     """Return the answers about the session in ``here`` to requests with *mark*."""
-    begun = _begun(world)
-    return {name: it for name, it in world.answers.items() if mark in it.role.marks and name not in begun}
+    return {name: it for name, it in world.answers.items() if mark in it.role.marks and name not in world.begun}
 
 
 def _kept(world: World, mark: str) -> set[str]:
@@ -155,7 +147,7 @@ def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
 
     A login that began a session of its own sends that one's, unless a logout ended a session of the same user.
     """
-    ended, begun = _enders(world), _begun(world)
+    ended, begun = _enders(world), world.begun
     logouts = ended & _marked(world, "ends") if world.user else set()
     for name, answer in world.answers.items():
         own = set[str]() if "binds bob" in answer.role.marks else logouts
@@ -164,7 +156,7 @@ def r3_r5_no_cookie_after_the_end(world: World) -> str | None:
             if over.intersection(answer.after):
                 return f"{name} sends a cookie though {sorted(over.intersection(answer.after))} came before"
             replaced = {world.answers[other].found for other in answer.after if other in world.answers}
-            if answer.token and KEYS.key_of(answer.token) in replaced:
+            if answer.token and key_of(answer.token) in replaced:
                 return f"{name} sends an id that {answer.after} had replaced"
     return None
 
@@ -189,7 +181,7 @@ def r6_late_arrivals_are_harmless(world: World) -> str | None:
     """
     for name, answer in world.answers.items():
         ends = not answer.role.marks.isdisjoint(("ends", "wipes", "unbinds")) and answer.cookie == "delete"
-        begins = name in _begun(world) and not answer.role.marks.isdisjoint(("binds", "binds bob"))
+        begins = name in world.begun and not answer.role.marks.isdisjoint(("binds", "binds bob"))
         if (
             answer.read_only
             and not (ends or begins)
@@ -274,7 +266,7 @@ def nobody_is_mistaken_for_another(world: World) -> str | None:
 
 def every_session_has_a_browser(world: World) -> str | None:
     """Every live session can be opened: a browser has its token, or is sent it."""
-    known = {KEYS.key_of(token) for token in world.known_tokens}
+    known = {key_of(token) for token in world.known_tokens}
     orphans = [session for session in world.sessions if session.key not in known]
     return f"nobody can open {orphans[0]}" if orphans else None
 

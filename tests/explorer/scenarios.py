@@ -9,7 +9,7 @@ from explorer.invariants import judge
 from explorer.roles import LIST, REVOKE_ALL, REVOKE_ALL_TWICE, REVOKE_FROM_THERE, REVOKE_OTHERS, ROLES, TAKE_LAST
 from explorer.schedules import Actor
 from explorer.search import ExplorationStats, explore, sample
-from explorer.stores import BACKENDS, Atomic, Backwards
+from explorer.stores import BACKENDS, Atomic, Backwards, Scattered, Stepwise
 from explorer.world import Role, World, untouched
 
 USERS = ("alice", None)
@@ -28,6 +28,20 @@ def run(
 ) -> ExplorationStats:
     """Run every schedule of *roles* on *backend*, where the browser ``here`` has a session of *user*."""
     return explore(_builder(roles, backend, user, tamper), reduce=reduce)
+
+
+def on_every_store(explored: Callable[[type[Atomic]], ExplorationStats]) -> None:
+    """Call *explored* with each kind of store, but for one on which every schedule is as on another.
+
+    The kinds differ in the order of the index, in how a session moves, and in where the owners of records are.
+    """
+    calls = explored(Atomic).calls
+    if "find" in calls:
+        explored(Backwards)
+    if "move" in calls:
+        calls |= explored(Stepwise).calls
+    if not calls.isdisjoint(("find", "owner")):
+        explored(Scattered)
 
 
 def run_some(roles: Sequence[Role], backend: type[Atomic], user: str | None, *, times: int) -> None:

@@ -159,6 +159,13 @@ class Schedule:
         """The actor of each step."""
         return [step.actor for step in self.steps]
 
+    @property
+    def calls(self) -> frozenset[str]:
+        """The names of the store calls, and ``owner`` where one of them names an owner."""
+        made = [call for step in self.steps if isinstance(call := _within(step.operation), Call)]
+        named = any(call.kwargs.get("owner") is not None for call in made)
+        return frozenset(call.name for call in made) | ({"owner"} if named else set())
+
     def __str__(self) -> str:
         """The steps as lines of text, for people."""
         width = max(map(len, self.world.actors))
@@ -169,6 +176,13 @@ class Schedule:
         lines += [f"     {actor:{width}}  returned {outcome!r}" for actor, outcome in self.outcomes.items()]
         names = self.world.names
         return re.sub(r"\b[0-9a-f]{64}\b", lambda match: names.get(match[0], match[0][:8]), "\n".join(lines))
+
+
+def _within(operation: Any) -> Any:
+    """Return what *operation* stands for: it may be a call that fails, or one that a cache answers."""
+    while hasattr(operation, "operation"):
+        operation = operation.operation
+    return operation
 
 
 def _is_call(operation: Any, name: str) -> bool:

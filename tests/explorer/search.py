@@ -34,16 +34,18 @@ class ExplorationStats:
         schedules: Schedules that were run to the end and checked.
         abandoned: Schedules given up on the way, because one like it had been run.
         longest: The most steps that a schedule had.
+        calls: The names of the store calls in them, and ``owner`` where one of them names an owner.
     """
 
     schedules: int = 0
     abandoned: int = 0
     longest: int = 0
+    calls: frozenset[str] = frozenset()
 
     def __add__(self, other: ExplorationStats) -> ExplorationStats:
         """Return both together."""
         schedules, abandoned = self.schedules + other.schedules, self.abandoned + other.abandoned
-        return ExplorationStats(schedules, abandoned, max(self.longest, other.longest))
+        return ExplorationStats(schedules, abandoned, max(self.longest, other.longest), self.calls | other.calls)
 
 
 class Violation(AssertionError):
@@ -78,7 +80,7 @@ def explore(build: Build, *, reduce: bool = True) -> ExplorationStats:
         except Exception as error:  # noqa: BLE001  # the one boundary to a test's flows and checks
             simple, problem = _simplified(build, schedule, error)
             raise Violation(problem, simple, tally.schedules) from problem
-        tally += ExplorationStats(1, 0, len(schedule.steps)) if complete else ExplorationStats(0, 1)
+        tally += ExplorationStats(int(complete), int(not complete), len(schedule.steps) * complete, schedule.calls)
         if not search.turn():
             return tally
 

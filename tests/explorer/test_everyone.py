@@ -9,9 +9,9 @@ import pytest
 from explorer import planted as p
 from explorer import roles as r
 from explorer.invariants import an_end_is_told_once, every_session_has_a_browser, r7_one_id_lives
-from explorer.scenarios import label
+from explorer.scenarios import label, on_every_store
 from explorer.search import Violation, explore
-from explorer.stores import BACKENDS, Atomic, Stepwise
+from explorer.stores import Atomic, Stepwise
 from explorer.world import Role, World
 from support import seams
 from support.seams import Seam
@@ -59,26 +59,24 @@ def _only_new_ones_are_left(world: World) -> None:
 
 
 @pytest.mark.parametrize("user", ["alice", None])
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 @pytest.mark.parametrize("other", OTHERS, ids=label)
-def test_nobody_is_left(other: Role, backend: type[Atomic], user: str | None) -> None:
+def test_nobody_is_left(other: Role, user: str | None) -> None:
     """A request or another end in progress leaves no session behind, and no request sends a cookie after it."""
-    explore(lambda: World((r.EVERYONE, other), backend, user, _nobody_is_left))
+    on_every_store(lambda backend: explore(lambda: World((r.EVERYONE, other), backend, user, _nobody_is_left)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 @pytest.mark.parametrize("mover", MOVERS, ids=label)
-def test_a_session_that_moves_does_not_slip_past(mover: Role, backend: type[Atomic]) -> None:
+def test_a_session_that_moves_does_not_slip_past(mover: Role) -> None:
     """A session that moves to where the walk has been is found, too."""
-    explore(lambda: World((r.EVERYONE, mover), backend, None, _nobody_is_left))
+    on_every_store(lambda backend: explore(lambda: World((r.EVERYONE, mover), backend, None, _nobody_is_left)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+@pytest.mark.parametrize("user", ["alice", None])
 @pytest.mark.parametrize("beginner", BEGINNERS, ids=label)
-def test_only_new_ones_are_left(beginner: Role, backend: type[Atomic]) -> None:
+def test_only_new_ones_are_left(beginner: Role, user: str | None) -> None:
     """A session that begins meanwhile may stand; no other does, and none under two ids."""
-    for user in ("alice", None):
-        explore(lambda user=user: World((r.EVERYONE, beginner), backend, user, _only_new_ones_are_left))  # type: ignore[misc]
+    roles = (r.EVERYONE, beginner)
+    on_every_store(lambda backend: explore(lambda: World(roles, backend, user, _only_new_ones_are_left)))
 
 
 @pytest.mark.parametrize("backend", [Atomic, Stepwise], ids=label)

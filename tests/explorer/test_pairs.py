@@ -18,7 +18,7 @@ from explorer.roles import (
     ROTATE,
     SAVE,
 )
-from explorer.scenarios import USERS, backends_for, groups, label, run
+from explorer.scenarios import USERS, groups, label, on_every_store, run
 from explorer.stores import BACKENDS, Atomic, Paged
 from explorer.world import Role
 
@@ -31,8 +31,7 @@ pytestmark = pytest.mark.timeout(180)
 def test_pairs(role: Role, user: str | None) -> None:
     """In any order, no update is lost, no end is undone, one id lives, and no other user's cookie is replaced."""
     for pair in groups(2, first=role):
-        for backend in backends_for(pair):
-            run(pair, backend, user)
+        on_every_store(lambda backend, pair=pair: run(pair, backend, user))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("role", [REVOKE_ALL, REVOKE_FROM_THERE, REVOKE_OTHERS], ids=label)

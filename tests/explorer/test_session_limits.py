@@ -9,9 +9,9 @@ import pytest
 from explorer import planted as p
 from explorer import roles as r
 from explorer.invariants import every_session_has_a_browser, r9_the_index_is_complete
-from explorer.scenarios import label
+from explorer.scenarios import label, on_every_store
 from explorer.search import ExplorationStats, Violation, explore, sample
-from explorer.stores import BACKENDS, Atomic, Scattered
+from explorer.stores import Atomic, Scattered
 from explorer.world import ALICE, Role, World
 from support import seams
 from support.seams import Seam
@@ -61,13 +61,19 @@ def _run(
     return explore(lambda: World(roles, backend, user, judge, limits=limits))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
+def _run_at(limit: int, pair: tuple[Role, ...], backend: type[Atomic], user: str | None) -> ExplorationStats:
+    stats = _run(pair, backend, user, _judge(limit, least=_least(pair, backend)), max_per_user=limit)
+    assert stats.schedules > 1
+    return stats
+
+
+@pytest.mark.parametrize(
+    "pair", [(r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN)], ids=label
+)
 @pytest.mark.parametrize("limit", [1, 2])
-def test_two_logins_at_once(backend: type[Atomic], limit: int) -> None:
+def test_two_logins_at_once(pair: tuple[Role, ...], limit: int) -> None:
     """Of two logins at once, with or without a session, at a limit of one or two, none is too many, and one stays."""
-    for pair in ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN)):
-        judge = _judge(limit, least=_least(pair, backend))
-        assert _run(pair, backend, None, judge, max_per_user=limit).schedules > 1
+    on_every_store(lambda backend: _run_at(limit, pair, backend, None))
 
 
 def test_a_login_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,13 +82,11 @@ def test_a_login_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     _run((r.LOGIN_AFRESH, r.LOGIN_AFRESH), Atomic, None, _judge(1), max_per_user=1)
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
 @pytest.mark.parametrize("other", OTHERS, ids=label)
-def test_a_login_meets_others(backend: type[Atomic], other: Role) -> None:
+def test_a_login_meets_others(other: Role) -> None:
     """A login keeps to the limit whatever the user's other sessions do meanwhile, and the login itself stays."""
-    pair = (r.LOGIN_AFRESH, other)
     for limit in (1, 2):
-        _run(pair, backend, "alice", _judge(limit, least=_least(pair, backend)), max_per_user=limit)
+        on_every_store(lambda backend, at=limit: _run_at(at, (r.LOGIN_AFRESH, other), backend, "alice"))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
@@ -97,13 +101,16 @@ def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
     )
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=label)
-def test_logins_that_are_refused(backend: type[Atomic]) -> None:
+def test_logins_that_are_refused() -> None:
     """If logins are refused, none exceeds the limit, a refused one leaves no record, and the earlier sessions stay."""
     rules: dict[str, Any] = {"max_per_user": 2, "on_max_per_user": "refuse"}
-    for pair in ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), (r.LOGIN, r.LOGIN_AFRESH)):
-        _run(pair, backend, None, _judge(2), **rules)
-    _run((r.LOGIN_AFRESH, r.ROTATE), backend, "alice", _judge(2, least=2), **rules)
+    for pair, user, least in (
+        ((r.LOGIN_AFRESH, r.LOGIN_AFRESH), None, 1),
+        ((r.LOGIN, r.LOGIN_AFRESH), None, 1),
+        ((r.LOGIN_AFRESH, r.ROTATE), "alice", 2),
+    ):
+        judge = _judge(2, least=least)
+        on_every_store(lambda at, pair=pair, user=user, judge=judge: _run(pair, at, user, judge, **rules))  # type: ignore[misc]
 
 
 # --- the check is alive ----------------------------------------------------------------------------------------------

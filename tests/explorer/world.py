@@ -37,6 +37,7 @@ from holdfast.stores.nearcache import NearCache
 from holdfast.testing.clock import FakeClock
 
 KEYS = Keys("session:")
+key_of = cache(KEYS.key_of)
 ALICE = KEYS.owner_of("alice")
 BOB = KEYS.owner_of("bob")
 
@@ -76,7 +77,13 @@ class Mint:
 def _token(turn: str, number: int, size: int) -> tuple[str, str]:
     secret = hashlib.sha256(f"{turn} {number}".encode()).digest()[:size]
     token = base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
-    return token, KEYS.key_of(token)
+    return token, key_of(token)
+
+
+@cache
+def _capabilities(backend: type[Atomic]) -> frozenset[type]:
+    found = capabilities_of(backend(clock=FakeClock()))
+    return found if backend.rotates else found - {Rotates}
 
 
 _MANAGER = Manager(MemoryStore(), keys=KEYS)
@@ -313,7 +320,7 @@ class World:
             clock=(lambda: self.clock() + host.ahead) if host.ahead else self.clock,
             events=self.events,
             new_tokens=count(1),  # so that none of them is followed by a purge
-            capabilities=capabilities_of(self.store) - (frozenset() if self.store.rotates else {Rotates}),
+            capabilities=_capabilities(self.backend),  # type: ignore[arg-type]  # mypy: a class has the __hash__ of its objects
         )
 
     def _act(self, name: str, flow: Actor) -> Actor:
@@ -396,6 +403,16 @@ class World:
     def known_tokens(self) -> list[str]:
         """The tokens that some browser had in the beginning, or was sent."""
         return [*self.tokens.values(), *(answer.token for answer in self.answers.values() if answer.token)]
+
+    @cached_property
+    def begun(self) -> frozenset[str]:
+        """The requests that signed in under an id that was replaced, and began a session of their own.
+
+        Asked for only when the race is over.
+        """
+        created = {details["handle"] for name, details in self.signals if name == "created"}
+        tokens = {name: answer.token for name, answer in self.answers.items() if answer.role.browser}
+        return frozenset(name for name, token in tokens.items() if token and key_of(token) in created)
 
     @cached_property
     def sessions(self) -> list[Live]:
