@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 
 class Mistake(NamedTuple):
@@ -21,6 +26,24 @@ class Mistake(NamedTuple):
     sound: str
     wrong: str
     test: str
+
+
+def run_tests(root: Path, tests: str, copy: Path) -> None:
+    """Run *tests* of the checkout at *root* on the package in *copy*, in a process that has not imported Holdfast yet.
+
+    The process ends with pytest's exit code. The file ``said`` in *copy* has what it wrote.
+    """
+    with (copy / "said").open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    os.chdir(root)
+    sys.path[:0] = [str(copy), str(root / "tests")]
+    without = ("cacheprovider", "randomly", "xdist", "cov", "hypothesispytest")
+    servers = "not redis and not memcached and not mongodb and not dynamodb and not mariadb and not postgresql"
+    options = ["-x", "-q", *(f"-pno:{plugin}" for plugin in without), "-k", servers]
+    code = pytest.main([*options, *(str(root / "tests" / test) for test in tests.split())])
+    imported = str(sys.modules["holdfast"].__file__)
+    sys.exit(code if imported.startswith(str(copy)) else pytest.ExitCode.INTERNAL_ERROR)
 
 
 _END, _ROTATE, _OPEN = "sessions/flows/end.py", "sessions/flows/rotate.py", "sessions/flows/open.py"

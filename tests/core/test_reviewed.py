@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from core.reviewed import COOKIES, FLOWS, SEALING, STORES, Mistake
+from core.reviewed import COOKIES, FLOWS, SEALING, STORES, Mistake, run_tests
 
 _ROOT = Path(__file__).parents[2]
 _ALL = [*FLOWS, *SEALING, *COOKIES, *STORES]
+
+#: The processes of the tests are forked from one that has imported these.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["pytest", "flask", "flask.testing", "cryptography.hazmat.primitives.ciphers.aead"])
 
 
 @pytest.mark.slow
@@ -26,18 +28,10 @@ def test_a_mistake_is_noticed(mistake: Mistake, tmp_path: Path) -> None:
     sound = source.read_text("utf-8")
     assert sound.count(mistake.sound) == 1, "the source has changed: adapt the mistake"
     source.write_text(sound.replace(mistake.sound, mistake.wrong), "utf-8")
-    without = [
-        argument for plugin in ("cacheprovider", "randomly", "xdist", "cov") for argument in ("-p", f"no:{plugin}")
-    ]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *without]
-    servers = "not redis and not memcached and not mongodb and not dynamodb and not mariadb and not postgresql"
-    ran = subprocess.run(
-        [*command, "-k", servers, *(str(_ROOT / "tests" / test) for test in mistake.test.split())],
-        cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(_ROOT / "tests")])},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=170,
-    )
-    assert ran.returncode == 1, ran.stdout[-2000:] + ran.stderr[-500:]
+    process = _FORKS.Process(target=run_tests, args=(_ROOT, mistake.test, tmp_path))
+    process.start()
+    process.join(170)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    assert process.exitcode == pytest.ExitCode.TESTS_FAILED, (tmp_path / "said").read_text("utf-8")[-2000:]
