@@ -20,6 +20,8 @@ pytest_plugins = ["support.fixtures", "holdfast.testing.plugin"]
 sys.dont_write_bytecode = False
 # Hypothesis imports trio only for what it adds to trio's own tests.
 os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
+# No test trusts an authority of the system, and PyMySQL loads all of them, for 40 ms, for each of its connections.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 #: The programs that a test with the marker needs, unless ``HOLDFAST_TEST_<MARKER>_URL`` names a running server.
 PROGRAMS = {
