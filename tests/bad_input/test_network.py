@@ -64,9 +64,9 @@ def linked(request: pytest.FixtureRequest, place: str, folder: Path, **options: 
     with closing(Link(server.address)) as link:
         host = f"127.0.0.1:{link.port}"
         if kind == "redis":
-            yield link, f"redis://{host}/0?prefix={prefix_of(folder)}&timeout=0.3&connect_timeout=0.3"
+            yield link, f"redis://{host}/0?prefix={prefix_of(folder)}&timeout=1&connect_timeout=1"
         elif kind == "memcached":
-            yield link, f"memcached://{host}?timeout=0.3"
+            yield link, f"memcached://{host}?timeout=1"
         elif kind == "mongodb":
             name = f"tests.{prefix_of(folder).strip(':')}"
             yield link, f"mongodb://{host}/{name}?timeoutMS=300&serverSelectionTimeoutMS=100"

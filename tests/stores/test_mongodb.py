@@ -260,7 +260,7 @@ def test_the_server_forgets_what_expired(store: MongoDBStore, sessions: Any) -> 
     for number, age in enumerate([-60_000, 60_000, 240_000]):
         store.create(f"{number:064x}", b"data", expires_at=now - age)
     store.create(KEY, b"data", expires_at=now - 301_000)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 50
     while sessions.find_one({"_id": KEY}):
         assert time.monotonic() < deadline
         time.sleep(0.1)

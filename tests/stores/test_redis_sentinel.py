@@ -42,8 +42,8 @@ class TestRedisBehindSentinels(StoreContract):
 
 @pytest.fixture
 def store(redis_sentinel_server: Group, tmp_path: Path) -> Iterator[RedisStore]:
-    """Return a store that asks for one replica, as it does by default, and for a fifth of a second."""
-    url = f"{redis_sentinel_server.url}?prefix={prefix_of(tmp_path)}&wait_timeout=0.2"
+    """Return a store that asks for one replica, as it does by default, and for a second."""
+    url = f"{redis_sentinel_server.url}?prefix={prefix_of(tmp_path)}&wait_timeout=1"
     store = open_store(url, root=tmp_path, clock=FakeClock())
     assert isinstance(store, RedisStore)
     with closing(store):

@@ -33,7 +33,7 @@ def opened(url: str) -> SQLStore:
 def use_first(url: str, barrier: Any, answers: Any) -> None:
     """Use the store for the first time, together with others. Runs in a process of its own."""
     with closing(opened(url)) as store:
-        barrier.wait(20)
+        barrier.wait(50)
         try:
             answers.put(store.create(KEY, b"data", expires_at=FAR) is not None)
         except Exception as error:  # noqa: BLE001 (any exception, the test reports it)
@@ -47,7 +47,7 @@ def test_processes_that_come_at_once_make_the_table_once(sql_url: str) -> None:
     processes = [spawn.Process(target=use_first, args=(sql_url, barrier, answers)) for _ in range(3)]
     for process in processes:
         process.start()
-    assert sorted(answers.get(timeout=25) for _ in processes) == [False, False, True]
+    assert sorted(answers.get(timeout=55) for _ in processes) == [False, False, True]
     for process in processes:
         process.join()
     engine = sa.create_engine(sql_url)

@@ -29,6 +29,6 @@ print("served")
 def test_a_wait_for_the_lock_lets_other_greenlets_run(tmp_path: Path) -> None:
     """While a save waits for another writer, the worker goes on with its other requests."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "s.db")], capture_output=True, text=True, timeout=25, check=False
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "s.db")], capture_output=True, text=True, timeout=55, check=False
     )
     assert done.stdout == "served\n", done.stderr

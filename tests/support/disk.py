@@ -117,7 +117,7 @@ def modes(folder: Path) -> dict[str, int]:
 def run(code: str, *arguments: object) -> str:
     """Run *code* in an interpreter of its own, which must succeed, and return what it printed."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=25)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -125,7 +125,7 @@ def run(code: str, *arguments: object) -> str:
 def kill_writers(url: str, *, kills: int, seed: int) -> dict[str, Any]:
     """Kill so many writers of the store at *url* while they save. Return what was found, see `kills.py`."""
     command = [sys.executable, str(KILLS), url, str(kills), str(seed)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=28)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stderr
     findings: dict[str, Any] = json.loads(done.stdout)
     return findings
