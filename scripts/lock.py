@@ -22,6 +22,7 @@ LOCKS = {
     "dev": ["pyproject.toml", "--extra", "all", "--group", "dev"],
     "run": ["pyproject.toml", "--extra", "all", "--group", "run", "--constraint", "requirements/dev.txt"],
     "fuzz": ["--group", "fuzz", "--constraint", "requirements/dev.txt"],
+    "release": ["--group", "release"],
     "oldest": ["pyproject.toml", "--extra", "all", "--group", "oldest"],
 }
 FORM = [

@@ -21,7 +21,7 @@ GROUPS = PROJECT["dependency-groups"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 
 #: Each lock takes the group of its name, if there is one; these take what Holdfast itself needs, too.
-LOCKS = ["build", "dev", "fuzz", "lock", "oldest", "run"]
+LOCKS = ["build", "dev", "fuzz", "lock", "oldest", "release", "run"]
 OWN = ["dev", "oldest", "run"]
 
 ENTRY = re.compile(r"[a-z0-9.-]+==\S+ (; [^\\\n]+ )?\\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+(    # via .*\n)?$")

@@ -104,6 +104,7 @@ def test_the_workflow_publishes_without_a_secret() -> None:
     assert "secrets." not in text
     used = {step["uses"].partition("@")[0] for job in jobs.values() for step in job["steps"] if "uses" in step}
     assert {"actions/attest-build-provenance", "actions/attest-sbom", "pypa/gh-action-pypi-publish"} <= used
+    assert set(re.findall(r"pip install (\S+)", text)) == {"--require-hashes"}
     pinned = set(re.findall(r"uses: (\S+)@[0-9a-f]{40} # v[\d.]+$", text, re.MULTILINE))
     assert used - pinned == {"pypa/gh-action-pypi-publish"}
     targets = re.findall(r"\bmake ([a-z-]+)", text)
