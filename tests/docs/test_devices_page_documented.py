@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ from flask.testing import FlaskClient
 from jinja2 import DictLoader
 from support.account import cards
 from support.markup import parse
-from support.pages import blocks
+from support.pages import blocks, text_of
 
 from holdfast.flask import session
 
@@ -66,10 +70,19 @@ def test_the_templates_of_the_page_work(app: Flask) -> None:
     assert cards(page)[0]["Signed in for"] == "as long as the browser is open"
 
 
-def test_the_package_is_where_pybabel_is_told_to_look() -> None:
-    """The folder that the docs name has the templates and the modules whose texts are to be collected."""
-    from holdfast import contrib
-
-    folder = Path(contrib.__path__[0])
-    assert (folder / "devices_page" / "views.py").exists()
-    assert list(folder.glob("*/templates/**/devices.html"))
+def test_pybabel_finds_the_texts_of_the_page(tmp_path: Path) -> None:
+    """The command of the page, with its line of ``babel.cfg``, collects what templates and views say."""
+    pytest.importorskip("babel", reason="it is there where the documentation is built")
+    [mapping] = re.findall(r"with `(\[jinja2: .*\])` in `babel.cfg`", text_of(PAGE))
+    (tmp_path / "babel.cfg").write_text(f"[python: **.py]\n{mapping}\n")
+    [command] = blocks(PAGE, "sh")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(command, shell=True, cwd=tmp_path, env={**os.environ, "PATH": path}, check=True, capture_output=True)  # noqa: S602  # the page's own command
+    found = (tmp_path / "messages.pot").read_text("utf-8")
+    for text in (
+        "Your devices",
+        "The session has ended: %(device)s.",
+        "most recently used of",
+        'lang=\\"en\\" dir=\\"ltr\\"',
+    ):
+        assert text in found

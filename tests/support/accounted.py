@@ -13,6 +13,7 @@ RUN_BY = {
     ("docs/how-to/deploy.md", "sh"): "docs/test_deploy_documented.py",
     ("docs/how-to/deploy.md", "yaml"): "docs/test_deploy_documented.py",
     ("docs/how-to/devices-page.md", "html"): "docs/test_devices_page_documented.py",
+    ("docs/how-to/devices-page.md", "sh"): "docs/test_devices_page_documented.py",
     ("docs/how-to/test-your-application.md", "python"): "docs/test_application_tests_documented.py",
     ("docs/how-to/write-your-own-store.md", "python"): "docs/test_write_your_own_store.py",
     ("docs/reference/backends/mongodb.md", "javascript"): "docs/test_commands_documented.py",
