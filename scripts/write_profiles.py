@@ -17,7 +17,7 @@ from holdfast.contrib.doctor.printing import lines_of
 from holdfast.flask import Session
 from holdfast.flask.settings.profiles import PROFILES, Profile
 from holdfast.flask.settings.table import FLASKS, OWN
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 DEFAULTS = {setting.name: setting.default for setting in (*FLASKS, *OWN)}
 

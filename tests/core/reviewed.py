@@ -118,8 +118,8 @@ FLOWS = [
     Mistake(
         "a renewed token leads on for ever",
         _OPEN,
-        "if control.sealed is None or (is_over and not leads_on(control, now, late=late)):",
-        "if control.sealed is None:",
+        "if body.sealed is None or (is_over and not leads_on(body, now, late=late)):",
+        "if body.sealed is None:",
         "flask/test_rotation.py::test_after_the_grace_period_the_old_token_is_unknown",
     ),
     Mistake(

@@ -13,7 +13,7 @@ from holdfast.errors import LoginEnded
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.records.record import Page
 from holdfast.sessions.cookie_manager import RevocableCookieManager
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import CookieAction

@@ -8,8 +8,8 @@ from support.requests import Request
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.sessions.cookie_manager import CookieManager, RevocableCookieManager
-from holdfast.sessions.directory import Directory, Ends, SingleUse, directory, ends, single_use
-from holdfast.sessions.manager import Manager
+from holdfast.sessions.ends import Ends, ends
+from holdfast.sessions.manager import Manager, directory, single_use
 from holdfast.sessions.requests import Requests
 from holdfast.stores.memory import MemoryStore
 
@@ -40,7 +40,7 @@ def test_sessions_in_a_store_are_listed_and_ended() -> None:
 def test_sessions_in_cookies_are_neither() -> None:
     """Without a store nothing of it is offered, and each error says what to set."""
     manager: Requests = in_cookies()
-    assert [isinstance(manager, each) for each in (Directory, Ends, SingleUse)] == [False, False, False]
+    assert [isinstance(manager, each) for each in (Manager, Ends)] == [False, False]
     with pytest.raises(ConfigurationError, match="cannot be listed: keep them in a store"):
         directory(manager)
     with pytest.raises(ConfigurationError, match="without a store for revocations"):
@@ -52,7 +52,7 @@ def test_sessions_in_cookies_are_neither() -> None:
 def test_with_a_store_of_revocations_they_end() -> None:
     """With a store of revocations they can be ended, and not be listed."""
     manager: Requests = revocable()
-    assert [isinstance(manager, each) for each in (Directory, Ends, SingleUse)] == [False, True, False]
+    assert [isinstance(manager, each) for each in (Manager, Ends)] == [False, True]
     assert ends(manager).revoke("nonsense") == "absent"
 
 

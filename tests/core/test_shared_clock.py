@@ -15,7 +15,7 @@ from holdfast.clock import HOUR, system_clock
 from holdfast.errors import LoginEnded, StoreUnavailable
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.sessions.cookie_manager import RevocableCookieManager
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.state import CookieAction
 from holdfast.stores.contract import Closes, KeepsTime, capabilities_of

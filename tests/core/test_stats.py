@@ -9,8 +9,8 @@ from support.web import Web, rotate
 
 from holdfast import ConfigurationError
 from holdfast.flask import session
-from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.walk import RevokeProgress
+from holdfast.sessions.manager import directory
 
 HOUR = 3_600
 

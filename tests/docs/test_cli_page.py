@@ -18,7 +18,7 @@ from holdfast.cli import COMMANDS
 from holdfast.cli.standalone import main
 from holdfast.clock import system_clock
 from holdfast.flask import session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.contract import Closes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"

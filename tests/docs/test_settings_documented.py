@@ -12,7 +12,7 @@ from holdfast.flask import Session
 from holdfast.flask.settings.flask_session_compat import SETTINGS
 from holdfast.flask.settings.setting import Setting
 from holdfast.flask.settings.table import FLASKS, OWN
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")

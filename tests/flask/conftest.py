@@ -13,7 +13,7 @@ from support.web import Web
 
 from holdfast.flask import Session, session
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from support.servers import Server
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.dynamodb import DynamoDBStore
 from holdfast.stores.files import FileStore
 from holdfast.stores.mongodb import MongoDBStore

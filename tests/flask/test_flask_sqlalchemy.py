@@ -15,7 +15,7 @@ from support.sql import statements
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.sql import SQLStore
 from holdfast.testing import FakeClock

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from support.web import Web, cookies_set, end, rotate
 
 from holdfast.flask import session
-from holdfast.sessions.directory import ends
+from holdfast.sessions.ends import ends
 
 
 def sign_in(user: str) -> Callable[[], None]:

@@ -26,7 +26,7 @@ from support.servers import start_memcached, start_redis
 from support.sql import fresh_database
 
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 _COMMON = [
     "redis",

@@ -14,7 +14,7 @@ from moving_in.places import KINDS, clients_in
 from werkzeug.test import Client
 
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 #: Returns new settings, with clients of its own, for one application.
 Settings = Callable[[], dict[str, Any]]

@@ -16,7 +16,7 @@ from moving_in.old_application import application, close
 from moving_in.places import KINDS, clients_in
 
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 
 def value_of(order: dict[str, Any], old_id: str) -> bytes:

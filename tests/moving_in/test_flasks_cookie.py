@@ -14,7 +14,7 @@ from moving_in.old_application import application
 
 from holdfast.clock import system_clock
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.testing import FakeClock
 
 Make = Callable[..., Flask]

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from moving_in.conftest import cookie_of, with_cookie
 
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:No valid:RuntimeWarning")
 

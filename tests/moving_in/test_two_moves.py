@@ -18,7 +18,7 @@ from moving_in.old_application import application
 from support.servers import Server
 
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -23,7 +23,7 @@ from holdfast.contrib.doctor import examine
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
 from holdfast.metrics.memory import InMemoryMetrics
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.testing import FakeClock
 
 _IDS = [f"3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a{number}" for number in range(10, 13)]

@@ -17,7 +17,7 @@ from support.web import Web, cookies_set, rotate
 
 from holdfast import events
 from holdfast.flask import session
-from holdfast.sessions.directory import ends
+from holdfast.sessions.ends import ends
 
 pytestmark = pytest.mark.kinds(*INDEXED)
 

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 HERE = Path(__file__).parent
 

@@ -21,7 +21,7 @@ from support.servers import IS_ROOT, Server, ask, program, wait_for
 from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.memcached.clients import PooledClient
 from holdfast.stores.registry import open_store

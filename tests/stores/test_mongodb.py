@@ -26,7 +26,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
 from holdfast.records.record import Conflict, Gone
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.contract import Store
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.registry import open_store

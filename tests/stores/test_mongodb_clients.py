@@ -13,7 +13,7 @@ from support.servers import Server
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 from holdfast.stores.mongodb import MongoDBStore
 from holdfast.stores.registry import open_store
 

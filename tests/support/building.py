@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.directory import directory
+from holdfast.sessions.manager import directory
 
 
 def store_of(app: Flask) -> Any:

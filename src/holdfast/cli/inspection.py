@@ -18,9 +18,9 @@ from holdfast.sessions.flows.stats import SessionStats
 from holdfast.stores.contract import iterate
 
 if TYPE_CHECKING:
-    from holdfast.sessions.directory import Directory
     from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.flows.walk import SessionPage
+    from holdfast.sessions.manager import Manager
 
 _HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")
 _SHORT = 12
@@ -119,7 +119,7 @@ def stats(target: Target, *, as_json: bool) -> None:
     say({"store": kind, **_numbers(stats)}, _described(kind, stats), as_json=as_json)
 
 
-def _page(manager: Directory, after: str | None, limit: int) -> SessionPage:
+def _page(manager: Manager, after: str | None, limit: int) -> SessionPage:
     try:
         return manager.scan(after, limit=limit)
     except ValueError as error:

@@ -10,7 +10,8 @@ from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
 from holdfast.cli.target import Target, json_option, pass_target, user_option
 from holdfast.errors import UnknownKey
-from holdfast.sessions.directory import Directory, Ends, ends
+from holdfast.sessions.ends import Ends, ends
+from holdfast.sessions.manager import Manager
 
 
 @click.command()
@@ -47,7 +48,7 @@ def revoke(
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
 
 
-def _end_all(manager: Directory) -> int:
+def _end_all(manager: Manager) -> int:
     with progress("Ending") as advance:
         state = manager.revoke_some()
         while not state.over:

@@ -13,7 +13,8 @@ import click
 from holdfast.cli.errors import Misuse
 from holdfast.errors import ConfigurationError
 from holdfast.records.tokens import is_user_id
-from holdfast.sessions.directory import Directory, Ends, directory
+from holdfast.sessions.ends import Ends
+from holdfast.sessions.manager import Manager, directory
 from holdfast.stores.contract import Needs
 from holdfast.stores.registry import open_store
 
@@ -55,7 +56,7 @@ class Target:
         return manager
 
     @property
-    def directory(self) -> Directory:
+    def directory(self) -> Manager:
         """The manager, if it can list sessions.
 
         Raises:

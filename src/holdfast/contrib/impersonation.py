@@ -10,7 +10,7 @@ from holdfast.errors import LoginEnded
 from holdfast.flask.answers import answerable
 from holdfast.flask.session import FlaskSession
 from holdfast.records.metadata import IMPERSONATOR
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.mapping import state_of
 from holdfast.sessions.state import FRESH, IDENTITY
 

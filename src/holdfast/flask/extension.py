@@ -19,7 +19,8 @@ from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
-from holdfast.sessions.directory import Ends, directory
+from holdfast.sessions.ends import Ends
+from holdfast.sessions.manager import directory
 from holdfast.sessions.mapping import state_of
 
 if TYPE_CHECKING:

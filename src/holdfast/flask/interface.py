@@ -29,7 +29,7 @@ from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
 from holdfast.records.metadata import ADDRESS, TRANSPORT, fit
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.mapping import warn_of_late_change
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import FRESH, PERMANENT, REMEMBER, CookieAction, SessionState

@@ -17,7 +17,7 @@ from holdfast.clock import SECOND
 from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.records.metadata import REMEMBERED
 from holdfast.records.tokens import labelled
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.policy import LONGEST_COOKIE
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import REMEMBER, SessionState

@@ -9,7 +9,7 @@ from holdfast.events import RevokeResult
 from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import Keyring, Sealer
 from holdfast.records.tokens import Keys, is_key
-from holdfast.sessions.directory import Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
 from holdfast.sessions.requests import Options, Requests

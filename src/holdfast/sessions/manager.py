@@ -12,7 +12,7 @@ from holdfast.events import RevokeResult
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys, is_key
-from holdfast.sessions.directory import Directory, SingleUse
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import purge
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 _ALL = 2**31 - 1
 
 
-class Manager(Requests, Directory, SingleUse):
+class Manager(Requests, Ends):
     """Opens, commits, lists and ends the sessions that one application keeps in *store*.
 
-    `Directory` and `SingleUse` document the methods.
+    `Ends` documents the methods that end a user's.
 
     Args:
         store: The store of the records. The caller closes it.
@@ -78,32 +78,63 @@ class Manager(Requests, Directory, SingleUse):
         return self._run(take_over_unused(self.context, old_id, only_look=only_look))
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
+        """Remove *key* from the stored session at once, and return whether this request removed it."""
         return self._run(pop_stored(self.context, state, key))
 
     def consume_authentication(self, state: SessionState) -> bool:
+        """Consume the user's authentication, and return whether this request is the first to do so."""
         return self._run(consume_authentication(self.context, state))
 
     def of(self, user_id: object, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
+        """Return the live sessions that are bound to *user_id*, the most recently used first; *current* is marked.
+
+        With *limit* it returns at most so many, *current* among them, and reads no others: which, the store decides.
+
+        Raises:
+            ConfigurationError: The store has no index by owner.
+        """
         return self.of_owner(self.keys.owner_of(user_id), current=current, limit=limit)
 
     def of_owner(self, owner: str, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
+        """Return the same as `of`, by the owner value, as in `SessionInfo.owner`."""
         return self._run(list_of(self._indexed(), owner, current=current, limit=limit))
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
+        """Return the live session with *handle*, or None; *current* is marked."""
         return self._run(find(self.context, handle, current=current)) if is_key(handle) else None
 
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
+        """Return about *limit* of all live sessions, and the next *after*: None at the end.
+
+        One store call. A session that lives throughout the walk is returned at least once.
+
+        Raises:
+            ConfigurationError: The store cannot list its records.
+        """
         return self._run(page_of(self._iterated(), after, limit, current=current))
 
     def count(self) -> int:
+        """Return the number of live sessions. It reads every record.
+
+        Raises:
+            ConfigurationError: The store cannot list its records.
+        """
         return self._run(count(self._iterated()))
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
+        """Count live sessions by user, device and age until all are counted, or *enough*; return whether all are.
+
+        *enough* is called after each store call, with the number counted so far.
+
+        Raises:
+            ConfigurationError: The store cannot list its records.
+        """
         from holdfast.sessions.flows.stats import stats
 
         return self._run(stats(self._iterated(), enough=enough))
 
     def update(self, handle: str, change: Change) -> bool:
+        """Apply *change* to the data of the session with *handle*. Return whether there is such a session."""
         from holdfast.sessions.flows.update import update
 
         return is_key(handle) and self._run(update(self.context, handle, change))
@@ -123,15 +154,31 @@ class Manager(Requests, Directory, SingleUse):
         return self._run(revoke_all(self._indexed(), owner, keep=keep, state=state))
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
+        """End every session of every user that was stored before now, and return how many were ended.
+
+        Sealed sessions that no key opens may be another application's: they are left.
+
+        It is effective against concurrent saves and rotations. A concurrent login may survive, as if it had come just
+        after; and a login during the call may be ended. *progress* is called with the number ended so far.
+
+        Raises:
+            ConfigurationError: The store cannot list its records.
+        """
         return self._run(revoke_everyone(self._iterated(), progress=progress))
 
     def revoke_some(
         self, progress: RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
     ) -> RevokeProgress:
+        """End about *limit* sessions of all users, except *keep*. Return the progress, to repeat with until ``over``.
+
+        Raises:
+            ConfigurationError: The store cannot list its records.
+        """
         context = self._iterated()
         return self._run(revoke_some(context, progress or RevokeProgress(self.clock()), keep=keep, stride=limit))
 
     def purge(self) -> int:
+        """Remove every expired record from a store that does not do so by itself; return how many."""
         return self._run(purge(self.context, _ALL)) if isinstance(self.store, Purges) else 0
 
     def _iterated(self) -> Context:
@@ -147,3 +194,25 @@ class Manager(Requests, Directory, SingleUse):
                 f"{kind} keeps no index by owner, so a user's sessions cannot be found: use a store that has one"
             )
         return self.context
+
+
+def single_use(manager: Requests, what: str) -> Manager:
+    """Return *manager*, which *what* needs for single-use values.
+
+    Raises:
+        ConfigurationError: Its sessions are in the cookie.
+    """
+    if isinstance(manager, Manager):
+        return manager
+    raise ConfigurationError(f"{what} needs sessions that are kept in a store, and they live in the browsers' cookies")
+
+
+def directory(manager: Requests) -> Manager:
+    """Return *manager*, which must be able to list sessions.
+
+    Raises:
+        ConfigurationError: Its sessions are in the cookie.
+    """
+    if isinstance(manager, Manager):
+        return manager
+    raise ConfigurationError("sessions live in the browsers' cookies and cannot be listed: keep them in a store")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from holdfast.clock import SECOND
 from holdfast.errors import forget_locals
 from holdfast.records import metadata
-from holdfast.sessions.directory import ends, single_use
+from holdfast.sessions.ends import ends
+from holdfast.sessions.manager import single_use
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, REMEMBER, Changes, SessionState
 

@@ -18,7 +18,7 @@ from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE
 from holdfast.records.metadata import LONGEST_LABEL
 from holdfast.records.tokens import is_user_id
-from holdfast.sessions.directory import Directory, directory
+from holdfast.sessions.manager import Manager, directory
 from holdfast.stores.contract import Indexes
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class _Page:
             manager = self._sessions.manager
         except ConfigurationError as error:
             return str(error)
-        if not isinstance(manager, Directory):
+        if not isinstance(manager, Manager):
             return f"SESSION_STORE is {CLIENT_SIDE!r}: set it to a store, or do not register the page"
         if Indexes not in manager.context.capabilities:
             kind = type(manager.store).__name__

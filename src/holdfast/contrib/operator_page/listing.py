@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
-from holdfast.sessions.directory import Directory, Ends
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.flows.stats import SessionStats, age_of
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Indexes, Iterates
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Listing:
 
 def abilities(manager: Requests) -> Abilities:
     """Return the possible actions on the sessions of *manager*."""
-    lists, store = isinstance(manager, Directory), manager.store if isinstance(manager, Ends) else None
+    lists, store = isinstance(manager, Manager), manager.store if isinstance(manager, Ends) else None
     return Abilities(
         kind=type(store).__name__,
         walks=lists and Iterates in manager.context.capabilities,

@@ -18,9 +18,9 @@ from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.flask import session
-from holdfast.sessions.directory import directory
 from holdfast.sessions.flows.stats import AGES
 from holdfast.sessions.flows.walk import RevokeProgress
+from holdfast.sessions.manager import directory
 
 if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState

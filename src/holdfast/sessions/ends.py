@@ -1,0 +1,58 @@
+"""The interface of a manager that can end sessions everywhere, besides `holdfast.sessions.requests.Requests`."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from holdfast.errors import ConfigurationError
+from holdfast.events import RevokeResult
+from holdfast.sessions.requests import Requests
+from holdfast.sessions.state import SessionState
+from holdfast.stores.contract import Store
+
+
+@runtime_checkable
+class Ends(Protocol):
+    """Ends sessions everywhere. *store* holds the ends."""
+
+    store: Store
+
+    def revoke(self, handle: str) -> RevokeResult:
+        """End the session with *handle*, also against concurrent requests.
+
+        Returns ``confirmed``; ``unconfirmed`` if the loss of a server might bring the session back; or ``absent`` if
+        there is none in this application.
+
+        Raises:
+            UnknownKey: No key opens it: it may be another application's.
+        """
+
+    def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
+        """End every session of *user_id* that began before now, except the one with the handle *keep*.
+
+        It is effective against concurrent saves, rotations and logins. A login by the request with *state*, before or
+        after the call, is not among them, unless an earlier cut-off covers that request; nor does *keep* count then.
+        Returns how many were ended.
+
+        Raises:
+            ConfigurationError: The store has no index by owner.
+        """
+
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
+        """End sessions as `revoke_all` does, by the value of `SessionInfo.owner`. Return the number ended."""
+
+    def ended_since(self, moment: int, *owners: str) -> bool:
+        """Return whether all sessions of one of *owners*, or of everyone, were ended at *moment* or later."""
+
+
+def ends(manager: Requests) -> Ends:
+    """Return *manager*, which must be able to end sessions.
+
+    Raises:
+        ConfigurationError: Its sessions are in the cookie, without a store for revocations.
+    """
+    if isinstance(manager, Ends):
+        return manager
+    raise ConfigurationError(
+        "sessions live in the browsers' cookies, and without a store for revocations nothing can revoke them"
+    )
