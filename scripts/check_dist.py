@@ -115,10 +115,15 @@ def pythons() -> dict[str, str]:
 
 def install(wheel: Path) -> Iterator[str]:
     """Install *wheel* on each Python, run a program with it, and yield a sentence for each that fails."""
-    for name, python in pythons().items():
+    there = pythons()
+    for name in PYTHONS:
+        python = there.get(name)
+        if python is None:
+            print(f"Python {name}: not on this machine")
+            continue
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run([python, "-m", "venv", folder], check=True)
-            there = f"{folder}/bin/python"
+            installed = f"{folder}/bin/python"
             locked = ["--quiet", "--require-hashes", "--requirement", "requirements/run.txt"]
             for command in (
                 ["-m", "pip", "install", *locked],
@@ -126,7 +131,7 @@ def install(wheel: Path) -> Iterator[str]:
                 ["-W", "error", "-c", PROGRAM],
                 ["-m", "holdfast", "--version"],
             ):
-                done = subprocess.run([there, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+                done = subprocess.run([installed, *command], cwd=ROOT, capture_output=True, text=True, check=False)
                 if done.returncode:
                     yield f"Python {name}: {' '.join(command[:3])}: {done.stderr}"
                     break
