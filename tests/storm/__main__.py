@@ -9,7 +9,7 @@ import sys
 from itertools import product
 
 from storm import report
-from storm.campaign import run
+from storm.campaign import APPLICATION, run
 from storm.places import PLACES
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="for each store, sealed and not (ten minutes in all)")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="repeats the schedule of a run")
     parser.add_argument("--sealed", choices=["yes", "no", "both"], default="both", help="seal the sessions (both)")
+    parser.add_argument("--app", default=APPLICATION, help="another application, such as one with a mistake")
     parser.add_argument("--whole", action="store_true", help="print all requests of the browsers of a violation")
     parser.add_argument("--log", action="store_true", help="print what the workers wrote")
     options = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> int:
     sys.stdout.write(f"{seconds:.0f} s on each of {len(places)} stores{', sealed and not' * (len(sealed) > 1)}\n\n")
     storms = []
     for place, seal in product(places, sealed):
-        storm = run(place, seconds=seconds, seed=options.seed, sealed=seal)
+        storm = run(place, seconds=seconds, seed=options.seed, sealed=seal, app=options.app)
         sys.stdout.write(report.of(storm, whole=options.whole) + (storm.log if options.log else ""))
         sys.stdout.flush()
         storms.append(storm)

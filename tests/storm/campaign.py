@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from storm.bare import probing
 from storm.browser import Browser, Recorder
 from storm.checker import Finding, back_after, check
 from storm.failovers import Faults
@@ -46,7 +47,7 @@ class Storm:
         sealed: Whether the sessions were sealed.
         seed: What repeats it.
         history: All that happened.
-        back: The longest time until the service was back, by kind of fault.
+        back: The longest time until the service was back, and the bare driver's beside it, by kind of fault.
         violations: What broke a rule.
         declared: How often something happened that the engine cannot promise, and
         acknowledged: of how many acknowledged requests at such a moment.
@@ -57,7 +58,7 @@ class Storm:
     sealed: bool
     seed: str
     history: History
-    back: dict[str, float] = field(default_factory=dict)
+    back: dict[str, tuple[float, float]] = field(default_factory=dict)
     violations: list[Finding] = field(default_factory=list)
     declared: Counter[Declared] = field(default_factory=Counter)
     acknowledged: Counter[Declared] = field(default_factory=Counter)
@@ -88,7 +89,8 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
             raise RuntimeError((folder / "log").read_text()) from error
         recorder.requests.clear()
         faults = {**there.faults, **_of_workers(server.pid)}
-        history.faults = _blow(browsers, faults, seconds, seed)
+        with probing(there.url) as history.probes:
+            history.faults = _blow(browsers, faults, seconds, seed)
         _wait_until_it_works(browsers[0])
         _look(browsers)
         history.requests = list(recorder.requests)
@@ -122,8 +124,9 @@ def judge(storm: Storm) -> Storm:
     for entry in storm.declared:
         requests = (request for request in storm.history.requests if request.ok)
         storm.acknowledged[entry] = sum(_is_at(entry, request.received, storm) for request in requests)
-    for fault, took, _ in back_after(storm.history):
-        storm.back[fault.kind] = max(storm.back.get(fault.kind, 0.0), took)
+    for found in back_after(storm.history):
+        kind = found.fault.kind
+        storm.back[kind] = max(storm.back.get(kind, (0.0, 0.0)), (found.seconds, found.bare))
     return storm
 
 
@@ -155,7 +158,7 @@ def _wait_until_it_works(browser: Browser) -> None:
             if not browser.send("me").ok:
                 raise NotYet("a request was not answered")
 
-    wait_for(probe, seconds=30)
+    wait_for(probe, seconds=120)
 
 
 def _blow(browsers: Sequence[Browser], faults: Faults, seconds: float, seed: str) -> list[Window]:
@@ -193,7 +196,7 @@ def _strike(faults: Faults, until: float, choose: random.Random) -> Iterator[Win
             began = later if isinstance(later, float) else began
             time.sleep(choose.uniform(0.3, 2.2))
         yield Window(kind, began, time.monotonic())
-        time.sleep(choose.uniform(quiet, quiet + 1))
+        time.sleep(choose.uniform(quiet, 2.5 * quiet))  # longer than the service may take, now and then
     time.sleep(max(0.0, until - time.monotonic()))
 
 

@@ -108,12 +108,22 @@ class Window:
         return f"{self.began:9.3f} to {self.ended:9.3f}  fault: {self.kind}"
 
 
+@dataclass(frozen=True)
+class Probe:
+    """A call of the bare driver: when it began and ended, and whether it was served."""
+
+    sent: float
+    received: float
+    served: bool
+
+
 @dataclass
 class History:
-    """All requests in the order in which they were sent, and all faults in the order in which they began."""
+    """All requests and probes in the order in which they were sent, and all faults in the order in which they began."""
 
     requests: list[Request] = field(default_factory=list)
     faults: list[Window] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
 
     def sort(self) -> None:
         """Put everything into its order."""

@@ -16,7 +16,14 @@ from pathlib import Path
 
 from storm.failovers import Faults, cluster_faults, replica_set_faults, sentinel_faults
 from storm.line import Line
-from support.databases import start_mariadb, start_mongo_replica_set, start_mongod, start_pgbouncer, start_postgres
+from support.databases import (
+    start_dynalite,
+    start_mariadb,
+    start_mongo_replica_set,
+    start_mongod,
+    start_pgbouncer,
+    start_postgres,
+)
 from support.servers import Server, ask, start_cluster, start_memcached, start_redis, start_sentinel
 from support.sql import url_of
 
@@ -184,6 +191,15 @@ def _mongodb_set(stack: ExitStack, folder: Path, workers: Callable[[], list[int]
     return Place(group.url, folder, replica_set_faults(group))
 
 
+def _dynamodb(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
+    # Unlike moto's, this one keeps its tables in files.
+    server = start_dynalite("--path", str(folder / "tables"))
+    stack.callback(server.stop)
+    line = stack.enter_context(closing(Line(server.address, seed)))
+    url = server.url.replace(str(server.address[1]), str(line.port))
+    return Place(url, folder, {**_of_line(line), **_of_server(server)})
+
+
 def _memcached(stack: ExitStack, folder: Path, workers: Callable[[], list[int]], seed: str) -> Place:
     server = start_memcached("-m", "8")
     stack.callback(server.stop)
@@ -213,5 +229,6 @@ PLACES: dict[str, Callable[[ExitStack, Path, Callable[[], list[int]], str], Plac
     "mariadb": _mariadb,
     "mongodb": _mongodb,
     "mongodb-set": _mongodb_set,
+    "dynamodb": _dynamodb,
     "memcached": _memcached,
 }

@@ -14,7 +14,10 @@ from storm import application
 from storm.application import COUPON
 from support.shop import CarelessStore
 
+from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
+from holdfast.stores.registry import open_store
+from holdfast.testing import StoreWrapper
 
 
 def create_app() -> Flask:
@@ -28,6 +31,26 @@ def create_careless_app() -> Flask:
     """Return the application without a mistake, on a store that writes over whatever is there."""
     url = json.loads(os.environ["HOLDFAST_SHOP"])["SESSION_STORE"]
     return application.create_app(CarelessStore(Path(url.removeprefix("sqlite:///"))))
+
+
+def create_slow_app() -> Flask:
+    """Return the application without a mistake, on a store that stays away for some seconds after an outage."""
+    return application.create_app(_Sulking(open_store(json.loads(os.environ["HOLDFAST_SHOP"])["SESSION_STORE"])))
+
+
+class _Sulking(StoreWrapper):
+    """Refuses every call for some seconds after one that failed."""
+
+    _until = 0.0
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        if time.monotonic() < self._until:
+            raise StoreUnavailable("it failed a moment ago")
+        try:
+            return call()
+        except StoreUnavailable:
+            self._until = time.monotonic() + 4.5
+            raise
 
 
 def _careless_coupon() -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: The seconds within which every request is answered again after a fault, where `BACK` has no row of its own.
+#: The seconds within which every request is answered again after a fault, where `BACK` has no row of its own. What the
+#: bare driver needs at that time comes on top.
 USUALLY_BACK = 3.0
 
 #: The same for one fault of one place, with the reason.

@@ -29,8 +29,8 @@ def of(storm: Storm, *, whole: bool = False) -> str:
     figures = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
     title = f"{storm.place}, {'sealed' if storm.sealed else 'not sealed'}"
     lines = [f"{title:24} {len(requests):6,} requests: {figures}; {len(faults)} faults"]
-    times = ", ".join(f"{kind} {seconds:.1f} s" for kind, seconds in sorted(storm.back.items()))
-    lines.append(f"    back after: {times or 'no fault'}")
+    times = ", ".join(f"{kind} {ours:.1f} ({bare:.1f}) s" for kind, (ours, bare) in sorted(storm.back.items()))
+    lines.append(f"    back after (the bare driver): {times or 'no fault'}")
     for entry, count in storm.declared.items():
         among = f"{count} of {storm.acknowledged[entry]:,} acknowledged"
         lines.append(f"    declared{', ' + entry.fault if entry.fault != '*' else ''}: {among}: {entry.reason}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from storm.checker import RULES, check
-from storm.history import Found, History, Request, Window
+from storm.history import Found, History, Probe, Request, Window
 from storm.story import Promise
 
 
@@ -199,7 +199,16 @@ def not_back(tale: Tale, *, planted: bool) -> None:
     """A request that is sent after the end of the fault fails after more seconds than were stated."""
     tale.login()
     tale.history.faults.append(Window("server paused", 0.0, 1.0))
+    tale.history.probes.append(Probe(1.1, 1.2, served=True))
     tale.add("me", sent=1.2, received=5.0 if planted else 1.5, status=503)
+
+
+def not_back_as_the_driver(tale: Tale, *, planted: bool) -> None:
+    """A request fails long after the fault, while the bare driver is served; without the mistake, that is as slow."""
+    tale.login()
+    tale.history.faults.append(Window("server paused", 0.0, 1.0))
+    tale.history.probes += [Probe(1.1, 2.5, served=planted), Probe(2.6, 2.7, served=True)]
+    tale.add("me", sent=1.2, received=10.5 if planted else 5.5, status=503)
 
 
 PLANTED = {
@@ -224,6 +233,7 @@ PLANTED = {
     refused: "server error",
     too_many: "limit exceeded",
     not_back: "service not back",
+    not_back_as_the_driver: "service not back",
 }
 
 

@@ -230,11 +230,16 @@ def start_moto() -> Server:
     return _dynamodb(port, [sys.executable, "-I", Path(__file__).with_name("moto_server.py"), str(port)])
 
 
-def start_dynalite() -> Server:
-    """Start dynalite, another server of DynamoDB."""
+#: Dynalite ends itself when a client does not send its request to the end, unless this is run before it.
+_ABORTED = "process.on('uncaughtException', error => { if (error.code !== 'ECONNRESET') throw error })"
+
+
+def start_dynalite(*options: str) -> Server:
+    """Start dynalite, another server of DynamoDB, with *options* as on its command line."""
     port = free_port()
     instant = [f"--{change}TableMs=0" for change in ("create", "delete", "update")]
-    return _dynamodb(port, [program("dynalite"), "--host", "127.0.0.1", "--port", str(port), *instant])
+    command = [program("node"), "--import", f"data:text/javascript,{_ABORTED}", program("dynalite")]
+    return _dynamodb(port, [*command, "--host", "127.0.0.1", "--port", str(port), *instant, *options])
 
 
 def _dynamodb(port: int, command: Sequence[str | Path]) -> Server:
