@@ -114,6 +114,12 @@ class Terminal:
                     os.kill(int((self.folder / name).read_text()), signal.SIGTERM)
 
 
+def test_nginx_needs_no_folder_of_the_system() -> None:
+    """Each folder that nginx makes at its start is set, since a user who is not root may make none in /var."""
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        assert f"{kind}_temp_path temp;" in PAGE
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
