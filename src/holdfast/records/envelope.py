@@ -230,18 +230,12 @@ def decode(data: bytes) -> Body:
 
 def _session(data: bytes) -> Envelope:
     _, created_at, issued_at, idle, count, size = _HEADER.unpack_from(data)
-    meta_at = _HEADER_SIZE + _writes_size(count)
+    meta_at = _HEADER_SIZE + count * ID_BYTES
     start = meta_at + size
-    if start > len(data):
+    if count > KEPT or start > len(data):
         raise ValueError("cut short")
     meta = decode_meta(data[meta_at:start])
     return Envelope(created_at, issued_at, idle, data[start:], MSGPACK, meta, data[_HEADER_SIZE:meta_at])
-
-
-def _writes_size(count: int) -> int:
-    if count > KEPT:
-        raise ValueError("too many writes")
-    return count * ID_BYTES
 
 
 def _text(data: bytes) -> Envelope:
@@ -260,11 +254,11 @@ def _text(data: bytes) -> Envelope:
 
 def _sealed(data: bytes) -> Sealed:
     _, scheme, codec, key_id, created_at, issued_at, idle, count = _SEALED_HEADER.unpack_from(data)
-    writes_end = _SEALED_HEADER.size + _writes_size(count)
+    writes_end = _SEALED_HEADER.size + count * ID_BYTES
     (size,) = _SIZE.unpack_from(data, writes_end)
     meta_at = writes_end + _SIZE.size
     payload_at = meta_at + size
-    if payload_at > len(data) or codec >= len(_CODECS):
+    if count > KEPT or payload_at > len(data) or codec >= len(_CODECS):
         raise ValueError("not a sealed session")
     meta, payload = data[meta_at:payload_at], data[payload_at:]
     writes = data[_SEALED_HEADER.size : writes_end]
@@ -374,13 +368,13 @@ class Unsealed:
         Raises:
             UnknownKey: *body* is sealed.
         """
-        return self.open_metadata(body, key=key, owner=owner)
-
-    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
-        """Return the session in *body*, as `open` does: nothing in it needs the token."""
         if isinstance(body, Sealed):
             raise UnknownKey("the record is sealed, and no keys are given")
         return body
+
+    def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
+        """Return the session in *body*, as `open` does: nothing in it needs the token."""
+        return self.open(body, token="", key=key, owner=owner)
 
     def seal_control(self, control: Control, key: str) -> bytes:  # noqa: ARG002
         """Return the bytes to store for *control*."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 Version: TypeAlias = int | str | bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Record:
     """One record as `Store.load` returns it.
 

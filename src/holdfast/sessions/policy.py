@@ -124,17 +124,16 @@ class Policy:
         It is a tenth of the idle timeout, but at most a quarter of an hour, and at most a minute if the timeout is an
         hour or less.
         """
-        idle = self.idle_of(meta)
-        return min(idle // 10, MINUTE if idle <= HOUR else 15 * MINUTE)
+        return _interval(self.idle_of(meta))
 
     def touch_due(self, envelope: Envelope, expires_at: int, now: int) -> bool:
         """Return whether a use *now* requires a touch: once per `touch_interval`."""
-        meta = envelope.meta
-        throttle, unused = self.touch_interval(meta), now - self.last_used_at(envelope, expires_at)
-        if unused < throttle:
+        idle = self.idle_of(envelope.meta)
+        throttle = _interval(idle)
+        if now - self.last_used_at(envelope, expires_at) < throttle:
             return False
-        is_longer = self.expires_at(envelope.created_at, now, meta) - expires_at >= throttle
-        return is_longer or envelope.idle != self.idle_of(meta)
+        is_longer = self.expires_at(envelope.created_at, now, envelope.meta) - expires_at >= throttle
+        return is_longer or envelope.idle != idle
 
     def cookie_due(self, envelope: Envelope, now: int, *, navigation: bool, sent_at: int | None = None) -> bool:
         """Return whether the cookie of a permanent session is due to be sent again *now*, to live longer.
@@ -163,3 +162,8 @@ class Policy:
             or (self.renewal is not None and self.renewal_due(envelope.issued_at, now, navigation=navigation))
             or (permanent and self.refresh_cookie and self.cookie_due(envelope, now, navigation=navigation))
         )
+
+
+def _interval(idle: int) -> int:
+    longest = MINUTE if idle <= HOUR else 15 * MINUTE
+    return longest if idle >= 10 * longest else idle // 10

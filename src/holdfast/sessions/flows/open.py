@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
-from holdfast.records.envelope import Envelope, Sealed, Tombstone, TombstoneKind
+from holdfast.records.envelope import Control, Envelope, Sealed, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
@@ -68,7 +68,15 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
     if not is_token(token):
         return Rejected("malformed")
     key = state.presented = context.keys.key_of(token)
-    return (yield from found_at(context, state, token, key, (yield from load(key))))
+    record = yield from load(key)
+    if record is not None:
+        try:
+            found = _opened(context, token, key, record, now=state.opened_at, used_at=state.started_at)
+        except DecodeError:
+            found = Rejected("corrupt")
+        if type(found) is tuple and UNFINISHED not in found[0].envelope.meta:  # as nearly always
+            return Found(*found, redeliver=False)
+    return (yield from found_at(context, state, token, key, record))
 
 
 def found_at(
@@ -126,17 +134,13 @@ def resolve(
         if record is None:
             break
         try:
-            body = context.sealer.read(record.data, key)
-            if isinstance(body, _SESSIONS):
-                envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
-                stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
-                reason = context.policy.verdict(envelope, stored.expires_at, now, used_at)
-                rejected = None if reason is None else Rejected(reason, owner=record.owner)
-                return rejected or (stored, envelope.codec.loads(envelope.payload))
+            body = _opened(context, token, key, record, now=now, used_at=used_at)
         except UnknownKey:  # another server may have the key
             return Rejected("unknown_key")
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.foreign, empty=not record.data))
+        if isinstance(body, tuple | Rejected):
+            return body
         if not isinstance(body, Tombstone):
             return Rejected("corrupt")
         is_over = _is_over(context, body, now)
@@ -148,6 +152,25 @@ def resolve(
         key = context.keys.key_of(token)
         record = yield from load(key, fresh=True)
     return Rejected("unknown_id")
+
+
+def _opened(
+    context: Context, token: str, key: str, record: Record, *, now: int, used_at: int | None
+) -> tuple[StoredSession, dict[Any, Any]] | Rejected | Control:
+    """Return the session in *record* with its data, why it is over, or the control record that it is.
+
+    Raises:
+        UnknownKey, DecodeError: It cannot be read.
+    """
+    body = context.sealer.read(record.data, key)
+    if not isinstance(body, _SESSIONS):
+        return body
+    envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
+    reason = context.policy.verdict(envelope, record.expires_at, now, used_at)
+    if reason is not None:
+        return Rejected(reason, owner=record.owner)
+    stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
+    return stored, envelope.codec.loads(envelope.payload)
 
 
 def leads_on(tombstone: Tombstone, now: int, *, late: bool) -> bool:
