@@ -29,7 +29,7 @@ class Mistake(NamedTuple):
 
 
 def run_tests(root: Path, tests: str, copy: Path) -> None:
-    """Run *tests* of the checkout at *root* on the package in *copy*, in a process that has not imported Holdfast yet.
+    """Run *tests* of the checkout at *root* on the package in *copy*, in a process that does nothing else.
 
     The process ends with pytest's exit code. The file ``said`` in *copy* has what it wrote.
     """
@@ -37,6 +37,8 @@ def run_tests(root: Path, tests: str, copy: Path) -> None:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
     os.chdir(root)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "holdfast"]:
+        del sys.modules[name]
     sys.path[:0] = [str(copy), str(root / "tests")]
     without = ("cacheprovider", "randomly", "xdist", "cov", "hypothesispytest")
     servers = "not redis and not memcached and not mongodb and not dynamodb and not mariadb and not postgresql"

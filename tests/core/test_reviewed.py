@@ -12,9 +12,9 @@ from core.reviewed import COOKIES, FLOWS, SEALING, STORES, Mistake, run_tests
 _ROOT = Path(__file__).parents[2]
 _ALL = [*FLOWS, *SEALING, *COOKIES, *STORES]
 
-#: The processes of the tests are forked from one that has imported these.
+#: The processes are forked from one that has pytest imported, and more: see `holdfast.testing.workers`.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", "flask", "flask.testing", "cryptography.hazmat.primitives.ciphers.aead"])
+_FORKS.set_forkserver_preload(["pytest", "flask.testing", "cryptography.hazmat.primitives.ciphers.aead"])
 
 
 @pytest.mark.slow

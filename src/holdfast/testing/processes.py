@@ -6,8 +6,8 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from holdfast.records.record import Version
@@ -34,10 +34,11 @@ class ProcessRaces(ContractBase):
     def test_law_1_and_2_one_of_several_processes_wins(self) -> None:
         """Of several processes one creates each record, and one of those that expect a version replaces it."""
         keys = [new_key() for _ in range(self.rounds)]
-        made = self.in_processes(3, create_each, keys=keys)
-        assert sorted(key for wins in made for key in wins) == sorted(keys)
-        versions = {key: self.loaded(key).version for key in keys}
-        replaced = self.in_processes(3, replace_each, versions=versions)
+        with self.processes(3) as run:
+            made = run(create_each, keys=keys)
+            assert sorted(key for wins in made for key in wins) == sorted(keys)
+            versions = {key: self.loaded(key).version for key in keys}
+            replaced = run(replace_each, versions=versions)
         assert sorted(key for wins in replaced for key in wins) == sorted(keys)
         for wins in replaced:
             for key, version in wins.items():
@@ -82,14 +83,24 @@ class ProcessRaces(ContractBase):
 
     def in_processes(self, count: int, job: Job, **arguments: object) -> list[Any]:
         """Run *job* in *count* processes at once, or skip the test. Return their results."""
+        with self.processes(count) as run:
+            return run(job, **arguments)
+
+    @contextmanager
+    def processes(self, count: int) -> Iterator[Callable[..., list[Any]]]:
+        """Start *count* processes, or skip the test. Yield a function that runs a job in all of them."""
         self.needs_processes()
         with ExitStack() as stack:
             workers = [stack.enter_context(closing(Worker(self))) for _ in range(count)]
             for worker in workers:
                 worker.receive()
-            for worker in workers:
-                worker.start(job, **arguments)
-            return [worker.receive() for worker in workers]
+
+            def run(job: Job, **arguments: object) -> list[Any]:
+                for worker in workers:
+                    worker.start(job, **arguments)
+                return [worker.receive() for worker in workers]
+
+            yield run
 
     def kill_during(self, job: Job, **arguments: object) -> list[Any]:
         """Kill a process that runs *job*, which never ends, and return every message that it sent.

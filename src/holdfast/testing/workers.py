@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,29 +22,38 @@ from holdfast.testing.clock import FakeClock
 Job = Callable[..., object]
 
 
+#: Packages that take long to import, and that stores need.
+_DRIVERS = ("pymemcache", "pymongo", "redis", "sqlalchemy")
+
+
 class _Home(NamedTuple):
-    """The test class of a worker, and the arguments for its store."""
+    """The test class of a worker, the arguments for its store, and the environment."""
 
     module: str
     source: str | None
     qualname: str
     place: Path
     now: int
+    environ: dict[str, str]
 
 
 class Worker:
-    """A process that works on the place of *contract*. It is spawned, so it inherits no state.
+    """A process that works on the place of *contract*. It inherits no state but the environment.
+
+    It is forked from a process that has nothing but this module and drivers imported, since those take longer than most
+    of what a worker does.
 
     Its first message reports that the store is open. Close it, for instance by `contextlib.closing`.
     """
 
     def __init__(self, contract: ContractBase) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, there = spawn.Pipe()
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload([__name__, *(driver for driver in _DRIVERS if driver in sys.modules)])
+        self._connection, there = server.Pipe()
         kind = type(contract)
         source = sys.modules[kind.__module__].__file__
-        home = _Home(kind.__module__, source, kind.__qualname__, contract.place, contract.clock())
-        self._process = spawn.Process(target=_serve, args=(there, home), daemon=True)
+        home = _Home(kind.__module__, source, kind.__qualname__, contract.place, contract.clock(), dict(os.environ))
+        self._process = server.Process(target=_serve, args=(there, home), daemon=True)
         self._process.start()
         there.close()
 
@@ -81,6 +91,8 @@ class Worker:
 
 
 def _serve(connection: Connection, home: _Home) -> None:
+    os.environ.clear()
+    os.environ.update(home.environ)
     contract = _class_at(home)()
     with contract.running(home.place):
         if isinstance(contract.clock, FakeClock):
