@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import seams
 from support.databases import start_mariadb, start_postgres
+from support.keyspace import prefix_of
 from support.moving import Name
 from support.servers import Server, start_redis
 from support.sql import url_of
@@ -80,7 +81,10 @@ KINDS: dict[str, tuple[Callable[[], Server], Callable[[Server], None], Callable[
 }
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind.partition("+")[0])) for kind in KINDS])
+EACH = [pytest.param(kind, marks=getattr(pytest.mark, kind.partition("+")[0])) for kind in KINDS]
+
+
+@pytest.fixture(params=EACH)
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[list[Server], Callable[[Server], None], list[str]]]:
     """Two servers of a kind, what takes the writes of one away, and their URLs."""
     start, take_away, url = KINDS[request.param]
@@ -89,6 +93,21 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[list[Server], Callabl
         for server in servers:
             stack.callback(server.stop)
         yield servers, take_away, [url(server) for server in servers]
+
+
+@pytest.fixture(params=EACH)
+def named(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Name, str]]:
+    """A name that leads to a server of a kind, and the URL of an empty place there, by that name."""
+    kind = request.param.partition("+")[0]
+    server: Server = request.getfixturevalue(f"{kind}_server")
+    if kind == "redis":
+        url = f"{redis_url(server)}?prefix={prefix_of(tmp_path)}"
+    else:
+        url = request.getfixturevalue(f"{kind}_url")
+    if request.param.endswith("psycopg2"):
+        url = url.replace("psycopg", "psycopg2")
+    with closing(Name(server.address)) as name:
+        yield name, url.replace(f":{server.address[1]}", f":{name.port}")
 
 
 def test_a_name_that_moves_from_a_server_that_takes_no_writes_any_more(pair: Any, tmp_path: Path) -> None:
@@ -108,35 +127,31 @@ def test_a_name_that_moves_from_a_server_that_takes_no_writes_any_more(pair: Any
 
 
 def test_connections_that_were_idle_for_minutes_are_not_used_again(
-    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    named: tuple[Name, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a firewall has dropped six of them, no call waits for an answer that never comes."""
-    servers, _, urls = pair
-    with closing(Name(servers[0].address)) as name:
-        through = urls[0].replace(f":{servers[0].address[1]}", f":{name.port}")
-        store: Any
-        with closing(open_store(through, root=tmp_path)) as store:  # type: ignore[type-var]
-            together([lambda: store.load(KEY)] * 6)
-            name.lose()
-            seams.LONGEST_IDLE_CONNECTION.plant(monkeypatch, 0.0)
-            start = time.monotonic()
-            together([lambda: store.load(KEY)] * 6)
-            assert store.create(KEY, b"data", expires_at=FAR) is not None
-            assert time.monotonic() - start < 2
+    name, url = named
+    store: Any
+    with closing(open_store(url, root=tmp_path)) as store:  # type: ignore[type-var]
+        together([lambda: store.load(KEY)] * 6)
+        name.lose()
+        seams.LONGEST_IDLE_CONNECTION.plant(monkeypatch, 0.0)
+        start = time.monotonic()
+        together([lambda: store.load(KEY)] * 6)
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
+        assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("limit", [2, 10])
-def test_callers_wait_for_their_turn(pair: Any, tmp_path: Path, limit: int) -> None:
+def test_callers_wait_for_their_turn(named: tuple[Name, str], tmp_path: Path, limit: int) -> None:
     """150 threads at once share a few connections, which is the URL's limit, and none is refused."""
-    servers, _, urls = pair
-    with closing(Name(servers[0].address)) as name:
-        through = urls[0].replace(f":{servers[0].address[1]}", f":{name.port}")
-        mark = "&" if "?" in through else "?"
-        store: Any
-        with closing(open_store(f"{through}{mark}max_connections={limit}", root=tmp_path)) as store:  # type: ignore[type-var]
-            store.load(KEY)
-            together([lambda: store.load(KEY)] * 150)
-            assert 1 < name.opened <= limit + 1
+    name, url = named
+    mark = "&" if "?" in url else "?"
+    store: Any
+    with closing(open_store(f"{url}{mark}max_connections={limit}", root=tmp_path)) as store:  # type: ignore[type-var]
+        store.load(KEY)
+        together([lambda: store.load(KEY)] * 150)
+        assert 1 < name.opened <= limit + 1
 
 
 def together(calls: list[Callable[[], object]]) -> None:
