@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import pytest
 from flask import Flask
-from flask.cli import FlaskGroup
 from support.accounted import COMMANDS
 from support.pages import Block, blocks
 
@@ -23,8 +22,8 @@ from holdfast.stores.dynamodb.items import KEYS, REMOVE_AT, SCHEMA
 from holdfast.stores.mongodb import store as mongodb
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Prompts of other programs, and the test that runs what is after them.
-OTHER_PROMPTS = {"> ACL SETUSER ": "tests/stores/test_probe.py"}
+#: The beginnings of blocks that a test of their own runs.
+RUN_ELSEWHERE = {"> ACL SETUSER ": "stores/test_probe.py", "$ redis-cli ": "stores/test_redis_clients.py"}
 
 
 def commands(block: Block) -> list[list[str]]:
@@ -48,7 +47,7 @@ def flask(words: list[str], folder: Path) -> None:
     """``flask sessions`` has the command and its options."""
     app = Flask("shop", instance_path=str(folder))
     Session(app)
-    parsed(FlaskGroup(create_app=lambda: app), words[1:])
+    parsed(app.cli, words[1:])
 
 
 def python(words: list[str], _: Path) -> None:
@@ -97,8 +96,11 @@ PROGRAMS: dict[str, Callable[[list[str], Path], None]] = {
 @pytest.mark.parametrize("block", COMMANDS, ids=str)
 def test_the_commands_are_there(block: Block, tmp_path: Path) -> None:
     """Each command of the block is one that Holdfast, its Makefile or its store has."""
-    found = commands(block)
-    assert found or any(block.text.startswith(prompt) for prompt in OTHER_PROMPTS)
+    others = [test for beginning, test in RUN_ELSEWHERE.items() if block.text.startswith(beginning)]
+    for test in others:
+        assert Path(block.page).name in (ROOT / "tests" / test).read_text("utf-8")
+    found = [] if others else commands(block)
+    assert found or others
     for words in found:
         PROGRAMS[words[0]](words, tmp_path)
 

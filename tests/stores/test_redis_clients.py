@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +20,7 @@ from support.pages import blocks
 from support.servers import Server, start_cluster
 from support.web import Web, end
 
+from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict
 from holdfast.stores.redis import RedisStore
@@ -137,6 +141,26 @@ def test_the_example_in_the_docs_works(redis_server: Server, tmp_path: Path) -> 
     assert [browser.post("/login").text for browser in browsers] == ["welcome", "welcome"]
     assert browsers[0].post("/end-all").text == "2"
     assert browsers[1].post("/end-all").text == "0"
+
+
+def test_the_command_in_the_docs_finds_a_session(
+    redis_server: Server, tmp_path: Path, require: Callable[[str], str]
+) -> None:
+    """The page's line for ``redis-cli`` prints how long the session with the handle has, in milliseconds."""
+    [block] = [block for block in blocks("docs/reference/backends/redis.md", "console") if "redis-cli" in block]
+    command = block.removeprefix("$ redis-cli ").replace("holdfast:", prefix_of(tmp_path))
+    socket = redis_server.url.removeprefix("unix://")
+    store: Any = open_store(f"{redis_server.url}?prefix={prefix_of(tmp_path)}")
+    with closing(store):
+        store.create(KEY, b"data", expires_at=system_clock() + 600_000)
+        done = subprocess.run(
+            ["bash", "-c", f"{require('xxd') and require('redis-cli')} -s {socket} {command}"],
+            env={**os.environ, "HANDLE": KEY},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert 0 < int(done.stdout) <= 900_000 + 600_000
 
 
 def test_a_cluster_of_one_part_is_named(tmp_path: Path) -> None:
