@@ -20,8 +20,7 @@ from holdfast.sessions.flows.end import Ended, end_session
 from holdfast.sessions.flows.finish import Began
 from holdfast.sessions.flows.listing import info_of, records_of
 from holdfast.sessions.flows.revoke import Written
-from holdfast.sessions.flows.rotate import Rotation
-from holdfast.sessions.ops import Call, Flow, create, delete, load, scan
+from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, load, scan
 from holdfast.sessions.ops import replace as replace_record
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 

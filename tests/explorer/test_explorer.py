@@ -15,7 +15,7 @@ from explorer.search import Violation, explore, replay
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record
-from holdfast.sessions.ops import Call, Flow, create, delete, find, load, move, pause, replace, touch
+from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, find, load, move, pause, replace, touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.wrappers import FailingStore
@@ -102,14 +102,16 @@ def _operation(dice: random.Random, data: bytes) -> Call[Any]:
         touch(key, until),
         delete(key),
         move(
-            key,
-            dice.choice("cd"),
-            data,
-            b"tombstone",
-            expect=dice.randint(1, 3),
-            expires_at=until,
-            grace_until=until,
-            owner=owner,
+            Rotation(
+                key,
+                dice.choice("cd"),
+                data,
+                b"tombstone",
+                expect=dice.randint(1, 3),
+                expires_at=until,
+                grace_until=until,
+                owner=owner,
+            )
         ),
         find("o", None, 10),
     ]

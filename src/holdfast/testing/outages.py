@@ -6,22 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
-from holdfast.stores.contract import (
-    Discards,
-    Indexes,
-    Iterates,
-    KeepsTime,
-    LoadsFresh,
-    Pings,
-    Purges,
-    Rotates,
-)
+from holdfast.stores.contract import Discards, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate
 from holdfast.testing.wrappers import FailingStore
@@ -141,33 +132,24 @@ class Outages(ContractBase):
     def calls(self, key: str, version: Version, made: str | None = None) -> dict[str, Callable[[], object]]:
         """Return a call of each of the store's operations, by name, on the record under *key* and on a new one."""
         made = made or new_key()
-        store, soon = self.store, self.later(120)
+        store, soon = cast(Any, self.store), self.later(120)
+        limits = {"expect": version, "expires_at": soon, "grace_until": soon, "owner": "ada"}
         calls: dict[str, Callable[[], object]] = {
             "load": lambda: store.load(key),
             "create": lambda: store.create(made, b"made", expires_at=soon, owner="ada"),
             "replace": lambda: store.replace(key, b"saved", expect=version, expires_at=soon, owner="ada"),
             "touch": lambda: store.touch(key, expires_at=soon),
             "delete": lambda: store.delete(key),
+            "load_fresh": lambda: store.load_fresh(key),
+            "move": lambda: store.move(key, made, b"moved", b"dead", **limits),
+            "discard": lambda: store.discard({key: version, made: version}),
+            "find": lambda: store.find("ada"),
+            "scan": lambda: store.scan(None, limit=10),
+            "purge": lambda: store.purge(self.clock()),
+            "now": lambda: store.now(),  # noqa: PLW0108  # it may have none
+            "ping": lambda: store.ping(),  # noqa: PLW0108
         }
-        if isinstance(store, LoadsFresh):
-            calls["load_fresh"] = lambda: store.load_fresh(key)
-        if isinstance(store, Rotates):
-            calls["move"] = lambda: store.move(
-                key, made, b"moved", b"dead", expect=version, expires_at=soon, grace_until=soon, owner="ada"
-            )
-        if isinstance(store, Discards):
-            calls["discard"] = lambda: store.discard({key: version, made: version})
-        if isinstance(store, Indexes):
-            calls["find"] = lambda: store.find("ada")
-        if isinstance(store, Iterates):
-            calls["scan"] = lambda: store.scan(None, limit=10)
-        if isinstance(store, Purges):
-            calls["purge"] = lambda: store.purge(self.clock())
-        if isinstance(store, KeepsTime):
-            calls["now"] = store.now
-        if isinstance(store, Pings):
-            calls["ping"] = store.ping
-        return calls
+        return {name: call for name, call in calls.items() if hasattr(store, name)}
 
     def recovered(self, key: str) -> Record:
         """Return the record under *key* once the store works again, which takes at most `patience` seconds."""

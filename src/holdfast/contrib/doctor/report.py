@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 
 from holdfast.clock import system_clock
-from holdfast.contrib.doctor import cookie, lifetimes, store, taken_over, tokens, transport, users
+from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
@@ -86,7 +86,7 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
         manager.clock if manager is not None else system_clock,
         reads_unsealed=manager is not None and manager.context.sealer.migrating,
     )
-    rows = (*_rows(case), *(taken_over.rows(manager) if manager is not None else ()))
+    rows = (*_rows(case), *(store.left_before(manager) if manager is not None else ()))
     report = Report(chosen, case.profile.title, rows)
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.tokens import DEFAULT_NAMESPACE
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import ChecksHealth, HealthFinding, Pings, Purges
 from holdfast.stores.probe import probe
 
@@ -22,6 +23,9 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "patience": ("A request waits for seconds at most, not for minutes.", ()),
     "permissions": ("Other users of the machine cannot read the sessions.", ("OWASP repository",)),
 }
+
+_TAKEN_OVER = "Sessions from before are taken over only while there are any."
+_OFF = "SESSION_IMPORT = False"
 
 _START = "start the server, or correct SESSION_STORE"
 
@@ -68,6 +72,21 @@ def findings(case: Case) -> Iterator[Row]:
         asks, ids = _ASKS["expiry"]
         how = "expired records are removed when new sessions are created, and by `flask sessions purge`"
         yield Row(AREA, "expiry", ids, asks, "met", how, "")
+
+
+def left_before(manager: Manager) -> Iterator[Row]:
+    """Yield the row about the place where the sessions of *manager* were before, if there is one."""
+    place = manager.context.old_place
+    if place is None:
+        return
+    try:
+        left = any(manager.take_over(old_id, only_look=True) == "left" for old_id in place.ids())
+        verdict = Verdict("met", "some are left") if left else Verdict("manual", "none is left", _OFF)
+    except ConfigurationError as error:
+        verdict = Verdict("manual", str(error), f"{_OFF} after PERMANENT_SESSION_LIFETIME")
+    except StoreUnavailable as error:
+        verdict = Verdict("manual", str(error))
+    yield Row(AREA, "imported", (), _TAKEN_OVER, *verdict)
 
 
 def _judged(finding: HealthFinding) -> Row:

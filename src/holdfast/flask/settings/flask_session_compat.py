@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -113,15 +114,7 @@ def _json_file(config: Mapping[str, Any]) -> StoreChoice:
     return StoreChoice("SESSION_FILE_PATH", f"json:///{quote(_FILE_PATH.read({'SESSION_FILE_PATH': path}))}")
 
 
-def _redis(config: Mapping[str, Any]) -> StoreChoice:
-    return _with_prefix(_REDIS, config, _REDIS_STORE, "redis://127.0.0.1:6379")
-
-
-def _memcached(config: Mapping[str, Any]) -> StoreChoice:
-    return _with_prefix(_MEMCACHED, config, _MEMCACHED_STORE, "memcached://127.0.0.1:11211")
-
-
-def _with_prefix(given: Setting, config: Mapping[str, Any], store_class: str, url: str) -> StoreChoice:
+def _with_prefix(given: Setting, store_class: str, url: str, config: Mapping[str, Any]) -> StoreChoice:
     prefix = _KEY_PREFIX.read(config)
     return _on_client(given, config, store_class, f"{url}?prefix={quote(prefix, safe='')}", prefix=prefix)
 
@@ -224,8 +217,14 @@ TYPES: Mapping[str, StoreType] = {
         (_FILE_PATH,),
         "One [JSON file](backends/json.md), in the instance folder unless the path is absolute.",
     ),
-    "redis": StoreType(_redis, (_REDIS,), "[Redis](backends/redis.md)"),
-    "memcached": StoreType(_memcached, (_MEMCACHED,), "[memcached](backends/memcached.md)"),
+    "redis": StoreType(
+        partial(_with_prefix, _REDIS, _REDIS_STORE, "redis://127.0.0.1:6379"), (_REDIS,), "[Redis](backends/redis.md)"
+    ),
+    "memcached": StoreType(
+        partial(_with_prefix, _MEMCACHED, _MEMCACHED_STORE, "memcached://127.0.0.1:11211"),
+        (_MEMCACHED,),
+        "[memcached](backends/memcached.md)",
+    ),
     "mongodb": StoreType(_mongodb, (_MONGODB, _MONGODB_DB, _MONGODB_COLLECT), "[MongoDB](backends/mongodb.md)"),
     "sqlalchemy": StoreType(_sqlalchemy, (_SQLALCHEMY, _TABLE, _SCHEMA, _BIND_KEY), "[SQL](backends/sql.md)"),
     "postgresql": StoreType(

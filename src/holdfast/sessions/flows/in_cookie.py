@@ -182,9 +182,7 @@ class InCookie:
         until, successor = context.clock() + context.policy.grace, None if ends else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
             return (yield from self._replaced_meanwhile(context, state, stored))
-        state.stored, state.redeliver = moved, False
-        report_rotated(context, state.changes, stored, moved)
-        return Outcome("saved", CookieAction.SEND)
+        return _moved(context, state, stored, moved)
 
     def _renew(self, context: Context, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
         if (yield from self._revoked(context, stored)) is not None:
@@ -192,9 +190,7 @@ class InCookie:
         if self._revocable:
             state.changes.meta[PREVIOUS] = stored.key
         moved = yield from self._sealed(context, state, stored, self._cookie.successor(stored.token))
-        state.stored, state.redeliver = moved, False
-        report_rotated(context, state.changes, stored, moved)
-        return Outcome("saved", CookieAction.SEND)
+        return _moved(context, state, stored, moved)
 
     def confirm_renewal(self, context: Context, key: str, stored: CookieSession, /) -> Flow[bool]:
         """Let the token of *key* be valid for the grace period only; return False if the session was ended under it."""
@@ -266,6 +262,12 @@ class InCookie:
             return False
         # Its renewal is over too.
         return (yield from _write(context, found.successor, tombstone, until)) is None
+
+
+def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Outcome:
+    state.stored, state.redeliver = moved, False
+    report_rotated(context, state.changes, stored, moved)
+    return Outcome("saved", CookieAction.SEND)
 
 
 def _longest_life(context: Context) -> int:

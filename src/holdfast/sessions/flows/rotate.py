@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TypeAlias
 
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind
@@ -23,26 +23,12 @@ from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
-from holdfast.sessions.ops import Flow, create, delete, load, move, replace
+from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, load, move, replace
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates
 
-
-class Rotation(NamedTuple):
-    """The arguments of the move of a rotation, as `holdfast.stores.contract.Rotates.move` takes it."""
-
-    old: str
-    new: str
-    data: bytes
-    tombstone: bytes
-    expect: Version
-    expires_at: int
-    grace_until: int
-    owner: str | None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
+_Answer: TypeAlias = Version | Conflict | Gone
 
 
 def rotate(context: Context, state: SessionState, stored: StoredSession, *, renewal: bool, ends: bool) -> Flow[Outcome]:
@@ -153,7 +139,7 @@ def _move(
         grace_until=tombstone.until,
         owner=moved.owner,
     )
-    answer = yield from _move_surely(step, _move_at_once if Rotates in context.capabilities else _move_in_steps)
+    answer = yield from _move_surely(step, move if Rotates in context.capabilities else _move_in_steps)
     current = answer.current if isinstance(answer, Conflict) else None
     if current is not None and current.data == step.tombstone:  # an answer was lost
         return (yield from _as_moved(context, state, moved, step))
@@ -178,9 +164,7 @@ def _as_moved(
     return there
 
 
-def _move_surely(
-    step: Rotation, attempt: Callable[[Rotation], Flow[Version | Conflict | Gone]]
-) -> Flow[Version | Conflict | Gone]:
+def _move_surely(step: Rotation, attempt: Callable[[Rotation], Flow[_Answer] | Call[_Answer]]) -> Flow[_Answer]:
     """Return the answer to *attempt*; if it is lost, find out, so that neither both ids work nor none.
 
     `Conflict` brings along the record under the old key.
@@ -214,16 +198,7 @@ def _load_surely(key: str) -> Flow[Record | None]:
         return (yield from load(key, fresh=True))
 
 
-def _move_at_once(step: Rotation) -> Flow[Version | Conflict | Gone]:
-    old, new, data, tombstone, expect, expires_at, grace_until, owner = step
-    return (
-        yield from move(
-            old, new, data, tombstone, expect=expect, expires_at=expires_at, grace_until=grace_until, owner=owner
-        )
-    )
-
-
-def _move_in_steps(step: Rotation) -> Flow[Version | Conflict | Gone]:
+def _move_in_steps(step: Rotation) -> Flow[_Answer]:
     version = yield from create(step.new, step.data, step.expires_at, step.owner)
     if version is None:
         new = yield from load(step.new, fresh=True)
