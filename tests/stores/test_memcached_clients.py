@@ -62,7 +62,7 @@ def test_answers_do_not_wait_in_a_buffer(memcached_server: Server) -> None:
     with on_client("own", [memcached_server]) as store:
         store.load("ab" * 32)
         assert isinstance(store._client, PooledClient)
-        [[connection]] = store._client._idle.values()
+        [[connection]] = store._client._idle.get().values()
         assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         assert connection.sock.gettimeout() == 2.0
 

@@ -297,7 +297,7 @@ def test_a_store_whose_server_was_down_makes_its_indexes_later(
             store._timeout = 10
             assert store.create(KEY, b"data", expires_at=clock() + DAY) is not None
             indexed(store)
-            assert {"owner_1", "expires_at_1"} < set(store._own_collection().index_information())
+            assert {"owner_1", "expires_at_1"} < set(store._collection().index_information())
 
 
 @pytest.mark.parametrize(

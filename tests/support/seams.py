@@ -238,7 +238,7 @@ INTERFACE_LIFETIME = Seam("holdfast.flask.interface:HoldfastInterface._lifetime"
 INTERFACE_OPEN_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.open_session")
 INTERFACE_SAVE_SESSION = Seam("holdfast.flask.interface:HoldfastInterface.save_session")
 EXTENSION_BEFORE_LOOKUP = Seam("holdfast.flask.extension:Session.before_lookup")
-SESSIONS_END = Seam("holdfast.flask.extension:Session._ends")
+SESSIONS_END = Seam("holdfast.flask.extension:ends")
 EXTENSION_REVOKE = Seam("holdfast.flask.extension:Session.revoke")
 ANSWERS_NOT_FRESH = Seam("holdfast.flask.answers:_NotFresh.description")
 

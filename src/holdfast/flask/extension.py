@@ -19,7 +19,7 @@ from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
 from holdfast.metrics.observer import gather
-from holdfast.sessions.ends import Ends
+from holdfast.sessions.ends import ends
 from holdfast.sessions.manager import directory
 from holdfast.sessions.mapping import state_of
 
@@ -128,14 +128,6 @@ class Session:
             return app
         raise ConfigurationError("which application's sessions? Call this inside `with app.app_context():`")
 
-    def _ends(self) -> Ends:
-        manager = self.manager
-        if not isinstance(manager, Ends):
-            raise ConfigurationError(
-                "the sessions are in the browsers' cookies, and nothing can revoke them: set SESSION_REVOCATION_STORE"
-            )
-        return manager
-
     def _interface(self, app: Flask) -> HoldfastInterface:
         if isinstance(app.session_interface, HoldfastInterface):
             return app.session_interface
@@ -204,16 +196,15 @@ class Session:
         if user_id is not None:
             own = (each.handle for each in self.of(user_id) if handle in (each.handle, each.sid))
             handle = next(own, "")
-        return self._ends().revoke(handle)
+        return ends(self.manager).revoke(handle)
 
     def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
         """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended.
 
         A login by the request that calls this, before or after the call, is not among them.
         """
-        manager = self._ends()
         state = state_of(session) if has_request_context() and isinstance(session, FlaskSession) else None
-        return manager.revoke_all(user_id, keep=keep, state=state)
+        return ends(self.manager).revoke_all(user_id, keep=keep, state=state)
 
     def revoke_everyone(self, *, progress: Callable[[int], object] | None = None) -> int:
         """End every session of every user that was stored before now. Returns how many were ended.

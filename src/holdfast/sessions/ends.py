@@ -54,5 +54,6 @@ def ends(manager: Requests) -> Ends:
     if isinstance(manager, Ends):
         return manager
     raise ConfigurationError(
-        "sessions live in the browsers' cookies, and without a store for revocations nothing can revoke them"
+        "sessions live in the browsers' cookies, and without a store for revocations nothing can revoke them: set"
+        " SESSION_REVOCATION_STORE"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from holdfast.stores.dynamodb import items
 from holdfast.stores.dynamodb.client import THROTTLED, checked, code_of, table, unavailable
 from holdfast.stores.dynamodb.items import Item
 from holdfast.stores.dynamodb.table import make_table
+from holdfast.stores.shared.clients import PerProcess
 
 T = TypeVar("T")
 
@@ -32,11 +32,9 @@ class Calls:
     """
 
     def __init__(self, client: Any, name: str, timeout: float) -> None:
-        self._make = client if callable(client) else None
+        self._own = PerProcess[Any](client) if callable(client) else None
         self._given = None if callable(client) else checked(client)
         self._timeout = timeout
-        # By process: a client does not survive a fork.
-        self._own: dict[int, Any] = {}
         try:
             self.table = table(name)
         except ValueError as error:
@@ -44,17 +42,11 @@ class Calls:
 
     def client(self) -> Any:
         """Return the client of this process."""
-        if self._make is None:
-            return self._given
-        process = os.getpid()
-        if process not in self._own:
-            # Of two threads that are here at once, one's client is used, and the other's never connects.
-            return self._own.setdefault(process, self._make())
-        return self._own[process]
+        return self._given if self._own is None else self._own.get()
 
     def close(self) -> None:
         """Close the client that this process made."""
-        client = self._own.pop(os.getpid(), None)
+        client = None if self._own is None else self._own.pop()
         if client is not None:
             client.close()
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared.clients import class_name, drain, refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import PerProcess, class_name, drain, refuse_asynchronous, require_methods
 
 # The minimum of memcached's size limit, in bytes, and its overhead for each value: the item, its unique id, one of our
 # keys, and the end of a line.
@@ -76,23 +76,21 @@ class PooledClient(MemcachedClient):
         self._servers = tuple(dict.fromkeys(servers))
         self.where = f" at {' or '.join(self._servers)}"
         self._timeout = timeout
-        # By process and server: a child must not use its parent's connections.
-        self._idle: dict[tuple[int, str], deque[Any]] = {}
+        self._idle = PerProcess(lambda: {server: deque[Any]() for server in self._servers})
 
     def ping(self) -> None:
         for server in self._servers:
             self._at(server, "version")
 
     def close(self) -> None:
-        for (process, _), idle in list(self._idle.items()):
-            if process == os.getpid():
-                drain(idle, operator.methodcaller("close"))
+        for idle in (self._idle.pop() or {}).values():
+            drain(idle, operator.methodcaller("close"))
 
     def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
         return self._at(_server_of(self._servers, key), method, key, *arguments, **named)
 
     def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
-        idle = self._idle.setdefault((os.getpid(), server), deque())
+        idle = self._idle.get()[server]
         try:
             connection = idle.pop()
         except IndexError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
 import threading
 import time
@@ -33,7 +32,7 @@ from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
 from holdfast.stores.shared.answers import page_by_key, report_owned
-from holdfast.stores.shared.clients import is_untrusted
+from holdfast.stores.shared.clients import PerProcess, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
 __all__ = ["MongoDBStore"]
@@ -97,8 +96,7 @@ class MongoDBStore:
         self._names = database, collection
         self._timeout = timeout
         self._clock = clock
-        # By process: a client does not survive a fork.
-        self._own: dict[int, Collection] = {}
+        self._own = PerProcess(lambda: self._collection_of(pymongo.MongoClient(self._url, connect=False)))
         self._left: list[Any] = []
         self._given = None if self._url else self._collection_of(checked(client))
         self._index_at = 0.0
@@ -268,7 +266,7 @@ class MongoDBStore:
     def close(self) -> None:
         if self._indexing is not None:
             self._indexing.join(self._timeout)
-        sessions = self._own.pop(os.getpid(), None)
+        sessions = self._own.pop()
         with pymongo.timeout(self._timeout):
             for client in [*self._left, *([] if sessions is None else [sessions.database.client])]:
                 client.close()
@@ -306,21 +304,13 @@ class MongoDBStore:
 
     def _leave_server(self) -> None:
         """Replace our own client of one server: its name may lead to another by now. pymongo knows those of a set."""
-        sessions = self._own.get(os.getpid())
+        sessions = self._own.present()
         if sessions is not None and sessions.database.client.topology_description.topology_type_name == "Single":
             self._left.append(sessions.database.client)  # other threads may use it
-            self._own.pop(os.getpid(), None)
+            self._own.pop()
 
     def _collection(self) -> Collection:
-        return self._given if self._given is not None else self._own_collection()
-
-    def _own_collection(self) -> Collection:
-        process = os.getpid()
-        if process not in self._own:
-            # Of two threads that are here at once, one's client is used, and the other's never connects.
-            made = self._collection_of(pymongo.MongoClient(self._url, connect=False))
-            return self._own.setdefault(process, made)
-        return self._own[process]
+        return self._given if self._given is not None else self._own.get()
 
     def _collection_of(self, client: Any) -> Collection:
         database, collection = self._names

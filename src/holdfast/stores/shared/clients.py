@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from holdfast.errors import ConfigurationError
+
+T = TypeVar("T")
 
 #: The seconds that a connection may be idle: firewalls drop some after a minute, and notify neither end.
 LONGEST_IDLE = 60.0
@@ -74,6 +77,30 @@ def refuse_asynchronous(client: Any, method: str, *, give: str) -> None:
     """
     if inspect.iscoroutinefunction(getattr(client, method, None)) or has_method(client, "get_io_loop"):
         raise ConfigurationError(f"{class_name(client)} is asynchronous: give {give}")
+
+
+class PerProcess(Generic[T]):
+    """What *make* returns, once for each process, when it is first used: connections do not survive a fork.
+
+    Of two threads that are here at once, one's is used, and the other's never connects.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def get(self) -> T:
+        """Return that of this process."""
+        made = self.present()
+        return self._made.setdefault(os.getpid(), self._make()) if made is None else made
+
+    def present(self) -> T | None:
+        """Return that of this process, or None: it was not used yet."""
+        return self._made.get(os.getpid())
+
+    def pop(self) -> T | None:
+        """Return that of this process, or None, and make another when it is used again."""
+        return self._made.pop(os.getpid(), None)
 
 
 def drain(idle: Any, close: Callable[[Any], object]) -> None:
