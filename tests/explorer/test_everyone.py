@@ -96,16 +96,18 @@ def test_two_ends_of_everyone(backend: type[Atomic]) -> None:
 def test_what_is_wrong_is_found(seam: Seam, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each way to end everyone wrongly that is planted lets a session live in some order."""
     seam.plant(monkeypatch, wrong)
+    # It moves the session from what is still to come to where the walk has been.
+    [behind] = [mover for mover in MOVERS if mover.name == "renew 2"]
     with pytest.raises(Violation, match="live"):
-        _meet_all_movers()
+        _three_meet(behind)
 
 
-def _meet_all_movers() -> None:
+def _three_meet(mover: Role) -> None:
     # While the other session is ended by its own browser, a scan may find no other to end, and be the last.
-    for mover in MOVERS:
-        explore(lambda mover=mover: World((r.EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))  # type: ignore[misc]
+    explore(lambda: World((r.EVERYONE, r.DESTROY, mover), Atomic, None, _nobody_is_left))
 
 
-def test_three_meet() -> None:
-    """Without a bug, the same three leave no session."""
-    _meet_all_movers()
+@pytest.mark.parametrize("mover", MOVERS, ids=label)
+def test_three_meet(mover: Role) -> None:
+    """Without a bug, such three leave no session."""
+    _three_meet(mover)
