@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _PORTS = {
     "valkeys": "6379",
 }
 
+_OUTAGE = "is the server running, and its URL right?"
 _USER_INFO = re.compile(r"//[^/\s]*@")
 
 
@@ -46,17 +48,36 @@ class Misuse(OneLine):
 def in_one_line(context: click.Context) -> Iterator[None]:
     """Turn every error of Holdfast and of click into one line. An outage is that of the context's target."""
     try:
-        yield
+        with _unlogged():
+            yield
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         raise Misuse(f"{error.format_message().rstrip('.')}{where}") from None
     except StoreUnavailable as error:
-        url = getattr(context.obj, "url", None)
-        raise outage(error, () if url is None else (url,)) from error
+        url = getattr(context.obj, "url", None) or ""
+        line = outage(error, (url,)).message
+        if _server_of(url).host:
+            line += f": {'correct the URL of the store' if error.permanent else _OUTAGE}"
+        raise OneLine(line) from error
     except HoldfastError as error:
         raise OneLine(str(error)) from error
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Log no error inside the block: the command reports it."""
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR
+
+    logger = logging.getLogger("holdfast")
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)
 
 
 def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:

@@ -8,11 +8,20 @@ from typing import Any
 import click
 from flask import Flask
 
+from holdfast.errors import ConfigurationError
 from holdfast.flask.settings.setting import warn
 
 _GROUP = "holdfast.flask.command_group:sessions"
 _CLEANUP = "holdfast.flask.command_group:session_cleanup"
 _HELP = "List, end and maintain the application's sessions."
+
+
+class SetUpWrong(ConfigurationError, click.ClickException):
+    """A wrong setting, which every ``flask`` command that loads the application reports in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        click.ClickException.__init__(self, message)
 
 
 class _Imported(click.Command):

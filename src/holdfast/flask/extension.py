@@ -13,7 +13,7 @@ from holdfast import events
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, forget_locals
 from holdfast.flask.build import build_manager
-from holdfast.flask.commands import add_commands
+from holdfast.flask.commands import SetUpWrong, add_commands
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
@@ -78,7 +78,7 @@ class Session:
             self._set_up(app)
         except ConfigurationError as error:
             forget_locals(error)
-            raise
+            raise SetUpWrong(str(error)).with_traceback(error.__traceback__) from error.__cause__
 
     def _set_up(self, app: Flask) -> None:
         live = LiveSettings(app.config)

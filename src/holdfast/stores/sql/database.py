@@ -111,7 +111,7 @@ class Database:
             with self._turns:
                 return connections.run(question, keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+            raise _out_of_reach(error) from error
 
     def missing(self) -> str | None:
         """Return the missing file of SQLite or the missing table, or None. Creates nothing."""
@@ -121,7 +121,7 @@ class Database:
         try:
             found = self._connectable().run(lambda connection: has_table(self._table, connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+            raise _out_of_reach(error) from error
         return None if found else f"table {self._table.name!r}"
 
     def prepare(self) -> None:
@@ -164,7 +164,7 @@ class Database:
                 if not again or failures > _REPEATS:
                     raise self._fault(error, values) from error
             except (sa.exc.SQLAlchemyError, OSError) as error:
-                raise StoreUnavailable(f"the database is out of reach: {type(error).__name__}") from error
+                raise _out_of_reach(error) from error
 
     def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
         if "new_data" in values and codes_of(error.orig) & _TOO_LARGE:
@@ -179,10 +179,8 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        text = str(error.orig)
-        permanent = bool(codes_of(error.orig) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_untrusted(text))
         return StoreUnavailable(
-            f"the database did not execute a statement: {type(error.orig).__name__}", permanent=permanent
+            f"the database did not execute a statement: {type(error.orig).__name__}", permanent=_is_permanent(error)
         )
 
     def _refuse_too_large(self, data: bytes) -> None:
@@ -242,6 +240,16 @@ class Database:
         self._connections = None
         self._statements = {}
         self._pid = os.getpid()
+
+
+def _out_of_reach(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the database is out of reach: {type(error).__name__}", permanent=_is_permanent(error))
+
+
+def _is_permanent(error: Exception) -> bool:
+    cause = getattr(error, "orig", error)
+    text = str(cause)
+    return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_untrusted(text))
 
 
 def _may_lack_table(error: sa.exc.DBAPIError) -> bool:
