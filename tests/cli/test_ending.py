@@ -7,6 +7,9 @@ import json
 import pytest
 from support.terminal import Shelf, Terminal
 
+from holdfast.records.encryption import new_key
+from holdfast.sessions.ends import ends
+
 INDEXED = [
     "sqlite",
     "json",
@@ -43,6 +46,18 @@ def test_all_sessions_of_a_user_are_ended(shelf: Shelf, way: str) -> None:
     assert live(shelf) == {handles[1], *others}
     assert terminal.read("revoke", "--user", "ada") == "Ended 1 session.\n"
     assert live(shelf) == others
+
+
+@pytest.mark.parametrize("namespace", ["session:", "shop:"])
+def test_the_application_believes_the_end_of_all(shelf: Shelf, namespace: str) -> None:
+    """With the seal keys, what `--user` leaves against logins in flight is authentic in the application's namespace."""
+    key = new_key()
+    sealed = shelf.with_settings(SESSION_SEAL="keys", SESSION_SEAL_KEYS=[key], SESSION_KEY_PREFIX=namespace)
+    sealed.sign_in("ada")
+    terminal = Terminal(shelf.url, "--namespace", namespace)
+    assert terminal.data("revoke", "--user", "ada", SESSION_SEAL_KEYS=key) == {"ended": 1}
+    manager = ends(sealed.web.sessions.manager)
+    assert manager.ended_since(0, sealed.web.sessions.manager.keys.owner_of("ada"))
 
 
 @pytest.mark.parametrize("command", ["list", "revoke"])

@@ -217,7 +217,7 @@ COOKIE_SIGN = Seam("holdfast.flask.cookies:_sign")
 COOKIE_SIGNATURE_COMPARISON = Seam("holdfast.flask.cookies:hmac")
 COOKIE_VALUES = Seam("holdfast.flask.cookies:_values")
 COOKIE_MOST_VALUES = Seam("holdfast.flask.cookies:_MOST")
-COOKIE_LARGEST_VALUE = Seam("holdfast.flask.cookies:_LARGEST")
+COOKIE_LARGEST_VALUE = Seam("holdfast.flask.cookies:LARGEST")
 COOKIE_LONGEST_LIFE = Seam("holdfast.flask.cookies:_LONGEST")
 
 # --- the response -----------------------------------------------------------------------------------------------------

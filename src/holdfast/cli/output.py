@@ -24,7 +24,7 @@ def say(data: dict[str, Any], text: str, *, as_json: bool) -> None:
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* under *headings*: aligned text, or a drawn table on a terminal."""
     rows = [[printable(cell) for cell in row] for row in rows]
-    if _is_for_rich(sys.stdout):
+    if is_for_rich(sys.stdout):
         _draw(headings, rows)
         return
     lines = [headings, *rows]
@@ -66,7 +66,7 @@ def counted(number: int, noun: str) -> str:
 @contextlib.contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Yield a function that shows on a terminal how many are done, of *total* if known. Elsewhere nothing is shown."""
-    if not _is_for_rich(sys.stderr):
+    if not is_for_rich(sys.stderr):
         yield lambda done: None  # noqa: ARG005
         return
     from rich.console import Console
@@ -79,7 +79,8 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
         yield lambda done: drawn.update(task, completed=done)
 
 
-def _is_for_rich(stream: TextIO) -> bool:
+def is_for_rich(stream: TextIO) -> bool:
+    """Return whether *stream* is a terminal, and ``rich`` is installed."""
     return stream.isatty() and find_spec("rich") is not None
 
 

@@ -13,7 +13,7 @@ from holdfast import __version__
 from holdfast.cli import COMMANDS
 from holdfast.cli.errors import Misuse
 from holdfast.cli.group import Commands
-from holdfast.cli.target import NEVER, Target, url_from
+from holdfast.cli.target import NEVER, Target, url_from, variable
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import Sealer
 from holdfast.records.tokens import Keys
@@ -25,10 +25,10 @@ from holdfast.stores.registry import open_store
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
 
 
-def _sealer(keys: Sequence[str]) -> Sealer | None:
+def _sealer(keys: Sequence[str], namespace: str) -> Sealer | None:
     """Return what opens records that are sealed with *keys*, in any mode; None without keys."""
     try:
-        return Sealer("keys", keys, migrate_until=NEVER) if keys else None
+        return Sealer("keys", keys, migrate_until=NEVER, namespace=namespace) if keys else None
     except ConfigurationError as error:
         raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
@@ -61,8 +61,8 @@ def main(
     def manager() -> Manager:
         if url is None:
             raise Misuse("no store: give --store URL before the command, or set HOLDFAST_STORE")
-        secret = _variable(owner_key, _OWNER_KEY)
-        keys = (_variable(seal_keys, _SEAL_KEYS) or "").replace(",", " ").split()
+        secret = variable(owner_key) if owner_key else os.environ.get(_OWNER_KEY)
+        keys = (variable(seal_keys) if seal_keys else os.environ.get(_SEAL_KEYS, "")).replace(",", " ").split()
         opened = open_store(url, root=Path.cwd())
         if isinstance(opened, Closes):
             context.call_on_close(opened.close)
@@ -71,15 +71,8 @@ def main(
             # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
             keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
-            sealer=_sealer(keys),
+            sealer=_sealer(keys, namespace),
             lists_unopened=True,
         )
 
     context.obj = Target(manager, Path.cwd(), url, named=True)
-
-
-def _variable(name: str | None, default: str) -> str | None:
-    value = os.environ.get(name or default)
-    if name is not None and not value:
-        raise Misuse(f"the environment variable {name} is not set")
-    return value

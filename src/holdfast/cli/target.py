@@ -99,13 +99,15 @@ def refuse_missing(store: object) -> None:
 
 def url_from(text: str) -> str:
     """Return *text* as a URL, or the URL in the environment variable it names, as ``env:NAME``."""
-    if not text.startswith(_VARIABLE):
-        return text
-    name = text[len(_VARIABLE) :]
-    url = os.environ.get(name)
-    if not url:
+    return variable(text.removeprefix(_VARIABLE)) if text.startswith(_VARIABLE) else text
+
+
+def variable(name: str) -> str:
+    """Return the value of the environment variable *name*, which must be set."""
+    value = os.environ.get(name)
+    if not value:
         raise Misuse(f"the environment variable {name} is not set")
-    return url
+    return value
 
 
 def user_option(purpose: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

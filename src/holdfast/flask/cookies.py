@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from holdfast.clock import SECOND
 from holdfast.flask.carrier import NOTHING, Presented
 from holdfast.flask.remember_me import forget_if_ended, keep, recognise, stamp
+from holdfast.flask.settings.cookie_rules import LARGEST
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import labelled
@@ -24,9 +25,6 @@ from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import FRESH, REMEMBER, SessionState
 
 _LONGEST = LONGEST_COOKIE // SECOND
-
-#: RFC 6265bis §5.6: user agents ignore a cookie whose name and value exceed this many bytes.
-_LARGEST = 4096
 
 #: How many different values are looked up. Browsers send longer paths first, so the last ones are the least likely to
 #: have been planted by another host of the domain.
@@ -100,7 +98,7 @@ class Cookies:
         """Return what one *value* of the cookie *name* is."""
         if not value:
             return NOTHING
-        if len(name) + len(value) > _LARGEST:
+        if len(name) + len(value) > LARGEST:
             return Presented(reason="too_long")
         if self._live.current.use_signer:
             found = self._unsign(app, value, name)

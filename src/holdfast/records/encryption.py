@@ -222,7 +222,7 @@ class Sealer:
         self._scheme = _SCHEMES[mode]
         self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until
-        self._namespace = namespace.encode()
+        self.namespace = namespace
         self._clock = clock
         if mode != "mac":
             require_cryptography()
@@ -287,7 +287,7 @@ class Sealer:
 
     def seal_control(self, control: Control, key: str) -> bytes:
         """Return the bytes to store for *control* under *key*."""
-        secret, where = self._keys[self._keys.newest], labelled(self._namespace, key.encode())
+        secret, where = self._keys[self._keys.newest], labelled(self.namespace.encode(), key.encode())
         encoded = encode(_masked(control, secret, where))
         return encode(Vouched(self._keys.newest, _control_tag(secret, where, encoded), encoded))
 
@@ -305,7 +305,7 @@ class Sealer:
             if self.migrating:
                 return body
             raise _damaged()
-        secret, where = self._keys[body.key_id], labelled(self._namespace, key.encode())
+        secret, where = self._keys[body.key_id], labelled(self.namespace.encode(), key.encode())
         if not hmac.compare_digest(body.tag, _control_tag(secret, where, body.control)):
             raise _damaged()
         control = decode(body.control)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import HoldfastError, SessionConflict, StoreUnavailable, forget_locals
+from holdfast.errors import ConfigurationError, HoldfastError, SessionConflict, StoreUnavailable, forget_locals
 from holdfast.events import EventName, Events
 from holdfast.log import OutageLog, RejectionLog
 from holdfast.metrics.observer import Observer, Observers, gather
@@ -88,6 +88,10 @@ class Requests:
         sender = options.get("sender")
         self.clock: Clock = options.get("clock", system_clock)
         self.keys: Keys = options.get("keys") or Keys()
+        if isinstance(sealer, Sealer) and sealer.namespace != self.keys.namespace:
+            raise ConfigurationError(
+                f"the sealer is for the namespace {sealer.namespace!r}, and the keys are for {self.keys.namespace!r}"
+            )
         self._flows = flows
         self.has_form: Callable[[str], bool] = flows.has_form
         self._store = store

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import groupby
 
 import click
 
-from holdfast.cli.output import printable
+from holdfast.cli.output import is_for_rich, printable
 from holdfast.contrib.doctor.checks import STATUSES, Row, Status
 from holdfast.contrib.doctor.report import Report
 
@@ -25,7 +24,7 @@ _COLOURS: dict[Status, str] = {"met": "green", "not met": "bold red", "manual": 
 
 def print_report(report: Report) -> None:
     """Print *report* as text."""
-    if sys.stdout.isatty() and find_spec("rich") is not None:
+    if is_for_rich(sys.stdout):
         _draw(report)
         return
     for line in lines_of(report):
