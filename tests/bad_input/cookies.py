@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import Signer, TimestampSigner
+from itsdangerous import Signer, TimestampSigner, URLSafeTimedSerializer
 from support.web import STRANGER
 
 from holdfast.flask.cookies import signing_salt
@@ -105,6 +105,7 @@ def foreign(token: str) -> dict[str, str]:
 
     return {
         "Flask": serializer.dumps({"user": "victim"}),
+        "Flask, around the token": serializer.dumps(token),
         "Flask-Session": signed(KEY, "flask-session"),
         "Flask-Session, unsigned": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
         "Django": "abcdefghijklmnopqrstuvwxyz012345",
@@ -113,6 +114,9 @@ def foreign(token: str) -> dict[str, str]:
         "another namespace": signed(KEY, signing_salt("other:", "session")),
         "another cookie": signed(KEY, signing_salt("session:", "sid")),
         "another purpose": signed(KEY, "password-reset"),
+        "no purpose": Signer(KEY).sign(token).decode(),
+        "a reset token": URLSafeTimedSerializer(KEY, salt="password-reset").dumps(token),
+        "a CSRF token": URLSafeTimedSerializer(KEY, salt="wtf-csrf-token").dumps(token),
         "with a time": TimestampSigner(KEY, salt=SALT, key_derivation="hmac").sign(token).decode(),
     }
 

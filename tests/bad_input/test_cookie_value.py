@@ -21,6 +21,7 @@ from security.bugs import (
     keys_are_tokens,
     no_namespace,
 )
+from security.planted_requirements_asvs_tokens import no_purpose
 from security.rows import advisory, requirement
 from security.steps import WebOn
 from support.web import STRANGER, cookies_set
@@ -108,12 +109,15 @@ def test_a_piece_inside_of_a_token_makes_another(place: str, web_on: WebOn) -> N
 )
 @requirement(
     "ASVS 9.1.1",
-    says="The signature is checked before any lookup.",
+    "ASVS 4.0 3.5.3",
+    "OWASP anomalies",
+    says="The signature is checked before any lookup, and each value that fails is reported.",
     mutants=[
         signatures.computes_and_ignores,
         signatures.compares_what_is_there,
         signatures.signs_the_wrong_bytes,
         signatures.decodes_the_signature,
+        planted.looks_up_first,
     ],
 )
 @requirement(
@@ -183,6 +187,12 @@ def test_a_token_has_one_spelling(place: str, web_on: WebOn) -> None:
 
 
 @requirement(
+    "ASVS 9.2.2",
+    "ASVS 9.2.4",
+    says="A value signed with the same key for another purpose is no token.",
+    mutants=[no_purpose],
+)
+@requirement(
     "Catalogue C5",
     says="Cookies of other makers, keys and purposes open no session; a fallback key's do, and are signed again.",
     mutants=[planted.any_key_will_do, planted.never_signs_again],
@@ -210,6 +220,8 @@ def test_cookies_of_other_makers_open_nothing(place: str, web_on: WebOn) -> None
 
 
 @requirement(
+    "ASVS 9.2.3",
+    "ASVS 9.2.4",
     "Catalogue C5",
     says="A token of another application on the same store opens no session.",
     mutants=[no_namespace],

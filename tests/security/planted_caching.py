@@ -88,3 +88,8 @@ def reads_one_vary_header(monkeypatch: pytest.MonkeyPatch) -> None:
 def looks_at_views_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is first read while the response is streamed does not change its headers."""
     seams.MAY_STILL_READ.plant(monkeypatch, lambda response: False)
+
+
+def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that read the session is public for caches."""
+    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response, *headers: None)

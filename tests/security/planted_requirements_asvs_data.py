@@ -10,11 +10,6 @@ from support import seams
 from holdfast.sessions.mapping import ServerSession
 
 
-def does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that read the session is public for caches."""
-    seams.VARY_BY_COOKIE.plant(monkeypatch, lambda response, *headers: None)
-
-
 def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Responses that used the session may be cached, with any setting."""
     seams.FORBID_STORING.plant(monkeypatch, lambda response: None)

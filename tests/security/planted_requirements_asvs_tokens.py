@@ -10,7 +10,6 @@ import pytest
 from itsdangerous import Signer
 from support import seams
 
-from holdfast.flask.carrier import Presented
 from holdfast.flask.cookies import Cookies, signing_salt
 from holdfast.records import encryption
 from holdfast.records.encryption import Sealer
@@ -25,27 +24,6 @@ SALT = signing_salt("session:", "session")
 def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     """The signature is computed and its comparison ignored."""
     monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
-
-
-def signature_by_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signature is decoded before it is compared, so that several spellings are valid."""
-
-    def unsign(self: Cookies, app: Any, value: str, name: str) -> Presented:
-        signed = token_signer(app.secret_key).validate(value)
-        return Presented(value[:43]) if signed else Presented(reason="bad_signature")
-
-    seams.COOKIE_UNSIGN.plant(monkeypatch, unsign)
-
-
-def looks_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session is looked up before the signature is checked."""
-    unsign = seams.COOKIE_UNSIGN.sound
-
-    def look_up(self: Cookies, app: Any, value: str, name: str) -> Any:
-        app.session_interface.manager.open(value[:43])
-        return unsign(self, app, value, name)
-
-    seams.COOKIE_UNSIGN.plant(monkeypatch, look_up)
 
 
 def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:

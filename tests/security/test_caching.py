@@ -277,6 +277,13 @@ def test_what_a_response_tells_caches(web_on: WebOn) -> None:
     cause="A cache stored one visitor's cookie and gave it to the next.",
     mutants=[lets_caches_keep_cookies, planted.adds_private_to_nothing_only],
 )
+@requirement(
+    "ASVS 14.2.2",
+    "ASVS 4.0 8.2.1",
+    "NIST 5.1 (4)(6) protected channel",
+    says="No cache between the server and its visitors serves one visitor's response to another.",
+    mutants=[planted.does_not_vary, lets_caches_keep_cookies],
+)
 def test_a_shared_cache_mixes_nobody_up(web_on: WebOn) -> None:
     """A user, a visitor and another user behind one cache each get their own page and no other's cookie."""
     for name, use in USES.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
 from flask import Response, request
@@ -12,7 +11,7 @@ from security import bugs
 from security import planted_requirements_asvs_data as planted
 from security.bugs import lets_caches_keep_cookies
 from security.rows import requirement
-from support.application import Jar, Site, values_set
+from support.application import Site, values_set
 from support.web import STRANGER, attributes
 
 from holdfast.flask import session
@@ -25,52 +24,6 @@ DAY = 24 * 3600 * 1000
 
 
 # --- caches, and what a response leaves behind ------------------------------------------------------------------------
-
-
-class SharedCache:
-    """A cache in front of the application that stores every response that it may."""
-
-    def __init__(self) -> None:
-        self._kept: list[tuple[str, dict[str, str | None], Any]] = []
-
-    def get(self, jar: Jar, path: str) -> Any:
-        """Return what the cache has, or what the application answers."""
-        sent = {"cookie": repr(sorted(jar.cookies.items()))}
-        for kept, varying, answer in self._kept:
-            if kept == path and all(sent.get(name) == value for name, value in varying.items()):
-                return answer
-        answer = jar.get(path)
-        told = answer.headers.get("Cache-Control", "")
-        if "private" not in told and "no-store" not in told:
-            names = [name.strip().lower() for name in answer.headers.get("Vary", "").split(",") if name.strip()]
-            self._kept.append((path, {name: sent.get(name) for name in names}, answer))
-        return answer
-
-
-@requirement(
-    "ASVS 14.2.2",
-    "ASVS 4.0 8.2.1",
-    "NIST 5.1 (4)(6) protected channel",
-    says="No cache between the server and its visitors serves one visitor's response to another.",
-    mutants=[planted.does_not_vary, lets_caches_keep_cookies],
-)
-@pytest.mark.kinds("memory")
-def test_no_shared_cache_serves_a_session_to_somebody_else(place: str, site_on: SiteOn) -> None:
-    """Behind a cache that stores all it may, each visitor gets their own page, and no other's cookie."""
-    site = site_on(place, SESSION_PERMANENT=True)
-    cache = SharedCache()
-    ada, bob = *site.jars("ada", 1), *site.jars("bob", 1)
-    for path in ("/me", "/stream", "/peek"):
-        for jar in (ada, bob, site.jar(), bob, ada):
-            answer = cache.get(jar, path)
-            mine = jar.get(path)
-            assert answer.data == mine.data
-            assert not answer.headers.getlist("Set-Cookie") or jar.cookies
-    ada.get("/me")
-    response = site.jar().login("ada")
-    assert values_set(response, site.cookie_name)
-    assert "cookie" in response.headers["Vary"].lower()
-    assert response.headers.get("Cache-Control") in {"private", "no-store"}
 
 
 @requirement(

@@ -17,7 +17,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import Signer, TimestampSigner, URLSafeSerializer
 from security import planted_signatures as planted
-from security.bugs import derives_by_concatenation
+from security.bugs import derives_by_concatenation, no_namespace
 from security.planted_signatures import KEY
 from security.rows import advisory, requirement
 from support import source
@@ -143,8 +143,9 @@ def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
 )
 @requirement(
     "ASVS 9.2.3",
-    says="Each derived value is valid for one purpose or namespace only.",
-    mutants=[derives_by_concatenation],
+    "ASVS 9.2.4",
+    says="Each derived value is valid for one purpose or namespace only, and no two pairs of names are alike.",
+    mutants=[derives_by_concatenation, no_namespace],
 )
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
 def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
@@ -154,6 +155,7 @@ def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
     first.do(lambda: session.bind("c"))
     assert second.sessions.of("bc") == []
     assert second.sessions.revoke_all("bc") == 0
+    assert second.sessions.revoke_all("c") == 0
     assert first.see(lambda: session.owner) is not None
     assert second.data(second.with_token(first.token())) == {}
 
