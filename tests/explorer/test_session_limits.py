@@ -101,6 +101,13 @@ def test_more_at_once(backend: type[Atomic], last: Role, limit: int) -> None:
     )
 
 
+@pytest.mark.parametrize("backend", [Atomic, Scattered], ids=label)
+def test_as_many_stay_as_may(backend: type[Atomic]) -> None:
+    """Of five logins at once, without sessions before them, exactly three stay at a limit of three."""
+    roles, judge = (r.LOGIN_AFRESH,) * 5, _judge(3, least=3)
+    sample(lambda: World(roles, backend, None, judge, limits={"max_per_user": 3}), times=40, seed="three of five")
+
+
 def test_logins_that_are_refused() -> None:
     """If logins are refused, none exceeds the limit, a refused one leaves no record, and the earlier sessions stay."""
     rules: dict[str, Any] = {"max_per_user": 2, "on_max_per_user": "refuse"}

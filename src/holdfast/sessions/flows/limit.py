@@ -90,7 +90,7 @@ def _evict(
     context: Context, owner: str, others: list[_Other], room: int, is_earlier: Callable[[str, Record], bool]
 ) -> Flow[None]:
     """End all but *room* of *others*, those that were not used for longest."""
-    others.sort(key=lambda other: other.last_used_at, reverse=True)
+    others.sort(key=lambda other: (other.last_used_at, other.key), reverse=True)
     _, changed = yield from discard_all(context, {other.key: other.record for other in others[room:]}, "evicted")
     for key, record in changed.items():
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.

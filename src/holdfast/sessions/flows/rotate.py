@@ -56,7 +56,8 @@ def _take_over(
 ) -> Flow[Outcome]:
     """Rotate a session that others kept changing: delete it, so that none of them can, and begin it under a new token.
 
-    What others store between its last lookup and its deletion is lost.
+    What others store between its last lookup and its deletion is lost. Each conditional call could lose again, no
+    store returns what it deletes, and a login is not refused for what other requests store.
     """
     found = yield from reconcile(context, state, stored, Conflict(), write)
     if found is None:
