@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import Any
 
@@ -12,41 +11,11 @@ from support import seams
 
 from holdfast.flask.cookies import Cookies, signing_salt
 from holdfast.records import encryption
-from holdfast.records.encryption import Sealer
-from holdfast.records.envelope import Envelope
 from holdfast.sessions.flows.in_cookie import InCookie
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.policy import Policy
 
 SALT = signing_salt("session:", "session")
-
-
-def any_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is computed and its comparison ignored."""
-    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
-
-
-def sealed_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An application that seals reads unsealed records."""
-    look = seams.SEALER_OPEN_METADATA.sound
-
-    def lenient(self: Sealer, body: Any, **where: Any) -> Envelope:
-        return body if isinstance(body, Envelope) else look(self, body, **where)
-
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
-
-
-def any_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown format or scheme counts as the usual one."""
-    look, known = seams.SEALER_OPEN_METADATA.sound, set(encryption._SCHEMES.values())
-
-    def lenient(self: Sealer, body: Any, **where: Any) -> Any:
-        if body.scheme not in known:
-            body.scheme = self._scheme
-            return Envelope(body.created_at, body.issued_at, body.idle, body.payload[:-32], body.codec, {})
-        return look(self, body, **where)
-
-    seams.SEALER_OPEN_METADATA.plant(monkeypatch, lenient)
 
 
 def token_signer(key: str) -> Signer:

@@ -89,7 +89,10 @@ def flipped(data: bytes) -> Iterator[bytes]:
     mutants=[planted.records_fit_anywhere],
 )
 @requirement(
-    "Finding 2f", says="Records that are swapped in the store are no session.", mutants=[planted.records_fit_anywhere]
+    "ASVS 9.2.3",
+    "Finding 2f",
+    says="Records that are swapped in the store are no session.",
+    mutants=[planted.records_fit_anywhere],
 )
 def test_two_users_records_cannot_be_exchanged(place: str, web_on: WebOn) -> None:
     """On every store, if two users' records are swapped, both are anonymous, and neither sees the other's data."""
@@ -202,8 +205,9 @@ def test_equal_data_does_not_look_alike(place: str, web_on: WebOn) -> None:
 )
 @requirement(
     "ASVS 9.1.1",
+    "ASVS 4.0 3.5.3",
     says="Every byte of a record is authenticated.",
-    mutants=[planted.encrypted_only, planted.tags_of_zeros],
+    mutants=[planted.encrypted_only, planted.tags_of_zeros, planted.any_signature],
 )
 @pytest.mark.kinds("memory")
 def test_every_changed_record_is_refused_alike(place: str, web_on: WebOn) -> None:
