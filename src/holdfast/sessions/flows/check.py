@@ -13,11 +13,7 @@ from holdfast.sessions.state import SessionState
 
 
 def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
-    """Return whether the session of a token, or the stored one of a state, is live. It does not write or touch.
-
-    A state is followed through renewals, if it is checked at least once an hour. A token that a renewal replaced is
-    valid until the new one was presented, and for the grace period after that.
-    """
+    """Return whether the session of a token, or the stored one of a state, is live: see `Requests.still_valid`."""
     if isinstance(session, str):
         return is_token(session) and (yield from live_token(context, session, late=False)) is not None
     if session.stored is None:

@@ -74,10 +74,7 @@ class SessionStats:
 
 
 def stats(context: Context, *, enough: Callable[[int], bool] | None = None) -> Flow[tuple[SessionStats, bool]]:
-    """Count live sessions until all are counted, or *enough*; return the numbers, and whether all are counted.
-
-    *enough* is called after each page of the scan, with the number counted so far.
-    """
+    """Count live sessions until all are counted, or *enough*: see `holdfast.sessions.manager.Manager.stats`."""
     found, pages = SessionStats(owners=Counter()), Pages(STRIDE, scan)
     while (page := (yield from pages.next())) is not None:
         for key, record in dict(page.items).items():
