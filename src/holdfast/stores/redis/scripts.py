@@ -270,6 +270,12 @@ end
 """
 
 
+class Seen(bytes):
+    """The version of a record that was loaded, with the whole *value* that had it."""
+
+    value: bytes
+
+
 class Write:
     """The record to write, as arguments of the scripts.
 
@@ -282,6 +288,7 @@ class Write:
             raise RecordTooLarge(len(data), _MAX_BYTES)
         left = max(0, expires_at - at)
         self.at = at
+        self.data = data
         self.now = digits(at)
         self.version = secrets.token_bytes(8)
         self.expires_at = digits(expires_at)
@@ -291,6 +298,20 @@ class Write:
         # Listed a quarter longer than it lives, so that not every touch and save must write the index.
         self.listed = digits(expires_at + left // 4)
         self.arguments = [self.now, self.head, self.owner, data, self.ttl]
+
+    def over(self, old: bytes) -> bytes | None:
+        """Return the value to write over *old*, if that is there; None where it takes a script.
+
+        It does so where another owner is to be listed, or the same one for longer, and where *old* has expired.
+        """
+        listed = old[25:41]
+        if old[9:25] <= self.now or not old.startswith(self.owner, 41):
+            return None
+        if self.owner == NOBODY:
+            listed = NEVER
+        elif listed < self.expires_at:
+            return None
+        return b"".join((self.head, listed, self.owner, self.data))
 
 
 def digits(time: int) -> bytes:

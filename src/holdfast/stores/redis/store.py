@@ -30,6 +30,7 @@ from holdfast.stores.redis.scripts import (
     NOBODY,
     UNLISTED,
     Script,
+    Seen,
     Write,
     digits,
     index_of,
@@ -104,6 +105,8 @@ class RedisClusterStore:
             wait_replicas = 1 if self._is_replicated() else 0
         self._wait = wait_replicas, round(wait_timeout * 1000)
         self._clock = clock
+        # Whether the server has `SET … IFEQ`, as Valkey 8.1 and Redis 8.4 do; None until the first save.
+        self._compares: bool | None = None
 
     @classmethod
     def from_url(cls, url: str, *, clock: Clock = system_clock, **options: Any) -> RedisClusterStore:
@@ -126,7 +129,11 @@ class RedisClusterStore:
             if not _is_of_another_type(error.__cause__):
                 raise
             value = b""  # an empty record
-        return None if value is None else record_in(value, self._clock())
+        record = None if value is None else record_in(value, self._clock())
+        if record is not None and self._compares and record.version:
+            record.version = Seen(value[1:9])
+            record.version.value = value
+        return record
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         write = Write(data, expires_at, owner, self._clock())
@@ -134,17 +141,21 @@ class RedisClusterStore:
         if write.owner != NOBODY and not self._index_in_reach:
             listed = self._enter(write.owner, key, write)
         answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key_bytes(key)])
+        self._ask_once(names[0])
         return write.version if answer == DONE else None
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         write = Write(data, expires_at, owner, self._clock())
+        if isinstance(expect, Seen) and self._is_still(key, expect, write):
+            return write.version
         names, listed = self._within_reach(key, write)
         answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
         if answer == UNLISTED:
             listed = self._enter(write.owner, key, write)
             answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
+        self._ask_once(names[0])
         return self._outcome(answer, key, write)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
@@ -170,7 +181,8 @@ class RedisClusterStore:
         within_reach = [self._prefix] if self._index_in_reach else []
         arguments = [digits(now), score, bytes.fromhex(member), limit, *within_reach]
         cursor, *found = self._run(scripts.FIND, [self._index(owner_field(owner))], arguments)
-        items = tuple(item for item in self._found(found) if item[1].owner == owner)
+        # A tombstone stays in: its entry was left by a rotation whose new entry this page may not have.
+        items = tuple(item for item in self._found(found) if item[1].owner in (owner, None))
         score, _, member = cursor.partition(b" ")
         return Page(items, f"{score.decode()} {member.hex()}" if cursor else None)
 
@@ -257,6 +269,28 @@ class RedisClusterStore:
         if write.owner == NOBODY or not self._index_in_reach:
             return names, NEVER
         return [*names, self._index(write.owner)], write.listed
+
+    def _is_still(self, key: str, seen: Seen, write: Write) -> bool:
+        """Write over the value that was *seen* if it is there: one comparison, where the server has IFEQ."""
+        value = write.over(seen.value) if self._compares else None
+        return value is not None and self._set_if(self._name(key), value, seen.value, write.ttl)
+
+    def _ask_once(self, name: bytes) -> None:
+        """Find out whether the server has IFEQ, by a comparison with what no record is: it changes nothing."""
+        if self._compares is None:
+            self._compares = True
+            with suppress(StoreUnavailable):
+                self._set_if(name, b"", b"", 1)
+
+    def _set_if(self, name: bytes, value: bytes, old: bytes, ttl: int) -> bool:
+        """Return whether *old* was there, and *value* is. A server without IFEQ refuses that, and is asked no more."""
+        try:
+            return bool(self._call("execute_command", "SET", name, value, "IFEQ", old, "PX", ttl))
+        except StoreUnavailable as error:
+            if "syntax error" not in str(error.__cause__):
+                raise
+        self._compares = False
+        return False
 
     def _enter(self, owner: bytes, key: str, write: Write) -> bytes:
         listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key_bytes(key), write.listed])
