@@ -23,6 +23,7 @@ from bad_input.storing import DAY, assert_others_are_served, assert_set_aside
 from security.bugs import no_ttl, unknown_formats_are_errors
 from security.rows import requirement
 from security.steps import WebOn, signed_in
+from support.dumps import redis_name
 from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
@@ -147,10 +148,9 @@ def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
     """A list, a set, a hash, a sorted set, a stream or text under a live key, before and during a request."""
     import redis
 
-    prefix = place.partition("?prefix=")[2]
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     with redis.Redis.from_url(place.partition("?")[0]) as client:
-        makers: list[Callable[[str], Any]] = [
+        makers: list[Callable[[bytes], Any]] = [
             lambda name: client.rpush(name, "x"), lambda name: client.sadd(name, "x"),
             lambda name: client.hset(name, "x", "1"), lambda name: client.zadd(name, {"x": 1}),
             lambda name: client.xadd(name, {"x": "1"}), lambda name: client.set(name, "x"),
@@ -158,7 +158,7 @@ def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
         ]  # fmt: skip
         for make in makers:
             web.browser = signed_in(web)
-            name = prefix + web.see(lambda: session.handle)
+            name = redis_name(place, web.see(lambda: session.handle))
             client.delete(name)
             make(name)
             web.take_heard()
@@ -168,13 +168,13 @@ def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
             assert_others_are_served(web, make)
 
             web.browser = signed_in(web)
-            name = prefix + web.see(lambda: session.handle)
+            name = redis_name(place, web.see(lambda: session.handle))
             response = web.do(partial(_change, client, name, make))
             assert (response.status_code, cookies_set(response)) == (200, [])
             assert web.data() == {}
 
 
-def _change(client: Any, name: str, make: Callable[[str], Any]) -> None:
+def _change(client: Any, name: bytes, make: Callable[[bytes], Any]) -> None:
     session["a"] = 1
     client.delete(name)
     make(name)
@@ -192,7 +192,7 @@ def test_a_record_without_a_ttl_ends_in_time(place: str, web_on: WebOn) -> None:
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     web.put(user="victim")
-    name = place.partition("?prefix=")[2] + web.see(lambda: session.handle)
+    name = redis_name(place, web.see(lambda: session.handle))
     with redis.Redis.from_url(place.partition("?")[0]) as client:
         assert client.persist(name)
         web.put(a=1)

@@ -116,6 +116,11 @@ def _redis(place: str) -> Any:
     return redis.Redis.from_url(place.partition("?")[0])
 
 
+def redis_name(place: str, key: str) -> bytes:
+    """Return the name in Redis of the record under *key*, in the store at *place*."""
+    return place.partition("?prefix=")[2].encode() + bytes.fromhex(key)
+
+
 _READERS: dict[bytes, Callable[[Any, bytes], Any]] = {
     b"none": lambda _client, _name: b"",  # expired since it was named
     b"string": lambda client, name: client.get(name),
@@ -137,7 +142,7 @@ def _dump_redis(_web: Web, place: str) -> bytes:
 
 
 def _overwrite_redis(_web: Web, place: str, key: str, change: Change) -> None:
-    name = place.partition("?prefix=")[2].encode() + bytes.fromhex(key)
+    name = redis_name(place, key)
     with _redis(place) as client:
         client.set(name, change(client.get(name)), keepttl=True)
 
@@ -247,7 +252,7 @@ def _remove_from_sqlite(_web: Web, place: str, key: str) -> None:
 
 def _remove_from_redis(_web: Web, place: str, key: str) -> None:
     with _redis(place) as client:
-        assert client.delete(place.partition("?prefix=")[2] + key)
+        assert client.delete(redis_name(place, key))
 
 
 def _remove_from_memcached(_web: Web, place: str, key: str) -> None:
