@@ -58,14 +58,9 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Collect without looking for garbage: there is none, and what is found stays. Machines may be slow."""
+    """Collect without looking for garbage: there is none, and what is found stays."""
     gc.disable()
     yield
-    if "hypothesis" in sys.modules:  # its import takes long, and no test may need it
-        from hypothesis import HealthCheck, settings
-
-        settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("any machine")
     gc.freeze()
     gc.enable()
 

@@ -56,8 +56,7 @@ _DELETE_LIVE = "DELETE FROM sessions WHERE key = ? AND expires_at > ?"
 _DELETE = "DELETE FROM sessions WHERE key = ?"
 _DISCARD = "DELETE FROM sessions WHERE key = ? AND version = ? AND expires_at > ?"
 _FIND = """SELECT key, data, version, expires_at, owner FROM sessions
-    WHERE substr(owner, 1, 8) = substr(?1, 1, 8) AND owner = ?1 AND key > ?2 AND expires_at > ?3
-    ORDER BY key LIMIT ?4"""
+    WHERE substr(owner, 1, 8) = substr(?, 1, 8) AND owner = ? AND key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _SCAN = """SELECT key, data, version, expires_at, owner FROM sessions
     WHERE key > ? AND expires_at > ? ORDER BY key LIMIT ?"""
 _DEFER = """UPDATE sessions SET purge_at = expires_at WHERE expires_at > ? AND key IN
@@ -153,7 +152,8 @@ class SQLiteStore:
         )
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _FIND, (raw_of(owner), raw_of(after or ""), self._clock(), limit)), limit)
+        index = raw_of(owner)
+        return _page(self._run(_all, _FIND, (index, index, raw_of(after or ""), self._clock(), limit)), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         return _page(self._run(_all, _SCAN, (raw_of(after or ""), self._clock(), limit)), limit)
