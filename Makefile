@@ -143,9 +143,9 @@ storm: $(VENV)/.dev ## Run browsers on real servers while faults happen (10 minu
 	@PYTHONPATH=tests $(BIN)/python -m storm $(ARGS)
 
 .PHONY: dynamodb
-dynamodb: $(VENV)/.dev ## Run the contract at length on both servers of DynamoDB, moto's and dynalite (10 minutes)
+dynamodb: $(VENV)/.dev ## Run the contract on both servers of DynamoDB, moto's and dynalite, and the security tests (15 minutes)
 	@scripts/install-test-tools
-	@HOLDFAST_TEST_DYNAMODB_AT_LENGTH=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 --timeout=300 tests/stores/test_dynamodb.py $(ARGS)
+	@HOLDFAST_TEST_DYNAMODB_AT_LENGTH=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 --timeout=300 -m dynamodb tests/stores/test_dynamodb.py tests/security $(ARGS)
 
 .PHONY: move
 move: $(VENV)/.dev ## Move sessions of Flask-Session 0.5, 0.6, 0.7 and 0.8 on real servers (15 minutes; ARGS=folder for environments)

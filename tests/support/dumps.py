@@ -199,6 +199,25 @@ def _overwrite_mongodb(_web: Web, place: str, key: str, change: Change) -> None:
         sessions.update_one({"_id": key}, {"$set": {"data": change(found["data"])}})
 
 
+def _table(place: str) -> Any:
+    from support.dynamodb import resource_of
+
+    return resource_of(place).Table(place.rpartition("table=")[2])
+
+
+def _dump_dynamodb(_web: Web, place: str) -> bytes:
+    from boto3.dynamodb.types import Binary
+
+    values = [value for item in _table(place).scan()["Items"] for value in item.values()]
+    return b"\n".join(bytes(value) if isinstance(value, Binary) else str(value).encode() for value in values)
+
+
+def _overwrite_dynamodb(_web: Web, place: str, key: str, change: Change) -> None:
+    table = _table(place)
+    item = table.get_item(Key={"id": key, "part": "record"})["Item"]
+    table.put_item(Item={**item, "session_data": change(bytes(item["session_data"]))})
+
+
 def _dump_sql(_web: Web, place: str) -> bytes:
     engine, parts = sa.create_engine(place), []
     metadata = sa.MetaData()
@@ -233,6 +252,7 @@ _BY_SCHEME: dict[str, tuple[Callable[[Web, str], bytes], Callable[[Web, str, str
     "redis": (_dump_redis, _overwrite_redis),
     "memcached": (_dump_memcached, _overwrite_memcached),
     "mongodb": (_dump_mongodb, _overwrite_mongodb),
+    "dynamodb": (_dump_dynamodb, _overwrite_dynamodb),
     "mariadb": (_dump_sql, _overwrite_sql),
     "mysql": (_dump_sql, _overwrite_sql),
     "postgresql": (_dump_sql, _overwrite_sql),
@@ -268,6 +288,10 @@ def _remove_from_mongodb(_web: Web, place: str, key: str) -> None:
         assert client[database][collection].delete_one({"_id": key}).deleted_count
 
 
+def _remove_from_dynamodb(_web: Web, place: str, key: str) -> None:
+    _table(place).delete_item(Key={"id": key, "part": "record"})
+
+
 def _remove_from_sql(_web: Web, place: str, key: str) -> None:
     engine = sa.create_engine(place)
     table = sa.Table("holdfast_sessions", sa.MetaData(), sa.Column("key", sa.String))
@@ -287,6 +311,7 @@ _REMOVE: dict[str, Callable[[Web, str, str], None]] = {
     "redis": _remove_from_redis,
     "memcached": _remove_from_memcached,
     "mongodb": _remove_from_mongodb,
+    "dynamodb": _remove_from_dynamodb,
     "mariadb": _remove_from_sql,
     "mysql": _remove_from_sql,
     "postgresql": _remove_from_sql,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ KINDS = {
     "mariadb": [pytest.mark.mariadb],
     "postgresql": [pytest.mark.postgresql],
 }
+
+if os.environ.get("HOLDFAST_TEST_DYNAMODB_AT_LENGTH") == "1":  # its server takes a hundred times as long as others
+    KINDS["dynamodb"] = [pytest.mark.dynamodb]
 
 #: The kinds that keep an index by owner.
 INDEXED = [kind for kind in KINDS if kind != "memcached"]
