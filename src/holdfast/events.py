@@ -92,7 +92,7 @@ EVENTS: Mapping[str, Event] = {
     "bound": Event("Sessions bound to a user"),
     "ended": Event("Sessions ended", "reason", get_args(EndReason)),
     "gone": Event("Changes dropped because the session had ended meanwhile"),
-    "rejected": Event("Cookies not accepted", "reason", get_args(RejectReason)),
+    "rejected": Event("Tokens not accepted", "reason", get_args(RejectReason)),
     "superseded": Event("Requests under an id that a rotation had replaced"),
     "store_unavailable": Event("Requests and calls that failed because the store is unavailable"),
 }

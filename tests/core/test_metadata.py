@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.records.codec import PACKER
 from holdfast.records.envelope import decode_meta, encode_meta
-from holdfast.records.metadata import LONGEST_LABEL, Device, device_in, fit, label_from
+from holdfast.records.metadata import LONGEST_LABEL, NAMES, Device, device_in, fit, label_from
 from holdfast.records.tokens import new_sid
 
 
@@ -101,6 +101,14 @@ def test_metadata_come_back(meta: dict[str, str]) -> None:
     assert decode_meta(encode_meta(meta)) == meta
 
 
+def test_metadata_of_a_newer_release_are_kept() -> None:
+    """A name that a newer release added is kept through a read and a save by this one, with its value."""
+    packed = PACKER.pack([NAMES.index("label"), "x", len(NAMES), "Tallinn"])
+    read = decode_meta(packed)
+    assert (read["label"], len(read)) == ("x", 2)
+    assert encode_meta(read) == packed
+
+
 def test_metadata_of_a_login_are_short() -> None:
     """The id of a session takes 16 bytes, a time 8 and a mark one, each with two or three more; a key takes 32."""
     meta = {"sid": new_sid(), "permanent": "1", "authenticated_at": "1796004427045", "unused": "1"}
@@ -122,7 +130,17 @@ def test_foreign_metadata_are_refused(packed: bytes) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        *([True, "x"], [0.0, "x"], [20, "x"], [-1, "x"], ["sid", "x"], [None, "x"], [[], "x"], [3], [3, "a", 3, "b"]),
+        *(
+            [True, "x"],
+            [0.0, "x"],
+            [10_000, "x"],
+            [-1, "x"],
+            ["sid", "x"],
+            [None, "x"],
+            [[], "x"],
+            [3],
+            [3, "a", 3, "b"],
+        ),
         *([3, -1], [3, 10**18], [3, True], [3, 1.0], [3, None], [3, b"short"], [3, b"x" * 33], [3, ["a"]], [3, "7"]),
         *([3, "ab" * 32], [3, "A" * 22], {"label": "x"}, "label", 7, None),
     ],

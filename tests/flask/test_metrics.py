@@ -87,7 +87,7 @@ def test_prometheus() -> None:
     assert found["holdfast_store_seconds_sum", "load", "ok"] == 0.5
     assert found["holdfast_store_seconds_count", "load", "unavailable"] == 1
     text = generate_latest(registry).decode()
-    assert "# HELP holdfast_rejected_total Cookies not accepted.\n# TYPE holdfast_rejected_total counter\n" in text
+    assert "# HELP holdfast_rejected_total Tokens not accepted.\n# TYPE holdfast_rejected_total counter\n" in text
     assert 'holdfast_store_seconds_bucket{le="0.1",operation="load",outcome="ok"} 0.0\n' in text
     assert 'holdfast_store_seconds_bucket{le="0.25",operation="load",outcome="ok"} 2.0\n' in text
 

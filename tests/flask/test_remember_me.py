@@ -252,6 +252,29 @@ def test_a_cookie_from_after_signs_in(settings: dict[str, Any]) -> None:
         assert who(shop, each) == name
 
 
+@pytest.mark.parametrize("end", [end_all, end_everyones])
+@pytest.mark.parametrize(
+    "settings", [PLACES["sealed"], {**PLACES["revocable"], **PLACES["sealed"]}], ids=["store", "cookie"]
+)
+def test_an_end_outlives_the_key_that_vouched_for_it(settings: dict[str, Any], end: Callable[[Web], None]) -> None:
+    """After the seal key of an end is removed, a remember-me cookie from before it signs nobody in."""
+    if settings.get("SESSION_STORE") == "cookie://" and end is end_everyones:
+        pytest.skip("sessions in cookies cannot be walked over")
+    shop = shop_on(**settings)
+    signed_in = sign_in(shop)
+    shop.clock.advance(10)
+    end(shop)
+    renewed = shop_on(lambda _clock: shop.memory, **{**settings, "SESSION_SEAL_KEYS": [new_key()]})
+    for web in (shop, renewed):
+        web.clock.advance(40 * 24 * 3600)
+    renewed.clock.advance(10)
+    (before,) = copies(renewed, signed_in, 1, session_too=False)
+    assert who(renewed, before) is None
+    browser = sign_in(renewed)
+    browser.delete_cookie("session")
+    assert who(renewed, browser) == "ada"
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["signed in", "remembered"])
 @pytest.mark.parametrize("settings", [{}, PLACES["sealed"]], ids=["plain", "sealed"])
 def test_the_end_of_a_session_is_that_of_its_browsers_cookie(settings: dict[str, Any], *, again: bool) -> None:

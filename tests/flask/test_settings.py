@@ -31,6 +31,7 @@ DEFAULTS = {setting.name: setting.default for setting in OWN}
         ("SESSION_KEEP_DEVICE", "yes", "it must be True or False"),
         ("SESSION_KEEP_ADDRESS", 1, "it must be True or False"),
         ("SESSION_KEY_PREFIX", b"x", "it must be text"),
+        ("SESSION_KEY_PREFIX", "\ud800", "it must be text"),
         ("SESSION_ON_CONFLICT", "retry", "it must be one of 'merge', 'error'"),
         ("SESSION_ON_STORE_ERROR", "ignore", "it must be one of 'raise', 'anonymous'"),
         ("SESSION_MAX_BYTES", 0, "it must be a number of bytes greater than 0"),

@@ -455,6 +455,13 @@ def test_what_redis_wrote_to_disk_survives_a_kill() -> None:
         server.stop()
 
 
+@pytest.mark.parametrize("after", ["- -1 1 x", f"- {2**64} 1 x", "- 0 0 x", "- 0 99 x", "- x 1 x", "-"])
+def test_a_position_that_no_page_ends_at_is_refused(store: RedisStore, after: str) -> None:
+    """A walk from a position that was made up is an error of its own, and not one of the server."""
+    with pytest.raises(ValueError, match=r"."):
+        store.scan(after)
+
+
 def test_a_certificate_is_checked(tmp_path: Path, require: Callable[[str], str]) -> None:
     """Over `rediss` a server is trusted by its certificate, and is StoreUnavailable without a good one."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"

@@ -59,6 +59,7 @@ _NONE = bytes(32)
 _CODECS = (MSGPACK, JSON)
 
 _NUMBERS: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
+_NEWER = re.compile(r"[1-9][0-9]{1,3}", re.ASCII)
 # An id is 16 bytes as base64url, whose last character has four bits of nothing; a key is 32 bytes as hex.
 _ID, _HEX = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]"), re.compile(r"[0-9a-f]{64}")
 
@@ -294,12 +295,16 @@ _DECODERS: dict[int, Callable[[bytes], Body]] = {
 
 
 def encode_meta(meta: Mapping[str, str]) -> bytes:
-    """Return *meta* in msgpack: names as numbers; numbers, ids and keys as such. No bytes if there is none."""
+    """Return *meta* in msgpack: names as numbers; numbers, ids and keys as such. No bytes if there is none.
+
+    A name that a newer release added is its number here, and is kept.
+    """
     if not meta:
         return b""
     parts: list[Any] = []
     for name, text in meta.items():
-        parts += _NUMBERS.get(name, name), _shortest(text)
+        number = _NUMBERS.get(name)
+        parts += _newer(name) if number is None else number, _shortest(text)
     return PACKER.pack(parts)
 
 
@@ -318,7 +323,7 @@ def _decoded(packed: bytes) -> dict[str, str]:
     with suppress(Exception):  # parsers raise all sorts on hostile bytes; raised as one below
         parts = iter(PACKER.unpack(packed, None))
         pairs = zip(parts, parts, strict=True)
-        meta = {NAMES[name] if type(name) is int else name: _text_of(value) for name, value in pairs}
+        meta = {_name_of(name): _text_of(value) for name, value in pairs}
         if {str}.issuperset(map(type, meta)) and encode_meta(meta) == packed:
             return meta
     raise ValueError("not metadata")
@@ -326,6 +331,17 @@ def _decoded(packed: bytes) -> dict[str, str]:
 
 # The requests of a browser follow each other, with the same metadata.
 _decoded_once = lru_cache(maxsize=512)(_decoded)
+
+
+def _newer(name: str) -> str | int:
+    """Return the number that *name* stands for, if `_name_of` did not know it; otherwise *name*."""
+    return int(name) if _NEWER.fullmatch(name) and int(name) >= len(NAMES) else name
+
+
+def _name_of(name: Any) -> Any:
+    if type(name) is not int:
+        return name
+    return NAMES[name] if name < len(NAMES) else str(name)
 
 
 def _shortest(text: str) -> str | int | bytes:

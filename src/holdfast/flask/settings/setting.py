@@ -88,8 +88,8 @@ def flask_switch(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """Return *value*, which must be text."""
-    if not isinstance(value, str):
+    """Return *value*, which must be text that UTF-8 can encode."""
+    if not isinstance(value, str) or value.encode(errors="ignore").decode() != value:
         raise InvalidValue("it must be text")
     return value
 

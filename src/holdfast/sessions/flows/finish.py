@@ -17,7 +17,7 @@ from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import refused
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.ops import Flow, delete, load
-from holdfast.sessions.policy import SKEW
+from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION, SKEW
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
@@ -55,21 +55,35 @@ def read_cutoff(
     return body if isinstance(body, Cutoff) and body.at <= context.clock() + offset + SKEW else None
 
 
-def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str) -> Flow[bool]:
-    """Return whether all of the owner's sessions were ended since a login under *keys* began."""
+def stored_for(context: Context) -> int:
+    """Return how long a cut-off is stored, in milliseconds: a remember-me cookie may be older than any session."""
+    return max(LONGEST_COOKIE, context.policy.absolute) + RETENTION
+
+
+def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str, careful: bool = False) -> Flow[bool]:
+    """Return whether all of the owner's sessions were ended since a login under *keys* began.
+
+    *careful*: a cut-off that an unknown key vouches for counts, from about the time for which it is stored.
+    """
     key = context.keys.cutoff_key(owner)
     record = yield from load(key, fresh=True)
     if record is None:
         return False
     offset = yield from offset_of(context)
-    cutoff = read_cutoff(context, key, record, offset)
+    try:
+        cutoff = read_cutoff(context, key, record, offset, strict=careful)
+    except UnknownKey:
+        return began(owner, offset) <= record.expires_at - stored_for(context) + SKEW
     return cutoff is not None and cutoff.at >= began(owner, offset) and cutoff.keep not in keys
 
 
 def ended_since(context: Context, moment: int, *owners: str) -> Flow[bool]:
-    """Return whether all sessions of one of *owners*, or of everyone, ended since *moment*, by the shared clock."""
+    """Return whether all sessions of one of *owners*, or of everyone, ended since *moment*, by the shared clock.
+
+    An end under a key that was removed counts: otherwise what it ended would begin again.
+    """
     for each in (*owners, EVERYONE):
-        if (yield from ended_meanwhile(context, each, at(moment))):
+        if (yield from ended_meanwhile(context, each, at(moment), careful=True)):
             return True
     return False
 

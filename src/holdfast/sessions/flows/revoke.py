@@ -12,10 +12,9 @@ from holdfast.records.metadata import REMEMBERED
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import Ended, discard_all, end_session, follow, is_confirmed
-from holdfast.sessions.flows.finish import Began, read_cutoff
+from holdfast.sessions.flows.finish import Began, read_cutoff, stored_for
 from holdfast.sessions.flows.listing import STRIDE, decode_session, open_own
 from holdfast.sessions.ops import Flow, Pages, create, find, load, replace
-from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION
 from holdfast.sessions.state import SessionState
 
 if TYPE_CHECKING:
@@ -185,10 +184,8 @@ def write_cutoff(
         written = Written(max(now + offset, before.at + 1) if before else now + offset, spares)
         cutoff = Cutoff(written.at, kept[-1] if kept and spares else None)
         data = context.sealer.seal_control(cutoff, key)
-        # A remember-me cookie may be older than any session.
-        expires_at = now + max(LONGEST_COOKIE, context.policy.absolute) + RETENTION
         try:
-            if (yield from _put(key, record, data, expires_at)):
+            if (yield from _put(key, record, data, now + stored_for(context))):
                 return written
         except StoreUnavailable:
             if has_failed:

@@ -49,6 +49,9 @@ _KEY_BYTES = 32
 # How often slots may move during a walk before it gives up.
 _TURNS = 5
 
+# A cursor of SCAN is less than this.
+_CURSORS = 2**64
+
 # How many records a script may remove: others wait for it.
 _DISCARDED = 250
 
@@ -188,6 +191,8 @@ class RedisClusterStore:
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         at, cursor, turn, layout, *done = (after or f"- 0 1 {self._layout()}").split()
+        if not (0 <= int(cursor) < _CURSORS and 1 <= int(turn) <= _TURNS):
+            raise ValueError("no page ends at such a position")
         nodes = self._nodes()
         left = sorted(nodes.keys() - set(done))
         items: tuple[tuple[str, Record], ...] = ()
