@@ -17,7 +17,7 @@ from support.servers import Server, free_port, start_redis
 from support.web import Web
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.stores.contract import Store
@@ -453,6 +453,13 @@ def test_what_redis_wrote_to_disk_survives_a_kill() -> None:
             assert not isinstance(store.replace(KEY, b"new", expect=version, expires_at=expires_at), Conflict | Gone)
     finally:
         server.stop()
+
+
+def test_an_owner_that_is_too_long_is_refused(store: RedisStore, clock: FakeClock) -> None:
+    """An owner whose length has no room in a value is an error, and nothing is stored."""
+    with pytest.raises(RecordTooLarge):
+        store.create(KEY, b"data", expires_at=clock() + 60_000, owner="u" * 1_000_000)
+    assert store.load(KEY) is None
 
 
 @pytest.mark.parametrize("after", ["- -1 1 x", f"- {2**64} 1 x", "- 0 0 x", "- 0 99 x", "- x 1 x", "-"])

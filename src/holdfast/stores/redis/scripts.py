@@ -29,6 +29,8 @@ GONE, DONE, UNLISTED = 0, 1, 2
 _HEAD = 47
 # Redis's limit for one value, less the bytes before the data.
 _MAX_BYTES = 512 * 1024 * 1024 - 1024
+# The longest length with the six digits that a value has for it.
+_LONGEST_OWNER = 999_999
 
 #: The forms of a missing owner and a missing index entry.
 NOBODY, NEVER = b"000000", b"0000000000000000"
@@ -326,11 +328,17 @@ def key_bytes(key: str) -> bytes:
 
 
 def owner_field(owner: str | None) -> bytes:
-    """Return *owner* as it is in a value, its length first."""
+    """Return *owner* as it is in a value, its length first.
+
+    Raises:
+        RecordTooLarge: The length has more than six digits.
+    """
     if owner is None:
         return NOBODY
     raw = raw_of(owner)
     content = b"x" + raw if isinstance(raw, bytes) else b"t" + owner_bytes(owner)
+    if len(content) > _LONGEST_OWNER:
+        raise RecordTooLarge(len(content), _LONGEST_OWNER)
     return b"%06d" % len(content) + content
 
 
