@@ -15,6 +15,9 @@ from explorer.world import Role, World
 from support import seams
 from support.seams import Seam
 
+from holdfast.records.envelope import Envelope, decode
+from holdfast.records.metadata import UNUSED
+
 #: Whom they meet.
 OTHERS = (r.SAVE, r.COUNT, r.TOUCH, r.ROTATE, r.RENEW, r.BIND, r.LOGOUT, r.DESTROY, r.REVOKE_ALL, r.POP_AND_CHANGE)
 
@@ -51,8 +54,8 @@ def test_a_value_is_given_out_once(other: Role, backend: type[Atomic]) -> None:
 
 
 def _unused(world: World) -> int:
-    found = (world.store.load(session.key) for session in world.survivors)
-    return sum(record is not None and b'"unused"' in record.data for record in found)
+    found = [decode(record.data) for each in world.survivors if (record := world.store.load(each.key)) is not None]
+    return sum(isinstance(body, Envelope) and UNUSED in body.meta for body in found)
 
 
 @pytest.mark.parametrize("other", [r.SAVE, r.ROTATE, r.RENEW], ids=lambda role: role.name)

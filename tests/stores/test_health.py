@@ -151,8 +151,7 @@ def test_a_missing_ttl_index_is_told(request: pytest.FixtureRequest, tmp_path: P
     """A dropped TTL index is reported: what has expired is not found by an index. The application still removes it."""
     store = opened(url_of_kind("mongodb", request, tmp_path))
     by_name(store)
-    sessions = store._own_collection()
-    sessions.drop_index("expires_at_1")
+    store._collection().drop_index("expires_at_1")
     found = {each.name: each for each in store.check_health()}
     assert (found["indexes"].ok, found["indexes"].found) == (False, "there is none on expires_at")
 
