@@ -121,7 +121,8 @@ def cluster_faults(group: Group) -> Faults:
 
 
 def _client(server: Server) -> Any:
-    return redis.Redis(*server.address, socket_timeout=2, decode_responses=True)
+    # Names of keys hold any bytes, and come back as they were.
+    return redis.Redis(*server.address, socket_timeout=2, decode_responses=True, encoding_errors="surrogateescape")
 
 
 def _roles(group: Group) -> tuple[list[Server], dict[int, Server]]:
@@ -150,7 +151,8 @@ def _move_slots(source: Any, target: Any, everyone: list[Any], port: int) -> Non
         target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
         source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
         while keys := source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
-            source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 2000, "KEYS", *keys)
+            names = [key.encode(errors="surrogateescape") for key in keys]
+            source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 2000, "KEYS", *names)
         for client in (target, source, *everyone):
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there)
 
