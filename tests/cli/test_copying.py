@@ -88,7 +88,9 @@ def test_a_copy_that_was_killed_is_run_again(kind: str, request: pytest.FixtureR
         process.wait()
         there = len(content(target))
         done = Terminal(source_url).data("copy", target_url)
-        assert (done["present"], done["copied"]) == (there, 3000 - there)
+        # The server may carry out what the killed command sent after the others were counted.
+        assert there <= done["present"] < 3000
+        assert done["copied"] == 3000 - done["present"]
         assert content(source) == content(target)
 
 

@@ -150,23 +150,24 @@ def _overwrite_redis(_web: Web, place: str, key: str, change: Change) -> None:
 # --- memcached --------------------------------------------------------------------------------------------------------
 
 
-def _memcached(place: str) -> Any:
+def _memcached(place: str, *, whole: bool = False) -> Any:
+    """Return a client of the keys at *place*, or of the *whole* server's."""
     import pymemcache
 
-    return pymemcache.Client(place.partition("://")[2])
+    address, _, prefix = place.partition("://")[2].partition("?prefix=")
+    return pymemcache.Client(address, key_prefix=b"" if whole else prefix.encode())
 
 
 def _dump_memcached(_web: Web, place: str) -> bytes:
-    host, _, port = place.partition("://")[2].partition(":")
     listed = b""
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection(_memcached(place).server, timeout=5) as connection:
         connection.sendall(b"lru_crawler metadump all\r\n")
         while not listed.endswith(b"END\r\n"):
             piece = connection.recv(65536)
             assert piece, "memcached lists nothing"
             listed += piece
     names = [unquote_to_bytes(line.split()[0][len("key=") :]) for line in listed.splitlines() if line[:4] == b"key="]
-    with closing(_memcached(place)) as client:
+    with closing(_memcached(place, whole=True)) as client:
         return b"\n".join([*names, *(client.get(name) or b"" for name in names)])
 
 

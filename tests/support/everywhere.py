@@ -46,14 +46,14 @@ def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
     if kind in {"mariadb", "postgresql"}:
         return str(request.getfixturevalue(f"{kind}_url"))
     server = request.getfixturevalue(f"{kind}_server")
-    if kind == "redis":
+    if kind in {"redis", "memcached"}:
         return f"{server.url}?prefix={prefix_of(place)}"
     if kind == "dynamodb":
         return f"{server.url}&table={prefix_of(place).strip(':')}"
     if kind == "mongodb":
         address = "{}:{}".format(*server.address)
         return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}"
-    return str(server.url)
+    raise LookupError(kind)
 
 
 @contextlib.contextmanager
