@@ -25,6 +25,9 @@ Job = Callable[..., object]
 #: Packages that take long to import, and that stores need.
 _DRIVERS = ("pymemcache", "pymongo", "redis", "sqlalchemy")
 
+#: Windows has no fork.
+_FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+
 
 class _Home(NamedTuple):
     """The test class of a worker, the arguments for its store, and the environment."""
@@ -40,20 +43,21 @@ class _Home(NamedTuple):
 class Worker:
     """A process that works on the place of *contract*. It inherits no state but the environment.
 
-    It is forked from a process that has nothing but this module and drivers imported, since those take longer than most
-    of what a worker does.
+    Where processes can fork, it is forked from one that has nothing but this module and drivers imported, since those
+    take longer than most of what a worker does.
 
     Its first message reports that the store is open. Close it, for instance by `contextlib.closing`.
     """
 
     def __init__(self, contract: ContractBase) -> None:
-        server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload([__name__, *(driver for driver in _DRIVERS if driver in sys.modules)])
-        self._connection, there = server.Pipe()
+        processes: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+        if _FORKS:
+            processes.set_forkserver_preload([__name__, *(driver for driver in _DRIVERS if driver in sys.modules)])
+        self._connection, there = processes.Pipe()
         kind = type(contract)
         source = sys.modules[kind.__module__].__file__
         home = _Home(kind.__module__, source, kind.__qualname__, contract.place, contract.clock(), dict(os.environ))
-        self._process = server.Process(target=_serve, args=(there, home), daemon=True)
+        self._process = processes.Process(target=_serve, args=(there, home), daemon=True)
         self._process.start()
         there.close()
 
