@@ -287,7 +287,7 @@ class Sealer:
 
     def seal_control(self, control: Control, key: str) -> bytes:
         """Return the bytes to store for *control* under *key*."""
-        secret, where = self._keys[self._keys.newest], labelled(self.namespace.encode(), key.encode())
+        secret, where = self._keys[self._keys.newest], self._place_of(key)
         encoded = encode(_masked(control, secret, where))
         return encode(Vouched(self._keys.newest, _control_tag(secret, where, encoded), encoded))
 
@@ -305,7 +305,7 @@ class Sealer:
             if self.migrating:
                 return body
             raise _damaged()
-        secret, where = self._keys[body.key_id], labelled(self.namespace.encode(), key.encode())
+        secret, where = self._keys[body.key_id], self._place_of(key)
         if not hmac.compare_digest(body.tag, _control_tag(secret, where, body.control)):
             raise _damaged()
         control = decode(body.control)
@@ -317,6 +317,9 @@ class Sealer:
     def migrating(self) -> bool:
         """Whether records that are not sealed, or sealed in another mode, are read now."""
         return self._migrate_until is not None and self._clock() < self._migrate_until
+
+    def _place_of(self, key: str) -> bytes:
+        return labelled(self.namespace.encode(), key.encode())
 
     def _cipher_of_payload(self, sealed: Sealed, key: str, token: str) -> AesGcm:
         return AesGcm(self._keys[sealed.key_id] + token.encode(), _purpose(sealed.scheme, b"payload", key))

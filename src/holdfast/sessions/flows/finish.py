@@ -63,7 +63,7 @@ def stored_for(context: Context) -> int:
 def ended_meanwhile(context: Context, owner: str, began: Began, *keys: str, careful: bool = False) -> Flow[bool]:
     """Return whether all of the owner's sessions were ended since a login under *keys* began.
 
-    *careful*: a cut-off that an unknown key vouches for counts, from about the time for which it is stored.
+    *careful*: a cut-off that an unknown key vouches for counts too. Its expiry shows when it was written.
     """
     key = context.keys.cutoff_key(owner)
     record = yield from load(key, fresh=True)
