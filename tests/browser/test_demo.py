@@ -85,7 +85,7 @@ def test_a_second_browser_is_signed_out_while_one_looks_on(visitor: Visitor) -> 
     visitor.sign_in("anouk")
     visitor.go("/account")
     visitor.find("#second-browser").click()
-    first, second = visitor.browser.window_handles
+    first, second = visitor.browser.current_window_handle, visitor.other_window()
     visitor.browser.switch_to.window(second)
     other = Visitor(visitor.browser, visitor.address.replace("127.0.0.1", "localhost"))
     assert other.user is None

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask, request
 from selenium.webdriver.common.by import By
 from support.pages import blocks, table
+from support.visitor import follow
 from werkzeug.serving import make_server
 
 from holdfast.flask import session
@@ -102,7 +103,7 @@ def test_a_posted_callback_signs_in_without_the_session_cookie(site: Site, chrom
     """A visitor with a session comes back from the provider with the login's cookie alone, and is signed in."""
     assert text(chromium, f"{site.site.url}/") == "False"
     chromium.get(f"{site.site.url}/login")
-    chromium.find_element(By.TAG_NAME, "button").click()
+    follow(chromium, chromium.find_element(By.TAG_NAME, "button"))
     assert text(chromium, f"{site.site.url}/") == "True"
     assert site.sent == {"login"}
 
@@ -117,7 +118,7 @@ def test_the_table_of_cookies_is_true(site: Site, chromium: Chrome) -> None:
         for method in ("get", "post"):
             site.method = method
             chromium.get(f"{site.provider.url}/authorize")
-            chromium.find_element(By.TAG_NAME, "button").click()
+            follow(chromium, chromium.find_element(By.TAG_NAME, "button"))
             assert chromium.find_element(By.TAG_NAME, "p").text == "seen"
             found[method, value] = "session" in site.sent
     for row in table(PAGE, "callback"):

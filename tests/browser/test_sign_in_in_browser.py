@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask, redirect, render_template_string
 from flask_wtf.csrf import CSRFProtect
+from support.visitor import follow, waiting
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -114,11 +115,8 @@ def whose(browser: Chrome, site: Site) -> str:
 
 def sign_in(browser: Chrome, site: Site) -> None:
     """Send the form, and wait for the page that it leads to."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
     browser.get(f"{site.address}/sign-in")
-    browser.find_element("tag name", "button").click()
-    WebDriverWait(browser, 20).until(lambda at: at.current_url.endswith("/app/"))
+    follow(browser, browser.find_element("tag name", "button"))
 
 
 @pytest.mark.parametrize("apart", [50, 150, 400])
@@ -129,7 +127,7 @@ def test_two_clicks_sign_in(chromium: Chrome, site: Site, apart: int) -> None:
         assert whose(chromium, site) == "nobody"
         chromium.get(f"{site.address}/sign-in")
         chromium.execute_script(CLICK_TWICE, apart)
-        time.sleep((apart / 1000) + 2 * SLOWNESS)
+        waiting(chromium).until(lambda browser: browser.current_url.endswith("/app/"))
         assert whose(chromium, site) == "ada"
         sign_in(chromium, site)
         assert whose(chromium, site) == "ada"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.visitor import follow
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -53,5 +54,5 @@ def test_a_result_opens(chromium: Chrome, wait: WebDriverWait[Chrome]) -> None:
     """The results are shown for a query in the address, and link to pages that are there."""
     chromium.get(f"{SEARCH.as_uri()}?q=celery")
     link = wait.until(lambda browser: browser.find_element("css selector", "ul.search li a"))
-    link.click()
+    follow(chromium, link)
     assert "Celery" in chromium.title

@@ -31,6 +31,24 @@ ADD_AT_ONCE = """
 """
 
 
+def waiting(browser: Chrome, *ignored: type[Exception]) -> WebDriverWait[Chrome]:
+    """Return what waits, up to 20 seconds, for a condition of *browser*. It may raise *ignored* failures until then."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20, poll_frequency=0.02, ignored_exceptions=ignored)
+
+
+def follow(browser: Chrome, element: WebElement) -> None:
+    """Click an *element* that leads to a page, and wait for the page: the driver does not, on a slow machine."""
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.support.expected_conditions import staleness_of
+
+    page = browser.find_element("css selector", "html")
+    element.click()
+    # While a page is being replaced, the driver may answer with a fault of its own: ask again.
+    waiting(browser, WebDriverException).until(staleness_of(page))
+
+
 class Visitor:
     """Somebody at a browser, in the shop at *address*."""
 
@@ -52,18 +70,13 @@ class Visitor:
 
     def click(self, selector: str) -> None:
         """Click something that leads to a page, and wait for the page."""
-        from selenium.common.exceptions import WebDriverException
-        from selenium.webdriver.support.expected_conditions import staleness_of
+        follow(self.browser, self.find(selector))
 
-        page = self.find("html")
-        self.find(selector).click()
-        # While a page is being replaced, the driver may answer with a fault of its own: ask again.
-        self._wait(WebDriverException).until(staleness_of(page))
-
-    def _wait(self, *ignored: type[Exception]) -> WebDriverWait[Chrome]:
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        return WebDriverWait(self.browser, 10, poll_frequency=0.02, ignored_exceptions=ignored)
+    def other_window(self) -> str:
+        """Wait until there are two windows, and return the one that is not this one."""
+        waiting(self.browser).until(lambda browser: len(browser.window_handles) == 2)
+        [other] = set(self.browser.window_handles) - {self.browser.current_window_handle}
+        return other
 
     def sign_in(self, user: str, *, password: str = PASSWORD) -> None:
         """Fill in the form as *user* and send it."""
@@ -76,7 +89,7 @@ class Visitor:
         """Press the button for twenty requests and return what the page says in the end."""
         self.find("#parallel").click()
         result = self.find("#result")
-        self._wait().until(lambda _: result.text.startswith(("Sent ", "The test failed")))
+        waiting(self.browser).until(lambda _: result.text.startswith(("Sent ", "The test failed")))
         return result.text
 
     def sign_in_elsewhere(self, user: str) -> None:
@@ -89,7 +102,7 @@ class Visitor:
 
     def live(self, beginning: str) -> str:
         """Wait until the line of the live connection begins so, without loading the page again, and return it."""
-        self._wait().until(lambda _: self.find("#live").text.startswith(beginning))
+        waiting(self.browser).until(lambda _: self.find("#live").text.startswith(beginning))
         return self.find("#live").text
 
     def add_at_once(self, products: list[str]) -> list[int]:
