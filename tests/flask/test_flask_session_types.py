@@ -130,10 +130,10 @@ def test_cachelib(build: Any, tmp_path: Path, redis_server: Server) -> None:
     cache = cachelib.FileSystemCache(str(tmp_path / "cache"), mode=0o640)
     files = store_of(build(SESSION_TYPE="cachelib", SESSION_CACHELIB=cache))
     assert isinstance(files, FileStore)
-    assert files.path == tmp_path / "cache"
+    assert files.path.parent == tmp_path / "cache"
     default = store_of(build(SESSION_TYPE="cachelib"))
     assert isinstance(default, FileStore)
-    assert default.path == Path.cwd() / "flask_session"
+    assert default.path.parent == Path.cwd() / "flask_session"
     client: Any = redis.Redis(*redis_server.address)
     with contextlib.closing(client):
         prefix = f"{secrets.token_hex(4)}:"

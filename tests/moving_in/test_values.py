@@ -22,7 +22,7 @@ from markupsafe import Markup
 from moving_in.conftest import with_cookie
 from moving_in.old_application import VALUES, application
 
-from holdfast.errors import DecodeError
+from holdfast.errors import ConfigurationError, DecodeError
 from holdfast.flask import Session
 from holdfast.imports.flask_session import decoded
 
@@ -214,3 +214,29 @@ def test_values_stay_what_they_are(tmp_path: Path, apps: list[Flask]) -> None:
     shown = browser.get("/values").text
     for key, value in {**VALUES, "markup": Markup("<b>")}.items():
         assert repr((key, type(value).__name__, value)) in shown
+
+
+def test_a_cache_in_the_folder_counts_its_own_files_alone(
+    folder: Callable[[bytes], Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a rollback with 40 sessions of ours beside, cachelib removes no live session, and warns of no file."""
+    cachelib = pytest.importorskip("cachelib")
+    app = folder(bytes(4) + pickle.dumps({"name": "Ida"}))
+    for number in range(40):
+        app.test_client().get(f"/name/{number}")
+    cache = cachelib.FileSystemCache(str(tmp_path / "files"), threshold=20)
+    for number in range(10):
+        assert cache.set(f"session:{number}", {"name": "Eve"}, 60)
+    assert cache.get(f"session:{_ID}") == {"name": "Ida"}
+    assert not caplog.records
+
+
+def test_a_session_in_a_folder_that_anyone_can_write_to_is_not_taken_over(
+    folder: Callable[[bytes], Flask], tmp_path: Path
+) -> None:
+    """Another user of the machine could have planted it: no application starts, and a running one answers 503."""
+    app = folder(bytes(4) + pickle.dumps({"name": "Ida"}))
+    (tmp_path / "files").chmod(0o777)
+    assert with_cookie(app, _ID).get("/me").status_code == 503
+    with pytest.raises(ConfigurationError, match="chmod o-w"):
+        folder(b"")

@@ -13,9 +13,13 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.stores.shared.disk import StoreDirectory, refuse_planted
 
 #: cachelib's file begins with its expiry in seconds since the epoch, as the machine writes an unsigned int; 0: never.
 _FILE_EXPIRY = struct.Struct("I")
+#: Our folder in Flask-Session's. After a rollback cachelib would count another name, and remove live sessions earlier:
+#: one that ends so is the name of a file that it is about to write.
+OUR_FOLDER = "holdfast.__wz_cache"
 #: The digests of a file's name: MD5 until cachelib 0.15.
 _DIGESTS = (partial(hashlib.sha256), partial(hashlib.md5, usedforsecurity=False))
 
@@ -168,9 +172,11 @@ class _InSQL:
 
 class _InFiles:
     def __init__(self, store: Any, _table: str, _clock: Clock) -> None:
-        self._folder: Path = store.path
+        self._folder: Path = store.path.parent if store.path.name == OUR_FOLDER else store.path
+        StoreDirectory(self._folder)
 
     def find(self, name: str, /) -> Value | None:
+        refuse_planted(self._folder)
         for digest in _DIGESTS:
             try:
                 raw = (self._folder / digest(name.encode()).hexdigest()).read_bytes()

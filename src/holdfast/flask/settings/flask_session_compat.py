@@ -105,8 +105,14 @@ _MONGODB_STORE, _SQL_STORE = "mongodb:MongoDBStore", "sql:SQLStore"
 
 
 def _files(config: Mapping[str, Any]) -> StoreChoice:
-    options = f"mode={_FILE_MODE.read(config):o}&threshold={_FILE_THRESHOLD.read(config)}"
-    return StoreChoice("SESSION_FILE_DIR", f"file:///{quote(str(_FILE_DIR.read(config)))}?{options}")
+    options = f"?mode={_FILE_MODE.read(config):o}&threshold={_FILE_THRESHOLD.read(config)}"
+    return _in_folder("SESSION_FILE_DIR", _FILE_DIR.read(config), options)
+
+
+def _in_folder(name: str, folder: Path, options: str) -> StoreChoice:
+    from holdfast.imports.finders import OUR_FOLDER
+
+    return StoreChoice(name, f"file:///{quote(str(folder / OUR_FOLDER))}{options}")
 
 
 def _json_file(config: Mapping[str, Any]) -> StoreChoice:
@@ -140,10 +146,10 @@ def _cachelib(config: Mapping[str, Any]) -> StoreChoice:
     cache = _CACHELIB.read(config)
     kinds = {kind.__name__ for kind in type(cache).__mro__}
     if cache is None:
-        return StoreChoice(_CACHELIB.name, f"file:///{quote(str(_folder('flask_session')))}")
+        return _in_folder(_CACHELIB.name, _folder("flask_session"), "")
     if "FileSystemCache" in kinds:
         mode = "" if cache._mode is None else f"?mode={cache._mode:o}"  # noqa: SLF001  # cachelib has no other name
-        return StoreChoice(_CACHELIB.name, f"file:///{quote(str(_folder(cache._path)))}{mode}")  # noqa: SLF001
+        return _in_folder(_CACHELIB.name, _folder(cache._path), mode)  # noqa: SLF001
     if kinds & {"RedisCache", "ValkeyCache"}:
         found, store_class = cache._write_client, _REDIS_STORE  # noqa: SLF001
     elif "MemcachedCache" in kinds:
@@ -210,7 +216,8 @@ TYPES: Mapping[str, StoreType] = {
     "filesystem": StoreType(
         _files,
         (_FILE_DIR, _FILE_MODE, _FILE_THRESHOLD),
-        "A [folder of files](backends/files.md). Exceeding the threshold removes expired sessions, never a live one.",
+        "A [folder of files](backends/files.md) in that folder. Exceeding the threshold removes expired sessions, "
+        "never a live one.",
     ),
     "file": StoreType(
         _json_file,
