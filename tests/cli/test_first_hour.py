@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.servers import Server, free_port
 from support.terminal import Terminal
 from support.web import SECRET_KEY
 
+from holdfast.errors import ConfigurationError
 from holdfast.flask import Session
 from holdfast.stores.contract import Closes
 
@@ -99,3 +101,24 @@ def test_a_wrong_user_password_or_database_is_one_line(
         line = of_flask(url.format(*server.address), tmp_path, "sessions", *SHOW)
         assert words in line
         assert line.endswith("correct the URL of the store\n")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"SESSION_STORE": "sqlite:///sessions.db?tiemout=3"},
+        {"SESSION_STORE": "redis://127.0.0.1:70000"},
+        {"SESSION_TYPE": "sqlalchemy", "SQLALCHEMY_DATABASE_URI": "postgresql+psycopgx://localhost/shop"},
+        {"SESSION_SEAL_KEYS": ["short"]},
+        {"SESSION_ABSOLUTE_LIFETIME": "soon"},
+    ],
+)
+def test_a_server_prints_the_mistake_without_our_frames(tmp_path: Path, settings: dict[str, object]) -> None:
+    """What a server prints for each of its workers has no chain of errors, and of our frames those of the call."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.update(settings)
+    with pytest.raises(ConfigurationError) as caught:
+        Session(app)
+    printed = "".join(traceback.format_exception(caught.value))
+    assert printed.count("Traceback") == 1
+    assert printed.count("\n  File ") == 3, printed

@@ -78,7 +78,8 @@ class Session:
             self._set_up(app)
         except ConfigurationError as error:
             forget_locals(error)
-            raise SetUpWrong(str(error)).with_traceback(error.__traceback__) from error.__cause__
+            # A server prints every frame for each of its workers. The message has what is wrong.
+            raise SetUpWrong(str(error)) from None
 
     def _set_up(self, app: Flask) -> None:
         live = LiveSettings(app.config)
