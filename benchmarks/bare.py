@@ -1,7 +1,8 @@
 """The client calls that a path needs: the lower bound for any session library.
 
-A read fetches the data. A write fetches it, and stores other data if the version is unchanged; on files it does not
-check. A first write stores data under a new key. No key is hashed, no data is encoded.
+A read fetches the data and its version. A write fetches them, and stores other data if the version is unchanged; on
+files it does not check. A first write stores data under a new key. What has expired is not read: in SQL a column is
+compared. No key is hashed, no data is encoded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -128,24 +130,28 @@ class _SQL:
     def __init__(self, connection: Any, data: bytes, *, mark: str, blob: str) -> None:
         self._connection = connection
         self._data = data
-        self._select = f"SELECT data, version FROM bare WHERE id = {mark}"  # noqa: S608  # the marks are ours
-        self._update = f"UPDATE bare SET data = {mark}, version = version + 1 WHERE id = {mark} AND version = {mark}"  # noqa: S608
-        self._insert = f"INSERT INTO bare (id, version, data) VALUES ({mark}, 1, {mark})"  # noqa: S608
+        live = f"id = {mark} AND expires_at > {mark}"
+        self._select = f"SELECT data, version FROM bare WHERE {live}"  # noqa: S608  # the marks are ours
+        changed = f"data = {mark}, version = version + 1, expires_at = {mark}"
+        self._update = f"UPDATE bare SET {changed} WHERE {live} AND version = {mark}"  # noqa: S608
+        self._insert = f"INSERT INTO bare (id, version, data, expires_at) VALUES ({mark}, 1, {mark}, {mark})"  # noqa: S608
         connection.cursor().execute(
-            f"CREATE TABLE bare (id CHAR(64) PRIMARY KEY, version BIGINT NOT NULL, data {blob} NOT NULL)"
+            "CREATE TABLE bare (id CHAR(64) PRIMARY KEY, version BIGINT NOT NULL, "
+            f"expires_at BIGINT NOT NULL, data {blob} NOT NULL)"
         )
 
     def read(self, key: str, /) -> Any:
         cursor = self._connection.cursor()
-        cursor.execute(self._select, (key,))
+        cursor.execute(self._select, (key, int(time.time())))
         return cursor.fetchone()
 
     def write(self, key: str, /) -> object:
         _, version = self.read(key)
-        return self._connection.cursor().execute(self._update, (self._data, key, version))
+        now = int(time.time())
+        return self._connection.cursor().execute(self._update, (self._data, now + _LIFETIME, key, now, version))
 
     def first(self, key: str, /) -> object:
-        return self._connection.cursor().execute(self._insert, (key, self._data))
+        return self._connection.cursor().execute(self._insert, (key, self._data, int(time.time()) + _LIFETIME))
 
 
 class _Files:
@@ -178,11 +184,11 @@ def _sqlite(url: str, data: bytes) -> Calls:
     return _SQL(connection, data, mark="?", blob="BLOB")
 
 
-def _server(url: str, data: bytes, *, blob: str) -> Calls:
+def _server(url: str, data: bytes, *, blob: str, **options: Any) -> Calls:
     import sqlalchemy
 
     # SQLAlchemy only parses the URL here. The driver's own connection is used, without a pool.
-    fairy = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT").connect().connection
+    fairy = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", connect_args=options).connect().connection
     fairy.detach()
     return _SQL(fairy.dbapi_connection, data, mark="%s", blob=blob)
 
@@ -192,7 +198,8 @@ def _mariadb(url: str, data: bytes) -> Calls:
 
 
 def _postgresql(url: str, data: bytes) -> Calls:
-    return _server(url, data, blob="BYTEA")
+    # A pooler in transaction mode knows no prepared statement.
+    return _server(url, data, blob="BYTEA", prepare_threshold=None)
 
 
 def _files(url: str, data: bytes) -> Calls:

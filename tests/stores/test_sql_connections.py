@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from support import seams
 
 from holdfast.clock import system_clock
+from holdfast.errors import StoreUnavailable
 from holdfast.stores.sql import SQLStore
 
 KEY = "5" * 64
@@ -81,6 +83,28 @@ def test_a_failed_statement_keeps_no_connection(tmp_path: Path, checkouts: list[
     assert store.create(KEY, b"other", expires_at=FAR) is None  # the key is taken: an error of the database
     assert len(checkouts) == 1
     store.close()
+
+
+@pytest.mark.mariadb
+def test_the_authorities_of_the_system_are_read_once(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading them takes PyMySQL longer than a request, with TLS or without; a file of the URL's may be replaced."""
+    read: list[object] = []
+    sound = ssl.create_default_context
+
+    def note(*, cafile: object, **_: object) -> ssl.SSLContext:
+        read.append(cafile)
+        return sound()
+
+    monkeypatch.setattr(ssl, "create_default_context", note)
+    store = SQLStore.from_url(mariadb_url, root=Path.cwd())
+    assert store.ask(lambda one: store.ask(lambda other: other.connection is not one.connection))
+    assert read == [None]
+    store.close()
+    given = SQLStore.from_url(sa.make_url(mariadb_url).update_query_dict({"ssl_ca": "own.pem"}), root=Path.cwd())
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):  # the server has no TLS
+            given.ping()
+    assert read == [None, "own.pem", "own.pem"]
 
 
 _OTHERS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import select
 import time
 from collections import deque
@@ -20,8 +21,31 @@ T = TypeVar("T")
 _LONGEST = 900.0
 
 
-#: The place of a connection's cursor in its info: a driver takes longer to make one than to use it again.
-_CURSOR = "holdfast cursor"
+# Drivers for which SQLAlchemy's only change to our values, another type for bytes, is not needed.
+_TAKE_BYTES = frozenset({"psycopg", "psycopg2", "pymysql", "mysqldb"})
+
+# The place of a connection's cursors in its info: a driver takes longer to make one than to use it again.
+_CURSORS = "holdfast cursors"
+
+
+class Lent:
+    """A connection, and what every statement needs of it.
+
+    Attributes:
+        connection: The connection.
+        cursors: Those of the driver, by statement: psycopg keeps in them how it converts its values.
+        is_over: Returns whether the server has closed the idle connection.
+        first_use: The time of `time.monotonic`.
+        last_use: The same.
+    """
+
+    __slots__ = ("connection", "cursors", "first_use", "is_over", "last_use")
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.cursors: dict[str, Any] = connection.info.setdefault(_CURSORS, {})
+        self.is_over = end_of(connection.connection.dbapi_connection)
+        self.first_use = self.last_use = time.monotonic()
 
 
 class Connections:
@@ -30,17 +54,17 @@ class Connections:
     def __init__(self, engine: sa.Engine, *, keeps: bool) -> None:
         self._engine = engine
         self._keeps = keeps
-        # With the times of the first use and the last.
-        self._idle: deque[tuple[sa.Connection, float, float]] = deque()
+        self._idle: deque[Lent] = deque()
 
-    def run(self, work: Callable[[sa.Connection], T], *, keep: bool) -> T:
+    def run(self, work: Callable[[Lent], T], *, keep: bool) -> T:
         """Return the result of *work* with a connection. When it loses that, the others are not trusted either.
 
         *keep*: it changes no option of the connection, as SQLAlchemy's inspection does.
         """
-        connection, first_use = self._take()
+        lent = self._take()
+        connection = lent.connection
         try:
-            result = work(connection)
+            result = work(lent)
             if connection.in_transaction():
                 connection.rollback()  # a word to SQLAlchemy: each statement was committed
         except BaseException:
@@ -48,40 +72,40 @@ class Connections:
                 self.close()
             connection.close()
             raise
-        now = time.monotonic()
-        if keep and self._keeps and now - first_use < _LONGEST:
-            self._idle.append((connection, first_use, now))
+        lent.last_use = time.monotonic()
+        if keep and self._keeps and lent.last_use - lent.first_use < _LONGEST:
+            self._idle.append(lent)
         else:
             connection.close()
         return result
 
-    def _take(self) -> tuple[sa.Connection, float]:
+    def _take(self) -> Lent:
         while True:
             try:
-                connection, first_use, last_use = self._idle.pop()
+                lent = self._idle.pop()
             except IndexError:
-                return self._engine.connect(), time.monotonic()
-            if time.monotonic() - last_use <= clients.LONGEST_IDLE and not is_over(connection.connection):
-                return connection, first_use
-            connection.invalidate()  # a firewall may have dropped it
-            connection.close()
+                return Lent(self._engine.connect())
+            if time.monotonic() - lent.last_use <= clients.LONGEST_IDLE and not lent.is_over():
+                return lent
+            lent.connection.invalidate()  # a firewall may have dropped it
+            lent.connection.close()
 
     def close(self) -> None:
         """Return those that are not in use to the pool, which checks them before the next use."""
-        drain(self._idle, lambda kept: kept[0].close())
+        drain(self._idle, lambda lent: lent.connection.close())
 
 
-def is_over(connection: Any) -> bool:
-    """Return whether a driver's idle *connection* can be read: the server has closed it, or is about to."""
+def end_of(connection: Any) -> Callable[[], object]:
+    """Return what returns whether a driver's idle *connection* can be read: the server closed it, or is about to."""
     try:
         file = connection.fileno() if hasattr(connection, "fileno") else getattr(connection, "_sock", None)
         if file is None or not hasattr(select, "poll"):
-            return False
+            return lambda: False
         poll = select.poll()
         poll.register(file, select.POLLIN)
-        return bool(poll.poll(0))
     except Exception:  # noqa: BLE001  # of the driver's: it is closed
-        return True
+        return lambda: True
+    return functools.partial(poll.poll, 0)
 
 
 class Prepared(NamedTuple):
@@ -101,23 +125,22 @@ class Prepared(NamedTuple):
     processors: Mapping[str, Callable[[Any], Any]]
     returns_rows: bool
 
-    def run(self, values: Mapping[str, Any], connection: sa.Connection) -> Any:
+    def run(self, values: Mapping[str, Any], lent: Lent) -> Any:
         """Return the rows, or how many were changed."""
         if self.constants or self.processors:
             values = {**self.constants, **values}
             values |= {name: process(values[name]) for name, process in self.processors.items()}
         parameters: Any = values if self.names is None else [values[name] for name in self.names]
-        cursor: Any = connection.info.get(_CURSOR)
+        cursor: Any = lent.cursors.get(self.sql)
         try:
             if cursor is None:
-                cursor = connection.info[_CURSOR] = _new_cursor(connection)
+                cursor = lent.cursors[self.sql] = _new_cursor(lent.connection)
             cursor.execute(self.sql, parameters)
-            result = cursor.fetchall() if self.returns_rows else cursor.rowcount
+            return cursor.fetchall() if self.returns_rows else cursor.rowcount
         except BaseException as error:  # noqa: BLE001  # time-outs of gevent too, as SQLAlchemy
             # It treats the errors of its own statements so, but has no public name for it.
-            connection.info.pop(_CURSOR, None)
-            connection._handle_dbapi_exception(error, self.sql, None, cursor, None)  # noqa: SLF001
-        return result
+            lent.cursors.clear()
+            lent.connection._handle_dbapi_exception(error, self.sql, None, cursor, None)  # noqa: SLF001
 
 
 def _new_cursor(connection: sa.Connection) -> Any:
@@ -132,7 +155,8 @@ def prepared(statement: sa.Executable, dialect: sa.Dialect) -> Prepared | None:
     if not isinstance(compiled, SQLCompiler) or any(parameter.expanding for parameter in compiled.binds.values()):
         return None
     found = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
-    processors = {name: process for name, process in found.items() if process is not None}
+    needed = dialect.driver not in _TAKE_BYTES
+    processors = {name: process for name, process in found.items() if process is not None and needed}
     names = compiled.positiontup if compiled.positional else None
     constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
     return Prepared(str(compiled), names, constants, processors, isinstance(statement, sa.Select))

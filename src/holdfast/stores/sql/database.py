@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.stores.shared.clients import is_untrusted
 from holdfast.stores.shared.turns import Turns
-from holdfast.stores.sql.connections import Connections, Prepared, prepared
+from holdfast.stores.sql.connections import Connections, Lent, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
@@ -43,6 +43,9 @@ _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
 #: A record of so many bytes may exceed what a server takes in one statement.
 _LARGE = 512 * 1024
+
+# What is taken of a result of SQLAlchemy's.
+_ALL, _ROW_COUNT = operator.methodcaller("all"), operator.attrgetter("rowcount")
 
 _REPEATS = 5
 # The seconds within which a connection fails that was closed while idle.
@@ -81,12 +84,12 @@ class Database:
 
     def rows(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> Sequence[Any]:
         """Return the rows that *statement* finds, or deletes. With *repeat* as `count`."""
-        rows: Sequence[Any] = self._run(operator.methodcaller("all"), statement, values, repeat=repeat)
+        rows: Sequence[Any] = self._run(_ALL, statement, values, repeat=repeat)
         return rows
 
     def count(self, statement: sa.Executable, *, repeat: bool = False, **values: Any) -> int:
         """Return how many rows *statement* changes. With *repeat* it is repeated once when its answer is lost."""
-        count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
+        count: int = self._run(_ROW_COUNT, statement, values, repeat=repeat)
         return count
 
     @property
@@ -109,7 +112,7 @@ class Database:
         try:
             connections = self._ready()
             with self._turns:
-                return connections.run(question, keep=False)
+                return connections.run(lambda lent: question(lent.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _out_of_reach(error) from error
 
@@ -119,7 +122,7 @@ class Database:
         if path is not None and not Path(path).exists():
             return f"file {path}"
         try:
-            found = self._connectable().run(lambda connection: has_table(self._table, connection), keep=False)
+            found = self._connectable().run(lambda lent: has_table(self._table, lent.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _out_of_reach(error) from error
         return None if found else f"table {self._table.name!r}"
@@ -151,7 +154,8 @@ class Database:
         while True:
             try:
                 connections = self._ready()
-                self._refuse_too_large(values.get("new_data", b""))
+                if "new_data" in values:
+                    self._refuse_too_large(values["new_data"])
                 work = self._work(take, statement, values)
                 with self._turns:
                     return connections.run(work, keep=True)
@@ -190,15 +194,16 @@ class Database:
 
     def _work(
         self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any]
-    ) -> Callable[[sa.Connection], Any]:
+    ) -> Callable[[Lent], Any]:
         """Return what runs *statement*; SQLAlchemy does if it is to log it, or the text depends on *values*."""
-        if statement not in self._statements:
+        try:
+            ready = self._statements[statement]
+        except KeyError:
             engine = self._engine
             ready = None if engine is None or engine.echo else prepared(statement, engine.dialect)
             self._statements[statement] = ready
-        ready = self._statements[statement]
         if ready is None:
-            return lambda connection: take(connection.execute(statement, values))
+            return lambda lent: take(lent.connection.execute(statement, values))
         return functools.partial(ready.run, values)
 
     def _connectable(self) -> Connections:
@@ -224,7 +229,8 @@ class Database:
             self._has_table = True
         return connections
 
-    def _check(self, connection: sa.Connection) -> None:
+    def _check(self, lent: Lent) -> None:
+        connection = lent.connection
         ensure_table(self._table, connection, create=self._create)
         if connection.dialect.name in {"mysql", "mariadb"}:
             packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()

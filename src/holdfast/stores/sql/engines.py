@@ -16,7 +16,7 @@ from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 from holdfast.stores.shared.options import Converter, convert_options, refuse_password_in_query, whole
-from holdfast.stores.sql.connections import is_over
+from holdfast.stores.sql.connections import end_of
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
 #: wait for those on a silent server do not come next and wait for it, too.
@@ -149,6 +149,8 @@ def engine_at(
         _make_file(engine, root / on_disk)
     elif driver == "psycopg":
         _give_up_in_time(engine)
+    elif driver == "pymysql":
+        _share_authorities(engine)
     elif driver == "psycopg2" and "options" in limits:
         _do_without_options(engine)
     return engine
@@ -231,7 +233,7 @@ def _replace_idle(engine: sa.Engine) -> None:
 
     def check(connection: object, record: Any, _proxy: object) -> None:
         since = record.info.get("idle_since", math.inf)
-        if time.monotonic() - since > clients.LONGEST_IDLE or (since < math.inf and is_over(connection)):
+        if time.monotonic() - since > clients.LONGEST_IDLE or (since < math.inf and end_of(connection)()):
             raise sa.exc.DisconnectionError("it was idle for too long, or the server closed it")
 
     sa.event.listen(engine, "checkin", note)
@@ -301,6 +303,25 @@ def _do_without_options(engine: sa.Engine) -> None:
                     raise
                 refused = True
         return dialect.connect(*arguments, **{name: value for name, value in named.items() if name != "options"})
+
+
+def _share_authorities(engine: sa.Engine) -> None:
+    """Read the certificate authorities of the system once: PyMySQL does it for each connection, without TLS too."""
+    from pymysql.connections import Connection
+
+    shared: Any = None
+
+    class Sharing(Connection):
+        def _create_ssl_ctx(self, options: Any) -> Any:
+            nonlocal shared
+            if not isinstance(options, dict) or any(map(options.get, ("ca", "capath", "cert"))):
+                return super()._create_ssl_ctx(options)  # type: ignore[misc]  # files may be replaced
+            shared = shared or super()._create_ssl_ctx(options)  # type: ignore[misc]
+            return shared
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        return Sharing(*arguments, **named)
 
 
 def _give_up_in_time(engine: sa.Engine) -> None:
