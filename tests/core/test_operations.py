@@ -30,7 +30,7 @@ _PLANTED = {
     "replace": ('replace("k", b"", 1, 2)', "current"),
     "touch": ('touch("k", 1)', "expires_at"),
     "delete": ('delete("k")', "owner"),
-    "move": ('move("k", "l", b"", b"", expect=1, expires_at=2, grace_until=2)', "current"),
+    "move": ('move(Rotation("k", "l", b"", b"", expect=1, expires_at=2, grace_until=2))', "current"),
     "find": ('find("o", None, 1)', "records"),
     "scan": ("scan(None, 1)", "records"),
     "confirm": ('confirm("k")', "confirmed"),
@@ -74,7 +74,8 @@ def test_a_type_checker_knows_each_answer(tmp_path: Path) -> None:
     """An attribute that the answer of a store call does not have is a type error, for every call."""
     pytest.importorskip("mypy")
     assert _PLANTED.keys() == set(OPERATIONS)
-    lines = ["from holdfast.sessions.ops import Flow, " + ", ".join(_PLANTED), "def flow() -> Flow[None]:"]
+    imports = "from holdfast.records.record import Rotation; from holdfast.sessions.ops import Flow, "
+    lines = [imports + ", ".join(_PLANTED), "def flow() -> Flow[None]:"]
     lines += [f"    _{name} = (yield from {call}).{wrong}" for name, (call, wrong) in _PLANTED.items()]
     (tmp_path / "planted.py").write_text("\n".join(lines))
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file=", "--cache-dir=cache"]

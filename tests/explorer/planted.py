@@ -13,14 +13,14 @@ from support import seams
 
 from holdfast.clock import HOUR
 from holdfast.records.envelope import Cutoff, Envelope, Tombstone, decode, encode
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.sessions.flows import limit as limiting
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import Ended, end_session
 from holdfast.sessions.flows.finish import Began
 from holdfast.sessions.flows.listing import info_of, records_of
 from holdfast.sessions.flows.revoke import Written
-from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, load, scan
+from holdfast.sessions.ops import Call, Flow, create, delete, load, scan
 from holdfast.sessions.ops import replace as replace_record
 from holdfast.sessions.state import CookieAction, Outcome, SessionState, StoredSession
 

@@ -203,8 +203,8 @@ def footprint(operation: Any) -> Footprint:
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset((key,)))
         case Call("discard", (versions,)):
             made = Footprint(adds=_INDEX | _ALL, writes=frozenset(versions))
-        case Call("move", (old, new, *_)):
-            made = Footprint(adds=_INDEX | _ALL, writes=frozenset((old, new)))
+        case Call("move", (rotation,)):
+            made = Footprint(adds=_INDEX | _ALL, writes=frozenset((rotation.old, rotation.new)))
         case Call("find"):
             made = Footprint(reads=_INDEX)
         case Call("now"):
@@ -221,8 +221,8 @@ def describe(operation: Any) -> str:
     match operation:
         case Call("create" | "replace", (key, data)):
             details = f"{key} = {_body(data)}"
-        case Call("move", (old, new, data, tombstone)):
-            details = f"{old} = {_body(tombstone)}, {new} = {_body(data)}"
+        case Call("move", (step,)):
+            details = f"{step.old} = {_body(step.tombstone)}, {step.new} = {_body(step.data)}"
         case Call("discard", (versions,)):
             details = " and ".join(versions)
         case Call("scan", (after,)):

@@ -14,8 +14,8 @@ from explorer.schedules import Actor, Footprint, Mark, Schedule
 from explorer.search import Violation, explore, replay
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Record
-from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, find, load, move, pause, replace, touch
+from holdfast.records.record import Conflict, Gone, Record, Rotation
+from holdfast.sessions.ops import Call, Flow, create, delete, find, load, move, pause, replace, touch
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.wrappers import FailingStore

@@ -17,6 +17,7 @@ from support.web import Web, cookies_set
 from werkzeug.test import TestResponse
 
 from holdfast.flask import session
+from holdfast.records.record import Rotation
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
 from holdfast.testing import FakeClock
@@ -43,8 +44,8 @@ class Uneven(MemoryStore):
     def touch(self, key: str, /, **named: Any) -> Any:
         return self._in_a_while(super().touch, key, **named)
 
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **named: Any) -> Any:
-        return self._in_a_while(super().move, old, new, data, tombstone, **named)
+    def move(self, rotation: Rotation, /) -> Any:
+        return self._in_a_while(super().move, rotation)
 
     @staticmethod
     def _in_a_while(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -13,7 +13,7 @@ from holdfast.flask.carrier import Presented
 from holdfast.flask.cookies import Cookies
 from holdfast.flask.settings.setting import Setting
 from holdfast.records import envelope
-from holdfast.records.record import Gone, Version
+from holdfast.records.record import Gone, Rotation, Version
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
@@ -64,8 +64,8 @@ def login_keeps_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
 def both_ids_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation does not change the old record."""
 
-    def copy(store: Store, old: str, new: str, data: bytes, tombstone: bytes, *, expires_at: int, **named: Any) -> Any:
-        return store.create(new, data, expires_at=expires_at, owner=named["owner"])
+    def copy(store: Store, step: Rotation) -> Any:
+        return store.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
 
     seams.plant_store_call(monkeypatch, "move", copy)
 

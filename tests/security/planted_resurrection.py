@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import seams
 
-from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.state import CookieAction, Outcome, SessionState
 from holdfast.stores.contract import Store
@@ -26,10 +26,10 @@ def saves_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
 def rotates_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation creates its new record even if the old one is gone."""
 
-    def move(store: Any, old: str, new: str, data: bytes, tombstone: bytes, **named: Any) -> Any:
-        answer = store.move(old, new, data, tombstone, **named)
+    def move(store: Any, step: Rotation) -> Any:
+        answer = store.move(step)
         if isinstance(answer, Gone | Conflict):
-            return store.create(new, data, expires_at=named["expires_at"], owner=named["owner"])
+            return store.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
         return answer
 
     seams.plant_store_call(monkeypatch, "move", move)

@@ -93,7 +93,7 @@ class Meddler(StoreWrapper):
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Let the moment before the call and the one after it come."""
         if operation in {"create", "replace", "move"}:
-            self._keys.update(call.args[: 2 if operation == "move" else 1])  # type: ignore[attr-defined]
+            self._keys.update(call.args[0][:2] if operation == "move" else call.args[:1])  # type: ignore[attr-defined]
         self._pass()
         answer = call()
         self._pass()

@@ -113,7 +113,7 @@ def run(flows: list[Flow[Any]], store: Any, choose: Choose, known: list[str]) ->
         at = choose(len(waiting))
         flow, operation = waiting.pop(at)
         answer: Any = None if operation.name == PAUSE else operation.run(store)
-        met += operation.args[: 2 if operation.name == "move" else 1]
+        met += operation.args[0][:2] if operation.name == "move" else operation.args[:1]
         if operation.name == "find":
             answer = Page(tuple(sorted(answer.items, key=lambda item: met.index(item[0]))), answer.after)
         with contextlib.suppress(StopIteration):

@@ -10,7 +10,7 @@ from support.capabilities import store_with
 
 from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Rotation
 from holdfast.stores.contract import CAPABILITIES, LoadsFresh, capabilities_of
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.nearcache import NearCache
@@ -96,7 +96,7 @@ def test_a_write_through_the_cache_is_seen_at_once(world: World, write: str) -> 
     elif write == "touch":
         cache.touch(KEY, expires_at=later)
     else:
-        cache.move(KEY, "1" * 64, b"2", b"grave", expect=version, expires_at=later, grace_until=later)
+        cache.move(Rotation(KEY, "1" * 64, b"2", b"grave", version, later, later))
     assert cache.load(KEY) == world.store.load(KEY)
 
 

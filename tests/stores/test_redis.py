@@ -19,7 +19,7 @@ from support.web import Web
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
-from holdfast.records.record import Conflict, Gone, Record
+from holdfast.records.record import Conflict, Gone, Record, Rotation
 from holdfast.stores.contract import Store
 from holdfast.stores.redis import RedisStore, scripts
 from holdfast.stores.redis.health import SAMPLE
@@ -156,7 +156,7 @@ def test_a_login_and_a_rotation_are_one_script(store: RedisStore, client: Any, c
         costs.append(cost)
         assert version is not None
         with counted(client) as cost:
-            store.move(KEY, OTHER, b"", b"", expect=version, expires_at=expires_at, grace_until=expires_at, owner=owner)
+            store.move(Rotation(KEY, OTHER, b"", b"", version, expires_at, expires_at, owner))
         costs.append(cost)
         assert keys_of(store, owner) == [OTHER]
         store.delete(KEY)

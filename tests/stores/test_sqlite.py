@@ -14,7 +14,7 @@ from support import disk
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreError, StoreUnavailable
-from holdfast.records.record import Conflict, Gone
+from holdfast.records.record import Conflict, Gone, Rotation
 from holdfast.stores.contract import Store
 from holdfast.stores.sqlite import SQLiteStore
 from holdfast.testing import FakeClock, Fault, StoreContract
@@ -293,7 +293,7 @@ def test_a_full_disk_is_an_outage_that_changes_nothing(path: Path, store: SQLite
     for write in (
         lambda: store.create(OTHER, bytes(100_000), expires_at=FOREVER),
         lambda: store.replace(KEY, bytes(100_000), expect=version, expires_at=FOREVER),
-        lambda: store.move(KEY, OTHER, bytes(100_000), b"", expect=version, expires_at=FOREVER, grace_until=FOREVER),
+        lambda: store.move(Rotation(KEY, OTHER, bytes(100_000), b"", version, FOREVER, FOREVER)),
     ):
         fill()
         with refused("SQLITE_FULL"):

@@ -213,7 +213,8 @@ class Witness(CountingStore):
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Note the new key of a ``create`` or a ``move``."""
         if operation in {"create", "move"}:
-            self.keys.add(call.args[operation == "move"])  # type: ignore[attr-defined]
+            first = call.args[0]  # type: ignore[attr-defined]
+            self.keys.add(first.new if operation == "move" else first)
         return super().around(operation, call)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 #: The compare-and-set token of a record, chosen by the store and opaque to all others. A version is never used twice
 #: for one key, not even after the record was deleted and created again.
@@ -25,6 +25,32 @@ class Record:
     version: Version
     expires_at: int
     owner: str | None = None
+
+
+class Rotation(NamedTuple):
+    """A rotation: the record under *old* gets the key *new*, and leaves a tombstone.
+
+    Attributes:
+        old, new: The keys.
+        data: The envelope of *new*.
+        tombstone: The envelope of *old* from now on, which has no owner.
+        expect: The version that the record under *old* must have.
+        expires_at: The expiry of *new*, in milliseconds since the epoch.
+        grace_until: The expiry of the tombstone, in milliseconds since the epoch.
+        owner: The owner of *new*. Default: None.
+    """
+
+    old: str
+    new: str
+    data: bytes
+    tombstone: bytes
+    expect: Version
+    expires_at: int
+    grace_until: int
+    owner: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from holdfast.errors import StoreError, StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 
 if TYPE_CHECKING:
     from holdfast.stores.contract import Store
@@ -95,25 +95,9 @@ def discard(versions: Mapping[str, Version]) -> Call[frozenset[str]]:
     return Call("discard", (versions,))
 
 
-class Rotation(NamedTuple):
-    """The arguments of `holdfast.stores.contract.Rotates.move`."""
-
-    old: str
-    new: str
-    data: bytes
-    tombstone: bytes
-    expect: Version
-    expires_at: int
-    grace_until: int
-    owner: str | None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-
-def move(step: Rotation) -> Call[Version | Conflict | Gone]:
+def move(rotation: Rotation) -> Call[Version | Conflict | Gone]:
     """Rotate in one step, on a store that `Rotates`."""
-    return Call("move", step[:4], dict(zip(step._fields[4:], step[4:], strict=True)))
+    return Call("move", (rotation,))
 
 
 def find(owner: str, after: str | None, limit: int) -> Call[Page]:

@@ -37,12 +37,12 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 
 __all__ = [
     "CAPABILITIES", "METHODS", "OPERATIONS", "ChecksHealth", "Closes", "Confirms", "Conflict", "Discards", "Gone",
     "HealthFinding", "Indexes", "Iterates", "KeepsTime", "LoadsFresh", "Needs", "Page", "Pings", "Prepares", "Purges",
-    "Record", "Rotates", "Store", "Version", "capabilities_of", "iterate",
+    "Record", "Rotates", "Rotation", "Store", "Version", "capabilities_of", "iterate",
 ]  # fmt: skip
 
 
@@ -98,24 +98,11 @@ class LoadsFresh(Protocol):
 class Rotates(Protocol):
     """A store that rotates in one atomic step. Without it the core uses create, replace and delete."""
 
-    def move(
-        self,
-        old: str,
-        new: str,
-        data: bytes,
-        tombstone: bytes,
-        /,
-        *,
-        expect: Version,
-        expires_at: int,
-        grace_until: int,
-        owner: str | None = None,
-    ) -> Version | Conflict | Gone:
-        """Create *new* with *data*, *expires_at* and *owner*; replace *old* by the ownerless *tombstone*.
+    def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
+        """Create the new record of *rotation*, and replace the old one by the ownerless tombstone.
 
-        The tombstone stays until *grace_until*.
-        Happens only if the live record under *old* still has the version *expect*; returns the version of *new*.
-        Returns `Conflict` (about *old*) or `Gone` with nothing written.
+        Happens only if the live record under the old key still has the version *expect*; returns the version of the new
+        one. Returns `Conflict` (about the old key) or `Gone` with nothing written.
         """
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, refuse_planted, write_file
@@ -111,25 +111,13 @@ class JSONFileStore:
                 self._save(entries)
             return removed
 
-    def move(
-        self,
-        old: str,
-        new: str,
-        data: bytes,
-        tombstone: bytes,
-        /,
-        *,
-        expect: Version,
-        expires_at: int,
-        grace_until: int,
-        owner: str | None = None,
-    ) -> Version | Conflict | Gone:
+    def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
         with self._locked():
             entries = self._read()
-            if refused := refusal(self._live(entries, old), expect):
+            if refused := refusal(self._live(entries, rotation.old), rotation.expect):
                 return refused
-            _put(entries, old, tombstone, grace_until, None)
-            version = _put(entries, new, data, expires_at, owner)
+            _put(entries, rotation.old, rotation.tombstone, rotation.grace_until, None)
+            version = _put(entries, rotation.new, rotation.data, rotation.expires_at, rotation.owner)
             self._save(entries)
             return version
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.options import Converter
@@ -78,24 +78,12 @@ class MemoryStore:
                 self._drop(key)
         return removed
 
-    def move(
-        self,
-        old: str,
-        new: str,
-        data: bytes,
-        tombstone: bytes,
-        /,
-        *,
-        expect: Version,
-        expires_at: int,
-        grace_until: int,
-        owner: str | None = None,
-    ) -> Version | Conflict | Gone:
+    def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
         with self._lock:
-            if refused := self._refusal(old, expect):
+            if refused := self._refusal(rotation.old, rotation.expect):
                 return refused
-            version = self._put(new, data, expires_at, owner)
-            self._put(old, tombstone, grace_until, None)
+            version = self._put(rotation.new, rotation.data, rotation.expires_at, rotation.owner)
+            self._put(rotation.old, rotation.tombstone, rotation.grace_until, None)
             return version
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:

@@ -6,11 +6,11 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
 from holdfast.stores.contract import CAPABILITIES, Discards, LoadsFresh, Rotates, Store, capabilities_of
 
 __all__ = ["NearCache"]
@@ -133,7 +133,6 @@ class NearCache:
         with self._writing(*versions):
             return cast(Discards, self._store).discard(versions)
 
-    def _move(self, old: str, new: str, *args: Any, **kwargs: Any) -> Version | Conflict | Gone:
-        store = cast(Rotates, self._store)
-        with self._writing(old, new):
-            return store.move(old, new, *args, **kwargs)
+    def _move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
+        with self._writing(rotation.old, rotation.new):
+            return cast(Rotates, self._store).move(rotation)

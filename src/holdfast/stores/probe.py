@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.clock import MINUTE, Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Rotation, Version
 from holdfast.stores.contract import Indexes, Rotates, Store
 
 
@@ -47,8 +47,10 @@ def _steps(store: Any, old: str, new: str, until: int) -> Iterator[tuple[str, Ca
     yield "created", lambda: done(store.create(old, b"probe", owner=owner, **fields))
     yield "replaced", lambda: done(store.replace(old, b"probed", expect=version[0], owner=owner, **fields))
     if isinstance(store, Rotates):
-        limits: dict[str, Any] = {"expires_at": until, "grace_until": until, "owner": owner}
-        yield "moved", lambda: done(store.move(old, new, b"probed", b"probe", expect=version[0], **limits))
+        yield (
+            "moved",
+            lambda: done(store.move(Rotation(old, new, b"probed", b"probe", version[0], until, until, owner))),
+        )
     else:
         yield "moved", lambda: store.create(new, b"probed", owner=owner, **fields) is not None
     if isinstance(store, Indexes):

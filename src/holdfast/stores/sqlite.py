@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import SET_UP_WRONG, path_from_url
@@ -133,19 +133,8 @@ class SQLiteStore:
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
         return self._run(_discard, versions, self._clock())
 
-    def move(
-        self,
-        old: str,
-        new: str,
-        data: bytes,
-        tombstone: bytes,
-        /,
-        *,
-        expect: Version,
-        expires_at: int,
-        grace_until: int,
-        owner: str | None = None,
-    ) -> Version | Conflict | Gone:
+    def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
+        old, new, data, tombstone, expect, expires_at, grace_until, owner = rotation
         supersede = (tombstone, grace_until, None, grace_until, raw_of(old), expect, self._clock())
         return self._run(
             _move, supersede, (raw_of(new), secrets.randbits(62), expires_at, expires_at, raw_of(owner), data)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.records.record import Conflict, Gone, Page
+from holdfast.records.record import Conflict, Gone, Page, Rotation
 from holdfast.stores.contract import (
     Closes,
     Discards,
@@ -216,9 +216,7 @@ class CapabilityLaws(ContractBase):
         store: Rotates = self.needs(Rotates)
         old, expect = self.make(b"anonymous", owner="eve")
         new, expires_at, grace = new_key(), self.later(600), self.later(30)
-        version = store.move(
-            old, new, b"signed in", b"dead", expect=expect, expires_at=expires_at, grace_until=grace, owner="ada"
-        )
+        version = store.move(Rotation(old, new, b"signed in", b"dead", expect, expires_at, grace, "ada"))
         record, tombstone = self.loaded(new, self.client()), self.loaded(old)
         assert (record.data, record.version, record.owner) == (b"signed in", version, "ada")
         assert (tombstone.data, tombstone.owner) == (b"dead", None)
@@ -235,7 +233,7 @@ class CapabilityLaws(ContractBase):
         store: Rotates = self.needs(Rotates)
         old, expect = self.make(owner="eve")
         new, kept = new_key(), self.make(owner="eve")[0]
-        store.move(old, new, b"", b"", expect=expect, expires_at=self.later(), grace_until=self.later(30), owner="ada")
+        store.move(Rotation(old, new, b"", b"", expect, self.later(), self.later(30), "ada"))
         assert self.owned("ada") == {new}
         assert self.owned("eve") == {kept}
 
@@ -245,11 +243,11 @@ class CapabilityLaws(ContractBase):
         old, stale = self.make(b"first", owner="ada")
         self.store.replace(old, b"second", expect=stale, expires_at=self.later(), owner="ada")
         before, deleted, new = self.loaded(old), new_key(), new_key()
-        times = {"expires_at": self.later(600), "grace_until": self.later(30)}
-        answer = store.move(old, new, b"data", b"tombstone", expect=stale, owner="bob", **times)
+        rotation = Rotation(old, new, b"data", b"tombstone", stale, self.later(600), self.later(30), "bob")
+        answer = store.move(rotation)
         assert isinstance(answer, Conflict)
         assert answer.current is None or answer.current.data == b"second"
-        assert store.move(deleted, new, b"data", b"tombstone", expect=stale, owner="bob", **times) == Gone()
+        assert store.move(rotation._replace(old=deleted)) == Gone()
         assert self.store.load(new) is None
         assert self.store.load(deleted) is None
         self.assert_same(self.loaded(old), before)
@@ -264,7 +262,7 @@ class CapabilityLaws(ContractBase):
         (old, expect), new, data = self.make(), new_key(), bytes(self.too_large)
         before = self.loaded(old)
         with pytest.raises(RecordTooLarge):
-            store.move(old, new, data, b"", expect=expect, expires_at=self.later(), grace_until=self.later())
+            store.move(Rotation(old, new, data, b"", expect, self.later(), self.later()))
         assert self.store.load(new) is None
         self.assert_same(self.loaded(old), before)
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
-from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Rotation, Version
 from holdfast.stores.contract import Rotates, Store
 
 T = TypeVar("T")
@@ -92,9 +92,7 @@ def rotate(
 ) -> Version | Conflict | Gone:
     """Give a record the key *new*: by `Rotates.move`, or with the core's steps for a store without it."""
     if isinstance(store, Rotates):
-        return store.move(
-            old, new, data, TOMBSTONE, expect=expect, expires_at=expires_at, grace_until=expires_at, owner=owner
-        )
+        return store.move(Rotation(old, new, data, TOMBSTONE, expect, expires_at, expires_at, owner))
     version = store.create(new, data, expires_at=expires_at, owner=owner)
     assert version is not None, "create returned None for a new key"
     answer = store.replace(old, TOMBSTONE, expect=expect, expires_at=expires_at)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
 from holdfast.stores.contract import Discards, Rotates
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate
@@ -133,7 +133,6 @@ class Outages(ContractBase):
         """Return a call of each of the store's operations, by name, on the record under *key* and on a new one."""
         made = made or new_key()
         store, soon = cast(Any, self.store), self.later(120)
-        limits = {"expect": version, "expires_at": soon, "grace_until": soon, "owner": "ada"}
         calls: dict[str, Callable[[], object]] = {
             "load": lambda: store.load(key),
             "create": lambda: store.create(made, b"made", expires_at=soon, owner="ada"),
@@ -141,7 +140,7 @@ class Outages(ContractBase):
             "touch": lambda: store.touch(key, expires_at=soon),
             "delete": lambda: store.delete(key),
             "load_fresh": lambda: store.load_fresh(key),
-            "move": lambda: store.move(key, made, b"moved", b"dead", **limits),
+            "move": lambda: store.move(Rotation(key, made, b"moved", b"dead", version, soon, soon, "ada")),
             "discard": lambda: store.discard({key: version, made: version}),
             "find": lambda: store.find("ada"),
             "scan": lambda: store.scan(None, limit=10),

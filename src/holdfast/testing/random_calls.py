@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import ClassVar
 
-from holdfast.records.record import Conflict, Version
+from holdfast.records.record import Conflict, Rotation, Version
 from holdfast.stores.contract import Discards, Indexes, Iterates, Purges, Rotates, Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.base import ContractBase, new_key
@@ -117,11 +117,11 @@ class _History:
         """Move one key to a new one, which replaces the first of the keys in use."""
         store, old, new = self.client, self.random.choice(self.keys), new_key()
         assert isinstance(store, Rotates)
-        data, owner, times = self.data(), self.owner(), {"expires_at": self.expiry(), "grace_until": self.expiry()}
         mine, theirs = self.version_of(old)
+        rotation = Rotation(old, new, self.data(), b"dead", mine, self.expiry(), self.expiry(), self.owner())
         self.versions[new] = []
-        answer = store.move(old, new, data, b"dead", expect=mine, owner=owner, **times)
-        self.same(new, answer, self.reference.move(old, new, data, b"dead", expect=theirs, owner=owner, **times))
+        answer = store.move(rotation)
+        self.same(new, answer, self.reference.move(rotation._replace(expect=theirs)))
         self.keys = [*self.keys[1:], new]
         tombstone, wanted = self.client.load(old), self.reference.load(old)
         if tombstone and wanted and wanted.version != theirs:

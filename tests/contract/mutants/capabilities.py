@@ -10,7 +10,7 @@ from contract.mutants.table import breaks
 from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import Report
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import StoreWrapper
@@ -221,37 +221,37 @@ class ScanNeedsItsPlace(LimitedStore):
 
 @breaks("test_law_12_move_makes_the_new_and_supersedes_the_old")
 class MoveRemovesTheOld(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        answer = super().move(old, new, data, tombstone, **kwargs)
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        answer = super().move(step)
         if not isinstance(answer, Conflict):
-            self.delete(old)
+            self.delete(step.old)
         return answer
 
 
 @breaks("test_law_12_move_makes_the_new_and_supersedes_the_old", "test_law_12_move_moves_the_index_entry")
 class MoveLeavesTheOwner(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        record = self.load(old)
-        answer = super().move(old, new, data, tombstone, **kwargs)
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        record = self.load(step.old)
+        answer = super().move(step)
         if record and not isinstance(answer, Conflict):
-            self._put(old, tombstone, kwargs["grace_until"], record.owner)
+            self._put(step.old, step.tombstone, step.grace_until, record.owner)
         return answer
 
 
 @breaks("test_law_12_a_refused_move_does_nothing")
 class MoveMakesTheNewFirst(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        self._put(new, data, kwargs["expires_at"], kwargs.get("owner"))
-        return super().move(old, new, data, tombstone, **kwargs)
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        self._put(step.new, step.data, step.expires_at, step.owner)
+        return super().move(step)
 
 
 @breaks("test_law_12_a_move_that_is_too_large_does_nothing")
 class MoveEndsTheOldFirst(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        if refusal := self._refusal(old, kwargs["expect"]):
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        if refusal := self._refusal(step.old, step.expect):
             return refusal
-        self._put(old, tombstone, kwargs["grace_until"], None)
-        return self._put(new, data, kwargs["expires_at"], kwargs.get("owner"))
+        self._put(step.old, step.tombstone, step.grace_until, None)
+        return self._put(step.new, step.data, step.expires_at, step.owner)
 
 
 # --- purge, ping, close ----------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class LosesAnId(UnreliableStore):
             return super()._call(operation, method, *args, **kwargs)
         except StoreUnavailable:
             if operation == "move":
-                self.store.delete(args[self.which])
+                self.store.delete(args[0][self.which])
             raise
 
 

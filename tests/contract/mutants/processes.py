@@ -9,7 +9,7 @@ from typing import Any
 from contract.mutants.table import breaks
 from contract.shared import SharedContract, SharedStore
 
-from holdfast.records.record import Conflict, Gone, Version
+from holdfast.records.record import Conflict, Gone, Rotation, Version
 
 
 class LocksOnlyThreads(SharedStore):
@@ -56,12 +56,12 @@ class SavesInTwoSteps(SharedStore):
 class MovesInTwoSteps(SharedStore):
     """Ends the old key some time before it makes the new one."""
 
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        answer = self.replace(old, tombstone, expect=kwargs["expect"], expires_at=kwargs["grace_until"])
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        answer = self.replace(step.old, step.tombstone, expect=step.expect, expires_at=step.grace_until)
         if isinstance(answer, Conflict | Gone):
             return answer
         time.sleep(0.05)
-        version = self.create(new, data, expires_at=kwargs["expires_at"], owner=kwargs["owner"])
+        version = self.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
         assert version is not None
         return version
 

@@ -12,7 +12,7 @@ from contract.shared import LimitedStore
 
 from holdfast.clock import Clock
 from holdfast.errors import RecordTooLarge
-from holdfast.records.record import Conflict, Gone, Page, Version
+from holdfast.records.record import Conflict, Gone, Page, Rotation, Version
 from holdfast.stores.contract import Report
 
 
@@ -109,26 +109,26 @@ class ReplaceWritesInTwoSteps(LimitedStore):
 
 @breaks("test_law_12_no_reader_sees_half_a_move")
 class MoveEndsTheOldThenMakesTheNew(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        answer = self.replace(old, tombstone, expect=kwargs["expect"], expires_at=kwargs["grace_until"])
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        answer = self.replace(step.old, step.tombstone, expect=step.expect, expires_at=step.grace_until)
         if isinstance(answer, Conflict | Gone):
             return answer
         gap()
         with self._lock:
-            return self._put(new, data, kwargs["expires_at"], kwargs["owner"])
+            return self._put(step.new, step.data, step.expires_at, step.owner)
 
 
 @breaks("test_race_7_one_of_many_rotations_wins", "test_race_5_a_save_racing_a_rotation_wins_or_loses_whole")
 class MoveHasAGap(LimitedStore):
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
         with self._lock:
-            refusal = self._refusal(old, kwargs["expect"])
+            refusal = self._refusal(step.old, step.expect)
         if refusal:
             return refusal
         gap()
         with self._lock:
-            self._put(old, tombstone, kwargs["grace_until"], None)
-            return self._put(new, data, kwargs["expires_at"], kwargs["owner"])
+            self._put(step.old, step.tombstone, step.grace_until, None)
+            return self._put(step.new, step.data, step.expires_at, step.owner)
 
 
 @breaks(
@@ -164,10 +164,10 @@ class IndexesAfterwards(LimitedStore):
         self.unlisted.discard(key)
         return answer
 
-    def move(self, old: str, new: str, data: bytes, tombstone: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
-        answer = super().move(old, new, data, tombstone, **kwargs)
+    def move(self, step: Rotation, /) -> Version | Conflict | Gone:
+        answer = super().move(step)
         gap()
-        self.unlisted -= {old, new}
+        self.unlisted -= {step.old, step.new}
         return answer
 
 

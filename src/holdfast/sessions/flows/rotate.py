@@ -13,7 +13,7 @@ from typing import TypeAlias
 from holdfast.errors import DecodeError, StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
-from holdfast.records.record import Conflict, Gone, Record, Version
+from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
 from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
@@ -23,7 +23,7 @@ from holdfast.sessions.flows.finish import finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
-from holdfast.sessions.ops import Call, Flow, Rotation, create, delete, load, move, replace
+from holdfast.sessions.ops import Call, Flow, create, delete, load, move, replace
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Rotates

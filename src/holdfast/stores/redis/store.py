@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
+from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
 from holdfast.stores.redis.client import OPTIONS, check_client, client_from_url
@@ -421,19 +421,8 @@ class RedisStore(RedisClusterStore):
             removed.update(map(bytes.hex, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
         return frozenset(removed)
 
-    def move(
-        self,
-        old: str,
-        new: str,
-        data: bytes,
-        tombstone: bytes,
-        /,
-        *,
-        expect: Version,
-        expires_at: int,
-        grace_until: int,
-        owner: str | None = None,
-    ) -> Version | Conflict | Gone:
+    def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
+        old, new, data, tombstone, expect, expires_at, grace_until, owner = rotation
         write = Write(data, expires_at, owner, self._clock())
         superseded = Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)
