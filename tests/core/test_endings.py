@@ -86,12 +86,12 @@ def test_the_end_of_all_of_a_users_sessions_needs_no_room(store: FailingStore) -
     manager = Manager(store)
     tokens = [signed_in(manager) for _ in range(3)]
     fill(store)
-    ended = manager.revoke_all("ada")
+    ended = manager.revoke_owner(manager.keys.owner_of("ada"))
     assert (ended, ended.outcome) == (3, "unconfirmed")
     store.heal()
     assert not any(lives(manager, token) for token in tokens)
     tokens = [signed_in(manager)]
-    ended = manager.revoke_all("ada")
+    ended = manager.revoke_owner(manager.keys.owner_of("ada"))
     assert (ended, ended.outcome) == (1, "confirmed")
 
 

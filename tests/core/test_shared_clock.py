@@ -164,7 +164,7 @@ def test_the_end_of_all_needs_no_time() -> None:
     hosts = Hosts(manager, manager, [clock])
     login = hosts.signed_in(manager)
     store.fail("now")
-    assert manager.revoke_all("ada").outcome == "confirmed"
+    assert manager.revoke_owner(manager.keys.owner_of("ada")).outcome == "confirmed"
     assert not is_live(manager, login)
     store.fail("now", times=2)
     hosts.later()

@@ -10,7 +10,6 @@ from holdfast.records.cookie import SealedCookie
 from holdfast.records.encryption import Keyring, Sealer
 from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.ends import Ends
-from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
@@ -33,7 +32,7 @@ class CookieManager(Requests):
         super().__init__(_flows(keyring, names, options, revocable=False), None, **options)
 
 
-class RevocableCookieManager(Requests, Ends):
+class RevocableCookieManager(Ends):
     """The same with a store for revocations, so that sessions end everywhere: see `Ends`.
 
     Args:
@@ -50,16 +49,8 @@ class RevocableCookieManager(Requests, Ends):
         """End the session with *handle*: ``absent`` if it was revoked already. Whether it exists is unknown."""
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
-        """End every session of *user_id* that began before now, except *keep*. Returns 0: the number is unknown."""
-        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
-
-    def ended_since(self, moment: int, *owners: str) -> bool:
-        """Return whether all sessions of the owner were ended at *moment* or later."""
-        return self._run(ended_since(self.context, moment, *owners))
-
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
-        """End sessions as `revoke_all` does, by the owner value."""
+        """End sessions as `revoke_all` does, by the owner value. Return 0: the number is unknown."""
         self._run(revoke_all(self.context, owner, keep=keep, state=state))
         return 0
 

@@ -1,22 +1,23 @@
-"""The interface of a manager that can end sessions everywhere, besides `holdfast.sessions.requests.Requests`."""
+"""The managers that can end sessions everywhere."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
+from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
 
 
-@runtime_checkable
-class Ends(Protocol):
+class Ends(Requests, ABC):
     """Ends sessions everywhere. *store* holds the ends."""
 
     store: Store
 
+    @abstractmethod
     def revoke(self, handle: str) -> RevokeResult:
         """End the session with *handle*, also against concurrent requests.
 
@@ -37,12 +38,15 @@ class Ends(Protocol):
         Raises:
             ConfigurationError: The store has no index by owner.
         """
+        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
+    @abstractmethod
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
         """End sessions as `revoke_all` does, by the value of `SessionInfo.owner`. Return the number ended."""
 
     def ended_since(self, moment: int, *owners: str) -> bool:
         """Return whether all sessions of one of *owners*, or of everyone, were ended at *moment* or later."""
+        return self._run(ended_since(self.context, moment, *owners))
 
 
 def ends(manager: Requests) -> Ends:

@@ -16,7 +16,6 @@ from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import purge
-from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 _ALL = 2**31 - 1
 
 
-class Manager(Requests, Ends):
+class Manager(Ends):
     """Opens, commits, lists and ends the sessions that one application keeps in *store*.
 
     `Ends` documents the methods that end a user's.
@@ -141,14 +140,6 @@ class Manager(Requests, Ends):
 
     def revoke(self, handle: str) -> RevokeResult:
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
-
-    def revoke_all(
-        self, user_id: object, *, keep: str | None = None, state: SessionState | None = None
-    ) -> RevokedCount:
-        return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
-
-    def ended_since(self, moment: int, *owners: str) -> bool:
-        return self._run(ended_since(self.context, moment, *owners))
 
     def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
         return self._run(revoke_all(self._indexed(), owner, keep=keep, state=state))
