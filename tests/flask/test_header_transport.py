@@ -13,10 +13,11 @@ from support.api import ApiClient
 from support.requests import Request
 from support.web import STRANGER, Web, cookies_set, end, rotate, varies
 
+from holdfast.clock import system_clock
 from holdfast.contrib.operator_page import operator_page
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, require_fresh, session
-from holdfast.imports.place import OldSession
+from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.encryption import new_key
 from holdfast.records.tokens import Keys
 from holdfast.sessions.manager import Manager
@@ -358,10 +359,8 @@ def test_a_value_is_asked_for_in_either_place(plain: Web) -> None:
         assert not plain.sessions.still_valid(client.token or "")
 
 
-class Before:
+class Before(OldPlace):
     """A place that has a session for every id."""
-
-    is_open = True
 
     def has_form(self, old_id: str, /) -> bool:
         return True
@@ -427,7 +426,7 @@ def test_sessions_in_the_cookie_need_the_cookie(place: dict[str, str], setting: 
 
 def test_an_id_from_flask_session_is_taken_over_from_a_cookie_alone() -> None:
     """Sessions from before are not taken over by a header, whatever the form of their ids."""
-    manager = Manager(MemoryStore(), old_place=Before())
+    manager = Manager(MemoryStore(), old_place=Before(None, system_clock))
     old_id = "B" * 42 + "A"
     assert Request(manager.for_headers(Keys(carrier=b"bearer")), old_id).get("user") is None
     assert Request(manager, old_id)["user"] == "ada"

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.imports.finders import Value
+from holdfast.imports.finders import Finder, Value
 from holdfast.imports.flask_session import FlaskSessions
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.state import SessionState
@@ -20,10 +20,11 @@ from holdfast.stores.memory import MemoryStore
 _ID = "3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a11"
 
 
-class Place:
+class Place(Finder):
     """A place with one session, which counts how often it is asked."""
 
     def __init__(self) -> None:
+        super().__init__(None, "", system_clock)
         self.asked = 0
 
     def find(self, name: str, /) -> Value | None:

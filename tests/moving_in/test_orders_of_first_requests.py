@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from holdfast.clock import system_clock
-from holdfast.imports.finders import Value
+from holdfast.imports.finders import Finder, Value
 from holdfast.imports.flask_session import FlaskSessions
 from holdfast.sessions.flows.open import Rejected
 from holdfast.sessions.flows.revoke import revoke_all
@@ -23,7 +23,7 @@ _DATA = {"_user_id": "ada"}
 Flows = Callable[[Manager], tuple[Any, Any]]
 
 
-class Place:
+class Place(Finder):
     """A place with one session."""
 
     def find(self, _name: str, /) -> Value:
@@ -42,7 +42,7 @@ def outcomes(flows: Flows) -> Iterator[tuple[Manager, list[Any]]]:
     """Yield the manager and the outcomes of both flows, after each order of their calls."""
     for places in itertools.combinations(range(12), 6):
         order = [int(at in places) for at in range(12)]
-        old_place = FlaskSessions(Place(), "session:", until=None, lifetime=0, clock=system_clock)
+        old_place = FlaskSessions(Place(None, "", system_clock), "session:", until=None, lifetime=0, clock=system_clock)
         manager = Manager(MemoryStore(), old_place=old_place)
         steps, ends = list(flows(manager)), [None, None]
         calls = [next(flow) for flow in steps]

@@ -20,7 +20,7 @@ from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.imports.finders import finder_beside
 from holdfast.imports.flask_session import FlaskSessions, kv_made_at
-from holdfast.imports.place import OldPlace, OldSession, TakeOver
+from holdfast.imports.place import OldPlace, OldSession
 from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Store
 
@@ -97,7 +97,7 @@ def _is_signed(app: Flask, old_id: str, value: str) -> bool:
     return any(hmac.compare_digest(signer.sign(old_id), value.encode()) for signer in signers)
 
 
-class FlasksCookie(TakeOver):
+class FlasksCookie(OldPlace):
     """Flask's signed cookie as a place: the value of the cookie is the id of its session, and holds its data."""
 
     def __init__(self, app: Flask, *, until: int | None, clock: Clock) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn
 
 from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
@@ -37,67 +38,64 @@ class Value(NamedTuple):
         return f"<{type(self).__name__}>"
 
 
-class Finder(Protocol):
-    """Finds the values of Flask-Session in one place."""
+class Finder(ABC):
+    """Finds the values of Flask-Session with the client of *store*, in the table or collection *table*."""
 
+    def __init__(self, store: Any, table: str, clock: Clock) -> None:
+        self._store, self._table, self._clock = store, table, clock
+
+    @abstractmethod
     def find(self, name: str, /) -> Value | None:
         """Return the value under *name*, live or expired, or None."""
 
-    def names(self, prefix: str, /) -> list[str]:
-        """Return the names that begin with *prefix*."""
+    @abstractmethod
+    def names(self, prefix: str, /) -> Iterable[str]:
+        """Return all names, or those that begin with *prefix*."""
 
 
-class _InRedis:
-    def __init__(self, store: Any, _table: str, clock: Clock) -> None:
-        self._ask, self._clock = store.ask, clock
-
+class _InRedis(Finder):
     def find(self, name: str, /) -> Value | None:
-        payload, ttl = self._ask(lambda client: client.pipeline(transaction=False).get(name).pttl(name).execute())
+        payload, ttl = self._store.ask(lambda client: client.pipeline(transaction=False).get(name).pttl(name).execute())
         if payload is None:
             return None
         return Value(payload, self._clock() + ttl if ttl >= 0 else None)
 
     def names(self, prefix: str, /) -> list[str]:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
-        return [name.decode() for name in self._ask(lambda client: list(client.scan_iter(match=pattern, count=1000)))]
+        return [
+            name.decode() for name in self._store.ask(lambda client: list(client.scan_iter(match=pattern, count=1000)))
+        ]
 
 
-class _InMemcached:
-    def __init__(self, store: Any, _table: str, _clock: Clock) -> None:
-        self._ask = store.ask
-
+class _InMemcached(Finder):
     def find(self, name: str, /) -> Value | None:
-        found = self._ask(lambda client: client.gets(name))
+        found = self._store.ask(lambda client: client.gets(name))
         return None if found is None or not isinstance(found[0], bytes) else Value(found[0], None)
 
     def names(self, _prefix: str, /) -> NoReturn:
         raise ConfigurationError("memcached cannot list its keys: each session is taken over at its first request")
 
 
-class _InMongoDB:
-    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
-        self._ask, self._table = store.ask, table
-
+class _InMongoDB(Finder):
     def find(self, name: str, /) -> Value | None:
-        document = self._ask(lambda sessions: self._beside(sessions).find_one({"id": name}))
+        document = self._store.ask(lambda sessions: self._beside(sessions).find_one({"id": name}))
         payload = document.get("val") if document is not None else None
         if document is None or not isinstance(payload, bytes):
             return None
         expiration = document.get("expiration")
         return Value(payload, int(expiration) if type(expiration).__name__ == "DatetimeMS" else None)
 
-    def names(self, prefix: str, /) -> list[str]:
-        found = self._ask(lambda sessions: [each.get("id") for each in self._beside(sessions).find({}, {"id": 1})])
-        return [name for name in found if isinstance(name, str) and name.startswith(prefix)]
+    def names(self, _prefix: str, /) -> list[str]:
+        found = self._store.ask(
+            lambda sessions: [each.get("id") for each in self._beside(sessions).find({}, {"id": 1})]
+        )
+        return [name for name in found if isinstance(name, str)]
 
     def _beside(self, sessions: Any) -> Any:
         return sessions.database.get_collection(self._table, codec_options=sessions.codec_options)
 
 
-class _InDynamoDB:
-    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
-        self._ask, self._table = store.ask, table
-
+class _InDynamoDB(Finder):
     def find(self, name: str, /) -> Value | None:
         found = self._read("get_item", Key={"id": {"S": name}}, ConsistentRead=True).get("Item", {})
         payload = found.get("val", {}).get("B")
@@ -106,13 +104,13 @@ class _InDynamoDB:
         expiration = found.get("expiration", {}).get("N")
         return Value(payload, None if expiration is None else round(float(expiration) * SECOND) + _MOST_OFFSET)
 
-    def names(self, prefix: str, /) -> list[str]:
+    def names(self, _prefix: str, /) -> list[str]:
         page = self._read("scan", ProjectionExpression="id")
         found = page.get("Items", [])
         while "LastEvaluatedKey" in page:
             page = self._read("scan", ProjectionExpression="id", ExclusiveStartKey=page["LastEvaluatedKey"])
             found += page["Items"]
-        return [item["id"]["S"] for item in found if item["id"]["S"].startswith(prefix)]
+        return [item["id"]["S"] for item in found]
 
     def _read(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer to *operation* on the table; an empty one without the table."""
@@ -123,17 +121,17 @@ class _InDynamoDB:
             except client.exceptions.ResourceNotFoundException:
                 return {}
 
-        answer: dict[str, Any] = self._ask(ask)
+        answer: dict[str, Any] = self._store.ask(ask)
         return answer
 
 
-class _InSQL:
-    def __init__(self, store: Any, table: str, _clock: Clock) -> None:
+class _InSQL(Finder):
+    def __init__(self, store: Any, table: str, clock: Clock) -> None:
         import sqlalchemy as sa
 
-        self._ask = store.ask
+        super().__init__(store, table, clock)
         self._exists: bool | None = None
-        self._table = sa.table(
+        self._rows_of = sa.table(
             table,
             sa.column("session_id", sa.String),
             sa.column("data", sa.LargeBinary),
@@ -149,9 +147,9 @@ class _InSQL:
         _, payload, expiry = rows[0]
         return Value(bytes(payload), _milliseconds(expiry))
 
-    def names(self, prefix: str, /) -> list[str]:
+    def names(self, _prefix: str, /) -> list[str]:
         rows = self._rows(lambda t: t.select().with_only_columns(t.c.session_id))
-        return [name for (name,) in rows if isinstance(name, str) and name.startswith(prefix)]
+        return [name for (name,) in rows if isinstance(name, str)]
 
     def _rows(self, statement: Callable[[Any], Any]) -> list[Any]:
         """Return the rows of *statement*; none without the table, or if an expiry is damaged."""
@@ -160,18 +158,19 @@ class _InSQL:
             import sqlalchemy as sa
 
             if self._exists is None:
-                self._exists = sa.inspect(connection).has_table(self._table.name, schema=self._table.schema)
+                self._exists = sa.inspect(connection).has_table(self._table, schema=self._store.schema)
             try:
-                return connection.execute(statement(self._table)).all() if self._exists else []
+                return connection.execute(statement(self._rows_of)).all() if self._exists else []
             except ValueError:
                 return []
 
-        rows: list[Any] = self._ask(ask)
+        rows: list[Any] = self._store.ask(ask)
         return rows
 
 
-class _InFiles:
-    def __init__(self, store: Any, _table: str, _clock: Clock) -> None:
+class _InFiles(Finder):
+    def __init__(self, store: Any, table: str, clock: Clock) -> None:
+        super().__init__(store, table, clock)
         self._folder: Path = store.path.parent if store.path.name == OUR_FOLDER else store.path
         StoreDirectory(self._folder)
 
@@ -195,7 +194,7 @@ class _InFiles:
         )
 
 
-_FINDERS: dict[str, type[Any]] = {
+_FINDERS: dict[str, type[Finder]] = {
     "RedisClusterStore": _InRedis,
     "MemcachedStore": _InMemcached,
     "MongoDBStore": _InMongoDB,
@@ -213,8 +212,7 @@ def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
     """
     for kind in type(store).__mro__:
         if kind.__name__ in _FINDERS:
-            finder: Finder = _FINDERS[kind.__name__](store, table, clock)
-            return finder
+            return _FINDERS[kind.__name__](store, table, clock)
     raise ConfigurationError(
         f"Flask-Session keeps no sessions where a {type(store).__name__} does: set SESSION_STORE to the place where "
         "they are, in Redis, memcached, MongoDB, DynamoDB, SQL or a folder of files"

@@ -13,7 +13,7 @@ from holdfast.clock import SECOND, Clock
 from holdfast.errors import DecodeError
 from holdfast.imports import pickled
 from holdfast.imports.finders import Finder
-from holdfast.imports.place import OldSession, TakeOver
+from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.tokens import is_key
 
 #: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIMESTAMP = -1
 
 
-class FlaskSessions(TakeOver):
+class FlaskSessions(OldPlace):
     """The sessions of Flask-Session that *finder* finds, under names that begin with *prefix*.
 
     *lifetime*, in milliseconds, is that of a session of Flask-KVSession, which it begins with.
@@ -60,7 +60,8 @@ class FlaskSessions(TakeOver):
 
     def ids(self) -> list[str]:
         """Return the id of each session that is there."""
-        ids = (name[len(self._prefix) :] for name in self._finder.names(self._prefix))
+        names = self._finder.names(self._prefix)
+        ids = (name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
         return [old_id for old_id in ids if self.has_form(old_id)]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from holdfast.clock import Clock
 
@@ -21,8 +22,11 @@ class OldSession:
     expires_at: int | None
 
 
-class TakeOver:
-    """Takes over sessions before *until*, in milliseconds since the epoch; None: always."""
+class OldPlace(ABC):
+    """Where sessions were before. An *old id* is what a cookie of that time stands for, without a signature.
+
+    Sessions are taken over before *until*, in milliseconds since the epoch; None: always.
+    """
 
     def __init__(self, until: int | None, clock: Clock) -> None:
         self._until = until
@@ -33,17 +37,11 @@ class TakeOver:
         """Whether sessions are still taken over."""
         return self._until is None or self._clock() < self._until
 
-
-class OldPlace(Protocol):
-    """Where sessions were before. An *old id* is what a cookie of that time stands for, without a signature."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether sessions are still taken over."""
-
+    @abstractmethod
     def has_form(self, old_id: str, /) -> bool:
         """Return whether *old_id* may be one, and sessions are still taken over."""
 
+    @abstractmethod
     def load(self, old_id: str, /) -> OldSession | None:
         """Return the live session of *old_id*, or None.
 
@@ -51,6 +49,7 @@ class OldPlace(Protocol):
             StoreUnavailable: The place does not answer.
         """
 
+    @abstractmethod
     def ids(self) -> list[str]:
         """Return the id of each session that is there.
 
