@@ -8,25 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import (
-    CAPABILITIES,
-    ChecksHealth,
-    Closes,
-    Confirms,
-    Discards,
-    HealthFinding,
-    Indexes,
-    Iterates,
-    KeepsTime,
-    Needs,
-    Pings,
-    Prepares,
-    Purges,
-    Report,
-    Rotates,
-    Store,
-    capabilities_of,
-)
+from holdfast.stores import contract
 
 __all__ = ["PairStore"]
 
@@ -44,18 +26,23 @@ class PairStore:
     succeeds, and a deletion is tried on the old store first, so that a moving record cannot escape it.
     """
 
-    def __init__(self, new: Store, old: Store) -> None:
+    def __init__(self, new: contract.Store, old: contract.Store) -> None:
         self._new = new
         self._old = old
         for capability in self._offered():
-            method = CAPABILITIES[capability]
+            method = contract.CAPABILITIES[capability]
             setattr(self, method, getattr(self, f"_{method}"))
 
     def _offered(self) -> frozenset[type]:
         """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
-        new, old = capabilities_of(self._new), capabilities_of(self._old)
-        needs_both = {Indexes, Iterates} - (new & old)
-        return (new | old) - {Rotates, Discards} - needs_both - ({Confirms, KeepsTime} - new)
+        new, old = contract.capabilities_of(self._new), contract.capabilities_of(self._old)
+        needs_both, needs_new = {contract.Indexes, contract.Iterates}, {contract.Confirms, contract.KeepsTime}
+        lacking = {contract.Rotates, contract.Discards} | (needs_both - (new & old)) | (needs_new - new)
+        return (new | old) - lacking
+
+    def _with(self, capability: type) -> list[Any]:
+        """Return those of the two stores that have *capability*, the new one first."""
+        return [store for store in (self._new, self._old) if isinstance(store, capability)]
 
     def load(self, key: str, /) -> Record | None:
         return self._new.load(key) or self._load_old(key) or self._new.load(key)
@@ -132,46 +119,40 @@ class PairStore:
             return Page(items, f"{which}:{page.after}")
         return Page(items, "new:" if is_old else None)
 
-    def _purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
+    def _purge(self, now: int, /, *, limit: int = 1000, report: contract.Report | None = None) -> int:
         removed = 0
-        for store in (self._old, self._new):
-            if isinstance(store, Purges):
-                removed += store.purge(now, limit=limit - removed, report=report)
+        for store in reversed(self._with(contract.Purges)):
+            removed += store.purge(now, limit=limit - removed, report=report)
         return removed
 
     def _ping(self) -> None:
-        for store in (self._new, self._old):
-            if isinstance(store, Pings):
-                store.ping()
+        for store in self._with(contract.Pings):
+            store.ping()
 
     def _missing(self) -> str | None:
-        lacking = (store.missing() for store in (self._new, self._old) if isinstance(store, Needs))
-        return next(filter(None, lacking), None)
+        return next(filter(None, (store.missing() for store in self._with(contract.Needs))), None)
 
     def _prepare(self) -> None:
-        for store in (self._new, self._old):
-            if isinstance(store, Prepares):
-                store.prepare()
+        for store in self._with(contract.Prepares):
+            store.prepare()
 
-    def _check_health(self) -> list[HealthFinding]:
+    def _check_health(self) -> list[contract.HealthFinding]:
         return [
-            replace(finding, name=f"{finding.name}, {which} store")
-            for which, store in (("new", self._new), ("old", self._old))
-            if isinstance(store, ChecksHealth)
+            replace(finding, name=f"{finding.name}, {'new' if store is self._new else 'old'} store")
+            for store in self._with(contract.ChecksHealth)
             for finding in store.check_health()
         ]
 
     def _confirm(self, key: str, /) -> bool:
-        return cast(Confirms, self._new).confirm(key)
+        return cast(contract.Confirms, self._new).confirm(key)
 
     def _now(self) -> int:
-        return cast(KeepsTime, self._new).now()
+        return cast(contract.KeepsTime, self._new).now()
 
     def _close(self) -> None:
         with contextlib.ExitStack() as stack:
-            for store in (self._new, self._old):
-                if isinstance(store, Closes):
-                    stack.callback(store.close)
+            for store in self._with(contract.Closes):
+                stack.callback(store.close)
 
 
 def _as_old(record: Record) -> Record:

@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.errors import DecodeError, UnknownKey
+from holdfast.records import metadata
 from holdfast.records.envelope import Envelope, Sealed, decode
-from holdfast.records.metadata import (
-    ADDRESS,
-    IMPERSONATOR,
-    LABEL,
-    NAMESPACE,
-    PERMANENT,
-    SID,
-    TRANSPORT,
-    Device,
-    authenticated_at,
-    device_in,
-)
 from holdfast.records.record import Record
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
@@ -58,7 +47,7 @@ class SessionInfo:
     absolute_deadline: int
     meta: dict[str, str]
     permanent: bool = False
-    device: Device | None = None
+    device: metadata.Device | None = None
     address: str | None = None
     transport: str = "cookie"
     label: str | None = None
@@ -117,7 +106,7 @@ def open_own(context: Context, key: str, record: Record) -> Envelope | None:
         raise
     except DecodeError:
         return None
-    return envelope if envelope.meta.get(NAMESPACE) == context.keys.namespace_mark else None
+    return envelope if envelope.meta.get(metadata.NAMESPACE) == context.keys.namespace_mark else None
 
 
 def decode_session(context: Context, key: str, record: Record) -> Envelope | None:
@@ -145,13 +134,13 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         idle_deadline=policy.idle_deadline(body, record.expires_at),
         absolute_deadline=body.created_at + policy.absolute,
         meta=body.meta,
-        permanent=PERMANENT in body.meta,
-        device=device_in(body.meta),
-        address=body.meta.get(ADDRESS),
-        transport=body.meta.get(TRANSPORT, "cookie"),
-        label=body.meta.get(LABEL),
-        authenticated_at=authenticated_at(body.meta),
-        sid=body.meta.get(SID, ""),
-        impersonator=body.meta.get(IMPERSONATOR),
+        permanent=metadata.PERMANENT in body.meta,
+        device=metadata.device_in(body.meta),
+        address=body.meta.get(metadata.ADDRESS),
+        transport=body.meta.get(metadata.TRANSPORT, "cookie"),
+        label=body.meta.get(metadata.LABEL),
+        authenticated_at=metadata.authenticated_at(body.meta),
+        sid=body.meta.get(metadata.SID, ""),
+        impersonator=body.meta.get(metadata.IMPERSONATOR),
         current=key == current,
     )
