@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +30,13 @@ class Money:
     def of(cls, plain: dict[str, Any]) -> Money:
         """Return the value of a plain form."""
         return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """A value with any parts."""
+
+    amounts: tuple[Any, ...]
 
 
 class Opaque:
@@ -67,6 +76,19 @@ def test_a_registered_type_is_kept(codec: Codec) -> None:
     assert codec.loads(payload) == data
     assert codec.dumps(codec.loads(payload)) == payload
     assert codec.loads(codec.dumps({"a": Price(6)})) == {"a": Money(6)}
+
+
+@every_codec
+def test_a_plain_form_may_hold_what_a_session_holds(codec: Codec) -> None:
+    """A moment, a tuple, a set and another registered type come back from a plain form as they went in."""
+    register_money()
+    register_type("amounts", Amounts, to_plain=attrgetter("amounts"), from_plain=Amounts)
+    data = {"a": [Amounts((datetime(2027, 1, 31, tzinfo=timezone.utc), (1, 2), {"b": {3, 4}, "c": Money(5)}))]}
+    payload = codec.dumps(data)
+    assert codec.loads(payload) == data
+    assert codec.dumps(codec.loads(payload)) == payload
+    with pytest.raises(EncodeError, match=r"session\['a'\]"):
+        codec.dumps({"a": Amounts((Opaque(),))})
 
 
 @every_codec

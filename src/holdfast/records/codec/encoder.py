@@ -63,7 +63,8 @@ class Encoder:
         self._write = write
         self._tags = tags
         self._hashed = self if hashed else Encoder(native=native, mark=mark, write=write, tags=tags, hashed=True)
-        leaves = {codec.type: partial(self._leaf, codec) for codec in TYPE_CODECS if codec.type not in CONTAINERS}
+        branches = CONTAINERS | {StoredValue}
+        leaves = {codec.type: partial(self._leaf, codec) for codec in TYPE_CODECS if codec.type not in branches}
         self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: self._text, float: self._float}
 
     def encode_session(self, data: Mapping[Any, Any]) -> Any:
