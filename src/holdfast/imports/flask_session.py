@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from holdfast.clock import SECOND, Clock
 from holdfast.errors import DecodeError
@@ -22,9 +21,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 #: Flask-KVSession's: a random number of 64 bits, or of SESSION_KEY_BITS, and the second in which it was made. It is the
 #: name of the value, without a prefix.
 _KV_ID = re.compile(r"[0-9a-f]{8,64}_([0-9a-f]{8})", re.ASCII)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_TIMESTAMP = -1
 
 
 class FlaskSessions(OldPlace):
@@ -99,23 +95,14 @@ def _reader_of(payload: bytes) -> Callable[[bytes], Any]:
 
 
 def _unpacked(payload: bytes) -> Any:
-    if importlib.util.find_spec("ormsgpack") is not None:
+    if sys.version_info >= (3, 11):  # as in holdfast.records.codec
         import ormsgpack
 
-        return ormsgpack.unpackb(payload, ext_hook=_extension, option=ormsgpack.OPT_NON_STR_KEYS)
+        return ormsgpack.unpackb(payload, option=ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT)
     import msgpack  # type: ignore[import-untyped]  # it ships no annotations
 
-    return msgpack.unpackb(payload, timestamp=3, ext_hook=_extension, strict_map_key=False)
+    return msgpack.unpackb(payload, timestamp=3, ext_hook=_refuse, strict_map_key=False)
 
 
-def _extension(code: int, data: bytes) -> datetime:
-    """Return the moment in an extension of msgpack's own type."""
-    if code != _TIMESTAMP or len(data) not in {4, 8, 12}:
-        raise ValueError("an unknown extension")
-    number = int.from_bytes(data[:8] if len(data) == 8 else data[:4], "big")
-    if len(data) == 4:
-        return _EPOCH + timedelta(seconds=number)
-    if len(data) == 8:
-        return _EPOCH + timedelta(seconds=number & (2**34 - 1), microseconds=(number >> 34) // 1000)
-    seconds = int.from_bytes(data[4:], "big", signed=True)
-    return _EPOCH + timedelta(seconds=seconds, microseconds=number // 1000)
+def _refuse(code: int, _data: bytes) -> NoReturn:
+    raise ValueError(f"an unknown extension, {code}")
