@@ -168,21 +168,14 @@ def _stamp_codec(code: int, cls: type[datetime | time]) -> TypeCodec:
     return TypeCodec(code, cls.__name__, cls, write, read)
 
 
-def _write_stored(value: StoredValue) -> list[Any]:
-    return [value.name, value.plain]
-
-
-def _read_stored(parts: list[Any]) -> StoredValue:
-    name, plain = parts
-    return StoredValue(name, plain)
-
-
 DICT = TypeCodec(4, "dict", dict, lambda value: list(map(list, value.items())), dict, is_text=False)
 FLOAT = TypeCodec(6, "float", float, float.__repr__, float)
 
 #: Text that UTF-8 has no form for: it holds half of a surrogate pair.
 TEXT = TypeCodec(15, "text", str, str, str)
-STORED = TypeCodec(31, "value", StoredValue, _write_stored, _read_stored, is_text=False)
+STORED = TypeCodec(
+    31, "value", StoredValue, lambda value: [value.name, value.plain], lambda parts: StoredValue(*parts), is_text=False
+)
 
 #: A dict is marked when its keys are not all text, an int when it exceeds 64 bits, a float when JSON has no
 #: number for it. msgpack writes every float, and bytes, as they are.
