@@ -13,7 +13,7 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine, outage
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.target import Target, json_option, pass_target, refuse_missing, url_from
+from holdfast.cli.target import Target, refuse_missing, url_from, with_target
 from holdfast.errors import StoreUnavailable
 from holdfast.records.record import Record
 from holdfast.stores.contract import Closes, Iterates, Pings, Store, iterate
@@ -28,8 +28,7 @@ _WORKERS = 4
 @click.command()
 @click.argument("urls", metavar="[FROM] TO", nargs=-1, required=True)
 @click.option("--move", is_flag=True, help="Move the records, while an application uses both stores as a pair.")
-@json_option
-@pass_target
+@with_target
 def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) -> None:
     """Copy all records to the store at TO.
 

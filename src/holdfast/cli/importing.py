@@ -10,7 +10,7 @@ from functools import partial
 import click
 
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.target import Target, json_option, pass_target
+from holdfast.cli.target import Target, with_target
 from holdfast.errors import ConfigurationError
 from holdfast.sessions.manager import Manager
 
@@ -20,8 +20,7 @@ _CHUNK = 100
 
 @click.command("import")
 @click.option("--count", is_flag=True, help="Only print how many sessions are left to take over.")
-@json_option
-@pass_target
+@with_target
 def import_(target: Target, *, count: bool, as_json: bool) -> None:
     """Take over all sessions of Flask-Session now, while the application runs.
 

@@ -12,7 +12,7 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
-from holdfast.cli.target import NEVER, Target, json_option, pass_target, user_option
+from holdfast.cli.target import NEVER, Target, user_option, with_target
 from holdfast.errors import HoldfastError
 from holdfast.sessions.flows.stats import SessionStats
 from holdfast.stores.contract import iterate
@@ -54,8 +54,7 @@ _MOMENTS = {"created_at", "last_used_at", "idle_deadline", "absolute_deadline", 
     help="The approximate number, without --user.",
 )
 @click.option("--after", metavar="PLACE", help="Continue an earlier list.")
-@json_option
-@pass_target
+@with_target
 def list_(target: Target, *, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
     """List live sessions.
 
@@ -87,8 +86,7 @@ def list_(target: Target, *, user: str | None, limit: int, after: str | None, as
 
 @click.command()
 @click.argument("handle")
-@json_option
-@pass_target
+@with_target
 def show(target: Target, *, handle: str, as_json: bool) -> None:
     """Show the metadata of the session with HANDLE.
 
@@ -101,8 +99,7 @@ def show(target: Target, *, handle: str, as_json: bool) -> None:
 
 
 @click.command()
-@json_option
-@pass_target
+@with_target
 def stats(target: Target, *, as_json: bool) -> None:
     """Count sessions by user, age and device, and other records.
 

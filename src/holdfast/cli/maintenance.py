@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from holdfast.cli.output import counted, say
-from holdfast.cli.target import Target, json_option, missing_in, pass_target
+from holdfast.cli.target import Target, json_option, missing_in, with_target
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import new_key as fresh_key
 from holdfast.stores.contract import Prepares, Purges
@@ -13,8 +13,7 @@ from holdfast.stores.probe import probe
 
 
 @click.command()
-@json_option
-@pass_target
+@with_target
 def init(target: Target, *, as_json: bool) -> None:
     """Create the table, the indexes or the files that the store needs, if they are missing, and try the store.
 
@@ -33,8 +32,7 @@ def init(target: Target, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("url", metavar="[URL]", required=False)
-@json_option
-@pass_target
+@with_target
 def ddl(target: Target, *, url: str | None, as_json: bool) -> None:
     """Print the statements that create the table of an SQL store.
 
@@ -49,8 +47,7 @@ def ddl(target: Target, *, url: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@json_option
-@pass_target
+@with_target
 def purge(target: Target, *, as_json: bool) -> None:
     """Remove expired records now.
 

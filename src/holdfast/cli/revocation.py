@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, progress, say
-from holdfast.cli.target import Target, json_option, pass_target, user_option
+from holdfast.cli.target import Target, user_option, with_target
 from holdfast.errors import UnknownKey
 from holdfast.sessions.ends import Ends, ends
 from holdfast.sessions.manager import Manager
@@ -20,8 +20,7 @@ from holdfast.sessions.manager import Manager
 @click.option("--keep", metavar="HANDLE", help="With --user: all except this one.")
 @click.option("--all", "everyone", is_flag=True, help="End all sessions of all users.")
 @click.option("--yes", is_flag=True, help="With --all: do not prompt.")
-@json_option
-@pass_target
+@with_target
 def revoke(
     target: Target, *, handle: str | None, user: str | None, keep: str | None, everyone: bool, yes: bool, as_json: bool
 ) -> None:

@@ -121,8 +121,10 @@ def _user_id(_context: click.Context, _option: click.Parameter, value: str | Non
     return value
 
 
-#: Passes a command its `Target` as the first argument.
-pass_target = click.make_pass_decorator(Target)
-
 #: Adds the option --json to a command, as the argument *as_json*.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def with_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass *command* its `Target` as the first argument, and give it the option --json."""
+    return json_option(click.make_pass_decorator(Target)(command))

@@ -100,7 +100,7 @@ class _Page:
     _sessions: Session
     _user_id: Callable[[], object] | None
     _login_url: str | None
-    _guard: Guard
+    _guard: Callable[[], None]
 
     def __post_init__(self) -> None:
         self._actions = {"end": self._end, "end-others": self._end_others, "name": self._name}
@@ -185,17 +185,13 @@ class _Page:
             return self._listing(owner, 404, error=gettext("There is no such session. It may have ended already."))
         if entry.current:
             return self._listing(owner, 400, error=gettext("You are using this session. Sign out to end it."))
-        refusal = self._guard()
-        if refusal is not None:
-            return refusal
+        self._guard()
         if self._sessions.revoke(entry.handle) == "unconfirmed":
             return _done(gettext("The session has ended, but this is not confirmed. Check again in a minute."))
         return _done(gettext("The session has ended: %(device)s.", device=entry.label or device(entry)))
 
     def _end_others(self, _: str) -> ResponseReturnValue:
-        refusal = self._guard()
-        if refusal is not None:
-            return refusal
+        self._guard()
         session.revoke_others()
         return _done(gettext("All your other sessions have ended."))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 from flask import current_app
 
-from holdfast.cli.target import Target, json_option, pass_target
+from holdfast.cli.target import Target, json_option, with_target
 from holdfast.contrib.doctor.printing import print_report
 from holdfast.contrib.doctor.report import Report, examine, examine_store
 from holdfast.flask.settings.profiles import PROFILES
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     type=click.Choice(list(PROFILES)),
     help="The profile to check. Default: the application's own, or asvs-l1.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
-def doctor(context: click.Context, profile: str | None, as_json: bool) -> None:  # noqa: FBT001  # passed by keyword
+def doctor(context: click.Context, *, profile: str | None, as_json: bool) -> None:
     """Check the configuration and the store against a security standard.
 
     Each row has the requirement and its ids, the result, the value found, and the change to make. The exit code is 1 if
@@ -36,8 +36,7 @@ def doctor(context: click.Context, profile: str | None, as_json: bool) -> None: 
 
 
 @click.command("doctor")
-@json_option
-@pass_target
+@with_target
 @click.pass_context
 def doctor_of_store(context: click.Context, target: Target, *, as_json: bool) -> None:
     """Check the store: that it answers, takes what requests write, and is set up to keep it.

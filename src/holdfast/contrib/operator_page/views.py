@@ -120,7 +120,7 @@ def operator_page(
 class _Page:
     _sessions: Session
     _authorize: Authorizer
-    _guard: Guard
+    _guard: Callable[[], None]
     _per_page: int
     _deadline: Callable[[], Callable[[], bool]]
 
@@ -214,18 +214,18 @@ class _Page:
     # --- what can be done --------------------------------------------------------------------------------------------
 
     def end_one(self) -> ResponseReturnValue:
-        return self._end(request.form.get("handle", "").strip()) or _back("sessions")
+        self._end(request.form.get("handle", "").strip())
+        return _back("sessions")
 
     def end_of_user(self) -> ResponseReturnValue:
         action = request.form.get("action")
         if action == "end":
-            return self._end(request.form.get("handle", "")) or _back("user")
+            self._end(request.form.get("handle", ""))
+            return _back("user")
         user_id = request.args.get("id", "").strip()
         if action != "end-all" or not user_id:
             abort(400)
-        refusal = self._guard()
-        if refusal is not None:
-            return refusal
+        self._guard()
         ended = self._sessions.revoke_all(user_id, keep=session.handle)
         _note("ended all sessions of the user with the owner value %s…: %d", self._short_owner(user_id), ended)
         kept = " Your own was kept." if session.owner == self._manager.keys.owner_of(user_id) else ""
@@ -236,20 +236,17 @@ class _Page:
     def _short_owner(self, user_id: str) -> str:
         return self._manager.keys.owner_of(user_id)[:SHORT]
 
-    def _end(self, handle: str) -> ResponseReturnValue | None:
-        """End one session and report it; return a response if it must not be ended."""
+    def _end(self, handle: str) -> None:
+        """End one session and report it."""
         if handle == session.handle:
             abort(400, "You are using this session. Sign out to end it.")
-        refusal = self._guard()
-        if refusal is not None:
-            return refusal
+        self._guard()
         try:
             result: str = self._sessions.revoke(handle)
         except UnknownKey:
             result = "unopened"
         _note("ended the session %r: %s", handle[:64], result)
         flash(_RESULTS[result])
-        return None
 
     def everyone(self, error: str | None = None) -> ResponseReturnValue:
         return self._render_forms("everyone", progress=_kept_progress(), word=_WORD, error=error)
@@ -263,9 +260,7 @@ class _Page:
         if action == "begin":
             if request.form.get("word", "").strip().casefold() != _WORD:
                 return self.everyone(f"No session was ended. Type “{_WORD}” to end everyone’s sessions.")
-            refusal = self._guard()
-            if refusal is not None:
-                return refusal
+            self._guard()
             progress = None
         elif action != "on" or progress is None:
             abort(400)

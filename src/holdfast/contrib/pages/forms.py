@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from flask import current_app, request
+from flask import abort, current_app, make_response, request
 
 from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
@@ -54,15 +54,20 @@ def is_own_form() -> bool:
     return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
 
 
-def guard_of(fresh: float | Guard | None) -> Guard:
-    """Return the function to call before sessions are ended, for a page's argument *fresh*.
+def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
+    """Return the function to call before sessions are ended, for a page's argument *fresh*. It may abort the request.
 
     Raises:
         ValueError: *fresh* is negative.
     """
-    if fresh is None:
-        return lambda: None
-    return fresh if callable(fresh) else require_fresh(fresh)(lambda: None)
+    ask: Guard = fresh if callable(fresh) else (lambda: None) if fresh is None else require_fresh(fresh)(lambda: None)
+
+    def guard() -> None:
+        answer = ask()
+        if answer is not None:
+            abort(make_response(answer))
+
+    return guard
 
 
 def _is_proven(value: str) -> bool:
