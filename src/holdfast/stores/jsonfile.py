@@ -65,61 +65,41 @@ class JSONFileStore:
         return self._live(self._read(), key)
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        with self._locked():
-            entries = self._read()
-            if self._live(entries, key):
-                return None
-            version = _put(entries, key, data, expires_at, owner)
-            self._save(entries)
-            return version
+        with self._changing() as entries:
+            return None if self._live(entries, key) else _put(entries, key, data, expires_at, owner)
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        with self._locked():
-            entries = self._read()
-            if refused := refusal(self._live(entries, key), expect):
-                return refused
-            version = _put(entries, key, data, expires_at, owner)
-            self._save(entries)
-            return version
+        with self._changing() as entries:
+            return refusal(self._live(entries, key), expect) or _put(entries, key, data, expires_at, owner)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        with self._locked():
-            entries = self._read()
+        with self._changing() as entries:
             record = self._live(entries, key)
             if record and expires_at > record.expires_at:
-                entries[key]["expires_at"] = expires_at
-                self._save(entries)
+                entries[key] = {**entries[key], "expires_at": expires_at}
             return record is not None
 
     def delete(self, key: str, /) -> bool:
-        with self._locked():
-            entries = self._read()
+        with self._changing() as entries:
             record = self._live(entries, key)
-            if entries.pop(key, None):
-                self._save(entries)
+            entries.pop(key, None)
             return record is not None
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
-        with self._locked():
-            entries = self._read()
+        with self._changing() as entries:
             removed = frozenset(key for key in versions if not refusal(self._live(entries, key), versions[key]))
             for key in removed:
                 del entries[key]
-            if removed:
-                self._save(entries)
             return removed
 
     def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
-        with self._locked():
-            entries = self._read()
+        with self._changing() as entries:
             if refused := refusal(self._live(entries, rotation.old), rotation.expect):
                 return refused
             _put(entries, rotation.old, rotation.tombstone, rotation.grace_until, None)
-            version = _put(entries, rotation.new, rotation.data, rotation.expires_at, rotation.owner)
-            self._save(entries)
-            return version
+            return _put(entries, rotation.new, rotation.data, rotation.expires_at, rotation.owner)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         entries = self._read()
@@ -176,6 +156,16 @@ class JSONFileStore:
             path = self.path.resolve()
             with locked(path.with_name(f"{path.name}.lock")):
                 yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[Entries]:
+        """Yield the entries under the lock. If some are others at the end, all that live are saved."""
+        with self._locked():
+            before = self._read()
+            entries = before.copy()
+            yield entries
+            if entries != before:
+                self._save(entries)
 
     def _read(self) -> Entries:
         with faults_of(self.path):
