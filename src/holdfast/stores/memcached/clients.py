@@ -27,6 +27,9 @@ from holdfast.stores.shared.clients import PerProcess, class_name, drain, refuse
 _SMALLEST_LIMIT = 1024
 _OVERHEAD = 48 + 8 + 65 + 2
 
+# By default pymemcache does not wait for the answers to these.
+_REPLIES = {method: {"noreply": False} for method in ("add", "cas", "delete")}
+
 
 class MemcachedClient(abc.ABC):
     """The memcached calls of the store, with pymemcache's names.
@@ -46,15 +49,15 @@ class MemcachedClient(abc.ABC):
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
         """Store the value if none exists. *expire* is in memcached's form."""
-        return bool(self._use(key, "add", value, expire, noreply=False))
+        return bool(self._use(key, "add", value, expire))
 
     def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
         """Store the value if one exists and it is still the one that `gets` returned with *unique*."""
-        return bool(self._use(key, "cas", value, unique, expire, noreply=False))
+        return bool(self._use(key, "cas", value, unique, expire))
 
     def delete(self, key: str) -> bool:
         """Remove the value; return whether it existed."""
-        return bool(self._use(key, "delete", noreply=False))
+        return bool(self._use(key, "delete"))
 
     @abc.abstractmethod
     def ping(self) -> None:
@@ -64,7 +67,7 @@ class MemcachedClient(abc.ABC):
         """Close our own connections. The owner of a given client closes it."""
 
     @abc.abstractmethod
-    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+    def _use(self, key: str, method: str, *arguments: Any) -> Any:
         """Return the result of the client's *method* for *key*."""
 
 
@@ -86,8 +89,8 @@ class PooledClient(MemcachedClient):
         for idle in (self._idle.pop() or {}).values():
             drain(idle, operator.methodcaller("close"))
 
-    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        return self._at(_server_of(self._servers, key), method, key, *arguments, **named)
+    def _use(self, key: str, method: str, *arguments: Any) -> Any:
+        return self._at(_server_of(self._servers, key), method, key, *arguments, **_REPLIES.get(method, {}))
 
     def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
         idle = self._idle.get()[server]
@@ -133,8 +136,8 @@ class GivenPymemcache(MemcachedClient):
         for server in self._clients:
             self._at(server, "version")
 
-    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        return self._at(_server_of(self._clients, key), method, key, *arguments, **named)
+    def _use(self, key: str, method: str, *arguments: Any) -> Any:
+        return self._at(_server_of(self._clients, key), method, key, *arguments, **_REPLIES.get(method, {}))
 
     def _at(self, server: str, method: str, *arguments: Any, **named: Any) -> Any:
         process = os.getpid()
@@ -180,14 +183,11 @@ class GivenPythonMemcached(MemcachedClient):
         return (value, ids) if ids else None
 
     def add(self, key: str, value: bytes, expire: int) -> bool:
-        return bool(self._use(key, "add", value, expire)) or self._refused(value)
+        return super().add(key, value, expire) or self._refused(value)
 
     def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
         with self._cas_ids(unique):
             return bool(self._use(key, "cas", value, expire)) or self._refused(value)
-
-    def delete(self, key: str) -> bool:
-        return bool(self._use(key, "delete"))
 
     def ping(self) -> None:
         self._call("get_stats")
@@ -200,17 +200,17 @@ class GivenPythonMemcached(MemcachedClient):
                 raise ValueError("object too large for cache")
         return False
 
-    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
-        return self._call(method, key, *arguments, **named)
+    def _use(self, key: str, method: str, *arguments: Any) -> Any:
+        return self._call(method, key, *arguments)
 
-    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+    def _call(self, method: str, *arguments: Any) -> Any:
         client = self._client
         if getattr(self._mine, "process", None) != os.getpid():
             client.disconnect_all()
             self._mine.process = os.getpid()
         client.forget_dead_hosts()
         try:
-            answer = getattr(client, method)(*arguments, **named)
+            answer = getattr(client, method)(*arguments)
         except BaseException:
             client.disconnect_all()
             raise
@@ -265,28 +265,22 @@ class GivenPylibmc(MemcachedClient):
                 raise
             return b"", 0  # there is one, and it is foreign
 
-    def add(self, key: str, value: bytes, expire: int) -> bool:
-        return bool(self._use(key, "add", value, expire))
-
     def cas(self, key: str, value: bytes, expire: int, unique: Any) -> bool:
         try:
-            return bool(self._use(key, "cas", value, unique, expire))
+            return super().cas(key, value, expire, unique)
         except Exception as error:
             if type(error).__name__ == "NotFound":
                 return False
             raise
 
-    def delete(self, key: str) -> bool:
-        return bool(self._use(key, "delete"))
-
     def ping(self) -> None:
         self._call("get_stats")
 
-    def _use(self, key: str, method: str, *arguments: Any, **named: Any) -> Any:
+    def _use(self, key: str, method: str, *arguments: Any) -> Any:
         # With a str, pylibmc 1.6.3's `gets` frees the bytes too early, and may ask for the key of another thread.
-        return self._call(method, key.encode(), *arguments, **named)
+        return self._call(method, key.encode(), *arguments)
 
-    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+    def _call(self, method: str, *arguments: Any) -> Any:
         process, clone = getattr(self._mine, "clone", (0, None))
         if process != os.getpid():
             _inherited.append(clone)
@@ -294,7 +288,7 @@ class GivenPylibmc(MemcachedClient):
             clone.behaviors = {"cas": True, "tcp_nodelay": True, "auto_eject": False}
             self._mine.clone = os.getpid(), clone
         try:
-            return getattr(clone, method)(*arguments, **named)
+            return getattr(clone, method)(*arguments)
         except BaseException:
             self._mine.clone = 0, None
             raise
