@@ -42,19 +42,9 @@ _BACKENDS = (
         extra="redis",
         client_method="register_script",
     ),
-    _Backend("holdfast.stores.memcached:MemcachedStore", ("memcached",), extra="memcached", client_method="gets"),
-    _Backend(
-        "holdfast.stores.mongodb:MongoDBStore",
-        ("mongodb", "mongodb+srv"),
-        extra="mongodb",
-        client_method="get_database",
-    ),
-    _Backend(
-        "holdfast.stores.dynamodb:DynamoDBStore",
-        ("dynamodb",),
-        extra="dynamodb",
-        client_method="batch_get_item",
-    ),
+    _Backend("holdfast.stores.memcached:MemcachedStore", ("memcached",), "memcached", "gets"),
+    _Backend("holdfast.stores.mongodb:MongoDBStore", ("mongodb", "mongodb+srv"), "mongodb", "get_database"),
+    _Backend("holdfast.stores.dynamodb:DynamoDBStore", ("dynamodb",), "dynamodb", "batch_get_item"),
     _Backend(
         "holdfast.stores.sql:SQLStore",
         ("cockroachdb+*", "mariadb+*", "mssql+*", "mysql+*", "postgresql+*", "sqlite+*"),

@@ -23,7 +23,6 @@ class Profile(NamedTuple):
         title: The standard and the level as text.
         idle: The longest idle timeout.
         absolute: The longest absolute timeout.
-        settings: The settings that the profile changes, by name.
     """
 
     standard: Literal["asvs", "nist"]
@@ -31,7 +30,12 @@ class Profile(NamedTuple):
     title: str
     idle: timedelta
     absolute: timedelta
-    settings: Mapping[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that the profile changes, by name."""
+        spans = {"PERMANENT_SESSION_LIFETIME": self.idle, "SESSION_ABSOLUTE_LIFETIME": self.absolute}
+        return spans | _ALWAYS | _OF_LEVEL[self.level] | (_OF_ASVS[self.level] if self.standard == "asvs" else {})
 
     @property
     def seals(self) -> bool:
@@ -71,29 +75,16 @@ _OF_ASVS: dict[int, dict[str, Any]] = {
 }
 
 
-def _profile(
-    standard: Literal["asvs", "nist"], level: int, title: str, *, idle: timedelta, absolute: timedelta
-) -> Profile:
-    settings = {
-        "PERMANENT_SESSION_LIFETIME": idle,
-        "SESSION_ABSOLUTE_LIFETIME": absolute,
-        **_ALWAYS,
-        **_OF_LEVEL[level],
-        **(_OF_ASVS[level] if standard == "asvs" else {}),
-    }
-    return Profile(standard, level, title, idle, absolute, settings)
-
-
 _MONTH, _DAY, _HALF_DAY = timedelta(days=30), timedelta(hours=24), timedelta(hours=12)
 
 #: Every profile by its name.
 PROFILES: dict[str, Profile] = {
-    "asvs-l1": _profile("asvs", 1, "OWASP ASVS, level 1", idle=_MONTH, absolute=_MONTH),
-    "asvs-l2": _profile("asvs", 2, "OWASP ASVS, level 2", idle=timedelta(minutes=30), absolute=_HALF_DAY),
-    "asvs-l3": _profile("asvs", 3, "OWASP ASVS, level 3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
-    "nist-aal1": _profile("nist", 1, "NIST SP 800-63B-4, AAL1", idle=_MONTH, absolute=_MONTH),
-    "nist-aal2": _profile("nist", 2, "NIST SP 800-63B-4, AAL2", idle=timedelta(hours=1), absolute=_DAY),
-    "nist-aal3": _profile("nist", 3, "NIST SP 800-63B-4, AAL3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
+    "asvs-l1": Profile("asvs", 1, "OWASP ASVS, level 1", idle=_MONTH, absolute=_MONTH),
+    "asvs-l2": Profile("asvs", 2, "OWASP ASVS, level 2", idle=timedelta(minutes=30), absolute=_HALF_DAY),
+    "asvs-l3": Profile("asvs", 3, "OWASP ASVS, level 3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
+    "nist-aal1": Profile("nist", 1, "NIST SP 800-63B-4, AAL1", idle=_MONTH, absolute=_MONTH),
+    "nist-aal2": Profile("nist", 2, "NIST SP 800-63B-4, AAL2", idle=timedelta(hours=1), absolute=_DAY),
+    "nist-aal3": Profile("nist", 3, "NIST SP 800-63B-4, AAL3", idle=timedelta(minutes=15), absolute=_HALF_DAY),
 }
 
 
