@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,13 +14,11 @@ from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import facts, moment, printable, progress, say, table
 from holdfast.cli.target import NEVER, Target, user_option, with_target
 from holdfast.errors import HoldfastError
+from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.flows.stats import SessionStats
+from holdfast.sessions.flows.walk import SessionPage
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import iterate
-
-if TYPE_CHECKING:
-    from holdfast.sessions.flows.listing import SessionInfo
-    from holdfast.sessions.flows.walk import SessionPage
-    from holdfast.sessions.manager import Manager
 
 _HEADINGS = ("HANDLE", "USER", "BEGAN (UTC)", "LAST USED (UTC)", "DEVICE")
 _SHORT = 12

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,12 +14,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.tokens import is_user_id
 from holdfast.sessions.ends import Ends
 from holdfast.sessions.manager import Manager, directory
-from holdfast.stores.contract import Needs
+from holdfast.sessions.requests import Requests
+from holdfast.stores.contract import Needs, Store
 from holdfast.stores.registry import open_store
-
-if TYPE_CHECKING:
-    from holdfast.sessions.requests import Requests
-    from holdfast.stores.contract import Store
 
 #: A span, in milliseconds, that no session reaches, in place of limits that only the application knows.
 NEVER = 2**50

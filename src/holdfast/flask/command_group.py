@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
 from flask import current_app
@@ -15,10 +15,7 @@ from holdfast.cli.group import Commands
 from holdfast.cli.maintenance import purge
 from holdfast.cli.target import Target
 from holdfast.flask.interface import HoldfastInterface
-
-if TYPE_CHECKING:
-    from holdfast.sessions.requests import Requests
-
+from holdfast.sessions.requests import Requests
 
 #: The commands that need an application.
 _OF_APPLICATIONS = {
@@ -54,4 +51,4 @@ def _target() -> Target:
 
 
 def _manager() -> Requests:
-    return cast("Requests", current_app.extensions["holdfast"].manager)
+    return cast(Requests, current_app.extensions["holdfast"].manager)

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, abort, current_app, flash, redirect, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from holdfast.contrib.pages.filters import device
-from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.forms import Guard, guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import page_blueprint
 from holdfast.contrib.pages.words import gettext
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE
+from holdfast.flask.extension import Session
 from holdfast.records.metadata import LONGEST_LABEL
 from holdfast.records.tokens import is_user_id
+from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.manager import Manager, directory
 from holdfast.stores.contract import Indexes
-
-if TYPE_CHECKING:
-    from flask import Flask
-    from flask.blueprints import BlueprintSetupState
-    from flask.typing import ResponseReturnValue
-    from werkzeug.wrappers import Response
-
-    from holdfast.contrib.pages.forms import Guard
-    from holdfast.flask.extension import Session
-    from holdfast.sessions.flows.listing import SessionInfo
 
 #: The maximum number of sessions on the page, and of those that are read to find the most recently used.
 _MOST, _READ = 100, 500
@@ -108,7 +103,7 @@ class _Page:
     def check(self, state: BlueprintSetupState) -> None:
         if "holdfast" not in state.app.extensions:
             return
-        with cast("Flask", state.app).app_context():
+        with cast(Flask, state.app).app_context():
             problem = self._problem()
         if problem is not None:
             raise ConfigurationError(f"devices_page() needs sessions that can be listed by user, but {problem}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
 from flask import current_app
@@ -12,9 +12,7 @@ from holdfast.cli.target import Target, json_option, with_target
 from holdfast.contrib.doctor.printing import print_report
 from holdfast.contrib.doctor.report import Report, examine, examine_store
 from holdfast.flask.settings.profiles import PROFILES
-
-if TYPE_CHECKING:
-    from holdfast.sessions.manager import Manager
+from holdfast.sessions.manager import Manager
 
 
 @click.command()
@@ -43,7 +41,7 @@ def doctor_of_store(context: click.Context, target: Target, *, as_json: bool) ->
 
     The exit code is 1 if a required row is not met. `flask sessions doctor` checks the application too.
     """
-    _print(context, examine_store(cast("Manager", target.manager)), as_json=as_json)
+    _print(context, examine_store(cast(Manager, target.manager)), as_json=as_json)
 
 
 def _print(context: click.Context, report: Report, *, as_json: bool) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from holdfast.contrib.operator_page.charts import Chart, charts_of
+from holdfast.flask.extension import Session
 from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.flows.stats import SessionStats, age_of
 from holdfast.sessions.manager import Manager
+from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Indexes, Iterates
-
-if TYPE_CHECKING:
-    from holdfast.flask.extension import Session
-    from holdfast.sessions.requests import Requests
 
 #: The longest position that a store returns is shorter.
 _LONGEST_PLACE = 500

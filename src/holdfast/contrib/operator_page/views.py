@@ -7,32 +7,28 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from flask import Blueprint, abort, current_app, flash, g, make_response, redirect, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.wrappers import Response
 
 from holdfast.contrib.operator_page.charts import SHORT, charts_of
 from holdfast.contrib.operator_page.listing import Listing, abilities, listing
-from holdfast.contrib.pages.forms import guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.forms import Guard, guard_of, is_lasting, is_own_form
 from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.flask import session
+from holdfast.flask.extension import Session
 from holdfast.sessions.flows.stats import AGES
 from holdfast.sessions.flows.walk import RevokeProgress
 from holdfast.sessions.manager import directory
+from holdfast.sessions.requests import Requests
 
-if TYPE_CHECKING:
-    from flask.blueprints import BlueprintSetupState
-    from flask.typing import ResponseReturnValue
-    from werkzeug.wrappers import Response
-
-    from holdfast.contrib.pages.forms import Guard
-    from holdfast.flask.extension import Session
-    from holdfast.sessions.requests import Requests
-
-    Submit: TypeAlias = Callable[[], ResponseReturnValue]
-    Show: TypeAlias = Callable[..., ResponseReturnValue]
+Submit: TypeAlias = Callable[[], ResponseReturnValue]
+Show: TypeAlias = Callable[..., ResponseReturnValue]
 
 #: Returns whether the request may see the page, or the operator's name.
 Authorizer: TypeAlias = Callable[[], "bool | str | Awaitable[bool | str | None] | None"]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import current_app
 from markupsafe import Markup
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.contrib.pages.words import gettext, ngettext
-
-if TYPE_CHECKING:
-    from holdfast.sessions.flows.listing import SessionInfo
-    from holdfast.sessions.manager import Manager
+from holdfast.sessions.flows.listing import SessionInfo
+from holdfast.sessions.manager import Manager
 
 #: A last use that is known more precisely than this, in milliseconds, or than a tenth of its age, is shown as one time.
 _CLOSE = 10 * MINUTE

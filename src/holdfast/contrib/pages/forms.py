@@ -9,20 +9,18 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from flask import abort, current_app, make_response, request
+from flask.typing import ResponseReturnValue
 
 from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
 from holdfast.sessions.mapping import state_of
 from holdfast.sessions.state import StoredSession
 
-if TYPE_CHECKING:
-    from flask.typing import ResponseReturnValue
-
 #: Called before sessions are ended: returns None to continue, or a response.
-Guard: TypeAlias = "Callable[[], ResponseReturnValue | None]"
+Guard: TypeAlias = Callable[[], ResponseReturnValue | None]
 
 #: The field with the CSRF token.
 FIELD = "form_token"

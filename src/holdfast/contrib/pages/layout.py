@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from flask import Blueprint, Response, abort, current_app, g, request, send_from_directory
+from flask.blueprints import BlueprintSetupState
 from jinja2 import FileSystemLoader
 
 from holdfast.contrib.pages import filters, forms, words
-
-if TYPE_CHECKING:
-    from flask.blueprints import BlueprintSetupState
 
 #: No other page may show these in a frame, where a click could be stolen. The application controls the other
 #: directives, since its layout may surround the page.
