@@ -7,16 +7,14 @@ the exceptions in `holdfast.errors` gets them too, where there is none for the s
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask
 from flask.globals import app_ctx
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable, Unauthorized
+from werkzeug.wrappers import Response
 
 from holdfast.errors import HoldfastError, LoginEnded, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
-
-if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
 
 #: The ``Retry-After`` of answers while the store is down, in seconds (RFC 9110 10.2.3).
 RETRY_AFTER = 5
@@ -60,23 +58,17 @@ class _NotFresh(NotFresh, _Answer, Unauthorized):
     description = "Please sign in again."
 
 
-_ANSWERS: dict[type[HoldfastError], type[HoldfastError]] = {
-    StoreUnavailable: _StoreUnavailable,
-    SessionConflict: _SessionConflict,
-    LoginEnded: _LoginEnded,
-    TooManySessions: _TooManySessions,
-    NotFresh: _NotFresh,
-}
+_ANSWERS = (_StoreUnavailable, _SessionConflict, _LoginEnded, _TooManySessions, _NotFresh)
 
 
 def answerable(error: HoldfastError) -> HoldfastError:
     """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500."""
-    kind = next((answer for base, answer in _ANSWERS.items() if isinstance(error, base)), None)
+    kind: Any = next((answer for answer in _ANSWERS if isinstance(error, answer.__bases__[0])), None)
     if isinstance(error, StoreUnavailable) and error.permanent:
         kind = _StoreSetUpWrong
     if kind is None or isinstance(error, HTTPException):
         return error
-    answer = kind.__new__(kind)
+    answer: HoldfastError = kind.__new__(kind)
     answer.args = error.args
     vars(answer).update(vars(error))
     return answer

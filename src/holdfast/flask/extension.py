@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,20 +18,16 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession, in_templates
 from holdfast.flask.settings.loading import LiveSettings
 from holdfast.flask.settings.setting import warn
-from holdfast.metrics.observer import gather
+from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.sessions.ends import ends
+from holdfast.sessions.flows.listing import SessionInfo
+from holdfast.sessions.flows.walk import SessionPage
 from holdfast.sessions.manager import directory
-from holdfast.sessions.mapping import state_of
+from holdfast.sessions.mapping import ServerSession, state_of
+from holdfast.sessions.requests import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from holdfast.metrics.observer import Observer, Observers
-    from holdfast.sessions.flows.listing import SessionInfo
     from holdfast.sessions.flows.update import Change
-    from holdfast.sessions.flows.walk import SessionPage
-    from holdfast.sessions.mapping import ServerSession
-    from holdfast.sessions.requests import Requests
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
 
