@@ -63,7 +63,7 @@ def test_nothing_of_it_can_be_read(how: SealMode) -> None:
     first, second = (sealer.seal(envelope(), token=TOKEN, **HERE) for _ in range(2))
     assert b"canary" not in first
     assert b"Firefox" not in first
-    header = len(body(first).header()) + 4
+    header = len(body(first).head) + 4
     assert not {first[at : at + 8] for at in range(header, len(first) - 7)} & {
         second[at : at + 8] for at in range(header, len(second) - 7)
     }
@@ -111,7 +111,7 @@ def test_parts_of_two_records_do_not_make_one(how: SealMode) -> None:
     sealer = Sealer(how, [NEW])
     one = sealer.seal(envelope(), token=TOKEN, **HERE)
     two = sealer.seal(envelope(meta={"browser": "Chromium"}), token=TOKEN, **HERE)
-    start = len(body(one).header())
+    start = len(body(one).head)
     payload_at = len(one) - len(body(one).payload)
     for at in (start, payload_at, payload_at + 12, len(one) - 16):
         with pytest.raises(DecodeError):

@@ -48,12 +48,12 @@ class Steps:
         self.count = 0
         steps = self
 
-        class Counted(sqlite_pool.Connection):
-            def __init__(self, *args: Any, **options: Any) -> None:
-                super().__init__(*args, **options)
-                self.set_progress_handler(steps.add, 1)
+        class Counted(sqlite_pool.Cursor):
+            def __init__(self, connection: sqlite3.Connection) -> None:
+                super().__init__(connection)
+                connection.set_progress_handler(steps.add, 1)
 
-        seams.POOL_CONNECTION.plant(patch, Counted)
+        seams.POOL_CURSOR.plant(patch, Counted)
 
     def add(self) -> None:
         """Count one step."""

@@ -223,8 +223,9 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         changes = state.changes
         if REMEMBER in changes.assigned or not state.data.get(FRESH, True):
             carrier.mark_remembered(app, request, response, state)
-        transport = carrier.manager.context.transport
-        changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
+        if state.stored is None or changes.rebind or changes.wiped:
+            transport = carrier.manager.context.transport
+            changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
 
     def _give_token(
         self, app: Flask, state: SessionState, response: Response, action: CookieAction, carrier: Carrier
@@ -295,17 +296,17 @@ def _login_metadata(settings: Settings, state: SessionState, transport: Transpor
 
     Each as far as the settings let it be kept; None removes what an earlier login left.
     """
-    changes, metadata = state.changes, dict[str, str | None]()
+    changes = state.changes
+    metadata: dict[str, str | None] = {}
     if changes.rebind and changes.owner is not None:
         header = request.headers.get("User-Agent", "")
         device = device_metadata(header[:LONGEST_HEADER]) if settings.keep_device else NO_DEVICE
         address = fit(request.remote_addr or "", _LONGEST_ADDRESS) if settings.keep_address else None
         metadata = {**device, ADDRESS: address}
-    if state.stored is None or changes.rebind or changes.wiped:
-        if settings.on_device_change is not None:
-            metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
-        if transport != "cookie":
-            metadata[TRANSPORT] = transport
+    if settings.on_device_change is not None:
+        metadata[AGENT] = agent_of(request.headers.get("User-Agent", ""))
+    if transport != "cookie":
+        metadata[TRANSPORT] = transport
     return metadata
 
 

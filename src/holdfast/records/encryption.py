@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hmac
+import os
 import re
 import secrets
 import struct
@@ -144,7 +145,7 @@ class AesGcm:
 
     def encrypt(self, plain: bytes, associated: bytes) -> bytes:
         """Return a random nonce and the ciphertext of *plain*; *associated* data are authenticated, not stored."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, associated)
 
     def decrypt(self, sealed: bytes, associated: bytes) -> bytes:
@@ -340,7 +341,7 @@ def _parts(plain: bytes) -> tuple[bytes, bytes]:
 
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
-    return labelled(sealed.header(), key.encode(), *([] if owner is None else [owner.encode()]))
+    return labelled(sealed.head, key.encode(), *([] if owner is None else [owner.encode()]))
 
 
 def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:

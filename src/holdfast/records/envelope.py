@@ -167,6 +167,7 @@ class Sealed:
         created_at, issued_at, idle, codec, writes: As in `Envelope`.
         meta: The sealed metadata; empty where they are sealed as one with the payload.
         payload: The sealed payload.
+        head: The readable part, as it is stored: it begins the record.
     """
 
     scheme: int
@@ -178,13 +179,13 @@ class Sealed:
     meta: bytes
     payload: bytes
     writes: bytes = b""
+    head: bytes = b""
 
-    def header(self) -> bytes:
-        """Return the readable part, as it is stored: it begins the record."""
-        codec = _CODECS.index(self.codec)
-        times = self.created_at, self.issued_at, self.idle
-        count = len(self.writes) // ID_BYTES
-        return _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, *times, count) + self.writes
+    def __post_init__(self) -> None:
+        if not self.head:
+            codec, count = _CODECS.index(self.codec), len(self.writes) // ID_BYTES
+            times = self.created_at, self.issued_at, self.idle
+            self.head = _SEALED_HEADER.pack(_SEALED, self.scheme, codec, self.key_id, *times, count) + self.writes
 
 
 Body: TypeAlias = Envelope | Sealed | Control | Vouched
@@ -193,7 +194,7 @@ Body: TypeAlias = Envelope | Sealed | Control | Vouched
 def encode(body: Body) -> bytes:
     """Return the bytes to store for *body*."""
     if isinstance(body, Sealed):
-        return body.header() + _SIZE.pack(len(body.meta)) + body.meta + body.payload
+        return body.head + _SIZE.pack(len(body.meta)) + body.meta + body.payload
     if isinstance(body, Envelope):
         if body.codec is JSON:
             meta = json.dumps(body.meta, ensure_ascii=False, separators=(",", ":")).encode()
@@ -263,7 +264,7 @@ def _sealed(data: bytes) -> Sealed:
         raise ValueError("not a sealed session")
     meta, payload = data[meta_at:payload_at], data[payload_at:]
     writes = data[_SEALED_HEADER.size : writes_end]
-    return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload, writes)
+    return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload, writes, data[:writes_end])
 
 
 def _tombstone(data: bytes) -> Tombstone:
@@ -299,10 +300,13 @@ def encode_meta(meta: Mapping[str, str]) -> bytes:
 
     A name that a newer release added is its number here, and is kept.
     """
-    if not meta:
-        return b""
+    return _encoded_once(tuple(meta.items())) if meta else b""
+
+
+@lru_cache(maxsize=512)
+def _encoded_once(items: tuple[tuple[str, str], ...]) -> bytes:
     parts: list[Any] = []
-    for name, text in meta.items():
+    for name, text in items:
         number = _NUMBERS.get(name)
         parts += _newer(name) if number is None else number, _shortest(text)
     return PACKER.pack(parts)

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -18,6 +19,8 @@ TOKEN_BYTES = 32
 
 #: The namespace of an application without one of its own.
 DEFAULT_NAMESPACE = "session:"
+
+_SIZE = struct.Struct(">I")
 
 # 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
@@ -53,7 +56,7 @@ def is_key(text: str) -> bool:
 
 def labelled(*parts: bytes) -> bytes:
     """Return *parts* joined, each after its length: no two lists of parts give the same bytes."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([piece for part in parts for piece in (_SIZE.pack(len(part)), part)])
 
 
 def is_user_id(value: object) -> bool:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import EncodeError
 from holdfast.events import SaveResult
@@ -356,8 +356,7 @@ class CookieAction(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The outcome of a session at the end of its request.
 
     Attributes:

@@ -165,13 +165,13 @@ class SQLiteStore:
             return f"file {self.path}"
         try:
             with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True)) as connection:
-                found = _one(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sessions'", ())
+                found = _one(connection.cursor(), "SELECT 1 FROM sqlite_master WHERE name = 'sessions'", ())
         except sqlite3.Error as error:
             raise self._fault(error, ()) from error
         return None if found else f"table 'sessions' in {self.path}"
 
     def ping(self) -> None:
-        self._run(_one, "SELECT 1 FROM sessions", ())
+        self._run(_one, "SELECT 1 FROM sessions LIMIT 1", ())
 
     def check_health(self) -> list[HealthFinding]:
         names = {row[1] for row in self._run(_all, "PRAGMA index_list (sessions)", ())}
@@ -183,20 +183,20 @@ class SQLiteStore:
         self._connections.close()
 
     def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Return what *work* returns, given a connection and *arguments*."""
+        """Return what *work* returns, given a cursor and *arguments*."""
         try:
-            connection = self._connections.take()
+            cursor = self._connections.take()
             try:
                 try:
-                    result = work(connection, *arguments)
+                    result = work(cursor, *arguments)
                 except sqlite3.OperationalError as error:
-                    result = _when_free(error, self._timeout, work, connection, *arguments)
+                    result = _when_free(error, self._timeout, work, cursor, *arguments)
             except BaseException:
-                self._connections.drop(connection)
+                self._connections.drop(cursor)
                 raise
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise self._fault(error, arguments) from error
-        self._connections.give(connection)
+        self._connections.give(cursor)
         return result
 
     def _fault(self, error: Exception, arguments: tuple[Any, ...]) -> StoreError:
@@ -207,66 +207,64 @@ class SQLiteStore:
         return StoreUnavailable(f"sessions in {self.path} cannot be used: {error}", permanent=permanent)
 
 
-def _one(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> Any:
-    return connection.execute(sql, values).fetchone()
+def _one(cursor: sqlite3.Cursor, sql: str, values: tuple[Any, ...]) -> Any:
+    return cursor.execute(sql, values).fetchone()
 
 
-def _all(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Any]:
-    return connection.execute(sql, values).fetchall()
+def _all(cursor: sqlite3.Cursor, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    return cursor.execute(sql, values).fetchall()
 
 
-def _count(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> int:
-    return connection.execute(sql, values).rowcount
+def _count(cursor: sqlite3.Cursor, sql: str, values: tuple[Any, ...]) -> int:
+    return cursor.execute(sql, values).rowcount
 
 
 def _replace(
-    connection: sqlite3.Connection, key: _Raw, expect: Version, now: int, values: tuple[bytes, int, _Raw | None]
+    cursor: sqlite3.Cursor, key: _Raw, expect: Version, now: int, values: tuple[bytes, int, _Raw | None]
 ) -> Version | Conflict | Gone:
     data, expires_at, owner = values
     if not isinstance(expect, int):
-        return _refusal(connection, key, expect, now) or Conflict()
-    if _count(connection, _REPLACE, (data, expires_at, key, expect, now, owner, expires_at)):
+        return _refusal(cursor, key, expect, now) or Conflict()
+    if _count(cursor, _REPLACE, (data, expires_at, key, expect, now, owner, expires_at)):
         return expect + 1
-    if refused := _refusal(connection, key, expect, now):
+    if refused := _refusal(cursor, key, expect, now):
         return refused
-    if _count(connection, _REINDEX, (data, expires_at, owner, expires_at, key, expect, now)):
+    if _count(cursor, _REINDEX, (data, expires_at, owner, expires_at, key, expect, now)):
         return expect + 1
-    return _refusal(connection, key, expect, now) or Conflict()
+    return _refusal(cursor, key, expect, now) or Conflict()
 
 
-def _move(
-    connection: sqlite3.Connection, supersede: tuple[Any, ...], make: tuple[Any, ...]
-) -> Version | Conflict | Gone:
-    connection.execute("BEGIN IMMEDIATE")
-    if not _count(connection, _REINDEX, supersede):
+def _move(cursor: sqlite3.Cursor, supersede: tuple[Any, ...], make: tuple[Any, ...]) -> Version | Conflict | Gone:
+    cursor.execute("BEGIN IMMEDIATE")
+    if not _count(cursor, _REINDEX, supersede):
         *_, old, expect, now = supersede
-        refused = _refusal(connection, old, expect, now)
-        connection.execute("ROLLBACK")
+        refused = _refusal(cursor, old, expect, now)
+        cursor.execute("ROLLBACK")
         return refused or Conflict()
-    connection.execute(_INSERT, make)
-    connection.execute("COMMIT")
+    cursor.execute(_INSERT, make)
+    cursor.execute("COMMIT")
     version: int = make[1]
     return version
 
 
-def _purge(connection: sqlite3.Connection, due: tuple[int, int, int]) -> tuple[list[tuple[_Raw, _Raw]], int]:
+def _purge(cursor: sqlite3.Cursor, due: tuple[int, int, int]) -> tuple[list[tuple[_Raw, _Raw]], int]:
     """Remove the records that are *due*. Return the key and owner of those that had one, and the number of all."""
-    connection.execute("BEGIN IMMEDIATE")
-    owned = _all(connection, f"SELECT key, owner {_DUE} AND owner IS NOT NULL", due)
-    removed = _count(connection, f"DELETE {_DUE}", due)
-    connection.execute("COMMIT")
+    cursor.execute("BEGIN IMMEDIATE")
+    owned = _all(cursor, f"SELECT key, owner {_DUE} AND owner IS NOT NULL", due)
+    removed = _count(cursor, f"DELETE {_DUE}", due)
+    cursor.execute("COMMIT")
     return owned, removed
 
 
-def _discard(connection: sqlite3.Connection, versions: Mapping[str, Version], now: int) -> frozenset[str]:
-    connection.execute("BEGIN IMMEDIATE")
-    removed = frozenset(key for key in versions if _count(connection, _DISCARD, (raw_of(key), versions[key], now)))
-    connection.execute("COMMIT")
+def _discard(cursor: sqlite3.Cursor, versions: Mapping[str, Version], now: int) -> frozenset[str]:
+    cursor.execute("BEGIN IMMEDIATE")
+    removed = frozenset(key for key in versions if _count(cursor, _DISCARD, (raw_of(key), versions[key], now)))
+    cursor.execute("COMMIT")
     return removed
 
 
-def _refusal(connection: sqlite3.Connection, key: _Raw, expect: Version, now: int) -> Conflict | Gone | None:
-    row = _one(connection, _LOAD, (key, now))
+def _refusal(cursor: sqlite3.Cursor, key: _Raw, expect: Version, now: int) -> Conflict | Gone | None:
+    row = _one(cursor, _LOAD, (key, now))
     return refusal(None if row is None else _record(*row), expect)
 
 

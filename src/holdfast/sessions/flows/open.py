@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
     stored: StoredSession
     data: dict[Any, Any]
-    redeliver: bool
+    redeliver: bool = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -75,7 +75,7 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
         except DecodeError:
             found = Rejected("corrupt")
         if type(found) is tuple and UNFINISHED not in found[0].envelope.meta:  # as nearly always
-            return Found(*found, redeliver=False)
+            return Found(*found)
     return (yield from found_at(context, state, token, key, record))
 
 

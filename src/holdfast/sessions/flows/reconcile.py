@@ -5,8 +5,8 @@ Stores do not repeat a write. A driver may, so `Conflict` or None can be about t
 
 from __future__ import annotations
 
+import os
 import random
-import secrets
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -42,7 +42,7 @@ class Write:
         known: What another write stored, as it was merged last, with its data.
     """
 
-    id: bytes = field(default_factory=partial(secrets.token_bytes, ID_BYTES))
+    id: bytes = field(default_factory=partial(os.urandom, ID_BYTES))
     base: bytes = b""
     error: StoreUnavailable | None = None
     reconciled: int = 0

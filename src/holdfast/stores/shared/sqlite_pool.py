@@ -16,8 +16,8 @@ from holdfast.stores.shared.clients import drain
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
 
 
-class Connection(sqlite3.Connection):
-    """A connection with the device and inode of its file."""
+class Cursor(sqlite3.Cursor):
+    """The one cursor of its connection, with the device and inode of the file. Another for each call takes longer."""
 
     file: tuple[int, int] | None = None
 
@@ -46,13 +46,13 @@ class Connections:
         _everywhere.add(self)
 
     def _start(self) -> None:
-        self._idle: deque[Connection] | _Closing = deque()
-        self._open: set[Connection] = set()
+        self._idle: deque[Cursor] | _Closing = deque()
+        self._open: set[Cursor] = set()
         self._gate = threading.Lock()
         self._pid = os.getpid()
 
-    def take(self) -> Connection:
-        """Return a connection that no other thread uses until it is returned or dropped.
+    def take(self) -> Cursor:
+        """Return a connection's cursor, which no other thread uses until it is returned or dropped.
 
         Raises:
             StoreUnavailable: The file is missing and its folder is not the original one, or others can write to it.
@@ -64,22 +64,22 @@ class Connections:
             self._notice_fork()
         try:
             # A connection to a deleted or replaced file would continue on records that no other process sees.
-            while (connection := self._idle.pop()).file != file:
-                self.drop(connection)
+            while (cursor := self._idle.pop()).file != file:
+                self.drop(cursor)
         except IndexError:
             return self._new()
-        return connection
+        return cursor
 
-    def give(self, connection: Connection) -> None:
-        """Return a working connection to the pool."""
-        self._idle.append(connection)
+    def give(self, cursor: Cursor) -> None:
+        """Return a working connection to the pool, by its *cursor*, which has no rows left."""
+        self._idle.append(cursor)
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, cursor: Cursor) -> None:
         """Close a connection that failed."""
         # An error of a failed connection while it is closed has been reported already.
         with suppress(sqlite3.Error):
-            connection.close()
-        self._open.discard(connection)
+            cursor.connection.close()
+        self._open.discard(cursor)
 
     def close(self) -> None:
         """Close the idle connections now, and the others when they are returned."""
@@ -116,7 +116,7 @@ class Connections:
             if self._pid != os.getpid():
                 self.restart()
 
-    def _new(self) -> Connection:
+    def _new(self) -> Cursor:
         with self._gate:
             file = _file_at(self._path)
             self._directory.make(missing=file is None)
@@ -125,26 +125,25 @@ class Connections:
                 file = _file_at(self._path)
             for each in self._files:
                 refuse_planted(each)
-            connection = sqlite3.connect(
-                self._path, timeout=0, isolation_level=None, check_same_thread=False, factory=Connection
-            )
-            connection.file = file
-            self._open.add(connection)
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            cursor = Cursor(connection)
+            cursor.file = file
+            self._open.add(cursor)
         try:
             self._prepare(connection)
         except BaseException:
-            self.drop(connection)
+            self.drop(cursor)
             raise
-        return connection
+        return cursor
 
 
 class _Closing:
     """Replaces the list of idle connections while none may be kept."""
 
-    def __init__(self, drop: Callable[[Connection], None]) -> None:
+    def __init__(self, drop: Callable[[Cursor], None]) -> None:
         self.append = drop
 
-    def pop(self) -> Connection:
+    def pop(self) -> Cursor:
         raise IndexError
 
 
@@ -160,7 +159,7 @@ _everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()
 _paused: list[Connections] = []
 _forking = threading.Lock()
 # Connections of a parent that forked without notice: they must be neither used nor closed.
-_inherited: list[Connection] = []
+_inherited: list[Cursor] = []
 
 
 def _before_fork() -> None:
