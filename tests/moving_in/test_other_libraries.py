@@ -140,3 +140,22 @@ def test_flask_kvsession_expires_by_its_id(on_redis: Callable[..., Flask], redis
         redis_client.set(old_id, pickle.dumps({"_user_id": "ada"}, protocol=4))
         app = on_redis(PERMANENT_SESSION_LIFETIME=DAY)
         assert with_cookie(app, Signer(KEY).sign(old_id).decode()).get("/me").text == shown
+
+
+@pytest.mark.redis
+def test_a_command_takes_over_all_in_redis(on_redis: Callable[..., Flask], redis_client: Any) -> None:
+    """Records of ours under the same prefix, values of other types, and garbage do not stop it."""
+    prefix = f"süd-{secrets.token_hex(4)}:"
+    for number in range(20):
+        data = pickle.dumps({"name": number}, protocol=4)
+        redis_client.setex(f"{prefix}3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a{number}", DAY, data)
+    redis_client.hset(f"{prefix}a-hash-of-another-program", "name", "Ida")
+    redis_client.set(f"{prefix}a-text-of-another-program", "garbage")
+    app = on_redis(SESSION_KEY_PREFIX=prefix)
+    run = app.test_cli_runner().invoke
+    app.test_client().get("/login/ada")
+    assert run(args=["sessions", "import", "--count"]).output == "20 sessions left to take over; 1 cannot be read.\n"
+    assert run(args=["sessions", "import"]).output.startswith("Took over 20 sessions")
+    assert run(args=["sessions", "import", "--count"]).output == "0 sessions left to take over; 1 cannot be read.\n"
+    response = with_cookie(app, "a-hash-of-another-program").get("/me")
+    assert (response.status_code, response.text) == (200, "None")

@@ -55,16 +55,24 @@ class Finder(ABC):
 
 class _InRedis(Finder):
     def find(self, name: str, /) -> Value | None:
-        payload, ttl = self._store.ask(lambda client: client.pipeline(transaction=False).get(name).pttl(name).execute())
+        def ask(client: Any) -> Any:
+            try:
+                return client.pipeline(transaction=False).get(name).pttl(name).execute()
+            except Exception as error:
+                if "WRONGTYPE" in str(error):
+                    return None, 0
+                raise
+
+        payload, ttl = self._store.ask(ask)
         if payload is None:
             return None
         return Value(payload, self._clock() + ttl if ttl >= 0 else None)
 
     def names(self, prefix: str, /) -> list[str]:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
-        return [
-            name.decode() for name in self._store.ask(lambda client: list(client.scan_iter(match=pattern, count=1000)))
-        ]
+        found = self._store.ask(lambda client: list(client.scan_iter(match=pattern, count=1000)))
+        # The names of our own records, under the same prefix, are no text.
+        return [name.decode(errors="replace") for name in found]
 
 
 class _InMemcached(Finder):
