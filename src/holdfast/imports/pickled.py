@@ -11,8 +11,10 @@ from uuid import UUID, SafeUUID
 
 from holdfast.errors import DecodeError
 
-#: The sum of the values in a session and of the lengths of its texts. A pickle can name one list a million times.
-_MOST = 16 * 1024 * 1024
+#: The most of `_check_size` for a pickle, and for each of its bytes. It can name one list a million times.
+_MOST, _MOST_EACH = 256 * 1024, 64
+#: The most in a tuple that is hashed, which takes as long as if it named nothing twice.
+_MOST_IN_KEY = 256
 
 #: What reading a damaged pickle raises.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -70,8 +72,8 @@ _CLASSES: dict[tuple[str, str], _Class] = {
     ("builtins", "str"): _OBJECT,
     ("builtins", "unicode"): _OBJECT,
     ("builtins", "bytes"): _Class(lambda: b""),
-    ("builtins", "set"): _Class(lambda values: set(_of(list, values))),
-    ("builtins", "frozenset"): _Class(lambda values: frozenset(_of(list, values))),
+    ("builtins", "set"): _Class(lambda values: set(_hashed(_of(list, values)))),
+    ("builtins", "frozenset"): _Class(lambda values: frozenset(_hashed(_of(list, values)))),
 }
 # Protocols 0 to 2 use the names of Python 2.
 _MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
@@ -103,12 +105,12 @@ class _Reader:
         _of(list, self.stack[-1]).extend(values)
 
     def add(self, values: list[Any]) -> None:
-        _of(set, self.stack[-1]).update(values)
+        _of(set, self.stack[-1]).update(_hashed(values))
 
     def update(self, pairs: list[Any]) -> None:
         if len(pairs) % 2:
             raise ValueError("a key has no value")
-        _of(dict, self.stack[-1]).update(zip(pairs[::2], pairs[1::2], strict=True))
+        _of(dict, self.stack[-1]).update(zip(_hashed(pairs[::2]), pairs[1::2], strict=True))
 
     def make_dict(self) -> None:
         pairs = self.pop_to_mark()
@@ -173,7 +175,7 @@ _ACTIONS: dict[str, Callable[[_Reader, Any], object]] = {
     "SETITEM": lambda reader, _: reader.update(reader.pair()),
     "SETITEMS": lambda reader, _: reader.update(reader.pop_to_mark()),
     "ADDITEMS": lambda reader, _: reader.add(reader.pop_to_mark()),
-    "FROZENSET": lambda reader, _: reader.stack.append(frozenset(reader.pop_to_mark())),
+    "FROZENSET": lambda reader, _: reader.stack.append(frozenset(_hashed(reader.pop_to_mark()))),
     "GLOBAL": lambda reader, arg: reader.find(*arg.split(" ")),
     "STACK_GLOBAL": lambda reader, _: reader.find(*reader.pair()),
     "REDUCE": lambda reader, _: reader.call(),
@@ -205,7 +207,7 @@ def read(data: bytes) -> Any:
         (value,) = reader.stack
         if reader.unfinished:
             raise ValueError("a UUID has no number")
-        _check_size(value)
+        _check_size(value, _MOST + _MOST_EACH * len(data))
     except _FAULTS as error:
         problem = type(error).__name__
     else:
@@ -214,8 +216,17 @@ def read(data: bytes) -> Any:
     raise DecodeError(f"the pickle is damaged, or holds a value of a type that is not read: {problem}")
 
 
-def _check_size(value: Any) -> None:
-    left, rest = _MOST, [value]
+def _hashed(values: list[Any]) -> list[Any]:
+    """Return *values*, which become keys or members of a set, none of which holds too much."""
+    for value in values:
+        if isinstance(value, tuple):
+            _check_size(value, _MOST_IN_KEY)
+    return values
+
+
+def _check_size(value: Any, most: int) -> None:
+    """Return if the sum of the values in *value* and of the lengths of its texts is *most* or less."""
+    left, rest = most, [value]
     while rest:
         each = rest.pop()
         left -= 1
@@ -227,5 +238,5 @@ def _check_size(value: Any) -> None:
             rest += each
         elif isinstance(each, _Class) or each is _MARK:
             raise TypeError("it is no value")
-        if left < 0 or len(rest) > _MOST:
+        if left < 0 or len(rest) > most:
             raise ValueError("too large")

@@ -117,7 +117,9 @@ def lifetime_from(value: timedelta | float | None) -> str | None:
         raise TypeError(f"a lifetime must be a timedelta or seconds, not {type(value).__name__}")
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if not 0.001 <= seconds < 10**12:
-        raise ValueError(f"a lifetime of {seconds} seconds is none: it must be at least a millisecond")
+        raise ValueError(
+            f"a lifetime of {seconds} seconds is none: it must be from a millisecond to less than 10**12 seconds"
+        )
     return str(int(seconds * 1000))
 
 
