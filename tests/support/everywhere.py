@@ -38,7 +38,10 @@ _FILES = {"sqlite": "sqlite:///{}/sessions.db", "files": "file:///{}/sessions", 
 
 
 def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
-    """Return the URL of an empty store of *kind* that belongs to the folder *place*."""
+    """Return the URL of an empty store of *kind* that belongs to the folder *place*.
+
+    It waits 20 seconds for an answer, not 2: on a machine with too much to do, that is slowness and not an outage.
+    """
     if kind == "memory":
         return "memory://"
     if kind in _FILES:
@@ -47,12 +50,12 @@ def url_of_kind(kind: str, request: pytest.FixtureRequest, place: Path) -> str:
         return str(request.getfixturevalue(f"{kind}_url"))
     server = request.getfixturevalue(f"{kind}_server")
     if kind in {"redis", "memcached"}:
-        return f"{server.url}?prefix={prefix_of(place)}"
+        return f"{server.url}?timeout=20&prefix={prefix_of(place)}"
     if kind == "dynamodb":
         return f"{server.url}&table={prefix_of(place).strip(':')}"
     if kind == "mongodb":
         address = "{}:{}".format(*server.address)
-        return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}"
+        return f"mongodb://{address}/tests.{prefix_of(place).strip(':')}?timeoutMS=20000"
     raise LookupError(kind)
 
 
