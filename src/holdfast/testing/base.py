@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.clock import Clock, system_clock
-from holdfast.records.record import Page, Record, Version
+from holdfast.records.record import Page, Record, Rotation, Version
 from holdfast.stores.contract import Closes, Indexes, Iterates, Purges, Store
 from holdfast.testing.clock import FakeClock
+from holdfast.testing.concurrency import TOMBSTONE
 
 
 class Fault(enum.Enum):
@@ -171,6 +172,10 @@ class ContractBase(abc.ABC):
         version = self.store.create(key, data, expires_at=self.later(seconds), owner=owner)
         assert version is not None, "create returned None though no live record is there"
         return version
+
+    def rotation(self, old: str, new: str, expect: Version, owner: str | None = None) -> Rotation:
+        """Return a rotation from *old* to *new*, whose data are ``b"new"``."""
+        return Rotation(old, new, b"new", TOMBSTONE, expect, self.later(), self.later(), owner)
 
     def loaded(self, key: str, store: Store | None = None) -> Record:
         """Return the record under *key*, which must be live."""

@@ -84,7 +84,7 @@ class CapabilityLaws(ContractBase):
                 self.make(owner=owner, seconds=10)
                 self.store.touch(min(lasting), expires_at=self.later(600))
                 old, version = self.make(owner=owner)
-                rotate(self.store, old, new_key(), expect=version, expires_at=self.later(), owner=owner)
+                rotate(self.store, self.rotation(old, new_key(), version, owner))
 
         assert lasting <= self.walk_of(owner, limit=2, between=churn).keys()
 

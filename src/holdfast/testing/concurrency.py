@@ -80,23 +80,14 @@ def update(store: Store, key: str, change: Callable[[dict[str, Any]], None], *, 
     raise AssertionError("each of 10,000 saves was a Conflict")
 
 
-def rotate(
-    store: Store,
-    old: str,
-    new: str,
-    data: bytes = b"new",
-    *,
-    expect: Version,
-    expires_at: int,
-    owner: str | None = None,
-) -> Version | Conflict | Gone:
-    """Give a record the key *new*: by `Rotates.move`, or with the core's steps for a store without it."""
+def rotate(store: Store, step: Rotation) -> Version | Conflict | Gone:
+    """Give a record a new key: by `Rotates.move`, or with the core's steps for a store without it."""
     if isinstance(store, Rotates):
-        return store.move(Rotation(old, new, data, TOMBSTONE, expect, expires_at, expires_at, owner))
-    version = store.create(new, data, expires_at=expires_at, owner=owner)
+        return store.move(step)
+    version = store.create(step.new, step.data, expires_at=step.expires_at, owner=step.owner)
     assert version is not None, "create returned None for a new key"
-    answer = store.replace(old, TOMBSTONE, expect=expect, expires_at=expires_at)
+    answer = store.replace(step.old, step.tombstone, expect=step.expect, expires_at=step.grace_until)
     if is_version(answer):
         return version
-    store.delete(new)
+    store.delete(step.new)
     return answer

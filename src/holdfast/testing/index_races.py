@@ -38,8 +38,7 @@ class IndexRaces(ContractBase):
         writer = self.clients(2)[0]
         for turn in range(self.rounds):
             (old, version), new, owner = self.make(), new_key(), f"owner {turn}"
-            move = partial(rotate, writer, old, new, expect=version, expires_at=self.later(), owner=owner)
-            self.watch(new, owner, move)
+            self.watch(new, owner, partial(rotate, writer, self.rotation(old, new, version, owner)))
 
     def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
         """Run *write*, and meanwhile check that the index never lacks a record under *key* that has its *owner*."""
@@ -72,7 +71,7 @@ class IndexRaces(ContractBase):
         """Rotate from each of *keys* to the next until the record is gone."""
         expect = version
         for old, new in itertools.pairwise(keys):
-            answer = rotate(store, old, new, expect=expect, expires_at=self.later(), owner=owner)
+            answer = rotate(store, self.rotation(old, new, expect, owner))
             if isinstance(answer, Conflict | Gone):
                 return
             expect = answer

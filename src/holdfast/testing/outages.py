@@ -80,9 +80,9 @@ class Outages(ContractBase):
         One that was not applied can be repeated at once, and the owner can begin another session.
         """
         old, version = self.make(b"old", owner="ada")
-        new, limits = new_key(), dict[str, Any](expires_at=self.later(), owner="ada")
+        new = new_key()
         with self.disturbed(fault), suppress(StoreUnavailable):
-            rotate(self.store, old, new, expect=version, **limits)
+            rotate(self.store, self.rotation(old, new, version, "ada"))
         left = self.recovered(old)
         other = self.client()
         if left.data == TOMBSTONE:
@@ -90,8 +90,8 @@ class Outages(ContractBase):
         else:
             assert (left.data, left.version) == (b"old", version)
             other.delete(new)  # what the core does, as a store without `Rotates` may have made it
-            assert is_version(rotate(other, old, new_key(), expect=version, **limits))
-        assert other.create(new_key(), b"again", **limits) is not None
+            assert is_version(rotate(other, self.rotation(old, new_key(), version, "ada")))
+        assert other.create(new_key(), b"again", expires_at=self.later(), owner="ada") is not None
 
     def test_race_11_a_repeated_save_is_applied_once(self) -> None:
         """Repeating a save after an error writes it once: the second succeeds, or conflicts with the first."""

@@ -174,6 +174,6 @@ def rotate_on(contract: ContractBase, send: Send, *, key: str) -> None:
     while True:
         new = new_key()
         send(new)
-        answer = rotate(contract.store, old, new, expect=version, expires_at=contract.later(), owner="ada")
+        answer = rotate(contract.store, contract.rotation(old, new, version, "ada"))
         assert is_version(answer)
         old, version = new, answer

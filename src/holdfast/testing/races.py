@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -24,10 +25,8 @@ class RecordRaces(ContractBase):
         """Of four concurrent `create` calls on one key exactly one makes the record, and its data is that one's."""
         clients = self.clients(4)
         for _ in range(self.rounds):
-            key, expires_at = new_key(), self.later()
-            answers = together(
-                *(partial(s.create, key, b"%d" % n, expires_at=expires_at) for n, s in enumerate(clients))
-            )
+            key, until = new_key(), self.later()
+            answers = together(*(partial(s.create, key, b"%d" % n, expires_at=until) for n, s in enumerate(clients)))
             winners = [number for number, answer in enumerate(answers) if answer is not None]
             assert len(winners) == 1
             record = self.loaded(key)
@@ -37,13 +36,9 @@ class RecordRaces(ContractBase):
         """Of four concurrent `replace` calls that expect one version one wins, and the others are Conflicts."""
         clients = self.clients(4)
         for _ in range(self.rounds):
-            (key, version), expires_at = self.make(), self.later()
-            answers = together(
-                *(
-                    partial(s.replace, key, b"%d" % n, expect=version, expires_at=expires_at)
-                    for n, s in enumerate(clients)
-                )
-            )
+            key, version = self.make()
+            limits: dict[str, Any] = {"expect": version, "expires_at": self.later()}
+            answers = together(*(partial(s.replace, key, b"%d" % n, **limits) for n, s in enumerate(clients)))
             winners = [number for number, answer in enumerate(answers) if is_version(answer)]
             assert len(winners) == 1
             assert sum(isinstance(answer, Conflict) for answer in answers) == 3
@@ -76,7 +71,7 @@ class RecordRaces(ContractBase):
         mover, reader = self.clients(2)
         for _ in range(self.rounds):
             (old, version), new = self.make(b"old"), new_key()
-            move = partial(rotate, mover, old, new, expect=version, expires_at=self.later())
+            move = partial(rotate, mover, self.rotation(old, new, version))
             during(move, partial(self.assert_one_or_the_other, reader, old, new))
 
     def assert_one_or_the_other(self, store: Store, old: str, new: str) -> None:
@@ -183,7 +178,7 @@ class RecordRaces(ContractBase):
         """A loaded, B rotates, A saves and touches: the old key keeps its tombstone, the new one its record."""
         saver, rotator = self.clients(2)
         (old, version), new = self.make(b"old", owner="ada"), new_key()
-        moved = rotate(rotator, old, new, expect=version, expires_at=self.later(), owner="ada")
+        moved = rotate(rotator, self.rotation(old, new, version, "ada"))
         assert is_version(moved)
         answer = saver.replace(old, b"late", expect=version, expires_at=self.later(), owner="ada")
         assert isinstance(answer, Conflict)
@@ -198,7 +193,7 @@ class RecordRaces(ContractBase):
         for _ in range(self.rounds):
             (old, version), new = self.make(b"old"), new_key()
             save = partial(saver.replace, old, b"saved", expect=version, expires_at=self.later())
-            saved, moved = together(save, partial(rotate, rotator, old, new, expect=version, expires_at=self.later()))
+            saved, moved = together(save, partial(rotate, rotator, self.rotation(old, new, version)))
             assert is_version(saved) != is_version(moved)
             assert self.loaded(old).data == (TOMBSTONE if is_version(moved) else b"saved")
             assert (self.store.load(new) is not None) == is_version(moved)
@@ -207,14 +202,10 @@ class RecordRaces(ContractBase):
         """Of three concurrent rotations of one record exactly one wins, and only its new key loads."""
         clients = self.clients(3)
         for _ in range(self.rounds):
-            (old, version), expires_at = self.make(owner="ada"), self.later()
-            news = [new_key() for _ in clients]
-            answers = together(
-                *(
-                    partial(rotate, store, old, new, expect=version, expires_at=expires_at, owner="ada")
-                    for store, new in zip(clients, news, strict=True)
-                )
-            )
+            old, version = self.make(owner="ada")
+            steps = [self.rotation(old, new_key(), version, "ada") for _ in clients]
+            answers = together(*map(partial, itertools.repeat(rotate), clients, steps))
+            news = [step.new for step in steps]
             winners = [new for new, answer in zip(news, answers, strict=True) if is_version(answer)]
             assert len(winners) == 1
             assert [new for new in news if self.store.load(new)] == winners
