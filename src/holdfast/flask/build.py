@@ -48,7 +48,7 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
             f"SESSION_NOT_BEFORE is {app.config['SESSION_NOT_BEFORE']!r}, in the future, and would end every new "
             "session too: set it to a moment that has passed"
         )
-    use_json_form(_json_form)
+    use_json_form(lambda value: json.loads(json.dumps(value)))  # as Flask's signed cookie would keep it
     shared: dict[str, Any] = {
         "policy": settings.policy,
         "keys": Keys(settings.namespace, owner_secret=settings.owner_key),
@@ -80,11 +80,6 @@ def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Obser
     if Indexes not in manager.context.capabilities:
         _report_no_index(settings, type(store).__name__)
     return manager
-
-
-def _json_form(value: Any) -> Any:
-    """Return *value* as Flask's signed cookie would keep it: by the JSON of the application."""
-    return json.loads(json.dumps(value))
 
 
 def _report_no_index(settings: Settings, kind: str) -> None:

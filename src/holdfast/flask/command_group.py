@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import click
 from flask import current_app
@@ -15,7 +14,6 @@ from holdfast.cli.group import Commands
 from holdfast.cli.maintenance import purge
 from holdfast.cli.target import Target
 from holdfast.flask.interface import HoldfastInterface
-from holdfast.sessions.requests import Requests
 
 #: The commands that need an application.
 _OF_APPLICATIONS = {
@@ -47,8 +45,5 @@ def session_cleanup(context: click.Context) -> None:
 def _target() -> Target:
     interface = current_app.session_interface
     store = interface.live.current.store if isinstance(interface, HoldfastInterface) else None
-    return Target(_manager, Path(current_app.instance_path), store if isinstance(store, str) else None)
-
-
-def _manager() -> Requests:
-    return cast(Requests, current_app.extensions["holdfast"].manager)
+    url = store if isinstance(store, str) else None
+    return Target(lambda: current_app.extensions["holdfast"].manager, Path(current_app.instance_path), url)

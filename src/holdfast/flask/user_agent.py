@@ -31,7 +31,8 @@ def device_metadata(header: str) -> dict[str, str | None]:
     if parse is None or line is None:
         return NO_DEVICE
     found = parse(line)
-    return Device(*map(_family, (found.user_agent, found.os, found.device))).as_meta()
+    parts = (found.user_agent, found.os, found.device)
+    return Device(*(part and fit(part.family, _LONGEST_NAME) for part in parts)).as_meta()
 
 
 def agent_of(header: str) -> str:
@@ -48,7 +49,3 @@ def _parser() -> Callable[[str], Any] | None:
     except ModuleNotFoundError:
         return None
     return ua_parser.parse
-
-
-def _family(part: Any) -> str | None:
-    return fit(part.family, _LONGEST_NAME) if part is not None else None

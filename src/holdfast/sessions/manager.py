@@ -175,17 +175,16 @@ class Manager(Ends):
         return self._run(purge(self.context, _ALL)) if isinstance(self.store, Purges) else 0
 
     def _iterated(self) -> Context:
-        if not isinstance(self.store, Iterates):
-            kind = type(self.store).__name__
-            raise ConfigurationError(f"{kind} cannot list what it holds: use a store that can be walked over")
-        return self.context
+        return self._with(Iterates, "cannot list what it holds: use a store that can be walked over")
 
     def _indexed(self) -> Context:
-        if Indexes not in self.context.capabilities:
-            kind = type(self.store).__name__
-            raise ConfigurationError(
-                f"{kind} keeps no index by owner, so a user's sessions cannot be found: use a store that has one"
-            )
+        return self._with(
+            Indexes, "keeps no index by owner, so a user's sessions cannot be found: use a store that has one"
+        )
+
+    def _with(self, capability: type, problem: str) -> Context:
+        if capability not in self.context.capabilities:
+            raise ConfigurationError(f"{type(self.store).__name__} {problem}")
         return self.context
 
 

@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _as_it_is(error: HoldfastError) -> HoldfastError:
-    return error
-
-
 class Options(TypedDict, total=False):
     """The arguments of every manager of sessions.
 
@@ -96,7 +92,7 @@ class Requests:
         self.has_form: Callable[[str], bool] = flows.has_form
         self._store = store
         self._breakers = Breaker(), Breaker()
-        self._raised = options.get("raised", _as_it_is)
+        self._raised: Callable[[HoldfastError], HoldfastError] = options.get("raised", lambda error: error)
         self._observers = gather(options.get("observer"))
         self.context: Context = Context(
             policy=options.get("policy") or Policy(),

@@ -122,8 +122,7 @@ class MemoryStore:
         return record if record and record.expires_at > self._clock() else None
 
     def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
-        record = self._live(key)
-        return None if record and record.version == expect else refusal(record, expect)
+        return refusal(self._live(key), expect)
 
     def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
         self._drop(key)

@@ -78,7 +78,9 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     if "holdfast" not in app.extensions:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
-    manager = _manager_of(app)
+    interface = app.session_interface
+    found = interface.manager if isinstance(interface, HoldfastInterface) else None
+    manager = found if isinstance(found, Manager) else None
     case = Case(
         app,
         profile_named(chosen),
@@ -105,9 +107,3 @@ def _rows(case: Case, areas: Mapping[str, tuple[Check, ...]] = CHECKS) -> Iterat
     for area, checks in areas.items():
         yield from (check.row(area, case) for check in checks if check.applies(case.profile))
     yield from store.findings(case)
-
-
-def _manager_of(app: Flask) -> Manager | None:
-    interface = app.session_interface
-    manager = interface.manager if isinstance(interface, HoldfastInterface) else None
-    return manager if isinstance(manager, Manager) else None

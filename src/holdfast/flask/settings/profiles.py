@@ -129,7 +129,8 @@ def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
             f"SESSION_PROFILE_EXCEPT names {unknown[0]!r}, which {name!r} does not set: it sets "
             f"{', '.join(sorted(profile.settings))}"
         )
-    filled = {setting for setting in profile.settings.keys() - set(exceptions) if not is_chosen(config, setting)}
+    unset = {setting for setting in profile.settings if config.get(setting) in (None, _OF_FLASK.get(setting))}
+    filled = unset - set(exceptions)
     if config.get("SESSION_STORE") == "cookie://":
         filled -= {"SESSION_SEAL"}  # a session in its cookie is always encrypted
     if "SESSION_SEAL" in filled and not config.get("SESSION_SEAL_KEYS"):
@@ -139,12 +140,6 @@ def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
             "SESSION_PROFILE_EXCEPT to ['SESSION_SEAL']"
         )
     return {setting: profile.settings[setting] for setting in filled}
-
-
-def is_chosen(config: Mapping[str, Any], setting: str) -> bool:
-    """Return whether *config* has a value for *setting* that is neither None nor Flask's default."""
-    value = config.get(setting)
-    return value is not None and not (setting in _OF_FLASK and value == _OF_FLASK[setting])
 
 
 def _exceptions(config: Mapping[str, Any]) -> list[str]:
