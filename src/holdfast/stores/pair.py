@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores import contract
@@ -14,6 +14,9 @@ __all__ = ["PairStore"]
 
 #: Marks the version of a record that is still in the old store.
 _OLD = "old:"
+
+#: The capabilities of a pair that are those of its new store.
+_OF_NEW = frozenset[type]((contract.Confirms, contract.KeepsTime))
 
 
 class PairStore:
@@ -31,14 +34,14 @@ class PairStore:
         self._old = old
         for capability in self._offered():
             method = contract.CAPABILITIES[capability]
-            setattr(self, method, getattr(self, f"_{method}"))
+            is_of_new = capability in _OF_NEW
+            setattr(self, method, getattr(new, method) if is_of_new else getattr(self, f"_{method}"))
 
     def _offered(self) -> frozenset[type]:
         """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
         new, old = contract.capabilities_of(self._new), contract.capabilities_of(self._old)
-        needs_both, needs_new = {contract.Indexes, contract.Iterates}, {contract.Confirms, contract.KeepsTime}
-        lacking = {contract.Rotates, contract.Discards} | (needs_both - (new & old)) | (needs_new - new)
-        return (new | old) - lacking
+        needs_both = {contract.Indexes, contract.Iterates} - (new & old)
+        return (new | old) - {contract.Rotates, contract.Discards} - needs_both - (_OF_NEW - new)
 
     def _with(self, capability: type) -> list[Any]:
         """Return those of the two stores that have *capability*, the new one first."""
@@ -142,12 +145,6 @@ class PairStore:
             for store in self._with(contract.ChecksHealth)
             for finding in store.check_health()
         ]
-
-    def _confirm(self, key: str, /) -> bool:
-        return cast(contract.Confirms, self._new).confirm(key)
-
-    def _now(self) -> int:
-        return cast(contract.KeepsTime, self._new).now()
 
     def _close(self) -> None:
         with contextlib.ExitStack() as stack:
