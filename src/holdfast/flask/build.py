@@ -7,6 +7,7 @@ import inspect
 import logging
 import pkgutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -127,7 +128,7 @@ def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str,
             " cookie goes on. Set SESSION_REVOCATION_STORE to end it everywhere"
         )
         return CookieManager(keyring, names=names, **shared)
-    store = _store_from(app, "SESSION_REVOCATION_STORE", given, clock)
+    store = _store_from(app, "SESSION_REVOCATION_STORE", lambda: _named(app, given, clock))
     return RevocableCookieManager(keyring, names=names, store=store, **shared)
 
 
@@ -179,7 +180,7 @@ def _build_sealer(settings: Settings, clock: Clock) -> Sealer | None:
 def _build_store(app: Flask, settings: Settings, clock: Clock) -> Store | None:
     """Return the store that the settings name, or None where sessions stay in Flask's signed cookie."""
     if settings.store is not None:
-        return _store_from(app, "SESSION_STORE", settings.store, clock)
+        return _store_from(app, "SESSION_STORE", lambda: _named(app, settings.store, clock))
     choice = flask_session.chosen_store(app.config)
     if choice is None:
         _logger.warning(
@@ -187,20 +188,15 @@ def _build_store(app: Flask, settings: Settings, clock: Clock) -> Store | None:
             " one. Set SESSION_STORE to keep sessions where they can be ended."
         )
         return None
-    try:
-        store = _chosen(app, choice, clock)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{choice.setting}: {error}{choice.hint}") from error
-    _check_place(app, choice.setting, store)
-    return store
+    return _store_from(app, choice.setting, lambda: _chosen(app, choice, clock), choice.hint)
 
 
-def _store_from(app: Flask, setting: str, given: Any, clock: Clock) -> Store:
-    """Return the store that the value *given* for *setting* names or is."""
+def _store_from(app: Flask, setting: str, make: Callable[[], Store], hint: str = "") -> Store:
+    """Return the store that *make* returns for *setting*, which its errors name, with *hint* at their ends."""
     try:
-        store = _named(app, given, clock)
+        store = make()
     except ConfigurationError as error:
-        raise ConfigurationError(f"{setting}: {error}") from error
+        raise ConfigurationError(f"{setting}: {error}{hint}") from error
     _check_place(app, setting, store)
     return store
 
@@ -280,23 +276,19 @@ def _store_on_db(app: Flask, db: Any, *, bind_key: str | None = None, clock: Clo
 
 
 def _engine_finder(app: Flask, db: Any, bind_key: str | None) -> Callable[[], Any]:
-    def look_up() -> Any:
-        try:
-            return db.engine if bind_key is None else db.engines[bind_key]
-        except KeyError:
-            raise ConfigurationError(
-                f"SESSION_SQLALCHEMY_BIND_KEY is {bind_key!r}, and there is no such bind: set it in SQLALCHEMY_BINDS"
-            ) from None
-        except RuntimeError as error:
-            raise ConfigurationError(
-                f"the database for sessions is not set up for the application {app.name!r}: call db.init_app(app)"
-            ) from error
-
     def find() -> Any:
-        if has_app_context() and current_app == app:
-            return look_up()
-        with app.app_context():
-            return look_up()
+        with nullcontext() if has_app_context() and current_app == app else app.app_context():
+            try:
+                return db.engine if bind_key is None else db.engines[bind_key]
+            except KeyError:
+                raise ConfigurationError(
+                    f"SESSION_SQLALCHEMY_BIND_KEY is {bind_key!r}, and there is no such bind: set it in"
+                    " SQLALCHEMY_BINDS"
+                ) from None
+            except RuntimeError as error:
+                raise ConfigurationError(
+                    f"the database for sessions is not set up for the application {app.name!r}: call db.init_app(app)"
+                ) from error
 
     return find
 
