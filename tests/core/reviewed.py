@@ -162,7 +162,7 @@ FLOWS = [
     Mistake(
         "the namespace of a session is not compared",
         _LISTING,
-        "return envelope if envelope.meta.get(NAMESPACE) == context.keys.namespace_mark else None",
+        "return envelope if envelope.meta.get(metadata.NAMESPACE) == context.keys.namespace_mark else None",
         "return envelope",
         "core/test_ends_of_others.py::test_a_handle_that_another_application_moved_to_is_absent",
     ),
