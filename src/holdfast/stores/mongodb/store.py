@@ -126,13 +126,11 @@ class MongoDBStore:
         return cls(checked(client), database=database, collection=collection, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
-        found = self._run(lambda sessions: sessions.find_one(self._live(key)))
-        return _record(found) if found else None
+        return self._if_live(self._run(lambda sessions: sessions.find_one({"_id": key})))  # which needs no plan
 
     def load_fresh(self, key: str, /) -> Record | None:
         in_doubt = time.monotonic() < self._failed_at + _IN_DOUBT
-        found = self._run(lambda sessions: _find_final(sessions, self._live(key), in_doubt=in_doubt))
-        return _record(found) if found else None
+        return self._if_live(self._run(lambda sessions: _find_final(sessions, {"_id": key}, in_doubt=in_doubt)))
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         version = secrets.randbits(62)
@@ -154,14 +152,14 @@ class MongoDBStore:
         update: Document = {"$set": _fields(data, expires_at, owner), "$inc": {"version": 1}}
         if owner is None:
             update["$unset"] = {"owner": ""}
-        live = self._live(key)
+        same = {**self._live(key), "version": expect}
 
         def write(sessions: Collection) -> Version | Conflict | Gone:
-            written = sessions.find_one_and_update({**live, "version": expect}, update, {"version": 1})
+            written = sessions.find_one_and_update(same, update, {"version": 1})
             if written is not None:
                 return int(written["version"]) + 1
-            found = sessions.find_one(live)
-            return Gone() if found is None else Conflict(_record(found))
+            found = self._if_live(sessions.find_one({"_id": key}))
+            return Gone() if found is None else Conflict(found)
 
         return self._run(write)
 
@@ -271,6 +269,11 @@ class MongoDBStore:
             for client in [*self._left, *([] if sessions is None else [sessions.database.client])]:
                 client.close()
         self._left.clear()
+
+    def _if_live(self, document: Document | None) -> Record | None:
+        expires_at = document and document.get("expires_at")
+        live = isinstance(expires_at, DatetimeMS) and int(expires_at) > self._clock()
+        return _record(document) if document and live else None
 
     def _live(self, key: str) -> Document:
         return {"_id": key, "expires_at": {"$gt": DatetimeMS(self._clock())}}
