@@ -20,30 +20,20 @@ T = TypeVar("T")
 #: The seconds after which a connection goes back to the pool, which may replace it: half of the engine's own limit.
 _LONGEST = 900.0
 
-
 # Drivers for which SQLAlchemy's only change to our values, another type for bytes, is not needed.
 _TAKE_BYTES = frozenset({"psycopg", "psycopg2", "pymysql", "mysqldb"})
 
-# The place of a connection's cursors in its info: a driver takes longer to make one than to use it again.
-_CURSORS = "holdfast cursors"
-
 
 class Lent:
-    """A connection, and what every statement needs of it.
+    """A connection, and what each statement needs of it.
 
-    Attributes:
-        connection: The connection.
-        cursors: Those of the driver, by statement: psycopg keeps in them how it converts its values.
-        is_over: Returns whether the server has closed the idle connection.
-        first_use: The time of `time.monotonic`.
-        last_use: The same.
+    *cursors* are the driver's, by statement: to make one takes longer than to use it again, and psycopg keeps in it how
+    it converts values. *is_over* returns whether the server has closed the idle connection.
     """
-
-    __slots__ = ("connection", "cursors", "first_use", "is_over", "last_use")
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
-        self.cursors: dict[str, Any] = connection.info.setdefault(_CURSORS, {})
+        self.cursors: dict[str, Any] = connection.info.setdefault("holdfast cursors", {})
         self.is_over = end_of(connection.connection.dbapi_connection)
         self.first_use = self.last_use = time.monotonic()
 
@@ -155,8 +145,7 @@ def prepared(statement: sa.Executable, dialect: sa.Dialect) -> Prepared | None:
     if not isinstance(compiled, SQLCompiler) or any(parameter.expanding for parameter in compiled.binds.values()):
         return None
     found = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
-    needed = dialect.driver not in _TAKE_BYTES
-    processors = {name: process for name, process in found.items() if process is not None and needed}
+    processors = {name: process for name, process in found.items() if process and dialect.driver not in _TAKE_BYTES}
     names = compiled.positiontup if compiled.positional else None
     constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
     return Prepared(str(compiled), names, constants, processors, isinstance(statement, sa.Select))

@@ -44,9 +44,6 @@ _TOO_LARGE = {1118, 1153, 1406, "54000"}
 #: A record of so many bytes may exceed what a server takes in one statement.
 _LARGE = 512 * 1024
 
-# What is taken of a result of SQLAlchemy's.
-_ALL, _ROW_COUNT = operator.methodcaller("all"), operator.attrgetter("rowcount")
-
 _REPEATS = 5
 # The seconds within which a connection fails that was closed while idle.
 _AT_ONCE = 0.5
@@ -84,12 +81,12 @@ class Database:
 
     def rows(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> Sequence[Any]:
         """Return the rows that *statement* finds, or deletes. With *repeat* as `count`."""
-        rows: Sequence[Any] = self._run(_ALL, statement, values, repeat=repeat)
+        rows: Sequence[Any] = self._run(operator.methodcaller("all"), statement, values, repeat=repeat)
         return rows
 
     def count(self, statement: sa.Executable, *, repeat: bool = False, **values: Any) -> int:
         """Return how many rows *statement* changes. With *repeat* it is repeated once when its answer is lost."""
-        count: int = self._run(_ROW_COUNT, statement, values, repeat=repeat)
+        count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
         return count
 
     @property
@@ -154,8 +151,7 @@ class Database:
         while True:
             try:
                 connections = self._ready()
-                if "new_data" in values:
-                    self._refuse_too_large(values["new_data"])
+                self._refuse_too_large(values.get("new_data", b""))
                 work = self._work(take, statement, values)
                 with self._turns:
                     return connections.run(work, keep=True)
@@ -196,12 +192,11 @@ class Database:
         self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any]
     ) -> Callable[[Lent], Any]:
         """Return what runs *statement*; SQLAlchemy does if it is to log it, or the text depends on *values*."""
-        try:
-            ready = self._statements[statement]
-        except KeyError:
+        if statement not in self._statements:
             engine = self._engine
             ready = None if engine is None or engine.echo else prepared(statement, engine.dialect)
             self._statements[statement] = ready
+        ready = self._statements[statement]
         if ready is None:
             return lambda lent: take(lent.connection.execute(statement, values))
         return functools.partial(ready.run, values)
@@ -225,12 +220,11 @@ class Database:
     def _ready(self) -> Connections:
         connections = self._connectable()
         if not self._has_table:
-            connections.run(self._check, keep=False)
+            connections.run(lambda lent: self._check(lent.connection), keep=False)
             self._has_table = True
         return connections
 
-    def _check(self, lent: Lent) -> None:
-        connection = lent.connection
+    def _check(self, connection: sa.Connection) -> None:
         ensure_table(self._table, connection, create=self._create)
         if connection.dialect.name in {"mysql", "mariadb"}:
             packet = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()

@@ -319,9 +319,7 @@ def _share_authorities(engine: sa.Engine) -> None:
             shared = shared or super()._create_ssl_ctx(options)  # type: ignore[misc]
             return shared
 
-    @sa.event.listens_for(engine, "do_connect")
-    def connect(_dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-        return Sharing(*arguments, **named)
+    sa.event.listen(engine, "do_connect", lambda _dialect, _record, arguments, named: Sharing(*arguments, **named))
 
 
 def _give_up_in_time(engine: sa.Engine) -> None:
