@@ -172,7 +172,7 @@ def test_a_request_costs_what_it_must(store: MongoDBStore, heard: Heard, clock: 
         return names
 
     browser = app.test_client()
-    assert cost(browser, lambda: session.update(cart=[1])) == ["update"]
+    assert cost(browser, lambda: session.update(cart=[1])) == ["insert"]
     assert cost(browser, dict) == []
     assert cost(browser, lambda: session["cart"]) == ["find"]
     assert cost(browser, lambda: session["cart"].append(2)) == ["find", "findAndModify"]
@@ -182,11 +182,11 @@ def test_a_request_costs_what_it_must(store: MongoDBStore, heard: Heard, clock: 
 
 
 def test_every_other_operation_is_one_command(store: MongoDBStore, heard: Heard, clock: FakeClock) -> None:
-    """Creating where a record is, ending one, finding a user's and scanning are one command; a conflict is two."""
+    """Ending a record, finding a user's and scanning are one command; a conflict and creating where one is are two."""
     version = store.create(KEY, b"data", expires_at=clock() + DAY, owner="ada")
     assert isinstance(version, int)
     calls: list[tuple[list[str], Callable[[], object]]] = [
-        (["update"], lambda: store.create(KEY, b"data", expires_at=clock() + DAY)),
+        (["insert", "update"], lambda: store.create(KEY, b"data", expires_at=clock() + DAY)),
         (["find"], lambda: keys_of(store, "ada")),
         (["find"], store.scan),
         (["findAndModify", "find"], lambda: store.replace(KEY, b"", expect=version + 1, expires_at=clock() + DAY)),
