@@ -126,6 +126,19 @@ def test_without_announced_logins() -> None:
     assert web.data() == {"user_id": 1}
 
 
+@pytest.mark.parametrize("way", ["logout", "login of another user"])
+def test_nobody_else_gets_back(site: Web, way: str) -> None:
+    """A logout and a login by the identity key of Flask's tutorial keep the data, and end the way back."""
+    site.do(lambda: session.bind("operator"))
+    site.put(user_id="operator")
+    site.do(as_ada)
+    site.do(lambda: session.pop("user_id") if way == "logout" else session.update(user_id="bob"))
+    before = site.see(lambda: session.owner)
+    assert site.see(is_impersonating) is False
+    assert site.do(stop_impersonating).status_code == 500
+    assert site.see(lambda: session.owner) == before == (None if way == "logout" else owner_of(site, "bob"))
+
+
 @pytest.mark.parametrize("case", ["nobody", "twice", "oneself", "not at all"])
 def test_what_makes_no_sense_is_refused(case: str) -> None:
     """Without an operator, inside of another one, of oneself, and a way back from nowhere: nothing changes."""

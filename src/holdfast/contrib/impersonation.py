@@ -35,9 +35,9 @@ def impersonate(user_id: object) -> None:
     face = cast(FlaskSession, session)
     state, manager = state_of(face), face._manager  # noqa: SLF001  # of the same product
     operator, owner_of = face.owner, manager.keys.owner_of
-    if operator is None or _OPERATOR in face or owner_of(user_id) == operator:
+    if operator is None or is_impersonating() or owner_of(user_id) == operator:
         raise ValueError("impersonate() needs a session of another user that does not impersonate yet")
-    data = face.copy()
+    data = {key: value for key, value in face.items() if key != _OPERATOR}
     names = [name for name in (IDENTITY, *manager.context.policy.identity_keys) if name in data]
     ids = {name: str(user_id) if name == IDENTITY else user_id for name in names if owner_of(data[name]) == operator}
     kept = {name: data[name] for name in (_OF_BROWSER, FRESH) if name in data}
@@ -49,7 +49,16 @@ def impersonate(user_id: object) -> None:
 
 def is_impersonating() -> bool:
     """Return whether the session of this request is an operator's who has signed in as its user."""
-    return _OPERATOR in session
+    return _kept(cast(FlaskSession, session)) is not None
+
+
+def _kept(face: FlaskSession) -> dict[str, Any] | None:
+    """Return what is kept of the operator's session, or None.
+
+    A logout or a login that is not announced leaves the data: another user has them, and no way back.
+    """
+    kept: dict[str, Any] | None = face.get(_OPERATOR)
+    return kept if kept is not None and kept["owner"] == state_of(face).meta(IMPERSONATOR) else None
 
 
 def stop_impersonating() -> None:
@@ -60,7 +69,7 @@ def stop_impersonating() -> None:
         LoginEnded: All of the operator's sessions were ended meanwhile: this one ends too.
     """
     face = cast(FlaskSession, session)
-    kept: dict[str, Any] | None = face.get(_OPERATOR)
+    kept = _kept(face)
     if kept is None:
         raise ValueError("stop_impersonating() needs a session that impersonates")
     manager = face._manager  # noqa: SLF001  # of the same product

@@ -222,6 +222,7 @@ class ServerSession(MutableMapping[str, Any]):
                 if key in state.data and key not in state.changes.assigned:
                     del state.data[key]
                     state.changes.assigned.add(key)
+            state.changes.meta[metadata.IMPERSONATOR] = None
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
