@@ -41,13 +41,20 @@ def test_removing_it_is_a_logout(web: Web, remove: Any) -> None:
     assert web.data(web.with_token(token)) == {}
 
 
-def test_another_value_is_another_user(web: Web) -> None:
-    """The session moves to the new user, with its data, since a name alone may be a nickname."""
+@pytest.mark.parametrize("label", [None, "Bob's phone"])
+def test_another_value_is_another_user(web: Web, label: str | None) -> None:
+    """The session moves to the new user, with its data, since a name alone may be a nickname, and without its label."""
     web.put(cart=["pen"], username="ada")
-    sign_in(web, "bob")
+    web.do(lambda: setattr(session, "label", "Ada's laptop"))
+    web.do(lambda: session.update(username="bob") if label is None else _sign_in_with(label))
     assert web.sessions.of("ada") == []
-    assert len(web.sessions.of("bob")) == 1
+    assert [entry.label for entry in web.sessions.of("bob")] == [label]
     assert web.data()["cart"] == ["pen"]
+
+
+def _sign_in_with(label: str) -> None:
+    session.label = label
+    session["username"] = "bob"
 
 
 @pytest.mark.parametrize("value", [True, {"sub": "ada"}, ["ada"], b"ada"], ids=repr)

@@ -215,14 +215,16 @@ class ServerSession(MutableMapping[str, Any]):
         state = self._open()
         stored = state.stored.owner if state.stored else None
         if owner is not None and owner != stored and not state.changes.wiped:
-            if not keep_data and state.data_owner not in (None, owner):
+            if keep_data:
+                if stored is not None:
+                    state.changes.meta = {metadata.LABEL: None, **state.changes.meta, metadata.IMPERSONATOR: None}
+            elif state.data_owner not in (None, owner):
                 state.data.clear()
                 state.changes = Changes(wiped=True)
             for key in self._manager.context.policy.visitor_keys:
                 if key in state.data and key not in state.changes.assigned:
                     del state.data[key]
                     state.changes.assigned.add(key)
-            state.changes.meta[metadata.IMPERSONATOR] = None
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
