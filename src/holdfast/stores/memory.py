@@ -122,7 +122,8 @@ class MemoryStore:
         return record if record and record.expires_at > self._clock() else None
 
     def _refusal(self, key: str, expect: Version) -> Conflict | Gone | None:
-        return refusal(self._live(key), expect)
+        record = self._live(key)
+        return None if record and record.version == expect else refusal(record, expect)
 
     def _put(self, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:
         self._drop(key)
