@@ -2,7 +2,8 @@
 
 One application gets the same requests with Holdfast's sessions in each store, with only the client calls that the store
 needs, with Flask's sessions in a signed cookie, with Flask-Session's on the same server, and with none. Then come its
-throughput over HTTP, the store calls of a typical application, sealing, and start-up and memory.
+throughput over HTTP, the store calls of a typical application, the least that sessions
+cost, sealing, and start-up and memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from flask import Flask
 
-from benchmarks import http, sealing, start, typical
+from benchmarks import http, least, sealing, start, typical
 from benchmarks.apps import DATA, with_calls, with_cookie, with_flask_session, with_holdfast, without_sessions
 from benchmarks.backends import BACKENDS, Backend, temp_folder
 from benchmarks.bare import BARE
@@ -34,7 +35,7 @@ DISTRIBUTIONS = (
 
 
 #: What is measured besides the backends.
-PARTS = ("http", "typical", "sealing", "start")
+PARTS = ("http", "typical", "least", "sealing", "start")
 
 
 def arguments() -> argparse.Namespace:
@@ -93,6 +94,8 @@ def part_of(part: str, *, samples: int, rounds: int, rng: random.Random) -> str:
     try:
         if part == "http":
             return http.report(http.measured(rounds=rounds, seconds=1, rng=rng), rounds=rounds, seconds=1)
+        if part == "least":
+            return least.report(samples=samples, rng=rng)
         if part == "sealing":
             return sealing.report(samples=samples, rng=rng)
         return typical.report() if part == "typical" else start.report()

@@ -61,6 +61,7 @@ def variants(folder: Path, redis: str) -> list[Variant]:
         of("without again", "without", "", ""),
         of("Flask's cookie", "cookie", "", ""),
         of("SQLite", "holdfast", "SQLite", "sqlite:///sessions.db"),
+        of("the least, SQLite", "least", "", ""),
         of("SQLite sealed", "holdfast", "SQLite", "sqlite:///sessions.db", **{served.SEAL_KEY: new_key()}),
         of("Flask-Session SQLite", "flask-session", "SQLite", sqlite),
         of("Redis", "holdfast", "Redis", f"{redis}/1"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
+import multiprocessing
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from typing import Any
 
 from flask import Flask
@@ -22,6 +25,9 @@ BLOCK = 20
 BASE = ("without", "untouched")
 
 Case = tuple[str, str]
+
+#: The nanoseconds of each request, by the clock on the wall and of the processor.
+Block = tuple[list[int], list[int]]
 
 
 @dataclass
@@ -45,27 +51,55 @@ class Figures:
         return self.p50 if waits else self.cpu
 
 
-def measured(apps: dict[str, Flask], *, samples: int, rng: random.Random) -> dict[Case, Samples]:
-    """Send *samples* requests to each path of each app: one block of each in turn, in a random order for each round."""
-    streams: dict[Case, tuple[Flask, Iterator[Environ]]] = {}
+def measured(apps: dict[str, Flask], *, samples: int, rng: random.Random, apart: bool = False) -> dict[Case, Samples]:
+    """Send *samples* requests to each path of each app: one block of each in turn, in a random order for each round.
+
+    *apart*: each app has a process of its own. Where two kinds of sessions run the same lines with other types, Python
+    specialises the lines for neither, which no application pays for.
+    """
+    blocks: dict[Case, Callable[[], Block]] = {}
     for name, app in apps.items():
-        paths = requests(app)
-        for path, stream in paths.items():
+        for path, block in (_apart(app) if apart else _here(app)).items():
             if name != BASE[0] or path == BASE[1]:
-                streams[name, path] = app, stream
-    found = {case: Samples() for case in streams}
-    for app, stream in streams.values():
-        _block(app, stream)
+                blocks[name, path] = block
+    found = {case: Samples() for case in blocks}
+    for block in blocks.values():
+        block()
     gc.collect()
     for _ in range(max(1, samples // BLOCK)):
-        for case in rng.sample(list(streams), len(streams)):
-            wall, cpu = _block(*streams[case])
+        for case in rng.sample(list(blocks), len(blocks)):
+            wall, cpu = blocks[case]()
             found[case].wall.append(wall)
             found[case].cpu.append(cpu)
     return found
 
 
-def _block(app: Flask, stream: Iterator[Environ]) -> tuple[list[int], list[int]]:
+def _here(app: Flask) -> dict[str, Callable[[], Block]]:
+    return {path: functools.partial(_block, app, stream) for path, stream in requests(app).items()}
+
+
+def _apart(app: Flask) -> dict[str, Callable[[], Block]]:
+    """Return what `_here` does, for *app* in a process that ends with this one."""
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    fork.Process(target=_serve, args=(app, theirs), daemon=True).start()
+
+    def ask(path: str) -> Block:
+        ours.send(path)
+        block: Block = ours.recv()
+        return block
+
+    return {path: functools.partial(ask, path) for path in ours.recv()}
+
+
+def _serve(app: Flask, pipe: Connection) -> None:
+    blocks = _here(app)
+    pipe.send([*blocks])
+    while True:
+        pipe.send(blocks[pipe.recv()]())
+
+
+def _block(app: Flask, stream: Iterator[Environ]) -> Block:
     wall, cpu = [], []
     for environ in itertools.islice(stream, BLOCK):
         request = environ.copy()

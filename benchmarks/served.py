@@ -10,6 +10,7 @@ from flask import Flask
 
 from benchmarks.apps import with_cookie, with_flask_session, with_holdfast, without_sessions
 from benchmarks.backends import BACKENDS
+from benchmarks.least import with_least
 
 #: The variables: which kind of sessions, the name of the backend, its URL, a folder, and a key if they are sealed.
 KIND, BACKEND, URL, FOLDER, SEAL_KEY = (
@@ -24,6 +25,8 @@ def application() -> Flask:
         return without_sessions()
     if asked == "cookie":
         return with_cookie()
+    if asked == "least":
+        return with_least(Path(os.environ[FOLDER]))
     if asked == "holdfast":
         key = os.environ.get(SEAL_KEY)
         settings: dict[str, Any] = {"SESSION_SEAL": "keys", "SESSION_SEAL_KEYS": [key]} if key else {}

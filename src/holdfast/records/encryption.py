@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
 from holdfast.records.envelope import (
+    SESSIONS,
     Control,
     Cutoff,
     Envelope,
@@ -300,7 +301,7 @@ class Sealer:
             DecodeError: They are damaged, or a control record that no key vouches for, or that was stored elsewhere.
         """
         body = decode(data)
-        if isinstance(body, Envelope | Sealed):
+        if isinstance(body, SESSIONS):
             return body
         if not isinstance(body, Vouched):
             if self.migrating:

@@ -48,6 +48,7 @@ _HEADER_SIZE = _HEADER.size
 _TOMBSTONE_HEADER = struct.Struct(">BBQ32s6sH")
 _CUTOFF_BODY = struct.Struct(">BQ32s")
 _SEALED_HEADER = struct.Struct(">BBB8sQQQB")
+_SEALED_SIZE = _SEALED_HEADER.size
 _VOUCHED_HEADER = struct.Struct(">B8s32s")
 _SIZE = struct.Struct(">I")
 _TEXT_HEADER = re.compile(
@@ -190,6 +191,9 @@ class Sealed:
 
 Body: TypeAlias = Envelope | Sealed | Control | Vouched
 
+#: The classes of a session, for `isinstance`: as a union they would be put together for each call.
+SESSIONS = Envelope, Sealed
+
 
 def encode(body: Body) -> bytes:
     """Return the bytes to store for *body*."""
@@ -256,14 +260,14 @@ def _text(data: bytes) -> Envelope:
 
 def _sealed(data: bytes) -> Sealed:
     _, scheme, codec, key_id, created_at, issued_at, idle, count = _SEALED_HEADER.unpack_from(data)
-    writes_end = _SEALED_HEADER.size + count * ID_BYTES
+    writes_end = _SEALED_SIZE + count * ID_BYTES
     (size,) = _SIZE.unpack_from(data, writes_end)
     meta_at = writes_end + _SIZE.size
     payload_at = meta_at + size
     if count > KEPT or payload_at > len(data) or codec >= len(_CODECS):
         raise ValueError("not a sealed session")
     meta, payload = data[meta_at:payload_at], data[payload_at:]
-    writes = data[_SEALED_HEADER.size : writes_end]
+    writes = data[_SEALED_SIZE:writes_end]
     return Sealed(scheme, key_id, created_at, issued_at, idle, _CODECS[codec], meta, payload, writes, data[:writes_end])
 
 

@@ -331,7 +331,7 @@ def write_over(
         answer = yield from replace(written.key, data, base.version, written.expires_at, written.owner)
     except StoreUnavailable as error:
         return write.lose(error, newest(base.envelope.writes))
-    if isinstance(answer, Conflict | Gone):
+    if isinstance(answer, (Conflict, Gone)):
         return answer
     written.version = answer
     return written

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.events import RejectReason
-from holdfast.records.envelope import Control, Envelope, Sealed, Tombstone, TombstoneKind
+from holdfast.records.envelope import SESSIONS, Control, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_token, open_successor
@@ -21,8 +21,6 @@ from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4
-
-_SESSIONS = Envelope, Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def _opened(
         UnknownKey, DecodeError: It cannot be read.
     """
     body = context.sealer.read(record.data, key)
-    if not isinstance(body, _SESSIONS):
+    if not isinstance(body, SESSIONS):
         return body
     envelope = context.sealer.open(body, token=token, key=key, owner=record.owner)
     reason = context.policy.verdict(envelope, record.expires_at, now, used_at)
