@@ -112,6 +112,7 @@ def test_every_store_call_is_as_without() -> None:
         ({"SESSION_SEAL": "aes", "SESSION_SEAL_KEYS": [KEY]}, "'aes'"),
         ({"SESSION_SEAL_KEYS": ["short"]}, "python -m holdfast new-key"),
         ({"SESSION_SEAL_KEYS": {KEY}}, "set"),
+        ({"SESSION_SEAL_KEYS": []}, "is empty and would seal nothing"),
         ({"SESSION_SEAL_MIGRATE_UNTIL": "2027-01-31T00:00:00Z"}, "SESSION_SEAL_KEYS"),
         ({"SESSION_SEAL_KEYS": [KEY], "SESSION_SEAL_MIGRATE_UNTIL": "2027-01-31"}, "time zone"),
         ({"SESSION_SEAL_KEYS": [KEY], "SESSION_SEAL_MIGRATE_UNTIL": "soon"}, "'soon'"),

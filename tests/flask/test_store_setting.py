@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,31 @@ def test_a_path_that_cannot_be_written_is_refused(
     with pytest.raises(ConfigurationError, match=r"SESSION_STORE: sessions cannot be kept in .*Choose another place"):
         build(SESSION_STORE=f"{scheme}:///{tmp_path}/{below}")
     assert not (tmp_path / "locked").exists()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "file", "json", "sqlite+pysqlite"])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            "{long}",
+            "{long} cannot be used: File name too long: choose another place, or give this user the right to it",
+        ),
+        ("{long}/deep/s", "cannot be used: File name too long"),
+        ("", "is a folder: name a file in it"),
+        ("a%00b", "a {scheme} store is a path: write {scheme}:///name"),
+        ("/", "a {scheme} store is a path: write {scheme}:///name"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_at_is_refused(
+    build: Any, tmp_path: Path, scheme: str, path: str, said: str
+) -> None:
+    """A path that the system refuses, as one below another user's folder, or that names no file, is one line."""
+    if (scheme == "sqlite+pysqlite" and path in {"a%00b", "/"}) or (scheme == "file" and not path):
+        pytest.skip("SQLAlchemy's URLs have their own rules, and files are kept in a folder")
+    url = f"{scheme}:////" if path == "/" else f"{scheme}:///{tmp_path}/{path.format(long='x' * 300)}"
+    with pytest.raises(ConfigurationError, match=re.escape(said.format(long="x" * 300, scheme=scheme))):
+        build(SESSION_STORE=url)
 
 
 def test_a_store_that_would_be_served_is_refused(build: Any, tmp_path: Path) -> None:

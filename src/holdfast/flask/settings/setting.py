@@ -146,9 +146,11 @@ def keys(value: Any) -> tuple[Any, ...]:
     """Return a list of secret keys, the newest first; a single key is a list of one."""
     if isinstance(value, str | bytes):
         return (value,)
-    if isinstance(value, list | tuple):
-        return tuple(value)
-    raise InvalidValue(f"is of the type {type(value).__name__}: it must be a list of keys, the newest first")
+    if not isinstance(value, list | tuple):
+        raise InvalidValue(f"is of the type {type(value).__name__}: it must be a list of keys, the newest first")
+    if not value:
+        raise InvalidValue("is empty and would seal nothing: give it a key, or unset it")
+    return tuple(value)
 
 
 def secret(value: Any) -> bytes:

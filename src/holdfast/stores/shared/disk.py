@@ -34,6 +34,8 @@ class StoreDirectory:
             self._refuse_planted()
         except StoreUnavailable as error:
             raise ConfigurationError(str(error)) from None
+        if files and files[0].is_dir():
+            raise ConfigurationError(f"{files[0]} is a folder: name a file in it")
 
     def make(self, *, missing: bool) -> None:
         """Make the folder before the first use, and again when the store in it is *missing*.
@@ -74,6 +76,11 @@ def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: 
         owners = {found.st_uid, path.lstat().st_uid}
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path} cannot be used: {error.strerror}: choose another place, or give this user the right to it",
+            permanent=True,
+        ) from None
     if not all(map(is_trusted_user, owners)):
         raise StoreUnavailable(
             f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it"
@@ -174,7 +181,7 @@ def path_from_url(url: str, root: Path) -> Path:
     """
     scheme, _, rest = url.partition("://")
     path = unquote(rest[1:])
-    if not rest.startswith("/") or not path:
+    if not rest.startswith("/") or not path.strip("/") or "\0" in path:
         raise ConfigurationError(
             f"a {scheme} store is a path: write {scheme}:///name, relative to the instance folder, or {scheme}:////path"
         )
