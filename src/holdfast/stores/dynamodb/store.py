@@ -176,33 +176,19 @@ class DynamoDBStore:
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         partition = items.partition_of(owner)
-        start: dict[str, Any] = {} if after is None else {"ExclusiveStartKey": {"id": partition, "part": text(after)}}
-        answer = self._calls.call(
-            "query",
-            ConsistentRead=True,
-            KeyConditionExpression="id = :owner",
-            ExpressionAttributeValues={":owner": partition},
-            Limit=limit,
-            **start,
-        )
-        keys = [entry["part"]["S"] for entry in answer["Items"]]
+        start = None if after is None else {"id": partition, "part": text(after)}
+        sought = {"KeyConditionExpression": "id = :owner", "ExpressionAttributeValues": {":owner": partition}}
+        found, last = self._page("query", start, Limit=limit, **sought)
+        keys = [entry["part"]["S"] for entry in found]
         found = [item for at in range(0, len(keys), _BATCH) for item in self._batch(keys[at : at + _BATCH])]
-        last = answer.get("LastEvaluatedKey")
         return Page(self._records(found), last["part"]["S"] if last else None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
         key, _, part = (after or "").partition(" ")
-        start: dict[str, Any] = {} if after is None else {"ExclusiveStartKey": {"id": text(key), "part": text(part)}}
-        answer = self._calls.call(
-            "scan",
-            ConsistentRead=True,
-            FilterExpression="part = :record",
-            ExpressionAttributeValues={":record": text(items.RECORD)},
-            Limit=limit,
-            **start,
-        )
-        last = answer.get("LastEvaluatedKey")
-        return Page(self._records(answer["Items"]), f"{last['id']['S']} {last['part']['S']}" if last else None)
+        start = None if after is None else {"id": text(key), "part": text(part)}
+        sought = {"FilterExpression": "part = :of", "ExpressionAttributeValues": {":of": text(items.RECORD)}}
+        found, last = self._page("scan", start, Limit=limit, **sought)
+        return Page(self._records(found), f"{last['id']['S']} {last['part']['S']}" if last else None)
 
     def ping(self) -> None:
         self._calls.item("ping")
@@ -235,6 +221,13 @@ class DynamoDBStore:
         if answer is not None:
             self._unlist(answer["Attributes"], key)
         return answer is not None
+
+    def _page(self, operation: str, start: Item | None, **arguments: Any) -> tuple[list[Item], Item | None]:
+        """Return the items of a page after *start*, and the key of the last one that was read."""
+        if start is not None:
+            arguments["ExclusiveStartKey"] = start
+        answer = self._calls.call(operation, ConsistentRead=True, **arguments)
+        return answer["Items"], answer.get("LastEvaluatedKey")
 
     def _batch(self, keys: list[str]) -> list[Item]:
         """Return the items of the records under *keys*, as far as they exist."""
