@@ -66,11 +66,19 @@ def anything(value: Any) -> Any:
     return value
 
 
-def switch(value: Any) -> bool:
-    """Return *value*, which must be True or False."""
-    if not isinstance(value, bool):
-        raise InvalidValue("it must be True or False")
-    return value
+def checked(is_valid: Callable[[Any], bool], meaning: str) -> Callable[[Any], Any]:
+    """Return a parser that returns a value unchanged if *is_valid*; *meaning* continues "it must be"."""
+
+    def parse(value: Any) -> Any:
+        """Return *value*, or raise `InvalidValue`."""
+        if not is_valid(value):
+            raise InvalidValue(f"it must be {meaning}")
+        return value
+
+    return parse
+
+
+switch = checked(lambda value: isinstance(value, bool), "True or False")
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -87,18 +95,11 @@ def flask_switch(value: Any) -> bool:
     return bool(value)
 
 
-def text(value: Any) -> str:
-    """Return *value*, which must be text that UTF-8 can encode."""
-    if not isinstance(value, str) or value.encode(errors="ignore").decode() != value:
-        raise InvalidValue("it must be text")
-    return value
+#: Text that UTF-8 can encode.
+text = checked(lambda value: isinstance(value, str) and value.encode(errors="ignore").decode() == value, "text")
 
-
-def name(value: Any) -> str:
-    """Return *value*, which must be text and not empty."""
-    if not isinstance(value, str) or not value:
-        raise InvalidValue("it must be a name")
-    return value
+#: Text that is not empty.
+name = checked(lambda value: isinstance(value, str) and value != "", "a name")
 
 
 def span(value: Any) -> int:
@@ -122,13 +123,7 @@ def moment(value: Any) -> int:
 
 def number(least: int, meaning: str) -> Callable[[Any], int]:
     """Return a parser of integers from *least* on; *meaning* continues "it must be"."""
-
-    def parse(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise InvalidValue(f"it must be {meaning}")
-        return value
-
-    return parse
+    return checked(lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least, meaning)
 
 
 def one_of(*choices: str, or_none: bool = False) -> Callable[[Any], str]:
