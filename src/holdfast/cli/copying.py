@@ -15,8 +15,7 @@ from holdfast.cli.errors import Misuse, OneLine, outage
 from holdfast.cli.output import counted, progress, say
 from holdfast.cli.target import Target, refuse_missing, url_from, with_target
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Record
-from holdfast.stores.contract import Closes, Iterates, Pings, Store, iterate
+from holdfast.stores.contract import Closes, Iterates, Pings, Record, Store, iterate
 from holdfast.stores.pair import PairStore
 
 #: Copies one record, and returns the result: ``copied``, ``present`` or ``different``.

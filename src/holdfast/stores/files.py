@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import (
     StoreDirectory,

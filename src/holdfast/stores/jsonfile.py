@@ -13,8 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
-from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, refuse_planted, write_file
 from holdfast.stores.shared.health import about_modes

@@ -12,8 +12,7 @@ from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
-from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
-from holdfast.stores.contract import HealthFinding, Report
+from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.options import Converter
 

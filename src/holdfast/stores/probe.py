@@ -9,8 +9,7 @@ from typing import Any
 
 from holdfast.clock import MINUTE, Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Rotation, Version
-from holdfast.stores.contract import Indexes, Rotates, Store
+from holdfast.stores.contract import Conflict, Gone, Indexes, Rotates, Rotation, Store, Version
 
 
 def probe(store: Store, clock: Clock) -> None:

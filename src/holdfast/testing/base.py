@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.clock import Clock, system_clock
-from holdfast.records.record import Page, Record, Rotation, Version
-from holdfast.stores.contract import Closes, Indexes, Iterates, Purges, Store
+from holdfast.stores.contract import Closes, Indexes, Iterates, Page, Purges, Record, Rotation, Store, Version
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.concurrency import TOMBSTONE
 

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
-from holdfast.records.record import Conflict, Gone, Rotation, Version
-from holdfast.stores.contract import Rotates, Store
+from holdfast.stores.contract import Conflict, Gone, Rotates, Rotation, Store, Version
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
-from holdfast.records.record import Conflict, Gone, Version
-from holdfast.stores.contract import Indexes, Store
+from holdfast.stores.contract import Conflict, Gone, Indexes, Store, Version
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import during, is_version, rotate, together
 

@@ -7,8 +7,7 @@ import random
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.records.record import Conflict, Gone, Version
-from holdfast.stores.contract import Indexes, Iterates
+from holdfast.stores.contract import Conflict, Gone, Indexes, Iterates, Version
 from holdfast.testing.base import ContractBase, new_key
 
 

@@ -11,8 +11,7 @@ from typing import Any, cast
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
-from holdfast.stores.contract import Discards, Rotates
+from holdfast.stores.contract import Conflict, Discards, Gone, Record, Rotates, Rotation, Version
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate
 from holdfast.testing.wrappers import FailingStore

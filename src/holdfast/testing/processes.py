@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from holdfast.records.record import Version
-from holdfast.stores.contract import Indexes
+from holdfast.stores.contract import Indexes, Version
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate, update
 from holdfast.testing.workers import Job, Worker

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.records.record import Conflict, Gone, Record
-from holdfast.stores.contract import Discards, Rotates, Store
+from holdfast.stores.contract import Conflict, Discards, Gone, Record, Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, together, update
 

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable
 from typing import ClassVar
 
-from holdfast.records.record import Conflict, Rotation, Version
-from holdfast.stores.contract import Discards, Indexes, Iterates, Purges, Rotates, Store
+from holdfast.stores.contract import Conflict, Discards, Indexes, Iterates, Purges, Rotates, Rotation, Store, Version
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.clock import FakeClock

@@ -12,8 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import HealthFinding
+from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Version
 from holdfast.stores.dynamodb import items
 from holdfast.stores.dynamodb.calls import Calls, was_repeated
 from holdfast.stores.dynamodb.client import checked, endpoint, known_region, make_client, region, table

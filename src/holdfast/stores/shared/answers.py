@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from holdfast.records.record import Conflict, Gone, Page, Record, Version
-from holdfast.stores.contract import Report
+from holdfast.stores.contract import Conflict, Gone, Page, Record, Report, Version
 
 
 def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
