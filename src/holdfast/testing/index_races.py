@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from holdfast.stores.contract import Conflict, Gone, Indexes, Store, Version
@@ -16,28 +16,27 @@ class IndexRaces(ContractBase):
 
     def test_law_6_a_new_record_is_never_seen_without_its_index_entry(self) -> None:
         """As soon as `load` returns a record from a concurrent `create`, the index has it."""
-        self.needs(Indexes)
-        writer = self.clients(2)[0]
-        for turn in range(self.rounds):
-            key, owner = new_key(), f"owner {turn}"
+        for writer, owner in self.writers():
+            key = new_key()
             self.watch(key, owner, partial(writer.create, key, b"", expires_at=self.later(), owner=owner))
 
     def test_law_6_a_bound_record_is_never_seen_without_its_index_entry(self) -> None:
         """As soon as `load` returns the owner from a concurrent `replace`, the index has the record."""
-        self.needs(Indexes)
-        writer = self.clients(2)[0]
-        for turn in range(self.rounds):
-            (key, version), owner = self.make(), f"owner {turn}"
+        for writer, owner in self.writers():
+            key, version = self.make()
             bind = partial(writer.replace, key, b"", expect=version, expires_at=self.later(), owner=owner)
             self.watch(key, owner, bind)
 
     def test_law_6_a_moved_record_is_never_seen_without_its_index_entry(self) -> None:
         """As soon as `load` returns a record under the new key of a rotation, the index has that key."""
-        self.needs(Indexes)
-        writer = self.clients(2)[0]
-        for turn in range(self.rounds):
-            (old, version), new, owner = self.make(), new_key(), f"owner {turn}"
+        for writer, owner in self.writers():
+            (old, version), new = self.make(), new_key()
             self.watch(new, owner, partial(rotate, writer, self.rotation(old, new, version, owner)))
+
+    def writers(self) -> Iterator[tuple[Store, str]]:
+        """Yield, for each round, a client that writes and a new owner."""
+        self.needs(Indexes)
+        yield from ((self.clients(2)[0], f"owner {turn}") for turn in range(self.rounds))
 
     def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
         """Run *write*, and meanwhile check that the index never lacks a record under *key* that has its *owner*."""

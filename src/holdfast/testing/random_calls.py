@@ -46,12 +46,8 @@ class _History:
         #: For each key, the versions it had: the store's and the reference's, in order.
         self.versions: dict[str, list[tuple[Version, Version]]] = {key: [] for key in self.keys}
         self.steps: list[Callable[[], None]] = [self.create, self.replace, self.touch, self.touch, self.delete]
-        if isinstance(contract.store, Rotates):
-            self.steps.append(self.move)
-        if isinstance(contract.store, Discards):
-            self.steps.append(self.discard)
-        if isinstance(contract.store, Purges):
-            self.steps.append(self.purge)
+        further: dict[type, Callable[[], None]] = {Rotates: self.move, Discards: self.discard, Purges: self.purge}
+        self.steps += [step for capability, step in further.items() if isinstance(contract.store, capability)]
         if isinstance(contract.clock, FakeClock):
             self.steps.append(self.advance)
 
