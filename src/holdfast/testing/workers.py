@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import multiprocessing
 import os
+import pkgutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import reduce
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from holdfast.testing.base import ContractBase
 from holdfast.testing.clock import FakeClock
@@ -114,14 +114,13 @@ def _serve(connection: Connection, home: _Home) -> None:
 
 def _class_at(home: _Home) -> Callable[[], ContractBase]:
     try:
-        found = importlib.import_module(home.module)
+        importlib.import_module(home.module)
     except ModuleNotFoundError:
         # pytest may import a test file under a name of its own.
         spec = importlib.util.spec_from_file_location(home.module, home.source or "")
         assert spec is not None
         assert spec.loader is not None
-        found = importlib.util.module_from_spec(spec)
-        sys.modules[home.module] = found
-        spec.loader.exec_module(found)
-    kind: Callable[[], ContractBase] = reduce(getattr, home.qualname.split("."), cast(Any, found))
+        sys.modules[home.module] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[home.module])
+    kind: Callable[[], ContractBase] = pkgutil.resolve_name(f"{home.module}:{home.qualname}")
     return kind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
+from holdfast.flask.settings.secret_keys import weak_ones
 from holdfast.records.encryption import NEW_KEY
-from holdfast.records.weak_keys import weakness_of
 
 _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 
@@ -81,15 +81,11 @@ def _sealed(case: Case) -> Verdict:
 
 @check("The key for signatures cannot be guessed.", "ASVS 5.0 9.1.1; ASVS 4.0.3 3.5.3; CVE-2023-27524")
 def _secret_key(case: Case) -> Verdict:
-    fallbacks = case.config.get("SECRET_KEY_FALLBACKS") or ()
-    keys = {"SECRET_KEY": case.config.get("SECRET_KEY")}
-    keys |= {f"SECRET_KEY_FALLBACKS[{at}]": key for at, key in enumerate(fallbacks)}
-    if not keys["SECRET_KEY"]:
+    newest = case.config.get("SECRET_KEY")
+    if not newest:
         return Verdict("not applicable", "SECRET_KEY is not set, and Holdfast signs nothing with it")
-    for name, key in keys.items():
-        weakness = weakness_of(key) if key else None
-        if weakness is not None:
-            return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # {NEW_KEY}')
+    for name, weakness in weak_ones((newest, *(case.config.get("SECRET_KEY_FALLBACKS") or ()))):
+        return Verdict("not met", f"{name}: {weakness}", f'{name} = "…"  # {NEW_KEY}')
     return Verdict("met", "SECRET_KEY is long, and on no list of published keys")
 
 

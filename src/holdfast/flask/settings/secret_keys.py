@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 
 from flask import Flask
 
@@ -29,6 +30,14 @@ def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> l
     return [key for key in (newest, *others) if key]
 
 
+def weak_ones(keys: Iterable[str | bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the weakness of each weak key of *keys*: ``SECRET_KEY``, and then its fallbacks."""
+    for at, key in enumerate(keys):
+        reason = weak_keys.weakness_of(key) if key else None
+        if reason is not None:
+            yield f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY", reason
+
+
 def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures of SESSION_USE_SIGNER") -> None:
     """Refuse weak keys for *guarded*. In debug mode every key is accepted.
 
@@ -39,11 +48,7 @@ def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures
     """
     if app.debug:
         return
-    for at, key in enumerate(keys):
-        reason = weak_keys.weakness_of(key)
-        if reason is None:
-            continue
-        name = f"SECRET_KEY_FALLBACKS[{at - 1}]" if at else "SECRET_KEY"
+    for name, reason in weak_ones(keys):
         problem = f"{name} can be guessed, and so can {guarded}: {reason}. {NEW_KEY} that cannot"
         if app.config.get("SESSION_TYPE") is None:
             raise ConfigurationError(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.stores.contract import HealthFinding
@@ -28,15 +29,13 @@ def about_clock(theirs: int, ours: int) -> HealthFinding:
 
 def about_modes(folder: Path | None, files: Iterable[Path]) -> HealthFinding:
     """Return whether *folder*, and those of *files* that exist, are accessible to their owner only."""
-    open_to_others = []
     for path, mode in [(folder, 0o700), *((file, 0o600) for file in files)]:
-        found = _mode_of(path)
-        if found is not None and found & 0o077:
-            open_to_others.append((path, found, mode))
-    if not open_to_others:
-        return HealthFinding("permissions", "no other user of the machine can read the sessions", ok=True)
-    path, found, mode = open_to_others[0]
-    return HealthFinding("permissions", f"{path} has the mode {found:04o}", f"chmod {mode:o} {path}", ok=False)
+        with suppress(FileNotFoundError):
+            found = 0 if path is None else stat.S_IMODE(path.stat().st_mode)
+            if found & 0o077:
+                fix = f"chmod {mode:o} {path}"
+                return HealthFinding("permissions", f"{path} has the mode {found:04o}", fix, ok=False)
+    return HealthFinding("permissions", "no other user of the machine can read the sessions", ok=True)
 
 
 def about_indexes(missing: Iterable[str], fix: str) -> HealthFinding:
@@ -45,10 +44,3 @@ def about_indexes(missing: Iterable[str], fix: str) -> HealthFinding:
     if not columns:
         return HealthFinding("indexes", "by owner and by expiry", ok=True)
     return HealthFinding("indexes", f"there is none on {columns}", fix, ok=False)
-
-
-def _mode_of(path: Path | None) -> int | None:
-    try:
-        return None if path is None else stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return None
