@@ -24,11 +24,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from holdfast.errors import DecodeError, UnknownKey
 from holdfast.records.codec import JSON, MSGPACK, PACKER, Codec
 from holdfast.records.metadata import NAMES
+from holdfast.records.record import Record
 
 #: The length of the id of a write in bytes. Two writes of one session have equal ids with a probability of 1 in 2^48.
 ID_BYTES = 6
@@ -141,6 +142,7 @@ class Cutoff:
 
 
 Control: TypeAlias = Tombstone | Cutoff
+ControlT = TypeVar("ControlT", Tombstone, Cutoff)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -374,6 +376,25 @@ def _raw(key: str | None) -> bytes:
 
 def _key(raw: bytes) -> str | None:
     return raw.hex() if raw != _NONE else None
+
+
+def control_in(
+    read: Callable[[bytes, str], Body], record: Record | None, key: str, kind: type[ControlT], *, strict: bool = False
+) -> ControlT | None:
+    """Return the control record of *kind* that *record*, stored under *key*, is, as a sealer's *read* returns it.
+
+    None if it is none, is damaged, or no key vouches for it.
+
+    Raises:
+        UnknownKey: With *strict*: another key vouches for it.
+    """
+    try:
+        body = read(record.data, key) if record is not None else None
+    except DecodeError as error:
+        if strict and isinstance(error, UnknownKey):
+            raise
+        return None
+    return body if isinstance(body, kind) else None
 
 
 class Unsealed:

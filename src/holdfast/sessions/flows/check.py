@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.errors import DecodeError
-from holdfast.records.envelope import Tombstone
+from holdfast.records.envelope import Tombstone, control_in
 from holdfast.records.tokens import is_token, open_successor
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import info_of
@@ -39,11 +38,8 @@ def live_token(context: Context, token: str, *, late: bool) -> Flow[str | None]:
             return None
         if info_of(context, key, record) is not None:
             return token
-        try:
-            body = context.sealer.read(record.data, key)
-        except DecodeError:
-            return None
-        if not isinstance(body, Tombstone) or body.sealed is None or not leads_on(body, context.clock(), late=late):
+        body = control_in(context.sealer.read, record, key, Tombstone)
+        if body is None or body.sealed is None or not leads_on(body, context.clock(), late=late):
             return None
         token = open_successor(token, body.sealed)
     return None

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.clock import HOUR
-from holdfast.errors import DecodeError, LoginEnded, RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.errors import LoginEnded, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.events import EndReason
-from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.records.envelope import Tombstone, TombstoneKind, control_in
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
@@ -212,11 +212,8 @@ def follow(
     passed = [] if passed is None else passed
     passed.append(key)
     while record is not None and len(passed) <= _LONGEST_TRAIL:
-        try:
-            body = context.sealer.read(record.data, key)
-        except DecodeError:
-            return key, record
-        if not isinstance(body, Tombstone):
+        body = control_in(context.sealer.read, record, key, Tombstone)
+        if body is None:
             return key, record
         if body.successor is None:
             return None

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from holdfast.errors import DecodeError, LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
-from holdfast.records.envelope import Cutoff
+from holdfast.errors import LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
+from holdfast.records.envelope import Cutoff, control_in
 from holdfast.records.metadata import UNFINISHED
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context, offset_of
@@ -40,19 +40,14 @@ def read_cutoff(
     """Return the cut-off in *record*, stored under *key*, or None where there is none that can be believed.
 
     Its time is by the clock that all hosts share, which is *offset* milliseconds ahead of this host's. Where the store
-    has none, clocks differ by `SKEW` at most. A time later than that was forged, and must not keep its owner out for
-    ever.
+    has none, clocks differ by `SKEW` at most. A time later than that was forged: neither it nor a damaged record must
+    keep its owner out for ever.
 
     Raises:
         UnknownKey: With *strict*: another server's key vouches for it.
     """
-    try:
-        body = context.sealer.read(record.data, key) if record is not None else None
-    except DecodeError as error:  # a damaged one says nothing, and must not keep its owner out
-        if strict and isinstance(error, UnknownKey):
-            raise
-        return None
-    return body if isinstance(body, Cutoff) and body.at <= context.clock() + offset + SKEW else None
+    body = control_in(context.sealer.read, record, key, Cutoff, strict=strict)
+    return body if body is not None and body.at <= context.clock() + offset + SKEW else None
 
 
 def stored_for(context: Context) -> int:

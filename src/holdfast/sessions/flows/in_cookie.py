@@ -12,9 +12,9 @@ from typing import Any
 from holdfast.errors import DecodeError, StoreUnavailable, UnknownKey
 from holdfast.events import EndReason, RejectReason, RevokeResult
 from holdfast.records.cookie import CookieRecord, SealedCookie
-from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.records.envelope import Tombstone, TombstoneKind, control_in
 from holdfast.records.metadata import PREVIOUS
-from holdfast.records.record import Conflict, Gone, Record
+from holdfast.records.record import Conflict, Gone
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.commit import create_once, report_created, revised
 from holdfast.sessions.flows.context import Context, offset_of
@@ -291,17 +291,7 @@ def _revocation(context: Context, key: str, *, fresh: bool = True) -> Flow[Tombs
         UnknownKey: Another server's key vouches for it.
     """
     record = yield from load(key, fresh=fresh)
-    return _read(context, key, record) if record is not None else None
-
-
-def _read(context: Context, key: str, record: Record) -> Tombstone | None:
-    try:
-        body = context.sealer.read(record.data, key)
-    except UnknownKey:
-        raise
-    except DecodeError:
-        return None
-    return body if isinstance(body, Tombstone) else None
+    return control_in(context.sealer.read, record, key, Tombstone, strict=True)
 
 
 def _is_over(context: Context, revocation: Tombstone, *, fresh: bool) -> Flow[bool]:
@@ -327,7 +317,7 @@ def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flo
         record = yield from load(key, fresh=True)
         if record is None:
             continue
-        found = _read(context, key, record)
+        found = control_in(context.sealer.read, record, key, Tombstone, strict=True)
         if found is not None or not isinstance((yield from replace(key, data, record.version, until)), Conflict | Gone):
             return found
     raise StoreUnavailable("others kept changing the revocation of a session")

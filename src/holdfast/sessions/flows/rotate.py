@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypeAlias
 
-from holdfast.errors import DecodeError, StoreUnavailable
-from holdfast.records.envelope import Tombstone, TombstoneKind
+from holdfast.errors import StoreUnavailable
+from holdfast.records.envelope import Tombstone, TombstoneKind, control_in
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
 from holdfast.records.tokens import seal_successor
@@ -222,12 +222,9 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
     over is stored for longer than it leads on, and stays. Returns True: an end under the old key ended *stored* too.
     """
     record = yield from load(key, fresh=True)
-    try:
-        alias = context.sealer.read(record.data, key) if record is not None else None
-    except DecodeError:
-        return True
+    alias = control_in(context.sealer.read, record, key, Tombstone)
     until = context.clock() + context.policy.grace
-    if record is not None and isinstance(alias, Tombstone) and alias.successor == stored.key and alias.until > until:
+    if record is not None and alias is not None and alias.successor == stored.key and alias.until > until:
         kept = record.expires_at if record.expires_at > alias.until else until + LONGEST_REQUEST + SKEW
         alias = dataclasses.replace(alias, until=until)
         data = context.sealer.seal_control(alias, key)
