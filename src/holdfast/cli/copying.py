@@ -42,7 +42,10 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
         raise Misuse("FROM and TO are the same store")
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        stores = [_opened(target, url, stack) for url in addresses]
+        stores = [target.store_at(url) for url in addresses]
+        for store in stores:
+            if isinstance(store, Closes):
+                stack.callback(store.close)
         source = stores[0] if len(stores) == 2 else target.store
         try:
             refuse_missing(source)
@@ -54,13 +57,6 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
     done = {**found, "seconds": round(time.monotonic() - start, 3)}
     verb = "Moved" if move else "Copied"
     say(done, f"{verb} {counted(found['copied'], 'record')}; {found['present']:,} were there already.", as_json=as_json)
-
-
-def _opened(target: Target, url: str, stack: contextlib.ExitStack) -> Store:
-    store = target.store_at(url)
-    if isinstance(store, Closes):
-        stack.callback(store.close)
-    return store
 
 
 def _copy(source: Store, target: Store) -> dict[str, int]:

@@ -112,8 +112,10 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     Each setting by itself is valid. Nothing is yielded for a cookie that browsers accept.
     """
     yield from _by_prefix(config)
-    if not config["SESSION_COOKIE_PATH"]:
-        yield from _by_root(config["APPLICATION_ROOT"])
+    try:
+        path(None if config["SESSION_COOKIE_PATH"] else config["APPLICATION_ROOT"])
+    except InvalidValue as error:
+        yield f"APPLICATION_ROOT is {config['APPLICATION_ROOT']!r}: {error}. Set SESSION_COOKIE_PATH"
     if config["SESSION_COOKIE_SECURE"]:
         return
     site = config["SESSION_COOKIE_SAMESITE"]
@@ -156,10 +158,3 @@ def _by_prefix(config: Mapping[str, Any]) -> Iterator[str]:
     if "path" in demands and path_of(config) != "/":
         setting = "SESSION_COOKIE_PATH" if config["SESSION_COOKIE_PATH"] else "APPLICATION_ROOT"
         yield f"{setting} is {config[setting]!r}: {dropped} with another Path than '/'. Set SESSION_COOKIE_PATH to '/'"
-
-
-def _by_root(root: Any) -> Iterator[str]:
-    try:
-        path(root)
-    except InvalidValue as error:
-        yield f"APPLICATION_ROOT is {root!r}: {error}. Set SESSION_COOKIE_PATH"

@@ -222,7 +222,8 @@ class GivenPythonMemcached(MemcachedClient):
     def _cas_ids(self, ids: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         client = self._client
         kept = client.cache_cas, client.cas_ids, client.unpickler, client.decompressor
-        client.cache_cas, client.cas_ids, client.unpickler, client.decompressor = True, ids, _Unread, _nothing
+        # Holdfast stores no compressed data.
+        client.cache_cas, client.cas_ids, client.unpickler, client.decompressor = True, ids, _Unread, lambda _: b""
         try:
             yield ids
         finally:
@@ -237,11 +238,6 @@ class _Unread:
 
     def load(self) -> bytes:
         return self._file.read()
-
-
-def _nothing(_data: bytes) -> bytes:
-    """Return the replacement of a decompressor: Holdfast stores no compressed data."""
-    return b""
 
 
 class GivenPylibmc(MemcachedClient):
