@@ -118,7 +118,7 @@ def _redis(place: str) -> Any:
 
 def redis_name(place: str, key: str) -> bytes:
     """Return the name in Redis of the record under *key*, in the store at *place*."""
-    return place.partition("?prefix=")[2].encode() + bytes.fromhex(key)
+    return place.rpartition("prefix=")[2].encode() + bytes.fromhex(key)
 
 
 _READERS: dict[bytes, Callable[[Any, bytes], Any]] = {
@@ -154,8 +154,8 @@ def _memcached(place: str, *, whole: bool = False) -> Any:
     """Return a client of the keys at *place*, or of the *whole* server's."""
     import pymemcache
 
-    address, _, prefix = place.partition("://")[2].partition("?prefix=")
-    return pymemcache.Client(address, key_prefix=b"" if whole else prefix.encode())
+    address, _, options = place.partition("://")[2].partition("?")
+    return pymemcache.Client(address, key_prefix=b"" if whole else options.rpartition("prefix=")[2].encode())
 
 
 def _dump_memcached(_web: Web, place: str) -> bytes:
@@ -192,7 +192,7 @@ def _dump_mongodb(_web: Web, place: str) -> bytes:
 def _overwrite_mongodb(_web: Web, place: str, key: str, change: Change) -> None:
     import pymongo
 
-    database, _, collection = place.rpartition("/")[2].partition(".")
+    database, _, collection = place.rpartition("/")[2].partition("?")[0].partition(".")
     with pymongo.MongoClient[dict[str, Any]](place) as client:
         sessions = client[database][collection]
         found = sessions.find_one({"_id": key})
@@ -284,7 +284,7 @@ def _remove_from_memcached(_web: Web, place: str, key: str) -> None:
 def _remove_from_mongodb(_web: Web, place: str, key: str) -> None:
     import pymongo
 
-    database, _, collection = place.rpartition("/")[2].partition(".")
+    database, _, collection = place.rpartition("/")[2].partition("?")[0].partition(".")
     with pymongo.MongoClient[dict[str, Any]](place) as client:
         assert client[database][collection].delete_one({"_id": key}).deleted_count
 
