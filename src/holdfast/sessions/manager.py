@@ -13,20 +13,12 @@ from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
 from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.ends import Ends
-from holdfast.sessions.flows import in_store
+from holdfast.sessions.flows import in_store, walk
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import purge
 from holdfast.sessions.flows.listing import SessionInfo, find, list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import RevokedCount, revoke, revoke_all
-from holdfast.sessions.flows.walk import (
-    RevokeProgress,
-    SessionPage,
-    count,
-    page_of,
-    revoke_everyone,
-    revoke_some,
-)
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Indexes, Iterates, Purges, Store
@@ -104,7 +96,7 @@ class Manager(Ends):
         """Return the live session with *handle*, or None; *current* is marked."""
         return self._run(find(self.context, handle, current=current)) if is_key(handle) else None
 
-    def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> SessionPage:
+    def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> walk.SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.
 
         One store call. A session that lives throughout the walk is returned at least once.
@@ -112,7 +104,7 @@ class Manager(Ends):
         Raises:
             ConfigurationError: The store cannot list its records.
         """
-        return self._run(page_of(self._iterated(), after, limit, current=current))
+        return self._run(walk.page_of(self._iterated(), after, limit, current=current))
 
     def count(self) -> int:
         """Return the number of live sessions. It reads every record.
@@ -120,7 +112,7 @@ class Manager(Ends):
         Raises:
             ConfigurationError: The store cannot list its records.
         """
-        return self._run(count(self._iterated()))
+        return self._run(walk.count(self._iterated()))
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
         """Count live sessions by user, device and age until all are counted, or *enough*; return whether all are.
@@ -157,18 +149,18 @@ class Manager(Ends):
         Raises:
             ConfigurationError: The store cannot list its records.
         """
-        return self._run(revoke_everyone(self._iterated(), progress=progress))
+        return self._run(walk.revoke_everyone(self._iterated(), progress=progress))
 
     def revoke_some(
-        self, progress: RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
-    ) -> RevokeProgress:
+        self, progress: walk.RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
+    ) -> walk.RevokeProgress:
         """End about *limit* sessions of all users, except *keep*. Return the progress, to repeat with until ``over``.
 
         Raises:
             ConfigurationError: The store cannot list its records.
         """
-        context = self._iterated()
-        return self._run(revoke_some(context, progress or RevokeProgress(self.clock()), keep=keep, stride=limit))
+        progress = progress or walk.RevokeProgress(self.clock())
+        return self._run(walk.revoke_some(self._iterated(), progress, keep=keep, stride=limit))
 
     def purge(self) -> int:
         """Remove every expired record from a store that does not do so by itself; return how many."""
