@@ -109,7 +109,7 @@ def test_no_cookie_speaks_to_redis(place: str, web_on: WebOn) -> None:
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
-    prefix = place.partition("?prefix=")[2]
+    prefix = place.rpartition("prefix=")[2]
     with redis.Redis.from_url(place.partition("?")[0]) as client:
         for value in (*cookies.AIMED["redis"], "{" + token[:41] + "}", f"holdfast:{token}"):
             with redis_calls(client) as counts:

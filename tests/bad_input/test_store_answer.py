@@ -226,7 +226,7 @@ def test_another_value_in_memcached_is_nobody_s(place: str, memcached_server: Se
         ):
             web.browser = web.app.test_client()
             web.put(user="victim")
-            key = (place.partition("?prefix=")[2] + web.see(lambda: session.handle)).encode()
+            key = (place.rpartition("prefix=")[2] + web.see(lambda: session.handle)).encode()
             said = ask(memcached_server.address, b"set %b %d 0 %d\r\n%b\r\n" % (key, flags, len(value), value))
             assert said == b"STORED\r\n"
             assert_set_aside(web, (flags, value))

@@ -75,7 +75,7 @@ def test_what_redis_is_told_holds_no_token(place: str, redis_server: Server, web
         lives.lead()
         said = _until(monitor, _mark(redis_server))
     assert not list(lives.leaks_in(said))
-    prefix = re.escape(place.partition("?prefix=")[2].encode())
+    prefix = re.escape(place.rpartition("prefix=")[2].encode())
     quoted = re.findall(rb'"' + prefix + rb'((?:[^"\\]|\\.)*)"', said)
     names = [name.decode("unicode_escape").encode("latin-1") for name in quoted]
     assert len(names) > 20

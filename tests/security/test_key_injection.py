@@ -96,7 +96,7 @@ def test_what_an_application_caches_is_no_session(place: str, request: pytest.Fi
     token = web.token() or ""
     victim = web.app.test_client()
     web.put(victim, user="victim")
-    prefix = place.partition("?prefix=")[2]
+    prefix = place.rpartition("prefix=")[2]
     chosen = [token, STRANGER, f"session:{token}", f"session:{STRANGER}", f"holdfast:{token}"]
     chosen += [prefix + token, prefix + STRANGER]
     if place.startswith("memcached"):
