@@ -158,7 +158,7 @@ def test_a_url_that_is_not_valid_is_refused(url: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("option", ["unheardOf=1", "timeoutMS=nan", "timeoutMS=-1", "maxPoolSize=many"])
+@pytest.mark.parametrize("option", ["unheard=1", "timeoutMS=nan", "timeoutMS=-1", "maxPoolSize=many", "tlsCAFile=/no"])
 def test_an_option_that_is_not_valid_is_named(option: str) -> None:
     """An option that pymongo does not know, or whose value it refuses, is an error at start-up that names it."""
     name = option.partition("=")[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.registry import open_store, store_for
 from holdfast.stores.sql import SQLStore
 
@@ -32,8 +32,9 @@ def arguments_of(url: str, **engine_options: Any) -> dict[str, Any]:
     sa.event.listen(sa.Engine, "do_connect", refuse)
     try:
         store = SQLStore.from_url(url, root=Path.cwd(), engine_options=engine_options)
-        with pytest.raises(Refused):
+        with pytest.raises(StoreUnavailable) as caught:
             store.load(KEY)
+        assert isinstance(caught.value.__cause__, Refused)
     finally:
         sa.event.remove(sa.Engine, "do_connect", refuse)
     return given
@@ -111,6 +112,17 @@ def test_a_url_that_cannot_be_meant(url: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as caught:
         open_store(url, root=Path.cwd())
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("operation", ["load", "ping"])
+def test_what_a_driver_raises_outside_of_its_errors_is_an_outage(operation: str) -> None:
+    """PyMySQL fails so for an unknown charset, and for a login that needs cryptography: waiting does not help."""
+    store: Any = open_store("mysql+pymysql://u@127.0.0.1:1/d?charset=utf9", root=Path.cwd())
+    with pytest.raises(StoreUnavailable, match="the driver of the database cannot connect") as caught:
+        store.load("0" * 64) if operation == "load" else store.ping()
+    assert caught.value.permanent
+    assert caught.value.reason
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def parts_of(url: str) -> Mapping[str, Any]:
         rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
     try:
         parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
-    except (PyMongoError, ValueError) as error:
+    except (PyMongoError, OSError, ValueError) as error:
         # Text with a quoted "@" may contain a part of a password.
         problem = "" if "@" in str(error) else f" ({_wrong_option(rest)}{error})"
         raise ConfigurationError(
@@ -56,6 +56,6 @@ def _wrong_option(rest: str) -> str:
     for option in query.split("&") if "@" not in query else ():
         try:
             parse_uri(f"mongodb://host/?{option}")
-        except (PyMongoError, ValueError):
+        except (PyMongoError, OSError, ValueError):
             return f"{option.partition('=')[0]}: "
     return ""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from holdfast.errors import HoldfastError, StoreUnavailable
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.clients import drain
 
@@ -74,11 +75,17 @@ class Connections:
             try:
                 lent = self._idle.pop()
             except IndexError:
-                return Lent(self._engine.connect())
+                break
             if time.monotonic() - lent.last_use <= clients.LONGEST_IDLE and not lent.is_over():
                 return lent
             lent.connection.invalidate()  # a firewall may have dropped it
             lent.connection.close()
+        try:
+            return Lent(self._engine.connect())
+        except (HoldfastError, sa.exc.SQLAlchemyError, OSError):
+            raise
+        except Exception as error:  # a driver's own, such as PyMySQL's without a package that the login needs
+            raise StoreUnavailable("the driver of the database cannot connect", permanent=True) from error
 
     def close(self) -> None:
         """Return those that are not in use to the pool, which checks them before the next use."""
