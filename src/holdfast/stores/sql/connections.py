@@ -7,6 +7,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import BuiltinFunctionType
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -35,7 +36,9 @@ class Lent:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.cursors: dict[str, Any] = connection.info.setdefault("holdfast cursors", {})
-        self.is_over = end_of(connection.connection.dbapi_connection)
+        raw = connection.connection.dbapi_connection
+        lasts = isinstance(getattr(select, "poll", None), BuiltinFunctionType)  # gevent's serves one thread
+        self.is_over = end_of(raw) if lasts else lambda: end_of(raw)()  # noqa: PLW0108
         self.first_use = self.last_use = time.monotonic()
 
 
