@@ -51,12 +51,12 @@ def strips_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reads_inside_of_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A semicolon inside a quoted value ends the value, so that a cookie may begin there."""
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._found(header, name)))
 
 
 def takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several cookies of the same name the first is read."""
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[:1]))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._found(header, name)[:1]))
 
 
 def unquotes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def backtracks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def takes_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several cookies of the same name the last is read."""
-    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._finder(name)(header)[-1:]))
+    seams.COOKIE_VALUES.plant(monkeypatch, lambda header, name: set(cookies._found(header, name)[-1:]))
 
 
 def looks_up_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def refuses_every_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
     values = seams.COOKIE_VALUES.sound
 
     def strict(header: str, name: str) -> set[str]:
-        return {"x", "y"} if len(cookies._finder(name)(header)) > 1 else values(header, name)
+        return {"x", "y"} if len(cookies._found(header, name)) > 1 else values(header, name)
 
     seams.COOKIE_VALUES.plant(monkeypatch, strict)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -216,13 +215,13 @@ _QUOTED = re.compile(r'=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*(?=;|$)')
 
 def _values(header: str, name: str) -> Iterable[str]:
     """Return the different values of *name* in a Cookie header, without the spaces around them."""
-    return dict.fromkeys(_finder(name)(_QUOTED.sub('=""', header) if '"' in header else header))
+    return dict.fromkeys(_found(_QUOTED.sub('=""', header) if '"' in header else header, name))
 
 
-@functools.lru_cache
-def _finder(name: str) -> Callable[[str], list[str]]:
-    """Return a pattern that finds the values of *name* in a Cookie header, without the spaces around them."""
-    return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}=([^;]*[^; \t]|)").findall
+def _found(header: str, name: str) -> list[str]:
+    begin = f"{name}="
+    pairs = [pair.strip(" \t") for pair in header.split(";") if begin in pair]
+    return [pair[len(begin) :] for pair in pairs if pair.startswith(begin)]
 
 
 def _sign(signer: Signer, token: str) -> str:
