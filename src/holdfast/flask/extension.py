@@ -68,7 +68,7 @@ class Session:
         """Give *app* its sessions. Nothing is connected to yet.
 
         Raises:
-            ConfigurationError: A setting is wrong or missing.
+            ConfigurationError: A setting is wrong or missing. It is a `SetUpWrong`, which ``flask`` prints in one line.
         """
         try:
             self._set_up(app)
