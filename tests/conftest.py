@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, settings
 from support import seams
 from support.servers import find_program
 from support.templates import CompiledTemplates
@@ -51,7 +52,14 @@ def _require(program: str) -> str:
 
 
 def pytest_configure() -> None:
-    """Compile each template once for all the applications that the tests make, and let each count its tokens from 1."""
+    """Set what each test begins with.
+
+    Examples of Hypothesis may take any time, each template is compiled once for all the applications that the tests
+    make, and each of these counts its tokens from 1.
+    """
+    # A machine with too much to do is slow, and no example is at fault.
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     seams.FIRST_TOKEN_BELOW.plant(pytest.MonkeyPatch(), 1)
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()}
 

@@ -65,7 +65,7 @@ MARKS = [*range(0x80, 0xA1, 4), *range(0xC0, 0xE0), 0xFF, *b'[]{}",:$\\0']
 
 
 @every_codec
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(payload=st.binary(max_size=60) | st.lists(st.sampled_from(MARKS) | st.integers(0, 255), max_size=40).map(bytes))
 def test_random_bytes(codec: Codec, payload: bytes) -> None:
     """Random bytes are refused, or are what the codec writes."""
@@ -80,7 +80,7 @@ EDITS = st.lists(
 
 
 @every_codec
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.just(GOLDEN) | SESSIONS, edits=EDITS)
 def test_damaged_payloads(codec: Codec, data: dict[Any, Any], edits: list[tuple[float, int, bytes]]) -> None:
     """A payload that was written and then damaged is refused, or is what the codec writes for other data."""

@@ -27,7 +27,7 @@ from codec.samples import (
     every_codec,
     portrait,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from markupsafe import Markup
 
 from holdfast.errors import EncodeError
@@ -36,7 +36,6 @@ from holdfast.records.codec.type_codecs import STORED, TYPE_CODECS, StoredValue,
 
 
 @every_codec
-@settings(deadline=None)
 @given(data=SESSIONS)
 def test_what_goes_in_comes_out(codec: Codec, data: dict[Any, Any]) -> None:
     """A session comes back with every value, type, order, sign, fold and zone, and encodes to the same bytes again."""
@@ -46,7 +45,6 @@ def test_what_goes_in_comes_out(codec: Codec, data: dict[Any, Any]) -> None:
     assert codec.dumps(back) == payload
 
 
-@settings(deadline=None)
 @given(data=SESSIONS)
 def test_both_msgpack_libraries_write_the_same_bytes(data: dict[Any, Any]) -> None:
     """ormsgpack, which writes most values by itself, and msgpack, given only plain ones, agree on every byte."""

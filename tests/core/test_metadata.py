@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
@@ -94,7 +93,6 @@ _FORMS = st.one_of(
 
 
 # Hypothesis makes its tables of characters at the first text, which takes seconds on a slow machine.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @for_any(st.dictionaries(st.sampled_from(["sid", "label", "unused", "previous"]) | _TEXTS, _FORMS, max_size=8))
 def test_metadata_come_back(meta: dict[str, str]) -> None:
     """Any text under any name comes back, whether or not it has a shorter form."""
@@ -116,7 +114,6 @@ def test_metadata_of_a_login_are_short() -> None:
     assert len(encode_meta({"previous": "ab" * 32})) == 36
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @for_any(st.binary(max_size=60) | st.lists(st.integers() | st.text() | st.binary()).map(repr).map(str.encode))
 def test_foreign_metadata_are_refused(packed: bytes) -> None:
     """For any bytes, the result is a ValueError, or metadata whose bytes these are."""

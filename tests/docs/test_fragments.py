@@ -77,7 +77,8 @@ class Shop:
         }
         exec(ASSUMED.get(block.page, ""), self.names)  # noqa: S102  # what is above
         self.config.stores.clear()
-        exec(block.text.replace("/srv/", f"{folder}/"), self.names)  # noqa: S102  # the page's own lines
+        text = block.text.replace("/srv/", f"{folder}/").replace("/etc/ssl/redis.pem", __file__)
+        exec(text, self.names)  # noqa: S102  # the page's own lines
         if "holdfast" not in self.app.extensions:
             Session(self.app)
         self.sessions: Session = self.app.extensions["holdfast"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import disk
 
@@ -143,14 +143,12 @@ def test_data_has_the_most_readable_form_that_is_exact(
         assert isinstance(entry["data"], dict if form == "object" else str)
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_come_back(data: bytes) -> None:
     """Any bytes are unchanged after encoding in the file's JSON."""
     assert _data_of(json.loads(json.dumps(_form_of(data)))) == data
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(),

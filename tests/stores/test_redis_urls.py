@@ -29,7 +29,7 @@ def opened(url: str) -> Any:
         ("redis://h?db=5&timeout=0.5&connect_timeout=0.2", {"db": 5, "socket_timeout": 0.5}),
         (f"redis://ada:{QUOTED}@h", {"username": "ada", "password": SECRET}),
         ("valkey://:word@h", {"username": None, "password": "word"}),
-        ("rediss://[::1]:7?ssl_ca_certs=/ca.pem", {"host": "::1", "port": 7, "ssl_ca_certs": "/ca.pem"}),
+        (f"rediss://[::1]:7?ssl_ca_certs={__file__}", {"host": "::1", "port": 7, "ssl_ca_certs": __file__}),
         (
             "rediss://h?ssl_cert_reqs=none&ssl_check_hostname=0",
             {"ssl_cert_reqs": "none", "ssl_check_hostname": False},
@@ -105,7 +105,7 @@ def test_a_cluster_is_not_asked_before_it_is_used() -> None:
         ("redis://h:99999", "a host or a port"),
         ("redis://h/x", "database is one number"),
         ("redis://h/1?db=2", "database is one number"),
-        ("redis://h?ssl_ca_certs=x", "ssl_ca_certs needs a URL that begins with rediss"),
+        (f"redis://h?ssl_ca_certs={__file__}", "ssl_ca_certs needs a URL that begins with rediss"),
         ("redis://h?timeout=0", "timeout='0' is not valid: it must be seconds, more than 0 and at most 3600"),
         ("redis://h?timeout=inf", "timeout='inf' is not valid"),
         ("redis://h?wait_replicas=-1", "wait_replicas='-1' is not valid: it must be a whole number from 0 to"),

@@ -25,7 +25,7 @@ from flask import session
 from support.servers import Server
 from support.web import Web
 
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.contract import Closes
 from holdfast.stores.registry import open_store
 
@@ -146,6 +146,24 @@ def test_a_certificate_that_is_not_trusted(url: str, asked: bytes, certificate: 
         fault = fault_of(url.format(listening.getsockname()[1], certificate))
         listening.shutdown(socket.SHUT_RDWR)
     assert fault.permanent, fault.reason
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://127.0.0.1:1?ssl_ca_certs={}",
+        "valkeys://127.0.0.1:1?ssl_keyfile={}",
+        "mongodb://127.0.0.1:1/d.c?tls=true&tlsCAFile={}",
+        "mysql+pymysql://u@127.0.0.1:1/d?ssl_ca={}",
+        "mysql+pymysql://u@127.0.0.1:1/d?ssl_cert={}",
+        "postgresql+psycopg://u@127.0.0.1:1/d?sslmode=verify-full&sslrootcert={}",
+        "postgresql+psycopg2://u@127.0.0.1:1/d?sslkey={}",
+    ],
+)
+def test_a_file_of_tls_that_is_missing(url: str, tmp_path: Path) -> None:
+    """A missing certificate or key is an error at once that names the option, and no outage of the server."""
+    with pytest.raises(ConfigurationError, match=re.search(r"\w+(?==\{\})", url)[0]):  # type: ignore[index]
+        open_store(url.format(tmp_path / "ca.pem"))
 
 
 @pytest.mark.redis

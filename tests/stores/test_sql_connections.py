@@ -86,7 +86,9 @@ def test_a_failed_statement_keeps_no_connection(tmp_path: Path, checkouts: list[
 
 
 @pytest.mark.mariadb
-def test_the_authorities_of_the_system_are_read_once(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_authorities_of_the_system_are_read_once(
+    mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reading them takes PyMySQL longer than a request, with TLS or without; a file of the URL's may be replaced."""
     read: list[object] = []
     sound = ssl.create_default_context
@@ -100,11 +102,13 @@ def test_the_authorities_of_the_system_are_read_once(mariadb_url: str, monkeypat
     assert store.ask(lambda one: store.ask(lambda other: other.connection is not one.connection))
     assert read == [None]
     store.close()
-    given = SQLStore.from_url(sa.make_url(mariadb_url).update_query_dict({"ssl_ca": "own.pem"}), root=Path.cwd())
+    own = tmp_path / "own.pem"
+    own.touch()
+    given = SQLStore.from_url(sa.make_url(mariadb_url).update_query_dict({"ssl_ca": str(own)}), root=Path.cwd())
     for _ in range(2):
         with pytest.raises(StoreUnavailable):  # the server has no TLS
             given.ping()
-    assert read == [None, "own.pem", "own.pem"]
+    assert read == [None, str(own), str(own)]
 
 
 _OTHERS = {

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -296,15 +296,23 @@ WAITING = {
 def test_a_statement_that_the_server_gave_up_for_another_is_repeated(kind: str, request: pytest.FixtureRequest) -> None:
     """A call that the server ends because it and another wait for each other is made again, and succeeds."""
     url: str = request.getfixturevalue(f"{kind}_url")
-    engine, watch, t = sa.create_engine(url), sa.create_engine(url, isolation_level="AUTOCOMMIT"), sessions_table()
+    # The server gives up the one that has written less, or with PostgreSQL the first that looks for such a wait.
+    looks = {"options": "-c deadlock_timeout=3s"} if kind == "postgresql" else {}
+    engine = sa.create_engine(sa.make_url(url).update_query_dict(looks))
+    watch, t = sa.create_engine(url, isolation_level="AUTOCOMMIT"), sessions_table()
     lock = t.update().values(version=2)
-    with closing(SQLStore.from_client(engine)) as store, engine.connect() as other, ThreadPoolExecutor(1) as pool:
+    with ExitStack() as stack:
+        for each in (engine, watch):
+            stack.callback(each.dispose)
+        store = stack.enter_context(closing(SQLStore.from_client(engine)))
+        pool, other = stack.enter_context(ThreadPoolExecutor(1)), stack.enter_context(engine.connect())
         store.ping()
         fill(url, 2)
-        # The server gives up the one that has written less.
         heavy = [
             {"key": f"f{n:063x}", "version": 1, "expires_at": FAR, "purge_at": FAR, "data": b""} for n in range(50)
         ]
+        if looks:
+            other.execute(sa.text("SET deadlock_timeout = '1min'"))
         other.execute(t.insert(), heavy)
         other.execute(lock.where(t.c.key == f"{1:063x}0"))
         purging = pool.submit(store.purge, system_clock())
@@ -314,8 +322,6 @@ def test_a_statement_that_the_server_gave_up_for_another_is_repeated(kind: str, 
         other.execute(lock.where(t.c.key == f"{0:063x}0"))
         other.commit()
         assert purging.result() == 2
-    watch.dispose()
-    engine.dispose()
 
 
 # --- the purge -------------------------------------------------------------------------------------------------------

@@ -104,6 +104,7 @@ def test_connections_to_postgresql_have_short_limits() -> None:
         ("mysql+pymysql://u:hunt@er2:hunter2/d", "cannot be parsed: write it like"),
         ("mysql+nothing://u:hunter2@h/d", r"SQLAlchemy has no driver 'mysql\+nothing': name one"),
         ("postgresql+asyncpg://u:hunter2@h/d", r"postgresql\+asyncpg is asynchronous: name another driver"),
+        ("sqlite+pysqlite:////", "^/ is a folder: name a file in it"),
         ("mssql+pymssql://u:hunter2@h/d", r"mssql\+pymssql needs pymssql, which is not installed"),
     ],
 )

@@ -10,7 +10,7 @@ from bad_input.fuzzing.targets import MODES, STORED, Cookies, Records
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-_SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+_SETTINGS = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 _cookies = functools.cache(Cookies)
 _records = functools.cache(Records)

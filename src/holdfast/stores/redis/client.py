@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from holdfast.errors import ConfigurationError
 from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.shared.clients import class_name, keepalive_options, refuse_asynchronous, require_methods
-from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, seconds, whole
+from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, readable_file, seconds, whole
 
 _METHODS = ("get", "evalsha", "eval", "scan", "pipeline", "ping")
 _FORMS = (
@@ -29,9 +29,9 @@ OPTIONS: Mapping[str, Converter] = {
     "sentinel_username": str,
     "sentinel_password": str,
     "max_connections": whole(1),
-    "ssl_ca_certs": str,
-    "ssl_certfile": str,
-    "ssl_keyfile": str,
+    "ssl_ca_certs": readable_file,
+    "ssl_certfile": readable_file,
+    "ssl_keyfile": readable_file,
     "ssl_cert_reqs": one_of("none", "optional", "required"),
     "ssl_check_hostname": flag,
 }

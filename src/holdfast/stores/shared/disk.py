@@ -105,7 +105,7 @@ def make_private_file(path: Path) -> None:
 
 def companions_of(path: Path) -> list[Path]:
     """Return *path*, a file of SQLite's, and those that it keeps next to it, each of which it would believe."""
-    return [path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))]
+    return [path, *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal"))]
 
 
 def make_folder(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -54,6 +56,13 @@ def flag(text: str) -> bool:
     if text not in {"0", "1"}:
         raise ValueError("it must be 0 or 1")
     return text == "1"
+
+
+def readable_file(text: str) -> str:
+    """Return the path *text* of a file that this process can read, such as a certificate: a driver asks it too late."""
+    if not Path(text).is_file() or not os.access(text, os.R_OK):
+        raise ValueError("it must be the path of a file that this process can read")
+    return text
 
 
 def one_of(*values: str) -> Converter:

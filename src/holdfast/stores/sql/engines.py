@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
-from holdfast.stores.shared.options import Converter, convert_options, refuse_password_in_query, whole
+from holdfast.stores.shared.options import Converter, convert_options, readable_file, refuse_password_in_query, whole
 from holdfast.stores.sql.connections import end_of
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
@@ -54,6 +54,17 @@ _NUMBERS: dict[str, Converter] = {
     **dict.fromkeys(("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"), whole()),
     **dict.fromkeys(("keepalives", "max_allowed_packet"), whole()),
     "prepare_threshold": _threshold,
+}
+
+
+def _authorities(text: str) -> str:
+    return text if text == "system" else readable_file(text)
+
+
+# The files of certificates and keys among them. A missing one reads as an outage at the first connection.
+_FILES: dict[str, Converter] = {
+    **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "sslcert", "sslkey", "sslcrl"), readable_file),
+    "sslrootcert": _authorities,
 }
 
 # Every statement is a transaction of its own, no other command is sent to the server, and no message or log shows a key
@@ -134,7 +145,8 @@ def engine_at(
     """
     driver = url.get_dialect().driver
     options = {"pool_recycle": 1800, **(options or {})}
-    numbers = [(name, text) for name in _NUMBERS for text in url.normalized_query.get(name, ())]
+    convert_options(_options_of(url, _FILES), url.drivername, _FILES)
+    numbers = _options_of(url, _NUMBERS)
     limits = {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
     limits |= convert_options(numbers, url.drivername, _NUMBERS)
     url = url.difference_update_query([name for name, _ in numbers])
@@ -154,6 +166,10 @@ def engine_at(
     elif driver == "psycopg2" and "options" in limits:
         _do_without_options(engine)
     return engine
+
+
+def _options_of(url: sa.URL, names: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, text) for name in names for text in url.normalized_query.get(name, ())]
 
 
 def _create(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
