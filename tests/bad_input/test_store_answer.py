@@ -99,15 +99,15 @@ def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> Non
     import pymongo
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
-    database, _, collection = place.rpartition("/")[2].partition(".")
+    place_of = pymongo.uri_parser.parse_uri(place)
     values: list[Any] = [None, 1.5, "text", [b"x"], {"a": {"$ne": 1}}, True, bson.Code("1")]
     with pymongo.MongoClient[dict[str, Any]](place) as client:
-        documents = client[database][collection]
+        documents = client[place_of["database"]][place_of["collection"]]
         for field in ("data", "version", "owner", "expires_at"):
             for edit in [*({"$set": {field: value}} for value in values), {"$unset": {field: ""}}]:
                 web.browser = signed_in(web)
-                documents.update_one({"_id": web.see(lambda: session.handle)}, edit)
-                response = web.do(user)
+                assert documents.update_one({"_id": web.see(lambda: session.handle)}, edit).matched_count == 1
+                response = web.do(lambda: str(session.owner))
                 assert response.status_code == 200, edit
                 assert web.do(lambda: session.update(a=1)).status_code == 200, edit
                 assert response.text == "None" or field == "owner", edit
