@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
@@ -49,9 +49,7 @@ class Manager(Ends):
     def __init__(self, store: Store, *, sealer: Sealer | Unsealed | None = None, **options: Unpack[Options]) -> None:
         flows: RequestFlows = in_store
         if options.get("old_place") is not None:
-            from holdfast.sessions.flows import moving_in
-
-            flows = cast("RequestFlows", moving_in)
+            from holdfast.sessions.flows import moving_in as flows
         super().__init__(flows, store, sealer=sealer, **options)
         self.store = store
 

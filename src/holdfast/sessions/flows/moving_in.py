@@ -1,15 +1,19 @@
 """The flows of a request on stored sessions, while those of another place are taken over."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from holdfast.sessions.flows import in_store
+from holdfast.sessions.flows.in_store import (
+    confirm_renewal,
+    create,
+    end_presented,
+    has_form,
+    join,
+    log_out,
+    rotate,
+    save,
+    still_valid,
+)
 from holdfast.sessions.flows.take_over import find
 
-__all__ = ["find"]
-
-
-def __getattr__(name: str) -> Any:
-    """Return the flow *name*, the same as without a take-over."""
-    return getattr(in_store, name)
+__all__ = [
+    "confirm_renewal", "create", "end_presented", "find", "has_form", "join", "log_out", "rotate", "save",
+    "still_valid",
+]  # fmt: skip
