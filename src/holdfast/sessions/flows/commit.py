@@ -159,7 +159,7 @@ def _drop(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Ou
 def _renewal_due(context: Context, state: SessionState, stored: StoredSession) -> bool:
     # Until the token of the last renewal is presented, its response may be lost.
     waits = PREVIOUS in stored.envelope.meta and state.renewed_from is None
-    if waits or state.background or not state.can_set_cookie or context.policy.renewal is None:
+    if waits or state.background or not state.can_set_cookie:
         return False
     return context.policy.renewal_due(stored.envelope.issued_at, context.clock(), navigation=state.navigation)
 
