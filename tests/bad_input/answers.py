@@ -20,6 +20,11 @@ def user() -> str:
     return str(session.get("user"))
 
 
+def owner() -> str:
+    """Return the value of the user that the session belongs to, as a view. It is ``None`` for nobody's."""
+    return str(session.owner)
+
+
 def write() -> None:
     """Store something, as a view."""
     session["user"] = "newcomer"

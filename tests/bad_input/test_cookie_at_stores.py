@@ -13,6 +13,7 @@ from security.bugs import any_shape_is_looked_up, keys_are_tokens, the_id_is_the
 from security.rows import advisory, requirement
 from security.steps import WebOn
 from support.keyspace import counted as redis_calls
+from support.keyspace import prefix_in
 from support.memcached import counted as memcached_calls
 from support.servers import Server
 
@@ -109,7 +110,7 @@ def test_no_cookie_speaks_to_redis(place: str, web_on: WebOn) -> None:
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     token = victim(web)
-    prefix = place.rpartition("prefix=")[2]
+    prefix = prefix_in(place)
     with redis.Redis.from_url(place.partition("?")[0]) as client:
         for value in (*cookies.AIMED["redis"], "{" + token[:41] + "}", f"holdfast:{token}"):
             with redis_calls(client) as counts:

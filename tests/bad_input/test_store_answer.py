@@ -18,12 +18,13 @@ import pytest
 import sqlalchemy as sa
 from bad_input import planted_store_answer as planted
 from bad_input import records
-from bad_input.answers import user
+from bad_input.answers import owner, user
 from bad_input.storing import DAY, assert_others_are_served, assert_set_aside
 from security.bugs import no_ttl, unknown_formats_are_errors
 from security.rows import requirement
 from security.steps import WebOn, signed_in
-from support.dumps import redis_name
+from support.dumps import mongodb_documents, redis_name
+from support.keyspace import prefix_in
 from support.servers import Server, ask
 from support.web import cookies_set, end, rotate
 
@@ -50,7 +51,7 @@ def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
         for value in values:
             web.browser = signed_in(web)
             _put_in_sqlite(place, web.see(lambda: session.handle), column, value)
-            response = web.do(user)
+            response = web.do(owner)
             assert response.status_code == 200, (column, value)
             assert web.do(lambda: session.update(a=1)).status_code == 200, (column, value)
             assert_others_are_served(web, (column, value))
@@ -96,18 +97,15 @@ def test_a_row_with_other_bytes_is_no_error(place: str, web_on: WebOn) -> None:
 def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
     """Null, numbers, text, lists, operators, code and missing fields in MongoDB: anonymous, without an error."""
     import bson
-    import pymongo
 
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
-    place_of = pymongo.uri_parser.parse_uri(place)
     values: list[Any] = [None, 1.5, "text", [b"x"], {"a": {"$ne": 1}}, True, bson.Code("1")]
-    with pymongo.MongoClient[dict[str, Any]](place) as client:
-        documents = client[place_of["database"]][place_of["collection"]]
+    with mongodb_documents(place) as documents:
         for field in ("data", "version", "owner", "expires_at"):
             for edit in [*({"$set": {field: value}} for value in values), {"$unset": {field: ""}}]:
                 web.browser = signed_in(web)
                 assert documents.update_one({"_id": web.see(lambda: session.handle)}, edit).matched_count == 1
-                response = web.do(lambda: str(session.owner))
+                response = web.do(owner)
                 assert response.status_code == 200, edit
                 assert web.do(lambda: session.update(a=1)).status_code == 200, edit
                 assert response.text == "None" or field == "owner", edit
@@ -132,7 +130,7 @@ def test_a_damaged_file_is_nobody_s(place: str, web_on: WebOn) -> None:
     for raw in damaged:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(raw)
-        response = web.do(user, web.with_token(web.token()))
+        response = web.do(owner, web.with_token(web.token()))
         assert response.status_code == 200, raw
         assert len(raw) == len(whole) or response.text == "None", raw
     assert_others_are_served(web, "a damaged file")
@@ -162,7 +160,7 @@ def test_another_type_in_redis_is_nobody_s(place: str, web_on: WebOn) -> None:
             client.delete(name)
             make(name)
             web.take_heard()
-            assert web.do(user).text == "None"
+            assert web.do(owner).text == "None"
             assert web.reasons() == ["corrupt"]
             assert_set_aside(web, make)
             assert_others_are_served(web, make)
@@ -226,7 +224,7 @@ def test_another_value_in_memcached_is_nobody_s(place: str, memcached_server: Se
         ):
             web.browser = web.app.test_client()
             web.put(user="victim")
-            key = (place.rpartition("prefix=")[2] + web.see(lambda: session.handle)).encode()
+            key = (prefix_in(place) + web.see(lambda: session.handle)).encode()
             said = ask(memcached_server.address, b"set %b %d 0 %d\r\n%b\r\n" % (key, flags, len(value), value))
             assert said == b"STORED\r\n"
             assert_set_aside(web, (flags, value))

@@ -18,6 +18,7 @@ from security.bugs import never_idle, never_too_old, no_ttl, saves_what_is_gone
 from security.rows import requirement
 from security.steps import WebOn, another, signed_in
 from support.dumps import dump, has_key, removed
+from support.keyspace import prefix_in
 from support.web import Web, cookies_set, end, rotate
 
 from holdfast.clock import system_clock
@@ -199,7 +200,7 @@ def test_no_time_to_live_is_negative(place: str, web_on: WebOn) -> None:
                 web.browser = signed_in(web)
                 response = web.do(partial(stepping, web, view, step))
                 assert response.status_code == 200, step
-                for name in client.scan_iter(place.rpartition("prefix=")[2] + "*"):
+                for name in client.scan_iter(prefix_in(place) + "*"):
                     left = client.pttl(name)
                     assert left == -2 or 0 < left <= 2 * (600_000 + RETENTION + 3_600_000) + 300_000, (step, name)
                 web.clock.advance(-step)

@@ -15,6 +15,7 @@ from security import planted_disclosure as planted
 from security.bugs import keys_are_tokens
 from security.rows import advisory, requirement
 from support.dumps import dump
+from support.keyspace import prefix_in
 from support.lives import EVENTFUL, Lives
 from support.servers import Server
 from support.web import Web, cookies_set
@@ -75,7 +76,7 @@ def test_what_redis_is_told_holds_no_token(place: str, redis_server: Server, web
         lives.lead()
         said = _until(monitor, _mark(redis_server))
     assert not list(lives.leaks_in(said))
-    prefix = re.escape(place.rpartition("prefix=")[2].encode())
+    prefix = re.escape(prefix_in(place).encode())
     quoted = re.findall(rb'"' + prefix + rb'((?:[^"\\]|\\.)*)"', said)
     names = [name.decode("unicode_escape").encode("latin-1") for name in quoted]
     assert len(names) > 20

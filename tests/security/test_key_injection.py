@@ -14,6 +14,7 @@ from security import planted_key_injection as planted
 from security.bugs import the_id_is_the_key
 from security.rows import advisory, requirement
 from support.dumps import dump, has_key
+from support.keyspace import prefix_in
 from support.web import STRANGER, Web
 
 from holdfast.flask import session
@@ -96,7 +97,7 @@ def test_what_an_application_caches_is_no_session(place: str, request: pytest.Fi
     token = web.token() or ""
     victim = web.app.test_client()
     web.put(victim, user="victim")
-    prefix = place.rpartition("prefix=")[2]
+    prefix = prefix_in(place)
     chosen = [token, STRANGER, f"session:{token}", f"session:{STRANGER}", f"holdfast:{token}"]
     chosen += [prefix + token, prefix + STRANGER]
     if place.startswith("memcached"):

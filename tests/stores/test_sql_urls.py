@@ -116,7 +116,7 @@ def test_a_url_that_cannot_be_meant(url: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("operation", ["load", "ping"])
-def test_what_a_driver_raises_outside_of_its_errors_is_an_outage(operation: str) -> None:
+def test_an_error_outside_of_a_driver_s_own_is_a_permanent_fault(operation: str) -> None:
     """PyMySQL fails so for an unknown charset, and for a login that needs cryptography: waiting does not help."""
     store: Any = open_store("mysql+pymysql://u@127.0.0.1:1/d?charset=utf9", root=Path.cwd())
     with pytest.raises(StoreUnavailable, match="the driver of the database cannot connect") as caught:

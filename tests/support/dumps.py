@@ -6,14 +6,15 @@ import base64
 import json
 import socket
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import sqlalchemy as sa
+from support.keyspace import prefix_in
 from support.web import Web
 
 #: Makes the new value of a record out of the old one.
@@ -118,7 +119,7 @@ def _redis(place: str) -> Any:
 
 def redis_name(place: str, key: str) -> bytes:
     """Return the name in Redis of the record under *key*, in the store at *place*."""
-    return place.rpartition("prefix=")[2].encode() + bytes.fromhex(key)
+    return prefix_in(place).encode() + bytes.fromhex(key)
 
 
 _READERS: dict[bytes, Callable[[Any, bytes], Any]] = {
@@ -154,8 +155,7 @@ def _memcached(place: str, *, whole: bool = False) -> Any:
     """Return a client of the keys at *place*, or of the *whole* server's."""
     import pymemcache
 
-    address, _, options = place.partition("://")[2].partition("?")
-    return pymemcache.Client(address, key_prefix=b"" if whole else options.rpartition("prefix=")[2].encode())
+    return pymemcache.Client(urlsplit(place).netloc, key_prefix=b"" if whole else prefix_in(place).encode())
 
 
 def _dump_memcached(_web: Web, place: str) -> bytes:
@@ -179,22 +179,27 @@ def _overwrite_memcached(_web: Web, place: str, key: str, change: Change) -> Non
 # --- databases --------------------------------------------------------------------------------------------------------
 
 
-def _dump_mongodb(_web: Web, place: str) -> bytes:
-    import bson
+@contextmanager
+def mongodb_documents(place: str) -> Iterator[Any]:
+    """Give the collection of MongoDB in which the store at *place* keeps its records."""
     import pymongo
 
+    names = pymongo.uri_parser.parse_uri(place)
     with pymongo.MongoClient[dict[str, Any]](place, datetime_conversion="DATETIME_AUTO") as client:
-        database = client.get_database(place.rpartition("/")[2].partition(".")[0])
+        yield client[names["database"]][names["collection"]]
+
+
+def _dump_mongodb(_web: Web, place: str) -> bytes:
+    import bson
+
+    with mongodb_documents(place) as sessions:
+        database = sessions.database
         documents = [found for name in database.list_collection_names() for found in database[name].find()]
         return b"\n".join(map(bson.encode, documents))
 
 
 def _overwrite_mongodb(_web: Web, place: str, key: str, change: Change) -> None:
-    import pymongo
-
-    database, _, collection = place.rpartition("/")[2].partition("?")[0].partition(".")
-    with pymongo.MongoClient[dict[str, Any]](place) as client:
-        sessions = client[database][collection]
+    with mongodb_documents(place) as sessions:
         found = sessions.find_one({"_id": key})
         assert found is not None
         sessions.update_one({"_id": key}, {"$set": {"data": change(found["data"])}})
@@ -282,11 +287,8 @@ def _remove_from_memcached(_web: Web, place: str, key: str) -> None:
 
 
 def _remove_from_mongodb(_web: Web, place: str, key: str) -> None:
-    import pymongo
-
-    database, _, collection = place.rpartition("/")[2].partition("?")[0].partition(".")
-    with pymongo.MongoClient[dict[str, Any]](place) as client:
-        assert client[database][collection].delete_one({"_id": key}).deleted_count
+    with mongodb_documents(place) as sessions:
+        assert sessions.delete_one({"_id": key}).deleted_count
 
 
 def _remove_from_dynamodb(_web: Web, place: str, key: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from holdfast.records.record import Record
 from holdfast.stores.contract import Iterates
@@ -15,6 +16,11 @@ from holdfast.stores.contract import Iterates
 def prefix_of(place: Path) -> str:
     """Return the prefix of the test that has the folder *place*, which no other test has."""
     return f"test-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}:"
+
+
+def prefix_in(url: str) -> str:
+    """Return the prefix that the *url* of a store has as an option."""
+    return dict(parse_qsl(urlsplit(url).query)).get("prefix", "")
 
 
 @contextmanager
