@@ -2,8 +2,8 @@
 
 One application gets the same requests with Holdfast's sessions in each store, with only the client calls that the store
 needs, with Flask's sessions in a signed cookie, with Flask-Session's on the same server, and with none. Then come its
-throughput over HTTP, the store calls of a typical application, the least that sessions
-cost, sealing, and start-up and memory.
+throughput over HTTP, the store calls of a typical application, the least that sessions cost, sealing, and start-up and
+memory.
 """
 
 from __future__ import annotations
