@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,6 +51,21 @@ def test_a_connection_is_kept_for_the_next_call(tmp_path: Path, checkouts: list[
     store.close()
     assert store.load(KEY) is not None
     assert len(checkouts) == 1
+    store.close()
+
+
+def test_first_uses_at_once_wait_for_their_turns(tmp_path: Path) -> None:
+    """Of more threads than connections none waits at the pool, which gets none back that is kept for the next call."""
+    engine = sa.create_engine(f"sqlite+pysqlite:///{tmp_path}/sql.db", pool_size=1, max_overflow=0, pool_timeout=1)
+    store, together = SQLStore(engine, max_connections=1), threading.Barrier(8)
+
+    def first_use(_: int) -> object:
+        together.wait()
+        return store.load(KEY)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(first_use, range(8))) == [None] * 8
+    assert store.missing() is None
     store.close()
 
 

@@ -7,6 +7,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import BuiltinFunctionType
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from holdfast.errors import HoldfastError, StoreUnavailable
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.clients import drain
+from holdfast.stores.shared.turns import Turns
 
 T = TypeVar("T")
 
@@ -43,11 +45,16 @@ class Lent:
 
 
 class Connections:
-    """Lends connections of an engine, and keeps those that come back if *keeps*; for the pool they are in use."""
+    """Lends connections of an engine. With *turns* it keeps those that come back, which are in use for the pool.
 
-    def __init__(self, engine: sa.Engine, *, keeps: bool) -> None:
+    No thread may then wait at the pool, which gets none back. So *turns* bounds all that is lent at once, to as many
+    connections as the pool has. None: the pool is the application's, and gets each back.
+    """
+
+    def __init__(self, engine: sa.Engine, turns: Turns | None) -> None:
         self._engine = engine
-        self._keeps = keeps
+        self._keeps = turns is not None
+        self._turns = turns or nullcontext()
         self._idle: deque[Lent] = deque()
 
     def run(self, work: Callable[[Lent], T], *, keep: bool) -> T:
@@ -55,23 +62,24 @@ class Connections:
 
         *keep*: it changes no option of the connection, as SQLAlchemy's inspection does.
         """
-        lent = self._take()
-        connection = lent.connection
-        try:
-            result = work(lent)
-            if connection.in_transaction():
-                connection.rollback()  # a word to SQLAlchemy: each statement was committed
-        except BaseException:
-            if connection.invalidated:
-                self.close()
-            connection.close()
-            raise
-        lent.last_use = time.monotonic()
-        if keep and self._keeps and lent.last_use - lent.first_use < _LONGEST:
-            self._idle.append(lent)
-        else:
-            connection.close()
-        return result
+        with self._turns:
+            lent = self._take()
+            connection = lent.connection
+            try:
+                result = work(lent)
+                if connection.in_transaction():
+                    connection.rollback()  # a word to SQLAlchemy: each statement was committed
+            except BaseException:
+                if connection.invalidated:
+                    self.close()
+                connection.close()
+                raise
+            lent.last_use = time.monotonic()
+            if keep and self._keeps and lent.last_use - lent.first_use < _LONGEST:
+                self._idle.append(lent)
+            else:
+                connection.close()
+            return result
 
     def _take(self) -> Lent:
         while True:

@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,9 +106,7 @@ class Database:
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
         """Return the result of *question* with a connection."""
         try:
-            connections = self._ready()
-            with self._turns:
-                return connections.run(lambda lent: question(lent.connection), keep=False)
+            return self._ready().run(lambda lent: question(lent.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _out_of_reach(error) from error
 
@@ -152,9 +149,7 @@ class Database:
             try:
                 connections = self._ready()
                 self._refuse_too_large(values.get("new_data", b""))
-                work = self._work(take, statement, values)
-                with self._turns:
-                    return connections.run(work, keep=True)
+                return connections.run(self._work(take, statement, values), keep=True)
             except sa.exc.DBAPIError as error:
                 failures += 1
                 self._has_table = self._has_table and not _may_lack_table(error)
@@ -208,8 +203,8 @@ class Database:
         if connections is None:
             with self._lock:
                 self._engine = self._engine or self._new_engine()
-                made = Connections(self._engine, keeps=self._max_connections is not None)
-                connections = self._connections = self._connections or made
+                turns = None if self._max_connections is None else Turns(self._max_connections, QUEUE)
+                connections = self._connections = self._connections or Connections(self._engine, turns)
         return connections
 
     def _new_engine(self) -> sa.Engine:
@@ -232,7 +227,6 @@ class Database:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._turns = nullcontext() if self._max_connections is None else Turns(self._max_connections, QUEUE)
         if self._engine is not None:
             # A forked child must neither use its parent's connections nor close them.
             self._inherited += [self._engine.pool, self._connections]
