@@ -15,7 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-_LIFETIME = 31 * 86_400
+#: The seconds that a session is kept.
+LIFETIME = 31 * 86_400
+
+#: Stores a value if the first 8 bytes of the old one, its version, are as expected.
+REDIS_SAVE = """
+if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1"""
 
 
 class Calls(Protocol):
@@ -32,25 +39,20 @@ class Calls(Protocol):
 
 
 class _Redis:
-    _SAVE = """
-        if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
-        redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-        return 1"""
-
     def __init__(self, url: str, data: bytes) -> None:
         import redis
 
         self._client: Any = redis.Redis.from_url(url)
-        self._save = self._client.register_script(self._SAVE)
+        self._save = self._client.register_script(REDIS_SAVE)
         self._data = data
         self.read = self._client.get
 
     def write(self, key: str, /) -> object:
         version = self._client.get(key)[:8]
-        return self._save([key], [version, secrets.token_bytes(8) + self._data, _LIFETIME])
+        return self._save([key], [version, secrets.token_bytes(8) + self._data, LIFETIME])
 
     def first(self, key: str, /) -> object:
-        return self._client.set(key, bytes(8) + self._data, ex=_LIFETIME, nx=True)
+        return self._client.set(key, bytes(8) + self._data, ex=LIFETIME, nx=True)
 
 
 class _Memcached:
@@ -63,10 +65,10 @@ class _Memcached:
 
     def write(self, key: str, /) -> object:
         _, unique = self._client.gets(key)
-        return self._client.cas(key, self._data, unique, expire=_LIFETIME - 86_400)
+        return self._client.cas(key, self._data, unique, expire=LIFETIME - 86_400)
 
     def first(self, key: str, /) -> object:
-        return self._client.add(key, self._data, expire=_LIFETIME - 86_400)
+        return self._client.add(key, self._data, expire=LIFETIME - 86_400)
 
 
 class _MongoDB:
@@ -148,10 +150,10 @@ class _SQL:
     def write(self, key: str, /) -> object:
         _, version = self.read(key)
         now = int(time.time())
-        return self._connection.cursor().execute(self._update, (self._data, now + _LIFETIME, key, now, version))
+        return self._connection.cursor().execute(self._update, (self._data, now + LIFETIME, key, now, version))
 
     def first(self, key: str, /) -> object:
-        return self._connection.cursor().execute(self._insert, (key, self._data, int(time.time()) + _LIFETIME))
+        return self._connection.cursor().execute(self._insert, (key, self._data, int(time.time()) + LIFETIME))
 
 
 class _Files:

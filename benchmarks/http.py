@@ -65,14 +65,35 @@ def variants(folder: Path, redis: str) -> list[Variant]:
         of("SQLite sealed", "holdfast", "SQLite", "sqlite:///sessions.db", **{served.SEAL_KEY: new_key()}),
         of("Flask-Session SQLite", "flask-session", "SQLite", sqlite),
         of("Redis", "holdfast", "Redis", f"{redis}/1"),
+        of("the least, Redis", "least", "", f"{redis}/4"),
         of("Redis sealed", "holdfast", "Redis", f"{redis}/2", **{served.SEAL_KEY: new_key()}),
         of("Flask-Session Redis", "flask-session", "Redis", f"{redis}/3"),
     ]
 
 
+class Server(NamedTuple):
+    """A server that runs: its port, and the id of its process, whose children are the workers."""
+
+    port: int
+    pid: int
+
+    def processor_time(self) -> int:
+        """Return what its workers have taken so far, in hundredths of a second."""
+        workers = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        stats = [Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split() for worker in workers]
+        return sum(int(user) + int(system) for stat in stats for user, system in [stat[11:13]])
+
+
+class Run(NamedTuple):
+    """What a run of wrk found: requests a second, and the processor time of the workers for each."""
+
+    throughput: float
+    processor_time: float
+
+
 @contextmanager
-def serving(variant: Variant, folder: Path) -> Iterator[int]:
-    """Serve *variant* during the block, and yield the port."""
+def serving(variant: Variant, folder: Path) -> Iterator[Server]:
+    """Serve *variant* during the block."""
     port = free_port()
     command = [
         *(
@@ -93,7 +114,7 @@ def serving(variant: Variant, folder: Path) -> Iterator[int]:
         server = subprocess.Popen(command, env={**os.environ, **variant.asked}, stdout=output, stderr=output)
     try:
         _wait_for(port, log)
-        yield port
+        yield Server(port, server.pid)
     finally:
         server.terminate()
         server.wait()
@@ -118,20 +139,23 @@ def cookies_of(port: int) -> list[str]:
     return found
 
 
-def throughput(port: int, path: str, script: Path, seconds: int) -> float:
-    """Return the requests a second that are answered, of wrk's run."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/{path}"]
+def run(server: Server, path: str, script: Path, seconds: int) -> Run:
+    """Send requests for *seconds*."""
+    url = f"http://127.0.0.1:{server.port}/{path}"
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), url]
+    before = server.processor_time()
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    taken = server.processor_time() - before
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0, said
     assert "Non-2xx" not in said, said
-    found = re.search(r"Requests/sec:\s*([\d.]+)", said)
+    found = re.search(r"(\d+) requests in .*Requests/sec:\s*([\d.]+)", said, re.DOTALL)
     assert found, said
-    return float(found[1])
+    return Run(float(found[2]), taken / int(found[1]))
 
 
-def measured(*, rounds: int, seconds: int, rng: random.Random) -> dict[tuple[str, str], list[float]]:
-    """Return, by variant and path, the throughput of each round as a ratio to that of the first variant.
+def measured(*, rounds: int, seconds: int, rng: random.Random) -> dict[tuple[str, str], list[Run]]:
+    """Return, by variant and path, what each round found, as ratios to the first variant.
 
     Raises:
         FileNotFoundError: wrk, gunicorn or Redis is not installed.
@@ -142,40 +166,44 @@ def measured(*, rounds: int, seconds: int, rng: random.Random) -> dict[tuple[str
         folder = stack.enter_context(temp_folder())
         redis = start_redis()
         stack.callback(redis.stop)
-        ports, scripts, found = {}, {}, dict[tuple[str, str], list[float]]()
+        servers, scripts, found = {}, {}, dict[tuple[str, str], list[Run]]()
         host, redis_port = redis.address
         for variant in variants(folder, f"redis://{host}:{redis_port}"):
-            port = ports[variant.name] = stack.enter_context(serving(variant, folder))
-            cookies = ", ".join(f'"{cookie}"' for cookie in cookies_of(port))
+            server = servers[variant.name] = stack.enter_context(serving(variant, folder))
+            cookies = ", ".join(f'"{cookie}"' for cookie in cookies_of(server.port))
             for path in PATHS[:3]:
-                script = scripts[variant.name, path] = folder / f"{port}-{path}.lua"
+                script = scripts[variant.name, path] = folder / f"{server.port}-{path}.lua"
                 script.write_text(_SCRIPT.format(cookies=cookies, path=path))
         for _ in range(rounds):
             for path in PATHS[:3]:
                 of_round = {
-                    name: throughput(ports[name], path, scripts[name, path], seconds)
-                    for name in rng.sample(list(ports), len(ports))
+                    name: run(servers[name], path, scripts[name, path], seconds)
+                    for name in rng.sample(list(servers), len(servers))
                 }
-                for name in ports:
-                    found.setdefault((name, path), []).append(of_round[name] / of_round["without"])
+                base = of_round["without"]
+                for name in servers:
+                    ratios = Run(*(ours / theirs for ours, theirs in zip(of_round[name], base, strict=True)))
+                    found.setdefault((name, path), []).append(ratios)
     return found
 
 
-def report(found: dict[tuple[str, str], list[float]], *, rounds: int, seconds: int) -> str:
-    """Return the table: medians of the ratios, and the least and the greatest."""
+def report(found: dict[tuple[str, str], list[Run]], *, rounds: int, seconds: int) -> str:
+    """Return the table: medians of the ratios, and the least and the greatest throughput."""
     lines = [
         f"HTTP: requests a second, as a part of those of the same application without sessions. {WORKERS} workers of",
         f"gunicorn (gthread, {THREADS} threads), {CONNECTIONS} connections of wrk on {SESSIONS} sessions;",
-        f"medians of {rounds} rounds of {seconds} s, least to greatest",
+        f"medians of {rounds} rounds of {seconds} s, least to greatest. CPU: the processor time of the workers",
+        "for a request, as a multiple of the same",
         "",
-        f"{'':22}" + "".join(f"{path:>20}" for path in PATHS[:3]),
+        f"{'':22}" + "".join(f"{path:>20}{'CPU':>6}" for path in PATHS[:3]),
     ]
     for name in dict.fromkeys(name for name, _ in found):
         cells = ""
         for path in PATHS[:3]:
-            ratios = found[name, path]
+            ratios, times = zip(*found[name, path], strict=True)
             cells += f"{f'{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})':>20}"
+            cells += f"{statistics.median(times):6.2f}"
         lines.append(f"{name:22}{cells}")
         if name in TARGETS:
-            lines.append(f"{'  held to':22}" + "".join(f"{target:10.2f}{'':10}" for target in TARGETS[name]).rstrip())
+            lines.append(f"{'  held to':22}" + "".join(f"{target:10.2f}{'':16}" for target in TARGETS[name]).rstrip())
     return "\n".join(lines)

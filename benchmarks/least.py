@@ -1,4 +1,4 @@
-"""The least that sessions in SQLite cost a request: without timeouts, checks, merges, sealing or users.
+"""The least that sessions in SQLite or Redis cost a request: without timeouts, checks, merges, sealing or users.
 
 What Holdfast costs more than this is what its promises cost. It is not fit for use.
 """
@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Protocol
 
 import ormsgpack
 from flask import Flask, Request, Response
@@ -20,18 +21,25 @@ from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 
 from benchmarks.apps import DATA, with_calls, with_cookie, with_holdfast, without_sessions
 from benchmarks.backends import temp_folder
-from benchmarks.bare import BARE
+from benchmarks.bare import BARE, LIFETIME, REDIS_SAVE
 from benchmarks.measure import BASE, measured, overheads
+from holdfast.stores.redis.client import client_from_url
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS least (key BLOB PRIMARY KEY, version INTEGER, expires_at INTEGER, data BLOB)"
 _FOR_EVER = 2**62
 
 
-class _Least(SecureCookieSession):
-    key, version, packed = b"", 0, b""
+class _Place(Protocol):
+    """The calls on a database, by the key of a session: a version is what `update` compares."""
+
+    def find(self, key: bytes, /) -> tuple[Any, bytes]: ...
+
+    def update(self, key: bytes, version: Any, packed: bytes, /) -> object: ...
+
+    def insert(self, key: bytes, packed: bytes, /) -> object: ...
 
 
-class _LeastInterface(SessionInterface):
+class _SQLite:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "least.db"
         self._local = threading.local()
@@ -45,13 +53,52 @@ class _LeastInterface(SessionInterface):
         cursor: sqlite3.Cursor = self._local.cursor
         return cursor
 
+    def find(self, key: bytes, /) -> tuple[Any, bytes]:
+        select = "SELECT version, data FROM least WHERE key = ? AND expires_at > ?"
+        found: tuple[Any, bytes] = self._cursor().execute(select, (key, time.time_ns())).fetchone()
+        return found
+
+    def update(self, key: bytes, version: Any, packed: bytes, /) -> object:
+        save = "UPDATE least SET data = ?, version = version + 1 WHERE key = ? AND version = ?"
+        return self._cursor().execute(save, (packed, key, version))
+
+    def insert(self, key: bytes, packed: bytes, /) -> object:
+        return self._cursor().execute("INSERT INTO least VALUES (?, ?, ?, ?)", (key, 0, _FOR_EVER, packed))
+
+
+class _Redis:
+    """The commands go out as those of Holdfast's store do, which is the shortest way."""
+
+    def __init__(self, url: str) -> None:
+        self._client = client_from_url(url, {})
+        self._save = self._client.execute_command("SCRIPT", "LOAD", REDIS_SAVE).decode()
+
+    def find(self, key: bytes, /) -> tuple[Any, bytes]:
+        value: bytes = self._client.get(key)
+        return value[:8], value[8:]
+
+    def update(self, key: bytes, version: Any, packed: bytes, /) -> object:
+        return self._client.evalsha(self._save, 1, key, version, secrets.token_bytes(8) + packed, LIFETIME)
+
+    def insert(self, key: bytes, packed: bytes, /) -> object:
+        value = secrets.token_bytes(8) + packed
+        return self._client.execute_command("SET", key, value, "NX", "EX", LIFETIME)
+
+
+class _Least(SecureCookieSession):
+    key, version, packed = b"", None, b""
+
+
+class _LeastInterface(SessionInterface):
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
         token = request.cookies.get(self.get_cookie_name(app))
         if token is None:
             return _Least()
         key = hashlib.sha256(token.encode()).digest()
-        find = "SELECT version, data FROM least WHERE key = ? AND expires_at > ?"
-        version, packed = self._cursor().execute(find, (key, time.time_ns())).fetchone()
+        version, packed = self._place.find(key)
         session = _Least(ormsgpack.unpackb(packed))
         session.key, session.version, session.packed = key, version, packed
         return session
@@ -63,19 +110,17 @@ class _LeastInterface(SessionInterface):
         if packed == session.packed:
             return
         if session.key:
-            save = "UPDATE least SET data = ?, version = version + 1 WHERE key = ? AND version = ?"
-            self._cursor().execute(save, (packed, session.key, session.version))
+            self._place.update(session.key, session.version, packed)
             return
         token = secrets.token_urlsafe(32)
-        values = hashlib.sha256(token.encode()).digest(), 0, _FOR_EVER, packed
-        self._cursor().execute("INSERT INTO least VALUES (?, ?, ?, ?)", values)
+        self._place.insert(hashlib.sha256(token.encode()).digest(), packed)
         response.set_cookie(self.get_cookie_name(app), token)
 
 
-def with_least(folder: Path) -> Flask:
-    """Return the application with these sessions, in *folder*."""
+def with_least(folder: Path, url: str = "") -> Flask:
+    """Return the application with these sessions, in the Redis at *url*, or in SQLite in *folder*."""
     app = with_cookie()
-    app.session_interface = _LeastInterface(folder)
+    app.session_interface = _LeastInterface(_Redis(url) if url else _SQLite(folder))
     return app
 
 

@@ -26,7 +26,7 @@ def application() -> Flask:
     if asked == "cookie":
         return with_cookie()
     if asked == "least":
-        return with_least(Path(os.environ[FOLDER]))
+        return with_least(Path(os.environ[FOLDER]), url)
     if asked == "holdfast":
         key = os.environ.get(SEAL_KEY)
         settings: dict[str, Any] = {"SESSION_SEAL": "keys", "SESSION_SEAL_KEYS": [key]} if key else {}
