@@ -13,6 +13,7 @@
     ├── TooManySessions                      the user has the maximum number of sessions
     └── StoreError                           a call of the store failed
         ├── StoreUnavailable                 it did not answer, or answered with a fault
+        │   └── StoreSetUpWrong              (ConfigurationError) a setting is wrong, as its use shows
         └── RecordTooLarge                   the record exceeds its limit
 
 Expected outcomes (missing, expired, gone, conflict) are return values, see `holdfast.stores.contract`.
@@ -125,6 +126,13 @@ class StoreUnavailable(StoreError):
         cause = self.__cause__
         said = " ".join(_DETAIL.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
         return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+
+
+class StoreSetUpWrong(StoreUnavailable, ConfigurationError):
+    """A setting of the store is wrong, as only its use shows, such as a table of another program's. It is permanent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
 
 
 class RecordTooLarge(StoreError):

@@ -82,10 +82,16 @@ def test_tables_and_collections_have_a_name_of_their_own(build: Any, tmp_path: P
         connection.execute(sa.text("CREATE TABLE sessions (id INTEGER, session_id TEXT, data BLOB, expiry TIMESTAMP)"))
     assert_works(build(**config))
     assert set(sa.inspect(engine).get_table_names()) == {"sessions", "holdfast_sessions"}
-    app = build(**config, SESSION_SQLALCHEMY_TABLE="sessions")
+    named = {"SESSION_SQLALCHEMY_TABLE": "sessions"}
+    with pytest.raises(ConfigurationError, match=r"'sessions' is Flask-Session's.*SESSION_IMPORT_TABLE to 'sessions'"):
+        build(**config, **named)
+    app = build(**config, **named, SESSION_IMPORT=False)
     with pytest.raises(ConfigurationError, match=r"'sessions' is Flask-Session's.*SESSION_IMPORT_TABLE to 'sessions'"):
         store_of(app).load("0" * 64)
     engine.dispose()
+    names = {"SESSION_DYNAMODB_TABLE": "shop", "SESSION_DYNAMODB_TABLE_NAME": "shop"}
+    with pytest.raises(ConfigurationError, match="the table 'shop' is Flask-Session's, and cannot be Holdfast's too"):
+        build(SESSION_TYPE="dynamodb", **names)
     assert store_of(build(SESSION_TYPE="mongodb"))._names == ("flask_session", "holdfast_sessions")
 
 

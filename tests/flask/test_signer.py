@@ -9,7 +9,6 @@ from flask import Flask
 from itsdangerous import Signer
 from support.web import SECRET_KEY, Web, cookies_set
 
-from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.cookies import signing_salt
 from holdfast.stores.memory import MemoryStore
@@ -56,14 +55,25 @@ def test_an_unsigned_application_refuses_a_signed_token(web: Web) -> None:
     assert look(web, signed(web.token() or "", SECRET_KEY)) == {}
 
 
-def test_a_signer_needs_a_key() -> None:
-    """Turning the signer on without a ``SECRET_KEY`` is an error that says what to do."""
-    app = Flask("shop")
-    app.config.update(SESSION_STORE=MemoryStore(), SESSION_USE_SIGNER=True, PROPAGATE_EXCEPTIONS=True)
+@pytest.mark.parametrize("config", [{"SESSION_USE_SIGNER": True}, {"SESSION_IMPORT": "flask"}])
+def test_a_setting_that_needs_a_key(config: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Without a ``SECRET_KEY`` the first request of any kind is an error that says what to do, and nothing is stored.
+
+    It has one traceback, whose last line has the fix. A key that is set after the start is in time.
+    """
+    app, store = Flask("shop"), MemoryStore()
+    app.config.update(SESSION_STORE=store, **config)
     Session(app)
     app.add_url_rule("/", view_func=lambda: str(session.setdefault("a", 1)))
-    with pytest.raises(ConfigurationError, match="SESSION_USE_SIGNER=True needs SECRET_KEY, which is not set"):
-        app.test_client().get("/")
+    app.add_url_rule("/health", "health", lambda: "OK")
+    browser, ((name, value),) = app.test_client(), config.items()
+    for path in ("/health", "/"):
+        assert browser.get(path).status_code == 500
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert caplog.text.count(f"{name}={value!r} needs SECRET_KEY, which is not set") == 2
+    assert not store.scan(None, limit=9).items
+    app.config["SECRET_KEY"] = SECRET_KEY
+    assert browser.get("/").text == "1"
 
 
 @pytest.mark.parametrize("config", [{"SESSION_KEY_PREFIX": "other:"}, {"SESSION_COOKIE_NAME": "other"}])

@@ -51,16 +51,20 @@ def on_redis(redis_client: Any, tmp_path: Path) -> Callable[..., Flask]:
 
 
 @pytest.mark.memcached
-@pytest.mark.parametrize("library", ["memcache", "pylibmc"])
-def test_a_cache_in_memcached(memcached_server: Server, tmp_path: Path, library: str) -> None:
-    """What cachelib's clients pickled is read without unpickling, and the user stays signed in."""
+@pytest.mark.parametrize(("library", "pooled"), [("memcache", False), ("pylibmc", False), ("pylibmc", True)])
+def test_a_cache_in_memcached(memcached_server: Server, tmp_path: Path, library: str, pooled: bool) -> None:
+    """What cachelib's clients pickled is read without unpickling, and the user stays signed in.
+
+    A cache has the client that it was given, or a pool of pylibmc's for the servers that it was given.
+    """
     flask_session = pytest.importorskip("flask_session")
     cachelib = pytest.importorskip("cachelib")
-    client = pytest.importorskip(library).Client(["{}:{}".format(*memcached_server.address)])
+    servers = ["{}:{}".format(*memcached_server.address)]
+    client = pytest.importorskip(library).Client(servers)
     prefix = f"{secrets.token_hex(4)}:"
 
     def settings() -> dict[str, Any]:
-        cache = cachelib.MemcachedCache(client, key_prefix="cache:")
+        cache = cachelib.MemcachedCache(servers if pooled else client, key_prefix="cache:")
         place = {"SESSION_KEY_PREFIX": prefix, "INSTANCE_PATH": str(tmp_path)}
         return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": cache, **place}
 

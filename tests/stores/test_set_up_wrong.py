@@ -203,3 +203,28 @@ def test_an_application_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert response.text == "The service is not available until it is set up correctly.\n"
     assert "until it is set up correctly" in caplog.text
     assert str(path) in caplog.text
+
+
+def test_another_program_s_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A setting that its use alone shows to be wrong is answered so too, with one line in the log that has the fix.
+
+    Where Flask propagates exceptions, in tests say, it is raised.
+    """
+    url = f"sqlite+pysqlite:///{tmp_path}/app.db"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE sessions (visitor INTEGER)"))
+    engine.dispose()
+    web = Web(lambda clock: open_store(f"{url}?table=sessions", clock=clock), PROPAGATE_EXCEPTIONS=False)
+    with caplog.at_level(logging.INFO):
+        saved = web.do(lambda: session.update(a=1))
+        read = web.do(lambda: session.get("a"), web.with_token(secrets.token_urlsafe(32)))
+        probed = web.do(web.sessions.ping)
+    assert {response.status_code for response in (saved, read, probed)} == {503}
+    assert saved.text == read.text == probed.text == "The service is not available until it is set up correctly.\n"
+    lines = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert all("choose another name for the table of sessions" in line.getMessage() for line in lines)
+    assert [line.exc_info for line in lines] == [None, None]
+    web.app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigurationError, match="choose another name for the table"):
+        web.do(lambda: session.update(a=1))

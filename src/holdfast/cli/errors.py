@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import click
 
 from holdfast.cli.output import printable
-from holdfast.errors import HoldfastError, StoreUnavailable
+from holdfast.errors import ConfigurationError, HoldfastError, StoreUnavailable
 
 #: The default ports of servers, by the URL's scheme without the part after a ``+``.
 _PORTS = {
@@ -55,6 +55,8 @@ def in_one_line(context: click.Context) -> Iterator[None]:
     except click.UsageError as error:
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         raise Misuse(f"{error.format_message().rstrip('.')}{where}") from None
+    except ConfigurationError as error:
+        raise OneLine(str(error)) from error
     except StoreUnavailable as error:
         url = getattr(context.obj, "url", None) or ""
         line = outage(error, (url,)).message

@@ -9,12 +9,20 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 from flask.globals import app_ctx
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
-from holdfast.errors import HoldfastError, LoginEnded, NotFresh, SessionConflict, StoreUnavailable, TooManySessions
+from holdfast.errors import (
+    ConfigurationError,
+    HoldfastError,
+    LoginEnded,
+    NotFresh,
+    SessionConflict,
+    StoreUnavailable,
+    TooManySessions,
+)
 
 #: The ``Retry-After`` of answers while the store is down, in seconds (RFC 9110 10.2.3).
 RETRY_AFTER = 5
@@ -62,7 +70,12 @@ _ANSWERS = (_StoreUnavailable, _SessionConflict, _LoginEnded, _TooManySessions, 
 
 
 def answerable(error: HoldfastError) -> HoldfastError:
-    """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500."""
+    """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500.
+
+    Where Flask propagates exceptions, as in debug mode and in tests, a wrong setting is one.
+    """
+    if isinstance(error, ConfigurationError) and has_app_context() and _propagates(current_app):
+        return error
     kind: Any = next((answer for answer in _ANSWERS if isinstance(error, answer.__bases__[0])), None)
     if isinstance(error, StoreUnavailable) and error.permanent:
         kind = _StoreSetUpWrong
@@ -72,6 +85,11 @@ def answerable(error: HoldfastError) -> HoldfastError:
     answer.args = error.args
     vars(answer).update(vars(error))
     return answer
+
+
+def _propagates(app: Flask) -> bool:
+    asked: bool | None = app.config["PROPAGATE_EXCEPTIONS"]
+    return app.testing or app.debug if asked is None else asked
 
 
 def turn_into_answer(app: Flask, error: Exception, response: Response) -> None:

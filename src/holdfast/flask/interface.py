@@ -27,6 +27,7 @@ from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
 from holdfast.flask.session import FlaskSession
 from holdfast.flask.settings.loading import LiveSettings, Settings
+from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
 from holdfast.records.metadata import ADDRESS, TRANSPORT, fit
 from holdfast.sessions.ends import Ends
@@ -87,19 +88,27 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         """Return the request's session. No I/O.
 
         Raises:
-            ConfigurationError: In the first request: a setting was changed too late to have an effect.
+            ConfigurationError: In the first request: a setting was changed too late to have an effect, or a key is
+                missing or weak.
         """
         if not self._has_begun:
-            self._refuse_late_changes(app)
+            self._refuse_what_is_wrong(app)
             self._has_begun = True
         state = SessionState(self.manager.clock())
         bearer = self._bearer
         carrier: Carrier = bearer if bearer is not None and bearer.serves(request) else self.cookies
         return FlaskSession(carrier.manager, state, partial(self._load, app, request, carrier))
 
-    def _refuse_late_changes(self, app: Flask) -> None:
-        """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away."""
+    def _refuse_what_is_wrong(self, app: Flask) -> None:
+        """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away.
+
+        The keys may have been set then, too.
+        """
         self.live.refuse_late_changes()
+        if self.live.current.use_signer:
+            self.cookies.check_keys(app)
+        if self.live.current.imports == "flask":
+            signing_keys(app, needed_by="SESSION_IMPORT='flask'")
         path = getattr(getattr(self.manager, "store", None), "path", None)
         if path is not None:
             from holdfast.flask.build import refuse_served
@@ -176,8 +185,9 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         application's answer to the exception: by default 503, and 409 for the others. So does a session that is too
         large, if the application handles `RecordTooLarge`; else that is raised.
         """
-        ours = cast(FlaskSession, session)
-        state, context = ours._state, ours._manager.context  # noqa: SLF001  # open_session gave them
+        if not isinstance(session, FlaskSession):
+            return  # open_session raised
+        state, context = session._state, session._manager.context  # noqa: SLF001  # open_session gave them
         carrier = self.carriers[context.transport]
         failure = sys.exc_info()[1]
         # It was raised where Flask asks no handler, such as in after_request.

@@ -216,8 +216,14 @@ def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
     """Return what finds Flask-Session's values with the client of *store*, in the table or collection *table*.
 
     Raises:
-        ConfigurationError: Flask-Session keeps no sessions in such a place.
+        ConfigurationError: Flask-Session keeps no sessions in such a place, or *table* is the store's own.
     """
+    if table == getattr(store, "table_name", None):
+        raise ConfigurationError(
+            f"the table {table!r} is Flask-Session's, and cannot be Holdfast's too. Name Holdfast's in another way, or "
+            f"unset its name, and set SESSION_IMPORT_TABLE to {table!r}, to take its sessions over; set SESSION_IMPORT "
+            "to False if it has none"
+        )
     for kind in type(store).__mro__:
         if kind.__name__ in _FINDERS:
             return _FINDERS[kind.__name__](store, table, clock)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
-from holdfast.errors import StoreError, StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreError, StoreSetUpWrong, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 
 if TYPE_CHECKING:
@@ -205,6 +205,11 @@ class Breaker:
         return answer
 
 
+def as_store_error(error: StoreError | ConfigurationError) -> StoreError:
+    """Return *error* as the flows know it: while a setting is wrong, no call of the store succeeds."""
+    return error if isinstance(error, StoreError) else StoreSetUpWrong(str(error))
+
+
 def drive(
     flow: Flow[T] | Call[T],
     store: object,
@@ -229,10 +234,11 @@ def drive(
             began = timer() if on_call is not None else 0.0
             try:
                 answer = call.run(store) if breakers is None else breakers[call.name in _READS].run(call, store)
-            except StoreError as error:
+            except (StoreError, ConfigurationError) as error:
+                failure = as_store_error(error)
                 if on_call is not None:
-                    on_call(call.name, timer() - began, error)
-                call = steps.throw(error)
+                    on_call(call.name, timer() - began, failure)
+                call = steps.throw(failure)
             else:
                 if on_call is not None:
                     on_call(call.name, timer() - began, None)

@@ -19,7 +19,7 @@ from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.several import find_one
-from holdfast.sessions.ops import Breaker, Call, Flow, drive
+from holdfast.sessions.ops import Breaker, Call, Flow, as_store_error, drive
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import NOTHING, Outcome, SessionState
 from holdfast.stores.contract import Pings, Store, capabilities_of
@@ -216,8 +216,8 @@ class Requests:
         if isinstance(self._store, Pings):
             try:
                 self._store.ping()
-            except StoreUnavailable as error:
-                raise self._raised(error) from error.__cause__
+            except (StoreUnavailable, ConfigurationError) as error:
+                raise self._raised(as_store_error(error)) from error.__cause__
 
     def still_valid(self, session: SessionState | str) -> bool:
         """Return whether the session of a state, or of a cookie's value, still lives and is still its user's.

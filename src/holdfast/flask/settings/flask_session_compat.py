@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,7 +154,10 @@ def _cachelib(config: Mapping[str, Any]) -> StoreChoice:
     if kinds & {"RedisCache", "ValkeyCache"}:
         found, store_class = cache._write_client, _REDIS_STORE  # noqa: SLF001
     elif "MemcachedCache" in kinds:
-        found, store_class = cache._client, _MEMCACHED_STORE  # noqa: SLF001
+        # From cachelib 0.15 on, a cache of servers may have a pool of clients.
+        lend = getattr(cache, "_client_context", lambda: nullcontext(cache._client))  # noqa: SLF001
+        with lend() as found:
+            store_class = _MEMCACHED_STORE
     elif "MongoDbCache" in kinds:
         database = cache.client.database
         names = {"database": database.name, "collection": _MONGODB_COLLECT.default}

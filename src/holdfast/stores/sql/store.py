@@ -65,7 +65,7 @@ class SQLStore:
         file = file_of(engine.url) if isinstance(engine, sa.Engine) else None
         #: The file of a SQLite database, if it is known before the first use.
         self.path: Path | None = None if file is None else Path(file)
-        self.schema = schema
+        self.schema, self.table_name = schema, table
         self._table = sessions_table(table, schema=schema)
         self._database = Database(self._find_engine, self._table, create=create_table, max_connections=max_connections)
         self._clock = clock
