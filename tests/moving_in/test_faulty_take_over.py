@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast.clock import system_clock
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.imports.finders import Finder, Value
 from holdfast.imports.flask_session import FlaskSessions
 from holdfast.sessions.manager import Manager
@@ -119,3 +119,24 @@ def test_a_fault_at_any_call_brings_back_nobody(at: int) -> None:
             assert opened(manager).data == {}
         store.left = 0
     assert manager.of("ada") == []
+
+
+def test_a_session_that_is_too_large_for_the_store() -> None:
+    """A session above the store's own limit is none, and its browser gets another one: no request is an error."""
+    store, place, manager = made()
+    place.find = lambda name, /: Value(pickle.dumps({"_user_id": "ada", "notes": "x" * 2000}), None)  # type: ignore[method-assign]
+    create = store.create
+
+    def limited(key: str, data: bytes, /, **named: Any) -> Any:
+        if len(data) > 1000:
+            raise RecordTooLarge(len(data), 1000)
+        return create(key, data, **named)
+
+    store.create = limited  # type: ignore[method-assign]
+    assert manager.take_over(_ID) == "unreadable"
+    state = opened(manager)
+    assert state.data == {}
+    state.data["a"], state.pending, state.exposed = 1, True, True
+    manager.commit(state)
+    assert state.stored is not None
+    assert opened(manager, state.stored.token).data == {"a": 1}

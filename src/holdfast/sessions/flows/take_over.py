@@ -52,7 +52,10 @@ def find(context: Context, state: SessionState, value: str) -> Flow[Found | Reje
         looked = yield from _look(context, place, value, state)
         if isinstance(looked, Rejected):
             return looked
-        yield from _keep(context, value, *looked)
+        try:
+            yield from _keep(context, value, *looked)
+        except RecordTooLarge:  # for this store
+            return Rejected("corrupt")
         record = yield from load(key, fresh=True)
     return (yield from opening.found_at(context, state, value, key, record))
 
@@ -67,7 +70,10 @@ def take_over_unused(context: Context, old_id: str, *, only_look: bool = False) 
         return "unreadable" if looked.reason == "corrupt" else "ended"
     if only_look:
         return "left"
-    return "now" if (yield from _keep(context, old_id, *looked)) else "before"
+    try:
+        return "now" if (yield from _keep(context, old_id, *looked)) else "before"
+    except RecordTooLarge:
+        return "unreadable"
 
 
 def _look(
