@@ -43,6 +43,13 @@ def test_it_equals_a_dict(session: Request) -> None:
     assert (list(session), list(reversed(session))) == (list(DATA), list(reversed(DATA)))
 
 
+def test_popitem_takes_the_last_key(session: Request) -> None:
+    """As from a dict, the key that was added last is removed first, and an empty session raises KeyError."""
+    assert [session.popitem() for _ in DATA] == [*reversed(DATA.items())]
+    with pytest.raises(KeyError, match="the session is empty"):
+        session.popitem()
+
+
 def test_copies_are_dicts(session: Request) -> None:
     """`copy` returns a dict with the same values, and `copy.deepcopy` one with copies of them."""
     shallow, same, deep = session.copy(), copy.copy(session), copy.deepcopy(session)

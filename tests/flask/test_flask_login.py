@@ -281,3 +281,24 @@ def test_a_session_transaction_with_flask_login(shop: Shop) -> None:
     with shop.browser.session_transaction() as transaction:
         transaction["a"] = 1
     assert shop.see(lambda: session["a"]) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: session.update(username="lovelace"),
+        lambda: session.pop("username"),
+        lambda: session.update(user_id=7),
+        lambda: session.pop_once("username"),
+        lambda: session.apply("username", str.upper),
+    ],
+)
+def test_a_name_that_is_shown_does_not_say_whose_session_it_is(shop: Shop, change: Callable[[], Any]) -> None:
+    """Where Flask-Login's user has their name for an id, the session stays theirs when a name in it changes."""
+    shop.do(lambda: (session.update(username="ada"), login_user(User("ada"))))
+    token = shop.token()
+    shop.do(change)
+    assert (shop.who(), shop.token()) == ("ada", token)
+    assert len(shop.sessions.of("ada")) == 1
+    assert shop.sessions.revoke_all("ada") == 1
+    assert shop.who() is None

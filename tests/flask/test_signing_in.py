@@ -77,6 +77,18 @@ def test_a_value_that_names_no_user_changes_the_token(value: Any) -> None:
     assert web.data() == {"cart": ["pen"]}
 
 
+def test_a_name_that_was_left_behind_is_no_hindrance(web: Web) -> None:
+    """After a logout that left the name in the session, as Flask-Login's may, another name signs in."""
+    web.do(lambda: session.update(_user_id="1", username="ada"))
+    web.do(lambda: session.pop("_user_id"))
+    assert web.do(lambda: str(session.owner)).text == "None"
+    sign_in(web, "bob")
+    assert len(web.sessions.of("bob")) == 1
+    token = web.token()
+    web.do(lambda: session.pop("username"))
+    assert (web.sessions.of("bob"), web.token() == token) == ([], False)
+
+
 def test_the_same_value_changes_nothing(web: Web) -> None:
     """Setting it again is no login, and costs no new token."""
     sign_in(web, "ada")

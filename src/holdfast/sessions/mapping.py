@@ -156,23 +156,37 @@ class ServerSession(MutableMapping[str, Any]):
         del self[key]
         return value
 
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was added last, and return it with its value; KeyError if there is none."""
+        key = next(reversed(self), _MISSING)
+        if key is _MISSING:
+            raise KeyError("popitem(): the session is empty")
+        return key, self.pop(key)
+
     def _put(self, state: SessionState, key: str, value: Any) -> None:
         """Set *key*, or remove it, and sign the user in or out if that changes the user in the identity keys.
 
-        They are ignored in a session that `bind` or Flask-Login has bound to another user. A value that names no user,
-        such as True, changes the token alone.
+        They are ignored while Flask-Login's key names the user, and in a session that `bind` has bound to another one.
+        A value that names no user, such as True, changes the token alone.
         """
-        keys, owner_of = self._manager.context.policy.identity_keys, self._manager.keys.owner_of
-        before, value_before = (state.identity(keys, owner_of), state.data.get(key)) if key in keys else (None, None)
+        is_identity, before, value_before = key in self._manager.context.policy.identity_keys, None, None
+        if is_identity:
+            before, value_before = self._named(state), state.data.get(key)
         if value is _MISSING:
             del state.data[key]
         else:
             state.data[key] = value
-        after = state.identity(keys, owner_of) if key in keys else None
-        if after != before and state.owner == before:
+        if not is_identity:
+            return
+        after = self._named(state)
+        if after != before and (state.owner == before or (state.owner is None and after is not None)):
             self._rebind(after, keep_data=True)
-        elif key in keys and state.owner is None and state.data.get(key) != value_before:
+        elif state.owner is None and state.data.get(key) != value_before:
             state.changes.rotate, state.changes.flagged = True, bool(state.data.get(key))
+
+    def _named(self, state: SessionState) -> str | None:
+        """Return the owner value of the user whom the data name, or None."""
+        return state.identity((IDENTITY, *self._manager.context.policy.identity_keys), self._manager.keys.owner_of)
 
     def __repr__(self) -> str:
         number = len(self._state.data)
