@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from flask import render_template_string
 from flask.sessions import SecureCookieSession
+from jinja2 import DictLoader
 from support.web import Web
 
 from holdfast.flask import FlaskSession, session
@@ -50,6 +51,20 @@ def test_a_stored_key_is_never_shadowed(web: Web, name: str) -> None:
     web.do(lambda: session.update({name: "stored"}))
     for expression in (f"session.{name}", f"session['{name}']", f"session.get('{name}')"):
         assert show(web, "{{ " + expression + " }}") == "stored"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_nor_is_it_in_an_imported_macro(web: Web, name: str) -> None:
+    """A macro that is imported without the template's variables prints the stored value, too."""
+    web.app.jinja_env.loader = DictLoader({"macros": "{% macro it() %}{{ session." + name + " }}{% endmacro %}"})
+    web.do(lambda: session.update({name: "stored"}))
+    assert show(web, "{% import 'macros' as macros %}{{ macros.it() }}") == "stored"
+
+
+def test_outside_of_a_request_it_is_false(web: Web) -> None:
+    """A mail that a task renders with the site's templates has no session, as with Flask's own."""
+    with web.app.app_context():
+        assert render_template_string("{% if session %}{{ session.name }}{% else %}nobody{% endif %}") == "nobody"
 
 
 def _sign_in() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import session
+from flask import current_app, session
 from flask.sessions import SecureCookieSession, SessionMixin
 
 from holdfast.events import Transport
@@ -46,10 +46,19 @@ class TemplateSession(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(session)
 
+    def __bool__(self) -> bool:
+        return bool(session)  # False outside of a request
+
     def __repr__(self) -> str:
         return repr(session)
 
 
+_IN_TEMPLATES = TemplateSession()
+
+
 def in_templates() -> dict[str, Any]:
-    """Return the variables of every template."""
-    return {"session": TemplateSession()}
+    """Return the variables of every template. Macros that are imported without them have it too."""
+    names = current_app.jinja_env.globals
+    if names.get("session") is session:
+        names["session"] = _IN_TEMPLATES
+    return {"session": _IN_TEMPLATES}
