@@ -78,5 +78,5 @@ def test_an_operator_signs_in_as_a_user_and_gets_back(tmp_path: Path) -> None:
             each.post(f"/login/{name}")
             assert each.post("/support/sign-in-as", data={"user": "bob"}).status_code == status
             assert each.get("/who").text == f"{owner_of(then)} {{'is_support_here': {then == 'bob'}}}"
-        assert browser.post("/support/back").status_code == 302
+        assert [browser.post("/support/back").status_code for _ in range(2)] == [302, 302]
         assert browser.get("/who").text.startswith(owner_of("grace"))

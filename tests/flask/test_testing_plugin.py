@@ -139,6 +139,8 @@ def test_sessions_in_the_cookie_are_tested_too() -> None:
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
     """A user by a name."""
 
+    is_active = True
+
     def __init__(self, name: str) -> None:
         self.id = name
 
@@ -171,6 +173,9 @@ def test_with_flask_login_its_user_signs_in() -> None:
         assert tested.revoke(users["ada"]) == 2
         with pytest.raises(LookupError, match="no user for 'eve'"):
             tested.browser("eve")
+        users["ada"].is_active = False
+        with pytest.raises(AssertionError, match="the user is not active"):
+            tested.browser("ada")
 
 
 def test_projects_without_the_plug_in_load_nothing(tmp_path: Path) -> None:

@@ -215,4 +215,4 @@ def _log_in_with_flask_login(manager: Any, user: object) -> None:
     found = user if hasattr(user, "get_id") else manager._user_callback(user)  # noqa: SLF001  # it has no other name
     if found is None:
         raise LookupError(f"Flask-Login's user_loader returns no user for {user!r}")
-    login_user(found)
+    assert login_user(found), f"Flask-Login signs {user!r} not in: the user is not active"
