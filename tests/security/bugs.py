@@ -191,7 +191,7 @@ def parse_spans_by(monkeypatch: pytest.MonkeyPatch, parse: Callable[[Any, Callab
 def change_attributes(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> None:
     """Give every cookie these *attributes*, with any setting."""
     of = seams.COOKIE_ATTRIBUTES.sound
-    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda self: {**of(self), **attributes})
+    seams.COOKIE_ATTRIBUTES.plant(monkeypatch, lambda cookie: of(cookie._replace(**attributes)))
 
 
 def read_cookie_settings_raw(monkeypatch: pytest.MonkeyPatch, *, refused: str = "") -> None:

@@ -87,7 +87,7 @@ class ReadingReplicas(redis.Redis):
 @pytest.mark.parametrize(
     ("client", "problem"),
     [
-        (object(), r"builtins.object is no Redis client, it has no get and no evalsha and no eval"),
+        (object(), r"builtins.object is no Redis client, it has no get and no evalsha and no eval and no execute"),
         ("redis://127.0.0.1", r"builtins.str is no Redis client"),
         (SENTINEL([("127.0.0.1", 1)]), r"redis.sentinel.Sentinel is no Redis client"),
         (ReadingReplicas(), r"test_redis_clients.ReadingReplicas reads from replicas"),

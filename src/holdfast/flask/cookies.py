@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hmac
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Request, Response
 from itsdangerous import Signer
+from werkzeug.http import dump_cookie, http_date
 from werkzeug.wrappers import Response as BaseResponse
 
 from holdfast.clock import SECOND
@@ -24,6 +26,7 @@ from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import FRESH, REMEMBER, SessionState
 
 _LONGEST = LONGEST_COOKIE // SECOND
+_OVER = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
 
 #: How many different values are looked up. Browsers send longer paths first, so the last ones are the least likely to
 #: have been planted by another host of the domain.
@@ -121,15 +124,13 @@ class Cookies:
 
     def send(self, app: Flask, request: Request, response: Response, token: str, *, lifetime: int | None) -> None:
         """Set the cookie with *token* on *response*, for *lifetime* seconds or, if None, until the browser closes."""
-        settings = self._live.current
-        for misfit in _misfits(settings.cookie, request):
+        cookie, value = self._live.current.cookie, self.signed(app, token)
+        for misfit in _misfits(cookie, request):
             self._live.warn_once(misfit)
-        value = self.signed(app, token)
-        expiry: dict[str, Any] = {}
         if lifetime is not None:
             seconds = min(lifetime, _LONGEST)
-            expiry = {"max_age": seconds, "expires": datetime.now(timezone.utc) + timedelta(seconds=seconds)}
-        response.set_cookie(settings.cookie.name, value, **expiry, **_attributes(settings.cookie))
+            value += f"; Expires={http_date(time.time() + seconds)}; Max-Age={seconds}"
+        response.headers.add("Set-Cookie", f"{cookie.name}={value}{_attributes(cookie)}")
         self._delete_old(request, response)
 
     def signed(self, app: Flask, token: str, name: str | None = None) -> str:
@@ -139,14 +140,14 @@ class Cookies:
     def delete(self, request: Request, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
-        response.delete_cookie(cookie.name, **_attributes(cookie))
+        response.headers.add("Set-Cookie", f"{cookie.name}={_OVER}{_attributes(cookie)}")
         self._delete_old(request, response)
 
     def _delete_old(self, request: Request, response: Response) -> None:
         cookie = self._live.current.cookie
         for name in cookie.old_names:
             if name in request.cookies:
-                response.delete_cookie(name, **_attributes(cookie))
+                response.headers.add("Set-Cookie", f"{name}={_OVER}{_attributes(cookie)}")
 
     def challenge(self, request: Request, response: Response, state: SessionState) -> None:
         """Do nothing: HTTP has no challenge for cookies."""
@@ -192,14 +193,14 @@ def _misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
             "a session cookie with Secure was sent over plain http, where browsers drop it. Serve the application over"
             " https; behind a proxy that does, use werkzeug.middleware.proxy_fix.ProxyFix"
         )
-    host = request.headers.get("Host", "").lower()
+    host = request.headers.get("Host", "").lower() if cookie.domain else ""
     if cookie.domain and not f".{host.rpartition(':')[0] or host}".endswith(f".{cookie.domain.lower()}"):
         yield (
             f"a session cookie with the Domain {cookie.domain!r} was sent to a host outside of it, where browsers drop"
             " it: correct or unset SESSION_COOKIE_DOMAIN"
         )
     path = cookie.path or cookie.root
-    if not f"{request.script_root}{request.path}/".startswith(f"{path.rstrip('/')}/"):
+    if path != "/" and not f"{request.script_root}{request.path}/".startswith(f"{path.rstrip('/')}/"):
         yield (
             f"a session cookie with the Path {path!r} was sent for a URL outside of it, where browsers do not send it"
             " back: correct SESSION_COOKIE_PATH or APPLICATION_ROOT"
@@ -228,16 +229,19 @@ def _sign(signer: Signer, token: str) -> str:
     return signer.sign(token).decode()
 
 
-def _attributes(cookie: CookieSettings) -> dict[str, Any]:
-    """Return the attributes as keyword arguments of `Response.set_cookie`."""
-    attributes: dict[str, Any] = {
-        "domain": cookie.domain,
-        "path": cookie.path or cookie.root,
-        "secure": cookie.secure,
-        "httponly": cookie.httponly,
-        "samesite": cookie.samesite,
-    }
-    return {**attributes, "partitioned": True} if cookie.partitioned else attributes
+@lru_cache
+def _attributes(cookie: CookieSettings) -> str:
+    """Return the attributes as they follow a value, which needs no quotes: it is of base64url and full stops."""
+    partitioned: dict[str, Any] = {"partitioned": True} if cookie.partitioned else {}
+    return dump_cookie(
+        "",
+        domain=cookie.domain,
+        path=cookie.path or cookie.root,
+        secure=cookie.secure,
+        httponly=cookie.httponly,
+        samesite=cookie.samesite,
+        **partitioned,
+    )[1:]
 
 
 def vary_by(response: BaseResponse, *headers: str) -> None:

@@ -14,7 +14,7 @@ from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.shared.clients import class_name, keepalive_options, refuse_asynchronous, require_methods
 from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, readable_file, seconds, whole
 
-_METHODS = ("get", "evalsha", "eval", "scan", "pipeline", "ping")
+_METHODS = ("get", "evalsha", "eval", "execute_command", "scan", "pipeline", "ping")
 _FORMS = (
     "redis://[user:password@]host[:port][/db], unix:///path, redis+sentinel://host[:port],.../service[/db] "
     "or redis+cluster://host[:port],..., with special characters percent-encoded"

@@ -313,6 +313,10 @@ class Write:
             listed = NEVER
         elif listed < self.expires_at:
             return None
+        return self.value(listed)
+
+    def value(self, listed: bytes) -> bytes:
+        """Return the value to write, whose owner's index is guaranteed to list it until *listed*."""
         return b"".join((self.head, listed, self.owner, self.data))
 
 

@@ -141,7 +141,10 @@ class RedisClusterStore:
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         write = Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
-        if write.owner != NOBODY and not self._index_in_reach:
+        if write.owner == NOBODY:
+            if self._call("execute_command", "SET", names[0], write.value(NEVER), "PX", write.ttl, "NX"):
+                return write.version
+        elif not self._index_in_reach:
             listed = self._enter(write.owner, key, write)
         answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key_bytes(key)])
         self._ask_once(names[0])
