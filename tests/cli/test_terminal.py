@@ -9,8 +9,10 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from support.terminal import Shelf
+import pytest
+from support.terminal import FIREFOX, Shelf
 
 _WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from holdfast.cli.standalone import main; main()"
 
@@ -78,3 +80,45 @@ def test_a_copy_shows_its_progress_on_a_terminal(shelf: Shelf, tmp_path: Path) -
     assert "\x1b" in text
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
     assert "Copied 1 record; 0 were there already." in plain
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["list", "--json"], ["stats"], ["doctor"], ["new-key"], ["--help"], ["list", "--help"], ["--version"]],
+    ids=" ".join,
+)
+def test_an_output_without_room_is_one_line(shelf: Shelf, arguments: list[str]) -> None:
+    """On a full disk each command fails with the system's reason, and without a traceback."""
+    shelf.sign_in("ada")
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = run(shelf, arguments, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("arguments", [["list"], ["stats"], ["doctor"], ["revoke", "--all"]], ids=" ".join)
+def test_a_stream_that_is_closed(shelf: Shelf, arguments: list[str], closed: str) -> None:
+    """A job without standard input, output or errors works as with one, and is asked nothing."""
+    shelf.sign_in("ada")
+    command = ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-m", "holdfast", "--store", shelf.url]
+    done = subprocess.run([*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if "--all" in arguments else 0)
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_lacks_characters(shelf: Shelf) -> None:
+    """What the encoding of the output lacks is written as its escape."""
+
+    def visit(session: Any) -> None:
+        session["seen"], session.label = 1, "办公室"
+
+    handle = shelf._begin(visit, FIREFOX)
+    done = run(shelf, ["show", handle], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert "\\u529e" in done.stdout, done
+
+
+def run(shelf: Shelf, arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command on *shelf* in a process of its own."""
+    command = [sys.executable, "-m", "holdfast", "--store", shelf.url, *arguments]
+    return subprocess.run(command, check=False, text=True, **options)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -26,6 +29,9 @@ _PORTS = {
     "valkey": "6379",
     "valkeys": "6379",
 }
+
+#: The errors of a full disk or a broken one under the output; stores report their own.
+_UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 _OUTAGE = "is the server running, and its URL right?"
 _USER_INFO = re.compile(r"//[^/\s]*@")
@@ -65,6 +71,12 @@ def in_one_line(context: click.Context) -> Iterator[None]:
         raise OneLine(line) from error
     except HoldfastError as error:
         raise OneLine(str(error)) from error
+    except OSError as error:
+        if error.errno not in _UNWRITTEN:
+            raise
+        # What is in its buffer would be tried again at the end.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        raise OneLine(f"the output cannot be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pkgutil
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +43,8 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options of the group itself."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # such as a label that its encoding lacks
         with in_one_line(ctx):
             return super().parse_args(ctx, args)
 

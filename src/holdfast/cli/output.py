@@ -79,9 +79,14 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
         yield lambda done: drawn.update(task, completed=done)
 
 
-def is_for_rich(stream: TextIO) -> bool:
+def is_for_rich(stream: TextIO | None) -> bool:
     """Return whether *stream* is a terminal, and ``rich`` is installed."""
-    return stream.isatty() and find_spec("rich") is not None
+    return is_terminal(stream) and find_spec("rich") is not None
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether *stream* is a terminal; None is one that was closed before the start."""
+    return stream is not None and stream.isatty()
 
 
 def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from holdfast.cli.errors import Misuse, OneLine
-from holdfast.cli.output import counted, progress, say
+from holdfast.cli.output import counted, is_terminal, progress, say
 from holdfast.cli.target import Target, user_option, with_target
 from holdfast.errors import UnknownKey
 from holdfast.sessions.ends import Ends, ends
@@ -39,7 +39,7 @@ def revoke(
         ended = ends(target.manager).revoke_all(user, keep=keep)
     else:
         manager = target.directory
-        if not yes and not sys.stdin.isatty():
+        if not yes and not is_terminal(sys.stdin):
             raise Misuse("--all prompts for confirmation: add --yes in scripts")
         if not yes:
             click.confirm("End all sessions of all users?", abort=True, err=True)
