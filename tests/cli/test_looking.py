@@ -149,7 +149,7 @@ def test_a_sealed_session_is_listed_without_its_key(shelf: Shelf, namespace: str
 
 def test_the_owner_key_is_taken_from_the_environment(shelf: Shelf) -> None:
     """With a keyed index a user is found with the key alone, which is not on the command line."""
-    secret = "0123456789abcdef0123456789abcdef"
+    secret = new_key()
     handle = shelf.with_settings(SESSION_OWNER_KEY=secret).sign_in("ada")
     assert shelf.store.data("list", "--user", "ada")["sessions"] == []
     found = shelf.store.data("list", "--user", "ada", SESSION_OWNER_KEY=secret)
@@ -157,6 +157,12 @@ def test_the_owner_key_is_taken_from_the_environment(shelf: Shelf) -> None:
     named = Terminal(shelf.url, "--owner-key", "SECRET")
     assert len(named.data("list", "--user", "ada", SECRET=secret)["sessions"]) == 1
     assert named.error("list", SECRET=None, code=2) == "the environment variable SECRET is not set"
+    assert "SESSION_OWNER_KEY can be guessed" in shelf.store.error("list", SESSION_OWNER_KEY="tiny")
+
+
+def test_a_namespace_that_is_no_text(shelf: Shelf) -> None:
+    """Bytes of the command line that are not UTF-8 are a usage error."""
+    assert Terminal(shelf.url, "--namespace", "\udcff").error("list", code=2) == "--namespace is not text in UTF-8"
 
 
 @pytest.mark.parametrize(

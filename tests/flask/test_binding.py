@@ -10,6 +10,7 @@ from flask_login import LoginManager, UserMixin, login_user, logout_user, user_l
 from support.web import Web
 
 from holdfast.flask import session
+from holdfast.records.encryption import new_key
 
 USER = "ada.lovelace@example.org"
 
@@ -77,7 +78,7 @@ def test_the_store_does_not_learn_the_user_id(web: Web) -> None:
 
 def test_an_owner_key_is_needed_to_tell_whose_session_it_is() -> None:
     """With ``SESSION_OWNER_KEY``, only a holder of the key can find a user's sessions by the user id."""
-    web = Web(SESSION_OWNER_KEY=b"k" * 32)
+    web = Web(SESSION_OWNER_KEY=new_key())
     web.do(lambda: session.bind(USER))
     assert len(web.sessions.of(USER)) == 1
     stranger = Web(SESSION_STORE=web.store)

@@ -10,6 +10,7 @@ from support.building import assert_works, store_of
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask.interface import HoldfastInterface
+from holdfast.records.encryption import new_key
 from holdfast.stores.files import FileStore
 
 
@@ -124,4 +125,4 @@ def test_an_owner_key_without_an_index_is_a_warning(build: Any) -> None:
         load = create = replace = touch = delete = lambda self: None
 
     with pytest.warns(UserWarning, match="SESSION_OWNER_KEY is set, but Bare keeps no index"):
-        build(SESSION_STORE=Bare(), SESSION_OWNER_KEY=b"k" * 32)
+        build(SESSION_STORE=Bare(), SESSION_OWNER_KEY=new_key())

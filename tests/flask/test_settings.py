@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.web import Web, attributes, cookies_set
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.settings.table import OWN
+from holdfast.records.encryption import new_key
 
 DEFAULTS = {setting.name: setting.default for setting in OWN}
 
@@ -66,7 +68,17 @@ def test_an_empty_owner_key_is_refused(build: Any, key: Any) -> None:
         build(SESSION_OWNER_KEY=key)
 
 
-@pytest.mark.parametrize("key", ["secret", b"secret"])
+@pytest.mark.parametrize(
+    "key", ["tiny", b"of 31 bytes, which is too short", "change-me-to-a-complex-secret-key", b"k" * 32]
+)
+def test_a_weak_owner_key_is_refused(build: Any, key: Any) -> None:
+    """What is refused as a key for signatures and seals is refused here, and is not shown."""
+    with pytest.raises(ConfigurationError, match=r"SESSION_OWNER_KEY can be guessed.*new-key") as caught:
+        build(SESSION_OWNER_KEY=key)
+    assert str(key) not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [new_key(), secrets.token_bytes(32)], ids=["text", "bytes"])
 def test_an_owner_key_changes_the_owner_values(key: Any) -> None:
     """With ``SESSION_OWNER_KEY`` the store does not reveal the user of a session."""
     keyed, plain = Web(SESSION_OWNER_KEY=key), Web()

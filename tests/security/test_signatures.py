@@ -27,6 +27,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.cookies import signing_salt
 from holdfast.records import tokens
+from holdfast.records.encryption import new_key
+
+OWNER_KEY = new_key()
 
 WebOn = Callable[..., Web]
 SALT = signing_salt("session:", "session")
@@ -150,8 +153,8 @@ def test_a_signature_for_another_purpose_is_refused(victim: Web) -> None:
 @pytest.mark.kinds("memory", "sqlite", "files", "json", "redis", "mongodb", "mariadb", "postgresql")
 def test_two_names_in_a_row_are_not_one_name(place: str, web_on: WebOn) -> None:
     """The user "bc" of the application "a" is not the user "c" of the application "ab" on the same store."""
-    first = web_on(place, SESSION_KEY_PREFIX="ab", SESSION_OWNER_KEY=b"k" * 32)
-    second = web_on(lambda clock: first.memory, SESSION_KEY_PREFIX="a", SESSION_OWNER_KEY=b"k" * 32)
+    first = web_on(place, SESSION_KEY_PREFIX="ab", SESSION_OWNER_KEY=OWNER_KEY)
+    second = web_on(lambda clock: first.memory, SESSION_KEY_PREFIX="a", SESSION_OWNER_KEY=OWNER_KEY)
     first.do(lambda: session.bind("c"))
     assert second.sessions.of("bc") == []
     assert second.sessions.revoke_all("bc") == 0

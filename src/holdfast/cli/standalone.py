@@ -16,7 +16,7 @@ from holdfast.cli.group import Commands
 from holdfast.cli.target import NEVER, Target, url_from, variable
 from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import Sealer
-from holdfast.records.tokens import Keys
+from holdfast.records.tokens import Keys, is_text, owner_secret
 from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import Policy
 from holdfast.stores.contract import Closes
@@ -33,6 +33,19 @@ def _sealer(keys: Sequence[str], namespace: str) -> Sealer | None:
         raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
 
 
+def _owner_secret(key: str) -> bytes:
+    try:
+        return owner_secret(key)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{_OWNER_KEY} {error}") from error
+
+
+def _namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not is_text(value):
+        raise Misuse("--namespace is not text in UTF-8")
+    return value
+
+
 #: The command that checks the store alone. `flask sessions doctor` checks an application with it.
 _DOCTOR = "holdfast.contrib.doctor.command:doctor_of_store"
 
@@ -40,7 +53,7 @@ _DOCTOR = "holdfast.contrib.doctor.command:doctor_of_store"
 @click.group(cls=Commands, commands={**COMMANDS, "doctor": _DOCTOR})
 @click.version_option(__version__, message="holdfast %(version)s")
 @click.option("--store", metavar="URL", envvar="HOLDFAST_STORE", help="SESSION_STORE. Default: $HOLDFAST_STORE.")
-@click.option("--namespace", default="session:", show_default=True, help="SESSION_KEY_PREFIX.")
+@click.option("--namespace", default="session:", show_default=True, callback=_namespace, help="SESSION_KEY_PREFIX.")
 @click.option(
     "--owner-key", metavar="VARIABLE", help="The environment variable with SESSION_OWNER_KEY, if it has another name."
 )
@@ -70,7 +83,7 @@ def main(
             opened,
             # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
-            keys=Keys(namespace, owner_secret=secret.encode() if secret else None),
+            keys=Keys(namespace, owner_secret=_owner_secret(secret) if secret else None),
             sealer=_sealer(keys, namespace),
             lists_unopened=True,
         )

@@ -45,17 +45,13 @@ from holdfast.records.envelope import (
     encode_meta,
 )
 from holdfast.records.tokens import DEFAULT_NAMESPACE, labelled, masked
-from holdfast.records.weak_keys import weakness_of
+from holdfast.records.weak_keys import NEW_KEY, weakness_of
 
 if TYPE_CHECKING:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-
-#: The fix in errors about a missing or weak key. Not `flask sessions new-key`: an application without a key may not
-#: start, and then it has no commands.
-NEW_KEY = "`python -m holdfast new-key` prints one"
 
 SealMode: TypeAlias = Literal["keys", "cookie", "mac"]
 

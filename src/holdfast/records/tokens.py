@@ -15,6 +15,9 @@ import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from holdfast.errors import ConfigurationError
+from holdfast.records.weak_keys import NEW_KEY, weakness_of
+
 TOKEN_BYTES = 32
 
 #: The namespace of an application without one of its own.
@@ -59,11 +62,30 @@ def labelled(*parts: bytes) -> bytes:
     return b"".join([piece for part in parts for piece in (_SIZE.pack(len(part)), part)])
 
 
+def is_text(value: object) -> bool:
+    """Return whether *value* is text that UTF-8 can encode, as a namespace must be."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+
+
 def is_user_id(value: object) -> bool:
     """Return whether *value* can be the id of a user: not None, empty text, a bool, bytes or a collection."""
     if value is None or isinstance(value, bool | bytes | bytearray):
         return False
     return bool(value) if isinstance(value, str) else not isinstance(value, Iterable)
+
+
+def owner_secret(key: str | bytes) -> bytes:
+    """Return the bytes of *key*, a secret for owner values.
+
+    Raises:
+        ConfigurationError: It is weak. The message does not contain it.
+    """
+    weakness = weakness_of(key)
+    if weakness is not None:
+        raise ConfigurationError(
+            f"can be guessed, and so can the users in the store: {weakness}. {NEW_KEY} that cannot"
+        )
+    return key.encode() if isinstance(key, str) else key
 
 
 class Keys:

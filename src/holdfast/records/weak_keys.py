@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+#: The fix in errors about a missing or weak key. Not `flask sessions new-key`: an application without a key may not
+#: start, and then it has no commands.
+NEW_KEY = "`python -m holdfast new-key` prints one"
+
 #: Long enough for the strength of the signature's hash: 32 random bytes, or their text, which is longer.
 _SHORTEST = 32
 

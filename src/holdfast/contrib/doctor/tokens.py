@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.contrib.doctor.checks import Case, Verdict, check, unless
 from holdfast.flask.settings.secret_keys import weak_ones
-from holdfast.records.encryption import NEW_KEY
+from holdfast.records.weak_keys import NEW_KEY
 
 _ON_SERVER = 'SESSION_STORE = "sqlite:///sessions.db"'
 

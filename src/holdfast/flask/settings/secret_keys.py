@@ -9,7 +9,7 @@ from flask import Flask
 
 from holdfast.errors import ConfigurationError
 from holdfast.records import weak_keys
-from holdfast.records.encryption import NEW_KEY
+from holdfast.records.weak_keys import NEW_KEY
 
 _logger = logging.getLogger("holdfast")
 

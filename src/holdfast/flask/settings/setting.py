@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.tokens import is_text, owner_secret
 
 #: The longest span, in seconds.
 _LONGEST = timedelta.max.total_seconds()
@@ -96,7 +97,7 @@ def flask_switch(value: Any) -> bool:
 
 
 #: Text that UTF-8 can encode.
-text = checked(lambda value: isinstance(value, str) and value.encode(errors="ignore").decode() == value, "text")
+text = checked(is_text, "text")
 
 #: Text that is not empty.
 name = checked(lambda value: isinstance(value, str) and value != "", "a name")
@@ -149,12 +150,15 @@ def keys(value: Any) -> tuple[Any, ...]:
 
 
 def secret(value: Any) -> bytes:
-    """Return a secret, given as bytes or text."""
+    """Return a secret for owner values, given as bytes or text."""
     if not isinstance(value, str | bytes):
         raise InvalidValue(f"is of the type {type(value).__name__}: it must be bytes or text, best 32 random bytes")
     if not value:
         raise InvalidValue("is empty and would hide nothing: give it 32 random bytes, or unset it")
-    return value.encode() if isinstance(value, str) else value
+    try:
+        return owner_secret(value)
+    except ConfigurationError as error:
+        raise InvalidValue(str(error)) from None
 
 
 def warn(message: str) -> None:

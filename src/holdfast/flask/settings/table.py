@@ -101,8 +101,8 @@ OWN: tuple[Setting, ...] = (
         'The encoding of saved sessions: `"msgpack"`, or `"json"`, which is human-readable. Stored sessions in '
         "either format can be read."),
     Setting("SESSION_OWNER_KEY", setting.secret, to="owner_key", secret=True, doc=
-        "A secret for hashing user ids in the index, so that a copy of the store does not reveal which users have "
-        "sessions. Changing it empties the index."),
+        "A secret of 32 random bytes or more for hashing user ids in the index, so that a copy of the store does not "
+        "reveal which users have sessions. Changing it empties the index."),
     Setting("SESSION_REQUIRE_HTTPS", setting.switch, default=False, to="require_https", live=True, doc=
         "Over plain http the session is empty and read-only, and no cookie is sent. If a request over plain http "
         "presents a token and uses the session, that session is ended. Behind a proxy, use Werkzeug's `ProxyFix`."),
