@@ -29,8 +29,11 @@ from contextlib import suppress
 #: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
 
-#: PostgreSQL's details may quote a row.
-_DETAIL = re.compile(r"\n(?:DETAIL|CONTEXT):")
+#: What a driver's message may go on with: a row, a command with its keys, a document, a value or a statement.
+_QUOTED = re.compile(
+    r"\n(?:DETAIL|CONTEXT|LINE \d+):|, with args beginning with|(?<=to execute command) \{|, full error:| dup key:"
+    r"|(?<= value): ['\"]|(?<= near) ['\"]"
+)
 
 
 class HoldfastError(Exception):
@@ -122,9 +125,9 @@ class StoreUnavailable(StoreError):
 
     @property
     def reason(self) -> str:
-        """The driver's message in one line, without the statement and its values that SQLAlchemy adds, or ``""``."""
+        """The driver's message in one line, without what it quotes or SQLAlchemy adds, or ``""``."""
         cause = self.__cause__
-        said = " ".join(_DETAIL.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
+        said = " ".join(_QUOTED.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
         return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
 
@@ -155,6 +158,13 @@ def cannot_import(error: ImportError, user: str, fix: str) -> ConfigurationError
         return ConfigurationError(f"{user} needs {error.name}, which is not installed{fix}")
     # The driver is there, and lacks a part of its own: psycopg without libpq, say.
     return ConfigurationError(f"{user} needs a driver that cannot be imported: {error}")
+
+
+def shear(error: Exception) -> None:
+    """Remove the keys and values that the messages of a driver's *error* quote: it becomes a cause."""
+    for each in (error, getattr(error, "orig", None)):
+        if isinstance(each, Exception):
+            each.args = tuple(_QUOTED.split(part)[0] if isinstance(part, str) else part for part in each.args)
 
 
 def forget_locals(error: BaseException) -> None:

@@ -185,7 +185,9 @@ class JSONFileStore:
         return content
 
     def _foreign(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.path} is not a session file of this store: repair it, or move it away")
+        return StoreUnavailable(
+            f"{self.path} is not a session file of this store: repair it, or move it away", permanent=True
+        )
 
     def _save(self, entries: Entries) -> None:
         now = self._clock()

@@ -71,7 +71,7 @@ _MAX_BYTES = 1_000_000_000
 _MAX_WAL = 16 * 1024 * 1024
 
 #: Messages of SQLite that waiting does not cure.
-_SET_UP_WRONG = ("readonly database", "not a database", "has no column", "no such column")
+_SET_UP_WRONG = ("readonly database", "not a database", "is malformed", "has no column", "no such column")
 
 
 class SQLiteStore:

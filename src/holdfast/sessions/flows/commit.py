@@ -233,12 +233,16 @@ def sealed(context: Context, made: StoredSession, write: Write) -> bytes:
 
 
 def create(context: Context, state: SessionState) -> Flow[Outcome]:
-    """Store a new session with the data of *state*."""
+    """Store a new session with the data of *state*.
+
+    Raises:
+        StoreUnavailable: The store failed, or takes no record under a new key.
+    """
     made = revised(context, state, None, token=state.new_token)
     state.new_token = None
     version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
-    if version is None:  # the token is taken, which has the odds of guessing one
-        return (yield from create(context, state))
+    if version is None:  # a token that is taken has the odds of guessing one
+        raise StoreUnavailable("the store has another record under a new key, or takes none", permanent=True)
     made.version = version
     if made.owner is not None:
         try:

@@ -8,13 +8,15 @@ decisions are read with ``linearizable``, for which the primary first makes sure
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
+import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
@@ -27,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
+from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable, shear
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
@@ -53,8 +55,12 @@ _IN_DOUBT = 60.0
 _BATCH = 500
 # The number of records that are ended within the time of an operation.
 _DISCARDED = 100
-# Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas.
-_SET_UP_WRONG = frozenset({13, 18, 8000})
+# Codes of answers that waiting does not cure: not authorized, a wrong user or password, and the same of Atlas; a
+# mechanism of authentication that is off; a collection that takes no documents of ours: a rule refuses them, a unique
+# index does, or it is a view or a time series.
+_SET_UP_WRONG = frozenset({13, 18, 8000, 334, 121, 11000, 166, 72})
+# The client's words for a server that it could not use contain the server's own answer.
+_CODE = re.compile(r"'code': (\d+)")
 # The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
 # The time limit in seconds for creating them on request.
@@ -139,10 +145,10 @@ class MongoDBStore:
         expired = {"_id": key, "expires_at": {"$lte": DatetimeMS(self._clock())}}
 
         def write(sessions: Collection) -> Version | None:
-            with suppress(DuplicateKeyError):  # the server takes half of an upsert's time for it
+            with _unless_there():  # the server takes half of an upsert's time for it
                 sessions.insert_one(document)
                 return version
-            with suppress(DuplicateKeyError):  # a live record exists
+            with _unless_there():  # a live record exists
                 sessions.replace_one(expired, document, upsert=True)
                 return version
             return None
@@ -303,10 +309,13 @@ class MongoDBStore:
                     return work(self._collection())
         except (PyMongoError, OverflowError) as error:
             self._failed_at = time.monotonic()
-            permanent = getattr(error, "code", None) in _SET_UP_WRONG or is_untrusted(error)
+            codes = {getattr(error, "code", None), *map(int, _CODE.findall(str(error)))}
+            permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_untrusted(error)
+            cause = copy.copy(error)  # the client keeps the error of a server that it cannot use
+            shear(cause)
             raise StoreUnavailable(
                 f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
-            ) from error
+            ) from cause
 
     def _leave_server(self) -> None:
         """Replace our own client of one server: its name may lead to another by now. pymongo knows those of a set."""
@@ -343,6 +352,16 @@ class MongoDBStore:
             _logger.warning("%s on %s: sessions work without it", _in_words(refused), sessions.full_name)
         else:
             self._index_at = float("inf")
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Suppress the error of a second document under one key. That of another unique index is not ours."""
+    try:
+        yield
+    except DuplicateKeyError as error:
+        if (error.details or {}).get("keyPattern", {"_id": 1}) != {"_id": 1}:
+            raise
 
 
 def _among(keys: Iterable[str]) -> Document:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.errors import StoreUnavailable
+import re
+
+from holdfast.errors import StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_untrusted
 
 # What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
@@ -11,9 +13,13 @@ _NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
 # Errors of a client that is not made for a Cluster, at one.
 _OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
 
-#: Errors of the client, and the beginnings of a server's answers, that waiting does not cure.
+#: Errors of the client, and parts of a server's answers, that waiting does not cure. A script is refused in other words
+#: than a command.
 _SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
-_REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "DB index is out of range", "invalid DB index")
+_REFUSED = re.compile(
+    r"^(?:ERR )?(?:NOAUTH|WRONGPASS|NOPERM|DENIED|DB index is out of range|invalid DB index|unknown command"
+    r"|ACL failure in script|The user executing the script can't )"
+)
 
 
 def takes_no_writes(error: Exception) -> bool:
@@ -23,7 +29,7 @@ def takes_no_writes(error: Exception) -> bool:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """Return what the store raises for the client's *error*."""
+    """Return what the store raises for the client's *error*, which quotes nothing any more."""
     kind = type(error).__name__
     if kind in _OF_A_CLUSTER or "hash to the same slot" in str(error):
         return StoreUnavailable(
@@ -34,5 +40,6 @@ def unavailable(error: Exception) -> StoreUnavailable:
             "the server is not one of a Cluster: write redis:// in the URL, or give a client of one server",
             permanent=True,
         )
-    permanent = kind in _SET_UP_WRONG or str(error).startswith(_REFUSALS) or is_untrusted(error)
+    permanent = kind in _SET_UP_WRONG or _REFUSED.search(str(error)) is not None or is_untrusted(error)
+    shear(error)
     return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)

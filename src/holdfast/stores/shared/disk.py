@@ -83,10 +83,13 @@ def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: 
         ) from None
     if not all(map(is_trusted_user, owners)):
         raise StoreUnavailable(
-            f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it"
+            f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it",
+            permanent=True,
         )
     if found.st_mode & stat.S_IWOTH and not (may_be_sticky and found.st_mode & stat.S_ISVTX):
-        raise StoreUnavailable(f"every user of the machine can write to {path}, and plant sessions: chmod o-w {path}")
+        raise StoreUnavailable(
+            f"every user of the machine can write to {path}, and plant sessions: chmod o-w {path}", permanent=True
+        )
 
 
 def is_trusted_user(uid: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable
+from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_untrusted
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Connections, Lent, Prepared, prepared
@@ -31,12 +31,15 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 
 # The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
-# Faults that waiting does not cure: a wrong user, password, database or permission. psycopg gives those of a connection
-# as text alone.
-_SET_UP_WRONG = {1044, 1045, 1049, 1142, 1143, 1698, "28000", "28P01", "3D000", "42501"}
+# Faults that waiting does not cure: a wrong user, password, host, database, schema or permission; an account that is
+# locked, or whose password has expired; a column that is not ours. psycopg gives those of a connection as text alone.
+_ACCOUNT = {1044, 1045, 1049, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 4151, "28000", "28P01"}
+_COLUMN = {1048, 1054, 1364, 1366, "23502", "23514", "42703", "42804"}
+_SET_UP_WRONG = {*_ACCOUNT, *_COLUMN, "3D000", "3F000", "42501"}
 _SET_UP_WRONG_TEXT = re.compile(
-    r"FATAL: +(password authentication failed|(role|database) .* does not exist|no pg_hba.conf entry|permission denied)"
-    r"|readonly database|not a database"
+    r"FATAL: +(\w+ authentication failed|(role|database) .* does not exist|role .* is not permitted to log in"
+    r"|no pg_hba.conf entry|pg_hba.conf rejects|permission denied|no such (database|user))|no password supplied"
+    r"|readonly database|not a database|is malformed|(NOT NULL|CHECK) constraint failed"
 )
 _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
@@ -98,7 +101,7 @@ class Database:
         try:
             self.count(statement, **values)
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, sa.exc.IntegrityError):
+            if isinstance(error.__cause__, sa.exc.IntegrityError) and not error.permanent:
                 return False
             raise
         return True
@@ -174,9 +177,7 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        return StoreUnavailable(
-            f"the database did not execute a statement: {type(error.orig).__name__}", permanent=_is_permanent(error)
-        )
+        return _unavailable(f"the database did not execute a statement: {type(error.orig).__name__}", error)
 
     def _refuse_too_large(self, data: bytes) -> None:
         limit = self._max_bytes
@@ -237,7 +238,13 @@ class Database:
 
 
 def _out_of_reach(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"the database is out of reach: {type(error).__name__}", permanent=_is_permanent(error))
+    return _unavailable(f"the database is out of reach: {type(error).__name__}", error)
+
+
+def _unavailable(message: str, error: Exception) -> StoreUnavailable:
+    permanent = _is_permanent(error)
+    shear(error)
+    return StoreUnavailable(message, permanent=permanent)
 
 
 def _is_permanent(error: Exception) -> bool:
@@ -247,12 +254,12 @@ def _is_permanent(error: Exception) -> bool:
 
 
 def _may_lack_table(error: sa.exc.DBAPIError) -> bool:
-    """Return whether the table may have been dropped, or the server restarted with another limit.
+    """Return whether the table may have been dropped or changed, or the server restarted with another limit.
 
     Nothing is looked up for another reason: MariaDB cannot do that while its disk is full, and can read and delete.
     """
-    lacks = isinstance(error, sa.exc.ProgrammingError) or "no such table" in str(error.orig)
-    return lacks or error.connection_invalidated
+    lacks = isinstance(error, sa.exc.ProgrammingError) or "no such" in str(error.orig)
+    return lacks or error.connection_invalidated or not codes_of(error.orig).isdisjoint(_COLUMN)
 
 
 def _is_lost(error: sa.exc.DBAPIError) -> bool:

@@ -1,0 +1,234 @@
+"""Mistakes of set-up that show in use: each is said to be one at every call, and no line of it quotes a session."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pymongo
+import pytest
+import redis
+import sqlalchemy as sa
+from flask import session
+from support.databases import start_mongod
+from support.servers import Server, start_redis
+from support.web import Web
+
+from holdfast.errors import StoreUnavailable
+from holdfast.stores.contract import Store
+from holdfast.stores.memory import MemoryStore
+from holdfast.stores.mongodb import MongoDBStore
+from holdfast.stores.redis import RedisStore
+from holdfast.stores.registry import open_store
+from holdfast.stores.sql import SQLStore, sessions_table
+
+KEY, DATA, FAR = "5ec2e7" * 10 + "abcd", b"a secret that is kept", 2**41
+
+#: The commands that docs/reference/backends/redis.md lists.
+COMMANDS = {
+    *("get", "getrange", "set", "setrange", "del", "pexpire", "pttl", "evalsha", "eval", "scan", "wait", "ping"),
+    *("zadd", "zrem", "zscore", "zrange", "zrangebyscore", "zremrangebyscore", "time", "info"),
+}
+
+
+def logged(store: Any, *, owner: str | None = None) -> str:
+    """Return what an error reporter gets of a first save that *store* refuses for good, and of one after it."""
+    lines = ""
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable) as caught:
+            _ = store.load(KEY), store.create(KEY, DATA, expires_at=FAR, owner=owner)
+        assert caught.value.permanent, caught.value.reason
+        lines += f"{caught.value.reason}\n{''.join(traceback.format_exception(caught.value))}"
+    return lines
+
+
+def assert_quotes_nothing(text: str) -> None:
+    """Assert that *text* has neither the key, as text or bytes, nor the data."""
+    for part in (KEY[:20], repr(bytes.fromhex(KEY))[2:20], repr(DATA)[2:20], DATA.hex()[:20]):
+        assert part not in text
+
+
+def as_user(url: str, login: str) -> str:
+    """Return *url* with another user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("server", ["redis_server", "valkey_server"])
+def test_a_command_that_a_script_may_not_call(request: pytest.FixtureRequest, server: str) -> None:
+    """A user who may run scripts, but not each command in them, is told apart from an outage."""
+    url = request.getfixturevalue(server).url
+    with redis.Redis.from_url(url) as client:
+        commands = [f"+{name}" for name in COMMANDS - {"zadd"}]
+        client.acl_setuser("scripter", enabled=True, passwords=["+word"], keys=["*"], commands=commands)
+        with closing(open_store(as_user(url, "scripter:word"))) as store:  # type: ignore[type-var]
+            assert_quotes_nothing(logged(store, owner="ada"))
+        client.acl_deluser("scripter")
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("command", ["GET", "EVAL"])
+def test_a_command_that_the_server_lacks(command: str) -> None:
+    """The server's answer repeats the command with its key: no error does."""
+    server = start_redis("--rename-command", command, "")
+    try:
+        with closing(RedisStore.from_url(server.url)) as store:
+            assert_quotes_nothing(logged(store, owner="ada"))
+    finally:
+        server.stop()
+
+
+@pytest.mark.mongodb
+def test_mongodb_refuses_each_time() -> None:
+    """A wrong password is no outage at the second call either, and a missing right is reported without the key."""
+    server = start_mongod("--auth")
+    try:
+        with closing(MongoDBStore.from_url(as_user(server.url, "nobody:wrong"))) as store:
+            logged(store)
+        with closing(MongoDBStore.from_url(server.url)) as store:
+            assert_quotes_nothing(logged(store))
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def collection(mongodb_server: Server) -> Iterator[Any]:
+    """A collection of MongoDB that is there."""
+    with pymongo.MongoClient[Any](mongodb_server.url) as client:
+        database = client[f"r{secrets.token_hex(6)}"]
+        yield database.create_collection("sessions")
+        client.drop_database(database)
+
+
+def store_in(collection: Any) -> MongoDBStore:
+    return MongoDBStore(collection.database.client, database=collection.database.name)
+
+
+@pytest.mark.mongodb
+def test_a_rule_of_a_collection(collection: Any) -> None:
+    """Documents that a rule of the operator's refuses are not shown."""
+    collection.database.command("collMod", "sessions", validator={"$jsonSchema": {"required": ["more"]}})
+    with closing(store_in(collection)) as store:
+        assert_quotes_nothing(logged(store))
+
+
+@pytest.mark.mongodb
+def test_a_unique_index_of_the_operators(collection: Any) -> None:
+    """A second session of a user, where an index allows one, is refused at once."""
+    collection.create_index("owner", unique=True)
+    with closing(store_in(collection)) as store:
+        assert store.create("a" * 64, DATA, expires_at=FAR, owner="ada") is not None
+        assert "ada" not in logged(store, owner="ada")
+
+
+def test_a_store_that_has_every_key_already() -> None:
+    """A new session for which no key is free is an error, and not an endless search."""
+
+    class Taken(MemoryStore):
+        def create(self, *_: Any, **__: Any) -> None:
+            return None
+
+    web = Web(lambda clock: Taken(clock=clock), PROPAGATE_EXCEPTIONS=False)
+    assert web.do(lambda: session.update(a=1)).status_code == 503
+
+
+@contextmanager
+def as_new_user(url: str, attributes: str) -> Iterator[str]:
+    """Give the URL of a user with *attributes*, who may do everything if they may sign in."""
+    name = f"r{secrets.token_hex(6)}"
+    user = f"{name}@localhost" if url.startswith("mariadb") else name
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE USER {user} {attributes}")
+        if url.startswith("mariadb"):
+            connection.exec_driver_sql(f"GRANT ALL ON *.* TO {user}")
+        yield as_user(url, f"{name}:word")
+        connection.exec_driver_sql(f"DROP USER {user}")
+
+
+@pytest.mark.mariadb
+def test_an_account_of_mariadb_that_is_locked(mariadb_url: str) -> None:
+    """It stays locked until somebody unlocks it."""
+    with as_new_user(mariadb_url, "IDENTIFIED BY 'word' ACCOUNT LOCK") as url, closing(opened(url)) as store:
+        logged(store)
+
+
+@pytest.mark.postgresql
+def test_an_account_of_postgresql_that_may_not_sign_in(postgresql_url: str) -> None:
+    """Such as a role that is a group."""
+    with as_new_user(postgresql_url, "NOLOGIN") as url, closing(opened(url)) as store:
+        logged(store)
+
+
+@pytest.mark.postgresql
+def test_a_schema_that_is_not_there(postgresql_url: str) -> None:
+    """A mistyped schema."""
+    with closing(opened(f"{postgresql_url}?schema=typo")) as store:
+        logged(store)
+
+
+def opened(url: str) -> SQLStore:
+    """Return the SQL store at *url*."""
+    store = open_store(url)
+    assert isinstance(store, SQLStore)
+    return store
+
+
+def test_a_table_that_lost_a_column(sql_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Requests are answered 503 and logged in one line that names the column: no traceback, and no logout."""
+    engine = sa.create_engine(sql_url)
+    store = SQLStore.from_client(engine)
+    web = Web(lambda _: store, PROPAGATE_EXCEPTIONS=False)
+    web.put(a=1)
+    with engine.begin() as connection:
+        for index in sessions_table().indexes:
+            if str(index.name).endswith("_owner"):
+                index.drop(connection)
+        connection.execute(sa.text("ALTER TABLE holdfast_sessions DROP COLUMN owner"))
+    engine.dispose()
+    with caplog.at_level(logging.ERROR):
+        answers = [web.do(lambda: session.get("a")) for _ in range(3)]
+        with pytest.raises(StoreUnavailable):
+            web.sessions.ping()
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert "set up correctly" in answers[-1].text
+    assert "it has no column owner" in caplog.text
+    assert "Traceback" not in caplog.text
+    store.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "json", "sqlite+pysqlite"])
+def test_a_file_that_others_may_write(tmp_path: Path, scheme: str) -> None:
+    """A mode that was changed while the application runs."""
+    path = tmp_path / "sessions"
+    store: Store = open_store(f"{scheme}:///{path}")
+    store.create("a" * 64, DATA, expires_at=FAR)
+    if scheme != "json":
+        store.close()  # type: ignore[attr-defined]  # another connection checks the file
+    path.chmod(0o666)
+    assert "chmod" in logged(store)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "json", "sqlite+pysqlite"])
+def test_a_file_that_is_damaged(tmp_path: Path, scheme: str) -> None:
+    """A file with a hole in it does not mend by itself."""
+    path = tmp_path / "sessions"
+    store: Any = open_store(f"{scheme}:///{path}")
+    for number in range(200):
+        store.create(f"{number:064x}", DATA * 20, expires_at=FAR)
+    if scheme != "json":
+        store.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(os.urandom(size - 100))
+    logged(open_store(f"{scheme}:///{path}"))
