@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
-from flask import Blueprint, flash, get_flashed_messages, redirect
+from flask import Blueprint, copy_current_request_context, flash, get_flashed_messages, redirect
 from flask.sessions import SessionMixin
 from support.web import Web
 
+from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
+from holdfast.records.record import Record
+from holdfast.stores.memory import MemoryStore
 
 DAY = 24 * 3600
 
@@ -253,6 +257,54 @@ def test_an_async_view(web: Web) -> None:
 
 
 # --- timeouts ---------------------------------------------------------------------------------------------------------
+
+
+class Slow(MemoryStore):
+    """Waits in the load of a session until another thread has used it, or a moment."""
+
+    loading: threading.Event | None = None
+    used: threading.Event
+    fails = False
+
+    def load(self, key: str, /) -> Record | None:
+        """Return the record."""
+        if self.loading is not None:
+            self.loading.set()
+            self.used.wait(0.1)
+            if self.fails:
+                raise StoreUnavailable("made to fail")
+        return super().load(key)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_threads_of_one_request_wait_for_its_session(fails: bool) -> None:
+    """Of two threads that use it first at once, the second gets the same session, or the same error."""
+    web = Web(lambda clock: Slow(clock=clock))
+    web.put(name="ada")
+    loading, used, answers = threading.Event(), threading.Event(), []
+
+    def use(name: str) -> None:
+        try:
+            answers.append(session.get("name"))
+            session[name] = 1
+        except StoreUnavailable:
+            answers.append("unavailable")
+        used.set()
+
+    def view() -> str:
+        threads = [threading.Thread(target=copy_current_request_context(use), args=(name,)) for name in ("a", "b")]
+        threads[0].start()
+        assert loading.wait(9)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        return "done"
+
+    web.memory.loading, web.memory.used, web.memory.fails = loading, used, fails
+    web.do(view)
+    web.memory.loading = None
+    assert answers == (["unavailable"] * 2 if fails else ["ada"] * 2)
+    assert web.data() == ({"name": "ada"} if fails else {"name": "ada", "a": 1, "b": 1})
 
 
 def test_a_shorter_timeout_holds_at_once(web: Web) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,18 +48,30 @@ class ServerSession(MutableMapping[str, Any]):
         self._manager = manager
         self._state = state
         self._load = load
+        self._turn = threading.RLock()
+        self._is_loading = False
 
     def _open(self) -> SessionState:
         state = self._state
-        if not state.opened:
-            state.opened = state.read_only = True  # for calls during the lookup, and after an error
-            try:
-                self._load(state)
-            except Exception as error:
-                forget_locals(error)
-                state.failure = error
-                raise
+        if self._is_loading or not state.opened:
+            with self._turn:  # other threads of the request wait for the first one
+                if not state.opened:
+                    self._look_up(state)
+                elif state.failure is not None:
+                    raise state.failure
         return state
+
+    def _look_up(self, state: SessionState) -> None:
+        self._is_loading = True
+        state.opened = state.read_only = True  # for calls during the lookup, and after an error
+        try:
+            self._load(state)
+        except Exception as error:
+            forget_locals(error)
+            state.failure = error
+            raise
+        finally:
+            self._is_loading = False
 
     def _change(self) -> SessionState:
         state = self._open()
