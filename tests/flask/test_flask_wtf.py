@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
@@ -102,3 +104,27 @@ def test_two_first_forms_at_once(shop: Web) -> None:
         return Response(generate_csrf())
 
     assert post(shop, shop.do(view).text) == 200
+
+
+@pytest.mark.parametrize(
+    ("user", "sign_in"),
+    [
+        (None, lambda: session.bind("ada")),
+        (None, lambda: session.update(user_id="ada")),
+        ("bob", lambda: session.bind("ada")),
+    ],
+)
+def test_a_page_that_signs_in_may_have_a_form(shop: Web, user: str | None, sign_in: Callable[[], None]) -> None:
+    """The form in the answer to a login, of a visitor or in another user's session, has the token of the new user."""
+    if user is not None:
+        shop.do(lambda: session.bind(user))
+    token = form(shop)
+
+    def view() -> str:
+        sign_in()
+        return str(generate_csrf())
+
+    answer = shop.do(view, method="POST", data={"csrf_token": token})
+    assert answer.status_code == 200
+    assert post(shop, answer.text) == 200
+    assert answer.text != token

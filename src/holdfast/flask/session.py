@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import current_app, session
+from flask import current_app, g, has_app_context, session
 from flask.sessions import SecureCookieSession, SessionMixin
 
 from holdfast.events import Transport
@@ -25,6 +25,10 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
         A browser sends no header by itself, so only ``"cookie"`` needs protection against forged requests (CSRF).
         """
         return self._manager.context.transport
+
+    def _forget(self, key: str) -> None:
+        if has_app_context():
+            g.pop(key, None)  # Flask-WTF's: the token for the forms of this request
 
 
 class TemplateSession(Mapping[str, Any]):

@@ -242,22 +242,27 @@ class ServerSession(MutableMapping[str, Any]):
         state = self._open()
         stored = state.stored.owner if state.stored else None
         if owner is not None and owner != stored and not state.changes.wiped:
+            secrets = [key for key in self._manager.context.policy.visitor_keys if key in state.data]
             if keep_data:
                 if stored is not None:
                     state.changes.meta = {metadata.LABEL: None, **state.changes.meta, metadata.IMPERSONATOR: None}
             elif state.data_owner not in (None, owner):
                 state.data.clear()
                 state.changes = Changes(wiped=True)
-            for key in self._manager.context.policy.visitor_keys:
-                if key in state.data and key not in state.changes.assigned:
-                    del state.data[key]
+            for key in secrets:
+                if key not in state.changes.assigned:
+                    state.data.pop(key, None)
                     state.changes.assigned.add(key)
+                    self._forget(key)
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
             changes.owner = owner
             if owner is None:
                 changes.meta.clear()
+
+    def _forget(self, key: str) -> None:
+        """Forget what a front end keeps of the visitor's secret under *key*, which was removed."""
 
     def revoke_others(self) -> int:
         """End every other session of this session's user, and rotate this one: for a changed password.
