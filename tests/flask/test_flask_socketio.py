@@ -26,6 +26,7 @@ class Sockets:
         self._socketio.on_event("count", self._count)
         self._socketio.on_event("read", lambda: {"n": session.get("n"), "valid": session.still_valid()})
 
+        self._socketio.on_event("name", lambda name: session.update(username=name))
         self._socketio.on_event("connect", lambda: session.owner and join_room(session.owner))
         ended.connect(self._push, web.app)
 
@@ -93,6 +94,21 @@ def test_an_event_does_not_renew(sockets: Sockets) -> None:
     assert [connection.emit("count", callback=True) for _ in range(2)] == [1, 2]
     assert sockets.web.data() == {"n": 2}
     assert sockets.web.token() != before
+
+
+@pytest.mark.parametrize("kind", ["event", "WebSocket"])
+def test_a_login_where_no_cookie_can_be_sent_is_logged(
+    sockets: Sockets, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A nickname under a key of a user's id is a login, after which its browser has no session: the log says why."""
+    web = sockets.web
+    web.put(n=0)
+    if kind == "event":
+        sockets.connect().emit("name", "ada", callback=True)
+    else:
+        web.do(lambda: session.update(username="ada"), environ_overrides={"HTTP_UPGRADE": "websocket"})
+    assert caplog.text.count("where no cookie can be sent") == 1
+    assert "SESSION_IDENTITY_KEYS" in caplog.text
 
 
 def test_an_end_can_be_pushed(sockets: Sockets) -> None:

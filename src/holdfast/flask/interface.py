@@ -233,6 +233,11 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         changes = state.changes
         if REMEMBER in changes.assigned or not state.data.get(FRESH, True):
             carrier.mark_remembered(app, request, response, state)
+        if not state.can_set_cookie and state.stored is not None and changes.new_token and not state.is_empty:
+            self.live.warn_once(
+                "a session got a new id in a WebSocket or an event, where no cookie can be sent, so its browser has"
+                " lost it. Sign in and out in an ordinary request. Setting a key in SESSION_IDENTITY_KEYS is a login"
+            )
         if state.stored is None or changes.rebind or changes.wiped:
             transport = carrier.manager.context.transport
             changes.meta = {**_login_metadata(self.live.current, state, transport), **changes.meta}
