@@ -27,8 +27,8 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
         return self._manager.context.transport
 
     def _forget(self, key: str) -> None:
-        if has_app_context():
-            g.pop(key, None)  # Flask-WTF's: the token for the forms of this request
+        if has_app_context() and key == current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"):
+            g.pop(key, None)  # Flask-WTF's token for the forms of this request
 
 
 class TemplateSession(Mapping[str, Any]):
