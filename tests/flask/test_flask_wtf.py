@@ -82,6 +82,15 @@ def test_a_visitor_s_token_ends_with_the_login(shop: Web) -> None:
     assert post(shop, form(shop)) == 200
 
 
+def test_so_does_one_under_another_name() -> None:
+    """The name that the application has given Flask-WTF for it counts."""
+    shop = Web(WTF_CSRF_FIELD_NAME="form_key")
+    shop.do(lambda: generate_csrf(token_key="form_key"))
+    assert "form_key" in shop.data()
+    shop.do(lambda: session.bind("ada"))
+    assert shop.data() == {}
+
+
 @pytest.mark.parametrize("change", [lambda: session.bind("bob"), end], ids=["another user", "logout"])
 def test_a_token_ends_with_its_user(shop: Web, change: object) -> None:
     """A token from before a logout, or before another user's login, is refused."""
