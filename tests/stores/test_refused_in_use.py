@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -127,6 +128,25 @@ def test_a_unique_index_of_the_operators(collection: Any) -> None:
     with closing(store_in(collection)) as store:
         assert store.create("a" * 64, DATA, expires_at=FAR, owner="ada") is not None
         assert "ada" not in logged(store, owner="ada")
+
+
+@pytest.mark.mongodb
+def test_a_system_that_starts_no_thread(mongodb_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pymongo can start none the store is unavailable; where only the indexes wait for one, it works."""
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with closing(MongoDBStore.from_url(mongodb_server.url)) as store, monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StoreUnavailable, match="RuntimeError"):
+            store.load(KEY)
+    with pymongo.MongoClient[Any](mongodb_server.url) as client, monkeypatch.context() as patched:
+        client.admin.command("ping")
+        patched.setattr(threading.Thread, "start", refuse)
+        store = MongoDBStore(client)
+        assert store.load(KEY) is None
+        store.close()
 
 
 def test_a_store_that_has_every_key_already() -> None:

@@ -16,7 +16,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
@@ -292,8 +292,10 @@ class MongoDBStore:
         result = self._ask(work, seconds=seconds)
         if time.monotonic() >= self._index_at and not (self._indexing and self._indexing.is_alive()):
             self._index_at = time.monotonic() + _INDEX_AGAIN
-            self._indexing = threading.Thread(target=self._index, args=(self._collection(),), daemon=True)
-            self._indexing.start()
+            indexing = threading.Thread(target=self._index, args=(self._collection(),), daemon=True)
+            with suppress(RuntimeError):  # the system starts no more threads: later
+                indexing.start()
+                self._indexing = indexing
         return result
 
     def _ask(self, work: Callable[[Collection], T], *, seconds: float | None = None) -> T:
@@ -307,7 +309,7 @@ class MongoDBStore:
                         raise
                     self._leave_server()
                     return work(self._collection())
-        except (PyMongoError, OverflowError) as error:
+        except (PyMongoError, OverflowError, RuntimeError) as error:  # the last where no thread can be started
             self._failed_at = time.monotonic()
             codes = {getattr(error, "code", None), *map(int, _CODE.findall(str(error)))}
             permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_untrusted(error)
