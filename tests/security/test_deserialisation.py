@@ -239,7 +239,7 @@ def test_no_client_of_memcached_runs_what_it_finds(
                 assert web.data(browser) == {}, kind
                 assert not canary.exists(), kind
     with pytest.raises(ConfigurationError, match="has a serde"):
-        MemcachedStore.from_client(pymemcache.Client(memcached_server.address, serde=pickle_serde))
+        MemcachedStore(pymemcache.Client(memcached_server.address, serde=pickle_serde))
 
 
 # --- bombs ------------------------------------------------------------------------------------------------------------

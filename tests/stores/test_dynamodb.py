@@ -113,7 +113,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def store(client: Any, clock: FakeClock, tmp_path: Path) -> DynamoDBStore:
     """A store on a table that is not there yet."""
-    return DynamoDBStore.from_client(client, table=table_of(tmp_path), clock=clock)
+    return DynamoDBStore(client, table=table_of(tmp_path), clock=clock)
 
 
 def entries(client: Any, table: str) -> list[Any]:
@@ -207,7 +207,7 @@ def stubborn(link: Link, store: DynamoDBStore, clock: FakeClock, tmp_path: Path)
     store.prepare()
     url = f"dynamodb://?endpoint=http://127.0.0.1:{link.port}"
     client = client_of(url, read_timeout=2, retries={"total_max_attempts": 3})
-    return DynamoDBStore.from_client(client, table=table_of(tmp_path), clock=clock)
+    return DynamoDBStore(client, table=table_of(tmp_path), clock=clock)
 
 
 def test_a_read_on_a_closed_connection_is_repeated(dynamodb_server: Server, link: Link, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_another_library_s_table_is_left_alone(client: Any, tmp_path: Path) -> N
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    store = DynamoDBStore.from_client(client, table=table)
+    store = DynamoDBStore(client, table=table)
     for call in (store.prepare, store.check_health):
         with pytest.raises(ConfigurationError, match=r"may be Flask-Session's.*SESSION_DYNAMODB_TABLE_NAME"):
             call()
@@ -356,7 +356,7 @@ def test_an_error_of_the_client() -> None:
 
 def test_a_client_that_is_patient_is_reported(dynamodb_server: Server, tmp_path: Path) -> None:
     """A client with boto3's own limits may wait for minutes: the finding says so, with the fix."""
-    store = DynamoDBStore.from_client(client_of(dynamodb_server.url, connect_timeout=60), table=table_of(tmp_path))
+    store = DynamoDBStore(client_of(dynamodb_server.url, connect_timeout=60), table=table_of(tmp_path))
     store.prepare()
     [finding] = [finding for finding in store.check_health() if finding.name == "patience"]
     assert finding.ok is False

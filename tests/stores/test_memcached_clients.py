@@ -39,7 +39,7 @@ kind, port = sys.argv[2], int(sys.argv[3])
 if kind == "own":
     store = MemcachedStore.from_url(f"memcached://127.0.0.1:{port}")
 else:
-    store = MemcachedStore.from_client(given(kind, ("127.0.0.1", port)))
+    store = MemcachedStore(given(kind, ("127.0.0.1", port)))
 keys = [os.urandom(32).hex() for _ in range(2)]
 for key in keys:
     assert store.create(key, key.encode(), expires_at=2**50)
@@ -142,7 +142,7 @@ class Binary:
 def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> None:
     """A wrong client is an error at start-up that names its class, also in ``SESSION_MEMCACHED``."""
     with pytest.raises(ConfigurationError, match=problem):
-        MemcachedStore.from_client(client)
+        MemcachedStore(client)
     app = Flask("shop")
     app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=client)
     setting = "SESSION_MEMCACHED is text" if isinstance(client, str) else f"SESSION_MEMCACHED: .*{problem}"

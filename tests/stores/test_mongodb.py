@@ -124,7 +124,7 @@ def client(mongodb_server: Server, heard: Heard) -> Iterator[Any]:
 @pytest.fixture
 def store(client: Any, clock: FakeClock, tmp_path: Path) -> Iterator[MongoDBStore]:
     """A store on that client, with its indexes made."""
-    opened = MongoDBStore.from_client(client, database="holdfast", collection=collection_of(tmp_path), clock=clock)
+    opened = MongoDBStore(client, database="holdfast", collection=collection_of(tmp_path), clock=clock)
     with closing(opened):
         opened.load(KEY)
         indexed(opened)
@@ -205,7 +205,7 @@ def test_writes_are_a_majority_s_and_reads_the_primary_s(
     """With any options of the application's client, writes wait for a majority and reads go to the primary."""
     loose = f"{mongodb_server.url}?w=1&readPreference=secondaryPreferred&readConcernLevel=available"
     with pymongo.MongoClient(loose, event_listeners=[heard]) as client:  # type: ignore[var-annotated]
-        store = MongoDBStore.from_client(client, collection=secrets.token_hex(8), clock=clock)
+        store = MongoDBStore(client, collection=secrets.token_hex(8), clock=clock)
         version = store.create(KEY, b"data", expires_at=clock() + DAY)
         assert version is not None
         store.replace(KEY, b"data", expect=version, expires_at=clock() + DAY)
@@ -310,7 +310,7 @@ def test_an_index_that_is_in_the_way_of_one_prevents_no_other(
     """One with other options is named in a warning, and by `prepare`; the other is made, and no request fails."""
     there, options = in_the_way
     sessions.create_index(there, **options)
-    with closing(MongoDBStore.from_client(sessions.database.client, collection=sessions.name)) as store:
+    with closing(MongoDBStore(sessions.database.client, collection=sessions.name)) as store:
         version = store.create(KEY, b"data", expires_at=FAR, owner="ada")
         indexed(store)
         assert version is not None
@@ -331,7 +331,7 @@ def test_purge_removes_what_has_expired_by_the_server_s_clock(
     client.admin.command({"setParameter": 1, "ttlMonitorEnabled": monitored})
     try:
         ahead = FakeClock(system_clock() + 2 * DAY)
-        with closing(MongoDBStore.from_client(client, collection=collection_of(tmp_path), clock=ahead)) as store:
+        with closing(MongoDBStore(client, collection=collection_of(tmp_path), clock=ahead)) as store:
             sessions.insert_one({"_id": KEY, "data": b"", "version": 1, "expires_at": moment(-60_000)})
             sessions.insert_one({"_id": "1" * 64, "data": b"", "version": 1, "expires_at": moment(60_000)})
             assert store.purge(ahead()) == 1

@@ -61,7 +61,6 @@ class Asynchronous:
 @pytest.mark.parametrize(
     ("client", "problem"),
     [
-        ("mongodb://127.0.0.1", r"builtins\.str is no MongoDB client"),
         ({}, r"builtins\.dict is no MongoDB client, it has no get_database"),
         (pymongo.MongoClient, r"builtins\.type is no MongoDB client"),
         (Asynchronous(), r"Asynchronous is asynchronous"),
@@ -70,7 +69,7 @@ class Asynchronous:
 def test_a_client_that_cannot_be_used_is_named(client: Any, problem: str) -> None:
     """A wrong client is an error at start-up that names its class, also in ``SESSION_MONGODB``."""
     with pytest.raises(ConfigurationError, match=problem):
-        MongoDBStore.from_client(client)
+        MongoDBStore(client)
     app = Flask("shop")
     app.config.update(SESSION_TYPE="mongodb", SESSION_MONGODB=client)
     setting = "SESSION_MONGODB is text" if isinstance(client, str) else f"SESSION_MONGODB: .*{problem}"
@@ -99,7 +98,7 @@ def test_a_name_that_is_not_valid_is_named(names: dict[str, object], problem: st
 def test_the_default_database_is_that_of_the_client(url: str, name: str) -> None:
     """Without another name, sessions are in the database that the client's URL names."""
     with pymongo.MongoClient(url, connect=False) as client:  # type: ignore[var-annotated]
-        assert MongoDBStore.from_client(client)._collection().database.name == name
+        assert MongoDBStore(client)._collection().database.name == name
         assert MongoDBStore(client, database="other")._collection().database.name == "other"
 
 

@@ -74,7 +74,7 @@ def test_a_call_is_one_command_at_the_server(mariadb_server: Server, mariadb_url
             return int(connection.execute(sa.text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
 
     engine = sa.create_engine(mariadb_url)
-    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as own, closing(SQLStore.from_client(engine)) as lent:
+    with closing(SQLStore.from_url(mariadb_url, root=Path.cwd())) as own, closing(SQLStore(engine)) as lent:
         for store in (own, lent):
             store.delete(KEY)
             version = store.create(KEY, b"data", expires_at=FAR)
@@ -104,7 +104,7 @@ def test_an_application_that_uses_all_its_connections_does_not_stop_its_sessions
     engine = sa.create_engine(sql_url, pool_size=1, max_overflow=0, pool_timeout=0.1, poolclass=sa.QueuePool)
     made: list[object] = []
     sa.event.listen(engine, "connect", lambda connection, _: made.append(connection))
-    with engine.connect() as held, closing(SQLStore.from_client(engine)) as store:
+    with engine.connect() as held, closing(SQLStore(engine)) as store:
         held.execute(sa.text("SELECT 1"))
         assert store.create(KEY, b"data", expires_at=FAR) is not None
         assert held.connection.dbapi_connection is made[0]
@@ -128,7 +128,7 @@ def test_a_file_that_the_url_does_not_name_is_kept_to(tmp_path: Path) -> None:
     path = tmp_path / "sealed.db"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(path, check_same_thread=False))
     with (
-        closing(SQLStore.from_client(engine)) as store,
+        closing(SQLStore(engine)) as store,
         closing(SQLStore.from_url(f"sqlite+pysqlite:///{path}", root=tmp_path)) as file,
     ):
         store.create(KEY, b"data", expires_at=FAR)
@@ -223,7 +223,7 @@ def test_an_error_shows_no_session(kind: str, request: pytest.FixtureRequest) ->
         if kind == "mariadb":
             connection.execute(sa.text("ALTER TABLE holdfast_sessions ALTER COLUMN extra DROP DEFAULT"))
     key, data = "5ec2e7" * 10 + "abcd", b"a secret that is kept"
-    with closing(SQLStore.from_client(engine)) as store, pytest.raises(StoreUnavailable) as caught:
+    with closing(SQLStore(engine)) as store, pytest.raises(StoreUnavailable) as caught:
         store.create(key, data, expires_at=FAR)
     logged = "".join(traceback.format_exception(caught.value))
     assert key not in logged
@@ -304,7 +304,7 @@ def test_a_statement_that_the_server_gave_up_for_another_is_repeated(kind: str, 
     with ExitStack() as stack:
         for each in (engine, watch):
             stack.callback(each.dispose)
-        store = stack.enter_context(closing(SQLStore.from_client(engine)))
+        store = stack.enter_context(closing(SQLStore(engine)))
         pool, other = stack.enter_context(ThreadPoolExecutor(1)), stack.enter_context(engine.connect())
         store.ping()
         fill(url, 2)

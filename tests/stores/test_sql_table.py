@@ -95,7 +95,7 @@ def test_another_s_table_is_refused_and_left_alone(sql_url: str) -> None:
     metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(theirs.insert().values(id=1, session_id="session:1", data=b"theirs"))
-    with closing(SQLStore.from_client(engine, table="sessions")) as store:
+    with closing(SQLStore(engine, table="sessions")) as store:
         for _ in range(2):
             with pytest.raises(ConfigurationError, match=r"'sessions' is Flask-Session's.*SESSION_SQLALCHEMY_TABLE"):
                 store.create(KEY, b"ours", expires_at=FAR)
@@ -108,7 +108,7 @@ def test_another_s_table_is_refused_and_left_alone(sql_url: str) -> None:
 def test_a_dropped_table_is_made_again(sql_url: str) -> None:
     """When the table is dropped under a running store, one call fails at most, and the next finds an empty table."""
     engine = sa.create_engine(sql_url)
-    with closing(SQLStore.from_client(engine)) as store:
+    with closing(SQLStore(engine)) as store:
         store.create(KEY, b"data", expires_at=FAR)
         sessions_table().drop(engine)
         with pytest.raises(Exception, match="the database did not execute a statement"):

@@ -137,7 +137,7 @@ def test_an_error_outside_of_a_driver_s_own_is_a_permanent_fault(operation: str)
 def test_what_is_no_engine_is_refused(client: object, kind: str) -> None:
     """Anything but an engine is an error that names its class."""
     with pytest.raises(ConfigurationError, match=f"{kind} is no engine"):
-        SQLStore.from_client(client)
+        SQLStore(client)
 
 
 def test_an_engine_is_a_ready_client(sqlite_url: str) -> None:

@@ -64,7 +64,7 @@ def on_client(kind: str, servers: list[Server], clock: Clock = system_clock) -> 
             yield store
         return
     client = given(kind, *(server.address for server in servers))
-    yield MemcachedStore.from_client(client, clock=clock)
+    yield MemcachedStore(client, clock=clock)
     Tidy.close()
     getattr(client, "close", client.disconnect_all)()
 

@@ -29,7 +29,7 @@ from holdfast.sessions.manager import Manager
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.requests import Requests
 from holdfast.stores.contract import Indexes, Store
-from holdfast.stores.registry import open_store, store_for
+from holdfast.stores.registry import open_store, store_for, store_on
 
 #: The ``SESSION_STORE`` that is none: sessions live in the cookie.
 CLIENT_SIDE = "cookie://"
@@ -224,11 +224,10 @@ def _chosen(app: Flask, choice: flask_session.StoreChoice, clock: Clock) -> Stor
         return open_store(choice.url, root=app.instance_path, clock=clock)
     if _has_engines(choice.client):
         return _store_on_db(app, choice.client, bind_key=choice.bind_key, **options)
-    store: Store
+    store_class = _store_class(choice.store_class)
     if choice.url is None:
-        store = _store_class(choice.store_class).from_client(choice.client, **options)
-    else:
-        store = _store_class(choice.store_class).from_url(choice.url, root=Path(app.instance_path), **options)
+        return store_on(store_class, choice.client, **options)
+    store: Store = store_class.from_url(choice.url, root=Path(app.instance_path), **options)
     return store
 
 

@@ -1,14 +1,14 @@
 """Finds the store for a URL, or for a ready client.
 
 A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class
-implements the class method ``from_url(url, *, clock)``, with *root* if the URL may hold a path, and, if applications
-may have clients, ``from_client(client, *, clock)``. A class that lists its ``url_options``, a converter by name, gets
-the URL without the query, and the query as keyword arguments; any other gets the whole URL.
+implements the class method ``from_url(url, *, clock)``, with *root* if the URL may hold a path. A class that lists its
+``url_options``, a converter by name, gets the URL without the query, and the query as keyword arguments; any other gets
+the whole URL. A client that an application has is the class's first argument, or that of its ``from_client``.
 """
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,7 +80,7 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
     scheme = match[1].lower()
     backend = _backend_of(scheme)
     try:
-        store_class = _class_of(backend)
+        store_class = pkgutil.resolve_name(backend.target)
         converters = getattr(store_class, "url_options", None)
         address, options = (url, {}) if converters is None else split_options(url, scheme, converters)
         folder = {"root": Path(root)} if backend.on_disk else {}
@@ -99,9 +99,14 @@ def store_for(client: Any, *, clock: Clock = system_clock) -> Store | None:
     """
     for backend in _BACKENDS:
         if backend.client_method is not None and has_method(client, backend.client_method):
-            store: Store = _class_of(backend).from_client(client, clock=clock)
-            return store
+            return store_on(pkgutil.resolve_name(backend.target), client, clock=clock)
     return None
+
+
+def store_on(store_class: Any, client: Any, **options: Any) -> Store:
+    """Return the store of *store_class* on *client*. The client may determine a subclass: see its ``from_client``."""
+    store: Store = getattr(store_class, "from_client", store_class)(client, **options)
+    return store
 
 
 def _backend_of(scheme: str) -> _Backend:
@@ -113,8 +118,3 @@ def _backend_of(scheme: str) -> _Backend:
         hint = did_you_mean(scheme, {name.removesuffix("+*") for name in known})
         raise ConfigurationError(f"the store URL's scheme {scheme!r} is not known{hint}")
     return backend
-
-
-def _class_of(backend: _Backend) -> Any:
-    module, _, name = backend.target.partition(":")
-    return getattr(importlib.import_module(module), name)

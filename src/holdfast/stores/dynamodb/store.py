@@ -15,7 +15,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Version
 from holdfast.stores.dynamodb import items
 from holdfast.stores.dynamodb.calls import Calls, was_repeated
-from holdfast.stores.dynamodb.client import checked, endpoint, known_region, make_client, region, table
+from holdfast.stores.dynamodb.client import endpoint, known_region, make_client, region, table
 from holdfast.stores.dynamodb.health import health_of
 from holdfast.stores.dynamodb.items import Item, number, text
 from holdfast.stores.dynamodb.table import describe, make_table
@@ -90,11 +90,6 @@ class DynamoDBStore:
             )
         where = known_region(region)
         return cls(lambda: make_client(where, endpoint, timeout), table=table, timeout=timeout, clock=clock)
-
-    @classmethod
-    def from_client(cls, client: Any, *, table: str = TABLE, clock: Clock = system_clock) -> DynamoDBStore:
-        """Return the store on *client*."""
-        return cls(checked(client), table=table, clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         return items.record_in(self._calls.item(key), self._clock())

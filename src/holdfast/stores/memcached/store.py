@@ -86,11 +86,6 @@ class MemcachedStore:
         """
         return cls(PooledClient(_servers(url), timeout), clock=clock, **options)
 
-    @classmethod
-    def from_client(cls, client: Any, *, prefix: str = "", clock: Clock = system_clock) -> MemcachedStore:
-        """Return the store on *client*."""
-        return cls(client, prefix=prefix, clock=clock)
-
     def load(self, key: str, /) -> Record | None:
         found = self._look(key)
         return found.record if found else None

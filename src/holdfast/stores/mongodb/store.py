@@ -125,13 +125,6 @@ class MongoDBStore:
             clock=clock,
         )
 
-    @classmethod
-    def from_client(
-        cls, client: Any, *, database: str | None = None, collection: str = "sessions", clock: Clock = system_clock
-    ) -> MongoDBStore:
-        """Return the store on *client*, a ``pymongo.MongoClient``."""
-        return cls(checked(client), database=database, collection=collection, clock=clock)
-
     def load(self, key: str, /) -> Record | None:
         return self._if_live(self._run(lambda sessions: sessions.find_one({"_id": key})))  # which needs no plan
 

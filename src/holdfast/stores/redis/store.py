@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -23,43 +22,17 @@ from holdfast.stores.redis.client import OPTIONS, check_client, client_from_url
 from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.redis.faults import takes_no_writes, unavailable
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
-from holdfast.stores.redis.scripts import (
-    DONE,
-    GONE,
-    NEVER,
-    NOBODY,
-    UNLISTED,
-    Script,
-    Seen,
-    Write,
-    digits,
-    index_of,
-    key_bytes,
-    owner_field,
-    record_in,
-)
-from holdfast.stores.redis.slots import layout_of
+from holdfast.stores.redis.walk import layout_of, next_page, scan_node
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
 T = TypeVar("T")
-
-_KEY_BYTES = 32
-
-# How often slots may move during a walk before it gives up.
-_TURNS = 5
-
-# A cursor of SCAN is less than this.
-_CURSORS = 2**64
 
 # How many records a script may remove: others wait for it.
 _DISCARDED = 250
 
 # The seconds between questions to Sentinels.
 _ASK_AGAIN = 1.0
-
-#: The number of keys that each further step of one call scans, while few are ours.
-_STEPS = (16, 64, 256, 1_024, *[4_096] * 24)
 
 
 class RedisClusterStore:
@@ -132,99 +105,72 @@ class RedisClusterStore:
             if not _is_of_another_type(error.__cause__):
                 raise
             value = b""  # an empty record
-        record = None if value is None else record_in(value, self._clock())
+        record = None if value is None else scripts.record_in(value, self._clock())
         if record is not None and self._compares and record.version:
-            record.version = Seen(value[1:9])
+            record.version = scripts.Seen(value[1:9])
             record.version.value = value
         return record
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        write = Write(data, expires_at, owner, self._clock())
+        write = scripts.Write(data, expires_at, owner, self._clock())
         names, listed = self._within_reach(key, write)
-        if write.owner == NOBODY:
-            if self._call("execute_command", "SET", names[0], write.value(NEVER), "PX", write.ttl, "NX"):
+        if write.owner == scripts.NOBODY:
+            if self._call("execute_command", "SET", names[0], write.value(scripts.NEVER), "PX", write.ttl, "NX"):
                 return write.version
         elif not self._index_in_reach:
             listed = self._enter(write.owner, key, write)
-        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, key_bytes(key)])
+        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, scripts.key_bytes(key)])
         self._ask_once(names[0])
-        return write.version if answer == DONE else None
+        return write.version if answer == scripts.DONE else None
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        write = Write(data, expires_at, owner, self._clock())
-        if isinstance(expect, Seen) and self._is_still(key, expect, write):
+        write = scripts.Write(data, expires_at, owner, self._clock())
+        if isinstance(expect, scripts.Seen) and self._is_still(key, expect, write):
             return write.version
         names, listed = self._within_reach(key, write)
-        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
-        if answer == UNLISTED:
+        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, scripts.key_bytes(key), expect])
+        if answer == scripts.UNLISTED:
             listed = self._enter(write.owner, key, write)
-            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, key_bytes(key), expect])
+            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, scripts.key_bytes(key), expect])
         self._ask_once(names[0])
         return self._outcome(answer, key, write)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
-        write = Write(b"", expires_at, None, self._clock())
-        owner, listed = NOBODY, NEVER
+        write = scripts.Write(b"", expires_at, None, self._clock())
+        owner, listed = scripts.NOBODY, scripts.NEVER
         while True:
             arguments = [write.now, write.expires_at, write.ttl, listed, owner]
             answer = self._run(scripts.TOUCH, [self._name(key)], arguments)
             if not isinstance(answer, bytes):
-                return bool(answer == DONE)
+                return bool(answer == scripts.DONE)
             owner = answer
             listed = self._enter(owner, key, write)
 
     def delete(self, key: str, /) -> bool:
-        now = digits(self._clock())
+        now = scripts.digits(self._clock())
         answer = self._run(scripts.DELETE, [self._name(key)], [now])
         self._leave(answer, key, now)
-        return bool(answer != GONE)
+        return bool(answer != scripts.GONE)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         now = self._clock()
         score, _, member = (after or f"{now} ").partition(" ")
         within_reach = [self._prefix] if self._index_in_reach else []
-        arguments = [digits(now), score, bytes.fromhex(member), limit, *within_reach]
-        cursor, *found = self._run(scripts.FIND, [self._index(owner_field(owner))], arguments)
+        arguments = [scripts.digits(now), score, bytes.fromhex(member), limit, *within_reach]
+        cursor, *found = self._run(scripts.FIND, [self._index(scripts.owner_field(owner))], arguments)
         # A tombstone stays in: its entry was left by a rotation whose new entry this page may not have.
         items = tuple(item for item in self._found(found) if item[1].owner in (owner, None))
         score, _, member = cursor.partition(b" ")
         return Page(items, f"{score.decode()} {member.hex()}" if cursor else None)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        at, cursor, turn, layout, *done = (after or f"- 0 1 {self._layout()}").split()
-        if not (0 <= int(cursor) < _CURSORS and 1 <= int(turn) <= _TURNS):
-            raise ValueError("no page ends at such a position")
-        nodes = self._nodes()
-        left = sorted(nodes.keys() - set(done))
-        items: tuple[tuple[str, Record], ...] = ()
-        if left:
-            if at not in left:
-                at, cursor = left[0], "0"
-            further, names = self._scan(nodes[at], int(cursor), limit)
-            items = self._records(names)
-            if further:
-                return Page(items, " ".join([at, str(further), turn, layout, *done]))
-            left.remove(at)
-        if left:
-            return Page(items, " ".join(["-", "0", turn, layout, *done, at]))
-        return Page(items, self._next_turn(int(turn), layout))
+        def read(node: dict[str, Any], cursor: int) -> tuple[int, tuple[tuple[str, Record], ...]]:
+            further, names = scan_node(self._call, node, self._prefix, cursor, limit)
+            return further, self._records(names)
 
-    def _next_turn(self, turn: int, layout: str) -> str | None:
-        """Return the position of another walk, if slots moved during this one: it may have missed records in them.
-
-        Raises:
-            StoreUnavailable: They move all the time.
-        """
-        now = self._layout()
-        if now == layout:
-            return None
-        if turn >= _TURNS:
-            raise StoreUnavailable(
-                "the slots of the Cluster are moving: a walk over all records may miss some; repeat it"
-            )
-        return f"- 0 {turn + 1} {now}"
+        return next_page(after, self._nodes, self._layout, read)
 
     def confirm(self, key: str, /) -> bool:
         replicas, milliseconds = self._wait
@@ -249,7 +195,7 @@ class RedisClusterStore:
         found: list[HealthFinding] = []
         for node in self._nodes().values():
             found += about_server(functools.partial(self._call, **node), self._clock)
-            _, names = self._scan(node, 0, SAMPLE)
+            _, names = scan_node(self._call, node, self._prefix, 0, SAMPLE)
             found.append(about_expiry(self._call("pttl", name) for name in names))
         return worst_of(found)
 
@@ -266,19 +212,19 @@ class RedisClusterStore:
             self._client.close()
 
     def _name(self, key: str) -> bytes:
-        return self._prefix + key_bytes(key)
+        return self._prefix + scripts.key_bytes(key)
 
     def _index(self, owner: bytes) -> bytes:
-        return self._prefix + index_of(owner[len(NOBODY) :])
+        return self._prefix + scripts.index_of(owner[len(scripts.NOBODY) :])
 
-    def _within_reach(self, key: str, write: Write) -> tuple[list[bytes], bytes]:
+    def _within_reach(self, key: str, write: scripts.Write) -> tuple[list[bytes], bytes]:
         """Return the keys that a script on the record may use, and the time until which the index should list it."""
         names = [self._name(key)]
-        if write.owner == NOBODY or not self._index_in_reach:
-            return names, NEVER
+        if write.owner == scripts.NOBODY or not self._index_in_reach:
+            return names, scripts.NEVER
         return [*names, self._index(write.owner)], write.listed
 
-    def _is_still(self, key: str, seen: Seen, write: Write) -> bool:
+    def _is_still(self, key: str, seen: scripts.Seen, write: scripts.Write) -> bool:
         """Write over the value that was *seen* if it is there: one comparison, where the server has IFEQ."""
         value = write.over(seen.value) if self._compares else None
         return value is not None and self._set_if(self._name(key), value, seen.value, write.ttl)
@@ -300,22 +246,23 @@ class RedisClusterStore:
         self._compares = False
         return False
 
-    def _enter(self, owner: bytes, key: str, write: Write) -> bytes:
-        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, key_bytes(key), write.listed])
+    def _enter(self, owner: bytes, key: str, write: scripts.Write) -> bytes:
+        arguments = [write.now, scripts.key_bytes(key), write.listed]
+        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], arguments)
         return listed
 
     def _leave(self, answer: Any, key: str, now: bytes) -> None:
         if isinstance(answer, bytes):
-            score, owner = answer[: len(NEVER)], answer[len(NEVER) :]
+            score, owner = answer[: len(scripts.NEVER)], answer[len(scripts.NEVER) :]
             # An extra entry is harmless; the result of the write must be returned.
             with suppress(StoreUnavailable):
-                self._run(scripts.LEAVE, [self._index(NOBODY + owner)], [now, key_bytes(key), score])
+                self._run(scripts.LEAVE, [self._index(scripts.NOBODY + owner)], [now, scripts.key_bytes(key), score])
 
-    def _outcome(self, answer: Any, key: str, write: Write) -> Version | Conflict | Gone:
-        if answer == GONE:
+    def _outcome(self, answer: Any, key: str, write: scripts.Write) -> Version | Conflict | Gone:
+        if answer == scripts.GONE:
             return Gone()
         if isinstance(answer, list):
-            return Conflict(record_in(answer[0], write.at))
+            return Conflict(scripts.record_in(answer[0], write.at))
         self._leave(answer, key, write.now)
         return write.version
 
@@ -338,18 +285,6 @@ class RedisClusterStore:
     def _node_of(self, name: bytes) -> Any:
         return self._connection_of(self._call("get_node_from_key", name))
 
-    def _scan(self, node: dict[str, Any], cursor: int, limit: int) -> tuple[int, list[bytes]]:
-        pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"?" * _KEY_BYTES
-        found: list[bytes] = []
-        # COUNT is of every key scanned, including those of other programs: the rarer ours are, the longer the step.
-        for count in [limit, *(step for step in _STEPS if step > limit)]:
-            further, names = self._call("scan", cursor, match=pattern, count=count, **node)
-            cursor = next(iter(further.values())) if isinstance(further, dict) else further
-            found += names
-            if not cursor or 2 * len(found) >= limit:
-                break
-        return cursor, found
-
     def _records(self, names: list[bytes]) -> tuple[tuple[str, Record], ...]:
         pipeline = self._call("pipeline", transaction=False)
         for name in names:
@@ -359,12 +294,12 @@ class RedisClusterStore:
         for name, value in zip(names, values, strict=True):
             if isinstance(value, Exception) and not _is_of_another_type(value):
                 raise unavailable(value) from value
-            record = None if value is None else record_in(value if isinstance(value, bytes) else b"", now)
+            record = None if value is None else scripts.record_in(value if isinstance(value, bytes) else b"", now)
             if record is not None:
                 items.append((name[len(self._prefix) :].hex(), record))
         return tuple(items)
 
-    def _run(self, script: Script, names: list[bytes], arguments: list[Any]) -> Any:
+    def _run(self, script: scripts.Script, names: list[bytes], arguments: list[Any]) -> Any:
         try:
             return self._call("evalsha", script.sha, len(names), *names, *arguments)
         except StoreUnavailable as error:
@@ -416,26 +351,27 @@ class RedisStore(RedisClusterStore):
     _index_in_reach = True
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
-        now, removed, keys = digits(self._clock()), set[str](), list(versions)
+        now, removed, keys = scripts.digits(self._clock()), set[str](), list(versions)
         while keys:
             some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
             names = [self._name(key) for key in some]
-            expected = itertools.chain.from_iterable((key_bytes(key), versions[key]) for key in some)
+            expected = itertools.chain.from_iterable((scripts.key_bytes(key), versions[key]) for key in some)
             removed.update(map(bytes.hex, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
         return frozenset(removed)
 
     def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
         old, new, data, tombstone, expect, expires_at, grace_until, owner = rotation
-        write = Write(data, expires_at, owner, self._clock())
-        superseded = Write(tombstone, grace_until, None, write.at)
+        write = scripts.Write(data, expires_at, owner, self._clock())
+        superseded = scripts.Write(tombstone, grace_until, None, write.at)
         names, listed = self._within_reach(new, write)
-        arguments = [*write.arguments, listed, key_bytes(new), expect, superseded.head, tombstone, superseded.ttl]
-        answer = self._run(scripts.MOVE, [self._name(old), *names], [*arguments, key_bytes(old)])
+        left = [superseded.head, tombstone, superseded.ttl, scripts.key_bytes(old)]
+        arguments = [*write.arguments, listed, scripts.key_bytes(new), expect, *left]
+        answer = self._run(scripts.MOVE, [self._name(old), *names], arguments)
         return self._outcome(answer, old, write)
 
     def _found(self, found: list[bytes]) -> tuple[tuple[str, Record], ...]:
         now, pairs = self._clock(), zip(found[::2], found[1::2], strict=True)
-        records = ((member.hex(), record_in(value, now)) for member, value in pairs)
+        records = ((member.hex(), scripts.record_in(value, now)) for member, value in pairs)
         return tuple((key, record) for key, record in records if record is not None)
 
     def _nodes(self) -> dict[str, dict[str, Any]]:

@@ -49,6 +49,9 @@ class SQLStore:
         max_connections: The most connections in use at once; other calls wait for their turn. Default: as the engine
             limits them.
         clock: Returns the time in milliseconds since the epoch.
+
+    Raises:
+        ConfigurationError: *engine* is neither, or its driver is asynchronous.
     """
 
     def __init__(
@@ -61,8 +64,13 @@ class SQLStore:
         max_connections: int | None = None,
         clock: Clock = system_clock,
     ) -> None:
+        file = None
+        if isinstance(engine, sa.Engine):
+            refuse_asynchronous_driver(engine.url)
+            file = file_of(engine.url)
+        elif isinstance(engine, type) or not callable(engine):
+            raise ConfigurationError(f"{class_name(engine)} is no engine: give what sqlalchemy.create_engine returns")
         self._find_engine = engine if callable(engine) else lambda: engine
-        file = file_of(engine.url) if isinstance(engine, sa.Engine) else None
         #: The file of a SQLite database, if it is known before the first use.
         self.path: Path | None = None if file is None else Path(file)
         self.schema, self.table_name = schema, table
@@ -99,26 +107,6 @@ class SQLStore:
         if not (engine_options or address.get_backend_name() == "sqlite"):
             options["max_connections"] = limit
         return cls(engine, clock=clock, **options)
-
-    @classmethod
-    def from_client(
-        cls,
-        engine: Any,
-        *,
-        table: str = "holdfast_sessions",
-        schema: str | None = None,
-        create_table: bool = True,
-        clock: Clock = system_clock,
-    ) -> SQLStore:
-        """Return the store on *engine*, whose connections it does not use.
-
-        Raises:
-            ConfigurationError: It is no `sqlalchemy.Engine`, or its driver is asynchronous.
-        """
-        if not isinstance(engine, sa.Engine):
-            raise ConfigurationError(f"{class_name(engine)} is no engine: give what sqlalchemy.create_engine returns")
-        refuse_asynchronous_driver(engine.url)
-        return cls(engine, table=table, schema=schema, create_table=create_table, clock=clock)
 
     def _prepare_statements(self) -> None:
         t, table = self._table.c, self._table
