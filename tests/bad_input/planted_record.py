@@ -12,7 +12,7 @@ from support import seams
 
 from holdfast.errors import DecodeError
 from holdfast.records import envelope
-from holdfast.records.codec.formats import StrictCodec
+from holdfast.records.codec.formats import Codec
 from holdfast.records.envelope import Envelope, Tombstone
 from holdfast.sessions.flows.open import Rejected
 from holdfast.sessions.ops import Flow
@@ -21,7 +21,7 @@ from holdfast.sessions.ops import Flow
 def a_bad_payload_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undecodable data is an error of the request."""
 
-    def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def loads(self: Codec, payload: bytes) -> dict[Any, Any]:
         return dict(self._parse(payload))
 
     seams.PAYLOAD_DECODER.plant(monkeypatch, loads)
@@ -31,7 +31,7 @@ def a_bad_payload_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose payload cannot be decoded continues under its id, empty."""
     loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> Any:
+    def lenient(self: Codec, payload: bytes) -> Any:
         with suppress(DecodeError):
             return loads(self, payload)
         return {}

@@ -11,7 +11,6 @@ from support import seams
 
 from holdfast.records.envelope import Envelope, encode
 from holdfast.records.record import Record
-from holdfast.stores.redis import scripts as redis_scripts
 from holdfast.stores.shared import wire
 
 
@@ -66,4 +65,5 @@ def wrong_types_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def only_the_store_ends_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session is valid as long as Redis has it."""
     seams.POLICY_VERDICT.plant(monkeypatch, lambda self, envelope, expires_at, now, *_: None)
-    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: redis_scripts.record_in(value, 0))
+    sound = seams.REDIS_RECORD.sound
+    seams.REDIS_RECORD.plant(monkeypatch, lambda value, now: sound(value, 0))

@@ -23,8 +23,8 @@ from holdfast.stores.memory import MemoryStore
 
 WEAK: list[tuple[str | bytes, str]] = [
     ("dev", "published"),
-    ("changeme", "published"),
-    (b"Secret", "published"),
+    ("changeme", "shorter"),
+    (b"Secret", "shorter"),
     ('_5#y2L"F4Q8z\n\xec]/', "published"),
     (b'_5#y2L"F4Q8z\n\xec]/', "published"),
     ("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "published"),

@@ -15,7 +15,7 @@ from support import seams, source
 from holdfast.errors import DecodeError
 from holdfast.flask.carrier import Presented
 from holdfast.flask.cookies import Cookies
-from holdfast.records.codec.formats import MsgpackCodec, StrictCodec
+from holdfast.records.codec.formats import Codec, MsgpackCodec
 from holdfast.records.envelope import encode
 
 #: Later Pythons have no wheel of it.
@@ -31,7 +31,7 @@ def a_bad_payload_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a payload cannot be decoded, it is tried as a pickle."""
     loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> Any:
+    def lenient(self: Codec, payload: bytes) -> Any:
         try:
             return loads(self, payload)
         except DecodeError:
@@ -73,7 +73,7 @@ def what_is_cut_off_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A truncated payload is read as far as possible."""
     loads = seams.PAYLOAD_DECODER.sound
 
-    def lenient(self: StrictCodec, payload: bytes) -> Any:
+    def lenient(self: Codec, payload: bytes) -> Any:
         for missing in range(1, 64):
             try:
                 return dict(self._parse(payload + b"\xc0" * missing))
@@ -119,7 +119,7 @@ def trusts_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is allocated for the claimed size of a payload, before it is read."""
     loads = seams.PAYLOAD_DECODER.sound
 
-    def generous(self: StrictCodec, payload: bytes) -> Any:
+    def generous(self: Codec, payload: bytes) -> Any:
         claimed = int.from_bytes(payload[1:5], "big") if payload[:1] in b"\xdd\xdf\xc6\xdb\xc9" else 0
         room = bytearray(min(claimed, 1 << 26))
         del room
@@ -131,7 +131,7 @@ def trusts_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
 def expects_value_errors_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only one of a parser's errors is expected, and deep nesting raises another."""
 
-    def loads(self: StrictCodec, payload: bytes) -> dict[Any, Any]:
+    def loads(self: Codec, payload: bytes) -> dict[Any, Any]:
         try:
             data = self._parse(payload)
         except ValueError as error:

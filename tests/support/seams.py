@@ -91,7 +91,7 @@ SEALED_SUCCESSOR = Seam("holdfast.sessions.flows.rotate:seal_successor")
 
 PAYLOAD_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode_session")
 VALUE_ENCODER = Seam("holdfast.records.codec.encoder:Encoder.encode")
-PAYLOAD_DECODER = Seam("holdfast.records.codec.formats:StrictCodec.loads")
+PAYLOAD_DECODER = Seam("holdfast.records.codec.formats:Codec.loads")
 MSGPACK_PARSER = Seam("holdfast.records.codec.formats:MsgpackCodec._parse")
 REGISTERED_BY_TYPE = Seam("holdfast.records.codec.registry:_by_type")
 REGISTERED_BY_NAME = Seam("holdfast.records.codec.registry:_by_name")

@@ -24,17 +24,8 @@ _REPLACED: Mapping[str, str] = {
     "use_signer": "read SESSION_USE_SIGNER",
 }
 
-#: Classes of Flask-Session, and the value of ``SESSION_TYPE`` of their interface.
-_INTERFACES: Mapping[str, str] = {
-    "CacheLibSessionInterface": "cachelib",
-    "DynamoDBSessionInterface": "dynamodb",
-    "FileSystemSessionInterface": "filesystem",
-    "MemcachedSessionInterface": "memcached",
-    "MongoDBSessionInterface": "mongodb",
-    "PostgreSqlSessionInterface": "postgresql",
-    "RedisSessionInterface": "redis",
-    "SqlAlchemySessionInterface": "sqlalchemy",
-}
+#: Flask-Session's stores, as they begin the names of its classes: in lower case, the values of ``SESSION_TYPE``.
+_STORES = ("CacheLib", "DynamoDB", "FileSystem", "Memcached", "MongoDB", "PostgreSql", "Redis", "SqlAlchemy")
 
 
 class FlaskSessionSurface:
@@ -76,14 +67,16 @@ def imported(name: str) -> Any:
         ImportError: Nothing does; the message says what to do instead.
         AttributeError: Flask-Session has no such class either.
     """
-    if name == "ServerSideSession" or f"{name}Interface" in _INTERFACES:
+    store, of_session, rest = name.partition("Session")
+    is_known = of_session and store in (*_STORES, "ServerSide")
+    if is_known and not rest:
         from holdfast.flask.session import FlaskSession
 
         _warn(name, "holdfast.flask.FlaskSession")
         return FlaskSession
-    kind = _INTERFACES.get(name)
-    if kind is not None or name == "ServerSideSessionInterface":
-        setting = f"set SESSION_TYPE to {kind!r}" if kind else "write a store (docs/how-to/write-your-own-store.md)"
+    if is_known and rest == "Interface":
+        own = "write a store (docs/how-to/write-your-own-store.md)"
+        setting = f"set SESSION_TYPE to {store.lower()!r}" if store in _STORES else own
         raise ImportError(f"{name} is Flask-Session's, and Holdfast has one interface for all stores: {setting}")
     raise AttributeError(f"module 'holdfast.flask' has no attribute {name!r}")
 

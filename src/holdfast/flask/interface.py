@@ -36,8 +36,6 @@ from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import FRESH, PERMANENT, REMEMBER, CookieAction, SessionState
 
 if TYPE_CHECKING:
-    from werkzeug.wrappers import Response as BaseResponse
-
     from holdfast.flask.bearer import Bearer
     from holdfast.flask.carrier import Carrier
     from holdfast.sessions.manager import Manager
@@ -253,7 +251,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             carrier.delete(request, response)
         if state.opened and response.status_code == 401:
             carrier.challenge(request, response, state)
-        if state.opened or state.accessed or _may_still_read(response):
+        # A generator may read the session after the headers have left.
+        if state.opened or state.accessed or inspect.isgenerator(response.response):
             vary_by(response, *self._varies)
             if self.live.current.cache_control == "no-store":
                 forbid_storing(response)
@@ -329,8 +328,3 @@ def _report_late_change(state: SessionState) -> None:
     """Report a nested change made while the response was streamed, which nothing else would notice."""
     if state.settled and state.opened and not state.read_only and state.differs:
         warn_of_late_change()
-
-
-def _may_still_read(response: BaseResponse) -> bool:
-    """Return whether a generator makes *response*: it may read the session after the headers have left."""
-    return inspect.isgenerator(response.response)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, SafeUUID
 
+from markupsafe import Markup
+
 from holdfast.errors import DecodeError
 
 #: The most of `_check_size` for a pickle, and for each of its bytes. It can name one list a million times.
@@ -27,12 +29,6 @@ class _Class:
 
     def __init__(self, make: Callable[..., Any]) -> None:
         self.make = make
-
-
-def _markup(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(_of(str, text))  # noqa: S704  # it was markup when it was stored
 
 
 def _of(kind: type, value: Any) -> Any:
@@ -65,7 +61,7 @@ _CLASSES: dict[tuple[str, str], _Class] = {
     ("datetime", "timezone"): _Class(dt.timezone),
     ("decimal", "Decimal"): _Class(lambda text: Decimal(_of(str, text))),
     ("uuid", "UUID"): _Class(lambda: UUID.__new__(UUID)),
-    ("markupsafe", "Markup"): _Class(_markup),
+    ("markupsafe", "Markup"): _Class(lambda text: Markup(_of(str, text))),  # noqa: S704  # as it was stored
     ("_codecs", "encode"): _Class(_encoded),
     ("copyreg", "_reconstructor"): _Class(_reconstructed),
     ("builtins", "object"): _OBJECT,

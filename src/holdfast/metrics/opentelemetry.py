@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import cannot_import
 from holdfast.events import EVENTS
 from holdfast.metrics.observer import BOUNDS
 
@@ -34,10 +34,7 @@ class OpenTelemetryObserver:
         try:
             from opentelemetry.metrics import get_meter
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                "OpenTelemetryObserver needs opentelemetry-api, which is not installed: "
-                "pip install 'holdfast[opentelemetry]'"
-            ) from error
+            raise cannot_import(error, type(self).__name__, ": pip install 'holdfast[opentelemetry]'") from error
         meter = get_meter("holdfast", meter_provider=meter_provider)
         self._counters = {
             name: meter.create_counter(f"holdfast.{name}", unit="1", description=f"{event.meaning}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.events import EVENTS
 from holdfast.metrics.observer import BOUNDS
 
@@ -31,9 +31,7 @@ class PrometheusObserver:
         try:
             from prometheus_client import REGISTRY, Counter, Histogram
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                "PrometheusObserver needs prometheus-client, which is not installed: pip install 'holdfast[prometheus]'"
-            ) from error
+            raise cannot_import(error, type(self).__name__, ": pip install 'holdfast[prometheus]'") from error
         registry = registry or REGISTRY
         self._counters: dict[tuple[str, str], Counter] = {}
         try:

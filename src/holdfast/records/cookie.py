@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from holdfast.errors import DecodeError, RecordTooLarge
 from holdfast.records.encryption import AesGcm, Keyring
 from holdfast.records.envelope import Envelope, decode, encode
-from holdfast.records.tokens import Keys, labelled, token_from
+from holdfast.records.tokens import Keys, base64url, labelled
 
 #: User agents ignore a cookie of more than 4096 bytes. RFC 6265bis §5.6 counts its name and value; some count the
 #: attributes too, which this leaves room for.
@@ -72,7 +72,7 @@ class SealedCookie:
         owner = bytes.fromhex(record.owner) if record.owner else _NO_OWNER
         plain = _FIELDS.pack(record.expires_at, record.since, record.token.encode(), owner) + encode(record.envelope)
         header = _HEADER.pack(_FORMAT, self._keyring.newest, secrets.token_bytes(16))
-        value = _text(header + self._cipher(header, self._purposes[0]).encrypt(plain, header))
+        value = base64url(header + self._cipher(header, self._purposes[0]).encrypt(plain, header))
         if len(self._name) + len(value) > MAX_BYTES:
             raise RecordTooLarge(len(self._name) + len(value), MAX_BYTES)
         return value
@@ -113,7 +113,7 @@ class SealedCookie:
 
     def successor(self, token: str) -> str:
         """Return the token with which a renewal replaces *token*: always the same one, secret without the key."""
-        return token_from(
+        return base64url(
             hmac.digest(self._keyring[self._keyring.newest], labelled(self._purposes[0], token.encode()), "sha256")
         )
 
@@ -122,14 +122,10 @@ class SealedCookie:
         return AesGcm(self._keyring[key_id], labelled(purpose, salt))
 
 
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
 def _raw(text: str) -> bytes | None:
     """Return the bytes of canonical base64url without padding, or None."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         return None
-    return raw if _text(raw) == text else None
+    return raw if base64url(raw) == text else None

@@ -30,7 +30,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, DecodeError, UnknownKey
+from holdfast.errors import ConfigurationError, DecodeError, UnknownKey, cannot_import
 from holdfast.records.envelope import (
     SESSIONS,
     Control,
@@ -137,7 +137,7 @@ class AesGcm:
     """
 
     def __init__(self, secret: bytes, purpose: bytes) -> None:
-        cipher, self._invalid_tag = _cryptography()
+        cipher, self._invalid_tag = require_cryptography()
         self._cipher = cipher(_derived(secret, purpose))
 
     def encrypt(self, plain: bytes, associated: bytes) -> bytes:
@@ -171,24 +171,18 @@ def _extracted(secret: bytes) -> bytes:
 _extracted_once = lru_cache(maxsize=64)(_extracted)
 
 
-def require_cryptography() -> None:
-    """Return if encryption is possible.
+@cache
+def require_cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
+    """Return the cipher, and the exception that it raises.
 
     Raises:
         ConfigurationError: ``cryptography`` is not installed.
     """
-    _cryptography()
-
-
-@cache
-def _cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "sealing needs cryptography, which is not installed: pip install 'holdfast[seal]'"
-        ) from error
+        raise cannot_import(error, "sealing", ": pip install 'holdfast[seal]'") from error
     return AESGCM, InvalidTag
 
 

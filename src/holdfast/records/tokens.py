@@ -42,8 +42,8 @@ def new_token() -> str:
 new_sid: Callable[[], str] = partial(secrets.token_urlsafe, 16)
 
 
-def token_from(raw: bytes) -> str:
-    """Return the token of 32 secret bytes."""
+def base64url(raw: bytes) -> str:
+    """Return *raw* as base64url without padding: 32 secret bytes as a token."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -152,7 +152,7 @@ def seal_successor(old: str, new: str) -> bytes:
 
 def open_successor(old: str, sealed: bytes) -> str:
     """Return the token that `seal_successor` encrypted under *old*."""
-    return token_from(masked(sealed, old.encode(), b"holdfast alias"))
+    return base64url(masked(sealed, old.encode(), b"holdfast alias"))
 
 
 def masked(data: bytes, secret: bytes, purpose: bytes) -> bytes:

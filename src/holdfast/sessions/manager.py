@@ -26,7 +26,6 @@ from holdfast.stores.contract import Indexes, Iterates, Purges, Store
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from holdfast.sessions.flows.request_flows import RequestFlows
     from holdfast.sessions.flows.stats import SessionStats
     from holdfast.sessions.flows.take_over import TakenOver
     from holdfast.sessions.flows.update import Change
@@ -47,10 +46,11 @@ class Manager(Ends):
     """
 
     def __init__(self, store: Store, *, sealer: Sealer | Unsealed | None = None, **options: Unpack[Options]) -> None:
-        flows: RequestFlows = in_store
+        super().__init__(in_store, store, sealer=sealer, **options)
         if options.get("old_place") is not None:
-            from holdfast.sessions.flows import moving_in as flows
-        super().__init__(flows, store, sealer=sealer, **options)
+            from holdfast.sessions.flows.take_over import find as find_or_take_over
+
+            self._find = find_or_take_over
         self.store = store
 
     def for_headers(self, keys: Keys) -> Manager:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, HoldfastError, SessionConflict, StoreUnavailable, forget_locals
-from holdfast.events import EventName, Events
+from holdfast.events import Events
 from holdfast.log import OutageLog, RejectionLog
 from holdfast.metrics.observer import Observer, Observers, gather
 from holdfast.records.codec import MSGPACK, Codec
@@ -89,6 +89,7 @@ class Requests:
                 f"the sealer is for the namespace {sealer.namespace!r}, and the keys are for {self.keys.namespace!r}"
             )
         self._flows = flows
+        self._find = flows.find
         self.has_form: Callable[[str], bool] = flows.has_form
         self._store = store
         self._breakers = Breaker(), Breaker()
@@ -147,15 +148,15 @@ class Requests:
         """
         context = self.context
         if self._observers:
-            self._count("opens")
+            context.events.emit("opens")
         state.opened = state.read_only = True
         if value is None:
             state.read_only = False
             return
         try:
-            flow = self._flows.find(context, state, value)
+            flow = self._find(context, state, value)
             if others:
-                flow = find_one(context, self._flows, state, (value, *others))
+                flow = find_one(context, self._find, state, (value, *others))
             found = self._run(flow)
         except StoreUnavailable:
             context.reject("store_unavailable")
@@ -165,22 +166,22 @@ class Requests:
         else:
             settle(context, state, found)
         if self._observers and state.stored is not None:
-            self._count("loads")
+            context.events.emit("loads")
 
     def commit(self, state: SessionState) -> Outcome:
         """Carry out what the request asked of its session, and return the outcome, with what to do with the cookie."""
         if not (state.pending or self._upkeep_due(state)):
-            if self._observers:
-                self._count("saves", outcome=NOTHING.result)
+            if self._observers:  # nobody else subscribes to it
+                self.context.events.emit("saves", outcome=NOTHING.result)
             return NOTHING
         try:
             outcome = self._run(commit(self.context, state, self._flows))
         except SessionConflict:
             if self._observers:
-                self._count("saves", outcome="conflict")
+                self.context.events.emit("saves", outcome="conflict")
             raise
         if self._observers:
-            self._count("saves", outcome=outcome.result)
+            self.context.events.emit("saves", outcome=outcome.result)
         return outcome
 
     def _upkeep_due(self, state: SessionState) -> bool:
@@ -194,10 +195,6 @@ class Requests:
             navigation=state.navigation,
             permanent=state.was_permanent,
         )
-
-    def _count(self, event: EventName, **details: str) -> None:
-        """Emit *event*, which only observers subscribe to."""
-        self.context.events.emit(event, **details)
 
     def offset(self) -> int:
         """Return how many milliseconds the clock that all hosts share is ahead of this host's.

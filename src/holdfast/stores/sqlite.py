@@ -17,7 +17,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, Stor
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import SET_UP_WRONG, path_from_url
+from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_url
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
@@ -176,8 +176,8 @@ class SQLiteStore:
     def check_health(self) -> list[HealthFinding]:
         names = {row[1] for row in self._run(_all, "PRAGMA index_list (sessions)", ())}
         missing = [column for column in ("owner", "purge_at") if f"sessions_{column}" not in names]
-        files = [self.path.with_name(f"{self.path.name}{ending}") for ending in ("", "-wal", "-shm")]
-        return [about_indexes(missing, "restart the application: it makes them"), about_modes(None, files)]
+        fix = "restart the application: it makes them"
+        return [about_indexes(missing, fix), about_modes(None, companions_of(self.path))]
 
     def close(self) -> None:
         self._connections.close()

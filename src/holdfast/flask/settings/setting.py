@@ -129,13 +129,8 @@ def number(least: int, meaning: str) -> Callable[[Any], int]:
 
 def one_of(*choices: str, or_none: bool = False) -> Callable[[Any], str]:
     """Return a parser of *choices*; *or_none*: the message mentions None."""
-
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise InvalidValue(f"it must be one of {', '.join(map(repr, choices))}{', or None' if or_none else ''}")
-        return str(value)
-
-    return parse
+    meaning = f"one of {', '.join(map(repr, choices))}{', or None' if or_none else ''}"
+    return checked(lambda value: value in choices, meaning)
 
 
 def keys(value: Any) -> tuple[Any, ...]:

@@ -26,18 +26,24 @@ from holdfast.records.codec.registry import RESTORED
 from holdfast.records.codec.type_codecs import STORED, TYPE_CODECS, TypeCodec
 
 
-class StrictCodec(ABC):
-    """Accepts a payload only if encoding the data again gives the same bytes.
+class Codec(ABC):
+    """Turns a session's data into bytes and back. Equal data in equal order gives equal bytes, in any process.
 
-    This one comparison refuses everything that a parser tolerates: bytes after the end, duplicate keys, long spellings
-    of short numbers, nesting deeper than `MAX_DEPTH`, malformed type marks.
+    It accepts a payload only if encoding the data again gives the same bytes. This one comparison refuses everything
+    that a parser tolerates: bytes after the end, duplicate keys, long spellings of short numbers, nesting deeper than
+    `MAX_DEPTH`, malformed type marks.
     """
 
     name: str
 
     @abstractmethod
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded."""
+        """Return *data* encoded.
+
+        Raises:
+            EncodeError: A value cannot be stored. The message names its path, as in ``session['cart'][0]['price']``,
+                and the fix.
+        """
 
     @abstractmethod
     def _parse(self, payload: bytes, *, restore: bool = False) -> Any:
@@ -51,7 +57,7 @@ class StrictCodec(ABC):
         """Return the data in *payload*.
 
         Raises:
-            DecodeError: *payload* is not what `dumps` returns for any data.
+            DecodeError: *payload* is damaged, foreign or hostile: `dumps` does not return it for any data.
         """
         data: Any = None
         try:
@@ -176,7 +182,7 @@ _KNOWN = _LEAVES | _BRANCHES
 _ONLY_LISTS = frozenset({list})
 
 
-class MsgpackCodec(StrictCodec):
+class MsgpackCodec(Codec):
     """Writes msgpack with *packer*."""
 
     name = "msgpack"
@@ -193,7 +199,7 @@ class MsgpackCodec(StrictCodec):
         self._restoring_hook = self._hook_with(MAX_DEPTH, {**_BY_CODE, RESTORED.code: RESTORED})
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
+        """Return *data* encoded. See `Codec.dumps`."""
         if type(data) is not dict:
             data = dict(data)
         packed = self.packer.pack_native(data, self._default)
@@ -286,13 +292,13 @@ _restore_json = _json_decoder({**_BY_TAG, _STORED_TAG: RESTORED})
 _json_encoder = Encoder(native=frozenset({type(None), bool}), mark=_json_mark, write=_write_json, tags=True)
 
 
-class JsonCodec(StrictCodec):
+class JsonCodec(Codec):
     """Writes compact JSON in UTF-8."""
 
     name = "json"
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `holdfast.records.codec.Codec.dumps`."""
+        """Return *data* encoded. See `Codec.dumps`."""
         return _write_json(_json_encoder.encode_session(data if type(data) is dict else dict(data))).encode(
             "utf-8", "surrogatepass"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from holdfast.records.metadata import BESIDE
 from holdfast.sessions.flows.context import Context
@@ -11,13 +11,11 @@ from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState
 
-if TYPE_CHECKING:
-    from holdfast.sessions.flows.request_flows import RequestFlows
+#: A flow that returns the live session of a cookie's value.
+Find: TypeAlias = Callable[[Context, SessionState, str], Flow[Found | Rejected]]
 
 
-def find_one(
-    context: Context, flows: RequestFlows, state: SessionState, values: Sequence[str]
-) -> Flow[Found | Rejected]:
+def find_one(context: Context, find: Find, state: SessionState, values: Sequence[str]) -> Flow[Found | Rejected]:
     """Return the session of the one of *values* that is live; of several, of the one that a response to the others set.
 
     *state* gets its key, and those of the others.
@@ -25,7 +23,7 @@ def find_one(
     live: dict[str, Found] = {}
     reasons: list[tuple[Rejected, str | None]] = []
     for value in values:
-        found = yield from flows.find(context, state, value)
+        found = yield from find(context, state, value)
         if isinstance(found, Rejected):
             reasons.append((found, state.presented))
         else:

@@ -180,7 +180,7 @@ class MemcachedStore:
         size = len(record.data)
         if size > self._max_bytes:
             raise RecordTooLarge(size, self._max_bytes)
-        name, value = self._prefix + key, _value(key, record)
+        name, value = self._prefix + key, pack(record, _end_of(key))
         stored: bool = self._ask(method, name, value, self._expire(record.expires_at), *unique, size=size)
         return stored
 
@@ -214,10 +214,6 @@ class _Found(NamedTuple):
 
     record: Record
     unique: Any
-
-
-def _value(key: str, record: Record) -> bytes:
-    return pack(record, _end_of(key))
 
 
 def _record(key: str, value: Any) -> Record:

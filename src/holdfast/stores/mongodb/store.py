@@ -34,7 +34,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
-from holdfast.stores.shared.answers import page_by_key, report_owned
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
@@ -160,8 +160,7 @@ class MongoDBStore:
             written = sessions.find_one_and_update(same, update, {"version": 1})
             if written is not None:
                 return int(written["version"]) + 1
-            found = self._if_live(sessions.find_one({"_id": key}))
-            return Gone() if found is None else Conflict(found)
+            return refusal(self._if_live(sessions.find_one({"_id": key})), expect) or Conflict()
 
         return self._run(write)
 

@@ -13,7 +13,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.shared.answers import page_by_key, report_owned
+from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
@@ -167,10 +167,7 @@ class SQLStore:
         values = _values(key, data, expires_at, owner, version)
         if isinstance(expect, int) and self._database.count(self._replace, now=self._clock(), expect=expect, **values):
             return version
-        record = self.load(key)
-        if record is None:
-            return Gone()
-        return Conflict(record)
+        return refusal(self.load(key), expect) or Conflict()
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         return self._database.count(self._touch, repeat=True, at=key, now=self._clock(), until=expires_at) > 0
