@@ -54,12 +54,13 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
             found = (_move if move else _copy)(source, stores[-1])
         except StoreUnavailable as error:
             raise outage(error, names) from error
-    done = {**found, "seconds": round(time.monotonic() - start, 3)}
+    copied, present = found["copied"], found["present"]
+    done = {"copied": copied, "present": present, "seconds": round(time.monotonic() - start, 3)}
     verb = "Moved" if move else "Copied"
-    say(done, f"{verb} {counted(found['copied'], 'record')}; {found['present']:,} were there already.", as_json=as_json)
+    say(done, f"{verb} {counted(copied, 'record')}; {present:,} were there already.", as_json=as_json)
 
 
-def _copy(source: Store, target: Store) -> dict[str, int]:
+def _copy(source: Store, target: Store) -> Counter[str]:
     """Copy the records at *source*, which no other process uses meanwhile.
 
     Raises:
@@ -83,14 +84,13 @@ def _copy(source: Store, target: Store) -> dict[str, int]:
             f"{differ} from the source, and {extra:,} {'is' if extra == 1 else 'are'} not at the source: an application"
             " used one of the stores meanwhile. Stop it, empty the target and copy again"
         )
-    return {"copied": found["copied"], "present": found["present"]}
+    return found
 
 
-def _move(old: Store, new: Store) -> dict[str, int]:
+def _move(old: Store, new: Store) -> Counter[str]:
     """Move what is in *old*, while every process of the application uses both stores as a pair."""
     pair = PairStore(new, old)
-    found = _each(old, lambda key, _: "copied" if pair.migrate(key) else "present")
-    return {"copied": found["copied"], "present": found["present"]}
+    return _each(old, lambda key, _: "copied" if pair.migrate(key) else "present")
 
 
 def _each(source: Store, carry: Carry) -> Counter[str]:

@@ -27,17 +27,17 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if is_for_rich(sys.stdout):
         _draw(headings, rows)
         return
-    lines = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    click.echo(_aligned([headings, *rows]))
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """Return one line for each of *pairs*, aligned."""
-    lines = [(printable(name), printable(value)) for name, value in pairs]
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name.ljust(width)}{_GAP}{value}".rstrip() for name, value in lines)
+    return _aligned([(printable(name), printable(value)) for name, value in pairs])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def moment(milliseconds: int | None) -> str:

@@ -67,6 +67,8 @@ class _NotFresh(NotFresh, _Answer, Unauthorized):
 
 
 _ANSWERS = (_StoreUnavailable, _SessionConflict, _LoginEnded, _TooManySessions, _NotFresh)
+#: The exceptions that have an answer.
+ANSWERED: tuple[type[HoldfastError], ...] = tuple(answer.__bases__[0] for answer in _ANSWERS)
 
 
 def answerable(error: HoldfastError) -> HoldfastError:

@@ -12,16 +12,9 @@ from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
-from holdfast.errors import (
-    HoldfastError,
-    LoginEnded,
-    RecordTooLarge,
-    SessionConflict,
-    StoreUnavailable,
-    TooManySessions,
-)
+from holdfast.errors import HoldfastError, RecordTooLarge, StoreUnavailable
 from holdfast.events import Transport
-from holdfast.flask.answers import answerable, turn_into_answer
+from holdfast.flask.answers import ANSWERED, answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
@@ -194,7 +187,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
             cookie = self._save(app, state, response, carrier) if saves else cookie
-        except (StoreUnavailable, SessionConflict, LoginEnded, TooManySessions) as error:
+        except ANSWERED as error:
             turn_into_answer(app, error, response)
             cookie = CookieAction.SEND if state.owed else cookie
         except RecordTooLarge as error:
@@ -251,8 +244,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             carrier.delete(request, response)
         if state.opened and response.status_code == 401:
             carrier.challenge(request, response, state)
-        # A generator may read the session after the headers have left.
-        if state.opened or state.accessed or inspect.isgenerator(response.response):
+        if state.opened or state.accessed or _may_still_read(response):
             vary_by(response, *self._varies)
             if self.live.current.cache_control == "no-store":
                 forbid_storing(response)
@@ -328,3 +320,8 @@ def _report_late_change(state: SessionState) -> None:
     """Report a nested change made while the response was streamed, which nothing else would notice."""
     if state.settled and state.opened and not state.read_only and state.differs:
         warn_of_late_change()
+
+
+def _may_still_read(response: BaseResponse) -> bool:
+    """Return whether a generator makes *response*: it may read the session after the headers have left."""
+    return inspect.isgenerator(response.response)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.stores.shared.disk import StoreDirectory, refuse_planted
+from holdfast.stores.shared.disk import check_folder, refuse_planted
 
 #: cachelib's file begins with its expiry in seconds since the epoch, as the machine writes an unsigned int; 0: never.
 _FILE_EXPIRY = struct.Struct("I")
@@ -180,7 +180,7 @@ class _InFiles(Finder):
     def __init__(self, store: Any, table: str, clock: Clock) -> None:
         super().__init__(store, table, clock)
         self._folder: Path = store.path.parent if store.path.name == OUR_FOLDER else store.path
-        StoreDirectory(self._folder)
+        check_folder(self._folder)
 
     def find(self, name: str, /) -> Value | None:
         refuse_planted(self._folder)

@@ -79,8 +79,7 @@ class SealedCookie:
 
     def has_form(self, value: str) -> bool:
         """Return whether *value* has this format."""
-        raw = _raw(value)
-        return raw is not None and len(raw) > _HEADER.size and raw[0] == _FORMAT
+        return _raw(value) is not None
 
     def unseal(self, value: str) -> CookieRecord | None:
         """Return the session in *value*, or None if *value* does not have this format.
@@ -90,7 +89,7 @@ class SealedCookie:
             DecodeError: It was changed, or encrypted for another application or cookie.
         """
         raw = _raw(value)
-        if raw is None or len(raw) <= _HEADER.size or raw[0] != _FORMAT:
+        if raw is None:
             return None
         header = raw[: _HEADER.size]
         plain = self._decrypt(raw[_HEADER.size :], header)
@@ -123,9 +122,9 @@ class SealedCookie:
 
 
 def _raw(text: str) -> bytes | None:
-    """Return the bytes of canonical base64url without padding, or None."""
+    """Return the bytes of a value, canonical base64url without padding, or None if it does not have this format."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         return None
-    return raw if base64url(raw) == text else None
+    return raw if len(raw) > _HEADER.size and raw[0] == _FORMAT and base64url(raw) == text else None

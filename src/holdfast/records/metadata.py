@@ -93,11 +93,6 @@ def device_in(meta: Mapping[str, str]) -> Device | None:
     return None if device == _NO_DEVICE else device
 
 
-def authenticated_at(meta: Mapping[str, str]) -> int | None:
-    """Return when the user authenticated, in milliseconds since the epoch, or None if not, or unknown."""
-    return moment(meta, AUTHENTICATED_AT)
-
-
 def moment(meta: Mapping[str, str], name: str) -> int | None:
     """Return the time under *name* in *meta*, in milliseconds since the epoch, or None if there is none."""
     text = meta.get(name, "")

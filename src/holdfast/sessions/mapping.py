@@ -80,11 +80,6 @@ class ServerSession(MutableMapping[str, Any]):
             warn_of_late_change()
         return state
 
-    def _expose(self) -> SessionState:
-        state = self._open()
-        state.exposed = state.pending = True
-        return state
-
     # --- the mapping -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
@@ -120,7 +115,9 @@ class ServerSession(MutableMapping[str, Any]):
 
     def copy(self) -> dict[str, Any]:
         """Return the data as a new dict; the values are the session's."""
-        return self._expose().data.copy()
+        state = self._open()
+        state.exposed = state.pending = True
+        return state.data.copy()
 
     def __copy__(self) -> dict[str, Any]:
         return self.copy()

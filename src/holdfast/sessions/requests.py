@@ -119,11 +119,6 @@ class Requests:
         """Apply *policy* from now on."""
         self.context = replace(self.context, policy=policy)
 
-    @property
-    def observers(self) -> tuple[Observer, ...]:
-        """The observers that were given."""
-        return self._observers.members if self._observers is not None else ()
-
     def _run(self, flow: Flow[T] | Call[T]) -> T:
         observers = self._observers
         try:

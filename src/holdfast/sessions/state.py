@@ -268,7 +268,7 @@ class SessionState(_AtFirst):
             return None
         if self.changes.rebind:
             return self.started_at
-        return metadata.authenticated_at(self.stored.envelope.meta) if self.stored else None
+        return metadata.moment(self.stored.envelope.meta, metadata.AUTHENTICATED_AT) if self.stored else None
 
     @property
     def sid(self) -> str:

@@ -78,9 +78,7 @@ class _History:
 
     def create(self) -> None:
         """Create a record under one of the keys."""
-        key, data, expires_at, owner = self.random.choice(self.keys), self.data(), self.expiry(), self.owner()
-        answer = self.client.create(key, data, expires_at=expires_at, owner=owner)
-        self.same(key, answer, self.reference.create(key, data, expires_at=expires_at, owner=owner))
+        self.both("create", self.random.choice(self.keys), self.data(), expires_at=self.expiry(), owner=self.owner())
 
     def replace(self) -> None:
         """Replace with a former version of the key, mostly the last."""
@@ -91,13 +89,11 @@ class _History:
 
     def touch(self) -> None:
         """Touch, perhaps with an earlier expiry."""
-        key, expires_at = self.random.choice(self.keys), self.expiry()
-        self.same(key, self.client.touch(key, expires_at=expires_at), self.reference.touch(key, expires_at=expires_at))
+        self.both("touch", self.random.choice(self.keys), expires_at=self.expiry())
 
     def delete(self) -> None:
         """Delete, perhaps a missing record."""
-        key = self.random.choice(self.keys)
-        self.same(key, self.client.delete(key), self.reference.delete(key))
+        self.both("delete", self.random.choice(self.keys))
 
     def discard(self) -> None:
         """Discard some keys, each with a former version, mostly the last."""
@@ -132,6 +128,11 @@ class _History:
         """Advance the clock."""
         assert isinstance(self.contract.clock, FakeClock)
         self.contract.clock.advance(self.random.choice([0.001, 1, 5, 20]))
+
+    def both(self, method: str, key: str, *arguments: object, **named: object) -> None:
+        """Make one call on *key* of the store and of the reference, with the same result."""
+        mine, theirs = (getattr(each, method)(key, *arguments, **named) for each in (self.client, self.reference))
+        self.same(key, mine, theirs)
 
     @property
     def client(self) -> Store:

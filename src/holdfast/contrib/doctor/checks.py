@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flask import Flask
 
-from holdfast.clock import Clock
 from holdfast.flask.settings.profiles import Profile
+from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Store
 
 #: Whether a requirement is met. ``"manual"``: a person must check it, or it is the application's own work.
@@ -61,16 +61,17 @@ class Case:
     Attributes:
         app: The application.
         profile: The profile to check.
-        store: The store of its records; None if sessions are in the cookie.
-        clock: The time.
-        reads_unsealed: Whether it has seal keys, and reads records that are not sealed, or in another way, too.
+        manager: The manager of its stored sessions; None if sessions are in the cookie.
     """
 
     app: Flask
     profile: Profile
-    store: Store | None
-    clock: Clock
-    reads_unsealed: bool
+    manager: Manager | None
+
+    @property
+    def store(self) -> Store | None:
+        """The store of the sessions, if there is one."""
+        return None if self.manager is None else self.manager.store
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Flask
 
-from holdfast.clock import system_clock
 from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
@@ -57,14 +56,8 @@ class Report:
 
     def as_data(self) -> dict[str, Any]:
         """Return the report for JSON."""
-        return {
-            "profile": self.profile,
-            "title": self.title,
-            "passes": self.passes,
-            "counts": {status: len(self.with_status(status)) for status in STATUSES},
-            "advice": self.advice,
-            "rows": [asdict(row) for row in self.rows],
-        }
+        counts = {status: len(self.with_status(status)) for status in STATUSES}
+        return {"passes": self.passes, "counts": counts, **asdict(self)}
 
 
 def examine(app: Flask, *, profile: str | None = None) -> Report:
@@ -80,16 +73,8 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
     interface = app.session_interface
     found = interface.manager if isinstance(interface, HoldfastInterface) else None
-    manager = found if isinstance(found, Manager) else None
-    case = Case(
-        app,
-        profile_named(chosen),
-        manager.store if manager is not None else None,
-        manager.clock if manager is not None else system_clock,
-        reads_unsealed=manager is not None and manager.context.sealer.migrating,
-    )
-    rows = (*_rows(case), *(store.left_before(manager) if manager is not None else ()))
-    report = Report(chosen, case.profile.title, rows)
+    case = Case(app, profile_named(chosen), found if isinstance(found, Manager) else None)
+    report = Report(chosen, case.profile.title, (*_rows(case), *store.left_before(case)))
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
     return replace(report, advice=f'SESSION_PROFILE = "{chosen}" changes every setting above that is still Flask\'s.')
@@ -99,7 +84,7 @@ def examine_store(manager: Manager) -> Report:
     """Check the store of *manager* alone, where the application is unknown."""
     app = Flask("app")
     app.config["SESSION_KEY_PREFIX"] = manager.keys.namespace
-    case = Case(app, profile_named(_LEAST), manager.store, manager.clock, reads_unsealed=False)
+    case = Case(app, profile_named(_LEAST), manager)
     return Report(_LEAST, case.profile.title, tuple(_rows(case, {store.AREA: store.CHECKS})))
 
 

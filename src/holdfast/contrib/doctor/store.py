@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.tokens import DEFAULT_NAMESPACE
-from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import ChecksHealth, HealthFinding, Pings, Purges
 from holdfast.stores.probe import probe
 
@@ -32,14 +31,14 @@ _START = "start the server, or correct SESSION_STORE"
 
 @check("The store answers, and takes what requests write.")
 def _answers(case: Case) -> Verdict:
-    store = case.store
-    if store is None:
+    if case.manager is None:
         return Verdict("not applicable", "sessions live in the cookie")
+    store = case.manager.store
     if not isinstance(store, Pings):
         return Verdict("manual", f"{type(store).__name__} has no ping", "check that it answers")
     try:
         store.ping()
-        probe(store, case.clock)
+        probe(store, case.manager.clock)
     except StoreUnavailable as error:
         return Verdict("not met", str(error), _START)
     return Verdict("met", f"{type(store).__name__} answers, and a throw-away record came and went")
@@ -74,10 +73,10 @@ def findings(case: Case) -> Iterator[Row]:
         yield Row(AREA, "expiry", ids, asks, "met", how, "")
 
 
-def left_before(manager: Manager) -> Iterator[Row]:
-    """Yield the row about the place where the sessions of *manager* were before, if there is one."""
-    place = manager.context.old_place
-    if place is None:
+def left_before(case: Case) -> Iterator[Row]:
+    """Yield the row about the place where the sessions were before, if there is one."""
+    manager = case.manager
+    if manager is None or (place := manager.context.old_place) is None:
         return
     try:
         left = any(manager.take_over(old_id, only_look=True) == "left" for old_id in place.ids())

@@ -62,9 +62,9 @@ def _logged(_: Case) -> Verdict:
 
 @check("A copy of the store does not reveal the sessions' data.", "OWASP repository")
 def _sealed(case: Case) -> Verdict:
-    if case.store is None:
+    if case.manager is None:
         return Verdict("not applicable", "there is no store of sessions")
-    if case.reads_unsealed:
+    if case.manager.context.sealer.migrating:
         return Verdict(
             "not met",
             "records that are not sealed are read: SESSION_SEAL_MIGRATE_UNTIL is still ahead",

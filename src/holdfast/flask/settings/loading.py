@@ -136,9 +136,8 @@ class LiveSettings:
             ConfigurationError: See `Settings.load`.
         """
         values = self.values()
-        if values != self.seen:
-            self.current = Settings.load(self.config)
-            self.seen = values
+        self.current = Settings.load(self.config)
+        self.seen = values
         return self.current
 
     def refuse_late_changes(self) -> None:

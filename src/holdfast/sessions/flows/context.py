@@ -29,11 +29,6 @@ _HOLDS = 60.0
 _SLOW = 100
 
 
-def _from_anywhere() -> Iterator[int]:
-    # So workers that are replaced after fewer tokens than there are between two purges purge now and then, too.
-    return count(1 + secrets.randbelow(_FIRST_TOKEN_BELOW))
-
-
 @dataclass(slots=True)
 class Offset:
     """How many milliseconds the shared clock is ahead of this host's, and when that is to be measured next."""
@@ -60,7 +55,8 @@ class Context:
     events: Events
     capabilities: frozenset[type] = frozenset()
     sealer: Sealer | Unsealed = field(default_factory=Unsealed)
-    new_tokens: Iterator[int] = field(default_factory=_from_anywhere)
+    # From anywhere: workers that are replaced after fewer tokens than there are between two purges purge, too.
+    new_tokens: Iterator[int] = field(default_factory=lambda: count(1 + secrets.randbelow(_FIRST_TOKEN_BELOW)))
     offset: Offset = field(default_factory=Offset)
     lists_unopened: bool = False
     old_place: OldPlace | None = None

@@ -139,7 +139,7 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         address=body.meta.get(metadata.ADDRESS),
         transport=body.meta.get(metadata.TRANSPORT, "cookie"),
         label=body.meta.get(metadata.LABEL),
-        authenticated_at=metadata.authenticated_at(body.meta),
+        authenticated_at=metadata.moment(body.meta, metadata.AUTHENTICATED_AT),
         sid=body.meta.get(metadata.SID, ""),
         impersonator=body.meta.get(metadata.IMPERSONATOR),
         current=key == current,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
@@ -13,9 +12,6 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.reconcile import Applied, Write, merged, reconcile, still_contested
 from holdfast.sessions.ops import Flow
 from holdfast.sessions.state import SessionState, StoredSession
-
-#: Returns a stored session without what is to be taken, or None: it is not in there.
-_Without: TypeAlias = Callable[[Envelope], Envelope | None]
 
 
 def pop_stored(context: Context, state: SessionState, key: str) -> Flow[bool]:
@@ -63,7 +59,8 @@ def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[st
     return replace(stored, idle=context.policy.idle_of(meta), payload=payload, codec=context.codec, meta=meta)
 
 
-def _pop(context: Context, state: SessionState, without: _Without) -> Flow[bool]:
+def _pop(context: Context, state: SessionState, without: Callable[[Envelope], Envelope | None]) -> Flow[bool]:
+    """Store what *without* leaves of the stored session; False if it returns None: what is to be taken is not there."""
     stored = state.stored
     if stored is None:
         return False

@@ -28,7 +28,8 @@ def find_one(context: Context, find: Find, state: SessionState, values: Sequence
             reasons.append((found, state.presented))
         else:
             key = found.stored.key
-            live[key] = max(live.get(key, found), found, key=_age)
+            # Of the values of one session, the new token of a renewal comes first, and a younger cookie.
+            live[key] = max(live.get(key, found), found, key=lambda each: (not each.redeliver, each.stored.expires_at))
     if not live:
         rejected, state.presented = next((each for each in reasons if each[0].keep_cookie), reasons[0])
         return rejected
@@ -36,11 +37,6 @@ def find_one(context: Context, find: Find, state: SessionState, values: Sequence
     state.presented = chosen.stored.key if chosen is not None else None
     state.beside = tuple(key for key in live if key != state.presented)
     return chosen if chosen is not None else Rejected("ambiguous_cookie")
-
-
-def _age(found: Found) -> tuple[bool, int]:
-    """Return what orders the values of one session: the old token of a renewal comes first, and an older cookie."""
-    return not found.redeliver, found.stored.expires_at
 
 
 def _precedes(found: Found, live: dict[str, Found]) -> bool:

@@ -38,8 +38,6 @@ from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
-__all__ = ["MongoDBStore"]
-
 T = TypeVar("T")
 
 # A document may have 16 MiB; the rest is for the key, the owner and the names of the fields.

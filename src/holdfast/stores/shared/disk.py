@@ -19,23 +19,18 @@ class StoreDirectory:
     If an existing store disappears, the folder must still be on the same device. Otherwise its disk was unmounted, and
     an empty store in its place would end every session.
 
-    Another user of the machine who can write to it could plant sessions, so such a folder is refused: see
-    `refuse_planted`. With *files* these are checked in its place where the folder is shared but sticky, as ``/tmp`` is.
+    Another user of the machine who can write to it could plant sessions, so such a folder is refused. With *files*
+    these are checked in its place where the folder is shared but sticky, as ``/tmp`` is.
 
     Raises:
-        ConfigurationError: It exists, and is refused.
+        ConfigurationError: It exists, and is refused: see `check_folder`.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._files = files
         self._device: int | None = None
-        try:
-            self._refuse_planted()
-        except StoreUnavailable as error:
-            raise ConfigurationError(str(error)) from None
-        if files and files[0].is_dir():
-            raise ConfigurationError(f"{files[0]} is a folder: name a file in it")
+        check_folder(folder, files)
 
     def make(self, *, missing: bool) -> None:
         """Make the folder before the first use, and again when the store in it is *missing*.
@@ -53,13 +48,28 @@ class StoreDirectory:
         if self._device not in {None, device}:
             raise StoreUnavailable(f"{self._folder} is on another device than before: mount its disk, or restart")
         make_folder(self._folder)
-        self._refuse_planted()
+        _refuse_planted_in(self._folder, self._files)
         self._device = device
 
-    def _refuse_planted(self) -> None:
-        refuse_planted(self._folder, may_be_sticky=bool(self._files))
-        for path in self._files:
-            refuse_planted(path)
+
+def check_folder(folder: Path, files: Sequence[Path] = ()) -> None:
+    """Return if *folder*, and *files* in it, are safe or missing: at start-up, where a refusal is a wrong setting.
+
+    Raises:
+        ConfigurationError: One is refused: see `refuse_planted`. Or the first of *files* is a folder.
+    """
+    try:
+        _refuse_planted_in(folder, files)
+    except StoreUnavailable as error:
+        raise ConfigurationError(str(error)) from None
+    if files and files[0].is_dir():
+        raise ConfigurationError(f"{files[0]} is a folder: name a file in it")
+
+
+def _refuse_planted_in(folder: Path, files: Sequence[Path]) -> None:
+    refuse_planted(folder, may_be_sticky=bool(files))
+    for path in files:
+        refuse_planted(path)
 
 
 def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: bool = False) -> None:

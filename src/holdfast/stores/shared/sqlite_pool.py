@@ -61,7 +61,9 @@ class Connections:
         """
         file = _file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
         if self._pid != os.getpid():
-            self._notice_fork()
+            with _forking:
+                if self._pid != os.getpid():
+                    self.restart()
         try:
             # A connection to a deleted or replaced file would continue on records that no other process sees.
             while (cursor := self._idle.pop()).file != file:
@@ -110,11 +112,6 @@ class Connections:
         """Start again in a forked child, without the parent's connections."""
         _inherited.extend(self._open)
         self._start()
-
-    def _notice_fork(self) -> None:
-        with _forking:
-            if self._pid != os.getpid():
-                self.restart()
 
     def _new(self) -> Cursor:
         with self._gate:

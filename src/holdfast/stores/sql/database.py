@@ -108,21 +108,21 @@ class Database:
 
     def ask(self, question: Callable[[sa.Connection], T]) -> T:
         """Return the result of *question* with a connection."""
-        try:
-            return self._ready().run(lambda lent: question(lent.connection), keep=False)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise _out_of_reach(error) from error
+        return self._ask(self._ready, question)
 
     def missing(self) -> str | None:
         """Return the missing file of SQLite or the missing table, or None. Creates nothing."""
         path = file_of(self._find_engine().url)
         if path is not None and not Path(path).exists():
             return f"file {path}"
+        found = self._ask(self._connectable, lambda connection: has_table(self._table, connection))
+        return None if found else f"table {self._table.name!r}"
+
+    def _ask(self, find: Callable[[], Connections], question: Callable[[sa.Connection], T]) -> T:
         try:
-            found = self._connectable().run(lambda lent: has_table(self._table, lent.connection), keep=False)
+            return find().run(lambda lent: question(lent.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _out_of_reach(error) from error
-        return None if found else f"table {self._table.name!r}"
 
     def prepare(self) -> None:
         """Create the table and its indexes if they are missing, even if the first use must not."""

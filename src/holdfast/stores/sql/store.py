@@ -23,8 +23,6 @@ from holdfast.stores.sql.engines import MAX_CONNECTIONS, database_url, engine_at
 from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
-__all__ = ["SQLStore", "sessions_table"]
-
 T = TypeVar("T")
 
 _BATCH = 100
