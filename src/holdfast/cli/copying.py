@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
 import click
 
@@ -17,9 +16,6 @@ from holdfast.cli.target import Target, refuse_missing, url_from, with_target
 from holdfast.errors import StoreUnavailable
 from holdfast.stores.contract import Closes, Iterates, Pings, Record, Store, iterate
 from holdfast.stores.pair import PairStore
-
-#: Copies one record, and returns the result: ``copied``, ``present`` or ``different``.
-Carry: TypeAlias = Callable[[str, Record], str]
 
 _WORKERS = 4
 
@@ -93,7 +89,8 @@ def _move(old: Store, new: Store) -> Counter[str]:
     return _each(old, lambda key, _: "copied" if pair.migrate(key) else "present")
 
 
-def _each(source: Store, carry: Carry) -> Counter[str]:
+def _each(source: Store, carry: Callable[[str, Record], str]) -> Counter[str]:
+    """Return how often each result of *carry* came: it copies one record of *source*, given the key and the record."""
     found = Counter[str]()
     with ThreadPoolExecutor(_WORKERS) as pool, progress("Copying") as advance:
         for page in iterate(source):

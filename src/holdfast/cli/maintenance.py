@@ -57,14 +57,13 @@ def purge(target: Target, *, as_json: bool) -> None:
     store = target.store
     kind = type(store).__name__
     missing = None if target.named else missing_in(store)
+    removed = 0
     if missing is not None:
-        removed = 0
         text = f"There is no {missing} yet: no session was stored."
     elif isinstance(store, Purges):
         removed = target.directory.purge()
         text = f"Removed {counted(removed, 'expired record')}."
     else:
-        removed = 0
         text = f"{kind} removes expired records by itself: there is nothing to do."
     say({"store": kind, "removed": removed}, text, as_json=as_json)
 

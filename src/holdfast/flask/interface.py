@@ -163,11 +163,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         Raises:
             StoreUnavailable: The store failed: it is not known.
         """
-        for carrier in self.carriers.values():
-            token = carrier.token_in(app, value)
-            if token is not None and carrier.manager.still_valid(token):
-                return True
-        return False
+        found = ((carrier.manager, carrier.token_in(app, value)) for carrier in self.carriers.values())
+        return any(token is not None and manager.still_valid(token) for manager, token in found)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Store what the request changed and give *response* the cookie and the headers that follow from it.
@@ -206,7 +203,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
-        logout = changes.rebind and changes.owner is None and state.stored is not None
+        logout = changes.ends_login and state.stored is not None
         outcome = carrier.manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}
@@ -322,6 +319,6 @@ def _report_late_change(state: SessionState) -> None:
         warn_of_late_change()
 
 
-def _may_still_read(response: BaseResponse) -> bool:
+def _may_still_read(response: Response) -> bool:
     """Return whether a generator makes *response*: it may read the session after the headers have left."""
     return inspect.isgenerator(response.response)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import current_app, g, has_app_context, session
 from flask.sessions import SecureCookieSession, SessionMixin
+from werkzeug.local import LocalProxy
 
 from holdfast.events import Transport
 from holdfast.sessions.mapping import ServerSession
@@ -31,7 +31,7 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
             g.pop(key, None)  # Flask-WTF's token for the forms of this request
 
 
-class TemplateSession(Mapping[str, Any]):
+class TemplateSession(LocalProxy[SessionMixin]):
     """`session` in a template, where ``session.name`` also reads a key: a stored key precedes Holdfast's names."""
 
     def __getattr__(self, name: str) -> Any:
@@ -41,23 +41,8 @@ class TemplateSession(Mapping[str, Any]):
             return session[name]
         return getattr(session, name)
 
-    def __getitem__(self, key: str) -> Any:
-        return session[key]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(session)
-
-    def __len__(self) -> int:
-        return len(session)
-
-    def __bool__(self) -> bool:
-        return bool(session)  # False outside of a request
-
-    def __repr__(self) -> str:
-        return repr(session)
-
-
-_IN_TEMPLATES = TemplateSession()
+_IN_TEMPLATES = TemplateSession(lambda: session)
 
 
 def in_templates() -> dict[str, Any]:

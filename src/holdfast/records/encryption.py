@@ -210,7 +210,6 @@ class Sealer:
         namespace: str = DEFAULT_NAMESPACE,
         clock: Clock = system_clock,
     ) -> None:
-        self.mode = mode
         self._scheme = _SCHEMES[mode]
         self._keys = keys if isinstance(keys, Keyring) else Keyring(keys)
         self._migrate_until = migrate_until

@@ -35,7 +35,8 @@ class Profile(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """The settings that the profile changes, by name."""
         spans = {"PERMANENT_SESSION_LIFETIME": self.idle, "SESSION_ABSOLUTE_LIFETIME": self.absolute}
-        return spans | _ALWAYS | _OF_LEVEL[self.level] | (_OF_ASVS[self.level] if self.standard == "asvs" else {})
+        of_asvs = _OF_ASVS.get(self.level, {}) if self.standard == "asvs" else {}
+        return spans | _ALWAYS | _OF_LEVEL.get(self.level, {}) | of_asvs
 
     @property
     def seals(self) -> bool:
@@ -56,7 +57,6 @@ _ALWAYS = {
 }
 
 _OF_LEVEL: dict[int, dict[str, Any]] = {
-    1: {},
     2: {"SESSION_MAX_BYTES": 64 * 1024},
     3: {
         "SESSION_MAX_BYTES": 64 * 1024,
@@ -69,7 +69,6 @@ _OF_LEVEL: dict[int, dict[str, Any]] = {
 
 #: ASVS requires a deliberate limit on the number of a user's sessions; NIST does not.
 _OF_ASVS: dict[int, dict[str, Any]] = {
-    1: {},
     2: {"SESSION_MAX_PER_USER": 10},
     3: {"SESSION_MAX_PER_USER": 3},
 }

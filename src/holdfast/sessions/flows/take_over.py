@@ -88,26 +88,19 @@ def _look(
 
 
 def _keep(context: Context, old_id: str, old: OldSession, made: StoredSession) -> Flow[bool]:
-    """Store the new session of *old_id* and its anchor; return False if another request was first."""
-    kept = yield from _store(context, old_id, made, _end_of(context, old))
-    if kept:
-        context.events.emit("imported", handle=made.key, owner=made.owner)
-    return kept
-
-
-def _store(context: Context, old_id: str, made: StoredSession, until: int) -> Flow[bool]:
-    """Store *made*, and the alias that leads to it *until* then; return False if another request was first."""
-    anchor = context.keys.key_of(old_id)
+    """Store the new session of *old_id*, and the alias that leads to it; return False if another request was first."""
+    anchor, until = context.keys.key_of(old_id), _end_of(context, old)
     made.envelope.meta[PREVIOUS] = anchor
     if made.owner is not None:  # a cut-off that is found when it is opened covers it: it began before
         made.envelope.meta[UNFINISHED] = f"0 {made.key}"
     alias = Tombstone(TombstoneKind.ALIAS, until, made.key, seal_successor(old_id, made.token))
     yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
     left = context.sealer.seal_control(alias, anchor)
-    if (yield from create_once(anchor, left, until + RETENTION)) is not None:
-        return True
-    yield from delete(made.key)
-    return False
+    if (yield from create_once(anchor, left, until + RETENTION)) is None:
+        yield from delete(made.key)
+        return False
+    context.events.emit("imported", handle=made.key, owner=made.owner)
+    return True
 
 
 def _session_of(context: Context, old: OldSession, state: SessionState) -> StoredSession | None:

@@ -44,27 +44,18 @@ _PATIENCE: dict[str, dict[str, Any]] = {
 }
 
 
-def _threshold(text: str) -> int | None:
-    return None if text == "none" else whole()(text)
-
-
 # The numbers among the options of drivers, in the query of a URL.
 _NUMBERS: dict[str, Converter] = {
     **dict.fromkeys(("connect_timeout", "connection_timeout", "read_timeout", "write_timeout"), whole(1)),
     **dict.fromkeys(("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"), whole()),
     **dict.fromkeys(("keepalives", "max_allowed_packet"), whole()),
-    "prepare_threshold": _threshold,
+    "prepare_threshold": lambda text: None if text == "none" else whole()(text),
 }
-
-
-def _authorities(text: str) -> str:
-    return text if text == "system" else readable_file(text)
-
 
 # The files of certificates and keys among them. A missing one reads as an outage at the first connection.
 _FILES: dict[str, Converter] = {
     **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "sslcert", "sslkey", "sslcrl"), readable_file),
-    "sslrootcert": _authorities,
+    "sslrootcert": lambda text: text if text == "system" else readable_file(text),
 }
 
 # Every statement is a transaction of its own, no other command is sent to the server, and no message or log shows a key
