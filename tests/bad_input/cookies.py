@@ -16,7 +16,7 @@ from holdfast.records import cookie
 from holdfast.records.codec import MSGPACK
 from holdfast.records.encryption import AesGcm, Keyring
 from holdfast.records.envelope import Envelope, encode
-from holdfast.records.tokens import labelled
+from holdfast.records.tokens import base64url, labelled
 
 KEY = "k1-" + "Xq7vN2mR9tB4wL6z" * 2
 OLD = "k0-" + "pD8sF3hJ5kC1gV0y" * 2
@@ -155,7 +155,7 @@ def seal(key: bytes, inside: bytes) -> str:
     header = cookie._HEADER.pack(1, keyring.newest, bytes(16))
     purpose = labelled(b"holdfast cookie", b"session:", b"session")
     cipher = AesGcm(keyring[keyring.newest], labelled(purpose, bytes(16)))
-    return cookie._text(header + cipher.encrypt(inside, header))
+    return base64url(header + cipher.encrypt(inside, header))
 
 
 # --- values that are aimed at a store ---------------------------------------------------------------------------------

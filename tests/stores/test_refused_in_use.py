@@ -205,7 +205,7 @@ def opened(url: str) -> SQLStore:
 def test_a_table_that_lost_a_column(sql_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Requests are answered 503 and logged in one line that names the column: no traceback, and no logout."""
     engine = sa.create_engine(sql_url)
-    store = SQLStore.from_client(engine)
+    store = SQLStore(engine)
     web = Web(lambda _: store, PROPAGATE_EXCEPTIONS=False)
     web.put(a=1)
     with engine.begin() as connection:

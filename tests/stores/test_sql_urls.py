@@ -134,7 +134,7 @@ def test_an_error_outside_of_a_driver_s_own_is_a_permanent_fault(operation: str)
         (object(), "builtins.object"),
     ],
 )
-def test_what_is_no_engine_is_refused(client: object, kind: str) -> None:
+def test_what_is_no_engine_is_refused(client: Any, kind: str) -> None:
     """Anything but an engine is an error that names its class."""
     with pytest.raises(ConfigurationError, match=f"{kind} is no engine"):
         SQLStore(client)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.records.codec import MSGPACK
+from holdfast.records.codec import MSGPACK, PACKER
+from holdfast.records.codec.formats import MsgpackCodec
 
 
-class CountingCodec:
+class CountingCodec(MsgpackCodec):
     """A codec that counts how often it writes, besides for the check of what it reads."""
 
-    name = MSGPACK.name
-
     def __init__(self) -> None:
+        super().__init__(PACKER)
         self.written = 0
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
@@ -22,5 +22,5 @@ class CountingCodec:
         return MSGPACK.dumps(data)
 
     def loads(self, payload: bytes) -> dict[Any, Any]:
-        """Read."""
+        """Read, without counting the check."""
         return MSGPACK.loads(payload)

@@ -6,18 +6,15 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import click
 
 from holdfast.cli.errors import Misuse, OneLine, outage
-from holdfast.cli.output import counted, progress, say
+from holdfast.cli.output import count_results, counted, say
 from holdfast.cli.target import Target, refuse_missing, url_from, with_target
 from holdfast.errors import StoreUnavailable
 from holdfast.stores.contract import Closes, Iterates, Pings, Record, Store, iterate
 from holdfast.stores.pair import PairStore
-
-_WORKERS = 4
 
 
 @click.command()
@@ -91,12 +88,8 @@ def _move(old: Store, new: Store) -> Counter[str]:
 
 def _each(source: Store, carry: Callable[[str, Record], str]) -> Counter[str]:
     """Return how often each result of *carry* came: it copies one record of *source*, given the key and the record."""
-    found = Counter[str]()
-    with ThreadPoolExecutor(_WORKERS) as pool, progress("Copying") as advance:
-        for page in iterate(source):
-            found.update(pool.map(lambda item: carry(*item), dict(page.items).items()))
-            advance(found.total())
-    return found
+    pages = (dict(page.items).items() for page in iterate(source))
+    return count_results("Copying", lambda item: carry(*item), pages)
 
 
 def _extra(source: Store, target: Store) -> int:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import click
 
-from holdfast.cli.output import counted, progress, say
+from holdfast.cli.output import count_results, counted, say
 from holdfast.cli.target import Target, with_target
 from holdfast.errors import ConfigurationError
 from holdfast.sessions.manager import Manager
 
-_WORKERS = 4
 _CHUNK = 100
 
 
@@ -31,7 +27,9 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     place = manager.context.old_place
     if place is None or not isinstance(manager, Manager):
         raise ConfigurationError("no sessions are taken over: set SESSION_IMPORT, or SESSION_TYPE")
-    found = _each("Counting" if count else "Taking over", place.ids(), partial(manager.take_over, only_look=count))
+    ids, title = place.ids(), "Counting" if count else "Taking over"
+    chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+    found = count_results(title, partial(manager.take_over, only_look=count), chunks, len(ids))
     unreadable = f"{found['unreadable']:,} cannot be read"
     if count:
         data = {name: found[name] for name in ("left", "unreadable")}
@@ -40,17 +38,3 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     data = {"taken_over": found["now"], **{name: found[name] for name in ("before", "ended", "unreadable")}}
     text = f"Took over {counted(found['now'], 'session')}; {found['before']:,} were before, {found['ended']:,} ended"
     say(data, f"{text}, {unreadable}.", as_json=as_json)
-
-
-def _each(title: str, ids: list[str], work: Callable[[str], str]) -> Counter[str]:
-    """Return how often each result of *work* on one of *ids* came. After an interruption it says how far it got."""
-    found = Counter[str]()
-    with ThreadPoolExecutor(_WORKERS) as pool, progress(title, len(ids)) as advance:
-        try:
-            for start in range(0, len(ids), _CHUNK):
-                found.update(pool.map(work, ids[start : start + _CHUNK]))
-                advance(found.total())
-        except KeyboardInterrupt:
-            click.echo(f"{found.total():,} of {len(ids):,} are done: run the same command again.", err=True)
-            raise
-    return found

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from importlib.util import find_spec
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _GAP = "  "
+_WORKERS = 4
+
+T = TypeVar("T")
 
 
 def say(data: dict[str, Any], text: str, *, as_json: bool) -> None:
@@ -77,6 +81,28 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
         task = drawn.add_task(title, total=None)
         yield lambda done: drawn.update(task, completed=done)
+
+
+def count_results(
+    title: str, work: Callable[[T], str], batches: Iterable[Iterable[T]], total: int | None = None
+) -> Counter[str]:
+    """Return how often each result of *work* on an item of *batches* came, with the progress under *title* meanwhile.
+
+    After an interruption it says how far it got.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # most commands need none
+
+    found = Counter[str]()
+    with ThreadPoolExecutor(_WORKERS) as pool, progress(title, total) as advance:
+        try:
+            for batch in batches:
+                found.update(pool.map(work, batch))
+                advance(found.total())
+        except KeyboardInterrupt:
+            of_total = "" if total is None else f" of {total:,}"
+            click.echo(f"{found.total():,}{of_total} are done: run the same command again.", err=True)
+            raise
+    return found
 
 
 def is_for_rich(stream: TextIO | None) -> bool:

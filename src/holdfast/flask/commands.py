@@ -13,7 +13,6 @@ from holdfast.flask.settings.setting import warn
 
 _GROUP = "holdfast.flask.command_group:sessions"
 _CLEANUP = "holdfast.flask.command_group:session_cleanup"
-_HELP = "List, end and maintain the application's sessions."
 
 
 class SetUpWrong(ConfigurationError, click.ClickException):
@@ -45,6 +44,6 @@ def add_commands(app: Flask) -> None:
     if not isinstance(app.cli.commands.get(name), _Imported | None):
         name = "holdfast-sessions"
         warn(f"the application has a command 'sessions' of its own: Holdfast's commands are `flask {name}`")
-    app.cli.add_command(_Imported(name, _GROUP, short_help=_HELP))
+    app.cli.add_command(_Imported(name, _GROUP, short_help="List, end and maintain the application's sessions."))
     if app.config.get("SESSION_TYPE") is not None and "session_cleanup" not in app.cli.commands:
         app.cli.add_command(_Imported("session_cleanup", _CLEANUP, short_help="Use `flask sessions purge`."))

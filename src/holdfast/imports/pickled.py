@@ -41,17 +41,6 @@ def _encoded(text: str, encoding: str) -> bytes:
     return _of(str, text).encode({"latin1": "latin1"}[encoding])  # type: ignore[no-any-return]
 
 
-def _reconstructed(kind: _Class, _base: _Class, state: Any) -> Any:
-    return kind.make() if state is None else kind.make(state)
-
-
-def _set_uuid(value: UUID, state: dict[str, Any]) -> None:
-    """Give *value*, which a pickle has made without one, its number."""
-    number = UUID(int=_of(int, state["int"])).int
-    object.__setattr__(value, "int", number)
-    object.__setattr__(value, "is_safe", SafeUUID.unknown)
-
-
 _OBJECT = _Class(_MARK)
 _CLASSES: dict[tuple[str, str], _Class] = {
     ("datetime", "datetime"): _Class(dt.datetime),
@@ -63,7 +52,7 @@ _CLASSES: dict[tuple[str, str], _Class] = {
     ("uuid", "UUID"): _Class(lambda: UUID.__new__(UUID)),
     ("markupsafe", "Markup"): _Class(lambda text: Markup(_of(str, text))),  # noqa: S704  # as it was stored
     ("_codecs", "encode"): _Class(_encoded),
-    ("copyreg", "_reconstructor"): _Class(_reconstructed),
+    ("copyreg", "_reconstructor"): _Class(lambda kind, _, state: kind.make(*([] if state is None else [state]))),
     ("builtins", "object"): _OBJECT,
     ("builtins", "str"): _OBJECT,
     ("builtins", "unicode"): _OBJECT,
@@ -127,8 +116,10 @@ class _Reader:
         self.stack.append(value)
 
     def build(self) -> None:
-        state, value = _of(dict, self.pop()), self.stack[-1]
-        _set_uuid(_of(UUID, value), state)
+        state, value = _of(dict, self.pop()), _of(UUID, self.stack[-1])
+        number = UUID(int=_of(int, state["int"])).int
+        object.__setattr__(value, "int", number)
+        object.__setattr__(value, "is_safe", SafeUUID.unknown)
         self.unfinished.discard(id(value))
 
     def pair(self) -> list[Any]:

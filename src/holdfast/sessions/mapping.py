@@ -119,8 +119,7 @@ class ServerSession(MutableMapping[str, Any]):
         state.exposed = state.pending = True
         return state.data.copy()
 
-    def __copy__(self) -> dict[str, Any]:
-        return self.copy()
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         return copy.deepcopy(self._open().data, memo)

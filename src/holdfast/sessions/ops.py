@@ -59,9 +59,6 @@ class _FreshLoad(Call[Record | None]):
 
 Flow: TypeAlias = Generator[Call[Any], Any, T]
 
-#: Gets the method's name, the duration of the call in seconds, and the exception that it raised or None.
-OnCall: TypeAlias = Callable[[str, float, StoreError | None], object]
-
 
 def load(key: str, *, fresh: bool = False) -> Call[Record | None]:
     """Load the live record under *key*; *fresh*: without any cache, for a permanent decision."""
@@ -213,15 +210,15 @@ def as_store_error(error: StoreError | ConfigurationError) -> StoreError:
 def drive(
     flow: Flow[T] | Call[T],
     store: object,
-    on_call: OnCall | None = None,
+    on_call: Callable[[str, float, StoreError | None], object] | None = None,
     *,
     timer: Callable[[], float] = time.perf_counter,
     breakers: tuple[Breaker, Breaker] | None = None,
 ) -> T:
     """Run *flow* on *store* to its end and return its outcome. Store errors are raised inside the flow.
 
-    *on_call* is called after each store call, with its time by *timer*, which returns seconds. *breakers* are those of
-    the store's writes and of its reads.
+    *on_call* is called after each store call, with the method's name, the call's time by *timer*, which returns
+    seconds, and the exception that it raised or None. *breakers* are those of the store's writes and of its reads.
     """
     steps = flow.__iter__()
     try:

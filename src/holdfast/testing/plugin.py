@@ -123,8 +123,9 @@ class HoldfastApp:
 
     def revoke(self, user: object) -> int:
         """End all sessions of *user*, an id or a user of Flask-Login, and return how many there were."""
+        user_id = user.get_id() if hasattr(user, "get_id") else user
         with self.app.app_context():
-            ended: int = self.app.extensions["holdfast"].revoke_all(_id_of(user))
+            ended: int = self.app.extensions["holdfast"].revoke_all(user_id)
         return ended
 
     def outage(self) -> AbstractContextManager[None]:
@@ -203,10 +204,6 @@ def holdfast_app(app: Flask) -> Iterator[HoldfastApp]:
 def _run_action() -> Response | None:
     action: Callable[[], Response] | None = request.environ.get(_ACTION)
     return None if action is None else action()
-
-
-def _id_of(user: object) -> object:
-    return user.get_id() if hasattr(user, "get_id") else user
 
 
 def _log_in_with_flask_login(manager: Any, user: object) -> None:

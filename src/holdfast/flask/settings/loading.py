@@ -135,9 +135,7 @@ class LiveSettings:
         Raises:
             ConfigurationError: See `Settings.load`.
         """
-        values = self.values()
-        self.current = Settings.load(self.config)
-        self.seen = values
+        self.seen, self.current = self.values(), Settings.load(self.config)
         return self.current
 
     def refuse_late_changes(self) -> None:

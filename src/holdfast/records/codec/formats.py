@@ -18,7 +18,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, Protocol
 
 from holdfast.errors import DecodeError
 from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Encoder, is_mark
@@ -89,6 +89,22 @@ ExtHook = Callable[[int, bytes], Any]
 Default = Callable[[Any], Any]
 
 
+class Packer(Protocol):
+    """A msgpack library."""
+
+    def ext(self, code: int, data: bytes, /) -> Any:
+        """Return an extension, to be written by `pack`."""
+
+    def pack(self, plain: Any, /) -> bytes:
+        """Return the bytes of what `Encoder.encode` returned."""
+
+    def pack_native(self, data: dict[Any, Any], default: Default, /) -> bytes | None:
+        """Return the bytes of *data*, or None where the library refuses it and the `Encoder` is needed."""
+
+    def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
+        """Return the value in *payload*, or raise any exception. Bytes after the end may be ignored."""
+
+
 class Ormsgpack:
     """Writes data directly: ormsgpack calls *default* for each value that is not plain."""
 
@@ -142,10 +158,6 @@ class Msgpack:
     def unpack(self, payload: bytes, hook: ExtHook | None, /) -> Any:
         """Return the value in *payload*, or raise if there are bytes after the end."""
         return self._unpackb(payload, ext_hook=hook or _refuse_extension, strict_map_key=True)
-
-
-#: A msgpack library: *ext* returns an extension for `pack`, and *unpack* may ignore bytes after the end.
-Packer: TypeAlias = Ormsgpack | Msgpack
 
 
 def _bytes(text: str) -> bytes:

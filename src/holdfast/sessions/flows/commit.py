@@ -250,16 +250,16 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
         except StoreUnavailable:
             yield from delete(made.key)  # nobody has its token, so nobody loses it
             raise
+    return begun(context, state, made)
+
+
+def begun(context: Context, state: SessionState, made: StoredSession) -> Outcome:
+    """Report that *made* is a new session, and whose, and return the outcome, with which the response sends it."""
     state.stored, state.redeliver = made, False
-    report_created(context, made)
-    return Outcome("saved", CookieAction.SEND)
-
-
-def report_created(context: Context, made: StoredSession) -> None:
-    """Emit that *made* is a new session, and whose."""
     context.events.emit("created", handle=made.key, owner=made.owner)
     if made.owner is not None:
         context.events.emit("bound", handle=made.key, owner=made.owner)
+    return Outcome("saved", CookieAction.SEND)
 
 
 def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:

@@ -16,13 +16,13 @@ from holdfast.records.envelope import Tombstone, TombstoneKind, control_in
 from holdfast.records.metadata import PREVIOUS
 from holdfast.records.record import Conflict, Gone
 from holdfast.records.tokens import new_token
-from holdfast.sessions.flows.commit import create_once, report_created, revised
+from holdfast.sessions.flows.commit import begun, create_once, revised
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import SESSION_ENDED, dropped, is_confirmed, refused, report_ended
 from holdfast.sessions.flows.finish import ALL_ENDED, at, ended_meanwhile, read_cutoff
 from holdfast.sessions.flows.open import Found, Rejected, report_rejected
 from holdfast.sessions.flows.revoke import write_cutoff
-from holdfast.sessions.flows.rotate import report_rotated
+from holdfast.sessions.flows.rotate import delivered
 from holdfast.sessions.flows.visitor import secrets_of
 from holdfast.sessions.ops import Flow, load, replace
 from holdfast.sessions.policy import RETENTION
@@ -120,9 +120,7 @@ class InCookie:
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
         """Make a session of *state*."""
         made = yield from self._sealed(context, state, None, state.new_token or new_token())
-        state.stored, state.redeliver = made, False
-        report_created(context, made)
-        return Outcome("saved", CookieAction.SEND)
+        return begun(context, state, made)
 
     def join(self, context: Context, state: SessionState, browser: str, /) -> Flow[None]:  # noqa: ARG002
         """Return None: of the sessions that begin at once a browser keeps only the last."""
@@ -182,7 +180,7 @@ class InCookie:
         until, successor = context.clock() + context.policy.grace, None if ends else moved.key
         if not (yield from self._revoke(context, stored, Tombstone(TombstoneKind.SUPERSEDED, until, successor))):
             return (yield from self._replaced_meanwhile(context, state, stored))
-        return _moved(context, state, stored, moved)
+        return delivered(context, state, stored, moved)
 
     def _renew(self, context: Context, state: SessionState, stored: CookieSession) -> Flow[Outcome]:
         if (yield from self._revoked(context, stored)) is not None:
@@ -190,7 +188,7 @@ class InCookie:
         if self._revocable:
             state.changes.meta[PREVIOUS] = stored.key
         moved = yield from self._sealed(context, state, stored, self._cookie.successor(stored.token))
-        return _moved(context, state, stored, moved)
+        return delivered(context, state, stored, moved)
 
     def confirm_renewal(self, context: Context, key: str, stored: CookieSession, /) -> Flow[bool]:
         """Let the token of *key* be valid for the grace period only; return False if the session was ended under it."""
@@ -264,20 +262,6 @@ class InCookie:
         return (yield from _write(context, found.successor, tombstone, until)) is None
 
 
-def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Outcome:
-    state.stored, state.redeliver = moved, False
-    report_rotated(context, state.changes, stored, moved)
-    return Outcome("saved", CookieAction.SEND)
-
-
-def _longest_life(context: Context) -> int:
-    """Return for how long a cookie that is sent now can be used, in milliseconds, and a day more.
-
-    The day is for requests in flight, which may still send one, and for servers whose clocks are ahead.
-    """
-    return context.policy.absolute + RETENTION
-
-
 def _needed_until(context: Context, stored: CookieSession) -> int:
     """Return until when a revocation of *stored* is needed: none of its cookies can be used longer."""
     idle = max(context.policy.idle_of(stored.envelope.meta), stored.envelope.idle)
@@ -331,7 +315,9 @@ def revoke(
     Whether there is one is unknown.
     """
     now = context.clock()
-    tombstone, until = Tombstone(TombstoneKind.ENDED, now), now + _longest_life(context)
+    # No cookie that is sent now is used longer. A day more is for requests in flight, which may still send one, and for
+    # servers whose clocks are ahead.
+    tombstone, until = Tombstone(TombstoneKind.ENDED, now), now + context.policy.absolute + RETENTION
     if successor is not None:
         tombstone = Tombstone(TombstoneKind.SUPERSEDED, now + context.policy.grace, successor)
     for _ in range(context.policy.attempts):

@@ -132,7 +132,7 @@ def info_of(context: Context, key: str, record: Record | None, *, current: str |
         created_at=body.created_at,
         last_used_at=policy.last_used_at(body, record.expires_at),
         idle_deadline=policy.idle_deadline(body, record.expires_at),
-        absolute_deadline=body.created_at + policy.absolute,
+        absolute_deadline=policy.end_of(body),
         meta=body.meta,
         permanent=metadata.PERMANENT in body.meta,
         device=metadata.device_in(body.meta),

@@ -242,8 +242,13 @@ def _moved(context: Context, state: SessionState, stored: StoredSession, moved: 
             if state.owed:
                 report_rotated(context, changes, stored, moved)
             raise
+    return delivered(context, state, stored, moved)
+
+
+def delivered(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Outcome:
+    """Report that *moved* has taken the place of *stored*, and return the outcome, with which the response sends it."""
     state.stored, state.redeliver = moved, False
-    report_rotated(context, changes, stored, moved)
+    report_rotated(context, state.changes, stored, moved)
     return Outcome("saved", CookieAction.SEND)
 
 

@@ -91,11 +91,6 @@ class Database:
         count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
         return count
 
-    @property
-    def returns_deleted(self) -> bool:
-        """Whether the database returns rows that it deletes."""
-        return self.ask(lambda connection: connection.dialect.delete_returning)
-
     def insert(self, statement: sa.Executable, **values: Any) -> bool:
         """Return whether *statement* inserts its row; False if the key exists."""
         try:
@@ -203,15 +198,13 @@ class Database:
         connections = self._connections
         if connections is None:
             with self._lock:
-                self._engine = self._engine or self._new_engine()
+                if self._engine is None:
+                    engine = self._find_engine()
+                    keep_private(engine.url)
+                    self._engine = engine_beside(engine)
                 turns = None if self._max_connections is None else Turns(self._max_connections, QUEUE)
                 connections = self._connections = self._connections or Connections(self._engine, turns)
         return connections
-
-    def _new_engine(self) -> sa.Engine:
-        engine = self._find_engine()
-        keep_private(engine.url)
-        return engine_beside(engine)
 
     def _ready(self) -> Connections:
         connections = self._connectable()

@@ -179,7 +179,7 @@ class SQLStore:
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
         database, now, removed = self._database, self._clock(), set[str]()
-        if not database.returns_deleted:
+        if not database.ask(lambda connection: connection.dialect.delete_returning):
             same = (
                 key for key, version in versions.items() if database.count(self._end, at=key, now=now, expect=version)
             )
