@@ -42,7 +42,7 @@ RejectReason: TypeAlias = Literal[
 ]
 #: Why a session ended.
 EndReason: TypeAlias = Literal["logout", "revoked", "expired", "evicted", "replaced"]
-#: What became of a session at the end of a request.
+#: The outcome of a session at the end of a request.
 SaveResult: TypeAlias = Literal["saved", "merged", "unchanged", "gone", "conflict"]
 #: Whether the end of a session is certain, may be undone by the loss of a server, or there was no session.
 RevokeResult: TypeAlias = Literal["confirmed", "unconfirmed", "absent"]

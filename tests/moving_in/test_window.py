@@ -146,11 +146,11 @@ def test_an_interruption_says_how_far_it_got(make: Make, monkeypatch: pytest.Mon
     app = make()
     take_over, calls = app.extensions["holdfast"].manager.take_over, list[str]()
 
-    def interrupted(old_id: str, *, only_look: bool) -> str:
+    def interrupted(old_id: str, *, dry_run: bool) -> str:
         calls.append(old_id)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return str(take_over(old_id, only_look=only_look))
+        return str(take_over(old_id, dry_run=dry_run))
 
     seams.MANAGER_TAKE_OVER.plant(monkeypatch, lambda _, *arguments, **named: interrupted(*arguments, **named))
     seams.IMPORT_WORKERS.plant(monkeypatch, 1)

@@ -29,7 +29,7 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
         raise ConfigurationError("no sessions are taken over: set SESSION_IMPORT, or SESSION_TYPE")
     ids, title = place.ids(), "Counting" if count else "Taking over"
     chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
-    found = count_results(title, partial(manager.take_over, only_look=count), chunks, len(ids))
+    found = count_results(title, partial(manager.take_over, dry_run=count), chunks, len(ids))
     unreadable = f"{found['unreadable']:,} cannot be read"
     if count:
         data = {name: found[name] for name in ("left", "unreadable")}

@@ -29,7 +29,7 @@ TOKEN = "Session-Token"  # noqa: S105  # a header's name
 #: The header of a request without a token that asks for one in a header, where there are cookies too.
 ASKED = "Session-Transport"
 
-#: What signatures are for, besides the namespace. No cookie can have this name.
+#: The purpose of signatures, besides the namespace. No cookie can have this name.
 _SIGNED_FOR = "Authorization: Bearer"
 
 _BEARER = re.compile(r"[ \t]*bearer(?![!#$%&'*+.^_`|~0-9a-z-])[ \t]*(.*?)[ \t]*", re.ASCII | re.IGNORECASE | re.DOTALL)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Presented(NamedTuple):
-    """What a request presents for its session.
+    """The token that a request presents for its session.
 
     Attributes:
         token: A value that can be this application's, without its signature; or None.

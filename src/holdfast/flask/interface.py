@@ -43,7 +43,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
     Attributes:
         live: The application's settings.
         carriers: How its sessions' tokens travel, as ``SESSION_TRANSPORT`` says.
-        before_lookup: What is called before a request's cookie is looked up.
+        before_lookup: The functions that are called before a request's cookie is looked up.
     """
 
     def __init__(self, manager: Requests, live: LiveSettings) -> None:

@@ -18,7 +18,7 @@ _MOST, _MOST_EACH = 256 * 1024, 64
 #: The most in a tuple that is hashed, which takes as long as if it named nothing twice.
 _MOST_IN_KEY = 256
 
-#: What reading a damaged pickle raises.
+#: The exceptions that reading a damaged pickle raises.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _MARK: Any = object()

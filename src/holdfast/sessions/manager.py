@@ -59,14 +59,14 @@ class Manager(Ends):
         other.keys, other.context = keys, replace(self.context, keys=keys, transport="header", old_place=None)
         return other
 
-    def take_over(self, old_id: str, *, only_look: bool = False) -> TakenOver:
-        """Take over the session of *old_id* from the place where it was, before its first request, unless *only_look*.
+    def take_over(self, old_id: str, *, dry_run: bool = False) -> TakenOver:
+        """Take over the session of *old_id* from the place where it was, before its first request, unless *dry_run*.
 
         Returns what became of it: ``"now"``, ``"before"``, ``"left"``, ``"ended"`` or ``"unreadable"``.
         """
         from holdfast.sessions.flows.take_over import take_over_unused
 
-        return self._run(take_over_unused(self.context, old_id, only_look=only_look))
+        return self._run(take_over_unused(self.context, old_id, dry_run=dry_run))
 
     def pop_stored(self, state: SessionState, key: str) -> bool:
         """Remove *key* from the stored session at once, and return whether this request removed it."""

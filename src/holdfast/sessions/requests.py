@@ -69,7 +69,7 @@ class Requests:
         options: See `Options`.
 
     Attributes:
-        context: What the flows work with.
+        context: The circumstances of the flows.
         has_form: Returns whether a text has the form of a cookie's value.
     """
 
@@ -95,25 +95,22 @@ class Requests:
         self._breakers = Breaker(), Breaker()
         self._raised: Callable[[HoldfastError], HoldfastError] = options.get("raised", lambda error: error)
         self._observers = gather(options.get("observer"))
+        events = Events(self if sender is None else sender)
+        events.subscribe(RejectionLog(self.clock), "rejected")
+        events.subscribe(OutageLog(self.clock), "store_unavailable")
+        if self._observers is not None:
+            events.subscribe(self._observers.count)
         self.context: Context = Context(
             policy=options.get("policy") or Policy(),
             keys=self.keys,
             codec=options.get("codec", MSGPACK),
             clock=self.clock,
             sealer=sealer or Unsealed(),
-            events=self._stream(self if sender is None else sender),
+            events=events,
             capabilities=capabilities_of(store),
             lists_unopened=options.get("lists_unopened", False),
             old_place=options.get("old_place"),
         )
-
-    def _stream(self, sender: object) -> Events:
-        stream = Events(sender)
-        stream.subscribe(RejectionLog(self.clock), "rejected")
-        stream.subscribe(OutageLog(self.clock), "store_unavailable")
-        if self._observers is not None:
-            stream.subscribe(self._observers.count)
-        return stream
 
     def adopt(self, policy: Policy) -> None:
         """Apply *policy* from now on."""

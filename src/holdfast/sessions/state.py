@@ -57,7 +57,7 @@ class StoredSession:
 
 
 class _NothingAsked:
-    """What a request without changes does not set, so that it costs it nothing."""
+    """The changes that most requests do not ask for, so that they cost them nothing."""
 
     rotate: bool = False
     consumed: bool = False
@@ -156,7 +156,7 @@ class SessionState(_AtFirst):
         beside: The keys of the other live sessions whose cookies the request came with.
         stored: The live session that was found or saved, or None: there is none.
         data: The data as it is now.
-        changes: What was asked for since the session was looked up or saved.
+        changes: The changes asked for since the session was looked up or saved.
         read_only: Nothing of this request is kept, and no cookie is sent: the id was superseded, or the store is down.
         login_begins_anew: A login begins a session of its own although the request is read-only: the token it came with
             was replaced, or cannot be judged here.
@@ -175,7 +175,7 @@ class SessionState(_AtFirst):
         settled: The store has what the request left in the data, so that a difference is a late change.
         remembered: What identifies the browser and its remember-me cookie, if that is what signs the user in.
         new_token: The token for a session that begins, if it is known already.
-        failure: What the lookup raised.
+        failure: The exception that the lookup raised.
         renewed_from: The key that a renewal replaced, if the token that it made was presented for the first time.
         renewed_to: A token, and the one that a renewal has put in its place.
     """
@@ -361,7 +361,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         result: ``saved``, ``merged``, ``unchanged`` or ``gone``.
-        cookie: What the response says about the cookie.
+        cookie: The action of the response on the cookie.
     """
 
     result: SaveResult

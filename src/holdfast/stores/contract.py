@@ -215,7 +215,7 @@ class HealthFinding:
     """One fact that a store found about its database, server or folder.
 
     Attributes:
-        name: What was checked, in a word or two, such as ``"eviction"``.
+        name: The subject, in a word or two, such as ``"eviction"``.
         found: The result, in a sentence.
         fix: The change to make. Default: empty, none.
         ok: Whether it is as it should be; None if unknown, or if a person must decide.

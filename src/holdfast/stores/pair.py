@@ -32,16 +32,14 @@ class PairStore:
     def __init__(self, new: contract.Store, old: contract.Store) -> None:
         self._new = new
         self._old = old
-        for capability in self._offered():
+        # Those of either store, except those that need both, or the new one.
+        have_new, have_old = contract.capabilities_of(new), contract.capabilities_of(old)
+        needs_both = {contract.Indexes, contract.Iterates} - (have_new & have_old)
+        left_out = {contract.Rotates, contract.Discards} | needs_both | (_OF_NEW - have_new)
+        for capability in (have_new | have_old) - left_out:
             method = contract.CAPABILITIES[capability]
             is_of_new = capability in _OF_NEW
             setattr(self, method, getattr(new, method) if is_of_new else getattr(self, f"_{method}"))
-
-    def _offered(self) -> frozenset[type]:
-        """Return the capabilities of the pair: those of either store, except those that need both, or the new one."""
-        new, old = contract.capabilities_of(self._new), contract.capabilities_of(self._old)
-        needs_both = {contract.Indexes, contract.Iterates} - (new & old)
-        return (new | old) - {contract.Rotates, contract.Discards} - needs_both - (_OF_NEW - new)
 
     def _with(self, capability: type) -> list[Any]:
         """Return those of the two stores that have *capability*, the new one first."""

@@ -48,13 +48,13 @@ def together(*calls: Callable[[], T]) -> list[T]:
     return [futures[index].result() for index in range(len(calls))]
 
 
-def during(write: Callable[[], T], look: Callable[[], object]) -> T:
-    """Run *write* in a thread, call *look* repeatedly until it is done, and return the result of *write*."""
+def during(write: Callable[[], T], read: Callable[[], object]) -> T:
+    """Run *write* in a thread, call *read* repeatedly until it is done, and return the result of *write*."""
     with frequent_switches(), ThreadPoolExecutor(1) as pool:
         written = pool.submit(write)
         while not written.done():
-            look()
-    look()
+            read()
+    read()
     return written.result()
 
 

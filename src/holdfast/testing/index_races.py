@@ -43,12 +43,12 @@ class IndexRaces(ContractBase):
         reader = self.clients(2)[1]
         assert isinstance(reader, Indexes)
 
-        def look() -> None:
+        def read() -> None:
             record = reader.load(key)
             if record is not None and record.owner == owner:
                 assert key in self.owned(owner, reader), "load returns the record and the index lacks it"
 
-        during(write, look)
+        during(write, read)
         assert self.owned(owner) == {key}
 
     def test_race_8_ending_all_of_an_owner_catches_rotations(self) -> None:

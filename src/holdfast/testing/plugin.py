@@ -83,7 +83,7 @@ class HoldfastApp:
             client: A test client of the application.
             user: The id that the application's login view gives to ``session.bind``. With Flask-Login a user's id or
                 the user, and it calls ``login_user``.
-            data: What else the login view stores in the session.
+            data: Further data that the login view stores in the session.
             options: Arguments of the request, as of ``client.get``, such as ``headers``.
 
         Raises:

@@ -29,7 +29,7 @@ _DRIVERS = ("pymemcache", "pymongo", "redis", "sqlalchemy")
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 
 
-class _Home(NamedTuple):
+class _Origin(NamedTuple):
     """The test class of a worker, the arguments for its store, and the environment."""
 
     module: str
@@ -56,8 +56,8 @@ class Worker:
         self._connection, there = processes.Pipe()
         kind = type(contract)
         source = sys.modules[kind.__module__].__file__
-        home = _Home(kind.__module__, source, kind.__qualname__, contract.place, contract.clock(), dict(os.environ))
-        self._process = processes.Process(target=_serve, args=(there, home), daemon=True)
+        origin = _Origin(kind.__module__, source, kind.__qualname__, contract.place, contract.clock(), dict(os.environ))
+        self._process = processes.Process(target=_serve, args=(there, origin), daemon=True)
         self._process.start()
         there.close()
 
@@ -94,13 +94,13 @@ class Worker:
         self._connection.close()
 
 
-def _serve(connection: Connection, home: _Home) -> None:
+def _serve(connection: Connection, origin: _Origin) -> None:
     os.environ.clear()
-    os.environ.update(home.environ)
-    contract = _class_at(home)()
-    with contract.running(home.place):
+    os.environ.update(origin.environ)
+    contract = _class_at(origin)()
+    with contract.running(origin.place):
         if isinstance(contract.clock, FakeClock):
-            contract.clock.advance_ms(home.now - contract.clock())
+            contract.clock.advance_ms(origin.now - contract.clock())
         connection.send((False, contract.store is not None))
         while True:
             job, arguments = connection.recv()
@@ -112,15 +112,15 @@ def _serve(connection: Connection, home: _Home) -> None:
                 connection.send((False, answer))
 
 
-def _class_at(home: _Home) -> Callable[[], ContractBase]:
+def _class_at(origin: _Origin) -> Callable[[], ContractBase]:
     try:
-        importlib.import_module(home.module)
+        importlib.import_module(origin.module)
     except ModuleNotFoundError:
         # pytest may import a test file under a name of its own.
-        spec = importlib.util.spec_from_file_location(home.module, home.source or "")
+        spec = importlib.util.spec_from_file_location(origin.module, origin.source or "")
         assert spec is not None
         assert spec.loader is not None
-        sys.modules[home.module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[home.module])
-    kind: Callable[[], ContractBase] = pkgutil.resolve_name(f"{home.module}:{home.qualname}")
+        sys.modules[origin.module] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[origin.module])
+    kind: Callable[[], ContractBase] = pkgutil.resolve_name(f"{origin.module}:{origin.qualname}")
     return kind

@@ -11,7 +11,6 @@ from flask import Flask
 from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport, users
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
-from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.settings.profiles import profile_named
 from holdfast.sessions.manager import Manager
 
@@ -71,8 +70,7 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
     if "holdfast" not in app.extensions:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
-    interface = app.session_interface
-    found = interface.manager if isinstance(interface, HoldfastInterface) else None
+    found = getattr(app.session_interface, "manager", None)
     case = Case(app, profile_named(chosen), found if isinstance(found, Manager) else None)
     report = Report(chosen, case.profile.title, (*_rows(case), *store.left_before(case)))
     if report.passes or app.config["SESSION_PROFILE"] == chosen:

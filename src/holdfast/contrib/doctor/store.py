@@ -79,7 +79,7 @@ def left_before(case: Case) -> Iterator[Row]:
     if manager is None or (place := manager.context.old_place) is None:
         return
     try:
-        left = any(manager.take_over(old_id, only_look=True) == "left" for old_id in place.ids())
+        left = any(manager.take_over(old_id, dry_run=True) == "left" for old_id in place.ids())
         verdict = Verdict("met", "some are left") if left else Verdict("manual", "none is left", _OFF)
     except ConfigurationError as error:
         verdict = Verdict("manual", str(error), f"{_OFF} after PERMANENT_SESSION_LIFETIME")

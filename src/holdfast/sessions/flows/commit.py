@@ -46,8 +46,8 @@ def commit(context: Context, state: SessionState, flows: RequestFlows) -> Flow[O
         flows: How the sessions are kept.
 
     Raises:
-        EncodeError, RecordTooLarge: The session cannot be stored. What was stored is intact, unless the request ended
-            it: then it is over.
+        EncodeError, RecordTooLarge: The session cannot be stored. The stored session is intact, unless the request
+            ended it: then it is over.
         SessionConflict: Another request was first; see `holdfast.errors.SessionConflict`.
         StoreUnavailable: The store failed. Whether the session was stored is unknown.
     """

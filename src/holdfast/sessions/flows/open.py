@@ -30,7 +30,7 @@ class Rejected:
     Attributes:
         reason: The frozen word for it.
         foreign: The record is in a format that a newer release may know.
-        data: What the request may read nevertheless: the visitor's secrets after a login.
+        data: The data that the request may read nevertheless: the visitor's secrets after a login.
         owner: The owner value of the user whose session has expired, or None.
     """
 

@@ -39,7 +39,7 @@ class Write:
         exhausted: That time, or the policy's number of attempts, is used up.
         tried_at: When the current attempt began, in milliseconds since the epoch.
         same: Compares values in a merge; None before the first one.
-        known: What another write stored, as it was merged last, with its data.
+        known: The session that another write stored, as it was merged last, with its data.
     """
 
     id: bytes = field(default_factory=partial(os.urandom, ID_BYTES))

@@ -86,8 +86,8 @@ def revoke_all(
     leads to is ended, again and again, until a walk of one page shows nothing new. A rotation that is under way has
     indexed its new key before its old one becomes a tombstone, so a tombstone is followed by another walk; and of two
     pages, the first may lack the new key and the second the old one, so such a walk is not the last. A rotation of the
-    session to *keep* is followed, except between the steps of one on a store that does not `Rotates`. What began after
-    the cut-off is not ended by another walk, so logins at any rate do not prevent the end of this.
+    session to *keep* is followed, except between the steps of one on a store that does not `Rotates`. A session that
+    began after the cut-off is not ended by another walk, so logins at any rate do not prevent the end of this.
 
     A store that cannot keep the cut-off does not prevent the rest: see `RevokedCount`.
     """

@@ -1,7 +1,7 @@
 """Give a session a new token: at login, on request, and as a periodic renewal.
 
 The order holds in every interleaving: index the new key, create the new record, replace the old one by a tombstone
-if it is still what was loaded. Whoever ends the session in between makes the last step fail, and the new record goes.
+if it is still what was loaded. An end of the session in between makes the last step fail, and the new record goes.
 """
 
 from __future__ import annotations

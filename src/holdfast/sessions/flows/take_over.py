@@ -42,41 +42,40 @@ def find(context: Context, state: SessionState, value: str) -> Flow[Found | Reje
     """Return the live session of a cookie's *value*: a token, or an id of the place where sessions were before."""
     found = yield from opening.find(context, state, value)
     place = context.old_place
-    if not isinstance(found, Rejected) or found.reason not in ("unknown_id", "malformed"):
-        return found
-    if place is None or not place.has_form(value):
+    is_unknown = isinstance(found, Rejected) and found.reason in ("unknown_id", "malformed")
+    if not is_unknown or place is None or not place.has_form(value):
         return found
     key = state.presented = context.keys.key_of(value)
     record = yield from load(key, fresh=True)
     if record is None:
-        looked = yield from _look(context, place, value, state)
-        if isinstance(looked, Rejected):
-            return looked
+        found_old = yield from _read_old(context, place, value, state)
+        if isinstance(found_old, Rejected):
+            return found_old
         try:
-            yield from _keep(context, value, *looked)
+            yield from _keep(context, value, *found_old)
         except RecordTooLarge:  # for this store
             return Rejected("corrupt")
         record = yield from load(key, fresh=True)
     return (yield from opening.found_at(context, state, value, key, record))
 
 
-def take_over_unused(context: Context, old_id: str, *, only_look: bool = False) -> Flow[TakenOver]:
-    """Take over the session of *old_id* without a request, unless *only_look*. Its life is not extended."""
+def take_over_unused(context: Context, old_id: str, *, dry_run: bool = False) -> Flow[TakenOver]:
+    """Take over the session of *old_id* without a request, unless *dry_run*. Its life is not extended."""
     key, place = context.keys.key_of(old_id), context.old_place
     if place is None or (yield from load(key, fresh=True)) is not None:
         return "before"
-    looked = yield from _look(context, place, old_id, SessionState(context.clock(), background=True))
-    if isinstance(looked, Rejected):
-        return "unreadable" if looked.reason == "corrupt" else "ended"
-    if only_look:
+    found_old = yield from _read_old(context, place, old_id, SessionState(context.clock(), background=True))
+    if isinstance(found_old, Rejected):
+        return "unreadable" if found_old.reason == "corrupt" else "ended"
+    if dry_run:
         return "left"
     try:
-        return "now" if (yield from _keep(context, old_id, *looked)) else "before"
+        return "now" if (yield from _keep(context, old_id, *found_old)) else "before"
     except RecordTooLarge:
         return "unreadable"
 
 
-def _look(
+def _read_old(
     context: Context, place: OldPlace, old_id: str, state: SessionState
 ) -> Flow[tuple[OldSession, StoredSession] | Rejected]:
     """Return the session of *old_id* and the one to store for it, or why there is none."""

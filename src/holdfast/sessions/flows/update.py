@@ -26,7 +26,7 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
 
     Raises:
         ConfigurationError: The data are sealed with the session's token.
-        EncodeError, RecordTooLarge: What *change* left cannot be stored.
+        EncodeError, RecordTooLarge: The changed data cannot be stored.
         SessionConflict: Other requests kept changing the session.
         StoreUnavailable: The store failed. Whether the change was stored is unknown.
         UnknownKey: No key opens the session.

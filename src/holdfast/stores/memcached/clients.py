@@ -295,7 +295,8 @@ def _reading_bytes(clone: Any) -> Any:
     driver = sys.modules.get("_pylibmc")
     if driver is not None and isinstance(clone, driver.client):
         kind = type(clone)
-        clone.__class__ = type(kind.__name__, (kind,), {"deserialize": _bytes_or_nothing})
+        read = {"deserialize": lambda _clone, data, flags: bytes(data) if flags in {0, _PICKLE} else b""}
+        clone.__class__ = type(kind.__name__, (kind,), read)
         # The constructor records that its class reads by itself, before it finds that there is no server to add.
         with suppress(driver.Error):
             driver.client.__init__(clone, [], clone.binary)
@@ -304,10 +305,6 @@ def _reading_bytes(clone: Any) -> Any:
 
 # pylibmc's flag of a pickle.
 _PICKLE = 1
-
-
-def _bytes_or_nothing(_clone: Any, data: bytes, flags: int) -> bytes:
-    return bytes(data) if flags in {0, _PICKLE} else b""
 
 
 # Destroying a clone closes the connection that it shares with the parent, which still uses it.

@@ -87,7 +87,7 @@ class MemcachedStore:
         return cls(PooledClient(_servers(url), timeout), clock=clock, **options)
 
     def load(self, key: str, /) -> Record | None:
-        found = self._look(key)
+        found = self._lookup(key)
         return found.record if found else None
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
@@ -95,7 +95,7 @@ class MemcachedStore:
         for _ in range(_ATTEMPTS):
             if self._write("add", key, record):
                 return record.version
-            found = self._look(key, expired=True)
+            found = self._lookup(key, expired=True)
             if found is None:
                 continue
             if found.record.expires_at > self._clock():
@@ -110,7 +110,7 @@ class MemcachedStore:
         record = Record(data, secrets.randbits(64), expires_at, owner)
         found = self._remembered(key)
         if found is None or found.record.version != expect:
-            found = self._look(key, expired=True)
+            found = self._lookup(key, expired=True)
         for _ in range(_ATTEMPTS):
             if found is None or found.record.expires_at <= self._clock():
                 return Gone()
@@ -118,24 +118,24 @@ class MemcachedStore:
                 return Conflict(found.record)
             if self._write("cas", key, record, found.unique):
                 return record.version
-            found = self._look(key, expired=True)
+            found = self._lookup(key, expired=True)
         raise StoreUnavailable(_REFUSED)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:
         found = self._remembered(key)
         if found is None or expires_at <= found.record.expires_at:
-            found = self._look(key)
+            found = self._lookup(key)
         for _ in range(_ATTEMPTS):
             if found is None or expires_at <= found.record.expires_at:
                 return found is not None
             old = found.record
             if self._write("cas", key, Record(old.data, old.version, expires_at, old.owner), found.unique):
                 return True
-            found = self._look(key)
+            found = self._lookup(key)
         raise StoreUnavailable(_REFUSED)
 
     def delete(self, key: str, /) -> bool:
-        found = self._look(key, expired=True)
+        found = self._lookup(key, expired=True)
         deleted = found is not None and self._ask("delete", self._prefix + key)
         return found is not None and deleted and found.record.expires_at > self._clock()
 
@@ -162,7 +162,7 @@ class MemcachedStore:
     def close(self) -> None:
         self._client.close()
 
-    def _look(self, key: str, *, expired: bool = False) -> _Found | None:
+    def _lookup(self, key: str, *, expired: bool = False) -> _Found | None:
         """Return the record under *key* if it is live, or if it is *expired* and that is allowed, and remember it."""
         answer = self._ask("gets", self._prefix + key)
         found = None if answer is None else _Found(_record(key, answer[0]), answer[1])

@@ -1,4 +1,4 @@
-"""What `holdfast.stores.sql` saves of SQLAlchemy's work for each statement: it keeps connections, and compiles once."""
+"""Connections that `holdfast.stores.sql` keeps, and statements that it compiles once: less work than SQLAlchemy's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST = 900.0
 _TAKE_BYTES = frozenset({"psycopg", "psycopg2", "pymysql", "mysqldb"})
 
 
-class Lent:
+class Checkout:
     """A connection, and what each statement needs of it.
 
     *cursors* are the driver's, by statement: to make one takes longer than to use it again, and psycopg keeps in it how
@@ -47,26 +47,26 @@ class Lent:
 class Connections:
     """Lends connections of an engine. With *turns* it keeps those that come back, which are in use for the pool.
 
-    No thread may then wait at the pool, which gets none back. So *turns* bounds all that is lent at once, to as many
-    connections as the pool has. None: the pool is the application's, and gets each back.
+    No thread may then wait at the pool, which gets none back. So *turns* bounds the connections that are checked out at
+    once to as many as the pool has. None: the pool is the application's, and gets each back.
     """
 
     def __init__(self, engine: sa.Engine, turns: Turns | None) -> None:
         self._engine = engine
         self._keeps = turns is not None
         self._turns = turns or nullcontext()
-        self._idle: deque[Lent] = deque()
+        self._idle: deque[Checkout] = deque()
 
-    def run(self, work: Callable[[Lent], T], *, keep: bool) -> T:
+    def run(self, work: Callable[[Checkout], T], *, keep: bool) -> T:
         """Return the result of *work* with a connection. When it loses that, the others are not trusted either.
 
         *keep*: it changes no option of the connection, as SQLAlchemy's inspection does.
         """
         with self._turns:
-            lent = self._take()
-            connection = lent.connection
+            checkout = self._take()
+            connection = checkout.connection
             try:
-                result = work(lent)
+                result = work(checkout)
                 if connection.in_transaction():
                     connection.rollback()  # a word to SQLAlchemy: each statement was committed
             except BaseException:
@@ -74,25 +74,25 @@ class Connections:
                     self.close()
                 connection.close()
                 raise
-            lent.last_use = time.monotonic()
-            if keep and self._keeps and lent.last_use - lent.first_use < _LONGEST:
-                self._idle.append(lent)
+            checkout.last_use = time.monotonic()
+            if keep and self._keeps and checkout.last_use - checkout.first_use < _LONGEST:
+                self._idle.append(checkout)
             else:
                 connection.close()
             return result
 
-    def _take(self) -> Lent:
+    def _take(self) -> Checkout:
         while True:
             try:
-                lent = self._idle.pop()
+                checkout = self._idle.pop()
             except IndexError:
                 break
-            if time.monotonic() - lent.last_use <= clients.LONGEST_IDLE and not lent.is_over():
-                return lent
-            lent.connection.invalidate()  # a firewall may have dropped it
-            lent.connection.close()
+            if time.monotonic() - checkout.last_use <= clients.LONGEST_IDLE and not checkout.is_over():
+                return checkout
+            checkout.connection.invalidate()  # a firewall may have dropped it
+            checkout.connection.close()
         try:
-            return Lent(self._engine.connect())
+            return Checkout(self._engine.connect())
         except (HoldfastError, sa.exc.SQLAlchemyError, OSError):
             raise
         except Exception as error:  # a driver's own, such as PyMySQL's without a package that the login needs
@@ -100,7 +100,7 @@ class Connections:
 
     def close(self) -> None:
         """Return those that are not in use to the pool, which checks them before the next use."""
-        drain(self._idle, lambda lent: lent.connection.close())
+        drain(self._idle, lambda checkout: checkout.connection.close())
 
 
 def end_of(connection: Any) -> Callable[[], object]:
@@ -133,22 +133,22 @@ class Prepared(NamedTuple):
     processors: Mapping[str, Callable[[Any], Any]]
     returns_rows: bool
 
-    def run(self, values: Mapping[str, Any], lent: Lent) -> Any:
+    def run(self, values: Mapping[str, Any], checkout: Checkout) -> Any:
         """Return the rows, or how many were changed."""
         if self.constants or self.processors:
             values = {**self.constants, **values}
             values |= {name: process(values[name]) for name, process in self.processors.items()}
         parameters: Any = values if self.names is None else [values[name] for name in self.names]
-        cursor: Any = lent.cursors.get(self.sql)
+        cursor: Any = checkout.cursors.get(self.sql)
         try:
             if cursor is None:
-                cursor = lent.cursors[self.sql] = _new_cursor(lent.connection)
+                cursor = checkout.cursors[self.sql] = _new_cursor(checkout.connection)
             cursor.execute(self.sql, parameters)
             return cursor.fetchall() if self.returns_rows else cursor.rowcount
         except BaseException as error:  # noqa: BLE001  # time-outs of gevent too, as SQLAlchemy
             # It treats the errors of its own statements so, but has no public name for it.
-            lent.cursors.clear()
-            lent.connection._handle_dbapi_exception(error, self.sql, None, cursor, None)  # noqa: SLF001
+            checkout.cursors.clear()
+            checkout.connection._handle_dbapi_exception(error, self.sql, None, cursor, None)  # noqa: SLF001
 
 
 def _new_cursor(connection: sa.Connection) -> Any:

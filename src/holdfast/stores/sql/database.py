@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_untrusted
 from holdfast.stores.shared.turns import Turns
-from holdfast.stores.sql.connections import Connections, Lent, Prepared, prepared
+from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
@@ -115,7 +115,7 @@ class Database:
 
     def _ask(self, find: Callable[[], Connections], question: Callable[[sa.Connection], T]) -> T:
         try:
-            return find().run(lambda lent: question(lent.connection), keep=False)
+            return find().run(lambda checkout: question(checkout.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise _out_of_reach(error) from error
 
@@ -181,7 +181,7 @@ class Database:
 
     def _work(
         self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any]
-    ) -> Callable[[Lent], Any]:
+    ) -> Callable[[Checkout], Any]:
         """Return what runs *statement*; SQLAlchemy does if it is to log it, or the text depends on *values*."""
         if statement not in self._statements:
             engine = self._engine
@@ -189,7 +189,7 @@ class Database:
             self._statements[statement] = ready
         ready = self._statements[statement]
         if ready is None:
-            return lambda lent: take(lent.connection.execute(statement, values))
+            return lambda checkout: take(checkout.connection.execute(statement, values))
         return functools.partial(ready.run, values)
 
     def _connectable(self) -> Connections:
@@ -209,7 +209,7 @@ class Database:
     def _ready(self) -> Connections:
         connections = self._connectable()
         if not self._has_table:
-            connections.run(lambda lent: self._check(lent.connection), keep=False)
+            connections.run(lambda checkout: self._check(checkout.connection), keep=False)
             self._has_table = True
         return connections
 
