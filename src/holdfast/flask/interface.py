@@ -203,7 +203,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         failed = response.status_code >= 500 and not settings.save_on_error
         if failed and not state.keep_only_a_logout():
             return CookieAction.NONE
-        logout = changes.ends_login and state.stored is not None
+        logout = changes.rebind and changes.owner is None and state.stored is not None
         outcome = carrier.manager.commit(state)
         state.settled = outcome.result != "gone"
         state.changes.marked = stored = outcome.result in {"saved", "merged"}

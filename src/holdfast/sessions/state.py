@@ -100,11 +100,6 @@ class Changes(_NothingAsked):
         """Whether a user has proved who they are."""
         return self.rebind and self.owner is not None
 
-    @property
-    def ends_login(self) -> bool:
-        """Whether the user is signed out, or the session ends; another may begin in its place."""
-        return self.rebind and self.owner is None
-
     def reapplied(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
         """Return the values that the applied functions make of *data*."""
         values: dict[Any, Any] = {}
@@ -258,8 +253,9 @@ class SessionState(_AtFirst):
 
     @property
     def changes_user(self) -> bool:
-        """Whether the metadata of the stored session does not count any more."""
-        return self.changes.wiped or self.changes.ends_login
+        """Whether the metadata of the stored session does not count any more: its user is signed out, or it ends."""
+        changes = self.changes
+        return changes.wiped or (changes.rebind and changes.owner is None)
 
     @property
     def authenticated_at(self) -> int | None:

@@ -278,7 +278,7 @@ def report_rotated(context: Context, changes: Changes, old: StoredSession, new: 
     context.events.emit("rotated", handle=new.key, previous=old.key)
     if changes.wiped:
         report_ended(context, old.key, old.owner, "replaced")
-    elif changes.ends_login:
+    elif changes.rebind and changes.owner is None:
         report_ended(context, old.key, old.owner, "logout")
     if changes.rebind and new.owner is not None:
         context.events.emit("bound", handle=new.key, owner=new.owner)
