@@ -89,6 +89,12 @@ def test_an_outage_is_one_line_without_credentials(url: str, reason: str, line: 
     assert outage(error, [url]).message == line
 
 
+def test_the_fault_of_a_file_names_no_server() -> None:
+    """Where one store of two fails and is a file, the other's address is left out."""
+    error = StoreUnavailable("sessions in /srv/copy.db cannot be used: database or disk is full")
+    assert outage(error, ["redis://h:1", "sqlite:////srv/copy.db"]).message == str(error)
+
+
 def test_a_long_reason_is_cut() -> None:
     """A driver that goes on for pages is cut short."""
     error = StoreUnavailable("down")

@@ -17,12 +17,12 @@ import pymongo
 import pytest
 import redis
 import sqlalchemy as sa
-from flask import session
 from support.databases import start_mongod
 from support.servers import Server, start_redis
-from support.web import Web
+from support.web import Web, end
 
 from holdfast.errors import StoreUnavailable
+from holdfast.flask import session
 from holdfast.stores.contract import Store
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.mongodb import MongoDBStore
@@ -83,6 +83,25 @@ def test_a_command_that_the_server_lacks(command: str) -> None:
     try:
         with closing(RedisStore.from_url(server.url)) as store:
             assert_quotes_nothing(logged(store, owner="ada"))
+    finally:
+        server.stop()
+
+
+@pytest.mark.redis
+def test_an_end_that_fails_has_the_servers_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """A logout and an end by the operator on a server that takes no writes report its words."""
+    server = start_redis()
+    try:
+        with closing(RedisStore.from_url(server.url)) as store, redis.Redis.from_url(server.url) as client:
+            web = Web(lambda _: store, PROPAGATE_EXCEPTIONS=False)
+            web.do(lambda: session.bind("ada"))
+            client.replicaof("127.0.0.1", 1)
+            with pytest.raises(StoreUnavailable) as caught:
+                web.sessions.revoke_all("ada")
+            assert "read only replica" in caught.value.reason
+            with caplog.at_level(logging.ERROR):
+                assert web.do(end).status_code == 503
+            assert "read only replica" in caplog.text
     finally:
         server.stop()
 

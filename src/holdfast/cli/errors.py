@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -94,7 +94,7 @@ def _unlogged() -> Iterator[None]:
         logger.removeFilter(passes)
 
 
-def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:
+def outage(error: StoreUnavailable, urls: Sequence[str]) -> OneLine:
     """Return the line about a store that failed: the server, and the driver's message, without credentials.
 
     Args:
@@ -107,9 +107,16 @@ def outage(error: StoreUnavailable, urls: Iterable[str]) -> OneLine:
     servers = [server for server in map(_server_of, urls) if server.host]
     for secret in (secret for server in servers for secret in server.secrets):
         message = message.replace(secret, "***")
-    if servers and not any(server.host in message and server.port in message for server in servers):
+    names_file = any(path and path in message for path in map(_file_of, urls))
+    if servers and not (names_file or any(server.host in message and server.port in message for server in servers)):
         message = f"{message} (at {' or '.join(f'{server.host}:{server.port}' for server in servers)})"
     return OneLine(_USER_INFO.sub("//***@", message))
+
+
+def _file_of(url: str) -> str:
+    """Return the end of the path in *url*, which the message about a file has; empty for a server."""
+    _, _, rest = url.partition("://")
+    return unquote(rest.partition("?")[0]).lstrip("/") if rest.startswith("/") else ""
 
 
 class _Server(NamedTuple):

@@ -201,7 +201,7 @@ def _delete_instead(
     try:
         yield from delete(key)
     except StoreUnavailable:
-        raise error from None
+        raise error from error.__cause__
     return Ended(key, certain=False)
 
 
