@@ -84,7 +84,7 @@ def test_a_copy_shows_its_progress_on_a_terminal(shelf: Shelf, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "arguments",
-    [["list"], ["list", "--json"], ["stats"], ["doctor"], ["new-key"], ["--help"], ["list", "--help"], ["--version"]],
+    [["list"], ["stats", "--json"], ["doctor"], ["--help"], ["list", "--help"]],
     ids=" ".join,
 )
 def test_an_output_without_room_is_one_line(shelf: Shelf, arguments: list[str]) -> None:
@@ -96,14 +96,14 @@ def test_an_output_without_room_is_one_line(shelf: Shelf, arguments: list[str]) 
     assert done.stderr == "Error: the output cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-@pytest.mark.parametrize("arguments", [["list"], ["stats"], ["doctor"], ["revoke", "--all"]], ids=" ".join)
-def test_a_stream_that_is_closed(shelf: Shelf, arguments: list[str], closed: str) -> None:
+@pytest.mark.parametrize("command", ["list >&-", "doctor >&-", "stats 2>&-", "revoke --all <&-"])
+def test_a_stream_that_is_closed(shelf: Shelf, command: str) -> None:
     """A job without standard input, output or errors works as with one, and is asked nothing."""
     shelf.sign_in("ada")
-    command = ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-m", "holdfast", "--store", shelf.url]
-    done = subprocess.run([*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == (2 if "--all" in arguments else 0)
+    line = f'exec "$0" -m holdfast --store "$1" {command}'
+    shell = ["sh", "-c", line, sys.executable, shelf.url]
+    done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if "--all" in command else 0)
     assert "Traceback" not in done.stderr
 
 
