@@ -6,6 +6,9 @@ import pytest
 from explorer import planted_promises as p
 from support import seams
 
+from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.state import SessionState
+
 
 def a_logout_needs_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session ends by a write, and by nothing else."""
@@ -71,3 +74,23 @@ def a_login_gives_up_after_its_move(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_long_request_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that began before a renewal, and ends after the grace period, is not led to the new token."""
     seams.RECONCILE_RESOLVE.plant(monkeypatch, p.a_long_request_is_late)
+
+
+def a_shown_name_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys that may name a user count beside Flask-Login's."""
+
+    def named(self: ServerSession, state: SessionState) -> str | None:
+        return state.identity(self._manager.context.policy.identity_keys, self._manager.keys.owner_of)
+
+    seams.SESSION_NAMED.plant(monkeypatch, named)
+
+
+def no_thread_waits_for_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that finds the lookup begun takes the session as it is then."""
+
+    def open_once(self: ServerSession) -> SessionState:
+        if not self._state.opened:
+            self._look_up(self._state)
+        return self._state
+
+    seams.SESSION_OPEN.plant(monkeypatch, open_once)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from flask import copy_current_request_context
 from security import planted_our_faults as planted
 from security.rows import own_fault
 from security.steps import Meddler, WebOn, another, meddling, sign_in, signed_in, who
@@ -333,3 +335,62 @@ def test_a_long_request_keeps_its_changes(place: str, web_on: WebOn) -> None:
 
     web.do(view, browser)
     assert web.see(lambda: session.get("hits"), page) == 1
+
+
+@own_fault(
+    "a shown name that hides a session",
+    cause="Where the user's id was also a name in the session, a change of that name unbound it: revoke_all missed it.",
+    mutants=[planted.a_shown_name_says_whose_it_is],
+)
+@THREE
+def test_a_shown_name_hides_no_session(place: str, web_on: WebOn) -> None:
+    """The name that a session shows changes under Flask-Login: an end of all of the user's sessions ends it too."""
+    web = web_on(place)
+    browser = signed_in(web, username="ada")
+    web.do(lambda: session.update(username="lovelace"), browser)
+    web.sessions.revoke_all("ada")
+    assert who(web, browser) is None
+
+
+class _Held(StoreWrapper):
+    """Announces a lookup by *begun*, and answers it after the next use of the session, or a moment."""
+
+    begun: threading.Event | None = None
+    used: threading.Event
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Answer late."""
+        if operation == "load" and self.begun is not None:
+            self.begun.set()
+            self.used.wait(0.1)
+        return call()
+
+
+@own_fault(
+    "a thread with an empty session",
+    cause="Of two threads that used a request's session first at once, one got an empty one, and its change was lost.",
+    mutants=[planted.no_thread_waits_for_the_session],
+)
+@THREE
+def test_each_thread_gets_the_session(place: str, web_on: WebOn) -> None:
+    """A thread of the view uses the session while another one's lookup is running: both changes are stored."""
+    web = web_on(lambda clock: _Held(open_store(place, clock=clock)))
+    web.put(hits=0)
+    begun, used = threading.Event(), threading.Event()
+
+    def use(name: str) -> None:
+        session[name] = session.get("hits")
+        used.set()
+
+    def view() -> None:
+        threads = [threading.Thread(target=copy_current_request_context(use), args=(name,)) for name in "ab"]
+        web.memory.begun, web.memory.used = begun, used
+        threads[0].start()
+        begun.wait(9)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        web.memory.begun = None
+
+    web.do(view)
+    assert web.data() == {"hits": 0, "a": 0, "b": 0}
