@@ -99,9 +99,9 @@ class Terminal:
         return output.read_text()
 
     def stop_flask(self) -> None:
-        """Stop ``flask run``, as Ctrl-C does."""
+        """Stop ``flask run``. It may have been started with Ctrl-C ignored, as what a shell runs in the background is."""
         if self.server is not None:
-            self.server.send_signal(signal.SIGINT)
+            self.server.terminate()
             self.server.wait()
             self.server = None
 
