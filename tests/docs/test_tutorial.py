@@ -99,7 +99,7 @@ class Terminal:
         return output.read_text()
 
     def stop_flask(self) -> None:
-        """Stop ``flask run``. It may have been started with Ctrl-C ignored, as what a shell runs in the background is."""
+        """Stop ``flask run``. What a shell started in the background ignores Ctrl-C."""
         if self.server is not None:
             self.server.terminate()
             self.server.wait()

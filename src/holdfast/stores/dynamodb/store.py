@@ -65,7 +65,8 @@ class DynamoDBStore:
     }
 
     def __init__(self, client: Any, *, table: str = TABLE, timeout: float = 2.0, clock: Clock = system_clock) -> None:
-        self._calls, self.table_name = Calls(client, table, timeout), table
+        self.table_name: str = table
+        self._calls = Calls(client, table, timeout)
         self._clock = clock
 
     @classmethod

@@ -71,7 +71,8 @@ class SQLStore:
         self._find_engine = engine if callable(engine) else lambda: engine
         #: The file of a SQLite database, if it is known before the first use.
         self.path: Path | None = None if file is None else Path(file)
-        self.schema, self.table_name = schema, table
+        self.schema: str | None = schema
+        self.table_name: str = table
         self._table = sessions_table(table, schema=schema)
         self._database = Database(self._find_engine, self._table, create=create_table, max_connections=max_connections)
         self._clock = clock
