@@ -18,7 +18,7 @@ from holdfast.flask.answers import ANSWERED, answerable, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
-from holdfast.flask.session import FlaskSession
+from holdfast.flask.session import FlaskSession, forget_secret
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.secret_keys import signing_keys
 from holdfast.flask.user_agent import AGENT, LONGEST_HEADER, NO_DEVICE, agent_of, device_metadata
@@ -88,7 +88,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         state = SessionState(self.manager.clock())
         bearer = self._bearer
         carrier: Carrier = bearer if bearer is not None and bearer.serves(request) else self.cookies
-        return FlaskSession(carrier.manager, state, partial(self._load, app, request, carrier))
+        return FlaskSession(carrier.manager, state, partial(self._load, app, request, carrier), forget_secret)
 
     def _refuse_what_is_wrong(self, app: Flask) -> None:
         """Refuse settings, and blueprints, of after the start that would have no effect, or give sessions away.

@@ -26,9 +26,11 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
         """
         return self._manager.context.transport
 
-    def _forget(self, key: str) -> None:
-        if has_app_context() and key == current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"):
-            g.pop(key, None)  # Flask-WTF's token for the forms of this request
+
+def forget_secret(key: str) -> None:
+    """Forget the token for the forms of this request, if Flask-WTF made it with the visitor's secret under *key*."""
+    if has_app_context() and key == current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"):
+        g.pop(key, None)
 
 
 class TemplateSession(LocalProxy[SessionMixin]):

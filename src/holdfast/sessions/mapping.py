@@ -42,12 +42,20 @@ class ServerSession(MutableMapping[str, Any]):
         manager: The manager of the session.
         state: The state of the request, not opened yet.
         load: Loads the request's session into *state*. Called once, on first use.
+        forget: Called with the key of a visitor's secret that a login removes.
     """
 
-    def __init__(self, manager: Requests, state: SessionState, load: Callable[[SessionState], None]) -> None:
+    def __init__(
+        self,
+        manager: Requests,
+        state: SessionState,
+        load: Callable[[SessionState], None],
+        forget: Callable[[str], object] | None = None,
+    ) -> None:
         self._manager = manager
         self._state = state
         self._load = load
+        self._forget = forget
         self._turn = threading.RLock()
         self._is_loading = False
 
@@ -249,16 +257,14 @@ class ServerSession(MutableMapping[str, Any]):
                 if key not in state.changes.assigned:
                     state.data.pop(key, None)
                     state.changes.assigned.add(key)
-                    self._forget(key)
+                    if self._forget is not None:
+                        self._forget(key)
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
             changes.owner = owner
             if owner is None:
                 changes.meta.clear()
-
-    def _forget(self, key: str) -> None:
-        """Forget what a front end keeps of the visitor's secret under *key*, which was removed."""
 
     def revoke_others(self) -> int:
         """End every other session of this session's user, and rotate this one: for a changed password.
