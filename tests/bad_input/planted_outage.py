@@ -98,8 +98,9 @@ def redis_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def redis_did_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Redis refuses a script, the store treats it as executed."""
+    """When Redis refuses a write, the store treats it as executed."""
     answering(monkeypatch, seams.REDIS_RUN, 1)
+    answering(monkeypatch, seams.REDIS_CREATE, b"written!")
 
 
 def memcached_did_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -292,16 +292,24 @@ def anothers_data(story: Story) -> Iterator[Finding]:
 
 @_rule("server error")
 def server_error(story: Story) -> Iterator[Finding]:
-    """An answer is neither 200 nor 503, nor the 409 of a login that an end of all sessions overlaps."""
+    """An answer is neither 200 nor 503, nor the 409 of a login."""
     for request in story.requests:
-        if request.status not in {200, 503, None} and not _is_refused(story, request):
+        if request.status not in {200, 503, None} and not _is_refused(request):
             text = f"{request.action} was answered {request.status}"
             yield Finding("server error", text, request.sent, request.received, (request,))
 
 
-def _is_refused(story: Story, request: Request) -> bool:
-    life = story.lives.get(request.value)
-    return request.status == 409 and life is not None and story.may_have_ended(life, request.received)
+@_rule("login refused")
+def login_refused(story: Story) -> Iterator[Finding]:
+    """A login is answered 409, and nothing that overlaps it ends sessions of its user."""
+    for request in filter(_is_refused, story.requests):
+        life = story.lives.get(request.value)
+        if life is None or not story.may_have_ended(life, request.received):
+            yield Finding("login refused", "nothing has ended it", request.sent, request.received, (request,))
+
+
+def _is_refused(request: Request) -> bool:
+    return request.status == 409 and request.action == "login"
 
 
 @_rule("limit exceeded")

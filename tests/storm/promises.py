@@ -24,6 +24,7 @@ _LOSS = frozenset(
         "alive after its end",
         "old id alive",
         "limit exceeded",
+        "login refused",
     }
 )
 

@@ -230,7 +230,7 @@ PLANTED = {
     foreign_session: "another's data",
     foreign_item: "another's data",
     server_error: "server error",
-    refused: "server error",
+    refused: "login refused",
     too_many: "limit exceeded",
     not_back: "service not back",
     not_back_as_the_driver: "service not back",

@@ -12,6 +12,7 @@ from itsdangerous.encoding import want_bytes
 from support import seams
 
 from holdfast.flask.carrier import Presented
+from holdfast.records.tokens import base64url
 
 
 def other_spellings_of_a_signature(patch: pytest.MonkeyPatch) -> None:
@@ -33,10 +34,11 @@ def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
 
     def decode(text: str) -> bytes | None:
         try:
-            return base64.urlsafe_b64decode(text.encode() + b"===")
+            return sound(base64url(base64.urlsafe_b64decode(text.encode() + b"===")))
         except ValueError:
             return None
 
+    sound = seams.SEALED_COOKIE_BASE64.sound
     seams.SEALED_COOKIE_BASE64.plant(patch, decode)
 
 
