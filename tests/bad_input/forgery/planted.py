@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def other_spellings_of_a_cookie(patch: pytest.MonkeyPatch) -> None:
         except ValueError:
             return None
 
-    sound = seams.SEALED_COOKIE_BASE64.sound
+    sound: Callable[[str], bytes | None] = seams.SEALED_COOKIE_BASE64.sound
     seams.SEALED_COOKIE_BASE64.plant(patch, decode)
 
 
