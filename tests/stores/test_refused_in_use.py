@@ -8,16 +8,16 @@ import secrets
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pymongo
 import pytest
 import redis
 import sqlalchemy as sa
 from support.databases import start_mongod
+from support.logins import new_sql_user, with_login
 from support.servers import Server, start_redis
 from support.web import Web, end
 
@@ -56,12 +56,6 @@ def assert_quotes_nothing(text: str) -> None:
         assert part not in text
 
 
-def as_user(url: str, login: str) -> str:
-    """Return *url* with another user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
-
-
 @pytest.mark.redis
 @pytest.mark.parametrize("server", ["redis_server", "valkey_server"])
 def test_a_command_that_a_script_may_not_call(request: pytest.FixtureRequest, server: str) -> None:
@@ -70,7 +64,7 @@ def test_a_command_that_a_script_may_not_call(request: pytest.FixtureRequest, se
     with redis.Redis.from_url(url) as client:
         commands = [f"+{name}" for name in COMMANDS - {"zadd"}]
         client.acl_setuser("scripter", enabled=True, passwords=["+word"], keys=["*"], commands=commands)
-        with closing(open_store(as_user(url, "scripter:word"))) as store:  # type: ignore[type-var]
+        with closing(open_store(with_login(url, "scripter:word"))) as store:  # type: ignore[type-var]
             assert_quotes_nothing(logged(store, owner="ada"))
         client.acl_deluser("scripter")
 
@@ -111,7 +105,7 @@ def test_mongodb_refuses_each_time() -> None:
     """A wrong password is no outage at the second call either, and a missing right is reported without the key."""
     server = start_mongod("--auth")
     try:
-        with closing(MongoDBStore.from_url(as_user(server.url, "nobody:wrong"))) as store:
+        with closing(MongoDBStore.from_url(with_login(server.url, "nobody:wrong"))) as store:
             logged(store)
         with closing(MongoDBStore.from_url(server.url)) as store:
             assert_quotes_nothing(logged(store))
@@ -179,31 +173,20 @@ def test_a_store_that_has_every_key_already() -> None:
     assert web.do(lambda: session.update(a=1)).status_code == 503
 
 
-@contextmanager
-def as_new_user(url: str, attributes: str) -> Iterator[str]:
-    """Give the URL of a user with *attributes*, who may do everything if they may sign in."""
-    name = f"r{secrets.token_hex(6)}"
-    user = f"{name}@localhost" if url.startswith("mariadb") else name
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE USER {user} {attributes}")
-        if url.startswith("mariadb"):
-            connection.exec_driver_sql(f"GRANT ALL ON *.* TO {user}")
-        yield as_user(url, f"{name}:word")
-        connection.exec_driver_sql(f"DROP USER {user}")
-
-
 @pytest.mark.mariadb
 def test_an_account_of_mariadb_that_is_locked(mariadb_url: str) -> None:
     """It stays locked until somebody unlocks it."""
-    with as_new_user(mariadb_url, "IDENTIFIED BY 'word' ACCOUNT LOCK") as url, closing(opened(url)) as store:
+    with (
+        new_sql_user(mariadb_url, "IDENTIFIED BY 'word' ACCOUNT LOCK", may="ALL") as url,
+        closing(opened(url)) as store,
+    ):
         logged(store)
 
 
 @pytest.mark.postgresql
 def test_an_account_of_postgresql_that_may_not_sign_in(postgresql_url: str) -> None:
     """Such as a role that is a group."""
-    with as_new_user(postgresql_url, "NOLOGIN") as url, closing(opened(url)) as store:
+    with new_sql_user(postgresql_url, "NOLOGIN", may="ALL") as url, closing(opened(url)) as store:
         logged(store)
 
 

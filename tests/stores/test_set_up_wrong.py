@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import session
+from support.logins import new_sql_user, with_login
 from support.servers import Server
 from support.web import Web
 
@@ -40,12 +41,6 @@ def fault_of(url: str) -> StoreUnavailable:
     return caught.value
 
 
-def with_login(url: str, login: str) -> str:
-    """Return *url* with another user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
-
-
 @contextmanager
 def restricted_redis(url: str) -> Iterator[str]:
     """Give the URL of a user who may only read."""
@@ -55,18 +50,10 @@ def restricted_redis(url: str) -> Iterator[str]:
         client.acl_deluser("reader")
 
 
-@contextmanager
-def restricted_sql(url: str) -> Iterator[str]:
+def restricted_sql(url: str) -> AbstractContextManager[str]:
     """Give the URL of a user who may make no table."""
-    name = f"r{secrets.token_hex(6)}"
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    user, by = (f"{name}@localhost", "IDENTIFIED BY") if url.startswith("mariadb") else (name, "LOGIN PASSWORD")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE USER {user} {by} 'word'")
-        if url.startswith("mariadb"):
-            connection.exec_driver_sql(f"GRANT SELECT ON *.* TO {user}")
-        yield with_login(url, f"{name}:word")
-        connection.exec_driver_sql(f"DROP USER {user}")
+    by = "IDENTIFIED BY" if url.startswith("mariadb") else "LOGIN PASSWORD"
+    return new_sql_user(url, f"{by} 'word'", may="SELECT")
 
 
 WRONG: dict[str, Callable[[str], AbstractContextManager[str]]] = {
