@@ -40,19 +40,21 @@ __version__ = "0.1.0"
 
 #: Names that are imported on first use, by their modules.
 _LAZY = {
-    "holdfast.records.codec.registry": ("register_type",),
-    "holdfast.records.record": ("Conflict", "Gone", "Page", "Record"),
-    "holdfast.sessions.manager": ("Manager",),
-    "holdfast.sessions.policy": ("Policy",),
-    "holdfast.stores.registry": ("open_store",),
+    "Conflict": "holdfast.records.record",
+    "Gone": "holdfast.records.record",
+    "Manager": "holdfast.sessions.manager",
+    "Page": "holdfast.records.record",
+    "Policy": "holdfast.sessions.policy",
+    "Record": "holdfast.records.record",
+    "open_store": "holdfast.stores.registry",
+    "register_type": "holdfast.records.codec.registry",
 }
 
 
 def __getattr__(name: str) -> Any:
-    module = next((module for module, names in _LAZY.items() if name in names), None)
-    if module is None:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(module), name)
+    globals()[name] = found = getattr(import_module(_LAZY[name]), name)
     return found
 
 

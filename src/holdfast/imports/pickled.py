@@ -52,7 +52,7 @@ _CLASSES: dict[tuple[str, str], _Class] = {
     ("uuid", "UUID"): _Class(lambda: UUID.__new__(UUID)),
     ("markupsafe", "Markup"): _Class(lambda text: Markup(_of(str, text))),  # noqa: S704  # as it was stored
     ("_codecs", "encode"): _Class(_encoded),
-    ("copyreg", "_reconstructor"): _Class(lambda kind, _, state: kind.make(*([] if state is None else [state]))),
+    ("copyreg", "_reconstructor"): _Class(lambda kind, _, state: kind.make() if state is None else kind.make(state)),
     ("builtins", "object"): _OBJECT,
     ("builtins", "str"): _OBJECT,
     ("builtins", "unicode"): _OBJECT,

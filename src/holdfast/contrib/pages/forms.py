@@ -49,9 +49,7 @@ def is_lasting() -> bool:
 
 def is_own_form() -> bool:
     """Return whether the request's form was made for the current session, and sent by a page of this origin."""
-    nonce, _, given = request.form.get(FIELD, "").partition(".")
-    made = _proof(nonce)
-    return _is_from_here() and made is not None and hmac.compare_digest(made.encode(), given.encode())
+    return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
 
 
 def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
@@ -68,6 +66,12 @@ def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
             abort(make_response(answer))
 
     return guard
+
+
+def _is_proven(value: str) -> bool:
+    nonce, _, given = value.partition(".")
+    made = _proof(nonce)
+    return made is not None and hmac.compare_digest(made.encode(), given.encode())
 
 
 def _proof(nonce: str) -> str | None:

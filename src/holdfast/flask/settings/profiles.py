@@ -35,8 +35,7 @@ class Profile(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """The settings that the profile changes, by name."""
         spans = {"PERMANENT_SESSION_LIFETIME": self.idle, "SESSION_ABSOLUTE_LIFETIME": self.absolute}
-        of_asvs = _OF_ASVS.get(self.level, {}) if self.standard == "asvs" else {}
-        return spans | _ALWAYS | _OF_LEVEL.get(self.level, {}) | of_asvs
+        return spans | _ALWAYS | _OF_LEVEL[self.level] | (_OF_ASVS[self.level] if self.standard == "asvs" else {})
 
     @property
     def seals(self) -> bool:
@@ -57,6 +56,7 @@ _ALWAYS = {
 }
 
 _OF_LEVEL: dict[int, dict[str, Any]] = {
+    1: {},
     2: {"SESSION_MAX_BYTES": 64 * 1024},
     3: {
         "SESSION_MAX_BYTES": 64 * 1024,
@@ -69,6 +69,7 @@ _OF_LEVEL: dict[int, dict[str, Any]] = {
 
 #: ASVS requires a deliberate limit on the number of a user's sessions; NIST does not.
 _OF_ASVS: dict[int, dict[str, Any]] = {
+    1: {},
     2: {"SESSION_MAX_PER_USER": 10},
     3: {"SESSION_MAX_PER_USER": 3},
 }
