@@ -17,7 +17,7 @@ import pytest
 from holdfast.clock import Clock, system_clock
 from holdfast.stores.contract import Closes, Indexes, Iterates, Page, Purges, Record, Rotation, Store, Version
 from holdfast.testing.clock import FakeClock
-from holdfast.testing.concurrency import TOMBSTONE
+from holdfast.testing.concurrency import TOMBSTONE, is_version
 
 
 class Fault(enum.Enum):
@@ -171,6 +171,14 @@ class ContractBase(abc.ABC):
         version = self.store.create(key, data, expires_at=self.later(seconds), owner=owner)
         assert version is not None, "create returned None though no live record is there"
         return version
+
+    def replace(
+        self, key: str, expect: Version, data: bytes = b"data", *, owner: str | None = None, seconds: float = 60
+    ) -> Version:
+        """Replace the record under *key*, whose version is *expect*, and return the new version."""
+        answer = self.store.replace(key, data, expect=expect, expires_at=self.later(seconds), owner=owner)
+        assert is_version(answer), f"replace answered {answer!r} though the version is the current one"
+        return answer
 
     def rotation(self, old: str, new: str, expect: Version, owner: str | None = None) -> Rotation:
         """Return a rotation from *old* to *new*, whose data are ``b"new"``."""

@@ -25,7 +25,8 @@ class ProcessRaces(ContractBase):
         """Three processes that increment one number and save a field of their own lose no change."""
         key, _ = self.make(b'{"hits": 0}')
         times = 2 * self.rounds
-        self.in_processes(3, count, key=key, times=times)
+        with self.processes(3) as run:
+            run(count, key=key, times=times)
         fields = json.loads(self.loaded(key).data)
         assert fields.pop("hits") == 3 * times
         assert sorted(fields.values()) == [times] * 3
@@ -45,8 +46,8 @@ class ProcessRaces(ContractBase):
 
     def test_law_3_no_version_comes_back_in_any_process(self) -> None:
         """Processes that delete and recreate a record, alternating and at once, never repeat a version."""
-        key = new_key()
-        versions = [version for seen in self.in_processes(3, remake, key=key, times=self.rounds) for version in seen]
+        with self.processes(3) as run:
+            versions = list(itertools.chain.from_iterable(run(remake, key=new_key(), times=self.rounds)))
         assert len(versions) >= self.rounds
         assert len(set(versions)) == len(versions)
 
@@ -79,11 +80,6 @@ class ProcessRaces(ContractBase):
             if not unlisted:
                 break
         assert unlisted == set()
-
-    def in_processes(self, count: int, job: Job, **arguments: object) -> list[Any]:
-        """Run *job* in *count* processes at once, or skip the test. Return their results."""
-        with self.processes(count) as run:
-            return run(job, **arguments)
 
     @contextmanager
     def processes(self, count: int) -> Iterator[Callable[..., list[Any]]]:

@@ -9,9 +9,6 @@ from functools import partial
 from operator import methodcaller
 from typing import Any
 
-import pytest
-
-from holdfast.errors import RecordTooLarge
 from holdfast.stores.contract import Conflict, Discards, Gone, Record, Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import TOMBSTONE, during, is_version, rotate, together, update
@@ -162,16 +159,6 @@ class RecordRaces(ContractBase):
             key, _ = self.make(owner="ada")
             assert sorted(together(*(partial(ender.delete, key) for ender in enders))) == [False, True]
             assert self.store.load(key) is None
-
-    def test_race_15_an_end_beats_a_save_that_is_refused(self) -> None:
-        """After a `replace` that exceeds the limit, a smaller one with the same version succeeds, and `delete`."""
-        if self.too_large is None:
-            pytest.skip("the store sets no limit: too_large is None")
-        key, version = self.make(b"data", owner="ada")
-        with pytest.raises(RecordTooLarge):
-            self.store.replace(key, bytes(self.too_large), expect=version, expires_at=self.later(), owner="ada")
-        assert is_version(self.client().replace(key, TOMBSTONE, expect=version, expires_at=self.later()))
-        assert self.store.delete(key) is True
 
     def test_race_5_a_save_after_a_rotation_changes_nothing(self) -> None:
         """A loaded, B rotates, A saves and touches: the old key keeps its tombstone, the new one its record."""

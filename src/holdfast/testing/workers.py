@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from holdfast.testing.base import ContractBase
 from holdfast.testing.clock import FakeClock
@@ -27,17 +27,6 @@ _DRIVERS = ("pymemcache", "pymongo", "redis", "sqlalchemy")
 
 #: Windows has no fork.
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
-
-
-class _Origin(NamedTuple):
-    """The test class of a worker, the arguments for its store, and the environment."""
-
-    module: str
-    source: str | None
-    qualname: str
-    place: Path
-    now: int
-    environ: dict[str, str]
 
 
 class Worker:
@@ -55,9 +44,9 @@ class Worker:
             processes.set_forkserver_preload([__name__, *(driver for driver in _DRIVERS if driver in sys.modules)])
         self._connection, there = processes.Pipe()
         kind = type(contract)
-        source = sys.modules[kind.__module__].__file__
-        origin = _Origin(kind.__module__, source, kind.__qualname__, contract.place, contract.clock(), dict(os.environ))
-        self._process = processes.Process(target=_serve, args=(there, origin), daemon=True)
+        names = kind.__module__, sys.modules[kind.__module__].__file__, kind.__qualname__
+        arguments = there, names, contract.place, contract.clock(), dict(os.environ)
+        self._process = processes.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         there.close()
 
@@ -94,13 +83,15 @@ class Worker:
         self._connection.close()
 
 
-def _serve(connection: Connection, origin: _Origin) -> None:
+def _serve(
+    connection: Connection, names: tuple[str, str | None, str], place: Path, now: int, environ: dict[str, str]
+) -> None:
     os.environ.clear()
-    os.environ.update(origin.environ)
-    contract = _class_at(origin)()
-    with contract.running(origin.place):
+    os.environ.update(environ)
+    contract = _class_at(*names)()
+    with contract.running(place):
         if isinstance(contract.clock, FakeClock):
-            contract.clock.advance_ms(origin.now - contract.clock())
+            contract.clock.advance_ms(now - contract.clock())
         connection.send((False, contract.store is not None))
         while True:
             job, arguments = connection.recv()
@@ -112,15 +103,15 @@ def _serve(connection: Connection, origin: _Origin) -> None:
                 connection.send((False, answer))
 
 
-def _class_at(origin: _Origin) -> Callable[[], ContractBase]:
+def _class_at(module: str, source: str | None, qualname: str) -> Callable[[], ContractBase]:
     try:
-        importlib.import_module(origin.module)
+        importlib.import_module(module)
     except ModuleNotFoundError:
         # pytest may import a test file under a name of its own.
-        spec = importlib.util.spec_from_file_location(origin.module, origin.source or "")
+        spec = importlib.util.spec_from_file_location(module, source or "")
         assert spec is not None
         assert spec.loader is not None
-        sys.modules[origin.module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[origin.module])
-    kind: Callable[[], ContractBase] = pkgutil.resolve_name(f"{origin.module}:{origin.qualname}")
+        sys.modules[module] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[module])
+    kind: Callable[[], ContractBase] = pkgutil.resolve_name(f"{module}:{qualname}")
     return kind

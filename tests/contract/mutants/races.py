@@ -70,7 +70,7 @@ class DiscardHasAGap(LimitedStore):
         return frozenset(unchanged)
 
 
-@breaks("test_race_15_an_end_beats_a_save_that_is_refused")
+@breaks("test_law_10_what_is_too_large_is_refused_whole")
 class RefusalCountsAsAWrite(LimitedStore):
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
