@@ -119,8 +119,8 @@ def a_connection_while_the_view_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection of the pool is held until its next use, as with a transaction for each request."""
     run = seams.SQL_RUN.sound
 
-    def keep(self: Any, take: Any, statement: Any, values: Any, **named: Any) -> Any:
-        answer = run(self, take, statement, values, **named)
+    def keep(self: Any, statement: Any, values: Any, **named: Any) -> Any:
+        answer = run(self, statement, values, **named)
         mine = self.__dict__.setdefault("mine", threading.local())
         mine.connection = getattr(mine, "connection", None) or self._ready().connect()
         return answer

@@ -107,8 +107,11 @@ class ContractBase(abc.ABC):
         self._opened.append(store)
         return store
 
-    def clients(self, count: int) -> list[Store]:
-        """Return a client for each of *count* threads: two alternating ones, so that some threads share a client."""
+    def clients(self, count: int) -> list[Any]:
+        """Return a client for each of *count* threads: two alternating ones, so that some threads share a client.
+
+        Each has the capabilities of the store.
+        """
         if self._second is None:
             self._second = self.client()
         return [(self.store, self._second)[number % 2] for number in range(count)]

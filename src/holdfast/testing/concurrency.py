@@ -1,9 +1,10 @@
-"""Threads that start at once, and two operations that a client of a store does in several steps."""
+"""Threads that start at once, and operations that a client of a store does in several steps."""
 
 from __future__ import annotations
 
 import json
 import random
+import secrets
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeGuard, TypeVar
 
-from holdfast.stores.contract import Conflict, Gone, Rotates, Rotation, Store, Version
+from holdfast.stores.contract import Conflict, Gone, Record, Rotates, Rotation, Store, Version
 
 T = TypeVar("T")
 
@@ -77,6 +78,24 @@ def update(store: Store, key: str, change: Callable[[dict[str, Any]], None], *, 
             return answer
         record = answer.current or store.load(key)
     raise AssertionError("each of 10,000 saves was a Conflict")
+
+
+def count(store: Store, key: str, times: int, *, expires_at: int) -> None:
+    """Increment the number of hits under *key*, and a field of this caller alone, *times* times."""
+    mine = secrets.token_hex(8)
+
+    def increment(fields: dict[str, int]) -> None:
+        fields["hits"] += 1
+        fields[mine] = fields.get(mine, 0) + 1
+
+    for _ in range(times):
+        update(store, key, increment, expires_at=expires_at)
+
+
+def assert_counted(record: Record, times: list[int]) -> None:
+    """Assert that *record* has what several callers of `count` counted, each as often as *times* says."""
+    fields = json.loads(record.data)
+    assert (fields.pop("hits"), sorted(fields.values())) == (sum(times), times)
 
 
 def rotate(store: Store, step: Rotation) -> Version | Conflict | Gone:

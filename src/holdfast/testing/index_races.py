@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from holdfast.stores.contract import Conflict, Gone, Indexes, Store, Version
@@ -14,41 +14,27 @@ from holdfast.testing.concurrency import during, is_version, rotate, together
 class IndexRaces(ContractBase):
     """Concurrent creation, binding, rotation, deletion and purge of an owner's records."""
 
-    def test_law_6_a_new_record_is_never_seen_without_its_index_entry(self) -> None:
-        """As soon as `load` returns a record from a concurrent `create`, the index has it."""
-        for writer, owner in self.writers():
-            key = new_key()
-            self.watch(key, owner, partial(writer.create, key, b"", expires_at=self.later(), owner=owner))
-
-    def test_law_6_a_bound_record_is_never_seen_without_its_index_entry(self) -> None:
-        """As soon as `load` returns the owner from a concurrent `replace`, the index has the record."""
-        for writer, owner in self.writers():
-            key, version = self.make()
-            bind = partial(writer.replace, key, b"", expect=version, expires_at=self.later(), owner=owner)
-            self.watch(key, owner, bind)
-
-    def test_law_6_a_moved_record_is_never_seen_without_its_index_entry(self) -> None:
-        """As soon as `load` returns a record under the new key of a rotation, the index has that key."""
-        for writer, owner in self.writers():
-            (old, version), new = self.make(), new_key()
-            self.watch(new, owner, partial(rotate, writer, self.rotation(old, new, version, owner)))
-
-    def writers(self) -> Iterator[tuple[Store, str]]:
-        """Yield, for each round, a client that writes and a new owner."""
+    def test_law_6_no_record_is_ever_seen_without_its_index_entry(self) -> None:
+        """As soon as `load` returns an owner from a `create`, a `replace` or a rotation, the index has the record."""
         self.needs(Indexes)
-        yield from ((self.clients(2)[0], f"owner {turn}") for turn in range(self.rounds))
+        writer, until = self.clients(2)[0], self.later()
+        for turn in range(self.rounds):
+            made, (bound, version), (old, expect), new = new_key(), self.make(), self.make(), new_key()
+            self.watch(made, f"new {turn}", partial(writer.create, made, b"", expires_at=until))
+            self.watch(bound, f"bound {turn}", partial(writer.replace, bound, b"", expect=version, expires_at=until))
+            step = self.rotation(old, new, expect)
+            self.watch(new, f"moved {turn}", lambda owner, step=step: rotate(writer, step._replace(owner=owner)))
 
-    def watch(self, key: str, owner: str, write: Callable[[], object]) -> None:
-        """Run *write*, and meanwhile check that the index never lacks a record under *key* that has its *owner*."""
+    def watch(self, key: str, owner: str, write: Callable[..., object]) -> None:
+        """Run *write* for *owner*, and check that the index never lacks a record under *key* that has the owner."""
         reader = self.clients(2)[1]
-        assert isinstance(reader, Indexes)
 
         def read() -> None:
             record = reader.load(key)
             if record is not None and record.owner == owner:
                 assert key in self.owned(owner, reader), "load returns the record and the index lacks it"
 
-        during(write, read)
+        during(partial(write, owner=owner), read)
         assert self.owned(owner) == {key}
 
     def test_race_8_ending_all_of_an_owner_catches_rotations(self) -> None:

@@ -34,7 +34,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
-from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
@@ -172,11 +172,7 @@ class MongoDBStore:
         return found is not None and int(found["expires_at"]) > now
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
-        removed, keys = frozenset[str](), list(versions)
-        while keys:
-            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
-            removed |= self._discard({key: versions[key] for key in some})
-        return removed
+        return frozenset[str]().union(*map(self._discard, batches(versions, _DISCARDED)))
 
     def _discard(self, versions: Mapping[str, Version]) -> frozenset[str]:
         # The server does not return which documents it deletes: a mark of this call shows them.

@@ -23,6 +23,7 @@ from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.redis.faults import takes_no_writes, unavailable
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.walk import layout_of, next_page, scan_node
+from holdfast.stores.shared.answers import batches
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
@@ -351,11 +352,10 @@ class RedisStore(RedisClusterStore):
     _index_in_reach = True
 
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
-        now, removed, keys = scripts.digits(self._clock()), set[str](), list(versions)
-        while keys:
-            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
+        now, removed = scripts.digits(self._clock()), set[str]()
+        for some in batches(versions, _DISCARDED):
             names = [self._name(key) for key in some]
-            expected = itertools.chain.from_iterable((scripts.key_bytes(key), versions[key]) for key in some)
+            expected = itertools.chain.from_iterable((scripts.key_bytes(key), some[key]) for key in some)
             removed.update(map(bytes.hex, self._run(scripts.DISCARD, names, [now, self._prefix, *expected])))
         return frozenset(removed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from holdfast.stores.contract import Conflict, Gone, Page, Record, Report, Version
 
@@ -21,6 +21,13 @@ def report_owned(removed: Iterable[tuple[str, str | None]], report: Report | Non
         for key, owner in removed:
             if isinstance(owner, str):
                 report(key, owner)
+
+
+def batches(versions: Mapping[str, Version], size: int) -> Iterator[dict[str, Version]]:
+    """Yield *versions* in parts of at most *size*."""
+    rest = iter(versions.items())
+    while some := dict(itertools.islice(rest, size)):
+        yield some
 
 
 def page_by_key(found: Iterable[tuple[str, Record]], limit: int) -> Page:

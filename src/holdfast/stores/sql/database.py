@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 import os
 import re
 import threading
@@ -83,12 +82,12 @@ class Database:
 
     def rows(self, statement: sa.Executable, *, repeat: bool = True, **values: Any) -> Sequence[Any]:
         """Return the rows that *statement* finds, or deletes. With *repeat* as `count`."""
-        rows: Sequence[Any] = self._run(operator.methodcaller("all"), statement, values, repeat=repeat)
+        rows: Sequence[Any] = self._run(statement, values, repeat=repeat)
         return rows
 
     def count(self, statement: sa.Executable, *, repeat: bool = False, **values: Any) -> int:
         """Return how many rows *statement* changes. With *repeat* it is repeated once when its answer is lost."""
-        count: int = self._run(operator.attrgetter("rowcount"), statement, values, repeat=repeat)
+        count: int = self._run(statement, values, repeat=repeat)
         return count
 
     def insert(self, statement: sa.Executable, **values: Any) -> bool:
@@ -139,15 +138,14 @@ class Database:
         if self._engine is not None:
             self._engine.dispose()
 
-    def _run(
-        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any], *, repeat: bool
-    ) -> Any:
+    def _run(self, statement: sa.Executable, values: dict[str, Any], *, repeat: bool) -> Any:
+        """Return the rows that *statement* finds, or how many it changes."""
         start, failures = time.monotonic(), 0
         while True:
             try:
                 connections = self._ready()
                 self._refuse_too_large(values.get("new_data", b""))
-                return connections.run(self._work(take, statement, values), keep=True)
+                return connections.run(self._work(statement, values), keep=True)
             except sa.exc.DBAPIError as error:
                 failures += 1
                 self._has_table = self._has_table and not _may_lack_table(error)
@@ -179,18 +177,14 @@ class Database:
         if 2 * len(data) > limit and (size := len(data) + sum(map(data.count, _ESCAPED))) > limit:
             raise RecordTooLarge(size, limit)
 
-    def _work(
-        self, take: Callable[[Any], Any], statement: sa.Executable, values: dict[str, Any]
-    ) -> Callable[[Checkout], Any]:
+    def _work(self, statement: sa.Executable, values: dict[str, Any]) -> Callable[[Checkout], Any]:
         """Return what runs *statement*; SQLAlchemy does if it is to log it, or the text depends on *values*."""
         if statement not in self._statements:
             engine = self._engine
             ready = None if engine is None or engine.echo else prepared(statement, engine.dialect)
             self._statements[statement] = ready
         ready = self._statements[statement]
-        if ready is None:
-            return lambda checkout: take(checkout.connection.execute(statement, values))
-        return functools.partial(ready.run, values)
+        return functools.partial(_execute, statement, values) if ready is None else functools.partial(ready.run, values)
 
     def _connectable(self) -> Connections:
         if self._pid != os.getpid():
@@ -228,6 +222,11 @@ class Database:
         self._connections = None
         self._statements = {}
         self._pid = os.getpid()
+
+
+def _execute(statement: sa.Executable, values: dict[str, Any], checkout: Checkout) -> Any:
+    result = checkout.connection.execute(statement, values)
+    return result.all() if result.returns_rows else result.rowcount
 
 
 def _out_of_reach(error: Exception) -> StoreUnavailable:

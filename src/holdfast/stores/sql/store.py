@@ -13,7 +13,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
@@ -100,7 +100,7 @@ class SQLStore:
         address = database_url(url)
         own = [(name, text) for name in _OPTIONS for text in address.normalized_query.get(name, ())]
         options |= convert_options(own, address.drivername, _OPTIONS)
-        limit = {"max_connections": MAX_CONNECTIONS, **options}["max_connections"]
+        limit = options.get("max_connections", MAX_CONNECTIONS)
         address = address.difference_update_query(list(_OPTIONS))
         engine = engine_at(address, root=root, options=engine_options, max_connections=limit)
         if not (engine_options or address.get_backend_name() == "sqlite"):
@@ -186,13 +186,10 @@ class SQLStore:
             )
             return frozenset(same)
         # In one order, so that processes that end the same sessions do not wait for each other in a circle.
-        keys = sorted(key for key, version in versions.items() if isinstance(version, int))
-        while keys:
-            some, keys = keys[:_DISCARDED], keys[_DISCARDED:]
-            found = database.rows(
-                self._discard, repeat=False, keys=some, versions=[versions[key] for key in some], now=now
-            )
-            removed.update(row.key for row in found)
+        ours = {key: versions[key] for key in sorted(versions) if isinstance(versions[key], int)}
+        for some in batches(ours, _DISCARDED):
+            values = {"keys": list(some), "versions": list(some.values()), "now": now}
+            removed.update(row.key for row in database.rows(self._discard, repeat=False, **values))
         return frozenset(removed)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
