@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask_login import LoginManager, UserMixin, current_user, login_user
-from support.web import Web, cookies_set
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from support.web import Web, cookies_set, end
 
 from holdfast.contrib.impersonation import impersonate, is_impersonating, stop_impersonating
 from holdfast.flask import session
@@ -137,6 +138,56 @@ def test_nobody_else_gets_back(site: Web, way: str) -> None:
     assert site.see(is_impersonating) is False
     assert site.do(stop_impersonating).status_code == 500
     assert site.see(lambda: session.owner) == before == (None if way == "logout" else owner_of(site, "bob"))
+
+
+#: How the operator signs in, and how the user leaves, or another one comes.
+LEAVING: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "logout of Flask-Login": (lambda: login_user(User("operator")), logout_user),
+    "login of Flask-Login": (lambda: login_user(User("operator")), lambda: login_user(User("bob"))),
+    "id that is used once": (lambda: login_user(User("operator")), lambda: session.pop_once("_user_id")),
+    "id of nobody": (lambda: login_user(User("operator")), lambda: session.update(_user_id=None)),
+    "removed id": (lambda: session.update(user_id="operator"), lambda: session.pop("user_id")),
+    "id of another user": (lambda: session.update(user_id="operator"), lambda: session.update(user_id="bob")),
+    "bind": (lambda: session.bind("operator"), lambda: session.bind("bob")),
+    "end": (lambda: session.bind("operator"), end),
+    "way back": (lambda: session.bind("operator"), stop_impersonating),
+}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("way", LEAVING)
+def test_the_next_user_has_nothing_of_the_operator(way: str, at_once: bool) -> None:
+    """However the user leaves, also in the request that signs in as them, nothing of the operator's stays behind."""
+    web = Web()
+    LoginManager(web.app).user_loader(User)
+    signs_in, leaves = LEAVING[way]
+    steps = [lambda: session.update(ticket=7), signs_in, as_ada, lambda: session.update(cart=1), leaves]
+    for group in [steps] if at_once else [[step] for step in steps]:
+        web.do(lambda group=group: str([step() for step in group]))  # type: ignore[misc]  # mypy infers no defaults
+    assert "_operator" not in web.data()
+    assert web.see(is_impersonating) is False
+    assert ("ticket" in web.data()) is (way == "way back")
+    assert [each.impersonator for user in ("operator", "ada", "bob") for each in web.sessions.of(user)] in ([], [None])
+
+
+def test_strong_protection_leaves_nothing_of_the_operator() -> None:
+    """A browser that Flask-Login takes for another one is signed out, and gets no data of the operator."""
+    web = Web(REMEMBER_COOKIE_NAME="remember", SESSION_PROTECTION="strong")
+    LoginManager(web.app).user_loader(User)
+    web.do(lambda: str(login_user(User("operator"), remember=True)))
+    web.do(as_ada)
+    other = {"User-Agent": "another browser"}
+    assert web.do(lambda: str(who()), headers=other).text == "None"
+    assert web.do(lambda: str("_operator" in session), headers=other).text == "False"
+
+
+def test_a_key_of_the_same_name_is_the_applications() -> None:
+    """Where nobody impersonates, the key under which the operator's data would be is kept over a login."""
+    web = Web()
+    web.put(_operator="a phone company")
+    assert web.see(is_impersonating) is False
+    web.do(lambda: session.bind("ada"))
+    assert web.data() == {"_operator": "a phone company"}
 
 
 @pytest.mark.parametrize("case", ["nobody", "twice", "oneself", "not at all"])

@@ -12,12 +12,10 @@ from holdfast.flask.session import FlaskSession
 from holdfast.records.metadata import IMPERSONATOR
 from holdfast.sessions.ends import Ends
 from holdfast.sessions.mapping import state_of
-from holdfast.sessions.state import FRESH, IDENTITY
+from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, Changes
 
 __all__ = ["impersonate", "is_impersonating", "stop_impersonating"]
 
-#: What is kept of the operator's session, under this key: the owner value, the data, and when it began.
-_OPERATOR = "_operator"
 #: What Flask-Login compares with the browser, so that it must be the same for both users.
 _OF_BROWSER = "_id"
 
@@ -37,14 +35,22 @@ def impersonate(user_id: object) -> None:
     operator, owner_of = face.owner, manager.keys.owner_of
     if operator is None or is_impersonating() or owner_of(user_id) == operator:
         raise ValueError("impersonate() needs a session of another user that does not impersonate yet")
-    data = {key: value for key, value in face.items() if key != _OPERATOR}
+    data = dict(face)
     names = [name for name in (IDENTITY, *manager.context.policy.identity_keys) if name in data]
     ids = {name: str(user_id) if name == IDENTITY else user_id for name in names if owner_of(data[name]) == operator}
     kept = {name: data[name] for name in (_OF_BROWSER, FRESH) if name in data}
     at = state.started_at + manager.offset()
-    face.bind(user_id)
-    face.update({**kept, **ids, _OPERATOR: {"owner": operator, "data": data, "at": at}})
+    _sign_in(face, owner_of(user_id), {**kept, **ids, OPERATOR: {"owner": operator, "data": data, "at": at}})
     state.changes.meta[IMPERSONATOR] = operator
+
+
+def _sign_in(face: FlaskSession, owner: str, data: dict[str, Any]) -> None:
+    """Bind the session to *owner*, with *data* alone, whatever this request has put into it."""
+    state = state_of(face)
+    face._rebind(owner)  # noqa: SLF001  # bind() takes the id, which the store never gets
+    state.data.clear()
+    state.changes = Changes(wiped=True, rebind=True, owner=owner)
+    face.update(data)
 
 
 def is_impersonating() -> bool:
@@ -53,12 +59,9 @@ def is_impersonating() -> bool:
 
 
 def _kept(face: FlaskSession) -> dict[str, Any] | None:
-    """Return what is kept of the operator's session, or None.
-
-    A logout or a login that is not announced leaves the data: another user has them, and no way back.
-    """
-    kept: dict[str, Any] | None = face.get(_OPERATOR)
-    return kept if kept is not None and kept["owner"] == state_of(face).meta(IMPERSONATOR) else None
+    """Return what is kept of the operator's session, or None: the owner value, the data, and when it began."""
+    kept: dict[str, Any] | None = face.get(OPERATOR)
+    return kept if state_of(face).meta(IMPERSONATOR) is not None else None
 
 
 def stop_impersonating() -> None:
@@ -77,5 +80,4 @@ def stop_impersonating() -> None:
         face.destroy()
         raise answerable(LoginEnded("all sessions of the operator were ended meanwhile: sign in again"))
     data = kept["data"]
-    face._rebind(kept["owner"])  # noqa: SLF001  # bind() takes the id, which the store never gets
-    face.update({**data, FRESH: True} if FRESH in data else data)
+    _sign_in(face, kept["owner"], {**data, FRESH: True} if FRESH in data else data)

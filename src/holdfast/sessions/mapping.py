@@ -18,7 +18,7 @@ from holdfast.records import metadata
 from holdfast.sessions.ends import ends
 from holdfast.sessions.manager import single_use
 from holdfast.sessions.policy import SKEW
-from holdfast.sessions.state import FRESH, IDENTITY, PERMANENT, REMEMBER, Changes, SessionState
+from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, PERMANENT, REMEMBER, Changes, SessionState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -244,6 +244,8 @@ class ServerSession(MutableMapping[str, Any]):
 
     def _rebind(self, owner: str | None, *, keep_data: bool = False) -> None:
         state = self._open()
+        if OPERATOR in state.data:
+            state.forget_operator(owner)
         stored = state.stored.owner if state.stored else None
         if owner is not None and owner != stored and not state.changes.wiped:
             secrets = [key for key in self._manager.context.policy.visitor_keys if key in state.data]
@@ -253,18 +255,23 @@ class ServerSession(MutableMapping[str, Any]):
             elif state.data_owner not in (None, owner):
                 state.data.clear()
                 state.changes = Changes(wiped=True)
-            for key in secrets:
-                if key not in state.changes.assigned:
-                    state.data.pop(key, None)
-                    state.changes.assigned.add(key)
-                    if self._forget is not None:
-                        self._forget(key)
+            if secrets:
+                self._remove_secrets(state, secrets)
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
             changes.owner = owner
             if owner is None:
                 changes.meta.clear()
+
+    def _remove_secrets(self, state: SessionState, keys: list[str]) -> None:
+        """Remove the visitor's secrets under *keys*, but for those that the request has set."""
+        for key in keys:
+            if key not in state.changes.assigned:
+                state.data.pop(key, None)
+                state.changes.assigned.add(key)
+                if self._forget is not None:
+                    self._forget(key)
 
     def revoke_others(self) -> int:
         """End every other session of this session's user, and rotate this one: for a changed password.

@@ -30,6 +30,9 @@ FRESH = "_fresh"
 #: at the end of each request. Where it is, it was set by the same request.
 REMEMBER = "_remember"
 
+#: The data of an operator who has signed in as the session's user are under this key, until the user changes.
+OPERATOR = "_operator"
+
 #: Flask keeps `session.permanent` under this key. A session with nothing else in it is empty.
 PERMANENT = "_permanent"
 _BOOKKEEPING_KEYS = frozenset({PERMANENT})
@@ -214,6 +217,12 @@ class SessionState(_AtFirst):
         own = self.changes.assigned | self.changes.applied.keys()
         self.data = {key: value for key, value in self.data.items() if key in own}
         self.stored, self.redeliver = None, False
+
+    def forget_operator(self, owner: str | None) -> None:
+        """Remove the data of an operator who has signed in as the session's user, unless *owner* is that user."""
+        if owner != self.owner and self.meta(metadata.IMPERSONATOR) is not None:
+            del self.data[OPERATOR]
+            self.changes.meta[metadata.IMPERSONATOR] = None
 
     @property
     def maybe_changed(self) -> bool:
