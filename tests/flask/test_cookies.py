@@ -274,3 +274,45 @@ def test_an_expired_cookie_is_not_deleted(web: Web) -> None:
     response = web.do(lambda: session.get("a"))
     assert not cookies_set(response)
     assert web.data() == {}
+
+
+class _Embedded(Response):
+    """A response whose cookies are for a page in another site's frame."""
+
+    def set_cookie(self, *arguments: Any, **named: Any) -> None:
+        super().set_cookie(*arguments, **{**named, "samesite": "None", "secure": True})
+
+
+class _Cleaning(Response):
+    """A response that names each cookie it deletes."""
+
+    def delete_cookie(self, key: str, *arguments: Any, **named: Any) -> None:
+        super().delete_cookie(key, *arguments, **named)
+        self.headers.add("X-Deleted", key)
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_application_s_own_responses_set_and_delete_it(permanent: bool, signed: bool) -> None:
+    """A class of responses with its own `set_cookie` sets the cookie, with the usual attributes, and deletes it."""
+    config: dict[str, Any] = {
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_PERMANENT": permanent,
+        "SESSION_USE_SIGNER": signed,
+    }
+    plain, own = Web(**config), Web(**config)
+    own.app.response_class = _Embedded
+    for before, after in zip(set_and_deleted(plain), set_and_deleted(own), strict=True):
+        before.pop("expires", None)
+        after.pop("expires", None)
+        assert after == {**before, "samesite": "None", "secure": None}
+    assert own.data() == {}
+
+
+def test_the_application_s_own_responses_delete_old_names() -> None:
+    """Each name of the cookie is deleted by `delete_cookie`, if the class of responses has its own."""
+    web = Web(SESSION_COOKIE_OLD_NAMES=["before"])
+    web.app.response_class = _Cleaning
+    web.put(a=1)
+    web.browser.set_cookie("before", "A" * 43)
+    assert web.do(end).headers.getlist("X-Deleted") == ["session", "before"]

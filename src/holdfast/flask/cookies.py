@@ -127,10 +127,12 @@ class Cookies:
         cookie, value = self._live.current.cookie, self.signed(app, token)
         for misfit in _misfits(cookie, request):
             self._live.warn_once(misfit)
-        if lifetime is not None:
-            seconds = min(lifetime, _LONGEST)
-            value += f"; Expires={http_date(time.time() + seconds)}; Max-Age={seconds}"
-        response.headers.add("Set-Cookie", f"{cookie.name}={value}{_attributes(cookie)}")
+        seconds = None if lifetime is None else min(lifetime, _LONGEST)
+        if type(response).set_cookie is BaseResponse.set_cookie:
+            life = "" if seconds is None else f"; Expires={http_date(time.time() + seconds)}; Max-Age={seconds}"
+            response.headers.add("Set-Cookie", f"{cookie.name}={value}{life}{_attributes(cookie)}")
+        else:
+            response.set_cookie(cookie.name, value, max_age=seconds, **_options(cookie))
         self._delete_old(request, response)
 
     def signed(self, app: Flask, token: str, name: str | None = None) -> str:
@@ -140,14 +142,14 @@ class Cookies:
     def delete(self, request: Request, response: Response) -> None:
         """Delete the cookie. The deletion has the cookie's attributes, or browsers ignore it."""
         cookie = self._live.current.cookie
-        response.headers.add("Set-Cookie", f"{cookie.name}={_OVER}{_attributes(cookie)}")
+        _delete(cookie, cookie.name, response)
         self._delete_old(request, response)
 
     def _delete_old(self, request: Request, response: Response) -> None:
         cookie = self._live.current.cookie
         for name in cookie.old_names:
             if name in request.cookies:
-                response.headers.add("Set-Cookie", f"{name}={_OVER}{_attributes(cookie)}")
+                _delete(cookie, name, response)
 
     def challenge(self, request: Request, response: Response, state: SessionState) -> None:
         """Do nothing: HTTP has no challenge for cookies."""
@@ -232,16 +234,28 @@ def _sign(signer: Signer, token: str) -> str:
 @lru_cache
 def _attributes(cookie: CookieSettings) -> str:
     """Return the attributes as they follow a value, which needs no quotes: it is of base64url and full stops."""
-    partitioned: dict[str, Any] = {"partitioned": True} if cookie.partitioned else {}
-    return dump_cookie(
-        "",
-        domain=cookie.domain,
-        path=cookie.path or cookie.root,
-        secure=cookie.secure,
-        httponly=cookie.httponly,
-        samesite=cookie.samesite,
-        **partitioned,
-    )[1:]
+    return dump_cookie("", **_options(cookie))[1:]
+
+
+def _options(cookie: CookieSettings) -> dict[str, Any]:
+    """Return the attributes as Werkzeug's functions take them."""
+    options = {
+        "domain": cookie.domain,
+        "path": cookie.path or cookie.root,
+        "secure": cookie.secure,
+        "httponly": cookie.httponly,
+        "samesite": cookie.samesite,
+    }
+    return {**options, "partitioned": True} if cookie.partitioned else options
+
+
+def _delete(cookie: CookieSettings, name: str, response: Response) -> None:
+    """Delete the cookie *name*: by the methods of the application's own class of responses, if it has them."""
+    kind = type(response)
+    if kind.set_cookie is BaseResponse.set_cookie and kind.delete_cookie is BaseResponse.delete_cookie:
+        response.headers.add("Set-Cookie", f"{name}={_OVER}{_attributes(cookie)}")
+    else:
+        response.delete_cookie(name, **_options(cookie))
 
 
 def vary_by(response: BaseResponse, *headers: str) -> None:
