@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import pickle  # noqa: TID251 (these libraries write it)
 import secrets
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,21 @@ def test_a_cache_in_memcached(memcached_server: Server, tmp_path: Path, library:
     assert moved.get("/values").text == values
     assert moved.get("/me").text == "ada"
     client.disconnect_all()
+
+
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha3_512, partial(hashlib.blake2b, digest_size=12)])
+def test_a_cache_of_files_with_a_digest_of_its_own(tmp_path: Path, digest: Any) -> None:
+    """The cache that the settings give knows the names of its files, and the user stays signed in."""
+    flask_session = pytest.importorskip("flask_session")
+    cachelib = pytest.importorskip("cachelib")
+
+    def settings() -> dict[str, Any]:
+        cache = cachelib.FileSystemCache(str(tmp_path / "files"), hash_method=digest)
+        return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": cache, "INSTANCE_PATH": str(tmp_path)}
+
+    ada = application(flask_session.Session, settings()).test_client()
+    ada.get("/login/ada")
+    assert with_cookie(application(Session, settings()), cookie_of(ada)).get("/me").text == "ada"
 
 
 @pytest.mark.dynamodb

@@ -39,7 +39,8 @@ def build_place(app: Flask, settings: Settings, store: Store, clock: Clock) -> O
     if settings.imports == "flask":
         return FlasksCookie(app, until=until, clock=clock)
     try:
-        finder = finder_beside(store, table=settings.import_table, clock=clock)
+        file_of = flask_session.old_file_of(app.config)
+        finder = finder_beside(store, table=settings.import_table, clock=clock, file_of=file_of)
     except ConfigurationError as error:
         raise ConfigurationError(f"SESSION_IMPORT is 'flask-session': {error}") from error
     lifetime = round(app.permanent_session_lifetime.total_seconds() * SECOND)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
@@ -21,8 +21,11 @@ _FILE_EXPIRY = struct.Struct("I")
 #: Our folder in Flask-Session's. After a rollback cachelib would count another name, and remove live sessions earlier:
 #: one that ends so is the name of a file that it is about to write.
 OUR_FOLDER = "holdfast.__wz_cache"
-#: The digests of a file's name: MD5 until cachelib 0.15.
+#: The digests of a file's name, unless the cache has one of its own: MD5 until cachelib 0.15.
 _DIGESTS = (partial(hashlib.sha256), partial(hashlib.md5, usedforsecurity=False))
+
+#: Returns the file of a name, relative to the folder.
+FileOf: TypeAlias = Callable[[str], str]
 
 #: A host that is not in UTC stored in DynamoDB a moment that is off by its offset, at most 14 hours too early.
 _MOST_OFFSET = 14 * HOUR
@@ -39,10 +42,13 @@ class Value(NamedTuple):
 
 
 class Finder(ABC):
-    """Finds the values of Flask-Session with the client of *store*, in the table or collection *table*."""
+    """Finds the values of Flask-Session with the client of *store*, in the table or collection *table*.
 
-    def __init__(self, store: Any, table: str, clock: Clock) -> None:
-        self._store, self._table, self._clock = store, table, clock
+    *file_of* is given for a folder that a cache of cachelib names.
+    """
+
+    def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
+        self._store, self._table, self._clock, self._file_of = store, table, clock, file_of
 
     @abstractmethod
     def find(self, name: str, /) -> Value | None:
@@ -134,10 +140,10 @@ class _InDynamoDB(Finder):
 
 
 class _InSQL(Finder):
-    def __init__(self, store: Any, table: str, clock: Clock) -> None:
+    def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
         import sqlalchemy as sa
 
-        super().__init__(store, table, clock)
+        super().__init__(store, table, clock, file_of)
         self._exists: bool | None = None
         self._rows_of = sa.table(
             table,
@@ -177,16 +183,17 @@ class _InSQL(Finder):
 
 
 class _InFiles(Finder):
-    def __init__(self, store: Any, table: str, clock: Clock) -> None:
-        super().__init__(store, table, clock)
+    def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
+        super().__init__(store, table, clock, file_of)
         self._folder: Path = store.path.parent if store.path.name == OUR_FOLDER else store.path
         check_folder(self._folder)
 
     def find(self, name: str, /) -> Value | None:
         refuse_planted(self._folder)
-        for digest in _DIGESTS:
+        files = [digest(name.encode()).hexdigest() for digest in _DIGESTS]
+        for file in files if self._file_of is None else [self._file_of(name), *files]:
             try:
-                raw = (self._folder / digest(name.encode()).hexdigest()).read_bytes()
+                raw = (self._folder / file).read_bytes()
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -212,8 +219,8 @@ _FINDERS: dict[str, type[Finder]] = {
 }
 
 
-def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
-    """Return what finds Flask-Session's values with the client of *store*, in the table or collection *table*.
+def finder_beside(store: object, *, table: str, clock: Clock, file_of: FileOf | None = None) -> Finder:
+    """Return the `Finder` for *store*.
 
     Raises:
         ConfigurationError: Flask-Session keeps no sessions in such a place, or *table* is the store's own.
@@ -226,7 +233,7 @@ def finder_beside(store: object, *, table: str, clock: Clock) -> Finder:
         )
     for kind in type(store).__mro__:
         if kind.__name__ in _FINDERS:
-            return _FINDERS[kind.__name__](store, table, clock)
+            return _FINDERS[kind.__name__](store, table, clock, file_of)
     raise ConfigurationError(
         f"Flask-Session keeps no sessions where a {type(store).__name__} does: set SESSION_STORE to the place where "
         "they are, in Redis, memcached, MongoDB, DynamoDB, SQL or a folder of files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -170,9 +171,20 @@ def _cachelib(config: Mapping[str, Any]) -> StoreChoice:
     return StoreChoice(_CACHELIB.name, client=found, store_class=store_class, options={"prefix": old_prefix(config)})
 
 
+def _cache(config: Mapping[str, Any]) -> Any:
+    return _CACHELIB.read(config) if config.get("SESSION_TYPE") == "cachelib" else None
+
+
+def old_file_of(config: Mapping[str, Any]) -> Callable[[str], str] | None:
+    """Return the cache's way from a name to its file in the folder, since it may have a digest of its own; or None."""
+    cache = _cache(config)
+    file_of = getattr(cache, "_get_filename", None)  # cachelib has no other name
+    return None if file_of is None else lambda name: os.path.relpath(file_of(name), cache._path)  # noqa: SLF001
+
+
 def old_prefix(config: Mapping[str, Any]) -> str:
     """Return the beginning of the names under which Flask-Session stored sessions."""
-    cache = _CACHELIB.read(config) if config.get("SESSION_TYPE") == "cachelib" else None
+    cache = _cache(config)
     prefix = getattr(cache, "key_prefix", None) or ""
     return str(prefix() if callable(prefix) else prefix) + str(_KEY_PREFIX.read(config))
 
