@@ -264,7 +264,7 @@ def stop_at_tombstones(context: Any, owner: str, key: str) -> Flow[list[Any]]:
     for listed, record in (yield from records_of(owner)):
         info = info_of(context, listed, record)
         if info is not None and listed != key and info.owner == owner:
-            found.append((info, record))
+            found.append(limiting._Other(info, record))
     return found
 
 
@@ -272,7 +272,7 @@ def count_first(context: Any, owner: str, loaded: Any) -> Flow[None]:
     """Make room before the login's session is stored."""
     others = yield from limiting._others(context, owner, loaded.key if loaded else "")
     for other in others[: len(others) - context.policy.max_per_user + 1]:
-        yield from delete(other[0].handle)
+        yield from delete(other.info.handle)
 
 
 def nothing_afterwards(context: Any, stored: Any, owner: str) -> Flow[bool]:

@@ -7,7 +7,7 @@ the last to count sees all that are left, and sees to it that they are not too m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple
 
 from holdfast.errors import TooManySessions
 from holdfast.records.metadata import UNFINISHED
@@ -23,8 +23,11 @@ from holdfast.stores.contract import Indexes
 _WAITS = (1.0, 5.0, 25.0, None)
 
 
-#: Another session of the user, with its record.
-_Other: TypeAlias = tuple[SessionInfo, Record]
+class _Other(NamedTuple):
+    """Another session of the user."""
+
+    info: SessionInfo
+    record: Record
 
 
 def check_room(context: Context, owner: str, replaced: StoredSession | None) -> Flow[None]:
@@ -68,7 +71,7 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
         others = yield from _others(context, owner, stored.key)
         if len(others) < limit:
             return
-        earlier = [(info, record) for info, record in others if is_earlier(info.handle, record)]
+        earlier = [other for other in others if is_earlier(other.info.handle, other.record)]
         room = limit - 1 - (len(others) - len(earlier))
         if refuse and len(earlier) >= limit:
             break
@@ -88,8 +91,9 @@ def _evict(
     context: Context, owner: str, others: list[_Other], room: int, is_earlier: Callable[[str, Record], bool]
 ) -> Flow[None]:
     """End all but *room* of *others*, those that were not used for longest."""
-    others.sort(key=lambda other: (other[0].last_used_at, other[0].handle), reverse=True)
-    _, changed = yield from discard_all(context, {info.handle: record for info, record in others[room:]}, "evicted")
+    others.sort(key=lambda other: (other.info.last_used_at, other.info.handle), reverse=True)
+    evicted = {other.info.handle: other.record for other in others[room:]}
+    _, changed = yield from discard_all(context, evicted, "evicted")
     for key, record in changed.items():
         # One that has signed in anew since it was listed may be the later one now, and has counted this one.
         yield from end_session(context, key, record.version, owner, "evicted", still=is_earlier)
@@ -108,5 +112,5 @@ def _others(context: Context, owner: str, key: str) -> Flow[list[_Other]]:
             info = info_of(context, *there)
             # An unfinished login counts once its token is presented: nobody may have it.
             if info is not None and info.owner == owner and UNFINISHED not in info.meta:
-                found[info.handle] = info, there[1]
+                found[info.handle] = _Other(info, there[1])
     return list(found.values())
