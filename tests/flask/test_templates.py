@@ -91,6 +91,7 @@ def test_without_a_key_holdfast_s_names_are_there(web: Web) -> None:
         ("{{ session == {'user': 'ada', 'items': 'stored'} }}", "True"),
         ("{{ session.pop('user') }} {{ 'user' in session }}", "ada False"),
         ("{{ session.missing }}", ""),
+        ("{{ dict(session)|tojson }}", '{"items": "stored", "user": "ada"}'),
     ],
 )
 def test_flask_s_names_are_flask_s(web: Web, template: str, text: str) -> None:

@@ -224,7 +224,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         if not state.can_set_cookie and state.stored is not None and changes.new_token and not state.is_empty:
             self.live.warn_once(
                 "a session got a new id in a WebSocket or an event, where no cookie can be sent, so its browser has"
-                " lost it. Sign in and out in an ordinary request. Setting a key in SESSION_IDENTITY_KEYS is a login"
+                " lost it. Sign in by an ordinary request. Setting a key in SESSION_IDENTITY_KEYS is a login:"
+                " store a name that proves nobody's identity under another key"
             )
         if state.stored is None or changes.rebind or changes.wiped:
             transport = carrier.manager.context.transport
