@@ -50,6 +50,13 @@ def logged(store: Any, *, owner: str | None = None) -> str:
     return lines
 
 
+def assert_not_ready(store: Any) -> None:
+    """Assert that the readiness of *store* fails for good."""
+    with pytest.raises(StoreUnavailable) as caught:
+        store.ping()
+    assert caught.value.permanent, caught.value.reason
+
+
 def assert_quotes_nothing(text: str) -> None:
     """Assert that *text* has neither the key, as text or bytes, nor the data."""
     for part in (KEY[:20], repr(bytes.fromhex(KEY))[2:20], repr(DATA)[2:20], DATA.hex()[:20]):
@@ -66,7 +73,43 @@ def test_a_command_that_a_script_may_not_call(request: pytest.FixtureRequest, se
         client.acl_setuser("scripter", enabled=True, passwords=["+word"], keys=["*"], commands=commands)
         with closing(open_store(with_login(url, "scripter:word"))) as store:  # type: ignore[type-var]
             assert_quotes_nothing(logged(store, owner="ada"))
+            store.ping()  # type: ignore[attr-defined]  # sessions without a user work
+            for removed in ("-del", "-evalsha"):
+                client.execute_command("ACL", "SETUSER", "scripter", removed)
+                assert_not_ready(store)
         client.acl_deluser("scripter")
+
+
+@pytest.mark.redis
+def test_a_replica_is_not_ready(redis_server: Server) -> None:
+    """A server that takes no writes may become a primary again: it is an outage."""
+    server = start_redis("--replicaof", f"127.0.0.1 {redis_server.address[1]}")
+    try:
+        with closing(RedisStore.from_url(server.url)) as store:
+            with pytest.raises(StoreUnavailable) as caught:
+                store.ping()
+            assert not caught.value.permanent
+            assert "read only replica" in caught.value.reason
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("postgresql_url", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_user_of_a_database_who_may_only_read_is_not_ready(request: pytest.FixtureRequest, server: str) -> None:
+    """Nor is one who may not even read; nothing is written to find that out."""
+    given = request.getfixturevalue(server)
+    by = "IDENTIFIED BY" if given.startswith("mariadb") else "LOGIN PASSWORD"
+    with closing(opened(given)) as store:
+        store.ping()
+        assert store.scan().items == ()
+    with new_sql_user(given, f"{by} 'word'", may="SELECT") as url, closing(opened(url)) as store:
+        assert_not_ready(store)
 
 
 @pytest.mark.redis
@@ -102,9 +145,17 @@ def test_an_end_that_fails_has_the_servers_reason(caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.mongodb
 def test_mongodb_refuses_each_time() -> None:
-    """A wrong password is no outage at the second call either, and a missing right is reported without the key."""
+    """A wrong password is no outage at the second call either, and a missing right is reported without the key.
+
+    Nor is an application ready that may only read.
+    """
     server = start_mongod("--auth")
     try:
+        with pymongo.MongoClient[Any](server.url) as client:  # the first user may be made without a login
+            client.admin.command("createUser", "reader", pwd="word", roles=["readAnyDatabase"])
+        with closing(MongoDBStore.from_url(with_login(server.url, "reader:word") + "?authSource=admin")) as store:
+            assert store.load(KEY) is None
+            assert_not_ready(store)
         with closing(MongoDBStore.from_url(with_login(server.url, "nobody:wrong"))) as store:
             logged(store)
         with closing(MongoDBStore.from_url(server.url)) as store:

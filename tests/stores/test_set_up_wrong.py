@@ -165,7 +165,7 @@ def test_a_server_that_is_none_of_a_cluster(redis_server: Server) -> None:
 def test_a_path_that_leads_nowhere(tmp_path: Path, scheme: str) -> None:
     """A path whose folder is a file, or that holds another program's file."""
     (tmp_path / "notes.txt").write_text("not a database, and longer than the head of one" * 10)
-    below = "notes.txt" if "sqlite" in scheme else "notes.txt/sessions"
+    below = "notes.txt" if "sqlite" in scheme else "notes.txt/deep/sessions"
     assert fault_of(f"{scheme}:///{tmp_path}/{below}").permanent
 
 

@@ -189,7 +189,7 @@ class _InFiles(Finder):
         check_folder(self._folder)
 
     def find(self, name: str, /) -> Value | None:
-        refuse_planted(self._folder)
+        refuse_planted(self._folder, is_folder=True)
         files = [digest(name.encode()).hexdigest() for digest in _DIGESTS]
         for file in files if self._file_of is None else [self._file_of(name), *files]:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +16,14 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import StoreDirectory, faults_of, path_from_url, refuse_planted, write_file
+from holdfast.stores.shared.disk import (
+    StoreDirectory,
+    faults_of,
+    path_from_url,
+    refuse_planted,
+    require_writable,
+    write_file,
+)
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter
@@ -133,6 +141,7 @@ class JSONFileStore:
 
     def ping(self) -> None:
         self._read()
+        require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
         self._read()
@@ -152,7 +161,7 @@ class JSONFileStore:
     def _locked(self) -> Iterator[None]:
         with faults_of(self.path):
             self._directory.make(missing=False)
-            path = self.path.resolve()
+            path = self._target()
             with locked(path.with_name(f"{path.name}.lock")):
                 yield
 
@@ -170,12 +179,16 @@ class JSONFileStore:
         with faults_of(self.path):
             self._directory.make(missing=False)
             try:
-                with self.path.open("rb") as file:
+                with open(self.path, "rb", opener=_without_waiting) as file:  # Path.open has no opener
                     refuse_planted(self.path, descriptor=file.fileno())
                     raw = file.read()
             except FileNotFoundError:
                 self._directory.make(missing=True)
+                self._target().parent.stat()  # it may be a link to a disk that is not mounted
                 return {}
+            except OSError:
+                refuse_planted(self.path)  # with the reason, if there is something else in its place
+                raise
         try:
             content: Any = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
         except (ValueError, RecursionError) as error:
@@ -193,11 +206,18 @@ class JSONFileStore:
         now = self._clock()
         self._write({key: entry for key, entry in entries.items() if entry["expires_at"] > now})
 
+    def _target(self) -> Path:
+        return Path(os.path.realpath(self.path))  # Path.resolve raises another error for a circle of links
+
     def _write(self, entries: Entries) -> None:
         lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries.items())
-        path = self.path.resolve()
+        path = self._target()
         text = "{\n" + ",\n".join(lines) + "\n}\n"
         write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for a writer
 
 
 def _put(entries: Entries, key: str, data: bytes, expires_at: int, owner: str | None) -> Version:

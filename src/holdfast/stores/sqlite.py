@@ -17,7 +17,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, Stor
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_url
+from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_url, require_writable, why_unusable
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
@@ -172,6 +172,7 @@ class SQLiteStore:
 
     def ping(self) -> None:
         self._run(_one, "SELECT 1 FROM sessions LIMIT 1", ())
+        require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
         names = {row[1] for row in self._run(_all, "PRAGMA index_list (sessions)", ())}
@@ -204,7 +205,10 @@ class SQLiteStore:
         if size > _MAX_BYTES or isinstance(error, sqlite3.DataError):
             return RecordTooLarge(size, _MAX_BYTES)
         permanent = getattr(error, "errno", None) in SET_UP_WRONG or any(text in str(error) for text in _SET_UP_WRONG)
-        return StoreUnavailable(f"sessions in {self.path} cannot be used: {error}", permanent=permanent)
+        reason = f"{error}: restore the file, or move it away" if permanent else str(error)
+        if (permanent or "unable to open" in reason) and (unusable := why_unusable(self.path)):
+            permanent, reason = True, unusable
+        return StoreUnavailable(f"sessions in {self.path} cannot be used: {reason}", permanent=permanent)
 
 
 def _one(cursor: sqlite3.Cursor, sql: str, values: tuple[Any, ...]) -> Any:

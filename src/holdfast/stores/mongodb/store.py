@@ -34,7 +34,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
-from holdfast.stores.shared.answers import batches, page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
@@ -234,20 +234,20 @@ class MongoDBStore:
         return self._run(time_of)
 
     def ping(self) -> None:
-        self._run(lambda sessions: sessions.database.command("ping"))
+        self.touch(NO_KEY, expires_at=0)  # writes nothing, and is refused where nothing can be written
 
     def missing(self) -> str | None:
         found = self._ask(lambda sessions: sessions.database.list_collection_names(filter={"name": sessions.name}))
         return None if found else f"collection {self._names[1]!r}"
 
     def prepare(self) -> None:
-        self.ping()
+        self.now()  # with the patience of a request
         refused = self._run(_make_indexes, seconds=_INDEX_PATIENCE)
         if refused:
             raise StoreUnavailable(f"{_in_words(refused)} on {self._names[1]!r}") from next(iter(refused.values()))
 
     def check_health(self) -> list[HealthFinding]:
-        self.ping()  # the first operation creates the indexes
+        self.now()  # the first operation creates the indexes
         if self._indexing is not None:
             self._indexing.join(self._timeout)
         return self._run(lambda sessions: health_of(sessions, self._clock))

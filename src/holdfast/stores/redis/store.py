@@ -23,7 +23,7 @@ from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.redis.faults import takes_no_writes, unavailable
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.walk import layout_of, next_page, scan_node
-from holdfast.stores.shared.answers import batches
+from holdfast.stores.shared.answers import NO_KEY, batches
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
@@ -191,6 +191,7 @@ class RedisClusterStore:
     def ping(self) -> None:
         for node in self._nodes().values():
             self._call("ping", **node)
+        self.delete(NO_KEY)  # writes nothing, and is refused where scripts may not run or write
 
     def check_health(self) -> list[HealthFinding]:
         found: list[HealthFinding] = []

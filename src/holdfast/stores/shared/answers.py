@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from holdfast.stores.contract import Conflict, Gone, Page, Record, Report, Version
 
+#: A key under which no store has a record: no token has this hash.
+NO_KEY = "0" * 64
+
 
 def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
     """Return why a write that expects the version *expect* is refused over the live *record*; None if it is not."""

@@ -16,8 +16,8 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 class StoreDirectory:
     """The folder of a store. If it is missing, it is created with mode 0700 under any umask, and so are its parents.
 
-    If an existing store disappears, the folder must still be on the same device. Otherwise its disk was unmounted, and
-    an empty store in its place would end every session.
+    If an existing store disappears, its place must still be on the same device, through links too. Otherwise its disk
+    was unmounted, and an empty store in its place would end every session.
 
     Another user of the machine who can write to it could plant sessions, so such a folder is refused. With *files*
     these are checked in its place where the folder is shared but sticky, as ``/tmp`` is.
@@ -41,13 +41,14 @@ class StoreDirectory:
         """
         if self._device is not None and not missing:
             return
-        nearest = self._folder
+        refuse_planted(self._folder, is_folder=True, may_be_sticky=bool(self._files))
+        nearest = Path(os.path.realpath(self._files[0] if self._files else self._folder))
         while not nearest.is_dir() and nearest != nearest.parent:
             nearest = nearest.parent
         device = nearest.stat().st_dev
         if self._device not in {None, device}:
             raise StoreUnavailable(f"{self._folder} is on another device than before: mount its disk, or restart")
-        make_folder(self._folder)
+        make_folder(Path(os.path.realpath(self._folder)))
         _refuse_planted_in(self._folder, self._files)
         self._device = device
 
@@ -56,30 +57,31 @@ def check_folder(folder: Path, files: Sequence[Path] = ()) -> None:
     """Return if *folder*, and *files* in it, are safe or missing: at start-up, where a refusal is a wrong setting.
 
     Raises:
-        ConfigurationError: One is refused: see `refuse_planted`. Or the first of *files* is a folder.
+        ConfigurationError: One is refused: see `refuse_planted`.
     """
     try:
         _refuse_planted_in(folder, files)
     except StoreUnavailable as error:
         raise ConfigurationError(str(error)) from None
-    if files and files[0].is_dir():
-        raise ConfigurationError(f"{files[0]} is a folder: name a file in it")
 
 
 def _refuse_planted_in(folder: Path, files: Sequence[Path]) -> None:
-    refuse_planted(folder, may_be_sticky=bool(files))
+    refuse_planted(folder, is_folder=True, may_be_sticky=bool(files))
     for path in files:
         refuse_planted(path)
 
 
-def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: bool = False) -> None:
-    """Return if a file or folder at *path* is missing, or belongs to this process's user or root, who alone can write.
+def refuse_planted(
+    path: Path, *, descriptor: int | None = None, is_folder: bool = False, may_be_sticky: bool = False
+) -> None:
+    """Return if a file at *path*, or a folder if it *is_folder*, is safe or missing.
 
-    Members of its group may be able to: its owner gave it that mode. With *may_be_sticky* others may too, if they can
-    remove only their own files from it. *descriptor* is that of the file, if it is open.
+    It is safe if it belongs to this process's user or root, who alone can write. Members of its group may be able to:
+    its owner gave it that mode. With *may_be_sticky* others may too, if they can remove only their own files from it.
+    *descriptor* is that of the file, if it is open.
 
     Raises:
-        StoreUnavailable: It is another user's, or others can write to it.
+        StoreUnavailable: It is another user's, or others can write to it, or it is of another type.
     """
     try:
         found = path.stat() if descriptor is None else os.fstat(descriptor)
@@ -91,6 +93,11 @@ def refuse_planted(path: Path, *, descriptor: int | None = None, may_be_sticky: 
             f"{path} cannot be used: {error.strerror}: choose another place, or give this user the right to it",
             permanent=True,
         ) from None
+    if not (stat.S_ISDIR if is_folder else stat.S_ISREG)(found.st_mode):
+        found_is = "a folder: name a file in it" if stat.S_ISDIR(found.st_mode) else "no regular file: name another"
+        raise StoreUnavailable(
+            f"{path} is {'no folder: name another' if is_folder else found_is}, or move it away", permanent=True
+        )
     if not all(map(is_trusted_user, owners)):
         raise StoreUnavailable(
             f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it",
@@ -110,10 +117,19 @@ def is_trusted_user(uid: int) -> bool:
 def make_private_file(path: Path) -> None:
     """Make the file *path* with mode 0600 under any umask, if it is missing. An existing one is not opened.
 
-    Closing a file that SQLite has open would release its locks.
+    Closing a file that SQLite has open would release its locks. Through a link its target is made, as by SQLite.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def file_at(path: str) -> tuple[int, int] | None:
+    """Return the device and the inode of the file at *path*, or None: it is missing."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (called for every operation; Path.stat takes twice as long)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def companions_of(path: Path) -> list[Path]:
@@ -136,14 +152,27 @@ def make_folder(path: Path) -> None:
 def why_unusable(path: Path) -> str | None:
     """Return why the store at *path* could not write, as far as it shows without a write, or None. Makes nothing."""
     place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+    except OSError:  # it is not shown
+        return None
     if not place.is_dir() and place != path:
         return f"{place} is a file, and no folder"
     # SQLite and the JSON store make files beside theirs.
     written = [place] if place.is_dir() else [place, place.parent]
     refused = next((each for each in written if not os.access(each, os.W_OK)), None)
     return None if refused is None else f"{refused} cannot be written to: its permissions or its disk forbid it"
+
+
+def require_writable(path: Path) -> None:
+    """Return if the store at *path* could write, as far as it shows without a write.
+
+    Raises:
+        StoreUnavailable: It could not.
+    """
+    if reason := why_unusable(path):
+        raise StoreUnavailable(f"sessions in {path} cannot be used: {reason}", permanent=True)
 
 
 def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
@@ -165,9 +194,9 @@ def write_file(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         raise
 
 
-#: Errors of the system that waiting does not cure: permissions, a read-only file system, and a file on the path.
+#: Errors of the system that waiting does not cure: permissions, a read-only file system, and another type of file.
 SET_UP_WRONG = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO}
 )
 
 
@@ -180,10 +209,9 @@ def faults_of(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = OSError(error.errno, error.strerror)
-        raise StoreUnavailable(
-            f"sessions in {place} cannot be used: {error.strerror}", permanent=error.errno in SET_UP_WRONG
-        ) from cause
+        cause, permanent = OSError(error.errno, error.strerror), error.errno in SET_UP_WRONG
+        reason = (permanent and why_unusable(place)) or error.strerror
+        raise StoreUnavailable(f"sessions in {place} cannot be used: {reason}", permanent=permanent) from cause
 
 
 def path_from_url(url: str, root: Path) -> Path:

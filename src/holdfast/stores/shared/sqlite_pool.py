@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.stores.shared.clients import drain
-from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
+from holdfast.stores.shared.disk import StoreDirectory, companions_of, file_at, make_private_file, refuse_planted
 
 
 class Cursor(sqlite3.Cursor):
@@ -59,7 +59,7 @@ class Connections:
             OSError: The file cannot be made.
             sqlite3.Error: The file cannot be opened.
         """
-        file = _file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
+        file = file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
         if self._pid != os.getpid():
             with _forking:
                 if self._pid != os.getpid():
@@ -115,11 +115,11 @@ class Connections:
 
     def _new(self) -> Cursor:
         with self._gate:
-            file = _file_at(self._path)
+            file = file_at(self._path)
             self._directory.make(missing=file is None)
             if file is None:
                 make_private_file(self._files[0])
-                file = _file_at(self._path)
+                file = file_at(self._path)
             for each in self._files:
                 refuse_planted(each)
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -142,14 +142,6 @@ class _Closing:
 
     def pop(self) -> Cursor:
         raise IndexError
-
-
-def _file_at(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 (called for every operation; Path.stat takes twice as long)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 _everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_untrusted
+from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, why_unusable
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
-from holdfast.stores.sql.engines import QUEUE, READ_ONLY, codes_of, engine_beside, file_of, keep_private
+from holdfast.stores.sql.engines import QUEUE, codes_of, engine_beside, file_of, keep_private, takes_no_writes
 from holdfast.stores.sql.table import ensure_table, has_table, make_indexes
 
 T = TypeVar("T")
@@ -74,6 +75,8 @@ class Database:
         self._create = create
         self._engine: sa.Engine | None = None
         self._has_table = False
+        self._path: str | None = None
+        self._file: tuple[int, int] | None = None
         self._max_bytes = _MAX_BYTES
         self._inherited: list[object] = []
         self._connections: Connections | None = None
@@ -116,7 +119,7 @@ class Database:
         try:
             return find().run(lambda checkout: question(checkout.connection), keep=False)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise _out_of_reach(error) from error
+            raise self._out_of_reach(error) from error
 
     def prepare(self) -> None:
         """Create the table and its indexes if they are missing, even if the first use must not."""
@@ -150,12 +153,12 @@ class Database:
                 failures += 1
                 self._has_table = self._has_table and not _may_lack_table(error)
                 was_idle = _is_lost(error) and failures == 1 and time.monotonic() < start + _AT_ONCE
-                moved = failures == 1 and codes_of(error.orig) & READ_ONLY
+                moved = failures == 1 and takes_no_writes(error.orig)
                 again = (repeat and was_idle) or moved or codes_of(error.orig) & _RAN_INTO_ANOTHER
                 if not again or failures > _REPEATS:
                     raise self._fault(error, values) from error
             except (sa.exc.SQLAlchemyError, OSError) as error:
-                raise _out_of_reach(error) from error
+                raise self._out_of_reach(error) from error
 
     def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
         if "new_data" in values and codes_of(error.orig) & _TOO_LARGE:
@@ -170,7 +173,18 @@ class Database:
                 return too_large
             except (sa.exc.SQLAlchemyError, OSError):  # it is down
                 pass
-        return _unavailable(f"the database did not execute a statement: {type(error.orig).__name__}", error)
+        return self._unavailable(f"did not execute a statement: {type(error.orig).__name__}", error)
+
+    def _out_of_reach(self, error: Exception) -> StoreUnavailable:
+        return self._unavailable(f"is out of reach: {type(error).__name__}", error)
+
+    def _unavailable(self, problem: str, error: Exception) -> StoreUnavailable:
+        permanent = _is_permanent(error)
+        shear(error)
+        where = "" if self._path is None else f" {self._path}"
+        if permanent and where and (unusable := why_unusable(Path(where[1:]))):
+            problem = f"cannot be used: {unusable}"
+        return StoreUnavailable(f"the database{where} {problem}", permanent=permanent)
 
     def _refuse_too_large(self, data: bytes) -> None:
         limit = self._max_bytes
@@ -195,6 +209,7 @@ class Database:
                 if self._engine is None:
                     engine = self._find_engine()
                     keep_private(engine.url)
+                    self._path = file_of(engine.url)
                     self._engine = engine_beside(engine)
                 turns = None if self._max_connections is None else Turns(self._max_connections, QUEUE)
                 connections = self._connections = self._connections or Connections(self._engine, turns)
@@ -202,8 +217,14 @@ class Database:
 
     def _ready(self) -> Connections:
         connections = self._connectable()
+        if self._path is not None and self._has_table and self._file != file_at(self._path):
+            # A connection to a deleted or replaced file would go on with records that no other process sees.
+            self.close()
+            self._engine, self._connections, self._has_table = None, None, False
+            connections = self._connectable()
         if not self._has_table:
             connections.run(lambda checkout: self._check(checkout.connection), keep=False)
+            self._file = None if self._path is None else file_at(self._path)
             self._has_table = True
         return connections
 
@@ -229,19 +250,11 @@ def _execute(statement: sa.Executable, values: dict[str, Any], checkout: Checkou
     return result.all() if result.returns_rows else result.rowcount
 
 
-def _out_of_reach(error: Exception) -> StoreUnavailable:
-    return _unavailable(f"the database is out of reach: {type(error).__name__}", error)
-
-
-def _unavailable(message: str, error: Exception) -> StoreUnavailable:
-    permanent = _is_permanent(error)
-    shear(error)
-    return StoreUnavailable(message, permanent=permanent)
-
-
 def _is_permanent(error: Exception) -> bool:
     cause = getattr(error, "orig", error)
     text = str(cause)
+    if isinstance(cause, OSError):
+        return cause.errno in SET_UP_WRONG
     return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_untrusted(text))
 
 

@@ -216,8 +216,8 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     return ours
 
 
-#: The errors of a server that takes no writes: a replica, or a primary that has become one.
-READ_ONLY = {"25006", 1290, 1792, 1836}
+# The errors of a server that takes no writes: a replica, or a primary that has become one.
+_READ_ONLY = {"25006", 1290, 1792, 1836}
 
 
 def codes_of(error: object) -> set[Any]:
@@ -226,9 +226,15 @@ def codes_of(error: object) -> set[Any]:
     return {getattr(error, name, None) for name in names} | set(getattr(error, "args", ())[:1])
 
 
+def takes_no_writes(error: object) -> bool:
+    """Return whether a driver's *error* is that of a server that takes no writes, or of a file of SQLite's."""
+    return bool(codes_of(error) & _READ_ONLY) or "readonly database" in str(error)
+
+
 def _drop_if_read_only(context: sa.engine.ExceptionContext) -> None:
-    # Its name may lead to another server by now: no connection to this one is used again.
-    if codes_of(context.original_exception) & READ_ONLY:
+    # Its name may lead to another server by now, and a file stays read-only for a connection that found it so: no
+    # connection to this one is used again.
+    if takes_no_writes(context.original_exception):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
 
 
@@ -279,7 +285,7 @@ def keep_private(url: sa.URL) -> None:
     name = file_of(url)
     if name is not None:
         path = Path(name).absolute()
-        refuse_planted(path.parent, may_be_sticky=True)
+        refuse_planted(path.parent, is_folder=True, may_be_sticky=True)
         if path.parent.is_dir():
             make_private_file(path)
         for each in companions_of(path):

@@ -13,7 +13,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.shared.answers import batches, page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, convert_options, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
@@ -29,7 +29,6 @@ _BATCH = 100
 # Each takes two parameters of a statement, which may have 999 in old versions of SQLite.
 _DISCARDED = 400
 _TRIES = 5
-_PING: sa.Select[Any] = sa.select(sa.literal_column("1"))
 _OPTIONS: dict[str, Converter] = {"table": str, "schema": str, "create_table": flag, "max_connections": whole(1)}
 
 
@@ -230,7 +229,7 @@ class SQLStore:
         return self._database.ask(lambda connection: time_of(connection, self._clock))
 
     def ping(self) -> None:
-        self._database.rows(_PING)
+        self.touch(NO_KEY, expires_at=0)  # writes nothing, and is refused where nothing can be written
 
     def missing(self) -> str | None:
         return self._database.missing()
