@@ -18,7 +18,7 @@ def sign_in(web: Web, user: str, browser: FlaskClient | None = None, key: str = 
     return web.do(lambda: session.update({key: user}), browser)
 
 
-@pytest.mark.parametrize("key", ["user_id", "username"])
+@pytest.mark.parametrize("key", ["user_id", "username", "identity.id"])
 def test_setting_an_identity_key_is_a_login(web: Web, key: str) -> None:
     """A planted cookie is worth nothing after it, the data stays, and the session is its user's."""
     web.put(cart=["pen"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from flask import current_app, g, has_app_context, session
@@ -28,9 +29,16 @@ class FlaskSession(ServerSession, SessionMixin):  # type: ignore[override]  # Fl
 
 
 def forget_secret(key: str) -> None:
-    """Forget the token for the forms of this request, if Flask-WTF made it with the visitor's secret under *key*."""
-    if has_app_context() and key == current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"):
+    """Forget the token for the forms of this request that is, or is made with, the visitor's secret under *key*.
+
+    Flask-WTF makes another one. Flask-SeaSurf stores the token that it finds, so it gets a new one here.
+    """
+    if not has_app_context():
+        return
+    if key == current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"):
         g.pop(key, None)
+    if key == current_app.config.get("CSRF_COOKIE_NAME", "_csrf_token") and "seasurf_csrf_token" in g:
+        g.seasurf_csrf_token = secrets.token_hex()
 
 
 class TemplateSession(LocalProxy[SessionMixin]):

@@ -49,9 +49,9 @@ class Policy:
         on_max_per_user: The action at a login above the limit: ``"evict-oldest"``, the default, ends the least recently
             used session of that user; ``"refuse"`` fails.
         identity_keys: Keys of the data whose value is a user id: setting one is a login and removing it a logout; the
-            first present one counts. Default: those of Flask's quickstart and tutorial.
+            first present one counts. Default: those of Flask's quickstart and tutorial, and Flask-Principal's.
         visitor_keys: Keys of the data with secrets of a visitor, which a login removes. Default: the CSRF tokens of
-            Flask-WTF and Flask-SeaSurf.
+            Flask-WTF, Flask-SeaSurf and WTForms, which Flask-Admin uses.
     """
 
     idle: int = 31 * DAY
@@ -68,8 +68,8 @@ class Policy:
     patience: int = 10 * SECOND
     max_per_user: int | None = None
     on_max_per_user: Literal["evict-oldest", "refuse"] = "evict-oldest"
-    identity_keys: tuple[str, ...] = ("user_id", "username")
-    visitor_keys: tuple[str, ...] = ("csrf_token", "_csrf_token")
+    identity_keys: tuple[str, ...] = ("user_id", "username", "identity.id")
+    visitor_keys: tuple[str, ...] = ("csrf_token", "_csrf_token", "csrf")
 
     def __post_init__(self) -> None:
         for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "patience", "max_per_user"):

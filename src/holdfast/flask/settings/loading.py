@@ -118,8 +118,8 @@ class LiveSettings:
         _warn_of_unknown(config)
         config.update(profiles.filled_in(config))
         defaults = {each.name: each.default for each in (*FLASKS, *OWN)} | flask_session.defaults(config)
-        if (of_flask_wtf := config.get("WTF_CSRF_FIELD_NAME")) is not None:
-            defaults["SESSION_VISITOR_KEYS"] = (*defaults["SESSION_VISITOR_KEYS"], of_flask_wtf)
+        others = (config.get(name) for name in ("WTF_CSRF_FIELD_NAME", "CSRF_COOKIE_NAME"))
+        defaults["SESSION_VISITOR_KEYS"] += tuple(name for name in others if name is not None)
         config.update({name: value for name, value in defaults.items() if config.get(name) is None})
         self.config = config
         self.current = Settings.load(config)

@@ -135,7 +135,8 @@ OWN: tuple[Setting, ...] = (
         "no effect while Flask-Login names the user, or in a session that `bind` has bound to another one."),
     _of_policy("SESSION_VISITOR_KEYS", setting.names, "visitor_keys", doc=
         "Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
-        "they are made anew for the user. The default has Flask-WTF's `WTF_CSRF_FIELD_NAME` too, if that is set."),
+        "they are made anew for the user. The default has Flask-WTF's `WTF_CSRF_FIELD_NAME` and "
+        "Flask-SeaSurf's `CSRF_COOKIE_NAME` too, if they are set."),
     Setting("SESSION_USE_SIGNER", setting.switch, default=False, to="use_signer", doc=
         "Sign the token with `SECRET_KEY`, so that a forged cookie costs no store call. Signatures by "
         "`SECRET_KEY_FALLBACKS` are accepted and renewed. [Weak keys](#secret-keys) are refused."),
