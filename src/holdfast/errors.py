@@ -130,6 +130,11 @@ class StoreUnavailable(StoreError):
         said = " ".join(_QUOTED.split(str(getattr(cause, "orig", None) or cause or ""))[0].split())
         return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
+    @property
+    def explained(self) -> str:
+        """The message, and the driver's reason after it if that is not in it."""
+        return str(self) if self.reason in str(self) else f"{self}: {self.reason}"
+
 
 class StoreSetUpWrong(StoreUnavailable, ConfigurationError):
     """A setting of the store is wrong, as only its use shows, such as a table of another program's. It is permanent."""

@@ -96,7 +96,6 @@ class OutageLog:
         if left_out:
             _outages.error("the session store was unavailable %d more times since the last line", left_out)
         if is_logged:
-            message = str(error) if error.reason in str(error) else f"{error}: {error.reason}"
             trace = error if _outages.isEnabledFor(logging.DEBUG) else None
             trouble = "cannot be used until it is set up correctly" if error.permanent else "is unavailable"
-            _outages.error("the session store %s: %s", trouble, message, exc_info=trace)
+            _outages.error("the session store %s: %s", trouble, error.explained, exc_info=trace)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import pymemcache
 import pytest
 import redis
 import sqlalchemy as sa
@@ -23,11 +24,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import session
 from support.logins import new_sql_user, with_login
-from support.servers import Server
+from support.servers import Group, Server
 from support.web import Web
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.contract import Closes
+from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.registry import open_store
 
 KEY = "a" * 64
@@ -115,6 +117,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_certificate_that_is_not_trusted(url: str, asked: bytes, certificate: Path) -> None:
     """TLS with a server of another certificate than is trusted, or of none. *asked*: PostgreSQL's answer before it."""
+    with tls_server(certificate, asked) as port:
+        fault = fault_of(url.format(port, certificate))
+    assert fault.permanent, fault.reason
+
+
+@contextmanager
+def tls_server(certificate: Path, asked: bytes = b"") -> Iterator[int]:
+    """Give the port of a server that speaks TLS alone, after it answered *asked* if it is not empty."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
 
@@ -130,9 +140,67 @@ def test_a_certificate_that_is_not_trusted(url: str, asked: bytes, certificate: 
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()
-        fault = fault_of(url.format(listening.getsockname()[1], certificate))
+        yield listening.getsockname()[1]
         listening.shutdown(socket.SHUT_RDWR)
-    assert fault.permanent, fault.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("redis://127.0.0.1:{}", "write rediss:// in its URL"),
+        ("redis+cluster://127.0.0.1:{}", "write rediss:// in its URL"),
+        ("mongodb://127.0.0.1:{}/d.c?timeoutMS=400", "write tls=true in its URL"),
+        ("memcached://127.0.0.1:{}", "give a pymemcache client with tls_context"),
+        ("dynamodb://?region=eu-central-1&endpoint=http://127.0.0.1:{}", "write https:// in the endpoint"),
+    ],
+)
+def test_a_server_that_speaks_tls_alone(url: str, fix: str, certificate: Path) -> None:
+    """It ends each connection without TLS, as a server that restarts does: the error names what to change if so."""
+    with tls_server(certificate) as port:
+        assert f"if the server speaks TLS there, {fix}" in str(fault_of(url.format(port)))
+
+
+@pytest.mark.parametrize(
+    ("server", "options", "fix"),
+    [
+        pytest.param("redis_server", "", "write redis://", marks=pytest.mark.redis),
+        pytest.param("mongodb_server", "?tls=true&timeoutMS=400", "remove tls=true", marks=pytest.mark.mongodb),
+        pytest.param("postgresql_url", "?sslmode=require", "remove the options", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", "?ssl_ca={}", "remove the options", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_server_that_does_not_speak_tls(
+    request: pytest.FixtureRequest, server: str, options: str, fix: str, certificate: Path
+) -> None:
+    """The error names what to change; where the server says so, it is no outage."""
+    given = request.getfixturevalue(server)
+    if server == "redis_server":
+        url = f"rediss://127.0.0.1:{given.address[1]}?timeout=0.2&connect_timeout=0.2"
+    else:
+        url = (given if isinstance(given, str) else given.url) + options.format(certificate)
+    fault = fault_of(url)
+    assert fix in str(fault)
+    assert fault.permanent == (server in {"postgresql_url", "mariadb_url"})
+
+
+@pytest.mark.memcached
+def test_tls_asked_of_memcached(memcached_server: Server) -> None:
+    """It answers the handshake with an error in clear text."""
+    client = pymemcache.Client(memcached_server.address, tls_context=ssl.create_default_context())
+    with closing(client), pytest.raises(StoreUnavailable, match="give one without") as caught:
+        MemcachedStore(client).load(KEY)
+    assert caught.value.permanent
+
+
+@pytest.mark.redis
+def test_a_service_that_no_sentinel_knows(redis_sentinel_server: Group) -> None:
+    """A mistyped name of the service is no failover: the error has the names that there are."""
+    url = redis_sentinel_server.url.replace("/holdfast", "/holdfats")
+    fault = fault_of(url)
+    assert fault.permanent
+    assert isinstance(fault, ConfigurationError)
+    assert "no service 'holdfats', but 'holdfast'" in str(fault)
+    assert not fault_of("redis+sentinel://127.0.0.1:1/holdfast").permanent
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import sqlite3
 import sys
 import threading
@@ -379,3 +380,20 @@ def test_a_purge_that_comes_upon_the_living_looks_later(sql_url: str, tmp_path: 
         assert store.purge(clock() + 59_999) == 0
         assert store.load(KEY) is not None
         assert store.purge(clock() + 60_000) == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_database_of_postgresql_without_an_encoding(postgresql_server: Server, driver: str) -> None:
+    """In SQL_ASCII, an old default, sessions work as in any other encoding."""
+    name = f"test_{secrets.token_hex(8)}"
+    engine = sa.create_engine(url_of(postgresql_server), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0")
+    url = url_of(postgresql_server, database=name).replace("+psycopg:", f"+{driver}:")
+    with closing(SQLStore.from_url(url, root=Path())) as store:
+        assert store.create("ab" * 32, b"\xff\0", expires_at=2**41, owner="ada") is not None
+        assert [record.data for _, record in store.find("ada").items] == [b"\xff\0"]
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()

@@ -101,9 +101,7 @@ def outage(error: StoreUnavailable, urls: Sequence[str]) -> OneLine:
         error: The store's exception, raised from the driver's.
         urls: The URLs of the stores in use, if known.
     """
-    message, reason = str(error), error.reason
-    if reason not in message:
-        message = f"{message}: {reason}"
+    message = error.explained
     servers = [server for server in map(_server_of, urls) if server.host]
     for secret in (secret for server in servers for secret in server.secrets):
         message = message.replace(secret, "***")

@@ -26,7 +26,7 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 _TAKEN_OVER = "Sessions from before are taken over only while there are any."
 _OFF = "SESSION_IMPORT = False"
 
-_START = "start the server, or correct SESSION_STORE"
+_START, _CORRECT = "start the server, or correct SESSION_STORE", "correct SESSION_STORE, or what it names"
 
 
 @check("The store answers, and takes what requests write.")
@@ -40,7 +40,7 @@ def _answers(case: Case) -> Verdict:
         store.ping()
         probe(store, case.manager.clock)
     except StoreUnavailable as error:
-        return Verdict("not met", str(error), _START)
+        return _failed(error)
     return Verdict("met", f"{type(store).__name__} answers, and a throw-away record came and went")
 
 
@@ -64,7 +64,7 @@ def findings(case: Case) -> Iterator[Row]:
         try:
             found = list(store.check_health())
         except StoreUnavailable as error:
-            yield Row(AREA, "examined", (), "The store can be checked.", "not met", str(error), _START)
+            yield Row(AREA, "examined", (), "The store can be checked.", *_failed(error))
             return
         yield from map(_judged, found)
     if isinstance(store, Purges):
@@ -86,6 +86,10 @@ def left_before(case: Case) -> Iterator[Row]:
     except StoreUnavailable as error:
         verdict = Verdict("manual", str(error))
     yield Row(AREA, "imported", (), _TAKEN_OVER, *verdict)
+
+
+def _failed(error: StoreUnavailable) -> Verdict:
+    return Verdict("not met", error.explained, _CORRECT if error.permanent else _START)
 
 
 def _judged(finding: HealthFinding) -> Row:

@@ -35,7 +35,7 @@ from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
 from holdfast.stores.mongodb.health import health_of, time_of
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
-from holdfast.stores.shared.clients import PerProcess, is_untrusted
+from holdfast.stores.shared.clients import PerProcess, about_tls, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
 
 T = TypeVar("T")
@@ -299,10 +299,11 @@ class MongoDBStore:
             self._failed_at = time.monotonic()
             codes = {getattr(error, "code", None), *map(int, _CODE.findall(str(error)))}
             permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_untrusted(error)
+            tls = about_tls(error, use="write tls=true in its URL", omit="remove tls=true from its URL")
             cause = copy.copy(error)  # the client keeps the error of a server that it cannot use
             shear(cause)
             raise StoreUnavailable(
-                f"sessions in MongoDB cannot be used: {type(error).__name__}", permanent=permanent
+                f"sessions in MongoDB cannot be used: {type(error).__name__}{tls}", permanent=permanent
             ) from cause
 
     def _leave_server(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from holdfast.errors import StoreUnavailable, shear
-from holdfast.stores.shared.clients import is_untrusted
+from holdfast.errors import StoreSetUpWrong, StoreUnavailable, shear
+from holdfast.stores.shared.clients import about_tls, is_untrusted
 
 # What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
@@ -41,5 +42,27 @@ def unavailable(error: Exception) -> StoreUnavailable:
             permanent=True,
         )
     permanent = kind in _SET_UP_WRONG or _REFUSED.search(str(error)) is not None or is_untrusted(error)
+    tls = about_tls(error, use="write rediss:// in its URL", omit="write redis:// in its URL")
     shear(error)
-    return StoreUnavailable(f"Redis did not execute a command: {kind}", permanent=permanent)
+    return StoreUnavailable(f"Redis did not execute a command: {kind}{tls}", permanent=permanent)
+
+
+def without_primary(error: Exception, pool: Any) -> StoreUnavailable:
+    """Return what the store raises when the Sentinels of *pool* name no primary, as during a failover.
+
+    A service that none of them knows, and a login that they refuse, are mistakes.
+    """
+    known, failed = set[str](), error
+    for sentinel in pool.sentinel_manager.sentinels:
+        try:
+            known.update(sentinel.sentinel_masters())
+        except Exception as refused:  # noqa: BLE001  # the boundary to drivers of several makers
+            failed = refused
+            if type(refused).__name__.startswith(("Authentication", "Timeout")):
+                break  # the others need not be waited for, too
+    if not known or pool.service_name in known:
+        return unavailable(failed)
+    return StoreSetUpWrong(
+        f"the Sentinels know no service {pool.service_name!r}, but {', '.join(map(repr, sorted(known)))}: correct its "
+        "name in the URL"
+    )

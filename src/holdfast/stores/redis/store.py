@@ -20,7 +20,7 @@ from holdfast.stores.contract import HealthFinding
 from holdfast.stores.redis import scripts
 from holdfast.stores.redis.client import OPTIONS, check_client, client_from_url
 from holdfast.stores.redis.direct import DirectClient, LazyClient
-from holdfast.stores.redis.faults import takes_no_writes, unavailable
+from holdfast.stores.redis.faults import takes_no_writes, unavailable, without_primary
 from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
 from holdfast.stores.redis.walk import layout_of, next_page, scan_node
 from holdfast.stores.shared.answers import NO_KEY, batches
@@ -317,6 +317,8 @@ class RedisClusterStore:
         except StoreUnavailable:
             raise
         except Exception as error:  # the boundary to drivers of several makers, whose errors share no other class
+            if type(error).__name__ == "MasterNotFoundError":
+                raise without_primary(error, self._client.connection_pool) from error
             if of is not None or not (again and takes_no_writes(error)):
                 raise unavailable(error) from error
         # The name may lead to another server by now, and what was refused is not applied.

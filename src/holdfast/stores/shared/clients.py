@@ -21,14 +21,38 @@ LONGEST_IDLE = 60.0
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
 
 
-_UNTRUSTED = re.compile(
-    r"certificate[ _]verify[ _]failed|certificate for .* does not match|server does not support SSL", re.IGNORECASE
+# What Python's ssl, OpenSSL and the drivers say, which nothing translates, of certificates; of an answer without TLS;
+# and of a handshake that was cut or never answered, as by a server that does not know it.
+_CERTIFICATE = re.compile(
+    r"certificate[ _](verify[ _]failed|required)|certificate for .* does not match", re.IGNORECASE
 )
+_NO_TLS = re.compile(r"server does(n't| not) support (SSL|it)|wrong[ _]version[ _]number", re.IGNORECASE)
+_CUT = re.compile(r"handshake|\bSSL\b|_ssl\.c")
+_RESET = re.compile(r"reset by peer|[Cc]onnection (was )?closed|UnexpectedClose")
 
 
 def is_untrusted(error: object) -> bool:
     """Return whether a driver's *error* is about TLS that a server lacks, or a certificate: waiting cures neither."""
-    return _UNTRUSTED.search(str(error)) is not None
+    return any(pattern.search(str(error)) for pattern in (_CERTIFICATE, _NO_TLS))
+
+
+def about_tls(error: BaseException | None, *, use: str, omit: str) -> str:
+    """Return the end of the message about a driver's *error* if TLS may be the reason, or ``""``.
+
+    *use* and *omit* are what to change for a connection with and without TLS.
+    """
+    texts = []
+    while error is not None:
+        texts.append(repr(error))
+        error = error.__cause__ or error.__context__
+    text = " ".join(texts)
+    if _CERTIFICATE.search(text):
+        return ""
+    if _NO_TLS.search(text):
+        return f"; the server does not speak TLS there: {omit}"
+    if _CUT.search(text):
+        return f"; if the server does not speak TLS there, {omit}"
+    return f"; if the server speaks TLS there, {use}" if _RESET.search(text) else ""
 
 
 def keepalive_options() -> dict[int, int]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
-from holdfast.stores.shared.clients import is_untrusted
+from holdfast.stores.shared.clients import about_tls, is_untrusted
 from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, why_unusable
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
@@ -32,8 +32,9 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 # The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
 # Faults that waiting does not cure: a wrong user, password, host, database, schema or permission; an account that is
-# locked, or whose password has expired; a column that is not ours. psycopg gives those of a connection as text alone.
-_ACCOUNT = {1044, 1045, 1049, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 4151, "28000", "28P01"}
+# locked, needs TLS, or whose password has expired; a column that is not ours. psycopg gives those of a connection as
+# text alone.
+_ACCOUNT = {1044, 1045, 1049, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159, 4151, "28000", "28P01"}
 _COLUMN = {1048, 1054, 1364, 1366, "23502", "23514", "42703", "42804"}
 _SET_UP_WRONG = {*_ACCOUNT, *_COLUMN, "3D000", "3F000", "42501"}
 _SET_UP_WRONG_TEXT = re.compile(
@@ -184,7 +185,9 @@ class Database:
         where = "" if self._path is None else f" {self._path}"
         if permanent and where and (unusable := why_unusable(Path(where[1:]))):
             problem = f"cannot be used: {unusable}"
-        return StoreUnavailable(f"the database{where} {problem}", permanent=permanent)
+        options = "the options for TLS, such as sslmode and ssl_ca,"
+        tls = about_tls(error, use=f"write {options} in its URL", omit=f"remove {options} from its URL")
+        return StoreUnavailable(f"the database{where} {problem}{tls}", permanent=permanent)
 
     def _refuse_too_large(self, data: bytes) -> None:
         limit = self._max_bytes

@@ -38,8 +38,9 @@ _PATIENCE: dict[str, dict[str, Any]] = {
     "pymysql": _READS_AND_WRITES,
     "mysqldb": _READS_AND_WRITES,
     "mysqlconnector": {"connection_timeout": _CONNECT},
-    # A pooler may run each statement on another connection, which knows no statement that was prepared on the last.
-    "psycopg": {**_LIBPQ, "prepare_threshold": None},
+    # A pooler may run each statement on another connection, which knows no statement that was prepared on the last. Of
+    # a database in SQL_ASCII psycopg returns text as bytes, unless the client has an encoding.
+    "psycopg": {**_LIBPQ, "prepare_threshold": None, "client_encoding": "utf8"},
     "psycopg2": {**_LIBPQ, "options": f"-c statement_timeout={_STATEMENT * 1000}"},
 }
 
