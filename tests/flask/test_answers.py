@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from support.next_flask import NextFlask
 from support.web import Web
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
@@ -51,7 +51,20 @@ def test_the_page_of_the_application_answers_an_outage(at: str, of: Any) -> None
     web.put(a=0)
     response = fail(web, at)
     assert (response.status_code, response.text, response.headers["X-Ours"]) == (503, "sorry: 503", "yes")
-    assert "Set-Cookie" not in response.headers
+    assert (response.headers["Retry-After"], "Set-Cookie" in response.headers) == ("5", False)
+
+
+@pytest.mark.parametrize("at", FAILURES)
+def test_the_page_of_the_application_says_itself_when_to_retry(at: str) -> None:
+    """A handler's own `Retry-After` stays, and an answer that is no 503 gets none."""
+    answers = iter([Response("sorry", 503, {"Retry-After": "60"}), Response("a page without a session")])
+    web = Web(PROPAGATE_EXCEPTIONS=False)
+    web.app.register_error_handler(503, lambda _: next(answers))
+    web.put(a=0)
+    assert fail(web, at).headers["Retry-After"] == "60"
+    web.failing.heal()
+    response = fail(web, at)
+    assert (response.status_code, "Retry-After" in response.headers) == (200, False)
 
 
 @pytest.mark.parametrize("at", FAILURES)

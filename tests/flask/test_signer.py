@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from itsdangerous import Signer
 from support.web import SECRET_KEY, Web, cookies_set
 
+from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
 from holdfast.flask.cookies import signing_salt
 from holdfast.stores.memory import MemoryStore
@@ -71,6 +72,10 @@ def test_a_setting_that_needs_a_key(config: dict[str, Any], caplog: pytest.LogCa
         assert browser.get(path).status_code == 500
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert caplog.text.count(f"{name}={value!r} needs SECRET_KEY, which is not set") == 2
+    asked = Request({})
+    with pytest.raises(ConfigurationError):
+        app.session_interface.open_session(app, asked)
+    assert app.session_interface.open_session(app, asked) is None, "Flask after 3.1 asks again for the answer"
     assert not store.scan(None, limit=9).items
     app.config["SECRET_KEY"] = SECRET_KEY
     assert browser.get("/").text == "1"

@@ -107,3 +107,10 @@ def turn_into_answer(app: Flask, error: Exception, response: Response) -> None:
     response.direct_passthrough = answer.direct_passthrough
     response.headers.clear()
     response.headers.extend(answer.headers)
+    say_when_to_retry(error, response)
+
+
+def say_when_to_retry(error: Exception, response: Response) -> None:
+    """Add to a 503 that answers *error* when to try again, where the application's own page does not say it."""
+    if isinstance(error, StoreUnavailable) and response.status_code == ServiceUnavailable.code:
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER))

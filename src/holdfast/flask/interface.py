@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from holdfast.errors import HoldfastError, RecordTooLarge, StoreUnavailable
 from holdfast.events import Transport
-from holdfast.flask.answers import ANSWERED, answerable, turn_into_answer
+from holdfast.flask.answers import ANSWERED, answerable, say_when_to_retry, turn_into_answer
 from holdfast.flask.cookies import Cookies, keep_private, vary_by
 from holdfast.flask.flask_session_surface import FlaskSessionSurface
 from holdfast.flask.headers import clear_site_data, forbid_storing
@@ -64,6 +64,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             self.carriers["header"], self._varies = self._bearer, self._bearer.varies
         self.live = live
         self._has_begun = False
+        self._refused: Request | None = None
         self.before_lookup: list[Callable[[], object]] = []
 
     def refresh(self) -> Settings:
@@ -75,16 +76,19 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 carrier.manager.adopt(policy)
         return live.current
 
-    def open_session(self, app: Flask, request: Request) -> FlaskSession:
-        """Return the request's session. No I/O.
+    def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
+        """Return the request's session; None in a request where it has raised before. No I/O.
 
         Raises:
             ConfigurationError: In the first request: a setting was changed too late to have an effect, or a key is
                 missing or weak.
         """
         if not self._has_begun:
+            if request is self._refused:
+                return None  # Flask after 3.1 asks again, for the answer to the error
+            self._refused = request
             self._refuse_what_is_wrong(app)
-            self._has_begun = True
+            self._has_begun, self._refused = True, None
         state = SessionState(self.manager.clock())
         bearer = self._bearer
         carrier: Carrier = bearer if bearer is not None and bearer.serves(request) else self.cookies
@@ -181,6 +185,8 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
         # It was raised where Flask asks no handler, such as in after_request.
         if isinstance(failure, HTTPException) and (isinstance(failure, StoreUnavailable) or failure is state.failure):
             turn_into_answer(app, failure, response)
+        elif state.failure is not None:
+            say_when_to_retry(state.failure, response)
         cookie, saves, state.closed = CookieAction.NONE, state.opened and not state.closed, True
         try:
             cookie = self._save(app, state, response, carrier) if saves else cookie
