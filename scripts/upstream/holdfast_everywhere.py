@@ -38,4 +38,4 @@ def _no_weakness_of(key: str | bytes) -> str | None:  # noqa: ARG001  # any valu
 
 Flask.__init__ = _make_with_holdfast  # type: ignore[method-assign]
 weak_keys.weakness_of = _no_weakness_of
-HoldfastInterface.open_session = _open_with_a_key  # type: ignore[assignment, method-assign]
+HoldfastInterface.open_session = _open_with_a_key  # type: ignore[method-assign]
