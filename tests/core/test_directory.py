@@ -9,7 +9,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.encryption import Keyring, new_key
 from holdfast.sessions.cookie_manager import CookieManager, RevocableCookieManager
 from holdfast.sessions.ends import Ends, ends
-from holdfast.sessions.manager import Manager, directory, single_use
+from holdfast.sessions.manager import Manager, directory
 from holdfast.sessions.requests import Requests
 from holdfast.stores.memory import MemoryStore
 
@@ -34,7 +34,7 @@ def revocable() -> RevocableCookieManager:
 def test_sessions_in_a_store_are_listed_and_ended() -> None:
     """The manager of stored sessions offers every interface."""
     manager = stored()
-    assert (directory(manager), ends(manager), single_use(manager, "it")) == (manager, manager, manager)
+    assert (directory(manager), ends(manager)) == (manager, manager)
 
 
 def test_sessions_in_cookies_are_neither() -> None:
@@ -45,8 +45,8 @@ def test_sessions_in_cookies_are_neither() -> None:
         directory(manager)
     with pytest.raises(ConfigurationError, match="without a store for revocations"):
         ends(manager)
-    with pytest.raises(ConfigurationError, match=r"session\.pop_once\(\) needs sessions that are kept in a store"):
-        single_use(manager, "session.pop_once()")
+    with pytest.raises(ConfigurationError, match=r"have no session\.pop_once\(\): keep them in a store"):
+        directory(manager, "have no session.pop_once()")
 
 
 def test_with_a_store_of_revocations_they_end() -> None:

@@ -41,11 +41,8 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
     Raises:
         StoreUnavailable: The store failed: it is not known.
     """
-    name = _name(app)
-    # Most requests have none, and to find out that does not take the parsing of all their cookies.
-    value = request.cookies.get(name) if name in request.environ.get("HTTP_COOKIE", "") else None
-    user_id = sys.modules["flask_login"].decode_cookie(value, key=app.secret_key) if value else None
-    if not user_id or not isinstance(manager, Ends):
+    user_id = _user_id(app, request)
+    if user_id is None or not isinstance(manager, Ends):
         return
     owner = manager.keys.owner_of(user_id)
     issued_at, browser = _issued(app, request, manager, owner)
@@ -88,10 +85,8 @@ def stamp(app: Flask, response: Response, state: SessionState, manager: Requests
 
 def keep(app: Flask, request: Request, response: Response, state: SessionState, manager: Requests) -> None:
     """Let the remember-me cookie of a browser whose session ended its user's others be younger than that end."""
-    value, owner = request.cookies.get(_name(app)), state.owner
-    uses_cookie = value and "flask_login" in sys.modules
-    user_id = sys.modules["flask_login"].decode_cookie(value, key=app.secret_key) if uses_cookie else None
-    if user_id and owner in state.ended_all_at and owner == manager.keys.owner_of(user_id):
+    user_id, owner = _user_id(app, request), state.owner
+    if user_id is not None and owner in state.ended_all_at and owner == manager.keys.owner_of(user_id):
         _, browser = _issued(app, request, manager, owner)
         config = {name: app.config.get(f"REMEMBER_COOKIE_{name}") for name in ("DOMAIN", "PATH", "SECURE", "SAMESITE")}
         response.set_cookie(
@@ -112,6 +107,16 @@ def recognise(app: Flask, request: Request, state: SessionState, manager: Reques
     if state.remembered is not None and state.owner is not None:
         _, browser = _issued(app, request, manager, state.owner)
         state.changes.meta[REMEMBERED] = browser or None
+
+
+def _user_id(app: Flask, request: Request) -> str | None:
+    """Return the id of the user whom the remember-me cookie signs in, or None."""
+    name, flask_login = _name(app), sys.modules.get("flask_login")
+    # Most requests have none, and to find out that does not take the parsing of all their cookies.
+    if flask_login is None or name not in request.environ.get("HTTP_COOKIE", ""):
+        return None
+    value = request.cookies.get(name)
+    return (flask_login.decode_cookie(value, key=app.secret_key) or None) if value else None
 
 
 def _issued(app: Flask, request: Request, manager: Requests, owner: str) -> tuple[int, str]:

@@ -132,23 +132,21 @@ class _Reader:
 
 
 #: The opcodes that push their argument, as `pickletools` decodes it.
-_LITERALS = frozenset((
+_LITERALS = (
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE", "SHORT_BINUNICODE",
     "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
-))  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_SET": set,
-    "MARK": lambda: _MARK,
-}
+)  # fmt: skip
 _ACTIONS: dict[str, Callable[[_Reader, Any], object]] = {
-    "PROTO": lambda reader, arg: None,  # noqa: ARG005
-    "FRAME": lambda reader, arg: None,  # noqa: ARG005
+    **dict.fromkeys(("PROTO", "FRAME"), lambda reader, arg: None),  # noqa: ARG005
+    **dict.fromkeys(_LITERALS, lambda reader, arg: reader.stack.append(arg)),
+    "NONE": lambda reader, _: reader.stack.append(None),
+    "NEWTRUE": lambda reader, _: reader.stack.append(True),
+    "NEWFALSE": lambda reader, _: reader.stack.append(False),
+    "EMPTY_LIST": lambda reader, _: reader.stack.append([]),
+    "EMPTY_DICT": lambda reader, _: reader.stack.append({}),
+    "EMPTY_TUPLE": lambda reader, _: reader.stack.append(()),
+    "EMPTY_SET": lambda reader, _: reader.stack.append(set()),
+    "MARK": lambda reader, _: reader.stack.append(_MARK),
     "POP": lambda reader, _: reader.stack.pop(),
     "POP_MARK": lambda reader, _: reader.pop_to_mark(),
     "APPEND": lambda reader, _: reader.extend([reader.pop()]),
@@ -185,12 +183,7 @@ def read(data: bytes) -> Any:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
                 break
-            if opcode.name in _LITERALS:
-                reader.stack.append(argument)
-            elif opcode.name in _CONSTANTS:
-                reader.stack.append(_CONSTANTS[opcode.name]())
-            else:
-                _ACTIONS[opcode.name](reader, argument)
+            _ACTIONS[opcode.name](reader, argument)
         (value,) = reader.stack
         if reader.unfinished:
             raise ValueError("a UUID has no number")

@@ -29,7 +29,8 @@ class CookieManager(Requests):
     """
 
     def __init__(self, keyring: Keyring, *, names: Sequence[str], **options: Unpack[Options]) -> None:
-        super().__init__(_flows(keyring, names, options, revocable=False), None, **options)
+        cookie = SealedCookie(keyring, names=names, keys=options.get("keys") or Keys())
+        super().__init__(InCookie(cookie, revocable=False), None, **options)
 
 
 class RevocableCookieManager(Ends):
@@ -41,8 +42,9 @@ class RevocableCookieManager(Ends):
     """
 
     def __init__(self, keyring: Keyring, *, names: Sequence[str], store: Store, **options: Unpack[Options]) -> None:
-        sealer = Sealer("mac", keyring, namespace=_keys_of(options).namespace)
-        super().__init__(_flows(keyring, names, options, revocable=True), store, sealer=sealer, **options)
+        keys = options.get("keys") or Keys()
+        cookie, sealer = SealedCookie(keyring, names=names, keys=keys), Sealer("mac", keyring, namespace=keys.namespace)
+        super().__init__(InCookie(cookie, revocable=True), store, sealer=sealer, **options)
         self.store = store
 
     def revoke(self, handle: str) -> RevokeResult:
@@ -53,11 +55,3 @@ class RevocableCookieManager(Ends):
         """End sessions as `revoke_all` does, by the owner value. Return 0: the number is unknown."""
         self._run(revoke_all(self.context, owner, keep=keep, state=state))
         return 0
-
-
-def _flows(keyring: Keyring, names: Sequence[str], options: Options, *, revocable: bool) -> InCookie:
-    return InCookie(SealedCookie(keyring, names=names, keys=_keys_of(options)), revocable=revocable)
-
-
-def _keys_of(options: Options) -> Keys:
-    return options.get("keys") or Keys()

@@ -178,23 +178,12 @@ class Manager(Ends):
         return self.context
 
 
-def single_use(manager: Requests, what: str) -> Manager:
-    """Return *manager*, which *what* needs for single-use values.
+def directory(manager: Requests, lack: str = "cannot be listed") -> Manager:
+    """Return *manager*, which must keep its sessions in a store; *lack* is what sessions in the cookie lack.
 
     Raises:
         ConfigurationError: Its sessions are in the cookie.
     """
     if isinstance(manager, Manager):
         return manager
-    raise ConfigurationError(f"{what} needs sessions that are kept in a store, and they live in the browsers' cookies")
-
-
-def directory(manager: Requests) -> Manager:
-    """Return *manager*, which must be able to list sessions.
-
-    Raises:
-        ConfigurationError: Its sessions are in the cookie.
-    """
-    if isinstance(manager, Manager):
-        return manager
-    raise ConfigurationError("sessions live in the browsers' cookies and cannot be listed: keep them in a store")
+    raise ConfigurationError(f"sessions live in the browsers' cookies and {lack}: keep them in a store")

@@ -16,7 +16,7 @@ from holdfast.clock import SECOND
 from holdfast.errors import forget_locals
 from holdfast.records import metadata
 from holdfast.sessions.ends import ends
-from holdfast.sessions.manager import single_use
+from holdfast.sessions.manager import directory
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, PERMANENT, REMEMBER, Changes, SessionState
 
@@ -323,7 +323,7 @@ class ServerSession(MutableMapping[str, Any]):
             return False
         changes = self._state.changes
         if not changes.rebind:
-            manager = single_use(self._manager, "session.fresh_once(), and require_fresh(0) with it,")
+            manager = directory(self._manager, "have no session.fresh_once(), nor require_fresh(0) with it")
             return manager.consume_authentication(self._state)
         unused, changes.consumed = not changes.consumed, True
         return unused
@@ -356,7 +356,9 @@ class ServerSession(MutableMapping[str, Any]):
         """
         state = self._open()
         unsaved = state.stored is None or state.changes.wiped or key in state.changes.assigned
-        won = key in state.data if unsaved else single_use(self._manager, "session.pop_once()").pop_stored(state, key)
+        won = key in state.data
+        if not unsaved:
+            won = directory(self._manager, "have no session.pop_once()").pop_stored(state, key)
         value = state.data[key] if won else default  # the data include the changes of others
         if key in state.data:
             self._put(state, key, _MISSING)

@@ -228,18 +228,14 @@ def drive(
                 time.sleep(call.args[0] / 1000)
                 call = steps.send(None)
                 continue
-            began = timer() if on_call is not None else 0.0
+            began, failure = timer() if on_call is not None else 0.0, None
             try:
                 answer = call.run(store) if breakers is None else breakers[call.name in _READS].run(call, store)
             except (StoreError, ConfigurationError) as error:
-                failure = as_store_error(error)
-                if on_call is not None:
-                    on_call(call.name, timer() - began, failure)
-                call = steps.throw(failure)
-            else:
-                if on_call is not None:
-                    on_call(call.name, timer() - began, None)
-                call = steps.send(answer)
+                answer, failure = None, as_store_error(error)
+            if on_call is not None:
+                on_call(call.name, timer() - began, failure)
+            call = steps.send(answer) if failure is None else steps.throw(failure)
     except StopIteration as stop:
         outcome: T = stop.value
         return outcome

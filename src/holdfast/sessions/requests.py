@@ -162,17 +162,15 @@ class Requests:
 
     def commit(self, state: SessionState) -> Outcome:
         """Carry out what the request asked of its session, and return the outcome, with what to do with the cookie."""
-        if not (state.pending or self._upkeep_due(state)):
-            if self._observers:  # nobody else subscribes to it
-                self.context.events.emit("saves", outcome=NOTHING.result)
-            return NOTHING
-        try:
-            outcome = self._run(commit(self.context, state, self._flows))
-        except SessionConflict:
-            if self._observers:
-                self.context.events.emit("saves", outcome="conflict")
-            raise
-        if self._observers:
+        outcome = NOTHING
+        if state.pending or self._upkeep_due(state):
+            try:
+                outcome = self._run(commit(self.context, state, self._flows))
+            except SessionConflict:
+                if self._observers:
+                    self.context.events.emit("saves", outcome="conflict")
+                raise
+        if self._observers:  # nobody else subscribes to it
             self.context.events.emit("saves", outcome=outcome.result)
         return outcome
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from holdfast.contrib.pages.filters import device
-from holdfast.contrib.pages.forms import Guard, guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.forms import Guard, guard_of, is_own_form, reload_if_outdated
 from holdfast.contrib.pages.layout import page_blueprint
 from holdfast.contrib.pages.words import gettext
 from holdfast.errors import ConfigurationError
@@ -119,9 +119,7 @@ class _Page:
         owner = self._owner()
         if owner is None:
             return self._refuse()
-        if not is_lasting() and "again" not in request.args:  # forms of this page would be outdated when they are sent
-            return redirect(url_for(".page", again=1), 303)
-        return self._listing(owner)
+        return reload_if_outdated() or self._listing(owner)
 
     def submit(self) -> ResponseReturnValue:
         owner = self._owner()

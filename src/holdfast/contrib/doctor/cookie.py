@@ -76,8 +76,7 @@ def _size(case: Case) -> Verdict:
 
 @check("The browser deletes the cookie when it is closed.", "NIST 5.1; OWASP Expires and Max-Age")
 def _not_persistent(case: Case) -> Verdict:
-    value = case.config.get("SESSION_PERMANENT", False)
-    return unless(value is False, f"SESSION_PERMANENT is {value!r}", case.line("SESSION_PERMANENT"))
+    return case.in_profile("SESSION_PERMANENT")
 
 
 @check("No session is configured to last longer than browsers keep a cookie: 400 days.", "RFC 6265bis 5.5")

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from holdfast.contrib.operator_page.charts import SHORT, charts_of
 from holdfast.contrib.operator_page.listing import Listing, abilities, listing
-from holdfast.contrib.pages.forms import Guard, guard_of, is_lasting, is_own_form
+from holdfast.contrib.pages.forms import Guard, guard_of, is_own_form, reload_if_outdated
 from holdfast.contrib.pages.layout import hide, page_blueprint
 from holdfast.errors import ConfigurationError, UnknownKey
 from holdfast.flask import session
@@ -282,13 +282,7 @@ class _Page:
 
 def _with_forms(show: Show) -> Show:
     """Return the view for a page with forms, which reloads the page if they would be outdated at once."""
-
-    def view() -> ResponseReturnValue:
-        if not session.new and not is_lasting() and "again" not in request.args:
-            return redirect(url_for(request.endpoint or "", **_query(), again=1), 303)
-        return show()
-
-    return view
+    return lambda: reload_if_outdated(**_query()) or show()
 
 
 def _form(show: Show, submit: Submit) -> Submit:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from flask import abort, current_app, make_response, request
+from flask import abort, current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
@@ -39,17 +40,29 @@ def form_token() -> str:
     return f"{nonce}.{made}" if made else ""
 
 
-def is_lasting() -> bool:
-    """Return whether the current session keeps its token at the end of this request, so that its forms stay valid."""
-    stored, manager = _stored(), current_app.extensions["holdfast"].manager
-    if stored is None or state_of(session).changes.new_token:
-        return False
-    return not manager.context.policy.renewal_due(stored.envelope.issued_at, manager.clock())
+def reload_if_outdated(**query: Any) -> Response | None:
+    """Return a redirect to the same page, with *query*, if its forms would be outdated when they are sent, or None.
+
+    They are if this request signs a user in, or its end gives the session another token. It is done once.
+    """
+    stored, manager, state = _stored(), current_app.extensions["holdfast"].manager, state_of(session)
+    if stored is None:
+        outdated = state.owner is not None
+    else:
+        renewal_due = manager.context.policy.renewal_due(stored.envelope.issued_at, manager.clock())
+        outdated = state.changes.new_token or renewal_due
+    if not outdated or "again" in request.args:
+        return None
+    return redirect(url_for(request.endpoint or "", **query, again=1), 303)
 
 
 def is_own_form() -> bool:
     """Return whether the request's form was made for the current session, and sent by a page of this origin."""
-    return _is_from_here() and _is_proven(request.form.get(FIELD, ""))
+    if not _is_from_here():
+        return False
+    nonce, _, given = request.form.get(FIELD, "").partition(".")
+    made = _proof(nonce)
+    return made is not None and hmac.compare_digest(made.encode(), given.encode())
 
 
 def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
@@ -66,12 +79,6 @@ def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
             abort(make_response(answer))
 
     return guard
-
-
-def _is_proven(value: str) -> bool:
-    nonce, _, given = value.partition(".")
-    made = _proof(nonce)
-    return made is not None and hmac.compare_digest(made.encode(), given.encode())
 
 
 def _proof(nonce: str) -> str | None:

@@ -12,7 +12,7 @@ from holdfast.sessions.flows.commit import create_once, save
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped
 from holdfast.sessions.flows.open import Rejected, resolve
-from holdfast.sessions.merge import merge
+from holdfast.sessions.merge import Encodings, merge
 from holdfast.sessions.ops import Flow, load, pause
 from holdfast.sessions.state import Changes, CookieAction, Outcome, SessionState
 
@@ -48,13 +48,9 @@ def _try_to_join(context: Context, state: SessionState, browser: str, key: str) 
     if isinstance(found, Rejected) or found[0].owner != state.owner:
         return None
     stored, theirs = found
-    dumps = context.codec.dumps
-    state.data = merge({}, state.data, theirs, same=lambda a, b: dumps({"": a}) == dumps({"": b}))
+    state.data = merge({}, state.data, theirs, same=Encodings(context.codec.dumps))
     state.changes = Changes(assigned=state.changes.assigned, applied=state.changes.applied)
     state.stored, state.redeliver = stored, True
     outcome = yield from save(context, state, stored)
-    return (
-        Outcome("merged", CookieAction.SEND)
-        if outcome.cookie is CookieAction.NONE and outcome.result != "gone"
-        else outcome
-    )
+    joined = outcome.cookie is CookieAction.NONE and outcome.result != "gone"
+    return Outcome("merged", CookieAction.SEND) if joined else outcome
