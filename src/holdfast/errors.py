@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 #: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
@@ -163,6 +164,15 @@ def cannot_import(error: ImportError, user: str, fix: str) -> ConfigurationError
         return ConfigurationError(f"{user} needs {error.name}, which is not installed{fix}")
     # The driver is there, and lacks a part of its own: psycopg without libpq, say.
     return ConfigurationError(f"{user} needs a driver that cannot be imported: {error}")
+
+
+@contextmanager
+def saying(before: str, after: str = "") -> Iterator[None]:
+    """Put *before* and *after* around the message of a `ConfigurationError` of the block, such as the setting."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{before} {error}{after}") from error
 
 
 def shear(error: Exception) -> None:

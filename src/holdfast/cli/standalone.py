@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from holdfast.cli import COMMANDS
 from holdfast.cli.errors import Misuse
 from holdfast.cli.group import Commands
 from holdfast.cli.target import NEVER, Target, url_from, variable
-from holdfast.errors import ConfigurationError
+from holdfast.errors import saying
 from holdfast.records.encryption import Sealer
 from holdfast.records.tokens import Keys, is_text, owner_secret
 from holdfast.sessions.manager import Manager
@@ -23,21 +22,6 @@ from holdfast.stores.contract import Closes
 from holdfast.stores.registry import open_store
 
 _OWNER_KEY, _SEAL_KEYS = "SESSION_OWNER_KEY", "SESSION_SEAL_KEYS"
-
-
-def _sealer(keys: Sequence[str], namespace: str) -> Sealer | None:
-    """Return what opens records that are sealed with *keys*, in any mode; None without keys."""
-    try:
-        return Sealer("keys", keys, migrate_until=NEVER, namespace=namespace) if keys else None
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{_SEAL_KEYS} cannot be used: {error}") from error
-
-
-def _owner_secret(key: str) -> bytes:
-    try:
-        return owner_secret(key)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{_OWNER_KEY} {error}") from error
 
 
 def _namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -75,7 +59,12 @@ def main(
         if url is None:
             raise Misuse("no store: give --store URL before the command, or set HOLDFAST_STORE")
         secret = variable(owner_key) if owner_key else os.environ.get(_OWNER_KEY)
-        keys = (variable(seal_keys) if seal_keys else os.environ.get(_SEAL_KEYS, "")).replace(",", " ").split()
+        with saying(_OWNER_KEY):
+            keys = Keys(namespace, owner_secret=owner_secret(secret) if secret else None)
+        ring = (variable(seal_keys) if seal_keys else os.environ.get(_SEAL_KEYS, "")).replace(",", " ").split()
+        with saying(f"{_SEAL_KEYS} cannot be used:"):
+            # It opens records that are sealed in any mode.
+            sealer = Sealer("keys", ring, migrate_until=NEVER, namespace=namespace) if ring else None
         opened = open_store(url, root=Path.cwd())
         if isinstance(opened, Closes):
             context.call_on_close(opened.close)
@@ -83,8 +72,8 @@ def main(
             opened,
             # The record has the expiry of a session; the application's own timeouts are unknown here.
             policy=Policy(idle=NEVER, absolute=NEVER),
-            keys=Keys(namespace, owner_secret=_owner_secret(secret) if secret else None),
-            sealer=_sealer(keys, namespace),
+            keys=keys,
+            sealer=sealer,
             lists_unopened=True,
         )
 

@@ -15,7 +15,7 @@ from weakref import ref
 from flask import Flask, current_app, has_app_context, json
 
 from holdfast.clock import Clock
-from holdfast.errors import ConfigurationError, cannot_import
+from holdfast.errors import ConfigurationError, cannot_import, saying
 from holdfast.flask.answers import answerable
 from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.flask.settings import secret_keys
@@ -135,10 +135,8 @@ def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str,
 def _keyring(app: Flask, settings: Settings) -> Keyring:
     """Return ``SESSION_SEAL_KEYS``, or keys that are made from ``SECRET_KEY`` and its fallbacks."""
     if settings.seal_keys:
-        try:
+        with saying("SESSION_SEAL_KEYS cannot be used:"):
             return Keyring(settings.seal_keys)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"SESSION_SEAL_KEYS cannot be used: {error}") from error
     secrets = secret_keys.signing_keys(app, needed_by=f"SESSION_STORE={CLIENT_SIDE!r}")
     secret_keys.check(app, secrets, guarded="the sessions in cookies")
     raw = [key.encode() if isinstance(key, str) else key for key in secrets]
@@ -167,11 +165,9 @@ def _build_sealer(settings: Settings, clock: Clock) -> Sealer | None:
                 " that are not sealed are read, so a client that can write to the store can make a session. Unset it as"
                 " soon as the sessions from before have ended"
             )
-    try:
+    with saying(f"SESSION_SEAL is {how!r}, and SESSION_SEAL_KEYS cannot be used:"):
         keys, namespace = settings.seal_keys or (), settings.namespace
         return Sealer(how, keys, migrate_until=until, namespace=namespace, clock=clock)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_SEAL is {how!r}, and SESSION_SEAL_KEYS cannot be used: {error}") from error
 
 
 # --- the store --------------------------------------------------------------------------------------------------------
@@ -193,10 +189,8 @@ def _build_store(app: Flask, settings: Settings, clock: Clock) -> Store | None:
 
 def _store_from(app: Flask, setting: str, make: Callable[[], Store], hint: str = "") -> Store:
     """Return the store that *make* returns for *setting*, which its errors name, with *hint* at their ends."""
-    try:
+    with saying(f"{setting}:", hint):
         store = make()
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{setting}: {error}{hint}") from error
     _check_place(app, setting, store)
     return store
 

@@ -14,7 +14,7 @@ from flask.sessions import SecureCookieSessionInterface, session_json_serializer
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 
 from holdfast.clock import SECOND, Clock
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, saying
 from holdfast.flask.settings import flask_session_compat as flask_session
 from holdfast.flask.settings.loading import LiveSettings, Settings
 from holdfast.flask.settings.secret_keys import signing_keys
@@ -38,11 +38,9 @@ def build_place(app: Flask, settings: Settings, store: Store, clock: Clock) -> O
     until = settings.import_until
     if settings.imports == "flask":
         return FlasksCookie(app, until=until, clock=clock)
-    try:
+    with saying("SESSION_IMPORT is 'flask-session':"):
         file_of = flask_session.old_file_of(app.config)
         finder = finder_beside(store, table=settings.import_table, clock=clock, file_of=file_of)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"SESSION_IMPORT is 'flask-session': {error}") from error
     lifetime = round(app.permanent_session_lifetime.total_seconds() * SECOND)
     return FlaskSessions(finder, flask_session.old_prefix(app.config), until=until, lifetime=lifetime, clock=clock)
 
