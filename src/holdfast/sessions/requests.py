@@ -18,7 +18,7 @@ from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.open import settle
-from holdfast.sessions.flows.several import find_one
+from holdfast.sessions.flows.several_cookies import find_one
 from holdfast.sessions.ops import Breaker, Call, Flow, as_store_error, drive
 from holdfast.sessions.policy import Policy
 from holdfast.sessions.state import NOTHING, Outcome, SessionState
@@ -133,7 +133,7 @@ class Requests:
     def open(self, state: SessionState, value: str | None, *others: str) -> None:
         """Fill *state* with the session of a cookie's *value*; None without a cookie.
 
-        *others* are the values of other cookies of its name: see `holdfast.sessions.flows.several`.
+        *others* are the values of other cookies of its name: see `holdfast.sessions.flows.several_cookies`.
 
         Raises:
             StoreUnavailable: The store failed, and the policy is not to go on without it.

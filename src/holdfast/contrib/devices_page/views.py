@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from holdfast.contrib.pages.filters import device
 from holdfast.contrib.pages.forms import Guard, guard_of, is_own_form, reload_if_outdated
 from holdfast.contrib.pages.layout import page_blueprint
-from holdfast.contrib.pages.words import gettext
+from holdfast.contrib.pages.translation import gettext
 from holdfast.errors import ConfigurationError
 from holdfast.flask import session
 from holdfast.flask.build import CLIENT_SIDE

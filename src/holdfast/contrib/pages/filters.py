@@ -10,7 +10,7 @@ from flask import current_app
 from markupsafe import Markup
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
-from holdfast.contrib.pages.words import gettext, ngettext
+from holdfast.contrib.pages.translation import gettext, ngettext
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.manager import Manager
 

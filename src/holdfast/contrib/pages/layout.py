@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, current_app, g, request, send_from
 from flask.blueprints import BlueprintSetupState
 from jinja2 import FileSystemLoader
 
-from holdfast.contrib.pages import filters, forms, words
+from holdfast.contrib.pages import filters, forms, translation
 
 #: No other page may show these in a frame, where a click could be stolen. The application controls the other
 #: directives, since its layout may surround the page.
@@ -36,7 +36,7 @@ def page_blueprint(name: str, import_name: str) -> Blueprint:
 
     made.add_url_rule("/static/<filename>", "static", static)
     made.record(_offer_filters)
-    made.context_processor(lambda: {"holdfast_form_token": forms.form_token, **words.fallbacks()})
+    made.context_processor(lambda: {"holdfast_form_token": forms.form_token, **translation.fallbacks()})
     made.after_request(_protect)
     return made
 
