@@ -61,16 +61,14 @@ def in_one_line(context: click.Context) -> Iterator[None]:
     except click.UsageError as error:
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         raise Misuse(f"{error.format_message().rstrip('.')}{where}") from None
-    except ConfigurationError as error:
-        raise OneLine(str(error)) from error
-    except StoreUnavailable as error:
-        url = getattr(context.obj, "url", None) or ""
-        line = outage(error, (url,)).message
-        if _server_of(url).host:
-            line += f": {'correct the URL of the store' if error.permanent else _OUTAGE}"
-        raise OneLine(line) from error
     except HoldfastError as error:
-        raise OneLine(str(error)) from error
+        line = str(error)
+        if isinstance(error, StoreUnavailable) and not isinstance(error, ConfigurationError):
+            url = getattr(context.obj, "url", None) or ""
+            line = outage(error, (url,)).message
+            if _server_of(url).host:
+                line += f": {'correct the URL of the store' if error.permanent else _OUTAGE}"
+        raise OneLine(line) from error
     except OSError as error:
         if error.errno not in _UNWRITTEN:
             raise

@@ -383,8 +383,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     @label.setter
     def label(self, text: str | None) -> None:
-        label = metadata.label_from(text)
-        self._change().changes.meta[metadata.LABEL] = label
+        self._change().changes.meta[metadata.LABEL] = metadata.label_from(text)
 
     @property
     def lifetime(self) -> timedelta:
@@ -402,8 +401,7 @@ class ServerSession(MutableMapping[str, Any]):
 
     @lifetime.setter
     def lifetime(self, value: timedelta | float | None) -> None:
-        lifetime = metadata.lifetime_from(value)
-        self._change().changes.meta[metadata.LIFETIME] = lifetime
+        self._change().changes.meta[metadata.LIFETIME] = metadata.lifetime_from(value)
 
     @property
     def owner(self) -> str | None:

@@ -165,8 +165,7 @@ class _Page:
         return render_template(f"holdfast/operator/{name}.html", can=abilities(self._manager), short=SHORT, **shown)
 
     def _render_forms(self, name: str, *, error: str | None, **shown: Any) -> ResponseReturnValue:
-        armed = not session.new
-        return self._render(name, armed=armed, error=error, **shown), 400 if error else 200
+        return self._render(name, armed=not session.new, error=error, **shown), 400 if error else 200
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
@@ -177,8 +176,7 @@ class _Page:
                 found = listing(self._sessions, request.args, self._per_page)
             except ValueError:
                 error = "There is no such page of the list. Start at the first page."
-        shown = {name: request.args.get(name, "") for name in ("device", "age")}
-        return self._render_forms("sessions", listing=found, ages=[name for name, _ in AGES], **shown, error=error)
+        return self._render_forms("sessions", listing=found, ages=[name for name, _ in AGES], error=error)
 
     def user(self, error: str | None = None) -> ResponseReturnValue:
         user_id = request.args.get("id", "").strip()

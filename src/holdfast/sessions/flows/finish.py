@@ -7,7 +7,7 @@ the response is an error; the next request that loads the session finishes the l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from holdfast.errors import LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
 from holdfast.records.envelope import Cutoff, control_in
@@ -16,10 +16,12 @@ from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import refused
 from holdfast.sessions.flows.limit import make_room
-from holdfast.sessions.ops import Flow, delete, load
+from holdfast.sessions.ops import Call, Flow, delete, load
 from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION, SKEW
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
+
+T = TypeVar("T")
 
 #: Why a login is refused.
 ALL_ENDED = "all sessions of the user were ended"
@@ -83,6 +85,14 @@ def ended_since(context: Context, moment: int, *owners: str) -> Flow[bool]:
     return False
 
 
+def at_most_twice(attempt: Callable[[], Flow[T] | Call[T]]) -> Flow[T]:
+    """Return the answer to *attempt*, which is made once more if the store fails."""
+    try:
+        return (yield from attempt())
+    except StoreUnavailable:
+        return (yield from attempt())
+
+
 def finish_login(
     context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None = None
 ) -> Flow[None]:
@@ -95,10 +105,7 @@ def finish_login(
         TooManySessions: It exceeds the limit, and the policy is to refuse it.
         StoreUnavailable: The store failed twice.
     """
-    try:
-        yield from _finish(context, stored, owner, began, previous)
-    except StoreUnavailable:
-        yield from _finish(context, stored, owner, began, previous)
+    yield from at_most_twice(lambda: _finish(context, stored, owner, began, previous))
 
 
 def _finish(context: Context, stored: StoredSession, owner: str, began: Began, previous: str | None) -> Flow[None]:

@@ -13,13 +13,13 @@ from typing import TypeAlias
 from holdfast.errors import StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind, control_in
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
-from holdfast.records.record import Conflict, Gone, Record, Rotation, Version
+from holdfast.records.record import Conflict, Gone, Rotation, Version
 from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import LONGEST_REQUEST, SESSION_ENDED, dropped, follow, log_out, refused, report_ended
-from holdfast.sessions.flows.finish import finish_login
+from holdfast.sessions.flows.finish import at_most_twice, finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
@@ -174,7 +174,7 @@ def _move_surely(step: Rotation, attempt: Callable[[Rotation], Flow[_Answer] | C
         try:
             answer = yield from attempt(step)
         except StoreUnavailable:
-            old = yield from _load_surely(step.old)
+            old = yield from at_most_twice(lambda: load(step.old, fresh=True))  # else the session may be lost
             moved = old is not None and old.data == step.tombstone
             if not moved and (is_last or old is None or old.version != step.expect):
                 yield from delete(step.new)
@@ -190,13 +190,6 @@ def _move_surely(step: Rotation, attempt: Callable[[Rotation], Flow[_Answer] | C
                 return Conflict(old) if old is not None else Gone()
             return answer
     return Gone()
-
-
-def _load_surely(key: str) -> Flow[Record | None]:
-    try:
-        return (yield from load(key, fresh=True))
-    except StoreUnavailable:  # one more try: without the answer the session may be lost
-        return (yield from load(key, fresh=True))
 
 
 def _move_in_steps(step: Rotation) -> Flow[_Answer]:
