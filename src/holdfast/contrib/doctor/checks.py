@@ -118,13 +118,13 @@ class Check(NamedTuple):
         return Row(area, self.name, self.requirements, self.asks, *self.judge(case))
 
 
-def check(asks: str, requirements: str = "", *, asvs: int | None = 1, nist: int | None = 1) -> Callable[[Judge], Check]:
-    """Return a decorator that makes a `Check` of a judge, with its name without the underscore.
+def check(requirements: str = "", *, asvs: int | None = 1, nist: int | None = 1) -> Callable[[Judge], Check]:
+    """Return a decorator that makes a `Check` of a judge: its docstring is the requirement, as a command's is its help.
 
-    *requirements* are their ids, with ``; `` between them.
+    The name is the judge's without the underscore. *requirements* are the ids, with ``; `` between them.
     """
     ids = tuple(requirements.split("; ")) if requirements else ()
-    return lambda judge: Check(judge.__name__[1:], asks, ids, judge, asvs, nist)
+    return lambda judge: Check(judge.__name__[1:], judge.__doc__ or "", ids, judge, asvs, nist)
 
 
 def unless(good: object, found: str, change: str) -> Verdict:

@@ -29,8 +29,9 @@ _OFF = "SESSION_IMPORT = False"
 _START, _CORRECT = "start the server, or correct SESSION_STORE", "correct SESSION_STORE, or what it names"
 
 
-@check("The store answers, and takes what requests write.")
+@check()
 def _answers(case: Case) -> Verdict:
+    """The store answers, and takes what requests write."""
     if case.manager is None:
         return Verdict("not applicable", "sessions live in the cookie")
     store = case.manager.store
@@ -44,8 +45,9 @@ def _answers(case: Case) -> Verdict:
     return Verdict("met", f"{type(store).__name__} answers, and a throw-away record came and went")
 
 
-@check("Applications that share a server have different namespaces.", "ASVS 5.0 9.2.3", nist=None)
+@check("ASVS 5.0 9.2.3", nist=None)
 def _namespace(case: Case) -> Verdict:
+    """Applications that share a server have different namespaces."""
     prefix = case.config["SESSION_KEY_PREFIX"]
     found = f"SESSION_KEY_PREFIX is {prefix!r}"
     if prefix != DEFAULT_NAMESPACE:
