@@ -155,14 +155,6 @@ class Policy:
         """Return whether the token has been in use for the renewal interval; twice that, if not for a *navigation*."""
         return self.renewal is not None and now - issued_at >= self.renewal * (1 if navigation else 2)
 
-    def upkeep_due(self, envelope: Envelope, expires_at: int, now: int, *, navigation: bool, permanent: bool) -> bool:
-        """Return whether a use *now* requires a touch, a new token or the cookie once more."""
-        return (
-            self.touch_due(envelope, expires_at, now)
-            or (self.renewal is not None and self.renewal_due(envelope.issued_at, now, navigation=navigation))
-            or (permanent and self.refresh_cookie and self.cookie_due(envelope, now, navigation=navigation))
-        )
-
 
 def _interval(idle: int) -> int:
     longest = MINUTE if idle <= HOUR else 15 * MINUTE

@@ -175,15 +175,15 @@ class Requests:
         return outcome
 
     def _upkeep_due(self, state: SessionState) -> bool:
-        stored = state.stored
+        """Return whether this use requires a touch, a new token or the cookie once more."""
+        stored, policy, now, navigation = state.stored, self.context.policy, state.opened_at, state.navigation
         if stored is None or state.background:
             return False
-        return self.context.policy.upkeep_due(
-            stored.envelope,
-            stored.expires_at,
-            state.opened_at,
-            navigation=state.navigation,
-            permanent=state.was_permanent,
+        envelope, refreshes = stored.envelope, state.was_permanent and policy.refresh_cookie
+        return (
+            policy.touch_due(envelope, stored.expires_at, now)
+            or (policy.renewal is not None and policy.renewal_due(envelope.issued_at, now, navigation=navigation))
+            or (refreshes and policy.cookie_due(envelope, now, navigation=navigation))
         )
 
     def offset(self) -> int:
