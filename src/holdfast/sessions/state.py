@@ -108,10 +108,8 @@ class Changes(_NothingAsked):
         values: dict[Any, Any] = {}
         for key, steps in self.applied.items():
             for fn, default in steps:
-                if key in values:
-                    values[key] = fn(values[key])
-                else:
-                    values[key] = fn(data[key] if key in data else copy.deepcopy(default))
+                known = values if key in values else data
+                values[key] = fn(known[key] if key in known else copy.deepcopy(default))
         return values
 
 
