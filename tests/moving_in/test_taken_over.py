@@ -17,6 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:No
 
 App = Callable[..., Flask]
 
+#: A value of Flask's own cookie.
+_OF_FLASK = ".eJyrVsrJTE7NK05VsqpWSkksSVSyUkpNTMxRqq0FAHKKCNA.aSwK3w.5hVYk1mQG0kz8wqfO2bD3rN7uXc"
+
 
 def live(app: Flask, user: str) -> int:
     """Return how many live sessions *user* has."""
@@ -47,6 +50,18 @@ def test_changing_the_import_keeps_everybody_signed_in(old: App, new: App, signe
     assert with_cookie(after, cookies[1]).get("/me").text == "Ida"
     if has_index(after):
         assert live(after, "ada") == 1
+
+
+def test_a_cookie_of_flask_s_that_became_an_id(old: App, new: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 0.6 the cookie that a browser had, Flask's own, became the id of its session: its user goes on."""
+    before = old()
+    monkeypatch.setattr(before.session_interface, "_generate_sid", lambda _: _OF_FLASK)
+    ada = before.test_client()
+    ada.get("/login/ada")
+    assert cookie_of(ada) == _OF_FLASK
+    moved = with_cookie(new(), _OF_FLASK)
+    assert moved.get("/me").text == "ada"
+    assert len(cookie_of(moved)) == 43
 
 
 def test_ten_first_requests_at_once_take_over_once(old: App, new: App) -> None:
@@ -103,7 +118,8 @@ def test_invented_ids_are_no_session(old: App, new: App) -> None:
     old().test_client().get("/login/ada")
     after = new()
     manager = directory(after.extensions["holdfast"].manager)
-    for value in ("3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a11", "A" * 43, "x" * 128, "0" * 64, "a.b", "é", "..", "A" * 17):
+    forms = ("3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a11", "A" * 43, "0" * 64, "a.b", "é", "..", "A" * 17, "x.y" * 10)
+    for value in (*forms, "x" * 128, "x" * 251, "x" * 4000):
         browser = with_cookie(after, value)
         response = browser.get("/me")
         assert (response.status_code, response.text) == (200, "None")

@@ -64,10 +64,10 @@ class OldCookies:
         if isinstance(place, FlasksCookie):
             return value if place.has_form(value) else None
         old_id, _, signature = value.rpartition(".")
-        if not (old_id and signature):
-            is_signed_always = self._live.current.use_signer or kv_made_at(value) is not None
-            return value if not is_signed_always and place.has_form(value) else None
-        return old_id if place.has_form(old_id) and _is_signed(app, old_id, value) else None
+        if signature and place.has_form(old_id) and _is_signed(app, old_id, value):
+            return old_id
+        is_signed_always = self._live.current.use_signer or kv_made_at(value) is not None
+        return value if not is_signed_always and place.has_form(value) else None
 
     def _note(self, _event: str, _details: Mapping[str, Any]) -> None:
         self._count += 1

@@ -45,7 +45,12 @@ class Finder(ABC):
     """Finds the values of Flask-Session with the client of *store*, in the table or collection *table*.
 
     *file_of* is given for a folder that a cache of cachelib names.
+
+    Attributes:
+        longest: How many bytes a name has at most.
     """
+
+    longest = 8192
 
     def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
         self._store, self._table, self._clock, self._file_of = store, table, clock, file_of
@@ -82,6 +87,8 @@ class _InRedis(Finder):
 
 
 class _InMemcached(Finder):
+    longest = 250
+
     def find(self, name: str, /) -> Value | None:
         found = self._store.ask(lambda client: client.gets(name))
         return None if found is None or not isinstance(found[0], bytes) else Value(found[0], None)
@@ -110,6 +117,8 @@ class _InMongoDB(Finder):
 
 
 class _InDynamoDB(Finder):
+    longest = 2048
+
     def find(self, name: str, /) -> Value | None:
         found = self._read("get_item", Key={"id": {"S": name}}, ConsistentRead=True).get("Item", {})
         payload = found.get("val", {}).get("B")

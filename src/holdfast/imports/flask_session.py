@@ -15,8 +15,9 @@ from holdfast.imports.finders import Finder
 from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.tokens import is_key
 
-#: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe`` of any length.
-_ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
+#: 0.5 and Flask-Session2 made UUIDs, later releases ``secrets.token_urlsafe``, here of 8 bytes or more. Up to 0.6 a
+#: cookie of Flask's own that the browser had became the id of its session: it has full stops.
+_ID = re.compile(r"[A-Za-z0-9_.-]{11,4096}", re.ASCII)
 
 #: Flask-KVSession's: a random number of 64 bits, or of SESSION_KEY_BITS, and the second in which it was made. It is the
 #: name of the value, without a prefix.
@@ -42,7 +43,8 @@ class FlaskSessions(OldPlace):
     def load(self, old_id: str, /) -> OldSession | None:
         """Return the live session of *old_id*, or None."""
         made_at = kv_made_at(old_id)
-        found = self._finder.find(old_id if made_at is not None else self._prefix + old_id)
+        name = old_id if made_at is not None else self._prefix + old_id
+        found = self._finder.find(name) if len(name.encode()) <= self._finder.longest else None
         if found is None:
             return None
         expires_at = found.expires_at if made_at is None else made_at + self._lifetime
