@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import NoneType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable
@@ -26,7 +26,6 @@ from holdfast.stores.shared.disk import (
 )
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
-from holdfast.stores.shared.options import Converter
 
 __all__ = ["JSONFileStore"]
 
@@ -53,9 +52,6 @@ class JSONFileStore:
         path: The file. It must not be in a folder that a web server serves.
         clock: Returns the time in milliseconds since the epoch.
     """
-
-    #: The options of a ``json:///`` URL: none.
-    url_options: ClassVar[Mapping[str, Converter]] = {}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.

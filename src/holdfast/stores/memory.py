@@ -8,13 +8,11 @@ import itertools
 import operator
 import threading
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.options import Converter
 
 __all__ = ["MemoryStore"]
 
@@ -24,9 +22,6 @@ class MemoryStore:
 
     Expired records stay in memory until they are purged or made anew.
     """
-
-    #: The options of a URL: none.
-    url_options: ClassVar[Mapping[str, Converter]] = {}
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
         self._clock = clock

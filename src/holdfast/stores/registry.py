@@ -1,8 +1,8 @@
 """Finds the store for a URL, or for a ready client.
 
 A store's module, and with it the driver, is imported when the first store of its kind is opened. A store class
-implements the class method ``from_url(url, *, clock)``, with *root* if the URL may hold a path. A class that lists its
-``url_options``, a converter by name, gets the URL without the query, and the query as keyword arguments; any other gets
+implements the class method ``from_url(url, *, clock)``, with *root* if the URL may hold a path. It gets the URL without
+the query, and the query as keyword arguments by the class's ``url_options``, a converter by name; where these are None,
 the whole URL. A client that an application has is the class's first argument, or that of its ``from_client``.
 """
 
@@ -81,7 +81,7 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
     backend = _backend_of(scheme)
     try:
         store_class = pkgutil.resolve_name(backend.target)
-        converters = getattr(store_class, "url_options", None)
+        converters = getattr(store_class, "url_options", {})
         address, options = (url, {}) if converters is None else split_options(url, scheme, converters)
         folder = {"root": Path(root)} if backend.on_disk else {}
         store: Store = store_class.from_url(address, clock=clock, **folder, **options)

@@ -8,15 +8,7 @@ from typing import Any
 
 from holdfast.stores.contract import Conflict, Discards, Gone, Record, Rotates, Store
 from holdfast.testing.base import ContractBase, new_key
-from holdfast.testing.concurrency import (
-    TOMBSTONE,
-    assert_counted,
-    count,
-    during,
-    is_version,
-    rotate,
-    together,
-)
+from holdfast.testing.concurrency import TOMBSTONE, assert_counted, count, during, is_version, rotate, together
 
 
 class RecordRaces(ContractBase):

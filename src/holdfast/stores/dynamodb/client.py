@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.stores.shared.clients import about_tls, is_untrusted, refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import about_tls, is_untrusted, require_methods
 
 #: The errors of calls that were not applied, and that another attempt cures.
 THROTTLED = frozenset({
@@ -72,9 +72,7 @@ def checked(client: Any) -> Any:
     """
     inner = getattr(getattr(client, "meta", None), "client", None)
     client = client if inner is None else _without_conversion(inner)
-    give = 'boto3.client("dynamodb")'
-    require_methods(client, ("batch_get_item", "update_item"), kind="DynamoDB", give=give)
-    refuse_asynchronous(client, "update_item", give=give)
+    require_methods(client, ("batch_get_item", "update_item"), kind="DynamoDB", give='boto3.client("dynamodb")')
     return client
 
 

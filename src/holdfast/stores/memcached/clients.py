@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, Any
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared.clients import PerProcess, class_name, drain, refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import PerProcess, class_name, drain, require_methods
 
 # The minimum of memcached's size limit, in bytes, and its overhead for each value: the item, its unique id, one of our
 # keys, and the end of a line.
@@ -323,7 +323,6 @@ def client_for(client: Any) -> MemcachedClient:
         kind="memcached",
         give="a client of pymemcache, pylibmc or python-memcached",
     )
-    refuse_asynchronous(client, "gets", give="a client that is not")
     if getattr(client, "ignore_exc", False):
         raise ConfigurationError(
             f"{class_name(client)} has ignore_exc=True, with which an outage would end every session: "

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from holdfast.errors import ConfigurationError
-from holdfast.stores.shared.clients import refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import require_methods
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = "pymongo.collection.Collection[Document]"
@@ -23,8 +23,7 @@ def checked(client: Any) -> Any:
     Raises:
         ConfigurationError: It is not a MongoDB client, or is asynchronous. The message names its class.
     """
-    require_methods(client, ("get_database",), kind="MongoDB", give="a pymongo.MongoClient")
-    refuse_asynchronous(client, "close", give="a pymongo.MongoClient")
+    require_methods(client, ("get_database", "close"), kind="MongoDB", give="a pymongo.MongoClient")
     return client
 
 

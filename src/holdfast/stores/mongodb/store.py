@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -85,6 +85,9 @@ class MongoDBStore:
     Raises:
         ConfigurationError: The client is not one of MongoDB, or is asynchronous, or a name is not valid.
     """
+
+    #: A URL is pymongo's, with its query.
+    url_options: ClassVar[None] = None
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError
 from holdfast.stores.redis.direct import DirectClient, LazyClient
-from holdfast.stores.shared.clients import class_name, keepalive_options, refuse_asynchronous, require_methods
+from holdfast.stores.shared.clients import class_name, keepalive_options, require_methods
 from holdfast.stores.shared.options import Converter, flag, host_and_port, one_of, readable_file, seconds, whole
 
 _METHODS = ("get", "evalsha", "eval", "execute_command", "scan", "pipeline", "ping")
@@ -48,7 +48,6 @@ def check_client(client: Any) -> None:
     require_methods(
         client, _METHODS, kind="Redis", give="one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
     )
-    refuse_asynchronous(client, "execute_command", give="the client of the same name without asyncio")
     kind = class_name(client)
     if kind.startswith("fakeredis.") and importlib.util.find_spec("lupa") is None:
         raise ConfigurationError(f"{kind} runs no scripts without lupa: pip install 'fakeredis[lua]'")

@@ -75,7 +75,7 @@ def has_method(client: Any, name: str) -> bool:
 
 
 def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) -> None:
-    """Refuse *client* if it lacks one of the methods *names*.
+    """Refuse *client* if it lacks one of the methods *names*, or is asynchronous: its methods are, or it has a loop.
 
     Args:
         client: The application's object.
@@ -84,22 +84,15 @@ def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) 
         give: The alternative for the message.
 
     Raises:
-        ConfigurationError: It lacks one. The message names its class.
+        ConfigurationError: It does, or is. The message names its class.
     """
     missing = [name for name in names if not has_method(client, name)]
     if missing:
         raise ConfigurationError(
             f"{class_name(client)} is no {kind} client, it has no {' and no '.join(missing)}: give {give}"
         )
-
-
-def refuse_asynchronous(client: Any, method: str, *, give: str) -> None:
-    """Refuse *client* if its *method* is a coroutine function, or if it has an event loop, as Motor's have.
-
-    Raises:
-        ConfigurationError: It is. The message names its class.
-    """
-    if inspect.iscoroutinefunction(getattr(client, method, None)) or has_method(client, "get_io_loop"):
+    has_loop = has_method(client, "get_io_loop")  # as Motor's clients have
+    if has_loop or any(inspect.iscoroutinefunction(getattr(client, name)) for name in names):
         raise ConfigurationError(f"{class_name(client)} is asynchronous: give {give}")
 
 
