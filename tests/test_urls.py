@@ -23,7 +23,9 @@ SECRET = "hunter2"
 
 
 class Elsewhere:
-    """A store class like those over a network: it takes the whole URL."""
+    """A store class whose URLs are its driver's: it takes the whole URL."""
+
+    url_options = None
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -203,7 +205,7 @@ def test_a_store_on_disk_is_a_path(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("table")
 def test_a_network_store_gets_the_whole_url(tmp_path: Path) -> None:
-    """A store without options of its own is given the URL as it is, query and all."""
+    """A store whose options are None is given the URL as it is, query and all."""
     url = f"quick://user:{SECRET}@host/0?wait=1"
     store: Any = open_store(url, root=tmp_path)
     assert store.url == url

@@ -112,10 +112,8 @@ class JSONFileStore:
         return self._page(self._read(), after, limit)
 
     def _page(self, entries: Entries, after: str | None, limit: int) -> Page:
-        found = (
-            (key, record) for key in sorted(entries) if key > (after or "") and (record := self._live(entries, key))
-        )
-        return page_by_key(found, limit)
+        keys = sorted(key for key in entries if key > (after or ""))
+        return page_by_key(((key, record) for key in keys if (record := self._live(entries, key))), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         with self._locked():

@@ -136,9 +136,8 @@ class SQLiteStore:
     def move(self, rotation: Rotation, /) -> Version | Conflict | Gone:
         old, new, data, tombstone, expect, expires_at, grace_until, owner = rotation
         supersede = (tombstone, grace_until, None, grace_until, raw_of(old), expect, self._clock())
-        return self._run(
-            _move, supersede, (raw_of(new), secrets.randbits(62), expires_at, expires_at, raw_of(owner), data)
-        )
+        make = (raw_of(new), secrets.randbits(62), expires_at, expires_at, raw_of(owner), data)
+        return self._run(_move, supersede, make)
 
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         index = raw_of(owner)
@@ -293,14 +292,8 @@ def _text(raw: _Raw | None) -> str | None:
 
 def _size(values: tuple[Any, ...]) -> int:
     """Return the size in bytes of the largest data among *values*."""
-    return max(
-        (
-            _size(value) if isinstance(value, tuple) else len(value)
-            for value in values
-            if isinstance(value, tuple | bytes)
-        ),
-        default=0,
-    )
+    parts = (part for value in values for part in (value if isinstance(value, tuple) else (value,)))
+    return max((len(part) for part in parts if isinstance(part, bytes)), default=0)
 
 
 def _prepare(timeout: float, connection: sqlite3.Connection) -> None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import Conflict, Discards, Gone, Record, Rotates, Rotation, Version
+from holdfast.stores.contract import Conflict, Gone, Record, Rotation, Version
 from holdfast.testing.base import ContractBase, Fault, new_key
 from holdfast.testing.concurrency import TOMBSTONE, is_version, rotate
-from holdfast.testing.wrappers import FailingStore
 
 
 class Outages(ContractBase):
     """A store whose server or disk fails."""
 
     def test_law_8_an_outage_raises(self) -> None:
-        """Without any answer, every operation raises StoreUnavailable; afterwards the store works by itself."""
+        """Without any answer, every operation raises StoreUnavailable; afterwards the store works by itself.
+
+        The outage changes nothing: the version from before it still matches.
+        """
         key, version = self.make(owner="ada")
         before = self.loaded(key)
         with self.disturbed(Fault.DOWN):
@@ -29,6 +30,7 @@ class Outages(ContractBase):
                 with pytest.raises(StoreUnavailable):
                     assert not operation, f"{operation} answered {call()!r} during an outage"
         self.assert_same(self.recovered(key), before)
+        self.replace(key, version, owner="ada")
 
     def test_race_11_a_save_whose_answer_was_lost_is_no_conflict(self) -> None:
         """If the connection drops after a write is applied, the answer is an error or correct for that write."""
@@ -91,31 +93,6 @@ class Outages(ContractBase):
             assert is_version(rotate(other, self.rotation(old, new_key(), version, "ada")))
         assert other.create(new_key(), b"again", expires_at=self.later(), owner="ada") is not None
 
-    def test_race_11_a_repeated_save_is_applied_once(self) -> None:
-        """Repeating a save after an error writes it once: the second succeeds, or conflicts with the first."""
-        failing = FailingStore(self.store)
-        for before in (True, False):
-            key, version = self.make(b"old")
-            failing.fail("replace", before=before)
-            save = partial(failing.replace, key, b"new", expect=version, expires_at=self.later())
-            with pytest.raises(StoreUnavailable):
-                save()
-            assert self.loaded(key).data == (b"old" if before else b"new")
-            answer = save()
-            assert isinstance(answer, Conflict) != before
-            assert self.loaded(key).data == b"new"
-
-    def test_race_12_a_save_begun_before_an_outage_succeeds_after_it(self) -> None:
-        """An outage on load and on save changes nothing: the earlier version still matches."""
-        key, version = self.make(b"old")
-        with self.disturbed(Fault.DOWN):
-            with pytest.raises(StoreUnavailable):
-                self.store.load(key)
-            with pytest.raises(StoreUnavailable):
-                self.store.replace(key, b"lost", expect=version, expires_at=self.later())
-        assert self.recovered(key).data == b"old"
-        self.replace(key, version, b"saved")
-
     def test_race_12_silence_is_an_outage(self) -> None:
         """Without an answer, load and save raise StoreUnavailable within `patience` seconds each."""
         key, version = self.make()
@@ -160,12 +137,12 @@ class Outages(ContractBase):
 
     def assert_honest_when(self, fault: Fault) -> None:
         """Assert that under *fault* each write raises, or returns the correct answer for the record."""
-        writes = ["create", "replace", "touch", "delete"] + ["move"] * isinstance(self.store, Rotates)
-        writes += ["discard"] * isinstance(self.store, Discards)
-        for operation in writes:
+        for operation in ("create", "replace", "touch", "delete", "move", "discard"):
             key, version = self.make(b"old")
             made = new_key()
-            call = self.calls(key, version, made)[operation]
+            call = self.calls(key, version, made).get(operation)
+            if call is None:
+                continue
             try:
                 with self.disturbed(fault):
                     answer = call()

@@ -134,19 +134,6 @@ class RecordRaces(ContractBase):
             assert sorted(together(*(partial(ender.delete, key) for ender in enders))) == [False, True]
             assert self.store.load(key) is None
 
-    def test_race_5_a_save_after_a_rotation_changes_nothing(self) -> None:
-        """A loaded, B rotates, A saves and touches: the old key keeps its tombstone, the new one its record."""
-        saver, rotator = self.clients(2)
-        (old, version), new = self.make(b"old", owner="ada"), new_key()
-        moved = rotate(rotator, self.rotation(old, new, version, "ada"))
-        assert is_version(moved)
-        answer = saver.replace(old, b"late", expect=version, expires_at=self.later(), owner="ada")
-        assert isinstance(answer, Conflict)
-        assert saver.touch(old, expires_at=self.later(600)) is True
-        tombstone, record = self.loaded(old), self.loaded(new)
-        assert (tombstone.data, tombstone.owner) == (TOMBSTONE, None)
-        assert (record.data, record.version, record.owner) == (b"new", moved, "ada")
-
     def test_race_5_a_save_racing_a_rotation_wins_or_loses_whole(self) -> None:
         """Of a concurrent `replace` and rotation one wins: a late save never lands on a tombstone."""
         saver, rotator = self.clients(2)

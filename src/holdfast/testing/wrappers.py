@@ -115,20 +115,16 @@ class FailingStore(StoreWrapper):
 
     def around(self, operation: str, call: Callable[[], Any]) -> Any:
         """Return the result of the call. If a fault is set for *operation*, raise before or after the call."""
-        before = self._next_fault(operation)
+        with self._lock:
+            before, times = self._faults.pop(operation, (None, 0.0))
+            if before is not None and times > 1:
+                self._faults[operation] = before, times - 1
         if before is None:
             return call()
         if not before:
             call()
         when = "before" if before else "after"
         raise StoreUnavailable(f"a test made the store fail {when} it applied {operation!r}")
-
-    def _next_fault(self, operation: str) -> bool | None:
-        with self._lock:
-            before, times = self._faults.pop(operation, (None, 0.0))
-            if times > 1:
-                self._faults[operation] = (bool(before), times - 1)
-            return before
 
 
 class SlowStore(StoreWrapper):

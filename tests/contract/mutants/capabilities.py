@@ -89,7 +89,7 @@ class IndexesOnlyWhatIsCreated(LooseIndexStore):
         return answer
 
 
-@breaks("test_law_6_a_touched_record_stays_in_the_index")
+@breaks("test_law_6_a_walk_of_the_index_has_every_record")
 class IndexesTheFirstExpiry(LimitedStore):
     def __init__(self, *, clock: Clock) -> None:
         super().__init__(clock=clock)

@@ -47,7 +47,7 @@ for name in sorted(set(OPERATIONS) - {CAPABILITIES[each] for each in ABOUT_PLACE
     )
 
 
-@breaks(LAW_8, "test_race_12_a_save_begun_before_an_outage_succeeds_after_it")
+@breaks(LAW_8)
 class TakesAnOutageForALogout(Hides):
     operation = "replace"
 
@@ -116,7 +116,7 @@ class AssumesThatItArrived(UnreliableStore):
             return 4711
 
 
-@breaks("test_race_12_a_save_begun_before_an_outage_succeeds_after_it", LAW_8)
+@breaks(LAW_8)
 class ForgetsInAnOutage(UnreliableStore):
     """Drops what it has when the connection fails."""
 

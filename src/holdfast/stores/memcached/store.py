@@ -145,9 +145,8 @@ class MemcachedStore:
 
     def check_health(self) -> list[HealthFinding]:
         lost = "a full server drops the least recently used sessions, and a restart all of them"
-        return [
-            HealthFinding("eviction", lost, "start memcached with enough memory (-m), or choose another store", ok=None)
-        ]
+        fix = "start memcached with enough memory (-m), or choose another store"
+        return [HealthFinding("eviction", lost, fix, ok=None)]
 
     def ask(self, work: Callable[[Any], T], /) -> T:
         """Return the result of *work* with the store's client. It may use other keys.

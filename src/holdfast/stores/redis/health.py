@@ -33,12 +33,8 @@ def about_expiry(lives: Iterable[int]) -> HealthFinding:
     lives = list(lives)
     kept = sum(life == -1 for life in lives)
     if kept:
-        return HealthFinding(
-            "expiry",
-            f"{kept} of {len(lives)} records have none",
-            "delete what other programs wrote under the prefix",
-            ok=False,
-        )
+        fix = "delete what other programs wrote under the prefix"
+        return HealthFinding("expiry", f"{kept} of {len(lives)} records have none", fix, ok=False)
     return HealthFinding("expiry", f"the server removes expired records; {len(lives)} checked", ok=True)
 
 
@@ -66,19 +62,15 @@ def _asked(ask: Callable[..., Any], *question: str) -> Any:
 
 def _about_eviction(memory: Any) -> HealthFinding:
     policy, limit = (memory or {}).get("maxmemory_policy"), (memory or {}).get("maxmemory")
+    fix = "maxmemory-policy noeviction"
     if policy is None:
-        return HealthFinding(
-            "eviction", "the server does not report its policy", "maxmemory-policy noeviction", ok=None
-        )
+        return HealthFinding("eviction", "the server does not report its policy", fix, ok=None)
     if policy == "noeviction":
-        return HealthFinding("eviction", "noeviction", ok=True)
-    unlimited = "; there is no limit today" if limit == 0 else ""
-    return HealthFinding(
-        "eviction",
-        f"{policy}: a full server drops sessions{unlimited}",
-        "" if limit == 0 else "maxmemory-policy noeviction",
-        ok=limit == 0,
-    )
+        return HealthFinding("eviction", policy, ok=True)
+    found = f"{policy}: a full server drops sessions"
+    if limit == 0:
+        return HealthFinding("eviction", f"{found}; there is no limit today", ok=True)
+    return HealthFinding("eviction", found, fix, ok=False)
 
 
 def _about_persistence(persistence: Any) -> HealthFinding:
@@ -86,9 +78,5 @@ def _about_persistence(persistence: Any) -> HealthFinding:
         return HealthFinding("durability", "the server does not report its persistence", "appendonly yes", ok=None)
     if persistence.get("aof_enabled"):
         return HealthFinding("durability", "append-only file", ok=True)
-    return HealthFinding(
-        "durability",
-        "no append-only file: a restart loses sessions, or brings back what was ended since the last snapshot",
-        "appendonly yes",
-        ok=None,
-    )
+    lost = "no append-only file: a restart loses sessions, or brings back what was ended since the last snapshot"
+    return HealthFinding("durability", lost, "appendonly yes", ok=None)

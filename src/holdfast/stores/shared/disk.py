@@ -89,24 +89,18 @@ def refuse_planted(
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise StoreUnavailable(
-            f"{path} cannot be used: {error.strerror}: choose another place, or give this user the right to it",
-            permanent=True,
-        ) from None
-    if not (stat.S_ISDIR if is_folder else stat.S_ISREG)(found.st_mode):
-        found_is = "a folder: name a file in it" if stat.S_ISDIR(found.st_mode) else "no regular file: name another"
-        raise StoreUnavailable(
-            f"{path} is {'no folder: name another' if is_folder else found_is}, or move it away", permanent=True
-        )
-    if not all(map(is_trusted_user, owners)):
-        raise StoreUnavailable(
-            f"{path} belongs to another user, who could plant sessions there: run this as that user, or chown it",
-            permanent=True,
-        )
-    if found.st_mode & stat.S_IWOTH and not (may_be_sticky and found.st_mode & stat.S_ISVTX):
-        raise StoreUnavailable(
-            f"every user of the machine can write to {path}, and plant sessions: chmod o-w {path}", permanent=True
-        )
+        problem = f"{path} cannot be used: {error.strerror}: choose another place, or give this user the right to it"
+    else:
+        if not (stat.S_ISDIR if is_folder else stat.S_ISREG)(found.st_mode):
+            found_is = "a folder: name a file in it" if stat.S_ISDIR(found.st_mode) else "no regular file: name another"
+            problem = f"{path} is {'no folder: name another' if is_folder else found_is}, or move it away"
+        elif not all(map(is_trusted_user, owners)):
+            problem = f"{path} belongs to another user, who could plant sessions: run this as that user, or chown it"
+        elif found.st_mode & stat.S_IWOTH and not (may_be_sticky and found.st_mode & stat.S_ISVTX):
+            problem = f"every user of the machine can write to {path}, and plant sessions: chmod o-w {path}"
+        else:
+            return
+    raise StoreUnavailable(problem, permanent=True)
 
 
 def is_trusted_user(uid: int) -> bool:

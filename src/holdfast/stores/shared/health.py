@@ -19,12 +19,8 @@ def about_clock(theirs: int, ours: int) -> HealthFinding:
     if abs(theirs - ours) <= _TOLERATED:
         return HealthFinding("clock", f"the server's clock differs by {abs(seconds):.1f} s", ok=True)
     direction = "ahead of" if seconds > 0 else "behind"
-    return HealthFinding(
-        "clock",
-        f"the server's clock is {abs(seconds):.0f} s {direction} this machine's",
-        "set both clocks by NTP: timedatectl set-ntp true",
-        ok=False,
-    )
+    found = f"the server's clock is {abs(seconds):.0f} s {direction} this machine's"
+    return HealthFinding("clock", found, "set both clocks by NTP: timedatectl set-ntp true", ok=False)
 
 
 def about_modes(folder: Path | None, files: Iterable[Path]) -> HealthFinding:

@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,8 @@ def database_url(url: str | sa.URL) -> sa.URL:
             "with special characters percent-encoded"
         ) from None
     refuse_asynchronous_driver(parsed)
-    if (
-        parsed.get_backend_name() in {"mysql", "mariadb"}
-        and not parsed.database
-        and _DATABASES.isdisjoint(parsed.query)
-    ):
+    names_database = bool(parsed.database) or not _DATABASES.isdisjoint(parsed.query)
+    if parsed.get_backend_name() in {"mysql", "mariadb"} and not names_database:
         raise ConfigurationError(
             f"the {parsed.drivername} URL names no database: write it after the server, as in "
             f"{parsed.drivername}://user@host/name"
@@ -137,11 +134,10 @@ def engine_at(
     """
     driver = url.get_dialect().driver
     options = {"pool_recycle": 1800, **(options or {})}
-    convert_options(_options_of(url, _FILES), url.drivername, _FILES)
-    numbers = _options_of(url, _NUMBERS)
+    options_in(url, _FILES)
     limits = {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
-    limits |= convert_options(numbers, url.drivername, _NUMBERS)
-    url = url.difference_update_query([name for name, _ in numbers])
+    limits |= options_in(url, _NUMBERS)
+    url = url.difference_update_query(list(_NUMBERS))
     options["connect_args"] = {**limits, **options.get("connect_args", {})}
     on_disk = file_of(url)
     if on_disk is not None:
@@ -160,8 +156,14 @@ def engine_at(
     return engine
 
 
-def _options_of(url: sa.URL, names: Iterable[str]) -> list[tuple[str, str]]:
-    return [(name, text) for name in names for text in url.normalized_query.get(name, ())]
+def options_in(url: sa.URL, converters: Mapping[str, Converter]) -> dict[str, Any]:
+    """Return the options in the query of *url* that are among *converters*, each converted from its text.
+
+    Raises:
+        ConfigurationError: One occurs twice, or has an invalid value.
+    """
+    pairs = [(name, text) for name in converters for text in url.normalized_query.get(name, ())]
+    return convert_options(pairs, url.drivername, converters)
 
 
 def _create(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
@@ -212,8 +214,8 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     if engine.dialect.name != "sqlite":
         _replace_idle(ours)
     logger: Any = ours.logger
-    # With `echo` it precedes the logger of that name.
-    getattr(logger, "logger", logger).addFilter(_shows_no_row)
+    # With `echo` it precedes the logger of that name. The rows that are read are logged as DEBUG.
+    getattr(logger, "logger", logger).addFilter(lambda record: record.levelno > logging.DEBUG)
     return ours
 
 
@@ -261,11 +263,6 @@ def _is_in_memory(engine: sa.Engine) -> bool:
         in_memory: bool = not connection.exec_driver_sql("PRAGMA database_list").one()[2]
     engine.dispose()
     return in_memory
-
-
-def _shows_no_row(record: logging.LogRecord) -> bool:
-    # SQLAlchemy logs the rows it reads as DEBUG.
-    return record.levelno > logging.DEBUG
 
 
 def file_of(url: sa.URL) -> str | None:

@@ -16,11 +16,11 @@ from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.health import about_clock, about_indexes
-from holdfast.stores.shared.options import Converter, convert_options, flag, whole
+from holdfast.stores.shared.options import Converter, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
+from holdfast.stores.sql import engines
 from holdfast.stores.sql.clock import earlier_of, time_of
 from holdfast.stores.sql.database import Database
-from holdfast.stores.sql.engines import MAX_CONNECTIONS, database_url, engine_at, file_of, refuse_asynchronous_driver
 from holdfast.stores.sql.table import sessions_table, statements_for
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class SQLStore:
     ) -> None:
         file = None
         if isinstance(engine, sa.Engine):
-            refuse_asynchronous_driver(engine.url)
-            file = file_of(engine.url)
+            engines.refuse_asynchronous_driver(engine.url)
+            file = engines.file_of(engine.url)
         elif isinstance(engine, type) or not callable(engine):
             raise ConfigurationError(f"{class_name(engine)} is no engine: give what sqlalchemy.create_engine returns")
         self._find_engine = engine if callable(engine) else lambda: engine
@@ -99,12 +99,11 @@ class SQLStore:
         Raises:
             ConfigurationError: The URL or an option is not valid, or the driver is missing or asynchronous.
         """
-        address = database_url(url)
-        own = [(name, text) for name in _OPTIONS for text in address.normalized_query.get(name, ())]
-        options |= convert_options(own, address.drivername, _OPTIONS)
-        limit = options.get("max_connections", MAX_CONNECTIONS)
+        address = engines.database_url(url)
+        options |= engines.options_in(address, _OPTIONS)
+        limit = options.get("max_connections", engines.MAX_CONNECTIONS)
         address = address.difference_update_query(list(_OPTIONS))
-        engine = engine_at(address, root=root, options=engine_options, max_connections=limit)
+        engine = engines.engine_at(address, root=root, options=engine_options, max_connections=limit)
         if not (engine_options or address.get_backend_name() == "sqlite"):
             options["max_connections"] = limit
         return cls(engine, clock=clock, **options)
@@ -183,10 +182,8 @@ class SQLStore:
     def discard(self, versions: Mapping[str, Version], /) -> frozenset[str]:
         database, now, removed = self._database, self._clock(), set[str]()
         if not database.ask(lambda connection: connection.dialect.delete_returning):
-            same = (
-                key for key, version in versions.items() if database.count(self._end, at=key, now=now, expect=version)
-            )
-            return frozenset(same)
+            pairs = versions.items()
+            return frozenset(key for key, expect in pairs if database.count(self._end, at=key, now=now, expect=expect))
         # In one order, so that processes that end the same sessions do not wait for each other in a circle.
         ours = {key: versions[key] for key in sorted(versions) if isinstance(versions[key], int)}
         for some in batches(ours, _DISCARDED):
