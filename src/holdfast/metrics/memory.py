@@ -64,10 +64,8 @@ class Snapshot(TypedDict):
 
 
 #: The position of each count in a row of numbers: by event and label, and by its name in a snapshot.
-_CELLS: dict[tuple[str, str], int] = {}
-for _name, _event in EVENTS.items():
-    for _label in _event.values:
-        _CELLS[_name, _label] = len(_CELLS)
+_COUNTED = [(name, label) for name, event in EVENTS.items() for label in event.values]
+_CELLS = {counted: cell for cell, counted in enumerate(_COUNTED)}
 _NAMES = {f"{name}.{label}" if label else name: cell for (name, label), cell in _CELLS.items()}
 
 #: After them each operation has its errors, its nanoseconds and its buckets, from this position on.

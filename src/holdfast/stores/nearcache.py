@@ -42,7 +42,7 @@ class NearCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, tuple[Record, int]] = OrderedDict()
-        self._loading: dict[str, set[object]] = {}
+        self._loading: dict[str, object] = {}
         self._written: Counter[str] = Counter()
         # Attributes of the instance, since a method of the class would exist for every store.
         for capability in capabilities_of(store) - {LoadsFresh}:
@@ -68,23 +68,17 @@ class NearCache:
         record, ticket = None, object()
         with self._lock:
             if key not in self._written:
-                self._loading.setdefault(key, set()).add(ticket)
+                self._loading[key] = ticket
         try:
             record = load(key)
         finally:
             with self._lock:
-                if self._still_valid(key, ticket) and record is not None:
-                    self._keep(key, record, now)
+                # Only the last of several loads keeps its record, unless a write under the key has begun since.
+                if self._loading.get(key) is ticket:
+                    del self._loading[key]
+                    if record is not None:
+                        self._keep(key, record, now)
         return record
-
-    def _still_valid(self, key: str, ticket: object) -> bool:
-        """Return the ticket of a load, and whether no write under *key* happened since it was issued."""
-        tickets = self._loading.get(key, set())
-        valid = ticket in tickets
-        tickets.discard(ticket)
-        if not tickets:
-            self._loading.pop(key, None)
-        return valid
 
     def _keep(self, key: str, record: Record, read_at: int) -> None:
         self._cached[key] = record, read_at

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.clock import Clock, system_clock
-from holdfast.stores.contract import Closes, Indexes, Iterates, Page, Purges, Record, Rotation, Store, Version
+from holdfast.stores.contract import Closes, Gone, Indexes, Iterates, Page, Purges, Record, Rotation, Store, Version
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.concurrency import TOMBSTONE, is_version
 
@@ -39,7 +39,7 @@ class ContractBase(abc.ABC):
     #: Whether two processes that open one place see the same records. Then the process tests run.
     shared_between_processes: ClassVar[bool] = False
     #: Whether records expire by the clock of the server. Then the tests use the system's clock and wait
-    #: three times, for a second each.
+    #: four times, for a second each.
     native_ttl: ClassVar[bool] = False
     #: How many milliseconds `Record.expires_at` may be off, for a server that counts in seconds or in time to live.
     expiry_tolerance: ClassVar[int] = 0
@@ -213,6 +213,14 @@ class ContractBase(abc.ABC):
         """Scan from end to end, call *between* after each page, and return every record found."""
         store: Iterates = self.needs(Iterates)
         return _every_page(lambda after: store.scan(after, limit=limit), between)
+
+    def assert_no_record(self, key: str, version: Version, store: Store | None = None) -> None:
+        """Assert that *key* has no record, and that a save of *version*, once of one, makes none."""
+        store = store or self.store
+        assert store.load(key) is None
+        assert store.replace(key, b"back", expect=version, expires_at=self.later(), owner="ada") == Gone()
+        assert store.touch(key, expires_at=self.later()) is False
+        assert store.load(key) is None
 
     def assert_expiry(self, record: Record, expires_at: int) -> None:
         """Assert when *record* expires, in milliseconds since the epoch, within the store's precision."""

@@ -90,8 +90,7 @@ class RecordRaces(ContractBase):
             answer, ended = together(save, partial(ender.delete, key))
             assert ended is True
             assert is_version(answer) or answer == Gone()
-            assert self.store.load(key) is None
-            assert self.store.replace(key, b"late", expect=version, expires_at=self.later()) == Gone()
+            self.assert_no_record(key, version)
 
     def test_race_3_a_save_racing_a_discard_is_one_or_the_other(self) -> None:
         """Either a record is saved and `discard` leaves it, or it is removed and the save is Gone."""

@@ -47,7 +47,7 @@ class DiscardOfAnyVersionStore(LimitedStore):
         return frozenset(key for key in versions if self.delete(key))
 
 
-@breaks("test_law_7_discard_returns_no_expired_record")
+@breaks("test_law_7_discard_removes_the_unchanged")
 class DiscardOfTheExpiredStore(LimitedStore):
     """It takes an expired record that it still has for one that it ends."""
 
@@ -169,7 +169,7 @@ class EmptyOwnerIsNone(LimitedStore):
         return super()._put(key, data, expires_at, owner or None)
 
 
-@breaks("test_law_11_a_refused_replace_moves_no_index_entry")
+@breaks("test_law_11_the_index_entry_moves_with_the_owner")
 class UnindexesBeforeItChecks(LooseIndexStore):
     def replace(self, key: str, data: bytes, /, **kwargs: Any) -> Version | Conflict | Gone:
         for keys in self.ever.values():

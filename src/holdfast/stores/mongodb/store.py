@@ -15,9 +15,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from types import NoneType
 from typing import Any, ClassVar, TypeVar
 
@@ -214,20 +213,21 @@ class MongoDBStore:
             "$expr": {"$lte": ["$expires_at", "$$NOW"]},
         }
 
-        def remove(sessions: Collection) -> tuple[dict[str, Any], int]:
+        def remove(sessions: Collection) -> tuple[dict[str, Any], int, set[str]]:
             found = {
                 each["_id"]: each.get("owner") for each in sessions.find(due, {"owner": 1}).limit(min(limit, _BATCH))
             }
-            return found, sessions.delete_many({**_among(found), **due}).deleted_count if found else 0
+            among = {"_id": {"$in": list(found)}}
+            deleted = sessions.delete_many({**among, **due}).deleted_count if found else 0
+            # Some may have been touched meanwhile, or another purge was first.
+            left = sessions.find(among, {"_id": 1}) if deleted < len(found) else ()
+            return found, deleted, {document["_id"] for document in left}
 
         removed = 0
         while limit > 0:
-            found, deleted = self._run(remove)
+            found, deleted, kept = self._run(remove)
             removed += deleted
             limit -= len(found)
-            kept = set[str]()
-            if deleted < len(found):  # some were touched meanwhile, or another purge was first
-                kept = self._run(partial(_keys_among, found))
             report_owned(((key, owner) for key, owner in found.items() if key not in kept), report)
             if len(found) < _BATCH:
                 break
@@ -354,14 +354,6 @@ def _unless_there() -> Iterator[None]:
     except DuplicateKeyError as error:
         if (error.details or {}).get("keyPattern", {"_id": 1}) != {"_id": 1}:
             raise
-
-
-def _among(keys: Iterable[str]) -> Document:
-    return {"_id": {"$in": list(keys)}}
-
-
-def _keys_among(keys: Iterable[str], sessions: Collection) -> set[str]:
-    return {document["_id"] for document in sessions.find(_among(keys), {"_id": 1})}
 
 
 def _find_final(sessions: Collection, query: Document, *, in_doubt: bool) -> Document | None:
