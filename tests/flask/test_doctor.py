@@ -15,6 +15,7 @@ from flask import Flask
 from flask_login import LoginManager
 from flask_wtf import CSRFProtect
 from support.everywhere import KINDS, url_of_kind
+from support.servers import Server
 
 from holdfast import ConfigurationError
 from holdfast.contrib.doctor import Report, Row, examine
@@ -307,6 +308,17 @@ def test_a_client_side_session_needs_a_place_for_what_was_ended(make: Make) -> N
     assert row(app, "logout").status == "not met"
     revoking = make(SESSION_STORE="cookie://", SECRET_KEY=KEY, SESSION_REVOCATION_STORE="memory://")
     assert row(revoking, "logout").status == "met"
+
+
+@pytest.mark.memcached
+def test_a_store_of_revocations_that_evicts(make: Make, memcached_server: Server) -> None:
+    """It is examined as a store of sessions is; what it evicts would let ended sessions work again."""
+    revocations = FailingStore(open_store(memcached_server.url))
+    app = make(SESSION_STORE="cookie://", SECRET_KEY=KEY, SESSION_REVOCATION_STORE=revocations)
+    assert row(app, "answers").status == "met"
+    assert row(app, "eviction").status == "not met"
+    with revocations.outage():
+        assert row(app, "answers").status == "not met"
 
 
 def test_a_store_that_is_down_is_told(make: Make) -> None:

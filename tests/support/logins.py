@@ -20,11 +20,10 @@ def with_login(url: str, login: str) -> str:
 def new_sql_user(url: str, attributes: str, *, may: str) -> Iterator[str]:
     """Give the URL of a new user with *attributes*, and the password "word". In MariaDB they *may* do that alone."""
     name = f"r{secrets.token_hex(6)}"
-    user = f"{name}@localhost" if url.startswith("mariadb") else name
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE USER {user} {attributes}")
+        connection.exec_driver_sql(f"CREATE USER {name} {attributes}")
         if url.startswith("mariadb"):
-            connection.exec_driver_sql(f"GRANT {may} ON *.* TO {user}")
+            connection.exec_driver_sql(f"GRANT {may} ON *.* TO {name}")
         yield with_login(url, f"{name}:word")
-        connection.exec_driver_sql(f"DROP USER {user}")
+        connection.exec_driver_sql(f"DROP USER {name}")

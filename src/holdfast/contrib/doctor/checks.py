@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from flask import Flask
 
 from holdfast.flask.settings.profiles import Profile
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.manager import Manager
 from holdfast.stores.contract import Store
 
@@ -62,11 +63,13 @@ class Case:
         app: The application.
         profile: The profile to check.
         manager: The manager of its stored sessions; None if sessions are in the cookie.
+        ends: The manager if it has a store: of sessions, or of the revocations of those in the cookie.
     """
 
     app: Flask
     profile: Profile
     manager: Manager | None
+    ends: Ends | None
 
     @property
     def store(self) -> Store | None:

@@ -12,6 +12,7 @@ from holdfast.contrib.doctor import cookie, lifetimes, store, tokens, transport,
 from holdfast.contrib.doctor.checks import STATUSES, Case, Check, Row, Status
 from holdfast.errors import ConfigurationError
 from holdfast.flask.settings.profiles import profile_named
+from holdfast.sessions.ends import Ends
 from holdfast.sessions.manager import Manager
 
 #: Every check, by its area, in the order of the report.
@@ -71,7 +72,8 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
     found = getattr(app.session_interface, "manager", None)
-    case = Case(app, profile_named(chosen), found if isinstance(found, Manager) else None)
+    stored = found if isinstance(found, Manager) else None
+    case = Case(app, profile_named(chosen), stored, found if isinstance(found, Ends) else None)
     report = Report(chosen, case.profile.title, (*_rows(case), *store.left_before(case)))
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
@@ -82,7 +84,7 @@ def examine_store(manager: Manager) -> Report:
     """Check the store of *manager* alone, where the application is unknown."""
     app = Flask("app")
     app.config["SESSION_KEY_PREFIX"] = manager.keys.namespace
-    case = Case(app, profile_named(_LEAST), manager)
+    case = Case(app, profile_named(_LEAST), manager, manager)
     return Report(_LEAST, case.profile.title, tuple(_rows(case, {store.AREA: store.CHECKS})))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from holdfast.contrib.doctor.checks import Case, Row, Status, Verdict, check
 from holdfast.errors import ConfigurationError, StoreUnavailable
@@ -32,14 +33,14 @@ _START, _CORRECT = "start the server, or correct SESSION_STORE", "correct SESSIO
 @check()
 def _answers(case: Case) -> Verdict:
     """The store answers, and takes what requests write."""
-    if case.manager is None:
+    if case.ends is None:
         return Verdict("not applicable", "sessions live in the cookie")
-    store = case.manager.store
+    store = case.ends.store
     if not isinstance(store, Pings):
         return Verdict("manual", f"{type(store).__name__} has no ping", "check that it answers")
     try:
         store.ping()
-        probe(store, case.manager.clock)
+        probe(store, case.ends.clock)
     except StoreUnavailable as error:
         return _failed(error)
     return Verdict("met", f"{type(store).__name__} answers, and a throw-away record came and went")
@@ -61,14 +62,14 @@ def _namespace(case: Case) -> Verdict:
 
 def findings(case: Case) -> Iterator[Row]:
     """Yield a row for each finding of the store."""
-    store = case.store
+    store = None if case.ends is None else case.ends.store
     if isinstance(store, ChecksHealth):
         try:
             found = list(store.check_health())
         except StoreUnavailable as error:
             yield Row(AREA, "examined", (), "The store can be checked.", *_failed(error))
             return
-        yield from map(_judged, found)
+        yield from (_judged(_of_revocations(finding) if case.store is None else finding) for finding in found)
     if isinstance(store, Purges):
         asks, ids = _ASKS["expiry"]
         how = "expired records are removed when new sessions are created, and by `flask sessions purge`"
@@ -92,6 +93,12 @@ def left_before(case: Case) -> Iterator[Row]:
 
 def _failed(error: StoreUnavailable) -> Verdict:
     return Verdict("not met", error.explained, _CORRECT if error.permanent else _START)
+
+
+def _of_revocations(finding: HealthFinding) -> HealthFinding:
+    """Return *finding* for a store of revocations: a session whose revocation is evicted works again."""
+    may_evict = finding.name == "eviction" and finding.ok is None
+    return replace(finding, ok=False) if may_evict else finding
 
 
 def _judged(finding: HealthFinding) -> Row:

@@ -67,7 +67,7 @@ def _about_eviction(memory: Any) -> HealthFinding:
         return HealthFinding("eviction", "the server does not report its policy", fix, ok=None)
     if policy == "noeviction":
         return HealthFinding("eviction", policy, ok=True)
-    found = f"{policy}: a full server drops sessions"
+    found = f"{policy}: a full server drops sessions, and records that end others"
     if limit == 0:
         return HealthFinding("eviction", f"{found}; there is no limit today", ok=True)
     return HealthFinding("eviction", found, fix, ok=False)

@@ -210,7 +210,7 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
         # Such a database exists in its one connection: the application's transactions are on that, so ours is another.
         queue = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": QUEUE}
         ours = sa.create_engine("sqlite://", connect_args={"check_same_thread": False}, **queue, **_ALONE)
-    sa.event.listen(ours, "handle_error", _drop_if_read_only)
+    sa.event.listen(ours, "handle_error", _drop_if_refused)
     if engine.dialect.name != "sqlite":
         _replace_idle(ours)
     logger: Any = ours.logger
@@ -221,6 +221,8 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
 
 # The errors of a server that takes no writes: a replica, or a primary that has become one.
 _READ_ONLY = {"25006", 1290, 1792, 1836}
+# Rights that MySQL and MariaDB refuse: a connection keeps those that it began with, also after a GRANT.
+_DENIED = {1044, 1142, 1143}
 
 
 def codes_of(error: object) -> set[Any]:
@@ -234,10 +236,11 @@ def takes_no_writes(error: object) -> bool:
     return bool(codes_of(error) & _READ_ONLY) or "readonly database" in str(error)
 
 
-def _drop_if_read_only(context: sa.engine.ExceptionContext) -> None:
-    # Its name may lead to another server by now, and a file stays read-only for a connection that found it so: no
-    # connection to this one is used again.
-    if takes_no_writes(context.original_exception):
+def _drop_if_refused(context: sa.engine.ExceptionContext) -> None:
+    # Its name may lead to another server by now, and a file stays read-only for a connection that found it so, as
+    # rights stay missing: no connection to this one is used again.
+    error = context.original_exception
+    if takes_no_writes(error) or codes_of(error) & _DENIED:
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
 
 
