@@ -106,8 +106,8 @@ def test_percent_escapes_are_decoded(tmp_path: Path) -> None:
 
 def test_options_reach_the_store(tmp_path: Path) -> None:
     """The options of the URL are given to the store as what they mean."""
-    store: Any = open_store("file:///here?mode=640&threshold=7", root=tmp_path)
-    assert (store._mode, store._threshold) == (0o640, 7)
+    store: Any = open_store("file:///here?mode=640", root=tmp_path)
+    assert store._mode == 0o640
     store = open_store("sqlite:///here.db?timeout=2.5", root=tmp_path)
     assert store._connections._timeout == 2.5
 
@@ -138,7 +138,6 @@ _SECONDS = "it must be seconds, more than 0 and at most 3600, such as 2.5"
         *[
             (f"{store}{name}={text}", f"it must be a whole number from {least} to 2147483647")
             for store, name, least in [
-                ("file:///here?", "threshold", 0),
                 ("memcached://h?", "max_bytes", 1),
                 ("redis://h?", "db", 0),
                 ("redis://h?", "wait_replicas", 0),

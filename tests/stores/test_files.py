@@ -70,11 +70,6 @@ def data_at(store: FileStore, key: str) -> bytes | None:
     return record.data if record else None
 
 
-def number_of_records(root: Path) -> int:
-    """Count the files of records."""
-    return sum(1 for _ in root.glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64))
-
-
 def test_nothing_is_made_before_the_first_use(store: FileStore, tmp_path: Path) -> None:
     """Making a store touches no file."""
     assert list(tmp_path.iterdir()) == []
@@ -220,42 +215,6 @@ def test_rotation_is_left_to_the_core() -> None:
     assert not isinstance(FileStore("anywhere"), Rotates)
 
 
-def test_live_sessions_are_never_evicted(root: Path) -> None:
-    """Forty live sessions with a threshold of twenty all stay."""
-    store = FileStore(root, threshold=20)
-    keys = [f"{number:02x}" * 32 for number in range(40)]
-    for key in keys:
-        store.create(key, b"data", expires_at=FOREVER)
-    assert [data_at(store, key) for key in keys] == [b"data"] * 40
-
-
-def test_over_the_threshold_expired_records_go(root: Path, clock: FakeClock) -> None:
-    """Below the threshold expired records may lie; soon after it is passed they are gone."""
-    store = FileStore(root, threshold=20, clock=clock)
-    for number in range(15):
-        store.create(f"{number:064x}", b"data", expires_at=clock() + 1_000)
-    clock.advance(2)
-    assert number_of_records(root) == 15
-    for number in range(100, 112):
-        store.create(f"{number:064x}", b"data", expires_at=FOREVER)
-    assert number_of_records(root) == 12
-
-
-def test_counting_becomes_rarer_the_more_there_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store far over its threshold does not count its records at every new session."""
-    counts: list[int] = []
-
-    def purge(self: FileStore, now: int, /, *, limit: int) -> int:
-        counts.append(limit)
-        return 0
-
-    seams.FILES_PURGE.plant(monkeypatch, purge)
-    store = FileStore(root, threshold=2)
-    for number in range(100):
-        store.create(f"{number:064x}", b"data", expires_at=FOREVER)
-    assert 1 <= len(counts) <= 20
-
-
 def test_purge_sweeps_what_killed_writers_left(store: FileStore, root: Path) -> None:
     """A temporary file and an index mark without a record are removed by `purge`, and live ones stay."""
     store.create(KEY, b"data", expires_at=FOREVER, owner="ada")
@@ -264,7 +223,7 @@ def test_purge_sweeps_what_killed_writers_left(store: FileStore, root: Path) -> 
     file_of(root, OTHER).unlink()
     assert store.purge(0) == 0
     assert not file_of(root, KEY).with_name(".temp").exists()
-    assert [mark.name for mark in (root / ".owners").glob("*/*")] == [KEY]
+    assert [mark.name for mark in (root / ".owners").glob("*/*/*")] == [KEY]
     assert keys_of(store, "ada") == [KEY]
 
 
@@ -274,7 +233,7 @@ def test_a_mark_without_a_record_is_forgotten_when_found(store: FileStore, root:
     store.create(OTHER, b"data", expires_at=FOREVER, owner="ada")
     file_of(root, OTHER).unlink()
     assert keys_of(store, "ada") == [KEY]
-    assert [mark.name for mark in (root / ".owners").glob("*/*")] == [KEY]
+    assert [mark.name for mark in (root / ".owners").glob("*/*/*")] == [KEY]
 
 
 def test_the_index_leaves_no_empty_folders(store: FileStore, root: Path) -> None:
@@ -284,7 +243,7 @@ def test_the_index_leaves_no_empty_folders(store: FileStore, root: Path) -> None
     store.delete(KEY)
     assert keys_of(store, "ada") == [OTHER]
     store.delete(OTHER)
-    assert list((root / ".owners").iterdir()) == []
+    assert list((root / ".owners").glob("*/*")) == []
 
 
 def test_logins_and_logouts_of_one_owner_at_once(store: FileStore) -> None:
@@ -370,7 +329,7 @@ def test_killed_writers_tear_and_lose_nothing(root: Path) -> None:
     store = FileStore(root)
     store.purge(0)
     assert list(root.rglob(".temp")) == []
-    assert {mark.name for mark in (root / ".owners").glob("*/*")} == {key for key, _ in store.scan().items}
+    assert {mark.name for mark in (root / ".owners").glob("*/*/*")} == {key for key, _ in store.scan().items}
 
 
 def test_a_lock_held_too_long_is_an_outage(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support import seams
 from support.everywhere import KINDS, url_of_kind
 
 from holdfast.clock import system_clock
@@ -56,7 +58,7 @@ def test_a_purge_is_bounded_by_the_rows_that_it_looks_at(
 def test_a_purge_of_files_is_bounded_by_those_that_it_looks_at(tmp_path: Path) -> None:
     """Of files in use it reads some for each that it may remove, others each time, and removes all in the end."""
     clock = FakeClock()
-    with_reads = Reads(tmp_path / "sessions", clock=clock, threshold=10_000)
+    with_reads = Reads(tmp_path / "sessions", clock=clock)
     keys = [f"{number:02x}" + f"{number:062x}" for number in range(256)]
     for number, key in enumerate(keys):
         with_reads.create(key, b"data", expires_at=clock() + (1_000 if number % 8 == 0 else 3_600_000))
@@ -69,6 +71,32 @@ def test_a_purge_of_files_is_bounded_by_those_that_it_looks_at(tmp_path: Path) -
         assert len(with_reads.read) <= 50 + 4
         assert calls < 32
     assert sorted(key for key, _ in with_reads.scan(limit=300).items) == [key for key in keys if int(key[:2], 16) % 8]
+
+
+def test_a_purge_of_files_lists_no_folder_of_all_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many users there are, it looks at the marks of a few, others each time, and at all of them in the end."""
+    store, listed = FileStore(tmp_path / "sessions"), list[int]()
+    for number in range(300):
+        store.create(f"{number:064x}", b"data", expires_at=2**50, owner=f"user {number}")
+    for record in (tmp_path / "sessions").glob("??/*"):
+        record.unlink()
+
+    sound = seams.FILES_NAMES.sound
+
+    def names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
+        found: list[str] = sound(folder, pattern)
+        listed.append(len(found))
+        return found
+
+    with monkeypatch.context() as patch:
+        seams.FILES_NAMES.plant(patch, names)
+        store.purge(0, limit=4)
+    marks = tmp_path / "sessions" / ".owners"
+    assert len(list(marks.glob("??/*/*"))) == 295
+    assert max(listed) <= 256
+    for _ in range(60):
+        store.purge(0, limit=4)
+    assert list(marks.glob("??/*")) == []
 
 
 class Reads(FileStore):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import errno
 import hashlib
 import itertools
@@ -30,7 +29,7 @@ from holdfast.stores.shared.disk import (
 )
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
-from holdfast.stores.shared.options import Converter, file_mode, whole
+from holdfast.stores.shared.options import Converter, file_mode
 from holdfast.stores.shared.wire import EXPIRY_AT, owner_bytes, pack, unpack
 
 __all__ = ["FileStore"]
@@ -43,8 +42,8 @@ _TEMP = ".temp"
 # read half of that.
 _EXPIRY = struct.Struct(">q")
 _CHECKSUM = struct.Struct(">I")
-# How many records a new session may remove, and how many a purge looks at for each that it may remove.
-_PURGED, _LOOKS = 100, 10
+# How many records a purge looks at for each that it may remove.
+_LOOKS = 10
 # How many files a check of the health looks at.
 _SAMPLE = 20
 
@@ -64,25 +63,20 @@ class FileStore:
     Args:
         directory: The folder. Nothing else should be in it.
         mode: The mode of the records' files.
-        threshold: With more records than this, expired ones are purged. A live one never is.
         clock: Returns the time in milliseconds since the epoch.
     """
 
-    #: The options of a ``file:///`` URL; the mode is in octal digits.
-    url_options: ClassVar[Mapping[str, Converter]] = {"mode": file_mode, "threshold": whole()}
+    #: The option of a ``file:///`` URL, in octal digits.
+    url_options: ClassVar[Mapping[str, Converter]] = {"mode": file_mode}
 
-    def __init__(
-        self, directory: str | Path, *, mode: int = 0o600, threshold: int = 500, clock: Clock = system_clock
-    ) -> None:
+    def __init__(self, directory: str | Path, *, mode: int = 0o600, clock: Clock = system_clock) -> None:
         #: The folder, as an absolute path.
         self.path: Path = Path(directory).absolute()
         self._locks = self.path / ".locks"
         self._owners = self.path / ".owners"
         self._directory = StoreDirectory(self.path)
         self._mode = mode
-        self._threshold = threshold
         self._clock = clock
-        self._creates_until_count = 0
         # Each process begins elsewhere, so that none is looked at by all of them, and none by nobody.
         self._purged_to = self._swept_to = secrets.token_hex(2)
 
@@ -108,9 +102,7 @@ class FileStore:
         with self._holding(key):
             if self._live(key):
                 return None
-            version = self._write(key, data, expires_at, owner)
-        self._purge_if_over_threshold()
-        return version
+            return self._write(key, data, expires_at, owner)
 
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
@@ -149,7 +141,7 @@ class FileStore:
         return self._page(self._listed(owner, after or ""), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        return self._page(self._keys(after or ""), limit)
+        return self._page(_names_after(self.path, after or ""), limit)
 
     def _page(self, keys: Iterable[str], limit: int) -> Page:
         with faults_of(self.path):
@@ -160,19 +152,21 @@ class FileStore:
         removed, looks = 0, _LOOKS * (limit + 1)
         with faults_of(self.path):
             self._prepare()
-            for shard, keys in itertools.groupby(itertools.islice(self._next_keys(), looks), key=lambda key: key[:2]):
-                due = [key for key in keys if self._due(key, now)][: limit - removed]
+            keys = itertools.islice(_names_from(self.path, self._purged_to), looks)
+            for shard, some in itertools.groupby(keys, key=lambda key: key[:2]):
+                seen = list(some)
+                self._purged_to = seen[-1]
+                due = [key for key in seen if self._due(key, now)][: limit - removed]
                 purged = self._purge_shard(shard, due, now)
                 report_owned(purged, report)
                 removed += len(purged)
                 if removed >= limit:
                     break
-            folders = _names(self._owners, _KEY)
-            at = bisect.bisect_right(folders, self._swept_to)
-            for folder in [*folders[at:], *folders[:at]][:looks]:
-                self._swept_to = folder
-                for key in _names(self._owners / folder, _KEY):
-                    self._sweep_mark(self._owners / folder, key)
+            for owner in itertools.islice(_names_from(self._owners, self._swept_to), limit + 1):
+                self._swept_to = owner
+                folder = _place(self._owners, owner)
+                for key in _names(folder, _KEY):
+                    self._sweep_mark(folder, key)
         return removed
 
     def missing(self) -> str | None:
@@ -185,15 +179,15 @@ class FileStore:
     def check_health(self) -> list[HealthFinding]:
         with faults_of(self.path):
             self._prepare()
-            return [about_modes(self.path, map(self._path, itertools.islice(self._keys(""), _SAMPLE)))]
+            return [about_modes(self.path, map(self._path, itertools.islice(_names_after(self.path, ""), _SAMPLE)))]
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise ValueError("a key is 64 lower-case hex digits")
-        return self.path / key[:2] / key
+        return _place(self.path, key)
 
     def _owner_folder(self, owner: str) -> Path:
-        return self._owners / hashlib.sha256(owner_bytes(owner)).hexdigest()
+        return _place(self._owners, hashlib.sha256(owner_bytes(owner)).hexdigest())
 
     def _prepare(self) -> None:
         missing = not self._locks.is_dir()
@@ -244,11 +238,6 @@ class FileStore:
                 (folder / key).touch(0o600)
                 return
 
-    def _keys(self, after: str) -> Iterator[str]:
-        for shard in _names(self.path, _SHARD):
-            if shard >= after[:2]:
-                yield from (key for key in _names(self.path / shard, _KEY) if key > after)
-
     def _listed(self, owner: str, after: str) -> Iterator[str]:
         folder = self._owner_folder(owner)
         for key in _names(folder, _KEY):
@@ -257,25 +246,6 @@ class FileStore:
                     yield key
                 else:
                     self._sweep_mark(folder, key)
-
-    def _purge_if_over_threshold(self) -> None:
-        """Count the records now and then, and purge when they are too many; the more there are, the more rarely."""
-        self._creates_until_count -= 1
-        if self._creates_until_count > 0:
-            return
-        with faults_of(self.path):
-            total = sum(1 for _ in self._keys(""))
-        if total > self._threshold:
-            total -= self.purge(self._clock(), limit=min(total, _PURGED))
-        self._creates_until_count = max(self._threshold - total, total // 4, 1)
-
-    def _next_keys(self) -> Iterator[str]:
-        """Yield every key once, from the one on after the last that was yielded before."""
-        start = self._purged_to
-        before = itertools.takewhile(lambda key: key <= start, self._keys(""))
-        for key in itertools.chain(self._keys(start), before):
-            self._purged_to = key
-            yield key
 
     def _purge_shard(self, shard: str, due: list[str], now: int) -> list[tuple[str, str | None]]:
         temp, removed = self.path / shard / _TEMP, list[tuple[str, str | None]]()
@@ -311,6 +281,24 @@ def _unmark(folder: Path, key: str) -> None:
     with suppress(OSError):
         (folder / key).unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _place(root: Path, name: str) -> Path:
+    """Return the path of *name*, a key or the hash of an owner: a folder for each first two digits is never large."""
+    return root / name[:2] / name
+
+
+def _names_after(root: Path, start: str) -> Iterator[str]:
+    """Yield the names under *root* that come after *start*, in order."""
+    for shard in _names(root, _SHARD):
+        if shard >= start[:2]:
+            yield from (name for name in _names(root / shard, _KEY) if name > start)
+
+
+def _names_from(root: Path, start: str) -> Iterator[str]:
+    """Yield every name under *root* once, first those that come after *start*."""
+    yield from _names_after(root, start)
+    yield from itertools.takewhile(lambda name: name <= start, _names_after(root, ""))
 
 
 def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:

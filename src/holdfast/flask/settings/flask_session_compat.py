@@ -77,7 +77,6 @@ _whole_number = setting.number(0, "a whole number, 0 or greater")
 TYPE = Setting("SESSION_TYPE", setting.anything, to="session_type")
 _FILE_DIR = Setting("SESSION_FILE_DIR", _folder, "flask_session", doc="(`./flask_session`)")
 _FILE_MODE = Setting("SESSION_FILE_MODE", _whole_number, 0o600, doc="(`0o600`)")
-_FILE_THRESHOLD = Setting("SESSION_FILE_THRESHOLD", _whole_number, 500, doc="(500)")
 _FILE_PATH = Setting("SESSION_FILE_PATH", _json_path, doc="or `MY_SESSION_PATH`")
 _REDIS = Setting("SESSION_REDIS", _client, secret=True, doc="a client (127.0.0.1:6379)")
 _MEMCACHED = Setting("SESSION_MEMCACHED", _client, secret=True, doc="a client (127.0.0.1:11211)")
@@ -107,8 +106,7 @@ _MONGODB_STORE, _SQL_STORE = "mongodb:MongoDBStore", "sql:SQLStore"
 
 
 def _files(config: Mapping[str, Any]) -> StoreChoice:
-    options = f"?mode={_FILE_MODE.read(config):o}&threshold={_FILE_THRESHOLD.read(config)}"
-    return _in_folder("SESSION_FILE_DIR", _FILE_DIR.read(config), options)
+    return _in_folder("SESSION_FILE_DIR", _FILE_DIR.read(config), f"?mode={_FILE_MODE.read(config):o}")
 
 
 def _in_folder(name: str, folder: Path, options: str) -> StoreChoice:
@@ -231,9 +229,8 @@ TYPES: Mapping[str, StoreType] = {
     ),
     "filesystem": StoreType(
         _files,
-        (_FILE_DIR, _FILE_MODE, _FILE_THRESHOLD),
-        "A [folder of files](backends/files.md) in that folder. Exceeding the threshold removes expired sessions, "
-        "never a live one.",
+        (_FILE_DIR, _FILE_MODE),
+        "A [folder of files](backends/files.md) in that folder.",
     ),
     "file": StoreType(
         _json_file,
@@ -268,13 +265,15 @@ TYPES: Mapping[str, StoreType] = {
 
 _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)
 
-#: All of Flask-Session's settings. The last four have no effect: a token always has 32 bytes, expired records are
-#: removed as new ones are created, rows have no sequence number, and a table in DynamoDB is made if it is missing.
+#: All of Flask-Session's settings. The last five have no effect: a token always has 32 bytes, expired records are
+#: removed as new ones are created and live ones never, rows have no sequence number, and a table in DynamoDB is made if
+#: it is missing.
 SETTINGS: tuple[Setting, ...] = (
     TYPE,
     *_STORE_SETTINGS,
     Setting("SESSION_ID_LENGTH", setting.anything),
     Setting("SESSION_CLEANUP_N_REQUESTS", setting.anything),
+    Setting("SESSION_FILE_THRESHOLD", setting.anything),
     Setting("SESSION_SQLALCHEMY_SEQUENCE", setting.anything),
     Setting("SESSION_DYNAMODB_TABLE_EXISTS", setting.anything),
 )
