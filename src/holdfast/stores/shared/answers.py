@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from holdfast.stores.contract import Conflict, Gone, Page, Record, Report, Version
 
 #: A key under which no store has a record: no token has this hash.
-NO_KEY = "0" * 64
+NO_KEY = b"no record".hex().rjust(64, "f")
 
 
 def refusal(record: Record | None, expect: Version) -> Conflict | Gone | None:
