@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from support.web import Web, end, rotate
 
 from holdfast.clock import DAY, MINUTE
-from holdfast.flask import session
+from holdfast.errors import ConfigurationError
+from holdfast.flask import Session, session
 from holdfast.records.encryption import new_key
 
 IDLE = 30 * MINUTE
@@ -82,3 +84,12 @@ def test_the_absolute_timeout_ends_a_revocation_too() -> None:
     web.do(end)
     web.clock.advance_ms(MINUTE + DAY)
     assert web.records() == 0
+
+
+def test_a_cache_is_no_store_of_revocations() -> None:
+    """Memcached drops records when its memory is full: an ended session would work again. It is refused at start-up."""
+    app = Flask("shop")
+    app.config.update(SESSION_STORE="cookie://", SESSION_SEAL_KEYS=[new_key()])
+    app.config["SESSION_REVOCATION_STORE"] = "memcached://127.0.0.1:1"
+    with pytest.raises(ConfigurationError, match=r"SESSION_REVOCATION_STORE: MemcachedStore drops .* choose another"):
+        Session(app)

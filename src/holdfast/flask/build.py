@@ -129,6 +129,11 @@ def _client_side(app: Flask, settings: Settings, clock: Clock, shared: dict[str,
         )
         return CookieManager(keyring, names=names, **shared)
     store = _store_from(app, "SESSION_REVOCATION_STORE", lambda: _named(app, given, clock))
+    if getattr(store, "evicts", False):
+        raise ConfigurationError(
+            f"SESSION_REVOCATION_STORE: {type(store).__name__} drops records when its memory is full and at a restart,"
+            " and copies of an ended session's cookie would work again: choose another store"
+        )
     return RevocableCookieManager(keyring, names=names, store=store, **shared)
 
 

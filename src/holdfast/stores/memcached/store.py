@@ -61,6 +61,9 @@ class MemcachedStore:
         ConfigurationError: The client lacks a method, is asynchronous, or hides outages.
     """
 
+    #: It removes live records, when its memory is full.
+    evicts: ClassVar[bool] = True
+
     #: The options of a URL.
     url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1), "prefix": str}
 
