@@ -6,9 +6,6 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
-import pytest
-
-from holdfast.errors import RecordTooLarge
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation
 from holdfast.stores.contract import (
     Closes,
@@ -202,18 +199,6 @@ class CapabilityLaws(ContractBase):
         self.assert_same(self.loaded(old), before)
         if isinstance(self.store, Indexes):
             assert (self.owned("ada"), self.owned("bob")) == ({old}, set())
-
-    def test_law_12_a_move_that_is_too_large_does_nothing(self) -> None:
-        """`move` with data over the limit raises RecordTooLarge and does not change the old record."""
-        store: Rotates = self.needs(Rotates)
-        if self.too_large is None:
-            pytest.skip("the store sets no limit: too_large is None")
-        (old, expect), new, data = self.make(), new_key(), bytes(self.too_large)
-        before = self.loaded(old)
-        with pytest.raises(RecordTooLarge):
-            store.move(Rotation(old, new, data, b"", expect, self.later(), self.later()))
-        assert self.store.load(new) is None
-        self.assert_same(self.loaded(old), before)
 
     def test_purge_removes_only_the_expired_and_at_most_its_limit(self) -> None:
         """`purge` removes records that expired by *now*, at most *limit* at a time, and returns how many.

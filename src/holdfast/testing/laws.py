@@ -7,7 +7,7 @@ import random
 import pytest
 
 from holdfast.errors import RecordTooLarge
-from holdfast.stores.contract import Conflict, Indexes, Iterates, Record, Version
+from holdfast.stores.contract import Conflict, Indexes, Iterates, Record, Rotates, Version
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.concurrency import is_version
 
@@ -219,6 +219,11 @@ class Laws(ContractBase):
         before = self.loaded(key)
         with pytest.raises(RecordTooLarge):
             self.store.replace(key, data, expect=version, expires_at=self.later())
+        if isinstance(self.store, Rotates):
+            new = new_key()
+            with pytest.raises(RecordTooLarge):
+                self.store.move(self.rotation(key, new, version)._replace(data=data))
+            assert self.store.load(new) is None
         self.assert_same(self.loaded(key), before)
         self.replace(key, version, b"smaller")
         assert self.store.delete(key) is True

@@ -244,7 +244,7 @@ class MoveMakesTheNewFirst(LimitedStore):
         return super().move(step)
 
 
-@breaks("test_law_12_a_move_that_is_too_large_does_nothing")
+@breaks("test_law_10_what_is_too_large_is_refused_whole")
 class MoveEndsTheOldFirst(LimitedStore):
     def move(self, step: Rotation, /) -> Version | Conflict | Gone:
         if refusal := self._refusal(step.old, step.expect):
