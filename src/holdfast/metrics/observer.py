@@ -47,9 +47,6 @@ class Observers:
     Args:
         members: The observers.
         timer: Returns seconds from any start, monotonic.
-
-    Attributes:
-        members, timer: As given.
     """
 
     def __init__(self, members: Iterable[Observer], *, timer: Callable[[], float] = time.perf_counter) -> None:

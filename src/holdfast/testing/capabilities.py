@@ -43,7 +43,7 @@ class CapabilityLaws(ContractBase):
     def test_law_6_a_walk_of_the_index_has_every_record(self) -> None:
         """With any page size and client, a walk has each live record of the owner as `load` returns it, and ends.
 
-        Touched, replaced or new, and no record of another owner.
+        Touched and replaced records are among them, and no other owner's is.
         """
         self.needs(Indexes)
         made = [self.make(b"%d" % number, owner="ada") for number in range(11)]

@@ -183,7 +183,7 @@ class Database:
         permanent = _is_permanent(error)
         shear(error)
         where = "" if self._path is None else f" {self._path}"
-        if permanent and where and (unusable := why_unusable(Path(where[1:]))):
+        if permanent and self._path is not None and (unusable := why_unusable(Path(self._path))):
             problem = f"cannot be used: {unusable}"
         options = "the options for TLS, such as sslmode and ssl_ca,"
         tls = about_tls(error, use=f"write {options} in its URL", omit=f"remove {options} from its URL")
