@@ -87,7 +87,6 @@ class SQLiteStore:
         timeout: How many seconds to wait for other writers before `StoreUnavailable`.
     """
 
-    #: The options of a ``sqlite:///`` URL.
     url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds}
 
     def __init__(self, path: str | Path, *, clock: Clock = system_clock, timeout: float = 5.0) -> None:

@@ -65,11 +65,7 @@ def table(text: str) -> str:
 
 
 def checked(client: Any) -> Any:
-    """Return *client*, or the client of a resource.
-
-    Raises:
-        ConfigurationError: It is not a DynamoDB client, or is asynchronous. The message names its class.
-    """
+    """Return *client*, or that of a resource; raise `ConfigurationError` if it is no synchronous one of DynamoDB."""
     inner = getattr(getattr(client, "meta", None), "client", None)
     client = client if inner is None else _without_conversion(inner)
     require_methods(client, ("batch_get_item", "update_item"), kind="DynamoDB", give='boto3.client("dynamodb")')

@@ -55,7 +55,6 @@ class DynamoDBStore:
         ConfigurationError: The client is not one of DynamoDB, or is asynchronous, or the name is not valid.
     """
 
-    #: The options of a URL.
     url_options: ClassVar[Mapping[str, Converter]] = {
         "region": region,
         "endpoint": endpoint,

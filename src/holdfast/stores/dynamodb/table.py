@@ -51,11 +51,7 @@ def make_table(client: Any, table: str, patience: float) -> None:
 
 
 def check_keys(found: dict[str, Any]) -> None:
-    """Return if the table *found* has the keys of ours.
-
-    Raises:
-        ConfigurationError: It has others.
-    """
+    """Raise `ConfigurationError` if the table *found* has other keys than ours."""
     keys = {each["AttributeName"]: each["KeyType"] for each in found["KeySchema"]}
     if keys != {each["AttributeName"]: each["KeyType"] for each in SCHEMA}:
         whose = "may be Flask-Session's" if keys == {"id": "HASH"} else "has other keys than Holdfast's"

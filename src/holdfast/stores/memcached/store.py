@@ -64,7 +64,6 @@ class MemcachedStore:
     #: It removes live records, when its memory is full.
     evicts: ClassVar[bool] = True
 
-    #: The options of a URL.
     url_options: ClassVar[Mapping[str, Converter]] = {"timeout": seconds, "max_bytes": whole(1), "prefix": str}
 
     def __init__(

@@ -18,11 +18,7 @@ Collection: TypeAlias = "pymongo.collection.Collection[Document]"
 
 
 def checked(client: Any) -> Any:
-    """Return *client*.
-
-    Raises:
-        ConfigurationError: It is not a MongoDB client, or is asynchronous. The message names its class.
-    """
+    """Return *client*, or raise `ConfigurationError` if it is no synchronous client of MongoDB."""
     require_methods(client, ("get_database", "close"), kind="MongoDB", give="a pymongo.MongoClient")
     return client
 

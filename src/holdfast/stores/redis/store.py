@@ -52,7 +52,6 @@ class RedisClusterStore:
         ConfigurationError: The client lacks a method, is asynchronous, reads from replicas, or decodes values.
     """
 
-    #: The options of a URL.
     url_options: ClassVar[Mapping[str, Converter]] = {
         "prefix": str,
         "wait_replicas": whole(),

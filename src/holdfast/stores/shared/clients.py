@@ -77,11 +77,7 @@ def has_method(client: Any, name: str) -> bool:
 def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) -> None:
     """Refuse *client* if it lacks one of the methods *names*, or is asynchronous: its methods are, or it has a loop.
 
-    Args:
-        client: The application's object.
-        names: The methods that a store calls.
-        kind: The kind of client for the message, such as ``"Redis"``.
-        give: The alternative for the message.
+    The message names *kind*, such as ``"Redis"``, and what to *give* in its place.
 
     Raises:
         ConfigurationError: It does, or is. The message names its class.

@@ -77,11 +77,7 @@ def one_of(*values: str) -> Converter:
 
 
 def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) -> tuple[str, dict[str, Any]]:
-    """Return *url* without its query, and the options in the query.
-
-    Raises:
-        ConfigurationError: An option is unknown, occurs twice, or has an invalid value.
-    """
+    """Return *url* without its query, and the options in the query: see `convert_options`."""
     address, _, query = url.partition("?")
     refuse_password_in_query(query, scheme)
     return address, convert_options(parse_qsl(query, keep_blank_values=True), scheme, converters)

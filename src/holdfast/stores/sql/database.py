@@ -55,11 +55,8 @@ _AT_ONCE = 0.5
 class Database:
     """A database with the table of sessions. It connects on first use.
 
-    Args:
-        find_engine: Returns an engine for it.
-        table: The table.
-        create: Whether to create a missing table.
-        max_connections: The most connections in use at once. Default: as the engine limits them.
+    With *create* it makes a missing table. *max_connections* are in use at once at the most; None: as the engine limits
+    them.
     """
 
     def __init__(

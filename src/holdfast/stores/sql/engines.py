@@ -107,11 +107,7 @@ def database_url(url: str | sa.URL) -> sa.URL:
 
 
 def refuse_asynchronous_driver(url: sa.URL) -> None:
-    """Return if the driver that *url* names is synchronous.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
+    """Raise `ConfigurationError` if the driver that *url* names is asynchronous."""
     if url.get_dialect().is_async:
         raise ConfigurationError(
             f"{url.drivername} is asynchronous: name another driver, such as mysql+pymysql or postgresql+psycopg"
@@ -157,11 +153,7 @@ def engine_at(
 
 
 def options_in(url: sa.URL, converters: Mapping[str, Converter]) -> dict[str, Any]:
-    """Return the options in the query of *url* that are among *converters*, each converted from its text.
-
-    Raises:
-        ConfigurationError: One occurs twice, or has an invalid value.
-    """
+    """Return the options in the query of *url* that are among *converters*: see `convert_options`."""
     pairs = [(name, text) for name in converters for text in url.normalized_query.get(name, ())]
     return convert_options(pairs, url.drivername, converters)
 
