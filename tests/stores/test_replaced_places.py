@@ -75,6 +75,18 @@ def test_another_type_of_file_in_its_place(scheme: str, other: str, tmp_path: Pa
                 assert "move it away" in said or "not a database" in said
 
 
+def test_a_file_in_place_of_a_folder_of_records(tmp_path: Path) -> None:
+    """No record below it is taken for one that was deleted, which would sign its user out."""
+    with used("file", tmp_path / "s") as store:
+        folder = tmp_path / "s" / KEY[:2]
+        shutil.rmtree(folder)
+        folder.write_text("")
+        for call in (lambda: store.load(KEY), lambda: store.delete(KEY), store.scan):
+            with pytest.raises(StoreUnavailable) as caught:
+                call()
+            assert caught.value.permanent
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_link_to_a_disk_that_is_not_mounted(scheme: str, tmp_path: Path) -> None:
     """Where the target and its folder are gone, nothing is made in their place: no session ends."""

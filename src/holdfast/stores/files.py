@@ -88,7 +88,11 @@ class FileStore:
     def load(self, key: str, /) -> Record | None:
         path = self._path(key)
         with faults_of(self.path):
-            raw = _read(path)
+            try:
+                raw = _read(path)
+            except NotADirectoryError:
+                self._prepare()  # with the reason, if the store has no folder any more
+                raise
             if raw is None:
                 self._prepare()
                 return None
@@ -320,7 +324,7 @@ def _read(path: Path) -> bytes | None:
     """
     try:
         descriptor = os.open(path, _READ)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno in _NOT_A_FILE:
