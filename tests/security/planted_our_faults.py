@@ -94,3 +94,8 @@ def no_thread_waits_for_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
         return self._state
 
     seams.SESSION_OPEN.plant(monkeypatch, open_once)
+
+
+def an_operator_leaves_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of the user keeps what an operator has in the session."""
+    seams.SESSION_FORGET_OPERATOR.plant(monkeypatch, lambda _, owner: None)

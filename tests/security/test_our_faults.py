@@ -15,6 +15,7 @@ from security.rows import own_fault
 from security.steps import Meddler, WebOn, another, meddling, sign_in, signed_in, who
 from support.web import Web, end, rotate
 
+from holdfast.contrib.impersonation import impersonate
 from holdfast.errors import EncodeError, StoreUnavailable
 from holdfast.flask import session
 from holdfast.sessions.state import IDENTITY
@@ -350,6 +351,23 @@ def test_a_shown_name_hides_no_session(place: str, web_on: WebOn) -> None:
     web.do(lambda: session.update(username="lovelace"), browser)
     web.sessions.revoke_all("ada")
     assert who(web, browser) is None
+
+
+@own_fault(
+    "an operator's data that stay behind",
+    cause="After a user whom an operator impersonated was signed out, the operator's data stayed in the session.",
+    mutants=[planted.an_operator_leaves_data],
+)
+@THREE
+def test_an_operator_leaves_no_data(place: str, web_on: WebOn) -> None:
+    """The user is signed out, as by Flask-Login, and signs in again: nothing of the operator is there."""
+    web = web_on(place)
+    browser = signed_in(web, "operator", ticket=7)
+    web.do(lambda: impersonate("ada"), browser)
+    web.do(_log_out_and_keep_the_rest, browser)
+    assert web.data(browser) == {"farewell": "bye"}
+    web.do(sign_in("ada"), browser)
+    assert web.data(browser) == {"farewell": "bye", IDENTITY: "ada"}
 
 
 class _Held(StoreWrapper):

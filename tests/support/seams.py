@@ -182,6 +182,7 @@ SESSION_CLEAR = Seam("holdfast.sessions.mapping:ServerSession.clear")
 SESSION_FRESH_FOR = Seam("holdfast.sessions.mapping:ServerSession.fresh_for")
 SESSION_FRESH_ONCE = Seam("holdfast.sessions.mapping:ServerSession.fresh_once")
 SESSION_IS_EMPTY = Seam("holdfast.sessions.state:SessionState.is_empty")
+SESSION_FORGET_OPERATOR = Seam("holdfast.sessions.state:SessionState.forget_operator")
 SESSION_OWNER = Seam("holdfast.sessions.state:SessionState.owner")
 SESSION_POP_ONCE = Seam("holdfast.sessions.mapping:ServerSession.pop_once")
 WARNING_OF_LATE_CHANGE = Seam(
