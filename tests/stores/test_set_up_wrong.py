@@ -192,6 +192,15 @@ def test_tls_asked_of_memcached(memcached_server: Server) -> None:
     assert caught.value.permanent
 
 
+@pytest.mark.mongodb
+def test_a_replica_set_that_the_servers_are_not_of(mongodb_server: Server) -> None:
+    """A mistyped name of the set is no outage, though the client waits for a server of it."""
+    fault = fault_of(f"{mongodb_server.url}?replicaSet=typo&timeoutMS=400")
+    assert fault.permanent
+    assert "correct replicaSet" in str(fault)
+    assert "typo" in fault.reason
+
+
 @pytest.mark.redis
 def test_a_service_that_no_sentinel_knows(redis_sentinel_server: Group) -> None:
     """A mistyped name of the service is no failover: the error has the names that there are."""

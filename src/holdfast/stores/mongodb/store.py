@@ -58,6 +58,8 @@ _DISCARDED = 100
 _SET_UP_WRONG = frozenset({13, 18, 8000, 334, 121, 11000, 166, 72})
 # The client's words for a server that it could not use contain the server's own answer.
 _CODE = re.compile(r"'code': (\d+)")
+# The client's words for a set of which no server is that answered.
+_OTHER_SET = "No replica set members available for replica set name"
 # The seconds before the creation of the indexes is tried again.
 _INDEX_AGAIN = 60.0
 # The time limit in seconds for creating them on request.
@@ -302,11 +304,13 @@ class MongoDBStore:
             self._failed_at = time.monotonic()
             codes = {getattr(error, "code", None), *map(int, _CODE.findall(str(error)))}
             permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_untrusted(error)
-            tls = about_tls(error, use="write tls=true in its URL", omit="remove tls=true from its URL")
+            fix = about_tls(error, use="write tls=true in its URL", omit="remove tls=true from its URL")
+            if _OTHER_SET in str(error):  # the client has dropped the servers that answered, for ever
+                permanent, fix = True, "; the servers are not of that replica set: correct replicaSet in its URL"
             cause = copy.copy(error)  # the client keeps the error of a server that it cannot use
             shear(cause)
             raise StoreUnavailable(
-                f"sessions in MongoDB cannot be used: {type(error).__name__}{tls}", permanent=permanent
+                f"sessions in MongoDB cannot be used: {type(error).__name__}{fix}", permanent=permanent
             ) from cause
 
     def _leave_server(self) -> None:
