@@ -113,15 +113,15 @@ class MemcachedStore:
         record = Record(data, secrets.randbits(64), expires_at, owner)
         found = self._remembered(key)
         if found is None or found.record.version != expect:
-            found = self._lookup(key, expired=True)
+            found = self._lookup(key)
         for _ in range(_ATTEMPTS):
-            if found is None or found.record.expires_at <= self._clock():
+            if found is None:
                 return Gone()
             if found.record.version != expect:
                 return Conflict(found.record)
             if self._write("cas", key, record, found.unique):
                 return record.version
-            found = self._lookup(key, expired=True)
+            found = self._lookup(key)
         raise StoreUnavailable(_REFUSED)
 
     def touch(self, key: str, /, *, expires_at: int) -> bool:

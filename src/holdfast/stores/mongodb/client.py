@@ -1,4 +1,4 @@
-"""Clients of MongoDB: given and checked, or described by a URL."""
+"""Clients of MongoDB, given and checked or described by a URL; the collection of sessions on one, and its health."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import pymongo
-from pymongo.errors import PyMongoError
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo.errors import InvalidName, PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
+from pymongo.write_concern import WriteConcern
 
+from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
+from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.clients import require_methods
+from holdfast.stores.shared.health import about_clock, about_indexes
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = "pymongo.collection.Collection[Document]"
@@ -21,6 +27,44 @@ def checked(client: Any) -> Any:
     """Return *client*, or raise `ConfigurationError` if it is no synchronous client of MongoDB."""
     require_methods(client, ("get_database", "close"), kind="MongoDB", give="a pymongo.MongoClient")
     return client
+
+
+def collection_of(client: Any, database: str, collection: str) -> Collection:
+    """Return the collection of that name, read from the primary and written to a majority.
+
+    Raises:
+        ConfigurationError: A name is not valid.
+    """
+    try:
+        sessions: Collection = client.get_database(database).get_collection(
+            collection,
+            codec_options=CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS),
+            read_preference=pymongo.ReadPreference.PRIMARY,
+            write_concern=WriteConcern("majority"),
+            read_concern=ReadConcern("local"),
+        )
+    except (InvalidName, TypeError) as error:
+        raise ConfigurationError(
+            f"{database!r} and {collection!r} are not names of a MongoDB database and a collection: {error}"
+        ) from error
+    return sessions
+
+
+def health_of(sessions: Collection, clock: Clock) -> list[HealthFinding]:
+    """Return the findings about the indexes, the durability of writes, and the server's clock."""
+    indexes = {next(iter(index["key"])) for index in sessions.list_indexes()}
+    missing = [name for name in ("owner", "expires_at") if name not in indexes]
+    concern = sessions.write_concern.document.get("w")
+    return [
+        about_indexes(missing, "let the application's user create indexes: the role readWrite"),
+        HealthFinding("durability", f"write concern {concern!r}", ok=concern == "majority"),
+        about_clock(time_of(sessions), clock()),
+    ]
+
+
+def time_of(sessions: Collection) -> int:
+    """Return the server's time in milliseconds since the epoch."""
+    return int(sessions.database.command("hello", codec_options=sessions.codec_options)["localTime"])
 
 
 def parts_of(url: str) -> Mapping[str, Any]:

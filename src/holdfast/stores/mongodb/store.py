@@ -21,18 +21,15 @@ from types import NoneType
 from typing import Any, ClassVar, TypeVar
 
 import pymongo
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import DuplicateKeyError, InvalidName, NotPrimaryError, OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError, NotPrimaryError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
-from pymongo.write_concern import WriteConcern
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable, shear
+from holdfast.errors import RecordTooLarge, StoreUnavailable, shear
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.mongodb.client import Collection, Document, checked, parts_of
-from holdfast.stores.mongodb.health import health_of, time_of
+from holdfast.stores.mongodb.client import Collection, Document, checked, collection_of, health_of, parts_of, time_of
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, about_tls, is_untrusted
 from holdfast.stores.shared.wire import MARGIN
@@ -105,9 +102,9 @@ class MongoDBStore:
         self._names = database, collection
         self._timeout = timeout
         self._clock = clock
-        self._own = PerProcess(lambda: self._collection_of(pymongo.MongoClient(self._url, connect=False)))
+        self._own = PerProcess(lambda: collection_of(pymongo.MongoClient(self._url, connect=False), *self._names))
         self._left: list[Any] = []
-        self._given = None if self._url else self._collection_of(checked(client))
+        self._given = None if self._url else collection_of(checked(client), *self._names)
         self._index_at = 0.0
         self._failed_at = -math.inf
         self._indexing: threading.Thread | None = None
@@ -322,22 +319,6 @@ class MongoDBStore:
 
     def _collection(self) -> Collection:
         return self._given if self._given is not None else self._own.get()
-
-    def _collection_of(self, client: Any) -> Collection:
-        database, collection = self._names
-        try:
-            sessions: Collection = client.get_database(database).get_collection(
-                collection,
-                codec_options=CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS),
-                read_preference=pymongo.ReadPreference.PRIMARY,
-                write_concern=WriteConcern("majority"),
-                read_concern=ReadConcern("local"),
-            )
-        except (InvalidName, TypeError) as error:
-            raise ConfigurationError(
-                f"{database!r} and {collection!r} are not names of a MongoDB database and a collection: {error}"
-            ) from error
-        return sessions
 
     def _index(self, sessions: Collection) -> None:
         try:
