@@ -94,6 +94,23 @@ def test_a_cache_of_files_with_a_digest_of_its_own(tmp_path: Path, digest: Any) 
     assert with_cookie(application(Session, settings()), cookie_of(ada)).get("/me").text == "ada"
 
 
+def test_a_token_of_ours_that_became_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 0.6 a rollback made ids of tokens: after an end of all sessions here, the user of there goes on."""
+    flask_session = pytest.importorskip("flask_session")
+    settings = {"SESSION_TYPE": "filesystem", "SESSION_FILE_DIR": str(tmp_path), "INSTANCE_PATH": str(tmp_path)}
+    app = application(Session, {**settings})
+    ada = app.test_client()
+    ada.get("/login/ada")
+    token = cookie_of(ada)
+    rolled_back = application(flask_session.Session, {**settings})
+    monkeypatch.setattr(rolled_back.session_interface, "_generate_sid", lambda _: token)
+    rolled_back.test_client().get("/login/bob")
+    assert with_cookie(app, token).get("/me").text == "ada"
+    with app.app_context():
+        app.extensions["holdfast"].revoke_everyone()
+    assert with_cookie(app, token).get("/me").text == "bob"
+
+
 @pytest.mark.dynamodb
 def test_an_expiry_in_dynamodb_is_off_by_an_offset(dynamodb_server: Server, tmp_path: Path) -> None:
     """Flask-Session on a host east of Greenwich stores its end up to 14 hours too early, and reads none: both live."""
