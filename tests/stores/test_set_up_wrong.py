@@ -192,6 +192,22 @@ def test_tls_asked_of_memcached(memcached_server: Server) -> None:
     assert caught.value.permanent
 
 
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        pytest.param("redis://127.0.0.1:{}", "memcached_server", marks=pytest.mark.memcached),
+        pytest.param("memcached://127.0.0.1:{}", "redis_server", marks=pytest.mark.redis),
+        pytest.param("mongodb://127.0.0.1:{}/d.c?timeoutMS=400", "mariadb_server", marks=pytest.mark.mariadb),
+        pytest.param("postgresql+psycopg://u@127.0.0.1:{}/d", "mariadb_server", marks=pytest.mark.mariadb),
+    ],
+)
+def test_the_port_of_another_kind_of_server(request: pytest.FixtureRequest, url: str, server: str) -> None:
+    """Its answers cannot be understood: no outage, and the error says what to correct."""
+    fault = fault_of(url.format(request.getfixturevalue(server).address[1]))
+    assert fault.permanent, fault.explained
+    assert "another kind of server answers there" in str(fault)
+
+
 @pytest.mark.mongodb
 def test_a_replica_set_that_the_servers_are_not_of(mongodb_server: Server) -> None:
     """A mistyped name of the set is no outage, though the client waits for a server of it."""

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.stores.shared.clients import about_tls, is_untrusted, require_methods
+from holdfast.stores.shared.clients import is_mistake, likely_fix, require_methods
 
 #: The errors of calls that were not applied, and that another attempt cures.
 THROTTLED = frozenset({
@@ -136,8 +136,8 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     """Return the exception for *error*."""
     code = code_of(error)
     permanent = code in _SET_UP_WRONG or isinstance(error, NoCredentialsError | PartialCredentialsError)
-    tls = about_tls(error, use="write https:// in the endpoint", omit="write http:// in the endpoint")
+    tls = likely_fix(error, use="write https:// in the endpoint", omit="write http:// in the endpoint")
     return StoreUnavailable(
         f"sessions in DynamoDB cannot be used: {code or type(error).__name__}{tls}",
-        permanent=permanent or is_untrusted(error),
+        permanent=permanent or is_mistake(error),
     )

@@ -20,7 +20,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Record, Version
 from holdfast.stores.contract import HealthFinding
 from holdfast.stores.memcached.clients import PooledClient, client_for
-from holdfast.stores.shared.clients import about_tls, is_untrusted
+from holdfast.stores.shared.clients import is_mistake, likely_fix
 from holdfast.stores.shared.options import Converter, host_and_port, seconds, whole
 from holdfast.stores.shared.wire import MARGIN, pack, unpack
 
@@ -208,9 +208,9 @@ class MemcachedStore:
 
     def _fault(self, error: Exception) -> StoreUnavailable:
         where = self._client.where  # the system's errors name no server
-        tls = about_tls(error, use="give a pymemcache client with tls_context", omit="give one without")
+        tls = likely_fix(error, use="give a pymemcache client with tls_context", omit="give one without")
         return StoreUnavailable(
-            f"memcached{where} did not execute a command: {type(error).__name__}{tls}", permanent=is_untrusted(error)
+            f"memcached{where} did not execute a command: {type(error).__name__}{tls}", permanent=is_mistake(error)
         )
 
 

@@ -31,7 +31,7 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.mongodb.client import Collection, Document, checked, collection_of, health_of, parts_of, time_of
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
-from holdfast.stores.shared.clients import PerProcess, about_tls, is_untrusted
+from holdfast.stores.shared.clients import PerProcess, is_mistake, likely_fix
 from holdfast.stores.shared.wire import MARGIN
 
 T = TypeVar("T")
@@ -300,8 +300,8 @@ class MongoDBStore:
         except (PyMongoError, OverflowError, RuntimeError) as error:  # the last where no thread can be started
             self._failed_at = time.monotonic()
             codes = {getattr(error, "code", None), *map(int, _CODE.findall(str(error)))}
-            permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_untrusted(error)
-            fix = about_tls(error, use="write tls=true in its URL", omit="remove tls=true from its URL")
+            permanent = not codes.isdisjoint(_SET_UP_WRONG) or is_mistake(error)
+            fix = likely_fix(error, use="write tls=true in its URL", omit="remove tls=true from its URL")
             if _OTHER_SET in str(error):  # the client has dropped the servers that answered, for ever
                 permanent, fix = True, "; the servers are not of that replica set: correct replicaSet in its URL"
             cause = copy.copy(error)  # the client keeps the error of a server that it cannot use

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from holdfast.errors import StoreSetUpWrong, StoreUnavailable, shear
-from holdfast.stores.shared.clients import about_tls, is_untrusted
+from holdfast.stores.shared.clients import is_mistake, likely_fix
 
 # What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
@@ -41,8 +41,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
             "the server is not one of a Cluster: write redis:// in the URL, or give a client of one server",
             permanent=True,
         )
-    permanent = kind in _SET_UP_WRONG or _REFUSED.search(str(error)) is not None or is_untrusted(error)
-    tls = about_tls(error, use="write rediss:// in its URL", omit="write redis:// in its URL")
+    permanent = kind in _SET_UP_WRONG or _REFUSED.search(str(error)) is not None or is_mistake(error)
+    tls = likely_fix(error, use="write rediss:// in its URL", omit="write redis:// in its URL")
     shear(error)
     return StoreUnavailable(f"Redis did not execute a command: {kind}{tls}", permanent=permanent)
 

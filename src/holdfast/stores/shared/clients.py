@@ -22,32 +22,40 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
 
 
 # What Python's ssl, OpenSSL and the drivers say, which nothing translates, of certificates; of an answer without TLS;
-# and of a handshake that was cut or never answered, as by a server that does not know it.
+# of a handshake that was cut or never answered, as by a server that does not know it; and of another protocol.
 _CERTIFICATE = re.compile(
     r"certificate[ _](verify[ _]failed|required)|certificate for .* does not match", re.IGNORECASE
 )
 _NO_TLS = re.compile(r"server does(n't| not) support (SSL|it)|wrong[ _]version[ _]number", re.IGNORECASE)
 _CUT = re.compile(r"handshake|\bSSL\b|_ssl\.c")
 _RESET = re.compile(r"reset by peer|[Cc]onnection (was )?closed|UnexpectedClose")
+_FOREIGN = re.compile(
+    r"as reply type byte|-ERR unknown command|Got response id \d+ but|invalid response to SSL negotiation"
+)
 
 
-def is_untrusted(error: object) -> bool:
-    """Return whether a driver's *error* is about TLS that a server lacks, or a certificate: waiting cures neither."""
-    return any(pattern.search(str(error)) for pattern in (_CERTIFICATE, _NO_TLS))
+def is_mistake(error: object) -> bool:
+    """Return whether a driver's *error* is about TLS that a server lacks, a certificate, or another kind of server.
+
+    Waiting cures none of them.
+    """
+    return any(pattern.search(str(error)) for pattern in (_CERTIFICATE, _NO_TLS, _FOREIGN))
 
 
-def about_tls(error: BaseException | None, *, use: str, omit: str) -> str:
-    """Return the end of the message about a driver's *error* if TLS may be the reason, or ``""``.
+def likely_fix(error: BaseException | None, *, use: str, omit: str) -> str:
+    """Return the end of the message about a driver's *error*, if TLS or the address may be the reason, or ``""``.
 
     *use* and *omit* are what to change for a connection with and without TLS.
     """
     texts = []
     while error is not None:
-        texts.append(repr(error))
+        texts.append(f"{error!r} {error}")
         error = error.__cause__ or error.__context__
     text = " ".join(texts)
     if _CERTIFICATE.search(text):
         return ""
+    if _FOREIGN.search(text):
+        return "; another kind of server answers there: correct the host or the port in the URL"
     if _NO_TLS.search(text):
         return f"; the server does not speak TLS there: {omit}"
     if _CUT.search(text):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
-from holdfast.stores.shared.clients import about_tls, is_untrusted
+from holdfast.stores.shared.clients import is_mistake, likely_fix
 from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, why_unusable
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
@@ -179,12 +179,12 @@ class Database:
     def _unavailable(self, problem: str, error: Exception) -> StoreUnavailable:
         permanent = _is_permanent(error)
         shear(error)
-        where = "" if self._path is None else f" {self._path}"
-        if permanent and self._path is not None and (unusable := why_unusable(Path(self._path))):
-            problem = f"cannot be used: {unusable}"
+        if self._path is not None:
+            unusable = why_unusable(Path(self._path)) if permanent else None
+            problem = f"cannot be used: {unusable}" if unusable else f"{problem} ({self._path})"
         options = "the options for TLS, such as sslmode and ssl_ca,"
-        tls = about_tls(error, use=f"write {options} in its URL", omit=f"remove {options} from its URL")
-        return StoreUnavailable(f"the database{where} {problem}{tls}", permanent=permanent)
+        tls = likely_fix(error, use=f"write {options} in its URL", omit=f"remove {options} from its URL")
+        return StoreUnavailable(f"the database {problem}{tls}", permanent=permanent)
 
     def _refuse_too_large(self, data: bytes) -> None:
         limit = self._max_bytes
@@ -255,7 +255,7 @@ def _is_permanent(error: Exception) -> bool:
     text = str(cause)
     if isinstance(cause, OSError):
         return cause.errno in SET_UP_WRONG
-    return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_untrusted(text))
+    return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_mistake(text))
 
 
 def _may_lack_table(error: sa.exc.DBAPIError) -> bool:
