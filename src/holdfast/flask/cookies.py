@@ -155,7 +155,11 @@ class Cookies:
         """Do nothing: HTTP has no challenge for cookies."""
 
     def admit_remembered(self, app: Flask, request: Request, state: SessionState) -> None:
-        """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions ended."""
+        """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions ended.
+
+        Raises:
+            StoreUnavailable: The store failed: it is not known.
+        """
         if state.stored is None or state.stored.owner is None:
             forget_if_ended(app, request, state, self.manager)
 

@@ -31,7 +31,8 @@ def pop_stored(context: Context, state: SessionState, key: str) -> Flow[bool]:
         if key not in data:
             return None
         del data[key]
-        return _rewritten(context, stored, context.codec.dumps(data), stored.meta)
+        idle = context.policy.idle_of(stored.meta)
+        return replace(stored, idle=idle, payload=context.codec.dumps(data), codec=context.codec)
 
     return (yield from _pop(context, state, without))
 
@@ -47,16 +48,9 @@ def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
         if metadata.UNUSED not in stored.meta:
             return None
         meta = {name: value for name, value in stored.meta.items() if name != metadata.UNUSED}
-        payload = stored.payload
-        if stored.codec is not context.codec:
-            payload = context.codec.dumps(stored.codec.loads(payload))
-        return _rewritten(context, stored, payload, meta)
+        return replace(stored, idle=context.policy.idle_of(meta), meta=meta)
 
     return (yield from _pop(context, state, without))
-
-
-def _rewritten(context: Context, stored: Envelope, payload: bytes, meta: dict[str, str]) -> Envelope:
-    return replace(stored, idle=context.policy.idle_of(meta), payload=payload, codec=context.codec, meta=meta)
 
 
 def _pop(context: Context, state: SessionState, without: Callable[[Envelope], Envelope | None]) -> Flow[bool]:
