@@ -157,12 +157,23 @@ def test_a_missing_ttl_index_is_told(request: pytest.FixtureRequest, tmp_path: P
 
 
 @pytest.mark.redis
-def test_a_redis_that_drops_sessions_is_told(request: pytest.FixtureRequest, opened: Open) -> None:
-    """A memory limit with an eviction policy is a fault; an append-only file is none; foreign keys stay for ever."""
+def test_a_redis_that_drops_sessions_is_told(
+    request: pytest.FixtureRequest, opened: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A memory limit with an eviction policy is a fault; an append-only file is none; foreign keys stay for ever.
+
+    The first session of a user that a process keeps there is logged with it.
+    """
     options = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", "--appendonly", "yes")
     server = start_redis(*options)
     request.addfinalizer(server.stop)
     store = opened(server.url)
+    for number in range(2):
+        store.create(f"{number:064x}", b"", expires_at=2**45, owner="ada")
+        store.delete(f"{number:064x}")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Redis: allkeys-lru: a full server drops sessions, and records that end others: set maxmemory-policy noeviction"
+    ]
     found = by_name(store)
     assert (found["eviction"].ok, found["eviction"].fix) == (False, "maxmemory-policy noeviction")
     assert found["durability"].ok is True

@@ -22,7 +22,7 @@ def about_server(ask: Callable[..., Any], clock: Clock) -> list[HealthFinding]:
     memory, persistence, time = (
         _asked(ask, *question) for question in (("info", "memory"), ("info", "persistence"), ("time",))
     )
-    found = [_about_eviction(memory), _about_persistence(persistence)]
+    found = [about_eviction(memory), _about_persistence(persistence)]
     if time is not None:
         found.append(about_clock(time[0] * 1000 + time[1] // 1000, clock()))
     return found
@@ -60,7 +60,8 @@ def _asked(ask: Callable[..., Any], *question: str) -> Any:
         raise
 
 
-def _about_eviction(memory: Any) -> HealthFinding:
+def about_eviction(memory: Any) -> HealthFinding:
+    """Return whether a server evicts records, given what it reports of its memory, if it does."""
     policy, limit = (memory or {}).get("maxmemory_policy"), (memory or {}).get("maxmemory")
     fix = "maxmemory-policy noeviction"
     if policy is None:

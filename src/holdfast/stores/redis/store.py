@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -21,13 +22,15 @@ from holdfast.stores.redis import scripts
 from holdfast.stores.redis.client import OPTIONS, check_client, client_from_url
 from holdfast.stores.redis.direct import DirectClient, LazyClient
 from holdfast.stores.redis.faults import takes_no_writes, unavailable, without_primary
-from holdfast.stores.redis.health import SAMPLE, about_expiry, about_server, worst_of
+from holdfast.stores.redis.health import SAMPLE, about_eviction, about_expiry, about_server, worst_of
 from holdfast.stores.redis.walk import layout_of, next_page, scan_node
 from holdfast.stores.shared.answers import NO_KEY, batches
 from holdfast.stores.shared.clients import has_method
 from holdfast.stores.shared.options import Converter, seconds, whole
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("holdfast")
 
 # How many records a script may remove: others wait for it.
 _DISCARDED = 250
@@ -231,11 +234,14 @@ class RedisClusterStore:
         return value is not None and self._set_if(self._name(key), value, seen.value, write.ttl)
 
     def _ask_once(self, name: bytes) -> None:
-        """Find out whether the server has IFEQ, by a comparison with what no record is: it changes nothing."""
+        """Find out whether the server has IFEQ, by a comparison that changes nothing, and warn if it evicts."""
         if self._compares is None:
             self._compares = True
             with suppress(StoreUnavailable):
                 self._set_if(name, b"", b"", 1)
+                eviction = about_eviction(self._call("info", "memory", **next(iter(self._nodes().values()))))
+                if eviction.ok is False:
+                    _logger.warning("Redis: %s: set %s", eviction.found, eviction.fix)
 
     def _set_if(self, name: bytes, value: bytes, old: bytes, ttl: int) -> bool:
         """Return whether *old* was there, and *value* is. A server without IFEQ refuses that, and is asked no more."""
