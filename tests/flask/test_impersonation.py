@@ -52,8 +52,14 @@ def as_ada() -> None:
     impersonate("ada")
 
 
+def there_and_back() -> None:
+    """Sign in as ada and get back, as the view of a request."""
+    as_ada()
+    stop_impersonating()
+
+
 def test_there_and_back(site: Web) -> None:
-    """The user's session starts empty under a new token; the way back has the operator's data, and is fresh."""
+    """The user's session starts empty under a new token; the way back has the operator's data."""
     operator = site.token()
     site.do(as_ada)
     there = site.token()
@@ -65,14 +71,37 @@ def test_there_and_back(site: Web) -> None:
     site.put(cart=["pen"])
     site.clock.advance(4000)
     site.do(stop_impersonating)
-    assert site.see(lambda: (session.owner, is_impersonating(), dict(session), session.fresh_for(60))) == (
+    assert site.see(lambda: (session.owner, is_impersonating(), dict(session))) == (
         owner_of(site, "operator"),
         False,
         {"ticket": 7},
-        True,
     )
     assert len({operator, there, site.token()}) == 3
     assert not site.sessions.still_valid(there or "")
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_neither_way_is_a_proof_of_identity(site: Web, at_once: bool) -> None:
+    """There and back, also in one request, a session is as fresh as the operator's login; confirming makes it fresh."""
+    began = site.see(lambda: session.authenticated_at)
+    site.clock.advance(100)
+    for step in [there_and_back] if at_once else [as_ada, stop_impersonating]:
+        site.do(step)
+        assert site.see(lambda: (session.authenticated_at, session.fresh_for(60))) == (began, False)
+    site.do(lambda: session.bind("operator"))
+    assert site.see(lambda: session.fresh_for(60)) is True
+
+
+def test_a_remembered_operator_stays_remembered() -> None:
+    """A remember-me cookie is no proof of identity, and there and back is none either."""
+    web = Web(SESSION_PROTECTION=None)
+    LoginManager(web.app).user_loader(User)
+    web.do(lambda: str(login_user(User("operator"), remember=True)))
+    web.browser.delete_cookie("session")
+    for step in (who, as_ada, stop_impersonating):
+        web.do(step)
+        assert web.see(lambda: (session["_fresh"], session.authenticated_at)) == (False, None)
+    assert web.see(who) == "operator"
 
 
 @pytest.mark.parametrize("way", ["revoke all", "elsewhere"])

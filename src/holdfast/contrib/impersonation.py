@@ -9,7 +9,7 @@ from flask import session
 from holdfast.errors import LoginEnded
 from holdfast.flask.answers import answerable
 from holdfast.flask.session import FlaskSession
-from holdfast.records.metadata import IMPERSONATOR
+from holdfast.records.metadata import AUTHENTICATED_AT, IMPERSONATOR
 from holdfast.sessions.ends import Ends
 from holdfast.sessions.mapping import state_of
 from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, Changes
@@ -39,18 +39,23 @@ def impersonate(user_id: object) -> None:
     names = [name for name in (IDENTITY, *manager.context.policy.identity_keys) if name in data]
     ids = {name: str(user_id) if name == IDENTITY else user_id for name in names if owner_of(data[name]) == operator}
     kept = {name: data[name] for name in (_OF_BROWSER, FRESH) if name in data}
-    at = state.started_at + manager.offset()
-    _sign_in(face, owner_of(user_id), {**kept, **ids, OPERATOR: {"owner": operator, "data": data, "at": at}})
+    at, proved_at = state.started_at + manager.offset(), face.authenticated_at or 0
+    way_back = {"owner": operator, "data": data, "at": at, "proved_at": proved_at}
+    _sign_in(face, owner_of(user_id), {**kept, **ids, OPERATOR: way_back}, proved_at)
     state.changes.meta[IMPERSONATOR] = operator
 
 
-def _sign_in(face: FlaskSession, owner: str, data: dict[str, Any]) -> None:
-    """Bind the session to *owner*, with *data* alone, whatever this request has put into it."""
+def _sign_in(face: FlaskSession, owner: str, data: dict[str, Any], proved_at: int) -> None:
+    """Bind the session to *owner*, with *data* alone, whatever this request has put into it.
+
+    It is no proof of identity: the operator's last one, in milliseconds since the epoch, was *proved_at*.
+    """
     state = state_of(face)
     face._rebind(owner)  # noqa: SLF001  # bind() takes the id, which the store never gets
     state.data.clear()
     state.changes = Changes(wiped=True, rebind=True, owner=owner)
     face.update(data)
+    state.changes.meta[AUTHENTICATED_AT], state.changes.consumed = str(proved_at), True
 
 
 def is_impersonating() -> bool:
@@ -59,13 +64,13 @@ def is_impersonating() -> bool:
 
 
 def _kept(face: FlaskSession) -> dict[str, Any] | None:
-    """Return what is kept of the operator's session, or None: the owner value, the data, and when it began."""
+    """Return what is kept of the operator's session, or None."""
     kept: dict[str, Any] | None = face.get(OPERATOR)
     return kept if state_of(face).meta(IMPERSONATOR) is not None else None
 
 
 def stop_impersonating() -> None:
-    """Sign in as the operator again, with the data from before. It counts as a fresh proof of identity.
+    """Sign in as the operator again, with the data from before. It is no proof of identity.
 
     Raises:
         ValueError: The session does not impersonate.
@@ -79,5 +84,4 @@ def stop_impersonating() -> None:
     if isinstance(manager, Ends) and manager.ended_since(kept["at"], kept["owner"]):
         face.destroy()
         raise answerable(LoginEnded("all sessions of the operator were ended meanwhile: sign in again"))
-    data = kept["data"]
-    _sign_in(face, kept["owner"], {**data, FRESH: True} if FRESH in data else data)
+    _sign_in(face, kept["owner"], kept["data"], kept["proved_at"])

@@ -270,7 +270,7 @@ class SessionState(_AtFirst):
         if self.owner is None or not self.data.get(FRESH, True):
             return None
         if self.changes.rebind:
-            return self.started_at
+            return int(self.changes.meta.get(metadata.AUTHENTICATED_AT) or self.started_at)
         return metadata.moment(self.stored.envelope.meta, metadata.AUTHENTICATED_AT) if self.stored else None
 
     @property
