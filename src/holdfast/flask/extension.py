@@ -228,7 +228,9 @@ class Session:
         return self._interface(app).still_valid(app, token_or_session)
 
     def ping(self) -> None:
-        """Return if the store answers, for a readiness probe. Sessions in the cookie need none without revocations.
+        """Return if the store answers and takes writes, for a readiness probe. Nothing is written.
+
+        Sessions in the cookie have a store only of revocations, if any.
 
         Raises:
             StoreUnavailable: It does not: the answer is 503.

@@ -195,10 +195,10 @@ class Requests:
         return self._run(offset_of(self.context))
 
     def ping(self) -> None:
-        """Return if the store answers, or cannot be asked.
+        """Return if the store answers and takes writes, as far as it can be asked without one.
 
         Raises:
-            StoreUnavailable: It does not answer.
+            StoreUnavailable: It does not.
         """
         if isinstance(self._store, Pings):
             try:

@@ -178,10 +178,10 @@ class Pings(Protocol):
     """A store with a health check."""
 
     def ping(self) -> None:
-        """Return if the store answers.
+        """Return if the store answers, and would take a write where that shows without one. Nothing is written.
 
         Raises:
-            StoreUnavailable: It does not.
+            StoreUnavailable: It does not, or would not.
         """
 
 

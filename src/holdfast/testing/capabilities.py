@@ -239,9 +239,10 @@ class CapabilityLaws(ContractBase):
         assert self.loaded(key).data == b"data"
 
     def test_ping_returns_while_the_store_answers(self) -> None:
-        """`ping` returns None on a store that works."""
+        """`ping` returns None on a store that works, and leaves nothing in it."""
         store: Pings = self.needs(Pings)
         store.ping()
+        assert not isinstance(store, Iterates) or store.scan().items == ()
 
     def test_close_can_be_called_twice_and_ends_no_record(self) -> None:
         """Closing one client, twice, does not affect the others."""
