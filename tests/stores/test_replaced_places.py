@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from itertools import product
@@ -130,6 +131,25 @@ def test_a_replaced_file_is_used_at_once(by: str, tmp_path: Path) -> None:
         assert isinstance(store, Pings)
         store.ping()
     engine.dispose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not report SQLite's code of it")
+def test_a_file_that_is_moved_during_a_write(tmp_path: Path) -> None:
+    """SQLite calls it read-only for the connection: the next call opens what is there, so it is an outage."""
+    path = tmp_path / "s"
+
+    def write(connection: sa.Connection) -> None:
+        delete = sa.text("DELETE FROM holdfast_sessions")
+        connection.execute(delete)
+        path.rename(tmp_path / "away")
+        connection.execute(delete)
+
+    with used("sqlite+pysqlite", path) as store:
+        with pytest.raises(StoreUnavailable) as caught:
+            store.ask(write)
+        assert "readonly" in caught.value.reason
+        assert not caught.value.permanent
+        assert store.create(KEY, b"data", expires_at=FAR) is not None
 
 
 @pytest.fixture

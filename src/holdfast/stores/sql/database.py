@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_mistake, likely_fix
-from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, why_unusable
+from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, is_moved, why_unusable
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, codes_of, engine_beside, file_of, keep_private, takes_no_writes
@@ -255,6 +255,8 @@ def _is_permanent(error: Exception) -> bool:
     text = str(cause)
     if isinstance(cause, OSError):
         return cause.errno in SET_UP_WRONG
+    if is_moved(cause):
+        return False
     return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_mistake(text))
 
 
