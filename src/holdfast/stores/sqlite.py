@@ -17,14 +17,7 @@ from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, Stor
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import (
-    SET_UP_WRONG,
-    companions_of,
-    is_moved,
-    path_from_url,
-    require_writable,
-    why_unusable,
-)
+from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_url, require_writable, why_unusable
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
@@ -209,8 +202,7 @@ class SQLiteStore:
         size = _size(arguments)
         if size > _MAX_BYTES or isinstance(error, sqlite3.DataError):
             return RecordTooLarge(size, _MAX_BYTES)
-        wrong = getattr(error, "errno", None) in SET_UP_WRONG or any(text in str(error) for text in _SET_UP_WRONG)
-        permanent = wrong and not is_moved(error)
+        permanent = getattr(error, "errno", None) in SET_UP_WRONG or any(text in str(error) for text in _SET_UP_WRONG)
         reason = f"{error}: restore the file, or move it away" if permanent else str(error)
         if (permanent or "unable to open" in reason) and (unusable := why_unusable(self.path)):
             permanent, reason = True, unusable

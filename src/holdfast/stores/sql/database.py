@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import RecordTooLarge, StoreError, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_mistake, likely_fix
-from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, is_moved, why_unusable
+from holdfast.stores.shared.disk import SET_UP_WRONG, file_at, why_unusable
 from holdfast.stores.shared.turns import Turns
 from holdfast.stores.sql.connections import Checkout, Connections, Prepared, prepared
 from holdfast.stores.sql.engines import QUEUE, codes_of, engine_beside, file_of, keep_private, takes_no_writes
@@ -42,6 +42,8 @@ _SET_UP_WRONG_TEXT = re.compile(
     r"|no pg_hba.conf entry|pg_hba.conf rejects|permission denied|no such (database|user))|no password supplied"
     r"|readonly database|not a database|is malformed|(NOT NULL|CHECK) constraint failed"
 )
+# SQLite's code of a write to a file that is no longer at its path, from Python 3.11 on. Another is opened next.
+_FILE_MOVED = 1032
 _TOO_LARGE = {1118, 1153, 1406, "54000"}
 
 #: A record of so many bytes may exceed what a server takes in one statement.
@@ -255,7 +257,7 @@ def _is_permanent(error: Exception) -> bool:
     text = str(cause)
     if isinstance(cause, OSError):
         return cause.errno in SET_UP_WRONG
-    if is_moved(cause):
+    if getattr(cause, "sqlite_errorcode", None) == _FILE_MOVED:
         return False
     return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_mistake(text))
 
