@@ -239,7 +239,7 @@ class RedisClusterStore:
             self._compares = True
             with suppress(StoreUnavailable):
                 self._set_if(name, b"", b"", 1)
-                eviction = about_eviction(self._call("info", "memory", **next(iter(self._nodes().values()))))
+                eviction = about_eviction(self._call("info", "memory", of=self._node_of(name)))
                 if eviction.ok is False:
                     _logger.warning("Redis: %s: set %s", eviction.found, eviction.fix)
 
