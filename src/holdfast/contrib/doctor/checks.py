@@ -62,14 +62,17 @@ class Case:
     Attributes:
         app: The application.
         profile: The profile to check.
-        manager: The manager of its stored sessions; None if sessions are in the cookie.
         ends: The manager if it has a store: of sessions, or of the revocations of those in the cookie.
     """
 
     app: Flask
     profile: Profile
-    manager: Manager | None
     ends: Ends | None
+
+    @property
+    def manager(self) -> Manager | None:
+        """The manager of its stored sessions; None if sessions are in the cookie."""
+        return self.ends if isinstance(self.ends, Manager) else None
 
     @property
     def store(self) -> Store | None:

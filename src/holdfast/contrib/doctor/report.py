@@ -72,8 +72,7 @@ def examine(app: Flask, *, profile: str | None = None) -> Report:
         raise ConfigurationError(f"the application {app.name!r} has no sessions of Holdfast: call Session(app)")
     chosen = profile or app.config["SESSION_PROFILE"] or _LEAST
     found = getattr(app.session_interface, "manager", None)
-    stored = found if isinstance(found, Manager) else None
-    case = Case(app, profile_named(chosen), stored, found if isinstance(found, Ends) else None)
+    case = Case(app, profile_named(chosen), found if isinstance(found, Ends) else None)
     report = Report(chosen, case.profile.title, (*_rows(case), *store.left_before(case)))
     if report.passes or app.config["SESSION_PROFILE"] == chosen:
         return report
@@ -84,7 +83,7 @@ def examine_store(manager: Manager) -> Report:
     """Check the store of *manager* alone, where the application is unknown."""
     app = Flask("app")
     app.config["SESSION_KEY_PREFIX"] = manager.keys.namespace
-    case = Case(app, profile_named(_LEAST), manager, manager)
+    case = Case(app, profile_named(_LEAST), manager)
     return Report(_LEAST, case.profile.title, tuple(_rows(case, {store.AREA: store.CHECKS})))
 
 

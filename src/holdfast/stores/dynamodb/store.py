@@ -16,8 +16,9 @@ from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record
 from holdfast.stores.dynamodb import items
 from holdfast.stores.dynamodb.calls import Calls, was_repeated
 from holdfast.stores.dynamodb.client import endpoint, known_region, make_client, region, table
+from holdfast.stores.dynamodb.health import health_of
 from holdfast.stores.dynamodb.items import Item, number, text
-from holdfast.stores.dynamodb.table import describe, health_of, make_table
+from holdfast.stores.dynamodb.table import describe, make_table
 from holdfast.stores.shared.answers import refusal
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.wire import owner_bytes

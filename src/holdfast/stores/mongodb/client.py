@@ -1,4 +1,4 @@
-"""Clients of MongoDB, given and checked or described by a URL; the collection of sessions on one, and its health."""
+"""Clients of MongoDB, given and checked or described by a URL, and the collection of sessions on one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
-from holdfast.clock import Clock
 from holdfast.errors import ConfigurationError
-from holdfast.stores.contract import HealthFinding
 from holdfast.stores.shared.clients import require_methods
-from holdfast.stores.shared.health import about_clock, about_indexes
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = "pymongo.collection.Collection[Document]"
@@ -48,23 +45,6 @@ def collection_of(client: Any, database: str, collection: str) -> Collection:
             f"{database!r} and {collection!r} are not names of a MongoDB database and a collection: {error}"
         ) from error
     return sessions
-
-
-def health_of(sessions: Collection, clock: Clock) -> list[HealthFinding]:
-    """Return the findings about the indexes, the durability of writes, and the server's clock."""
-    indexes = {next(iter(index["key"])) for index in sessions.list_indexes()}
-    missing = [name for name in ("owner", "expires_at") if name not in indexes]
-    concern = sessions.write_concern.document.get("w")
-    return [
-        about_indexes(missing, "let the application's user create indexes: the role readWrite"),
-        HealthFinding("durability", f"write concern {concern!r}", ok=concern == "majority"),
-        about_clock(time_of(sessions), clock()),
-    ]
-
-
-def time_of(sessions: Collection) -> int:
-    """Return the server's time in milliseconds since the epoch."""
-    return int(sessions.database.command("hello", codec_options=sessions.codec_options)["localTime"])
 
 
 def parts_of(url: str) -> Mapping[str, Any]:

@@ -29,7 +29,8 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import RecordTooLarge, StoreUnavailable, shear
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.mongodb.client import Collection, Document, checked, collection_of, health_of, parts_of, time_of
+from holdfast.stores.mongodb.client import Collection, Document, checked, collection_of, parts_of
+from holdfast.stores.mongodb.health import health_of, time_of
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import PerProcess, is_mistake, likely_fix
 from holdfast.stores.shared.wire import MARGIN

@@ -15,12 +15,12 @@ from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
 from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
-from holdfast.stores.shared.health import about_clock, about_indexes
 from holdfast.stores.shared.options import Converter, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
 from holdfast.stores.sql import engines
 from holdfast.stores.sql.clock import earlier_of, time_of
 from holdfast.stores.sql.database import Database
+from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
 T = TypeVar("T")
@@ -238,16 +238,7 @@ class SQLStore:
         self._database.prepare()
 
     def check_health(self) -> list[HealthFinding]:
-        return self._database.ask(self._health)
-
-    def _health(self, connection: sa.Connection) -> list[HealthFinding]:
-        indexes = sa.inspect(connection).get_indexes(self.table_name, schema=self.schema)
-        led = {index["column_names"][0] for index in indexes}
-        missing = [column for column in ("owner", "purge_at") if column not in led]
-        found = [about_indexes(missing, "make it with the statements that `python -m holdfast ddl URL` prints")]
-        if connection.dialect.name != "sqlite":  # whose clock is this machine's
-            found.append(about_clock(time_of(connection, self._clock), self._clock()))
-        return found
+        return self._database.ask(lambda connection: health_of(self._table, connection, self._clock))
 
     def ask(self, question: Callable[[sa.Connection], T], /) -> T:
         """Return the result of *question* with a connection. It may use other tables."""
