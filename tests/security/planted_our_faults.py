@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from explorer import planted_promises as p
 from support import seams
@@ -99,3 +101,11 @@ def no_thread_waits_for_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
 def an_operator_leaves_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change of the user keeps what an operator has in the session."""
     seams.SESSION_FORGET_OPERATOR.plant(monkeypatch, lambda _, owner: None)
+
+
+def the_pattern_skips_the_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pattern leaves out the spaces around the token by itself, and looks for its end at each of them."""
+    pattern = seams.BEARER_PATTERN.sound
+    seams.BEARER_PATTERN.plant(
+        monkeypatch, re.compile(pattern.pattern.replace("(.*)", r"[ \t]*(.*?)[ \t]*"), pattern.flags)
+    )
