@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -61,6 +64,19 @@ def test_keys_are_separated_by_namespace_and_purpose() -> None:
     assert len(derived) == len(set(derived))
     assert all(len(value) == 64 and not value.strip("0123456789abcdef") for value in derived)
     assert Keys("ab").key_of("c") != Keys("a").key_of("bc")
+
+
+@pytest.mark.parametrize("value", [0, 7, 1.5, "0", UUID(int=7), Decimal(7), date(2027, 1, 31)])
+def test_a_value_with_a_text_of_its_own_is_an_id(value: object) -> None:
+    """Numbers and values that say what they are can be the id of a user."""
+    assert Keys("a").owner_of(value) == Keys("a").owner_of(str(value))
+
+
+@pytest.mark.parametrize("value", [None, "", True, b"7", ["7"], object(), new_token, Keys])
+def test_no_other_value_is_an_id(value: object) -> None:
+    """What is nothing, several values, or has a text that tells nothing, is refused by its type."""
+    with pytest.raises(TypeError, match="a user id must be"):
+        Keys("a").owner_of(value)
 
 
 def test_owner_values_are_the_text_of_the_user_id_keyed() -> None:

@@ -109,3 +109,9 @@ def the_pattern_skips_the_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.BEARER_PATTERN.plant(
         monkeypatch, re.compile(pattern.pattern.replace("(.*)", r"[ \t]*(.*?)[ \t]*"), pattern.flags)
     )
+
+
+def an_object_is_its_user_s_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anything but a collection is converted to text, and is the id of a user."""
+    is_user_id = seams.IS_USER_ID.sound
+    seams.IS_USER_ID.plant(monkeypatch, lambda value: is_user_id(value) or type(value).__str__ is object.__str__)

@@ -429,3 +429,32 @@ def test_no_header_with_a_token_takes_long_to_read(place: str, web_on: WebOn) ->
         start = time.process_time()
         assert web.do(lambda: None, headers={"Authorization": header}).status_code == 200
         assert time.process_time() - start < 0.3
+
+
+class _Row:
+    """A user, as an application loads it from its database."""
+
+    def __init__(self) -> None:
+        self.id = "ada"
+
+    def __repr__(self) -> str:
+        return f"<User {self.id}>"
+
+
+@own_fault(
+    "a user in the place of an id",
+    cause="bind(user) in place of bind(user.id) bound the session to an address in memory, and revoke_all missed it.",
+    mutants=[planted.an_object_is_its_user_s_id],
+)
+@THREE
+def test_a_user_is_no_id(place: str, web_on: WebOn) -> None:
+    """An object without a text of its own is an error, where a user is bound and where sessions are ended."""
+    web = web_on(place)
+
+    def bind(user: object) -> None:
+        session.bind(user)
+
+    for use in (bind, web.sessions.revoke_all, web.sessions.of):
+        with pytest.raises(TypeError, match="a user id must be"):
+            web.do(partial(use, _Row()))
+    assert web.records() == 0

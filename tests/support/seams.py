@@ -68,6 +68,7 @@ TOKEN_LABEL = Seam("holdfast.records.tokens:labelled")
 TOKEN_RANDOMNESS = Seam("holdfast.records.tokens:secrets")
 TOKEN = Seam("holdfast.records.tokens:new_token")
 NEW_TOKEN = Seam("holdfast.sessions.flows.commit:new_token")
+IS_USER_ID = Seam("holdfast.records.tokens:is_user_id")
 IS_TOKEN = Seam("holdfast.sessions.flows.open:is_token", "holdfast.sessions.flows.in_store:has_form")
 
 # --- encryption -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import secrets
 import struct
 from collections.abc import Callable, Iterable
 from functools import partial
+from numbers import Number
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.weak_keys import NEW_KEY, weakness_of
@@ -68,10 +69,15 @@ def is_text(value: object) -> bool:
 
 
 def is_user_id(value: object) -> bool:
-    """Return whether *value* can be the id of a user: not None, empty text, a bool, bytes or a collection."""
+    """Return whether *value* can be the id of a user: not None, empty text, a bool, bytes or a collection.
+
+    Nor is an object without a text of its own, such as the user: that text may be another one in the next request.
+    """
     if value is None or isinstance(value, bool | bytes | bytearray):
         return False
-    return bool(value) if isinstance(value, str) else not isinstance(value, Iterable)
+    if isinstance(value, str | Number):
+        return value != ""
+    return type(value).__str__ is not object.__str__ and not isinstance(value, Iterable)
 
 
 def owner_secret(key: str | bytes) -> bytes:
