@@ -86,6 +86,7 @@ def test_everyones_sessions_are_ended(shelf: Shelf, way: str) -> None:
         (["f" * 64, "--all"], "give one of HANDLE, --user ID and --all"),
         (["--all", "--user", "ada"], "give one of HANDLE, --user ID and --all"),
         (["--all", "--keep", "f" * 64], "--keep needs --user"),
+        (["--user", "ada", "--keep", "f" * 12], "--keep is no handle: give the 64 hex digits that `list` prints"),
         (["--all"], "--all prompts for confirmation: add --yes in scripts"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,25 @@ def test_all_sessions_page_by_page(shop: Web) -> None:
     for limit in (1, 3, 100):
         assert sorted({entry.handle for entry in walk(shop, limit)}) == alive
     assert shop.sessions.count() == 4
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "3", True, float("nan")])
+def test_a_limit_is_a_whole_number(web: Web, limit: Any) -> None:
+    """Any other number of sessions is an error that says so, and no outage of the store."""
+    sign_in(web)
+    for call in (partial(web.sessions.scan, None), partial(web.sessions.of, "ada")):
+        with pytest.raises(ValueError, match="must be a whole number, 1 or more"):
+            call(limit=limit)
+    assert len(web.sessions.scan(limit=10**30).items) == 1
+
+
+def test_what_is_kept_is_a_handle(web: Web) -> None:
+    """A `sid`, or what a client sends, is refused as the handle to keep, before any session ends."""
+    browser = sign_in(web)
+    for keep in (web.see(lambda: session.sid, browser), "", "\ud800", "A" * 64):
+        with pytest.raises(ValueError, match="keep is no handle"):
+            web.sessions.revoke_all("ada", keep=keep)
+    assert len(web.sessions.of("ada")) == 1
 
 
 def test_an_expired_session_is_not_counted(web: Web) -> None:

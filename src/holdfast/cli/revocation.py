@@ -10,6 +10,7 @@ from holdfast.cli.errors import Misuse, OneLine
 from holdfast.cli.output import counted, is_terminal, progress, say
 from holdfast.cli.target import Target, user_option, with_target
 from holdfast.errors import UnknownKey
+from holdfast.records.tokens import is_key
 from holdfast.sessions.ends import Ends, ends
 from holdfast.sessions.manager import Manager
 
@@ -32,6 +33,8 @@ def revoke(
         raise Misuse("give one of HANDLE, --user ID and --all")
     if keep is not None and user is None:
         raise Misuse("--keep needs --user")
+    if keep is not None and not is_key(keep):
+        raise Misuse("--keep is no handle: give the 64 hex digits that `list` prints")
     if handle is not None:
         _end_one(ends(target.manager), handle, as_json=as_json)
         return

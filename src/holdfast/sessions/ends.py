@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
+from holdfast.records.tokens import is_key
 from holdfast.sessions.flows.finish import ended_since
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import SessionState
@@ -37,7 +38,10 @@ class Ends(Requests, ABC):
 
         Raises:
             ConfigurationError: The store has no index by owner.
+            ValueError: *keep* is no handle. Nothing was ended.
         """
+        if keep is not None and not is_key(keep):
+            raise ValueError("keep is no handle: it must be 64 hex digits, as session.handle, and not a session's sid")
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
     @abstractmethod

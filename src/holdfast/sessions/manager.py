@@ -83,12 +83,14 @@ class Manager(Ends):
 
         Raises:
             ConfigurationError: The store has no index by owner.
+            ValueError: *limit* is no whole number, or less than 1.
         """
         return self.of_owner(self.keys.owner_of(user_id), current=current, limit=limit)
 
     def of_owner(self, owner: str, *, current: str | None = None, limit: int | None = None) -> list[SessionInfo]:
         """Return the same as `of`, by the owner value, as in `SessionInfo.owner`."""
-        return self._run(list_of(self._indexed(), owner, current=current, limit=limit))
+        most = None if limit is None else _whole(limit)
+        return self._run(list_of(self._indexed(), owner, current=current, limit=most))
 
     def get(self, handle: str, *, current: str | None = None) -> SessionInfo | None:
         """Return the live session with *handle*, or None; *current* is marked."""
@@ -101,8 +103,9 @@ class Manager(Ends):
 
         Raises:
             ConfigurationError: The store cannot list its records.
+            ValueError: *limit* is no whole number, or less than 1; or no page ends at *after*.
         """
-        return self._run(walk.page_of(self._iterated(), after, limit, current=current))
+        return self._run(walk.page_of(self._iterated(), after, _whole(limit), current=current))
 
     def count(self) -> int:
         """Return the number of live sessions. It reads every record.
@@ -158,7 +161,7 @@ class Manager(Ends):
             ConfigurationError: The store cannot list its records.
         """
         progress = progress or walk.RevokeProgress(self.clock())
-        return self._run(walk.revoke_some(self._iterated(), progress, keep=keep, stride=limit))
+        return self._run(walk.revoke_some(self._iterated(), progress, keep=keep, stride=_whole(limit)))
 
     def purge(self) -> int:
         """Remove every expired record from a store that does not do so by itself; return how many."""
@@ -176,6 +179,13 @@ class Manager(Ends):
         if capability not in self.context.capabilities:
             raise ConfigurationError(f"{type(self.store).__name__} {problem}")
         return self.context
+
+
+def _whole(limit: int) -> int:
+    """Return *limit*, which must be a whole number above 0, as a number that every store can take."""
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"limit is {limit!r}: it must be a whole number, 1 or more")
+    return min(limit, _ALL)
 
 
 def directory(manager: Requests, lack: str = "cannot be listed") -> Manager:
