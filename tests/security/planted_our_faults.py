@@ -115,3 +115,8 @@ def an_object_is_its_user_s_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anything but a collection is converted to text, and is the id of a user."""
     is_user_id = seams.IS_USER_ID.sound
     seams.IS_USER_ID.plant(monkeypatch, lambda value: is_user_id(value) or type(value).__str__ is object.__str__)
+
+
+def only_a_set_value_is_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value under a key of a user's id counts where it is set, and not where it is changed in place."""
+    seams.COMMIT_NAMES_ANOTHER.plant(monkeypatch, lambda context, state, stored: False)

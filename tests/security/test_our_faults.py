@@ -458,3 +458,33 @@ def test_a_user_is_no_id(place: str, web_on: WebOn) -> None:
         with pytest.raises(TypeError, match="a user id must be"):
             web.do(partial(use, _Row()))
     assert web.records() == 0
+
+
+def _sign_in_within() -> None:
+    session["user"]["id"] = "ada"
+
+
+def _sign_in_and_set() -> None:
+    user = session["user"]
+    user["id"] = "ada"
+    session["user"] = user
+
+
+@own_fault(
+    "a login inside of a value",
+    cause="A user's id was put into a dict that the session had: the token stayed, and a planted one was signed in.",
+    mutants=[planted.only_a_set_value_is_a_login],
+)
+@THREE
+def test_a_login_inside_of_a_value_changes_the_token(place: str, web_on: WebOn) -> None:
+    """A dict under a key of a user's id gets an id, in place or set again: a token from before opens nothing."""
+    web = web_on(place, SESSION_IDENTITY_KEYS=["user"])
+    for login in (_sign_in_within, _sign_in_and_set):
+        web.put(user={"language": "en"})
+        before = web.with_token(web.token())
+        web.do(login)
+        assert web.data() == {"user": {"language": "en", "id": "ada"}}
+        assert web.data(before) == {}
+        token = web.token()
+        web.do(_sign_in_and_set)
+        assert web.token() == token

@@ -131,9 +131,10 @@ OWN: tuple[Setting, ...] = (
     _of_policy("SESSION_IDENTITY_KEYS", setting.names, "identity_keys", doc=
         "Keys of the session whose value is a user id. Setting the first that is present to another value is a "
         "login: the session is bound and gets a new token, and keeps its data. Removing it is a logout. A value that "
-        "is no id, such as `True` or a dict, binds nobody, and changes the token too. Set them when the password was "
-        "checked, not when a name was entered: the session would be among that user's. They have "
-        "no effect while Flask-Login names the user, or in a session that `bind` has bound to another one."),
+        "is no id, such as `True` or a dict, binds nobody, and changes the token too, also when it is changed in "
+        "place. Set them when the password was checked, not when a name was entered: the session would be among that "
+        "user's. They have no effect while Flask-Login names the user, or in a session that `bind` has bound to "
+        "another one."),
     _of_policy("SESSION_VISITOR_KEYS", setting.names, "visitor_keys", doc=
         "Keys of the session that hold secrets of a visitor, such as CSRF tokens. A login removes them, so that "
         "they are made anew for the user. The default has Flask-WTF's `WTF_CSRF_FIELD_NAME` and "

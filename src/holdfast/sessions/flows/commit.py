@@ -90,6 +90,8 @@ def _change(context: Context, flows: RequestFlows, state: SessionState, stored: 
     changes = state.changes
     if (changes.wiped or changes.rebind) and state.is_empty:
         return (yield from flows.log_out(context, state, stored))
+    if state.exposed and not changes.new_token and stored.owner is None:
+        changes.rotate = _names_another(context, state, stored)
     renewal, ends = not changes.new_token, state.changes_user
     if renewal and not _renewal_due(context, state, stored):
         return (yield from flows.save(context, state, stored))
@@ -99,6 +101,13 @@ def _change(context: Context, flows: RequestFlows, state: SessionState, stored: 
         if not ends:
             raise
         return (yield from _end_instead(context, flows, state, stored, error))
+
+
+def _names_another(context: Context, state: SessionState, stored: StoredSession) -> bool:
+    """Return whether a value under a key of a user's id, such as a profile, was changed in place: maybe by a login."""
+    keys = [key for key in context.policy.identity_keys if isinstance(state.data.get(key), dict | list | set)]
+    before = stored.envelope.codec.loads(stored.envelope.payload) if keys else {}
+    return any(state.data[key] != before.get(key) for key in keys)
 
 
 def _carry_out_alone(context: Context, flows: RequestFlows, state: SessionState) -> Flow[Outcome]:
