@@ -114,7 +114,7 @@ def the_pattern_skips_the_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 def an_object_is_its_user_s_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anything but a collection is converted to text, and is the id of a user."""
     is_user_id = seams.IS_USER_ID.sound
-    seams.IS_USER_ID.plant(monkeypatch, lambda value: is_user_id(value) or type(value).__str__ is object.__str__)
+    seams.IS_USER_ID.plant(monkeypatch, lambda value: is_user_id(value) or hasattr(value, "id"))
 
 
 def only_a_set_value_is_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
