@@ -233,7 +233,7 @@ def test_a_driver_that_is_broken_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     for name in [name for name in sys.modules if name.partition(".")[0] == "psycopg"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"driver that cannot be imported: no pq wrapper available$"):
+    with pytest.raises(ConfigurationError, match=r"module that cannot be imported: no pq wrapper available$"):
         open_store("postgresql+psycopg://u@h/d", root=tmp_path)
 
 

@@ -162,8 +162,10 @@ def cannot_import(error: ImportError, user: str, fix: str) -> ConfigurationError
     """Return the error for *user*, a part of the product, whose driver cannot be imported; *fix* installs it."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return ConfigurationError(f"{user} needs {error.name}, which is not installed{fix}")
-    # The driver is there, and lacks a part of its own: psycopg without libpq, say.
-    return ConfigurationError(f"{user} needs a driver that cannot be imported: {error}")
+    # The module is there, and lacks a part of its own: psycopg without libpq, say.
+    is_second = "interpreter" in str(error)  # of the process, as Python, PyO3 and Cython word it
+    hint = " (run the application in the main one: application-group=%{GLOBAL} in Apache, single-interpreter in uWSGI)"
+    return ConfigurationError(f"{user} needs a module that cannot be imported: {error}{hint if is_second else ''}")
 
 
 @contextmanager

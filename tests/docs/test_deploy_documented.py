@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import flask
 import pytest
 from flask import Flask, request, session
 from support.pages import blocks
 from support.servers import IS_ROOT, find_program, free_port, until_we_end, wait_for
 from werkzeug.serving import make_server
 
+import holdfast
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore
 
@@ -102,6 +105,61 @@ def test_the_server_of_the_page_serves_the_application(server: str, site: Path) 
     port = free_port()
     with running(commands(port, site)[server](), site):
         assert [get(f"http://127.0.0.1:{port}/{path}") for path in ("live", "ready")] == ["ok\n", "ok\n"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("main", [True, False], ids=["in the main interpreter", "in two interpreters"])
+def test_several_applications_in_one_process(main: bool, tmp_path: Path) -> None:
+    """Two that seal their sessions share a process with the page's options; without, an error names the missing one."""
+    port = free_port()
+    for name in "ab":
+        (tmp_path / f"{name}.py").write_text(
+            "from flask import Flask\nfrom holdfast.flask import Session\n"
+            f"app = Flask({name!r}, instance_path={str(tmp_path / name)!r})\n"
+            f"app.config['SESSION_SEAL_KEYS'] = [{secrets.token_urlsafe(32)!r}]\nSession(app)\n"
+            f"app.add_url_rule('/', 'home', lambda: {name!r})\n"
+        )
+    command = commands(port, tmp_path)["uwsgi"]()
+    options = (tmp_path / "uwsgi.ini").read_text().replace("module = app:app\n", "")
+    assert "single-interpreter = true\n" in options
+    options += "manage-script-name = true\nmount = /a=a:app\nmount = /b=b:app\n"
+    (tmp_path / "uwsgi.ini").write_text(options if main else options.replace("single-interpreter = true\n", ""))
+    with running(command, tmp_path):
+        assert get(f"http://127.0.0.1:{port}/a/") == "a"
+        assert not main or get(f"http://127.0.0.1:{port}/b/") == "b"
+    said = "run the application in the main one" in (tmp_path / "log").read_text()
+    assert said is not main
+
+
+@pytest.mark.slow
+def test_apache_of_the_page_serves_the_application(site: Path, require: Callable[[str], str]) -> None:
+    """With the page's directives the application is live and ready, and gets the header with a client's token."""
+    apache, python, port = require("apache2"), "/usr/bin/python3", free_port()
+    tell = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
+    if subprocess.run([python, "-c", tell], check=False).returncode:
+        pytest.skip("mod_wsgi is for another version of Python")
+    with (site / "app.py").open("a") as program:
+        program.write(
+            "from flask import request\n@app.get('/token')\ndef token():\n    return request.authorization.token\n"
+        )
+    subprocess.run([python, "-m", "venv", "--without-pip", site / ".venv"], check=True)
+    [packages] = (site / ".venv").glob("lib/python*/site-packages")
+    (packages / "ours.pth").write_text(f"{Path(holdfast.__file__).parents[1]}\n{Path(flask.__file__).parents[1]}\n")
+    [text] = blocks(DEPLOY, "apache")
+    folder = Path("/usr/lib/apache2/modules")
+    modules = [
+        f"LoadModule {name}_module {folder}/mod_{name}.so" for name in ("mpm_event", "authz_core", "alias", "wsgi")
+    ]
+    server = [f"ServerRoot {site}", "ServerName shop", f"Listen 127.0.0.1:{port}", "PidFile pid", "ErrorLog errors"]
+    directives = text.replace("/srv/shop", str(site)).replace("processes=4", "processes=1")
+    (site / "httpd.conf").write_text("\n".join([*server, *modules, "WSGISocketPrefix socket", directives]))
+    command: list[str | Path] = [apache, "-f", site / "httpd.conf", "-DFOREGROUND"]
+    if IS_ROOT:  # Apache serves as another user, who may not read the tests' folders
+        capable = ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        command = [require("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", *capable, *command]
+    with running(command, site):
+        assert [get(f"http://127.0.0.1:{port}/{path}") for path in ("live", "ready")] == ["ok\n", "ok\n"]
+        assert get(f"http://127.0.0.1:{port}/token", Authorization="Bearer secret") == "secret"
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ RUN_BY = {
     ("README.md", "console"): "docs/test_readme.py",
     ("docs/how-to/api-clients.md", "console"): "docs/test_api_clients_documented.py",
     ("docs/how-to/behind-a-proxy.md", "nginx"): "docs/test_deploy_documented.py",
+    ("docs/how-to/deploy.md", "apache"): "docs/test_deploy_documented.py",
     ("docs/how-to/deploy.md", "ini"): "docs/test_deploy_documented.py",
     ("docs/how-to/deploy.md", "sh"): "docs/test_deploy_documented.py",
     ("docs/how-to/deploy.md", "yaml"): "docs/test_deploy_documented.py",

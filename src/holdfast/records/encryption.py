@@ -172,12 +172,12 @@ def require_cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
     """Return the cipher, and the exception that it raises.
 
     Raises:
-        ConfigurationError: ``cryptography`` is not installed.
+        ConfigurationError: ``cryptography`` cannot be imported.
     """
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise cannot_import(error, "sealing", ": pip install 'holdfast[seal]'") from error
     return AESGCM, InvalidTag
 
