@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -82,11 +83,28 @@ def test_every_vary_header_is_kept(web: Web) -> None:
     assert response.headers.getlist("Vary") == ["X-A, X-B, X-C, Cookie"]
 
 
-def test_a_stream_varies_before_it_is_known_what_it_reads(web: Web) -> None:
-    """A generator may read the session when the headers have left, so its response varies; a file does not."""
-    web.put(a=1)
-    assert varies(web.do(lambda: Response(stream_with_context(str(n) for n in range(2)))).headers) == ["cookie"]
-    assert varies(web.do(lambda: send_file(io.BytesIO(b"file"), mimetype="text/plain")).headers) == []
+LATE: dict[str, Callable[[Iterator[str]], Iterator[str]]] = {
+    "generator": stream_with_context,
+    "map": lambda parts: map(str.title, stream_with_context(parts)),
+    "chain": lambda parts: chain(["the page of "], stream_with_context(parts)),
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_a_stream_varies_before_it_is_known_what_it_reads(
+    web: Web, late: Callable[[Iterator[str]], Iterator[str]]
+) -> None:
+    """An iterator may read the session when the headers have left, so its response varies; a file, or a part, does not."""
+    web.put(a="ada")
+    response = web.do(lambda: Response(late(session["a"] for _ in range(1))))
+    assert response.get_data(as_text=True).lower().endswith("ada")
+    assert varies(response.headers) == ["cookie"]
+
+    def file() -> Response:
+        return send_file(io.BytesIO(b"file"), mimetype="text/plain", conditional=True)
+
+    for headers in ({}, {"Range": "bytes=1-2"}):
+        assert varies(web.do(file, headers=headers).headers) == []
 
 
 def test_a_cookie_makes_the_response_private(web: Web) -> None:

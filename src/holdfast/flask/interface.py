@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -327,5 +326,5 @@ def _report_late_change(state: SessionState) -> None:
 
 
 def _may_still_read(response: Response) -> bool:
-    """Return whether a generator makes *response*: it may read the session after the headers have left."""
-    return inspect.isgenerator(response.response)
+    """Return whether an iterator makes *response*, and not a file: it may read the session after the headers left."""
+    return response.is_streamed and not response.direct_passthrough
