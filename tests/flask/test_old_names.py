@@ -172,3 +172,14 @@ def test_a_wrong_value_is_refused(value: Any) -> None:
     """It must be a list of names that cookies can have."""
     with pytest.raises(ConfigurationError, match="SESSION_COOKIE_OLD_NAMES is"):
         Web(SESSION_COOKIE_OLD_NAMES=value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_present_name_is_no_former_one(mode: str) -> None:
+    """Where the settings list the present name too, as without the profile of production, nobody is signed out."""
+    site = Site(**MODES[mode], SESSION_COOKIE_OLD_NAMES=["session"])
+    for change in (lambda: session.bind("ada"), rotate, lambda: session.update(a=1)):
+        site.before.do(change, site.browser)
+        assert site.before.see(lambda: session.owner, site.browser)
+    site.before.do(end, site.browser)
+    assert site.names() == set()

@@ -148,7 +148,7 @@ class Cookies:
     def _delete_old(self, request: Request, response: Response) -> None:
         cookie = self._live.current.cookie
         for name in cookie.old_names:
-            if name in request.cookies:
+            if name != cookie.name and name in request.cookies:
                 _delete(cookie, name, response)
 
     def challenge(self, request: Request, response: Response, state: SessionState) -> None:
