@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
@@ -94,7 +96,8 @@ def test_renewal_is_due_by_the_age_of_the_token() -> None:
 
 
 @pytest.mark.parametrize("name", ["idle", "absolute", "renewal", "grace", "max_bytes", "attempts"])
-def test_a_span_must_be_positive(name: str) -> None:
-    """Zero and less are refused by name."""
-    with pytest.raises(ConfigurationError, match=name):
-        Policy(**{name: 0})  # type: ignore[arg-type]  # the name is any of them
+@pytest.mark.parametrize("value", [0, -1, 1.5, float("nan"), float("inf"), True, "1"])
+def test_a_span_must_be_a_whole_number(name: str, value: Any) -> None:
+    """Zero, less, and what is no whole number, such as a limit that no size exceeds, are refused by name."""
+    with pytest.raises(ConfigurationError, match=f"{name} is .*: it must be a whole number, 1 or more"):
+        Policy(**{name: value})

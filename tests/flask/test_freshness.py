@@ -290,9 +290,10 @@ def test_a_view_may_be_a_coroutine(bank: Bank) -> None:
 
 
 def test_what_cannot_be_meant() -> None:
-    """A negative time is refused where it is written."""
-    with pytest.raises(ValueError, match=r"require_fresh\(-1\): the seconds must be 0 or more"):
-        require_fresh(-1)
+    """A negative time, or what is no time, is refused where it is written."""
+    for seconds in (-1, float("nan")):
+        with pytest.raises(ValueError, match=rf"require_fresh\({seconds}\): the seconds must be 0 or more"):
+            require_fresh(seconds)
 
 
 def test_a_session_in_a_cookie_cannot_be_asked() -> None:

@@ -28,9 +28,9 @@ def require_fresh(seconds: float, *, once: bool = False) -> Callable[[F], F]:
     is answered with 401 unless the application has an error handler for it.
 
     Raises:
-        ValueError: *seconds* is negative.
+        ValueError: *seconds* is negative, or no number.
     """
-    if seconds < 0:
+    if not seconds >= 0:
         raise ValueError(f"require_fresh({seconds!r}): the seconds must be 0 or more")
     once = once or seconds == 0
     limit = seconds or _PATIENCE

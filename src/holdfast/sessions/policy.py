@@ -74,8 +74,8 @@ class Policy:
     def __post_init__(self) -> None:
         for name in ("idle", "absolute", "renewal", "grace", "max_bytes", "attempts", "patience", "max_per_user"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigurationError(f"{name} is {value}: it must be greater than 0")
+            if value is not None and (type(value) is not int or value <= 0):
+                raise ConfigurationError(f"{name} is {value!r}: it must be a whole number, 1 or more")
 
     def idle_of(self, meta: Mapping[str, str]) -> int:
         """Return the idle timeout of the session with the metadata *meta*: its own lifetime, or the policy's."""
