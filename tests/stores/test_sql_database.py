@@ -397,3 +397,12 @@ def test_a_database_of_postgresql_without_an_encoding(postgresql_server: Server,
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()
+
+
+@pytest.mark.parametrize("after", ["é", "\0", "\ud800"], ids=ascii)
+def test_a_position_that_no_column_of_keys_holds_is_refused(sql_url: str, after: str) -> None:
+    """A walk from a position that was made up is an error of its own, and not an outage."""
+    with closing(SQLStore.from_url(sql_url, root=Path.cwd())) as store:
+        with pytest.raises(ValueError, match="no page ends at such a position"):
+            store.scan(after)
+        assert store.scan("x").items == ()

@@ -139,6 +139,9 @@ class Iterates(Protocol):
         """Return about *limit* live records after the position *after* (None: the start), and the next position.
 
         A record that lives through the whole scan is yielded at least once; it may be yielded twice.
+
+        Raises:
+            ValueError: No page ends at *after*, as far as the store can tell.
         """
 
 

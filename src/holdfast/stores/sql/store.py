@@ -198,6 +198,8 @@ class SQLStore:
         return self._page(self._scan, after, limit)
 
     def _page(self, statement: sa.Executable, after: str | None, limit: int, **values: Any) -> Page:
+        if after is not None and not (after.isascii() and after.isprintable()):  # no column of keys compares with it
+            raise ValueError("no page ends at such a position")
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
         return page_by_key(((key, _record(row)) for key, *row in rows), limit)
 
