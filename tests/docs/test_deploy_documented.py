@@ -22,9 +22,10 @@ import pytest
 from flask import Flask, request, session
 from support.pages import blocks
 from support.servers import IS_ROOT, find_program, free_port, until_we_end, wait_for
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 import holdfast
+from holdfast.flask import Session
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore
 
@@ -235,6 +236,32 @@ def test_a_container_with_a_read_only_file_system(site: Path) -> None:
     assert "/srv/shop/instance" in without.stderr
 
 
+def nginx_with(text: str, folder: Path, nginx: str) -> list[str]:
+    """Return the command of *nginx* in *folder* with *text* as its servers."""
+    paths = "".join(f"{name}_temp_path temp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config = (
+        f"user root; pid nginx.pid; error_log log; daemon off; events {{}} http {{ access_log off; {paths} {text} }}"
+    )
+    (folder / "nginx.conf").write_text(config)
+    start = [nginx, "-p", f"{folder}/", "-e", "log", "-c", "nginx.conf"]
+    subprocess.run([*start, "-t"], check=True, capture_output=True)
+    return start
+
+
+@contextmanager
+def serving(server: BaseWSGIServer, app: Flask) -> Iterator[None]:
+    """Let *server* serve *app* while the block runs."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.extensions["holdfast"].manager.store.close()
+
+
 def test_nginx_passes_address_scheme_and_host(tmp_path: Path, require: Callable[[str], str]) -> None:
     """With the page's nginx and ``ProxyFix`` the application sees the client's address, https and the site's name."""
     nginx, openssl = require("nginx"), require("openssl")
@@ -260,23 +287,46 @@ def test_nginx_passes_address_scheme_and_host(tmp_path: Path, require: Callable[
     ):
         assert old in text
         text = text.replace(old, new)
-    paths = "".join(f"{name}_temp_path temp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    config = f"pid nginx.pid; error_log log; daemon off; events {{}} http {{ access_log off; {paths} {text} }}"
-    (tmp_path / "nginx.conf").write_text(config)
-    start = [nginx, "-p", f"{tmp_path}/", "-e", "log", "-c", "nginx.conf"]
-    subprocess.run([*start, "-t"], check=True, capture_output=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with running(start, tmp_path):
-            curl = [require("curl"), "-ksi", "--retry", "9", "--retry-all-errors", "--resolve"]
-            command = [*curl, f"shop.example.com:{port}:127.0.0.1", f"https://shop.example.com:{port}/"]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        app.extensions["holdfast"].manager.store.close()
+    with serving(server, app), running(nginx_with(text, tmp_path, nginx), tmp_path):
+        curl = [require("curl"), "-ksi", "--retry", "9", "--retry-all-errors", "--resolve"]
+        command = [*curl, f"shop.example.com:{port}:127.0.0.1", f"https://shop.example.com:{port}/"]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert answer.endswith("127.0.0.1 https://shop.example.com/")
     assert "__Host-id=" in answer
     assert "Secure" in answer
+
+
+@pytest.mark.parametrize("control", ["private", "no-store"])
+def test_a_cache_of_nginx(control: str, tmp_path: Path, require: Callable[[str], str]) -> None:
+    """A cache with a time of its own gives nobody another's page, but a copied cookie a page after the logout."""
+    app, made = Flask("site", instance_path=str(tmp_path)), list[str]()
+    app.config["SESSION_CACHE_CONTROL"] = control
+    Session(app)
+
+    def log_in_or_out(name: str | None) -> str:
+        session.clear() if name is None else session.update(user_id=name)
+        return "done"
+
+    app.add_url_rule("/logout", view_func=log_in_or_out, defaults={"name": None})
+    app.add_url_rule("/login/<name>", view_func=log_in_or_out)
+
+    @app.get("/page")
+    def page() -> str:
+        made.append(f"for {session.get('user_id')}")
+        return made[-1]
+
+    port, server = free_port(), make_server("127.0.0.1", 0, app)
+    cache = f"proxy_cache_path {tmp_path}/cache keys_zone=pages:1m use_temp_path=off;"
+    keep = f"location / {{ proxy_pass http://127.0.0.1:{server.port}; proxy_cache pages; proxy_cache_valid any 10m; }}"
+    text = f"{cache} server {{ listen 127.0.0.1:{port}; {keep} }}"
+    url = f"http://127.0.0.1:{port}/page"
+    with serving(server, app), running(nginx_with(text, tmp_path, require("nginx")), tmp_path):
+        ada, bob = app.test_client(), app.test_client()
+        answers = {"for ada": ada.get("/login/ada"), "for bob": bob.get("/login/bob")}
+        cookies = {name: answer.headers["Set-Cookie"].partition(";")[0] for name, answer in answers.items()}
+        cookies["for None"] = ""
+        for expected, cookie in [*cookies.items()] * 2:
+            assert get(url, Cookie=cookie) == expected
+        ada.get("/logout")
+        assert get(url, Cookie=cookies["for ada"]) == ("for ada" if control == "private" else "for None")
+    assert len(made) == (3 if control == "private" else 7)

@@ -265,6 +265,18 @@ def test_a_cookie_that_does_not_fit_the_url_is_reported_once(
     assert said is None or said in caplog.text
 
 
+def test_a_path_that_a_proxy_removes(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning about the cookie's Path names what a proxy needs that removes the path; with that it is silent."""
+    for fixed in (True, False):
+        web = Web(APPLICATION_ROOT="/shop")
+        if fixed:
+            web.app.wsgi_app = ProxyFix(web.app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]  # as its docs say
+        answer = web.do(write, base_url="http://shop.example/", headers={"X-Forwarded-Prefix": "/shop"})
+        assert cookies_set(answer)
+        assert len(caplog.records) == (not fixed)
+    assert "x_prefix=1" in caplog.text
+
+
 # --- SESSION_ON_DEVICE_CHANGE ----------------------------------------------------------------------------------------
 
 PHONE: dict[str, Any] = {"headers": {"User-Agent": "phone"}}

@@ -94,7 +94,7 @@ LATE: dict[str, Callable[[Iterator[str]], Iterator[str]]] = {
 def test_a_stream_varies_before_it_is_known_what_it_reads(
     web: Web, late: Callable[[Iterator[str]], Iterator[str]]
 ) -> None:
-    """An iterator may read the session when the headers have left, so its response varies; a file, or a part, does not."""
+    """An iterator may read the session after the headers have left, so its response varies; a file does not."""
     web.put(a="ada")
     response = web.do(lambda: Response(late(session["a"] for _ in range(1))))
     assert response.get_data(as_text=True).lower().endswith("ada")

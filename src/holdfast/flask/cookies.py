@@ -209,7 +209,8 @@ def _misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
     if path != "/" and not f"{request.script_root}{request.path}/".startswith(f"{path.rstrip('/')}/"):
         yield (
             f"a session cookie with the Path {path!r} was sent for a URL outside of it, where browsers do not send it"
-            " back: correct SESSION_COOKIE_PATH or APPLICATION_ROOT"
+            " back: correct SESSION_COOKIE_PATH or APPLICATION_ROOT; behind a proxy that removes this path from URLs,"
+            " use werkzeug.middleware.proxy_fix.ProxyFix with x_prefix=1"
         )
 
 
