@@ -70,10 +70,10 @@ def test_file_needs_a_path(build: Any, path: Any) -> None:
         build(SESSION_TYPE="file", SESSION_FILE_PATH=path)
 
 
-@pytest.mark.parametrize("value", ["600", -1, True, 0.5])
-def test_file_mode_is_a_number(build: Any, value: Any) -> None:
-    """A mode that is no whole number is an error that names it."""
-    with pytest.raises(ConfigurationError, match=f"SESSION_FILE_MODE is {value!r}: it must be a whole number"):
+@pytest.mark.parametrize("value", ["600", 600, 0o666, 0o400, -1, True, 0.5])
+def test_file_mode_is_octal(build: Any, value: Any) -> None:
+    """A mode that is no number, that was not written as octal, or that is too wide is an error that names it."""
+    with pytest.raises(ConfigurationError, match=f"SESSION_FILE_MODE is {value!r}: it must be octal, such as 0o600"):
         build(SESSION_TYPE="filesystem", SESSION_FILE_MODE=value)
 
 

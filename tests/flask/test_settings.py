@@ -15,7 +15,8 @@ from support.web import Web, attributes, cookies_set
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
-from holdfast.flask.settings.table import OWN
+from holdfast.flask.settings.flask_session_compat import SETTINGS, TYPES
+from holdfast.flask.settings.table import FLASKS, OWN
 from holdfast.records.encryption import new_key
 
 DEFAULTS = {setting.name: setting.default for setting in OWN}
@@ -50,6 +51,21 @@ def test_a_wrong_value_is_an_error_at_the_start(build: Any, name: str, value: An
     for part in (name, repr(value), fix):
         assert part in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in (*OWN, *FLASKS, *SETTINGS)])
+@pytest.mark.parametrize("value", [7, 0.5, b"7", ["7"], [[]], {"7": 7}, Path], ids=str)
+def test_a_value_of_any_type_is_taken_or_refused_by_name(build: Any, name: str, value: Any) -> None:
+    """The start fails with an error about that setting, or not at all."""
+    types = {each.name: kind for kind, type_ in TYPES.items() for each in type_.settings}
+    config = {"SESSION_TYPE": types[name], "SESSION_STORE": None} if name in types else {}
+    try:
+        build(**config | {name: value})
+    except ConfigurationError as error:
+        message = str(error)
+    else:
+        message = ""
+    assert not message or name in message
 
 
 def test_a_wrong_owner_key_is_not_shown(build: Any) -> None:

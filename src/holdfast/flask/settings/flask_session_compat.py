@@ -71,12 +71,15 @@ def _client(value: Any) -> Any:
     return value
 
 
-_whole_number = setting.number(0, "a whole number, 0 or greater")
+_mode = setting.checked(
+    lambda value: type(value) is int and 0 <= value <= 0o777 and value & 0o602 == 0o600,
+    "octal, such as 0o600: with 6 for the owner, and no right to write for others",
+)
 
 #: The choice of the store, by name.
 TYPE = Setting("SESSION_TYPE", setting.anything, to="session_type")
 _FILE_DIR = Setting("SESSION_FILE_DIR", _folder, "flask_session", doc="(`./flask_session`)")
-_FILE_MODE = Setting("SESSION_FILE_MODE", _whole_number, 0o600, doc="(`0o600`)")
+_FILE_MODE = Setting("SESSION_FILE_MODE", _mode, 0o600, doc="(`0o600`)")
 _FILE_PATH = Setting("SESSION_FILE_PATH", _json_path, doc="or `MY_SESSION_PATH`")
 _REDIS = Setting("SESSION_REDIS", _client, secret=True, doc="a client (127.0.0.1:6379)")
 _MEMCACHED = Setting("SESSION_MEMCACHED", _client, secret=True, doc="a client (127.0.0.1:11211)")
@@ -279,11 +282,11 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-#: By type, a setting whose name Flask-Session and Holdfast can share, and Flask-Session's default for the old name.
+#: By type, a setting whose name Flask-Session and Holdfast can share, with Flask-Session's default for the old name.
 _TABLES_BEFORE = {
-    "mongodb": (_MONGODB_COLLECT.name, "sessions"),
-    "postgresql": ("", "flask_sessions"),
-    "dynamodb": (_DYNAMODB_BEFORE.name, "Sessions"),
+    "mongodb": Setting(_MONGODB_COLLECT.name, setting.name, "sessions"),
+    "postgresql": Setting("", setting.name, "flask_sessions"),
+    "dynamodb": Setting(_DYNAMODB_BEFORE.name, setting.name, "Sessions"),
 }
 
 
@@ -294,7 +297,7 @@ def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         ConfigurationError: ``SESSION_STORE`` is set too.
     """
     kind = config.get("SESSION_TYPE")
-    if kind is None:
+    if not isinstance(kind, str):
         return {}
     if config.get("SESSION_STORE") is not None:
         raise ConfigurationError(f"SESSION_STORE and SESSION_TYPE={kind!r} are both set: remove one of them")
@@ -304,8 +307,8 @@ def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in {"null", "file"}:
         changed["SESSION_IMPORT"] = "flask-session"
         table = _TABLES_BEFORE.get(kind)
-        named = (table and config.get(table[0])) or getattr(config.get(_CACHELIB.name), "collection", None)
-        changed["SESSION_IMPORT_TABLE"] = named or (table[1] if table else "sessions")
+        cached = getattr(config.get(_CACHELIB.name), "collection", None) or "sessions"
+        changed["SESSION_IMPORT_TABLE"] = table.read(config) if table else cached
     if kind == "file":
         changed["SESSION_SERIALIZATION_FORMAT"] = "json"
     return changed

@@ -144,7 +144,7 @@ def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _exceptions(config: Mapping[str, Any]) -> list[str]:
     exceptions = config.get("SESSION_PROFILE_EXCEPT") or ()
-    if isinstance(exceptions, str) or not all(isinstance(exception, str) for exception in exceptions):
+    if not isinstance(exceptions, list | tuple | set) or not all(isinstance(name, str) for name in exceptions):
         raise ConfigurationError(
             f"SESSION_PROFILE_EXCEPT is {exceptions!r}: it must be a list of the names of settings"
         )

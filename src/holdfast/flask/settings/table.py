@@ -29,7 +29,7 @@ def _codec(value: Any) -> Codec:
 def _directives(value: Any) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("cookies", "storage") if value else ()
-    if isinstance(value, list | tuple) and set(value) <= set(_DIRECTIVES):
+    if isinstance(value, list | tuple) and all(directive in _DIRECTIVES for directive in value):
         return tuple(value)
     raise InvalidValue(f"it must be True, False, or a list of some of {', '.join(map(repr, _DIRECTIVES))}")
 
