@@ -151,9 +151,7 @@ class RecordTooLarge(StoreError):
     """
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"a record of {size} bytes exceeds the limit of {limit}: store less in the session, or raise the limit"
-        )
+        super().__init__(f"a record of {size} bytes exceeds the limit of {limit}: store less in the session")
         self.size = size
         self.limit = limit
 

@@ -194,7 +194,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
             cookie = CookieAction.SEND if state.owed else cookie
         except RecordTooLarge as error:
             if error.limit == context.policy.max_bytes:
-                error.args = (f"{error}, SESSION_MAX_BYTES",)
+                error.args = (f"{error}, or raise SESSION_MAX_BYTES",)
             turn_into_answer(app, error, response)
         self._give_token(app, state, response, cookie, carrier)
         if response.is_streamed or app.debug:

@@ -108,8 +108,8 @@ OWN: tuple[Setting, ...] = (
         "presents a token and uses the session, that session is ended. Behind a proxy, use Werkzeug's `ProxyFix`."),
     Setting("SESSION_CACHE_CONTROL", setting.one_of("private", "no-store"), default="private", to="cache_control",
         live=True, doc=
-        'The `Cache-Control` of responses: `"private"` on those that set the cookie and have none of their own, or '
-        '`"no-store"` on all that used the session, added to their own.'),
+        'The `Cache-Control` of responses, added to their own: `"private"` on those that set the cookie, in place of '
+        '`public` and `s-maxage`, or `"no-store"` on all that used the session.'),
     Setting("SESSION_CLEAR_SITE_DATA", _directives, default=False, to="clear_site_data", live=True, doc=
         'The `Clear-Site-Data` header of a logout: `True` for cookies and storage, or a list such as `["cache", '
         '"cookies"]`. `"cookies"` clears the cookies of the whole registrable domain; it is omitted if the session '
