@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from support import seams
 from support.terminal import Shelf, Terminal
 
 from holdfast.records.encryption import new_key
 from holdfast.sessions.ends import ends
+from holdfast.sessions.flows.revoke import RevokedCount
 
 INDEXED = [
     "sqlite",
@@ -106,3 +108,20 @@ def test_what_is_not_confirmed_is_ended_and_told(shelf: Shelf) -> None:
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "does not confirm it" in done.stderr
     assert live(shelf) == set()
+
+
+def test_sessions_in_the_cookie_are_ended_without_a_number(shelf: Shelf) -> None:
+    """Only browsers have them: the command does not report that none was ended."""
+    settings = {"SESSION_REVOCATION_STORE": "sqlite:///ends.db", "SESSION_SEAL_KEYS": [new_key()]}
+    cookie = shelf.with_settings(SESSION_STORE="cookie://", **settings)
+    cookie.app.read("init")
+    assert cookie.app.read("revoke", "--user", "ada").startswith("Ended all sessions of the user.")
+    assert cookie.app.data("revoke", "--user", "ada") == {"ended": None}
+
+
+def test_a_login_that_is_not_kept_out_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the store was too full to stop a login that began before, that is an error of one line."""
+    seams.MANAGER_REVOKE_ALL.plant(monkeypatch, lambda *_, **__: RevokedCount(2, "unconfirmed"))
+    done = shelf.app.run("revoke", "--user", "ada", "--json")
+    assert json.loads(done.stdout) == {"ended": 2}
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)

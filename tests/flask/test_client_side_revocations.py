@@ -35,7 +35,8 @@ def by_handle(web: Web) -> None:
 
 def by_user(web: Web) -> None:
     """End all of the user's sessions."""
-    web.sessions.revoke_all("ada")
+    ended = web.sessions.revoke_all("ada")
+    assert (ended, ended.outcome) == (0, "confirmed")  # their number is unknown
 
 
 WAYS: list[Callable[[Web], object]] = [lambda web: web.do(end), lambda web: web.do(rotate), by_handle, by_user]

@@ -39,15 +39,25 @@ def revoke(
         _end_one(ends(target.manager), handle, as_json=as_json)
         return
     if user is not None:
-        ended = ends(target.manager).revoke_all(user, keep=keep)
-    else:
-        manager = target.directory
-        if not yes and not is_terminal(sys.stdin):
-            raise Misuse("--all prompts for confirmation: add --yes in scripts")
-        if not yes:
-            click.confirm("End all sessions of all users?", abort=True, err=True)
-        ended = _end_all(manager)
+        _end_theirs(ends(target.manager), user, keep, as_json=as_json)
+        return
+    manager = target.directory
+    if not yes and not is_terminal(sys.stdin):
+        raise Misuse("--all prompts for confirmation: add --yes in scripts")
+    if not yes:
+        click.confirm("End all sessions of all users?", abort=True, err=True)
+    ended = _end_all(manager)
     say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
+
+
+def _end_theirs(manager: Ends, user: str, keep: str | None, *, as_json: bool) -> None:
+    ended = manager.revoke_all(user, keep=keep)
+    if isinstance(manager, Manager):
+        say({"ended": ended}, f"Ended {counted(ended, 'session')}.", as_json=as_json)
+    else:
+        say({"ended": None}, "Ended all sessions of the user. Only their browsers have them.", as_json=as_json)
+    if ended.outcome == "unconfirmed":
+        raise OneLine("the store does not keep out a login that began before: make room in it, and repeat the command")
 
 
 def _end_all(manager: Manager) -> int:

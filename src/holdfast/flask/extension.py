@@ -27,6 +27,7 @@ from holdfast.sessions.mapping import ServerSession, state_of
 from holdfast.sessions.requests import Requests
 
 if TYPE_CHECKING:
+    from holdfast.sessions.flows.revoke import RevokedCount
     from holdfast.sessions.flows.update import Change
 
 Hook = TypeVar("Hook", bound=Callable[[], object])
@@ -146,11 +147,15 @@ class Session:
 
         With *limit* it returns at most so many of them, and reads no others: which, the store decides. In a request,
         the request's own session is marked as `current`; so it is in the other methods.
+
+        Raises:
+            TypeError: *user_id* cannot be the id of a user.
+            ConfigurationError: The store has no index by owner.
         """
         return directory(self.manager).of(user_id, current=_current(), limit=limit)
 
     def get(self, handle: str) -> SessionInfo | None:
-        """Return what may be shown of the live session with *handle*, or None."""
+        """Return the metadata of the live session with *handle*, or None. One store call."""
         return directory(self.manager).get(handle, current=_current())
 
     def update(self, handle: str, change: Change) -> bool:
@@ -170,7 +175,7 @@ class Session:
         """Return about *limit* of all live sessions, in ``items``, and in ``after`` where to go on, None at the end.
 
         Raises:
-            ConfigurationError: The store cannot be walked over, as memcached.
+            ConfigurationError: The store cannot list its records, as memcached.
         """
         return directory(self.manager).scan(after, limit=limit, current=_current())
 
@@ -178,7 +183,7 @@ class Session:
         """Return how many live sessions there are. Every record is read: on a large store this is for reports.
 
         Raises:
-            ConfigurationError: The store cannot be walked over, as memcached.
+            ConfigurationError: The store cannot list its records, as memcached.
         """
         return directory(self.manager).count()
 
@@ -195,10 +200,15 @@ class Session:
             handle = next(own, "")
         return ends(self.manager).revoke(handle)
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None) -> int:
+    def revoke_all(self, user_id: object, *, keep: str | None = None) -> RevokedCount:
         """End every session of *user_id* except the one with the handle *keep*. Returns how many were ended.
 
-        A login by the request that calls this, before or after the call, is not among them.
+        The number has an ``outcome``, ``confirmed`` or ``unconfirmed``; of sessions in the cookie it is always 0. A
+        login by the request that calls this, before or after the call, is not among them.
+
+        Raises:
+            TypeError: *user_id* cannot be the id of a user.
+            ConfigurationError: The store has no index by owner, or there is no store for revocations.
         """
         state = state_of(session) if has_request_context() and isinstance(session, FlaskSession) else None
         return ends(self.manager).revoke_all(user_id, keep=keep, state=state)
@@ -209,7 +219,7 @@ class Session:
         *progress* is called now and then with how many were ended so far.
 
         Raises:
-            ConfigurationError: The store cannot be walked over, as memcached.
+            ConfigurationError: The store cannot list its records, as memcached.
         """
         return directory(self.manager).revoke_everyone(progress=progress)
 

