@@ -21,6 +21,7 @@ from holdfast.errors import (
     StoreError,
     StoreUnavailable,
     TooManySessions,
+    UnknownKey,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigurationError", "Conflict", "DecodeError", "EncodeError", "Gone", "HoldfastError", "LoginEnded",
     "Manager", "NotFresh", "Page", "Policy", "Record", "RecordTooLarge", "SessionConflict", "StoreError",
-    "StoreUnavailable", "TooManySessions", "open_store", "register_type",
+    "StoreUnavailable", "TooManySessions", "UnknownKey", "open_store", "register_type",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
