@@ -208,6 +208,7 @@ class Session:
 
         Raises:
             TypeError: *user_id* cannot be the id of a user.
+            ValueError: *keep* is no handle. Nothing was ended.
             ConfigurationError: The store has no index by owner, or there is no store for revocations.
         """
         state = state_of(session) if has_request_context() and isinstance(session, FlaskSession) else None

@@ -168,7 +168,7 @@ class Manager(Ends):
         return self._run(purge(self.context, _ALL)) if isinstance(self.store, Purges) else 0
 
     def _iterated(self) -> Context:
-        return self._with(Iterates, "cannot list what it holds: use a store that can be walked over")
+        return self._with(Iterates, "cannot list what it holds: use a store that can")
 
     def _indexed(self) -> Context:
         return self._with(
