@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from support.web import Web, end, rotate
 from holdfast.errors import ConfigurationError, RecordTooLarge
 from holdfast.flask import session
 from holdfast.records.encryption import new_key
+from holdfast.sessions.state import IDENTITY
 
 PLACES: dict[str, dict[str, Any]] = {"plain": {}, "sealed": {"SESSION_SEAL_KEYS": [new_key()], "SESSION_SEAL": "keys"}}
 
@@ -96,6 +98,30 @@ def test_a_session_that_is_over_is_not_changed(site: Web) -> None:
     assert not site.sessions.update(handle, demote)
     site.do(end)
     assert not site.sessions.update(handle, demote)
+
+
+@pytest.mark.parametrize("key", ["user_id", "username", IDENTITY])
+def test_the_user_stays(key: str) -> None:
+    """A change that signs a user in, over or out is refused: the user's sessions could not be found any more."""
+    site = Web()
+    site.put(cart=["pen"])
+
+    def assert_refused(handle: str, change: Callable[[dict[Any, Any]], object]) -> None:
+        with pytest.raises(ValueError, match="signs a user in or out"):
+            site.sessions.update(handle, change)
+
+    assert_refused(site.see(lambda: session.handle), lambda data: data.update({key: "bob"}))
+    site.do(lambda: session.update({key: "ada"}))
+    assert_refused(handle_of(site), lambda data: data.update({key: "bob"}))
+    assert_refused(handle_of(site), lambda data: data.pop(key))
+    assert site.data() == {"cart": ["pen"], key: "ada"}
+
+
+def test_a_shown_name_is_data(site: Web) -> None:
+    """In a session that was bound to another id, a name under a key of a user's id can be changed."""
+    site.put(username="Ada")
+    assert site.sessions.update(handle_of(site), lambda data: data.update(username="Lovelace"))
+    assert site.see(lambda: session["username"]) == "Lovelace"
 
 
 def test_what_cannot_be_stored_changes_nothing(site: Web) -> None:

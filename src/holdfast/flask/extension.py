@@ -168,6 +168,7 @@ class Session:
             ConfigurationError: The data are sealed with the cookie: ``SESSION_SEAL="cookie"``.
             EncodeError, RecordTooLarge: The changed data cannot be stored.
             SessionConflict: Other requests kept changing the session.
+            ValueError: *change* changes the user's id. Nothing was stored.
         """
         return directory(self.manager).update(handle, change)
 
