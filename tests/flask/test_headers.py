@@ -94,7 +94,7 @@ LATE: dict[str, Callable[[Iterator[str]], Iterator[str]]] = {
 def test_a_stream_varies_before_it_is_known_what_it_reads(
     web: Web, late: Callable[[Iterator[str]], Iterator[str]]
 ) -> None:
-    """An iterator may read the session after the headers have left, so its response varies; a file does not."""
+    """An iterator may read the session after the headers left, so its response varies; files and error pages do not."""
     web.put(a="ada")
     response = web.do(lambda: Response(late(session["a"] for _ in range(1))))
     assert response.get_data(as_text=True).lower().endswith("ada")
@@ -105,6 +105,7 @@ def test_a_stream_varies_before_it_is_known_what_it_reads(
 
     for headers in ({}, {"Range": "bytes=1-2"}):
         assert varies(web.do(file, headers=headers).headers) == []
+    assert varies(web.do(lambda: abort(404)).headers) == []
 
 
 def test_a_cookie_makes_the_response_private(web: Web) -> None:

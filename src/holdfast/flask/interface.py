@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import ClosingIterator
 
 from holdfast.errors import HoldfastError, RecordTooLarge, StoreUnavailable
 from holdfast.events import Transport
@@ -326,5 +327,9 @@ def _report_late_change(state: SessionState) -> None:
 
 
 def _may_still_read(response: Response) -> bool:
-    """Return whether an iterator makes *response*, and not a file: it may read the session after the headers left."""
-    return response.is_streamed and not response.direct_passthrough
+    """Return whether an iterator makes *response*: it may read the session after the headers have left.
+
+    A file does not, nor does the answer of a WSGI application, such as that of an HTTP exception.
+    """
+    made = not response.direct_passthrough and not isinstance(response.response, ClosingIterator)
+    return made and response.is_streamed
