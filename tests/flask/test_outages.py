@@ -52,6 +52,26 @@ def test_an_outage_at_load_is_503(known: Web, view: Any) -> None:
     assert known.data() == {"cart": [1]}
 
 
+def test_a_lookup_that_is_interrupted_is_repeated(known: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time limit of gevent's, which is no Exception, is no logout: the next use looks the session up again."""
+
+    class Timeout(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Timeout
+
+    def view() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(known.failing, "around", interrupt)
+            with pytest.raises(Timeout):
+                session.get("cart")
+        session["cart"].append(2)
+
+    assert known.do(view).status_code == 200
+    assert known.data() == {"cart": [1, 2]}
+
+
 @pytest.mark.parametrize("name", list(VIEWS)[1:])
 @pytest.mark.parametrize("operations", [["replace", "move"], ["replace", "move", "load", "delete"]])
 def test_an_outage_at_save_is_503(known: Web, name: str, operations: list[str]) -> None:

@@ -79,6 +79,9 @@ class ServerSession(MutableMapping[str, Any]):
             forget_locals(error)
             state.failure = error
             raise
+        except BaseException:  # such as a time limit of gevent's: the next use looks the session up again
+            state.opened = False
+            raise
         finally:
             self._is_loading = False
 
