@@ -81,6 +81,19 @@ def test_a_change_in_a_stream_is_reported(
     assert known.data() == {"cart": [1]}
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_change_inside_a_value_after_the_response_is_reported_in_debug_mode(
+    known: Web, caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    """As by a thread: it is lost, and noticed when the response is closed, but of a stream only outside debug mode."""
+    known.app.debug = debug
+    carts: list[list[int]] = []
+    with caplog.at_level(logging.WARNING, "holdfast"), known.do(lambda: carts.append(session["cart"])):
+        carts[0].append(2)
+    assert (LATE in caplog.text) == debug
+    assert known.data() == {"cart": [1]}
+
+
 def test_a_value_that_cannot_be_kept_in_a_stream_is_reported(known: Web, caplog: pytest.LogCaptureFixture) -> None:
     """A late change that could not even be stored is reported like any other, and the stream ends well."""
 
