@@ -319,6 +319,16 @@ def test_an_error_of_the_hook_is_an_error(web: Web) -> None:
     assert web.data() == {"a": 1}
 
 
+def test_a_hook_that_would_never_run_is_refused(web: Web) -> None:
+    """An async function would limit nothing, since nothing awaits it: it is an error where it is registered."""
+
+    async def limit() -> None:
+        abort(429)
+
+    with pytest.raises(TypeError, match="before_lookup needs a function that is not async"):
+        web.sessions.before_lookup(limit)
+
+
 def test_unknown_ids_can_be_limited_by_address(web: Web) -> None:
     """After twenty unknown ids an address is answered 429 for a minute."""
     unknown: Counter[tuple[str | None, int]] = Counter()

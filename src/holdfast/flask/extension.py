@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
@@ -102,7 +103,12 @@ class Session:
         It is called without arguments when a request that has a token first uses its session, before any store
         call. It may raise, for example by ``abort(429)``: then the session is empty and read-only for the rest of the
         request.
+
+        Raises:
+            TypeError: *hook* is async.
         """
+        if inspect.iscoroutinefunction(hook):
+            raise TypeError(f"before_lookup needs a function that is not async: nothing would await {hook!r}")
         self._before_lookup.append(hook)
         return hook
 
