@@ -186,11 +186,12 @@ def test_listing_a_user_s_sessions(web: Web) -> None:
     assert web.sessions.get(first.handle) == first
 
 
-@pytest.mark.parametrize("handle", ["", "x", "ab" * 32, "AB" * 32, "../../etc/passwd", "a" * 64 + "\n"])
-def test_a_handle_that_is_none(web: Web, handle: str) -> None:
-    """An unknown or invalid handle is absent, not an error."""
+@pytest.mark.parametrize("handle", [None, "", "x", "ab" * 32, "AB" * 32, "../../etc/passwd", "a" * 64 + "\n"])
+def test_a_handle_that_is_none(web: Web, handle: Any) -> None:
+    """An unknown, invalid or missing handle, as of a form without the field, is absent, not an error."""
     assert web.sessions.get(handle) is None
     assert web.sessions.revoke(handle) == "absent"
+    assert web.sessions.update(handle, dict.clear) is False
 
 
 def test_listing_needs_an_index() -> None:

@@ -138,8 +138,8 @@ def test_a_cookie_s_value(known: Web) -> None:
     assert not known.sessions.still_valid(token)
 
 
-@pytest.mark.parametrize("value", ["", "x", STRANGER, "A" * 10_000, "Å" * 43])
-def test_a_value_that_is_no_session_s(known: Web, value: str) -> None:
+@pytest.mark.parametrize("value", [None, "", "x", STRANGER, "A" * 10_000, "Å" * 43])
+def test_a_value_that_is_no_session_s(known: Web, value: str | None) -> None:
     """A value that is no token of ours, or a token that was never issued, is not valid, and is no error."""
     assert known.sessions.still_valid(value) is False
 

@@ -231,17 +231,17 @@ class Session:
         """
         return directory(self.manager).revoke_everyone(progress=progress)
 
-    def still_valid(self, token_or_session: str | ServerSession) -> bool:
+    def still_valid(self, token_or_session: str | ServerSession | None) -> bool:
         """Return whether a session still lives and is its user's, for handlers that outlast a request.
 
-        Takes a session, or the value of a session cookie or of a ``Session-Token`` header. Nothing is written or
-        touched.
+        Takes a session, or the value of a session cookie or of a ``Session-Token`` header; None, where a request had
+        none, is no session. Nothing is written or touched.
 
         Raises:
             StoreUnavailable: The store failed: it is not known.
         """
         if not isinstance(token_or_session, str):
-            return token_or_session.still_valid()
+            return token_or_session is not None and token_or_session.still_valid()
         app = self._app()
         return self._interface(app).still_valid(app, token_or_session)
 

@@ -53,9 +53,9 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def is_key(text: str) -> bool:
+def is_key(text: object) -> bool:
     """Return whether *text* has the form of a key: 64 lower-case hex digits."""
-    return len(text) == 64 and not text.strip("0123456789abcdef")
+    return isinstance(text, str) and len(text) == 64 and not text.strip("0123456789abcdef")
 
 
 def labelled(*parts: bytes) -> bytes:
