@@ -56,7 +56,7 @@ class TestMemcachedStore(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store that goes through the link."""
         port = (place / "port").read_text()
-        return open_store(f"memcached://127.0.0.1:{port}?timeout=0.8", root=place, clock=clock)
+        return open_store(f"memcached://127.0.0.1:{port}?timeout=2.0", root=place, clock=clock)
 
     @pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REPLY_LOST])
     def test_a_read_is_repeated_and_a_write_is_not(self, fault: Fault) -> None:
@@ -79,7 +79,7 @@ class TestPythonMemcached(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = (place / "port").read_text()
-        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=0.8), clock=clock)
+        return MemcachedStore(Tidy([f"127.0.0.1:{port}"], socket_timeout=2.0), clock=clock)
 
 
 class TestPylibmc(OnMemcached):
@@ -92,8 +92,9 @@ class TestPylibmc(OnMemcached):
         """Return a store on a client that goes through the link."""
         pylibmc: Any = pytest.importorskip("pylibmc")
         port = (place / "port").read_text()
-        quick = {"receive_timeout": 800_000, "send_timeout": 800_000, "connect_timeout": 800, "_poll_timeout": 800}
-        return MemcachedStore(pylibmc.Client([f"127.0.0.1:{port}"], behaviors=quick), clock=clock)
+        waits = dict.fromkeys(("receive_timeout", "send_timeout"), 2_000_000)
+        waits |= dict.fromkeys(("connect_timeout", "_poll_timeout"), 2_000)
+        return MemcachedStore(pylibmc.Client([f"127.0.0.1:{port}"], behaviors=waits), clock=clock)
 
 
 class TestPymemcache(OnMemcached):
@@ -105,7 +106,7 @@ class TestPymemcache(OnMemcached):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store on a client that goes through the link."""
         port = int((place / "port").read_text())
-        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=0.8, timeout=0.8), clock=clock)
+        return MemcachedStore(pymemcache.Client(("127.0.0.1", port), connect_timeout=2.0, timeout=2.0), clock=clock)
 
 
 @pytest.fixture

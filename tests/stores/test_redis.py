@@ -50,7 +50,7 @@ class TestRedisStore(StoreContract):
     def open_store(self, place: Path, clock: Clock) -> Store:
         """Return a store that goes through the link."""
         port = (place / "port").read_text()
-        url = f"redis://127.0.0.1:{port}/0?prefix={prefix_of(place)}&timeout=1"
+        url = f"redis://127.0.0.1:{port}/0?prefix={prefix_of(place)}&timeout=2"
         return open_store(url, root=place, clock=clock)
 
     def disturb(self, fault: Fault, store: Store, place: Path) -> AbstractContextManager[object]:

@@ -60,7 +60,7 @@ class TestRedisClusterStore(StoreContract):
             port=next(iter(links.values())),
             address_remap=lambda address: (address[0], links.get(address[1], address[1])),
             require_full_coverage=False,
-            socket_timeout=0.8,
+            socket_timeout=1.0,
             retry=Retry(NoBackoff(), 0),
         )
         return RedisClusterStore(client, prefix=prefix_of(place), clock=clock)

@@ -74,7 +74,7 @@ class TestSQLStoreOnMariaDB(OnAServer):
 
     __test__ = True
     too_large = 16 * 1024 * 1024
-    options = "&read_timeout=1&write_timeout=1"
+    options = "&read_timeout=2&write_timeout=2"
 
     @pytest.fixture
     def server(self, mariadb_server: Server) -> Server:

@@ -28,14 +28,23 @@ def create_app() -> Flask:
 
 
 def create_careless_app() -> Flask:
-    """Return the application without a mistake, on a store that writes over whatever is there."""
+    """Return the application without a mistake, on a store that writes over whatever is there, and takes its time."""
     url = json.loads(os.environ["HOLDFAST_SHOP"])["SESSION_STORE"]
-    return application.create_app(CarelessStore(Path(url.removeprefix("sqlite:///"))))
+    return application.create_app(_Slow(CarelessStore(Path(url.removeprefix("sqlite:///")))))
 
 
 def create_slow_app() -> Flask:
     """Return the application without a mistake, on a store that stays away for some seconds after an outage."""
     return application.create_app(_Sulking(open_store(json.loads(os.environ["HOLDFAST_SHOP"])["SESSION_STORE"])))
+
+
+class _Slow(StoreWrapper):
+    """Writes late enough for a request that came with this one to have read before."""
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        if operation == "replace":
+            time.sleep(0.02)
+        return call()
 
 
 class _Sulking(StoreWrapper):
