@@ -49,6 +49,23 @@ def test_every_type_is_read_from_a_pickle(protocol: int) -> None:
     assert {key: type(value) for key, value in read.items()} == {key: type(value) for key, value in data.items()}
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_library_s_kinds_of_dict_become_dicts(protocol: int) -> None:
+    """So they do where a session of Holdfast's gets one; a factory is not called, and alone it is no value."""
+    factories: list[Any] = [None, list, dict, set, int, float, str]
+    kinds: list[dict[Any, Any]] = [
+        collections.OrderedDict(a=1, b=2),
+        collections.Counter("abca"),
+        *(collections.defaultdict(factory, a=1) for factory in factories),
+    ]
+    read = decoded(pickle.dumps({"kinds": kinds}, protocol))["kinds"]
+    assert read == kinds
+    assert {type(value) for value in read} == {dict}
+    for value in (list, collections.OrderedDict, [int], {"a": dict}):
+        with pytest.raises(DecodeError):
+            decoded(pickle.dumps({"value": value}, protocol))
+
+
 _plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.datetimes()
     | st.decimals(allow_nan=False) | st.uuids(),
@@ -116,7 +133,7 @@ def hostile(folder: Path) -> dict[str, bytes]:
         "eval": pickle.dumps({"a": Runs(eval, f"__import__('os').system({touch!r})")}),
         "exec by protocol 0": pickle.dumps({"a": Runs(exec, "1")}, 0),
         "getattr": pickle.dumps({"a": Runs(getattr, dt.datetime, "now")}),
-        "of another class": pickle.dumps({"a": collections.OrderedDict(b=1)}),
+        "of another class": pickle.dumps({"a": collections.deque([1])}),
         "state of a date": b"\x80\x04}(\x8c\x01a\x8c\x08datetime\x8c\x08datetime\x93)R}bu.",
         "uuid without number": b"\x80\x04}(\x8c\x01a\x8c\x04uuid\x8c\x04UUID\x93)\x81u.",
         "encode": b"\x80\x04}(\x8c\x01a\x8c\x07_codecs\x8c\x06encode\x93\x8c\x01b\x8c\x03rot\x86Ru.",

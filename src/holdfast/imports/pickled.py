@@ -51,11 +51,13 @@ _CLASSES: dict[tuple[str, str], _Class] = {
     ("decimal", "Decimal"): _Class(lambda text: Decimal(_of(str, text))),
     ("uuid", "UUID"): _Class(lambda: UUID.__new__(UUID)),
     ("markupsafe", "Markup"): _Class(lambda text: Markup(_of(str, text))),  # noqa: S704  # as it was stored
+    # A session of ours has a dict in their place, too.
+    ("collections", "OrderedDict"): _Class(lambda: {}),  # noqa: PIE807  # dict would take arguments
+    ("collections", "defaultdict"): _Class(lambda _=None: {}),
+    ("collections", "Counter"): _Class(lambda counts: _of(dict, counts)),
     ("_codecs", "encode"): _Class(_encoded),
     ("copyreg", "_reconstructor"): _Class(lambda kind, _, state: kind.make() if state is None else kind.make(state)),
-    ("builtins", "object"): _OBJECT,
-    ("builtins", "str"): _OBJECT,
-    ("builtins", "unicode"): _OBJECT,
+    **{("builtins", name): _OBJECT for name in ("object", "str", "unicode", "list", "dict", "int", "long", "float")},
     ("builtins", "bytes"): _Class(lambda: b""),
     ("builtins", "set"): _Class(lambda values: set(_hashed(_of(list, values)))),
     ("builtins", "frozenset"): _Class(lambda values: frozenset(_hashed(_of(list, values)))),
