@@ -14,7 +14,7 @@ from support import seams
 from support.databases import start_mariadb, start_postgres
 from support.keyspace import prefix_of
 from support.moving import Name
-from support.servers import Server, start_redis
+from support.servers import Server, free_port, start_redis
 from support.sql import url_of
 
 from holdfast.stores.registry import open_store
@@ -48,6 +48,36 @@ def read_only_redis(server: Server) -> None:
         connection.execute_command("REPLICAOF", "127.0.0.1", 1)
 
 
+def cut_off_redis(server: Server) -> None:
+    """Turn a Redis server into a replica that answers nothing without its primary."""
+    import redis
+
+    with redis.Redis(port=server.address[1]) as connection:
+        connection.config_set("replica-serve-stale-data", "no")
+        connection.execute_command("REPLICAOF", "127.0.0.1", 1)
+
+
+def start_galera() -> Server:
+    """Start MariaDB as the only node of a Galera cluster."""
+    gossip = f"127.0.0.1:{free_port()}"
+    return start_mariadb(
+        "--wsrep-on=ON",
+        "--wsrep-provider=/usr/lib/galera/libgalera_smm.so",
+        "--wsrep-new-cluster",
+        "--wsrep-cluster-address=gcomm://",
+        f"--wsrep-provider-options=base_host=127.0.0.1;gmcast.listen_addr=tcp://{gossip};ist.recv_addr={gossip}",
+        "--binlog-format=ROW",
+    )
+
+
+def drain_galera(server: Server) -> None:
+    """Let a node take no statement of anybody, also on connections that are open."""
+    import pymysql
+
+    with pymysql.connect(host="127.0.0.1", port=server.address[1], user="root") as connection:
+        connection.cursor().execute("SET GLOBAL wsrep_reject_queries = ALL")
+
+
 def through_psycopg2(server: Server) -> str:
     """Return the URL of *server* for the other driver."""
     return url_of(server).replace("psycopg", "psycopg2")
@@ -78,13 +108,17 @@ KINDS: dict[str, tuple[Callable[[], Server], Callable[[Server], None], Callable[
         through_psycopg2,
     ),
     "mariadb": (start_mariadb, read_only_mariadb, plain_user),
+    # Servers that answer nothing any more, and keep their connections.
+    "redis+cut off": (start_redis, cut_off_redis, redis_url),
+    "mariadb+galera": (start_galera, drain_galera, plain_user),
 }
 
 
-EACH = [pytest.param(kind, marks=getattr(pytest.mark, kind.partition("+")[0])) for kind in KINDS]
+ALL = [pytest.param(kind, marks=getattr(pytest.mark, kind.partition("+")[0])) for kind in KINDS]
+EACH = ALL[:-2]
 
 
-@pytest.fixture(params=EACH)
+@pytest.fixture(params=ALL)
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[list[Server], Callable[[Server], None], list[str]]]:
     """Two servers of a kind, what takes the writes of one away, and their URLs."""
     start, take_away, url = KINDS[request.param]
@@ -111,7 +145,7 @@ def named(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Name
 
 
 def test_a_name_that_moves_from_a_server_that_takes_no_writes_any_more(pair: Any, tmp_path: Path) -> None:
-    """The first write that is refused drops all connections and is tried on a new one: nothing fails."""
+    """The first call that is refused drops all connections and is tried on a new one: nothing fails."""
     servers, take_away, urls = pair
     with closing(Name(servers[0].address)) as name:
         through = urls[0].replace(f":{servers[0].address[1]}", f":{name.port}")
@@ -120,6 +154,7 @@ def test_a_name_that_moves_from_a_server_that_takes_no_writes_any_more(pair: Any
             together([lambda: store.load(KEY)] * 4)
             take_away(servers[0])
             name.move(servers[1].address)
+            assert store.load(KEY) is None
             assert store.create(KEY, b"data", expires_at=FAR, owner="ada") is not None
             for _ in range(8):
                 assert store.touch(KEY, expires_at=FAR + 1)

@@ -8,8 +8,9 @@ from typing import Any
 from holdfast.errors import StoreSetUpWrong, StoreUnavailable, shear
 from holdfast.stores.shared.clients import is_mistake, likely_fix
 
-# What servers that take no writes say; the last one is redis-py's word for the first, behind Sentinels.
-_NO_WRITES = ("READONLY", "NOREPLICAS", "The previous master is now a slave")
+# What servers that take no writes say, or without their primary nothing; the last one is redis-py's word for the first,
+# behind Sentinels.
+_NO_WRITES = ("READONLY", "NOREPLICAS", "Link with MASTER is down", "The previous master is now a slave")
 
 # Errors of a client that is not made for a Cluster, at one.
 _OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}

@@ -211,8 +211,9 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     return ours
 
 
-# The errors of a server that takes no writes: a replica, or a primary that has become one.
-_READ_ONLY = {"25006", 1290, 1792, 1836}
+# The errors of a server that takes no writes, a replica or a primary that has become one, and of a node of Galera that
+# takes nothing.
+_READ_ONLY = {"25006", 1047, 1290, 1792, 1836}
 # Rights that MySQL and MariaDB refuse: a connection keeps those that it began with, also after a GRANT.
 _DENIED = {1044, 1142, 1143}
 
