@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,7 +13,9 @@ from support.building import store_of
 from support.databases import start_pgbouncer
 from support.servers import Server
 
+from holdfast.errors import StoreUnavailable
 from holdfast.flask import Session, session
+from holdfast.stores.registry import open_store
 
 pytestmark = pytest.mark.pgbouncer
 
@@ -58,3 +61,19 @@ def test_it_works_with_the_url_of_the_docs(pooler: Server, driver: str, options:
         with ThreadPoolExecutor(BROWSERS) as pool:
             answers = list(pool.map(visit, range(BROWSERS)))
     assert answers == [[str(number + 1) for number in range(REQUESTS)]] * BROWSERS
+
+
+@pytest.mark.parametrize(
+    ("mode", "auth", "user"), [("statement", "any", "postgres"), ("transaction", "trust", "nobody")]
+)
+def test_a_pooler_that_is_set_up_wrong(postgresql_server: Server, mode: str, auth: str, user: str) -> None:
+    """A pooler for single statements, and one that does not know the user, refuse for good: it is no outage."""
+    server = start_pgbouncer(postgresql_server, mode=mode, auth=auth)
+    try:
+        store: Any
+        with closing(open_store(server.url.replace("postgres@", f"{user}@"))) as store:  # type: ignore[type-var]
+            with pytest.raises(StoreUnavailable) as caught:
+                store.load("ab" * 32)
+            assert caught.value.permanent, caught.value.explained
+    finally:
+        server.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import threading
 import traceback
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ import pymongo
 import pytest
 import redis
 import sqlalchemy as sa
-from support.databases import start_mongod
+from support.databases import start_mariadb, start_mongod
 from support.logins import new_sql_user, with_login
-from support.servers import Server, start_redis
+from support.servers import NotYet, Server, start_redis, wait_for
 from support.web import Web, end
 
 from holdfast.errors import StoreUnavailable
@@ -118,7 +119,7 @@ def test_a_user_of_a_database_who_may_only_read_is_not_ready(request: pytest.Fix
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("command", ["GET", "EVAL"])
+@pytest.mark.parametrize("command", ["GET", "EVAL", "TIME"])
 def test_a_command_that_the_server_lacks(command: str) -> None:
     """The server's answer repeats the command with its key: no error does."""
     server = start_redis("--rename-command", command, "")
@@ -237,6 +238,28 @@ def test_an_account_of_mariadb_that_is_locked(mariadb_url: str) -> None:
         closing(opened(url)) as store,
     ):
         logged(store)
+
+
+@pytest.mark.mariadb
+def test_a_host_that_mariadb_has_blocked() -> None:
+    """A proxy whose checks end each connection has its host blocked, until somebody unblocks it."""
+
+    def check() -> None:
+        with socket.create_connection(server.address, source_address=("127.0.0.2", 0)) as connection:
+            if connection.recv(5)[4:] != b"\xff":  # an error takes the place of the greeting
+                raise NotYet("it is not blocked")
+
+    server = start_mariadb("--skip-name-resolve=0", "--max-connect-errors=1", "--host-cache-size=10")
+    try:
+        with new_sql_user(server.url, "IDENTIFIED BY 'word'", may="ALL") as url:
+            place = sa.make_url(url).set(host="127.0.0.1", port=server.address[1], query={"bind_address": "127.0.0.2"})
+            with closing(opened(place.render_as_string(hide_password=False))) as store:
+                store.ping()
+                store.close()
+                wait_for(check)
+                assert_not_ready(store)
+    finally:
+        server.stop()
 
 
 @pytest.mark.postgresql

@@ -102,17 +102,19 @@ def start_postgres(*options: str) -> Server:
     )
 
 
-def start_pgbouncer(server: Server, *, connections: int = 2) -> Server:
-    """Start PgBouncer in front of PostgreSQL *server*, in transaction mode, with so many *connections* to it."""
+def start_pgbouncer(server: Server, *, connections: int = 2, mode: str = "transaction", auth: str = "any") -> Server:
+    """Start PgBouncer in front of PostgreSQL *server*, with so many *connections* to it, for the user ``postgres``."""
     folder, port, user = private_folder(), free_port(), "postgres" if IS_ROOT else None
-    config = folder / "pgbouncer.ini"
+    config, users = folder / "pgbouncer.ini", folder / "users"
+    users.write_text('"postgres" ""\n')
     config.write_text(
         f"[databases]\n* = host={server.folder} port={server.address[1]} user=postgres\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 500\nserver_login_retry = 1\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = {auth}\n"
+        f"auth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 500\n"
+        "server_login_retry = 1\n"
     )
     if user:
-        for path in (folder, config):
+        for path in (folder, config, users):
             shutil.chown(path, user, user)
     return Server(
         [program("pgbouncer"), config],

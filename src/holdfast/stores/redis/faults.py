@@ -20,7 +20,7 @@ _OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
 _SET_UP_WRONG = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
 _REFUSED = re.compile(
     r"^(?:ERR )?(?:NOAUTH|WRONGPASS|NOPERM|DENIED|DB index is out of range|invalid DB index|unknown command"
-    r"|ACL failure in script|The user executing the script can't )"
+    r"|ACL failure in script|The user executing the script can't |.*Unknown Redis command called from )"
 )
 
 

@@ -32,14 +32,15 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 # The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
 # Faults that waiting does not cure: a wrong user, password, host, database, schema or permission; an account that is
-# locked, needs TLS, or whose password has expired; a column that is not ours. psycopg gives those of a connection as
-# text alone.
-_ACCOUNT = {1044, 1045, 1049, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159, 4151, "28000", "28P01"}
+# locked, needs TLS, or whose password has expired; a host that is blocked; a column that is not ours; a pooler that
+# takes single statements only. psycopg gives those of a connection as text alone.
+_ACCOUNT = {1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159, 4151, "28000", "28P01"}
 _COLUMN = {1048, 1054, 1364, 1366, "23502", "23514", "42703", "42804"}
 _SET_UP_WRONG = {*_ACCOUNT, *_COLUMN, "3D000", "3F000", "42501"}
 _SET_UP_WRONG_TEXT = re.compile(
-    r"FATAL: +(\w+ authentication failed|(role|database) .* does not exist|role .* is not permitted to log in"
+    r"FATAL: +(\"?\w+\"? authentication failed|(role|database) .* does not exist|role .* is not permitted to log in"
     r"|no pg_hba.conf entry|pg_hba.conf rejects|permission denied|no such (database|user))|no password supplied"
+    r"|not allowed in statement pooling mode"
     r"|readonly database|not a database|is malformed|(NOT NULL|CHECK) constraint failed"
 )
 # SQLite's code of a write to a file that is no longer at its path, from Python 3.11 on. Another is opened next.
