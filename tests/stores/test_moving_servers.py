@@ -17,6 +17,7 @@ from support.moving import Name
 from support.servers import Server, free_port, start_redis
 from support.sql import url_of
 
+from holdfast.errors import StoreUnavailable
 from holdfast.stores.registry import open_store
 
 FAR = 4_000_000_000_000
@@ -159,6 +160,27 @@ def test_a_name_that_moves_from_a_server_that_takes_no_writes_any_more(pair: Any
             for _ in range(8):
                 assert store.touch(KEY, expires_at=FAR + 1)
                 assert store.load(KEY) is not None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EACH if "redis" not in str(kind.values)])
+def test_reads_that_a_replica_answers(kind: str) -> None:
+    """It may lack the last ends, so a new store serves nothing from it; it may become a primary: an outage."""
+    start, take_away, url = KINDS[kind]
+    with ExitStack() as stack:
+        server = start()
+        stack.callback(server.stop)
+        store: Any
+        with closing(open_store(url(server))) as store:  # type: ignore[type-var]
+            assert store.create(KEY, b"data", expires_at=FAR) is not None
+        if kind.startswith("postgresql"):
+            (server.folder / "data" / "standby.signal").touch()
+            server.restart()
+        else:
+            take_away(server)
+        with closing(open_store(url(server))) as store:  # type: ignore[type-var]
+            with pytest.raises(StoreUnavailable, match="a replica answers") as caught:
+                store.load(KEY)
+            assert not caught.value.permanent
 
 
 def test_connections_that_were_idle_for_minutes_are_not_used_again(

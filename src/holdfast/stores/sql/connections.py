@@ -27,6 +27,15 @@ _LONGEST = 900.0
 # Drivers for which SQLAlchemy's only change to our values, another type for bytes, is not needed.
 _TAKE_BYTES = frozenset({"psycopg", "psycopg2", "pymysql", "mysqldb"})
 
+# Whether a replica answers reads, by dialect. Pgpool-II sends this question where it sends other reads, and
+# pg_is_in_recovery() to the primary.
+_READ_ONLY = "SELECT CONCAT(@@read_only) NOT IN ('0', 'OFF')"
+_IS_REPLICA = {
+    "mariadb": _READ_ONLY,
+    "mysql": _READ_ONLY,
+    "postgresql": "SELECT current_setting('transaction_read_only') > current_setting('default_transaction_read_only')",
+}
+
 
 class Checkout:
     """A connection, and what each statement needs of it.
@@ -66,6 +75,8 @@ class Connections:
             checkout = self._take()
             connection = checkout.connection
             try:
+                if not checkout.cursors:
+                    _leave_replica(connection)
                 result = work(checkout)
                 if connection.in_transaction():
                     connection.rollback()  # a word to SQLAlchemy: each statement was committed
@@ -101,6 +112,23 @@ class Connections:
     def close(self) -> None:
         """Return those that are not in use to the pool, which checks them before the next use."""
         drain(self._idle, lambda checkout: checkout.connection.close())
+
+
+def _leave_replica(connection: sa.Connection) -> None:
+    """Use *connection* no more if a replica answers its reads: it may not have the last saves and ends yet.
+
+    A proxy may send it the reads alone, so that no write shows it.
+
+    Raises:
+        StoreUnavailable: One does. It may become a primary, so it is an outage.
+    """
+    question = _IS_REPLICA.get(connection.dialect.name)
+    if question and connection.exec_driver_sql(question).scalar_one():
+        connection.invalidate()
+        raise StoreUnavailable(
+            "a replica answers reads, where an ended session may still be: write the primary's address in the URL, or "
+            "turn off the balancing of reads in the proxy"
+        )
 
 
 def end_of(connection: Any) -> Callable[[], object]:
