@@ -15,7 +15,7 @@ from support.sql import url_of
 
 from holdfast.clock import system_clock
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import METHODS, Iterates
+from holdfast.stores.contract import METHODS, Iterates, Page
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.probe import probe
 from holdfast.stores.registry import open_store
@@ -48,6 +48,17 @@ def test_the_step_that_fails_is_named(operation: str) -> None:
     step = {"create": "created", "replace": "replaced", "move": "moved", "find": "found by", "delete": "deleted"}
     with pytest.raises(StoreUnavailable, match=f"a throw-away record cannot be {step[operation]}.*: a test made"):
         probe(store, system_clock)
+
+
+def test_a_proxy_that_spreads_calls_is_named_as_a_reason() -> None:
+    """Where a user's index is on another server than it is looked for on, the message says why that may be."""
+
+    class Spread(MemoryStore):
+        def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
+            return Page((), None)
+
+    with pytest.raises(StoreUnavailable, match="could not be found by its owner: does a proxy spread"):
+        probe(Spread(), system_clock)
 
 
 @pytest.mark.redis

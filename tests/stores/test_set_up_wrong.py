@@ -147,7 +147,7 @@ def tls_server(certificate: Path, asked: bytes = b"") -> Iterator[int]:
 @pytest.mark.parametrize(
     ("url", "fix"),
     [
-        ("redis://127.0.0.1:{}", "write rediss:// in its URL"),
+        ("redis://127.0.0.1:{}", "write rediss:// in its URL; if a proxy closes the connection, such as twemproxy"),
         ("redis+cluster://127.0.0.1:{}", "write rediss:// in its URL"),
         ("mongodb://127.0.0.1:{}/d.c?timeoutMS=400", "write tls=true in its URL"),
         ("memcached://127.0.0.1:{}", "give a pymemcache client with tls_context"),

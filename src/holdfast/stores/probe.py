@@ -28,7 +28,8 @@ def probe(store: Store, clock: Clock) -> None:
                     f"a throw-away record cannot be {step}: {error}", permanent=error.permanent
                 ) from error.__cause__
             if not works:
-                raise StoreUnavailable(f"a throw-away record could not be {step}")
+                why = "does a proxy spread the calls over several servers, or send reads to a replica?"
+                raise StoreUnavailable(f"a throw-away record could not be {step}: {why}")
     finally:
         for key in (old, new):
             with suppress(StoreUnavailable):

@@ -43,9 +43,10 @@ def unavailable(error: Exception) -> StoreUnavailable:
             permanent=True,
         )
     permanent = kind in _SET_UP_WRONG or _REFUSED.search(str(error)) is not None or is_mistake(error)
-    tls = likely_fix(error, use="write rediss:// in its URL", omit="write redis:// in its URL")
+    use = "write rediss:// in its URL; if a proxy closes the connection, such as twemproxy, write the server's address"
+    fix = likely_fix(error, use=use, omit="write redis:// in its URL")
     shear(error)
-    return StoreUnavailable(f"Redis did not execute a command: {kind}{tls}", permanent=permanent)
+    return StoreUnavailable(f"Redis did not execute a command: {kind}{fix}", permanent=permanent)
 
 
 def without_primary(error: Exception, pool: Any) -> StoreUnavailable:
