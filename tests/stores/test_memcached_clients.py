@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from support import disk
 from support.memcached import DAY, data_of, on_client
-from support.servers import IS_ROOT, Server, ask, program, wait_for
+from support.servers import IS_ROOT, Server, ask, program, start_memcached, wait_for
 
 from holdfast.clock import system_clock
 from holdfast.errors import ConfigurationError
@@ -200,3 +200,19 @@ def test_a_socket_on_disk_works() -> None:
         finally:
             server.kill()
             server.wait()
+
+
+def test_idle_connections_of_a_given_pool_that_were_closed() -> None:
+    """After a restart of the server, or a proxy's cut, the first call that fails drops them all, and is repeated."""
+    server = start_memcached()
+    client = pymemcache.PooledClient(server.address)
+    store, pool = MemcachedStore(client), client.client_pool
+    try:
+        for connection in [pool.get() for _ in range(6)]:
+            connection.version()
+            pool.release(connection)
+        server.restart()
+        assert store.load(secrets.token_hex(32)) is None
+    finally:
+        client.close()
+        server.stop()

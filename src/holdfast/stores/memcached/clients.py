@@ -151,7 +151,11 @@ class GivenPymemcache(MemcachedClient):
             try:
                 return getattr(self._clients[server], method)(*arguments, **named)
             except BaseException:
-                if not self._pooled:
+                if self._pooled:  # idle connections are as old as this one; others may be in use
+                    pool = self._clients[server].client_pool
+                    for _ in pool.free:
+                        pool.destroy(pool.get())
+                else:
                     self._disconnect()
                 raise
 
