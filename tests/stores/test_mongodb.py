@@ -316,8 +316,9 @@ def test_an_index_that_is_in_the_way_of_one_prevents_no_other(
         assert version is not None
         assert keys_of(store, "ada") == [KEY]
         assert isinstance(store.replace(KEY, b"new", expect=version, expires_at=FAR, owner="ada"), int)
-        with pytest.raises(StoreUnavailable, match=f"the index on {there} cannot be made"):
+        with pytest.raises(StoreUnavailable, match=f"the index on {there} cannot be made") as caught:
             store.prepare()
+        assert caught.value.permanent
     [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert warning.getMessage().startswith(f"the index on {there} cannot be made (Index")
     assert made in sessions.index_information()

@@ -31,6 +31,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.contract import Closes
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.registry import open_store
+from holdfast.stores.sql import SQLStore
 
 KEY = "a" * 64
 
@@ -81,6 +82,24 @@ def test_a_server_refuses(request: pytest.FixtureRequest, server: str, wrong: st
     given = request.getfixturevalue(server)
     with WRONG[wrong](given if isinstance(given, str) else given.url) as url:
         assert fault_of(url).permanent
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("postgresql_url", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_table_that_the_command_may_not_make(request: pytest.FixtureRequest, server: str) -> None:
+    """What `flask sessions init` is refused is no outage either."""
+    with (
+        restricted_sql(request.getfixturevalue(server)) as url,
+        closing(SQLStore.from_url(url, root=Path())) as store,
+        pytest.raises(StoreUnavailable, match="make tables") as caught,
+    ):
+        store.prepare()
+    assert caught.value.permanent
 
 
 @pytest.mark.mongodb

@@ -247,7 +247,8 @@ class MongoDBStore:
         self.now()  # with the patience of a request
         refused = self._run(_make_indexes, seconds=_INDEX_PATIENCE)
         if refused:
-            raise StoreUnavailable(f"{_in_words(refused)} on {self._names[1]!r}") from next(iter(refused.values()))
+            problem = f"{_in_words(refused)} on {self._names[1]!r}"
+            raise StoreUnavailable(problem, permanent=True) from next(iter(refused.values()))
 
     def check_health(self) -> list[HealthFinding]:
         self.now()  # the first operation creates the indexes

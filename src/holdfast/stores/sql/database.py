@@ -132,7 +132,8 @@ class Database:
                 raise
             raise StoreUnavailable(
                 f"the table {self._table.name!r} or its indexes cannot be made: {type(error.__cause__).__name__}. May "
-                "the user of the URL make tables?"
+                "the user of the URL make tables?",
+                permanent=error.permanent,
             ) from error.__cause__
 
     def close(self) -> None:
