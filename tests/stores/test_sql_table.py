@@ -15,9 +15,10 @@ from support.capabilities import keys_of
 from support.pages import blocks
 from support.sql import statements
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.registry import open_store
 from holdfast.stores.sql import SQLStore, sessions_table
+from holdfast.stores.sql.engines import codes_of
 
 KEY = "0" * 64
 FAR = 4_000_000_000_000
@@ -199,3 +200,13 @@ def test_migrations_find_the_table(sql_url: str, tmp_path: Path, own_metadata: b
     alembic.command.check(config)
     alembic.command.downgrade(config, "base")
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_user_who_may_only_read_has_the_server_s_reason(postgresql_url: str, driver: str) -> None:
+    """The first use of a database without the table fails with what the server said about the table."""
+    url = f"{postgresql_url.replace('psycopg', driver)}?options=-c default_transaction_read_only=on"
+    with closing(opened(url)) as store, pytest.raises(StoreUnavailable) as caught:
+        store.create(KEY, b"data", expires_at=FAR)
+    assert "25006" in codes_of(getattr(caught.value.__cause__, "orig", None))

@@ -110,5 +110,5 @@ def _make(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
         table.create(connection)
     except sa.exc.DBAPIError:
         # Another process was faster.
-        if not has_table(table, connection):
+        if connection.invalidated or not has_table(table, connection):
             raise
