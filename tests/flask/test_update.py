@@ -117,6 +117,16 @@ def test_the_user_stays(key: str) -> None:
     assert site.data() == {"cart": ["pen"], key: "ada"}
 
 
+def test_a_change_that_would_never_run_is_refused(site: Web) -> None:
+    """An async function would change nothing, since nothing awaits it: it is an error, and not True."""
+
+    async def demote_later(data: dict[Any, Any]) -> None:
+        demote(data)
+
+    with pytest.raises(TypeError, match="must be a function that is not async"):
+        site.sessions.update(handle_of(site), demote_later)
+
+
 def test_a_shown_name_is_data(site: Web) -> None:
     """In a session that was bound to another id, a name under a key of a user's id can be changed."""
     site.put(username="Ada")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -31,7 +32,10 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
         StoreUnavailable: The store failed. Whether the change was stored is unknown.
         UnknownKey: No key opens the session.
         ValueError: The change names another user than the session's. Nothing was stored.
+        TypeError: The change is async.
     """
+    if inspect.iscoroutinefunction(change):
+        raise TypeError(f"the change must be a function that is not async: nothing would await {change!r}")
     write = Write()
     for _ in range(context.policy.attempts):
         stored = yield from _stored_at(context, handle)
