@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
@@ -14,6 +16,8 @@ from werkzeug.test import TestResponse
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
 from holdfast.flask import session
 from holdfast.records.metadata import Device
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing import FailingStore, FakeClock
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
@@ -340,6 +344,21 @@ def test_an_end_that_is_not_confirmed_is_not_called_sure(account: Account, monke
     assert messages(account.page(here)) == [
         "The session has ended, but this is not confirmed. Check again in a minute."
     ]
+
+
+def test_an_end_of_all_others_that_is_not_confirmed_is_not_called_sure() -> None:
+    """Where the store has no room for what keeps out a login that is going on, the page says so."""
+    clock = FakeClock()
+    store = FailingStore(MemoryStore(clock=clock))
+    account = Account(inner=lambda _: store)
+    here, there = account.sign_in(), account.sign_in()
+    fields = account.form(here, "end-others")
+    store.fail("create", times=math.inf)
+    done(account.post(here, fields))
+    assert messages(account.page(here)) == [
+        "Your other sessions have ended, but this is not confirmed. Try again in a minute."
+    ]
+    assert not account.is_in(there)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from html import unescape
 
@@ -15,7 +16,7 @@ from support.web import Web
 
 from holdfast.records.encryption import new_key
 from holdfast.stores.memory import MemoryStore
-from holdfast.testing import FakeClock
+from holdfast.testing import FailingStore, FakeClock
 
 
 @pytest.fixture
@@ -38,6 +39,19 @@ def test_all_sessions_of_a_user_are_ended(desk: Desk, caplog: pytest.LogCaptureF
     assert lives(web, other)
     (record,) = caplog.records
     assert record.getMessage().startswith("'Grace' ended all sessions of the user")
+
+
+def test_an_end_of_all_that_is_not_confirmed_is_told() -> None:
+    """If the store has no room for what keeps out a login that is going on, the operator is told to repeat the end."""
+    clock = FakeClock()
+    store = FailingStore(MemoryStore(clock=clock))
+    desk = Desk(Web(lambda _: store))
+    browser = sign_in(desk.web)
+    store.fail("create", times=math.inf)
+    page = desk.done("/operator/user?id=ada", action="end-all")
+    assert "Sessions ended: 1." in page
+    assert "make room in the store, and end them again" in page
+    assert not lives(desk.web, browser)
 
 
 def test_an_operator_s_own_session_is_kept(desk: Desk) -> None:

@@ -185,7 +185,8 @@ class _Page:
 
     def _end_others(self, _: str) -> ResponseReturnValue:
         self._guard()
-        session.revoke_others()
+        if session.revoke_others().outcome == "unconfirmed":
+            return _done(gettext("Your other sessions have ended, but this is not confirmed. Try again in a minute."))
         return _done(gettext("All your other sessions have ended."))
 
     def _name(self, owner: str) -> ResponseReturnValue:

@@ -225,6 +225,8 @@ class _Page:
         kept = " Your own was kept." if session.owner == self._manager.keys.owner_of(user_id) else ""
         number = "Their number is unknown." if abilities(self._manager).cookies else f"Sessions ended: {ended:,}."
         flash(f"All sessions of this user have ended. {number}{kept}")
+        if ended.outcome == "unconfirmed":
+            flash("A login that began before may still stand: make room in the store, and end them again.")
         return _back("user")
 
     def _short_owner(self, user_id: str) -> str:
