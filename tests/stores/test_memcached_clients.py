@@ -186,6 +186,20 @@ def test_a_url_that_is_not_valid_is_refused(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_name_with_several_addresses(memcached_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing listens at a name's first address, as with ``localhost`` and ``::1``, the next one is used."""
+    key, port, resolve = secrets.token_hex(32), memcached_server.address[1], socket.getaddrinfo
+
+    def both(host: str, *arguments: Any, **named: Any) -> list[Any]:
+        hosts = ["127.0.0.2", "127.0.0.1"] if host == "cache.example" else [host]
+        return [found for each in hosts for found in resolve(each, *arguments, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with closing(MemcachedStore.from_url(f"memcached://cache.example:{port}")) as store:
+        store.create(key, b"data", expires_at=system_clock() + DAY)
+        assert data_of(store, key) == b"data"
+
+
 def test_a_socket_on_disk_works() -> None:
     """``memcached:///path`` is a Unix socket."""
     key = secrets.token_hex(32)

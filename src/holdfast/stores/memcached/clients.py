@@ -12,6 +12,7 @@ import importlib
 import inspect
 import operator
 import os
+import socket
 import sys
 import threading
 from collections import deque
@@ -109,7 +110,17 @@ class PooledClient(MemcachedClient):
         return answer
 
     def _connect(self, server: str) -> Any:
-        return self._driver.Client(server, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True)
+        """Return a client of *server*, at the first of its addresses that answers: pymemcache tries only one."""
+        *before, last = _addresses_of(server)
+        for address in before:
+            client = self._client_of(address)
+            with suppress(OSError):
+                client.version()
+                return client
+        return self._client_of(last)
+
+    def _client_of(self, address: Any) -> Any:
+        return self._driver.Client(address, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True)
 
 
 class GivenPymemcache(MemcachedClient):
@@ -353,6 +364,14 @@ def _reads_bytes(client: Any) -> bool:
         return serde is None or all(serde.deserialize(b"key", value, flags) is value for flags in (0, 1, 2, 4, 8, 16))
     except Exception:  # noqa: BLE001  # after any failure, the client must not keep it
         return False
+
+
+def _addresses_of(server: str) -> list[Any]:
+    """Return the addresses of *server*, such as the two of ``localhost``; for the path of a socket, the path."""
+    if server.startswith("/"):
+        return [server]
+    host, _, port = server.rpartition(":")
+    return [found[4][:2] for found in socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)]
 
 
 def _server_of(servers: Collection[str], key: str) -> str:
