@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pymemcache
@@ -29,9 +32,12 @@ from support.web import Web
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.stores.contract import Closes
+from holdfast.stores.files import FileStore
+from holdfast.stores.jsonfile import JSONFileStore
 from holdfast.stores.memcached import MemcachedStore
 from holdfast.stores.registry import open_store
 from holdfast.stores.sql import SQLStore
+from holdfast.stores.sqlite import SQLiteStore
 
 KEY = "a" * 64
 
@@ -66,6 +72,42 @@ WRONG: dict[str, Callable[[str], AbstractContextManager[str]]] = {
         f"{url}?db=9999" if url.startswith("unix") else urlunsplit(urlsplit(url)._replace(path="/nowhere"))
     ),
 }
+
+
+@contextmanager
+def folder_of_an_ordinary_user() -> Iterator[Path]:
+    """Give a folder, and work inside the block as the user to whom it belongs, who is not root."""
+    with tempfile.TemporaryDirectory() as folder:
+        is_root = os.getuid() == 0
+        if is_root:
+            os.chown(folder, 65534, 65534)
+            os.setresuid(65534, 65534, 0)
+        try:
+            yield Path(folder)
+        finally:
+            if is_root:
+                os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("mode", [0, 0o500])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(SQLiteStore, "sessions.db"), (FileStore, "."), (JSONFileStore, "sessions.json")]
+)
+def test_a_folder_whose_permissions_change_in_use(kind: Any, name: str, mode: int) -> None:
+    """A folder that may not be entered, or not written to, any more: the probe says so, and works again afterwards."""
+    with folder_of_an_ordinary_user() as folder:
+        place = folder / "place"
+        store = kind(place / name)
+        with closing(store) if isinstance(store, Closes) else nullcontext():
+            store.create(KEY, b"data", expires_at=2**41)
+            place.chmod(mode)
+            try:
+                with pytest.raises(StoreUnavailable, match=r"permissions|give this user the right") as caught:
+                    store.ping()
+            finally:
+                place.chmod(0o700)
+            assert caught.value.permanent
+            store.ping()
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -25,6 +25,7 @@ from holdfast.stores.shared.disk import (
     is_trusted_user,
     make_folder,
     path_from_url,
+    require_writable,
     write_file,
 )
 from holdfast.stores.shared.health import about_modes
@@ -178,7 +179,7 @@ class FileStore:
 
     def ping(self) -> None:
         with self._holding_shard("00"):
-            pass
+            require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
         with faults_of(self.path):

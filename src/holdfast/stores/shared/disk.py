@@ -149,12 +149,15 @@ def why_unusable(path: Path) -> str | None:
     try:
         while not place.exists() and place != place.parent:
             place = place.parent
+        is_folder = place.is_dir()
+    except PermissionError:
+        return f"{place} cannot be reached: the permissions of a folder that leads to it forbid it"
     except OSError:  # it is not shown
         return None
-    if not place.is_dir() and place != path:
+    if not is_folder and place != path:
         return f"{place} is a file, and no folder"
     # SQLite and the JSON store make files beside theirs.
-    written = [place] if place.is_dir() else [place, place.parent]
+    written = [place] if is_folder else [place, place.parent]
     refused = next((each for each in written if not os.access(each, os.W_OK)), None)
     return None if refused is None else f"{refused} cannot be written to: its permissions or its disk forbid it"
 
