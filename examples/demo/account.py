@@ -14,13 +14,11 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from holdfast import NotFresh
 from holdfast.flask import Session, session
-from holdfast.metrics.memory import InMemoryMetrics
 
 account = Blueprint("account", __name__)
 sock = Sock()
 
-#: The observer counts the numbers of the operator's page.
-sessions = Session(observer=InMemoryMetrics())
+sessions = Session()
 
 #: A real shop stores these in its database. Here a restart resets them.
 passwords = dict.fromkeys(USERS, generate_password_hash(PASSWORD))
