@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from explorer import planted_promises as p
 from support import seams
 
+from holdfast.records.tokens import is_user_id
+from holdfast.sessions.flows.context import Context
 from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.state import SessionState
 
@@ -81,10 +85,11 @@ def a_long_request_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_shown_name_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys that may name a user count beside Flask-Login's."""
 
-    def named(self: ServerSession, state: SessionState) -> str | None:
-        return state.identity(self._manager.context.policy.identity_keys, self._manager.keys.owner_of)
+    def owner_named(self: Context, data: Mapping[Any, Any]) -> str | None:
+        ids = (data.get(key) for key in self.policy.identity_keys)
+        return next((self.keys.owner_of(id_) for id_ in ids if is_user_id(id_)), None)
 
-    seams.SESSION_NAMED.plant(monkeypatch, named)
+    seams.CONTEXT_OWNER_NAMED.plant(monkeypatch, owner_named)
 
 
 def no_thread_waits_for_the_session(monkeypatch: pytest.MonkeyPatch) -> None:

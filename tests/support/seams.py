@@ -178,7 +178,7 @@ REVOKE_ALL = Seam("holdfast.sessions.manager:revoke_all")
 
 SESSION_SET_ITEM = Seam("holdfast.sessions.mapping:ServerSession.__setitem__")
 SESSION_REBIND = Seam("holdfast.sessions.mapping:ServerSession._rebind")
-SESSION_NAMED = Seam("holdfast.sessions.mapping:ServerSession._named")
+CONTEXT_OWNER_NAMED = Seam("holdfast.sessions.flows.context:Context.owner_named")
 SESSION_OPEN = Seam("holdfast.sessions.mapping:ServerSession._open")
 SESSION_CLEAR = Seam("holdfast.sessions.mapping:ServerSession.clear")
 SESSION_FRESH_FOR = Seam("holdfast.sessions.mapping:ServerSession.fresh_for")

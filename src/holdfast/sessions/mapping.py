@@ -18,7 +18,7 @@ from holdfast.records import metadata
 from holdfast.sessions.ends import ends
 from holdfast.sessions.manager import directory
 from holdfast.sessions.policy import SKEW
-from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, PERMANENT, REMEMBER, Changes, SessionState
+from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, PERMANENT, REMEMBER, Changes, SessionState, signs_over
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -190,24 +190,20 @@ class ServerSession(MutableMapping[str, Any]):
         They are ignored while Flask-Login's key names the user, and in a session that `bind` has bound to another one.
         A value that names no user, such as True, changes the token alone.
         """
-        is_identity, before, value_before = key in self._manager.context.policy.identity_keys, None, None
-        if is_identity:
-            before, value_before = self._named(state), state.data.get(key)
+        context = self._manager.context
+        is_identity = key in context.policy.identity_keys
+        before, value_before = (context.owner_named(state.data), state.data.get(key)) if is_identity else (None, None)
         if value is _MISSING:
             del state.data[key]
         else:
             state.data[key] = value
         if not is_identity:
             return
-        after = self._named(state)
-        if after != before and (state.owner == before or (state.owner is None and after is not None)):
+        after = context.owner_named(state.data)
+        if signs_over(state.owner, before, after):
             self._rebind(after, keep_data=True)
         elif state.owner is None and state.data.get(key) != value_before:
             state.changes.rotate, state.changes.flagged = True, bool(state.data.get(key))
-
-    def _named(self, state: SessionState) -> str | None:
-        """Return the owner value of the user whom the data name, or None."""
-        return state.identity((IDENTITY, *self._manager.context.policy.identity_keys), self._manager.keys.owner_of)
 
     def __repr__(self) -> str:
         number = len(self._state.data)

@@ -7,7 +7,7 @@ its changes; a view works on it through `holdfast.sessions.mapping`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from holdfast.events import SaveResult
 from holdfast.records import metadata
 from holdfast.records.envelope import Envelope
 from holdfast.records.record import Version
-from holdfast.records.tokens import is_user_id, new_sid
+from holdfast.records.tokens import new_sid
 from holdfast.sessions.policy import Policy
 
 #: Flask-Login keeps the id of the user who is signed in under this key: setting it binds, removing it unbinds.
@@ -253,11 +253,6 @@ class SessionState(_AtFirst):
             return None
         return self.stored.owner or self.stored.envelope.meta.get(metadata.DATA_OWNER)
 
-    def identity(self, keys: Iterable[str], owner_of: Callable[[object], str]) -> str | None:
-        """Return the owner value of the user whom the first of *keys* that holds a user id names, or None."""
-        ids = (self.data.get(key) for key in keys)
-        return next((owner_of(id_) for id_ in ids if is_user_id(id_)), None)
-
     @property
     def changes_user(self) -> bool:
         """Whether the metadata of the stored session does not count any more: its user is signed out, or it ends."""
@@ -373,6 +368,14 @@ class Outcome(NamedTuple):
 
 #: There was nothing to do.
 NOTHING = Outcome("unchanged", CookieAction.NONE)
+
+
+def signs_over(owner: str | None, before: str | None, after: str | None) -> bool:
+    """Return whether data that named the user *before*, and name *after*, sign the session's *owner* in or out.
+
+    They do not where the session is bound to somebody else than they named.
+    """
+    return after != before and (owner == before or (owner is None and after is not None))
 
 
 def cookie_due(policy: Policy, state: SessionState, now: int, *, changed: bool) -> bool:

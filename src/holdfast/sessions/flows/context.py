@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.clock import Clock
 from holdfast.events import Events, RejectReason, Transport
 from holdfast.records.codec import Codec
 from holdfast.records.encryption import Sealer
 from holdfast.records.envelope import Unsealed
-from holdfast.records.tokens import Keys
+from holdfast.records.tokens import Keys, is_user_id
 from holdfast.sessions.ops import Flow, now
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.state import IDENTITY
 from holdfast.stores.contract import KeepsTime
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Context:
     old_place: OldPlace | None = None
     transport: Transport = "cookie"
     timer: Callable[[], float] = time.monotonic
+
+    def owner_named(self, data: Mapping[Any, Any]) -> str | None:
+        """Return the owner value of the user whom a session's *data* name, first by Flask-Login's key, or None."""
+        ids = (data.get(key) for key in (IDENTITY, *self.policy.identity_keys))
+        return next((self.keys.owner_of(id_) for id_ in ids if is_user_id(id_)), None)
 
     def reject(self, reason: RejectReason) -> None:
         """Report that the token of a request is not accepted."""

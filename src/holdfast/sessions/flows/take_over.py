@@ -21,7 +21,7 @@ from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.reconcile import Write
 from holdfast.sessions.ops import Call, Flow, delete, load
 from holdfast.sessions.policy import RETENTION
-from holdfast.sessions.state import IDENTITY, Changes, SessionState, StoredSession
+from holdfast.sessions.state import Changes, SessionState, StoredSession
 
 #: What became of an old session: it was taken over now, or before, or it is left; it ended, or cannot be read.
 TakenOver: TypeAlias = Literal["now", "before", "left", "ended", "unreadable"]
@@ -107,7 +107,7 @@ def _session_of(context: Context, old: OldSession, state: SessionState) -> Store
     if old.data is None:
         return None
     wanted = SessionState(state.started_at, data=old.data)
-    owner = wanted.identity((IDENTITY, *context.policy.identity_keys), context.keys.owner_of)
+    owner = context.owner_named(old.data)
     wanted.changes = Changes(rebind=owner is not None, owner=owner)
     try:
         made = revised(context, wanted, None)

@@ -14,7 +14,7 @@ from holdfast.sessions.flows.end import follow
 from holdfast.sessions.flows.listing import open_own
 from holdfast.sessions.flows.reconcile import Write, still_contested
 from holdfast.sessions.ops import Flow, load
-from holdfast.sessions.state import IDENTITY, SessionState, StoredSession
+from holdfast.sessions.state import StoredSession, signs_over
 
 #: Changes the data of a session in place.
 Change: TypeAlias = Callable[[dict[Any, Any]], object]
@@ -46,10 +46,9 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
         if write.is_applied(envelope.writes):
             return True
         data = envelope.codec.loads(envelope.payload)
-        before, owner = _named(context, data), stored.owner
+        before = context.owner_named(data)
         change(data)
-        after = _named(context, data)
-        if after != before and (owner == before or (owner is None and after is not None)):
+        if signs_over(stored.owner, before, context.owner_named(data)):
             raise ValueError(
                 "the change signs a user in or out: only a request of the session can; to end it call revoke()"
             )
@@ -60,11 +59,6 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
         if isinstance((yield from write_over(context, stored, written, write)), StoredSession):
             return True
     raise still_contested()
-
-
-def _named(context: Context, data: dict[Any, Any]) -> str | None:
-    """Return the owner value of the user whom *data* name, or None."""
-    return SessionState(0, data=data).identity((IDENTITY, *context.policy.identity_keys), context.keys.owner_of)
 
 
 def _stored_at(context: Context, handle: str) -> Flow[StoredSession | None]:
