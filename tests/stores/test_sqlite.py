@@ -171,7 +171,7 @@ def test_threads_by_turns_need_one_connection(store: SQLiteStore) -> None:
         thread.join()
     assert len(store._connections._open) == 1
     store.close()
-    assert store._connections._open == set()
+    assert not store._connections._open
 
 
 def test_a_closed_store_works_and_keeps_nothing_open(store: SQLiteStore) -> None:
@@ -179,7 +179,7 @@ def test_a_closed_store_works_and_keeps_nothing_open(store: SQLiteStore) -> None
     store.create(KEY, b"data", expires_at=FOREVER)
     store.close()
     assert data_at(store, KEY) == b"data"
-    assert store._connections._open == set()
+    assert not store._connections._open
 
 
 def test_a_forgotten_store_closes_its_connections(path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_forgotten_store_closes_its_connections(path: Path) -> None:
     store.load(KEY)
     connections = store._connections
     del store
-    assert connections._open == set()
+    assert not connections._open
 
 
 def test_a_version_of_another_kind_never_matches(store: SQLiteStore) -> None:

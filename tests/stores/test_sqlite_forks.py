@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import threading
 import time
@@ -150,6 +151,16 @@ def test_a_fork_after_an_outage_does_not_wait(store: SQLiteStore, path: Path) ->
     """A call that found the folder gone keeps no connection: a fork, which waits for those in use, goes on at once."""
     with disk.taken_away(path.parent), pytest.raises(StoreUnavailable):
         store.load(KEY)
+    assert forked() == 0
+    assert store.load(KEY) is not None
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_fork_does_not_wait_for_a_connection_that_is_lost(store: SQLiteStore) -> None:
+    """One that was not returned, as where the recursion limit is reached while it is dropped, delays no fork."""
+    store._connections.take()
+    gc.collect()
     assert forked() == 0
     assert store.load(KEY) is not None
 

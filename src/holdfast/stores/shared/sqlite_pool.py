@@ -47,7 +47,8 @@ class Connections:
 
     def _start(self) -> None:
         self._idle: deque[Cursor] | _Closing = deque()
-        self._open: set[Cursor] = set()
+        # One that is lost, as when the recursion limit is reached here, is not waited for.
+        self._open: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._gate = threading.Lock()
         self._pid = os.getpid()
 
