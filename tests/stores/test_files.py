@@ -341,6 +341,22 @@ def test_a_lock_held_too_long_is_an_outage(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_is_released_where_its_file_cannot_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk while a lock's file is closed keeps no lock, and is no error of what the lock was for."""
+    path, close = tmp_path / "lock", os.close
+
+    def close_badly(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", close_badly)
+        with locked(path):
+            pass
+    with locked(path, timeout=0):
+        pass
+
+
 def test_one_who_locks_again_and_again_lets_others_in(tmp_path: Path) -> None:
     """A thread that releases a lock only to take it again is not alone with it."""
     path, others, enough = tmp_path / "lock", threading.Event(), threading.Event()

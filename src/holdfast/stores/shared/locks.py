@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
@@ -65,7 +65,8 @@ def _acquire(path: Path, deadline: float, *, pause: float) -> int:
 def _release(descriptor: int) -> None:
     # A child forked meanwhile has the descriptor too, so that closing it would not be enough.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
+    with suppress(OSError):  # the file is empty
+        os.close(descriptor)
 
 
 def _is_ours(descriptor: int, path: Path) -> bool:
