@@ -331,5 +331,4 @@ def _may_still_read(response: Response) -> bool:
 
     A file does not, nor does the answer of a WSGI application, such as that of an HTTP exception.
     """
-    made = not response.direct_passthrough and not isinstance(response.response, ClosingIterator)
-    return made and response.is_streamed
+    return response.is_streamed and not (response.direct_passthrough or isinstance(response.response, ClosingIterator))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypedDict
 
@@ -13,8 +12,6 @@ from holdfast.events import EVENTS
 from holdfast.metrics.observer import BOUNDS, OPERATIONS
 
 __all__ = ["InMemoryMetrics", "Snapshot"]
-
-_NANOSECONDS = 1_000_000_000
 
 
 class Timing(TypedDict):
@@ -79,8 +76,9 @@ class InMemoryMetrics:
         self._lock = threading.Lock()
         self._since = clock()
         self._counts = {(name, label): 0 for name, event in EVENTS.items() for label in event.values}
-        # The errors, the nanoseconds, and the calls in each bucket.
-        self._times = {name: [0, 0, *[0] * (len(BOUNDS) + 1)] for name in OPERATIONS}
+        self._errors = dict.fromkeys(OPERATIONS, 0)
+        self._seconds = dict.fromkeys(OPERATIONS, 0.0)
+        self._buckets = {name: [0] * (len(BOUNDS) + 1) for name in OPERATIONS}
 
     def count(self, event: str, label: str = "", /) -> None:
         """Count one *event*."""
@@ -89,28 +87,38 @@ class InMemoryMetrics:
 
     def timed(self, operation: str, seconds: float, outcome: str, /) -> None:
         """Count one call, its time, and whether it failed."""
-        bucket, nanoseconds = bisect_left(BOUNDS, seconds), round(seconds * _NANOSECONDS)
-        times = self._times[operation]
         with self._lock:
-            times[0] += outcome != "ok"
-            times[1] += nanoseconds
-            times[2 + bucket] += 1
+            self._errors[operation] += outcome != "ok"
+            self._seconds[operation] += seconds
+            self._buckets[operation][bisect_left(BOUNDS, seconds)] += 1
 
     def snapshot(self) -> Snapshot:
         """Return all numbers at one moment. The class documents them."""
         with self._lock:
             until, counts = self._clock(), self._counts.copy()
-            times = {name: times.copy() for name, times in self._times.items()}
+            store = {name: self._timing(name) for name in OPERATIONS}
         return {
             "since": self._since,
             "until": until,
             "counts": {f"{name}.{label}" if label else name: number for (name, label), number in counts.items()},
-            "store": {name: _timing(*times) for name, times in times.items()},
+            "store": store,
             "bounds": list(BOUNDS),
         }
 
+    def _timing(self, operation: str) -> Timing:
+        buckets = self._buckets[operation].copy()
+        return {
+            "calls": sum(buckets),
+            "errors": self._errors[operation],
+            "seconds": self._seconds[operation],
+            "p50": quantile(buckets, 0.50),
+            "p95": quantile(buckets, 0.95),
+            "p99": quantile(buckets, 0.99),
+            "buckets": buckets,
+        }
 
-def quantile(buckets: Sequence[int], q: float) -> float | None:
+
+def quantile(buckets: list[int], q: float) -> float | None:
     """Return an estimate of the time, in seconds, that the share *q* of the calls in *buckets* did not exceed.
 
     Within a bucket the calls count as evenly distributed. Beyond the last bound the result is that bound. None: no
@@ -125,15 +133,3 @@ def quantile(buckets: Sequence[int], q: float) -> float | None:
             return lower + (upper - lower) * (rank - below) / calls
         below += calls
     return BOUNDS[-1]
-
-
-def _timing(errors: int, nanoseconds: int, *buckets: int) -> Timing:
-    return {
-        "calls": sum(buckets),
-        "errors": errors,
-        "seconds": nanoseconds / _NANOSECONDS,
-        "p50": quantile(buckets, 0.50),
-        "p95": quantile(buckets, 0.95),
-        "p99": quantile(buckets, 0.99),
-        "buckets": list(buckets),
-    }

@@ -73,9 +73,7 @@ def is_user_id(value: object) -> bool:
 
     Nor is an object without a text of its own, such as the user: that text may be another one in the next request.
     """
-    if value is None or isinstance(value, bool | bytes | bytearray):
-        return False
-    if isinstance(value, str | Number):
+    if isinstance(value, str | Number) and not isinstance(value, bool):
         return value != ""
     return type(value).__str__ is not object.__str__ and not isinstance(value, Iterable)
 

@@ -49,9 +49,7 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
         before = context.owner_named(data)
         change(data)
         if signs_over(stored.owner, before, context.owner_named(data)):
-            raise ValueError(
-                "the change signs a user in or out: only a request of the session can; to end it call revoke()"
-            )
+            raise ValueError("the change signs a user in or out, as only the session's request can: call revoke()")
         payload = context.codec.dumps(data)
         if len(payload) > context.policy.max_bytes:
             raise RecordTooLarge(len(payload), context.policy.max_bytes)
