@@ -22,6 +22,7 @@ No message ever contains a token, a key or a payload; a driver's own error is in
 
 from __future__ import annotations
 
+import errno
 import re
 import traceback
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ from contextlib import contextmanager, suppress
 
 #: The beginning of a driver's message is enough; MongoDB's is pages long.
 _LONGEST_REASON = 200
+
+#: What the system says where a process may have no more memory or files.
+_USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+#: The frames on the stack that suffice to read any data, which are nested to a limit.
+_ROOM = 250
 
 #: What a driver's message may go on with: a row, a command with its keys, a document, a value or a statement.
 _QUOTED = re.compile(
@@ -173,6 +179,24 @@ def saying(before: str, after: str = "") -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(f"{before} {error}{after}") from error
+
+
+def raise_own_fault(error: BaseException | None) -> None:
+    """Raise what caused *error*, which reading data raised, if it says nothing about the data: a limit of this process.
+
+    It is out of memory or of file descriptors, or the stack has no room left to read any data.
+    """
+    if isinstance(error, RecursionError):
+        _require_room(_ROOM)
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _USED_UP):
+        raise error
+    if error is not None:
+        raise_own_fault(error.__cause__)
+
+
+def _require_room(frames: int) -> None:
+    if frames:
+        _require_room(frames - 1)
 
 
 def shear(error: Exception) -> None:

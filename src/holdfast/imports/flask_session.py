@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from holdfast.clock import SECOND, Clock
-from holdfast.errors import DecodeError
+from holdfast.errors import DecodeError, raise_own_fault
 from holdfast.imports import pickled
 from holdfast.imports.finders import Finder
 from holdfast.imports.place import OldPlace, OldSession
@@ -82,6 +82,7 @@ def decoded(payload: bytes) -> dict[Any, Any]:
     except DecodeError:
         raise
     except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
+        raise_own_fault(error)
         data = type(error).__name__
     if type(data) is not dict:
         raise DecodeError("the value is no session of Flask-Session")

@@ -11,7 +11,7 @@ from uuid import UUID, SafeUUID
 
 from markupsafe import Markup
 
-from holdfast.errors import DecodeError
+from holdfast.errors import DecodeError, raise_own_fault
 
 #: The most of `_check_size` for a pickle, and for each of its bytes. It can name one list a million times.
 _MOST, _MOST_EACH = 256 * 1024, 64
@@ -191,6 +191,7 @@ def read(data: bytes) -> Any:
             raise ValueError("a UUID has no number")
         _check_size(value, _MOST + _MOST_EACH * len(data))
     except _FAULTS as error:
+        raise_own_fault(error)
         problem = type(error).__name__
     else:
         return value

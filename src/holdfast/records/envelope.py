@@ -20,13 +20,12 @@ import re
 import secrets
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, TypeVar
 
-from holdfast.errors import DecodeError, UnknownKey
+from holdfast.errors import DecodeError, UnknownKey, raise_own_fault
 from holdfast.records.codec import JSON, MSGPACK, PACKER, Codec
 from holdfast.records.metadata import NAMES
 from holdfast.records.record import Record
@@ -233,6 +232,7 @@ def decode(data: bytes) -> Body:
     try:
         return decoder(data)
     except (struct.error, ValueError, RecursionError) as error:
+        raise_own_fault(error)
         raise DecodeError("the record is damaged") from error
 
 
@@ -330,12 +330,14 @@ def decode_meta(packed: bytes) -> dict[str, str]:
 
 
 def _decoded(packed: bytes) -> dict[str, str]:
-    with suppress(Exception):  # parsers raise all sorts on hostile bytes; raised as one below
+    try:
         parts = iter(PACKER.unpack(packed, None))
         pairs = zip(parts, parts, strict=True)
         meta = {_name_of(name): _text_of(value) for name, value in pairs}
         if {str}.issuperset(map(type, meta)) and encode_meta(meta) == packed:
             return meta
+    except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
+        raise_own_fault(error)
     raise ValueError("not metadata")
 
 

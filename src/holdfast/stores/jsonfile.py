@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any, TypeAlias
 
 from holdfast.clock import Clock, system_clock
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import StoreUnavailable, raise_own_fault
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import (
@@ -186,6 +186,7 @@ class JSONFileStore:
         try:
             content: Any = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
         except (ValueError, RecursionError) as error:
+            raise_own_fault(error)
             raise self._foreign() from error
         if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
             raise self._foreign()

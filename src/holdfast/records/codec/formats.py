@@ -13,14 +13,13 @@ The readable one is JSON, with ``{"$name": …}`` for the types that JSON does n
 
 from __future__ import annotations
 
-import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, NoReturn, Protocol
 
-from holdfast.errors import DecodeError
+from holdfast.errors import DecodeError, raise_own_fault
 from holdfast.records.codec.encoder import CONTAINERS, MAX_DEPTH, Encoder, is_mark
 from holdfast.records.codec.registry import RESTORED
 from holdfast.records.codec.type_codecs import STORED, TYPE_CODECS, TypeCodec
@@ -64,6 +63,7 @@ class Codec(ABC):
             data = self._parse(payload)
             problem = "" if type(data) is dict and self.dumps(data) == payload else "it reads as something else"
         except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
+            raise_own_fault(error)
             problem = type(error).__name__
         # Outside of the handler, because a parser's error contains the payload.
         if problem:
@@ -72,8 +72,10 @@ class Codec(ABC):
         return restored
 
     def _restored(self, payload: bytes) -> Any:
-        with contextlib.suppress(Exception):  # the application's functions raise any; raised as one below
+        try:
             return self._parse(payload, restore=True)
+        except Exception as error:  # noqa: BLE001  # the application's functions raise any; raised as one below
+            raise_own_fault(error)
         raise DecodeError(
             "the session's data holds a value of a type that is not registered here, or that its from_plain refuses:"
             " see holdfast.register_type",
