@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +48,7 @@ def test_a_lookup_at_the_recursion_limit_ends_no_session(form: str) -> None:
     web.put(n=1, deep=nested(20), at=datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Paris")))
     answers = set()
     for room in range(8, 150):
-        answer = web.do(lambda room=room: with_room(room, lambda: str(session.get("n"))))
+        answer = web.do(partial(with_room, room, lambda: str(session.get("n"))))
         answers.add((answer.status_code, answer.text if answer.status_code == 200 else ""))
         assert web.data()["n"] == 1
     assert answers == {(200, "1"), (500, "")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -48,6 +49,25 @@ def used(scheme: str, path: Path) -> Iterator[Any]:
     with closing(store) if isinstance(store, Closes) else nullcontext():
         assert store.create(KEY, b"data", expires_at=FAR) is not None
         yield store
+
+
+@pytest.mark.parametrize("scheme", ["json", "file"])
+def test_a_file_that_seems_missing_while_it_is_replaced(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On FUSE an open that overlaps a rename finds no file, though one was always there: its record is found."""
+    opened, names = os.open, list[Any]()
+
+    def late(path: Any, *arguments: Any) -> int:
+        if str(path).endswith((KEY, "sessions")) and names.count(path) < 3:
+            names.append(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return opened(path, *arguments)
+
+    with used(scheme, tmp_path / "kept" / "sessions") as store, monkeypatch.context() as patch:
+        patch.setattr(os, "open", late)
+        assert store.load(KEY) is not None
+        assert len(names) == 3
 
 
 def remove(path: Path) -> None:

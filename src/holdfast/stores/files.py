@@ -20,6 +20,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import (
+    TRIES,
     StoreDirectory,
     faults_of,
     is_trusted_user,
@@ -318,7 +319,7 @@ def _record_at(path: Path) -> Record | None:
     return None if raw is None else _decode(raw)
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path, tries: int = TRIES) -> bytes | None:
     """Return the content of the regular file at *path*; None if there is none, or another user made it.
 
     Nothing is followed.
@@ -326,7 +327,7 @@ def _read(path: Path) -> bytes | None:
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:
-        return None
+        return _read(path, tries - 1) if tries and path.exists() else None
     except OSError as error:
         if error.errno in _NOT_A_FILE:
             return None

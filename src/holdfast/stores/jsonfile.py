@@ -17,6 +17,7 @@ from holdfast.errors import StoreUnavailable, raise_own_fault
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import (
+    TRIES,
     StoreDirectory,
     faults_of,
     path_from_url,
@@ -169,7 +170,7 @@ class JSONFileStore:
             if entries != before:
                 self._save(entries)
 
-    def _read(self) -> Entries:
+    def _read(self, tries: int = TRIES) -> Entries:
         with faults_of(self.path):
             self._directory.make(missing=False)
             try:
@@ -177,6 +178,8 @@ class JSONFileStore:
                     refuse_planted(self.path, descriptor=file.fileno())
                     raw = file.read()
             except FileNotFoundError:
+                if tries and self.path.exists():
+                    return self._read(tries - 1)
                 self._directory.make(missing=True)
                 self._target().parent.stat()  # it may be a link to a disk that is not mounted
                 return {}

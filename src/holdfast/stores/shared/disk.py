@@ -12,6 +12,9 @@ from urllib.parse import unquote
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 
+#: How often a file that exists is opened again: on FUSE, as with bindfs, it seems missing while another replaces it.
+TRIES = 20
+
 
 class StoreDirectory:
     """The folder of a store. If it is missing, it is created with mode 0700 under any umask, and so are its parents.
