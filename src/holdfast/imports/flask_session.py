@@ -83,7 +83,6 @@ def decoded(payload: bytes) -> dict[Any, Any]:
         raise
     except Exception as error:  # noqa: BLE001  # parsers raise all sorts on hostile bytes; raised as one below
         raise_own_fault(error)
-        data = type(error).__name__
     if type(data) is not dict:
         raise DecodeError("the value is no session of Flask-Session")
     return data
