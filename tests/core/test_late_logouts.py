@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 from support.requests import Request
@@ -64,15 +66,24 @@ def _remove(key: str, session: Request) -> None:
     session.pop(key, None)
 
 
+def _delete(session: Request) -> None:
+    with suppress(KeyError):  # as a view does not: its answer is 500
+        del session["username"]
+
+
+def _remove_once(session: Request) -> None:
+    session.pop_once("user_id", None)
+
+
 def _remove_and_write(session: Request) -> None:
     session.clear()
     session["more"] = 1
 
 
-WAYS = (_destroy, partial(_remove, "_user_id"), partial(_remove, "username"))
+WAYS = (_destroy, partial(_remove, "_user_id"), partial(_remove, "username"), _delete, _remove_once)
 
 
-@pytest.mark.parametrize("log_out", WAYS, ids=("destroy", "_user_id", "username"))
+@pytest.mark.parametrize("log_out", WAYS, ids=("destroy", "_user_id", "username", "del", "pop_once"))
 @pytest.mark.parametrize("rotations", [1, 2])
 def test_a_logout_under_a_replaced_token_ends_the_session(
     manager: Requests, rotations: int, log_out: Callable[[Request], None]
@@ -100,6 +111,21 @@ def test_a_logout_during_which_the_token_is_replaced_ends_the_session(
     assert overtaken["cart"]
     new = rotated(manager, value)
     log_out(overtaken)
+    assert overtaken.commit().cookie is CookieAction.DELETE
+    assert not manager.still_valid(new)
+
+
+@pytest.mark.parametrize("user", [True, {"id": 1}], ids=["flag", "profile"])
+def test_a_logout_that_removes_what_is_no_id_ends_the_session(user: Any) -> None:
+    """A flag or a profile instead of an id binds nobody; its removal ends the session after a rotation too."""
+    manager = Manager(MemoryStore())
+    login = Request(manager)
+    login["user_id"], login["cart"] = user, ["pen"]
+    value = _value(login)
+    overtaken = Request(manager, value)
+    assert overtaken["user_id"] == user
+    new = rotated(manager, value)
+    del overtaken["user_id"]
     assert overtaken.commit().cookie is CookieAction.DELETE
     assert not manager.still_valid(new)
 
@@ -133,6 +159,17 @@ def test_a_login_during_which_another_login_replaces_the_token_signs_in(manager:
     values = {login.state.stored.value for login in (first, second) if login.state.stored}
     assert len(values) == 2
     assert all(Request(manager, value).owner == manager.keys.owner_of(user) for value in values)
+
+
+def test_the_login_of_another_user_keeps_its_name_when_the_token_is_replaced_meanwhile(manager: Requests) -> None:
+    """Bob signs in by Flask-Login's key over Ada's session, which gets another token: his session has that key."""
+    value = signed_in(manager)
+    bob = Request(manager, value)
+    bob["_user_id"], bob["_fresh"] = "bob", True
+    rotated(manager, value)
+    assert bob.commit().cookie is CookieAction.SEND
+    assert bob.state.stored is not None
+    assert dict(Request(manager, bob.state.stored.value)) == {"_user_id": "bob", "_fresh": True}
 
 
 def test_a_login_in_a_visitors_session_that_ends_meanwhile_signs_in() -> None:

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from support.web import STRANGER, Web, cookies_set
 
 from holdfast.flask import session
+from holdfast.sessions.state import IDENTITY
 
 NOT_USERS: list[Any] = [None, "", True, False, b"ada", [], ["ada"], {}, set(), ()]
 
@@ -75,6 +76,47 @@ def test_a_value_that_names_no_user_changes_the_token(value: Any) -> None:
     web.do(lambda: session.pop("user"))
     assert web.data(web.with_token(copied)) == {}
     assert web.data() == {"cart": ["pen"]}
+
+
+def test_a_logout_that_removes_a_flag_is_kept_after_an_error() -> None:
+    """The view raises after it: the session is over, as after any other logout."""
+    web = Web(PROPAGATE_EXCEPTIONS=False)
+    web.put(user_id=True, a=1)
+    copy = web.twin()
+
+    def view() -> None:
+        del session["user_id"]
+        raise LookupError
+
+    assert web.do(view).status_code == 500
+    assert web.data(copy) == {}
+
+
+@pytest.mark.parametrize("change", ["ada", None], ids=["in", "out"])
+def test_applying_a_function_to_flask_logins_key_is_no_less(web: Web, change: str | None) -> None:
+    """`session.apply` signs in and out as an assignment does: the token changes, and the session is its user's."""
+    web.put(_user_id="ada" if change is None else None, a=1)
+    copy = web.twin()
+    web.do(lambda: session.apply(IDENTITY, lambda _: change))
+    assert web.data(copy) == {}
+    assert web.data() == {IDENTITY: change, "a": 1}
+    assert len(web.sessions.of("ada")) == (change is not None)
+
+
+@pytest.mark.parametrize("leave", [False, True], ids=["over", "after a logout"])
+def test_two_users_in_one_request_share_nothing(web: Web, leave: bool) -> None:
+    """What the request has stored for the first one is not the second one's."""
+    web.put(a=1)
+
+    def view() -> None:
+        session[IDENTITY], session["secret"] = "ada", "ada's"
+        if leave:
+            del session[IDENTITY]
+        session.bind("bob")
+
+    web.do(view)
+    assert web.data() == {}
+    assert len(web.sessions.of("bob")) == 1
 
 
 def test_a_name_that_was_left_behind_is_no_hindrance(web: Web) -> None:

@@ -148,34 +148,32 @@ class ServerSession(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         state = self._change()
-        _assign(state.changes, key)
-        if key == IDENTITY:
-            self._rebind(None if value is None else self._manager.keys.owner_of(value))
-        elif key == FRESH and value and state.owner is not None:  # Flask-Login's confirm_login()
+        if key == FRESH and value and state.owner is not None:  # Flask-Login's confirm_login()
             self._rebind(state.owner)
         self._put(state, key, value)
+        _assign(state.changes, key)
 
     def __delitem__(self, key: str) -> None:
+        self._end_if_late(key)
         state = self._change()
         self._put(state, key, _MISSING)
         _assign(state.changes, key)
-        if key == IDENTITY:
-            self._rebind(None)
 
     def pop(self, key: str, default: Any = _MISSING) -> Any:
-        """Remove *key* and return its value, or *default*; KeyError without either.
-
-        Removing the key of the user's id in a late request, whose token was replaced, is a logout: it ends the session.
-        """
-        state = self._open()
-        is_late = state.read_only and state.login_begins_anew
-        if is_late and key in (IDENTITY, *self._manager.context.policy.identity_keys):
-            self.destroy()
-        if key not in state.data and default is not _MISSING:
+        """Remove *key* and return its value, or *default*; KeyError without either."""
+        self._end_if_late(key)
+        if key not in self._state.data and default is not _MISSING:
             return default
         value = self[key]
         del self[key]
         return value
+
+    def _end_if_late(self, key: str) -> None:
+        """End the session of a late request, whose token was replaced, that removes *key*, if that is a logout."""
+        state = self._open()
+        is_late = state.read_only and state.login_begins_anew
+        if is_late and key in (IDENTITY, *self._manager.context.policy.identity_keys):
+            self.destroy()
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was added last, and return it with its value; KeyError if there is none."""
@@ -188,22 +186,26 @@ class ServerSession(MutableMapping[str, Any]):
         """Set *key*, or remove it, and sign the user in or out if that changes the user in the identity keys.
 
         They are ignored while Flask-Login's key names the user, and in a session that `bind` has bound to another one.
-        A value that names no user, such as True, changes the token alone.
+        A value that names no user, such as True, changes the token alone; its removal is a logout.
         """
         context = self._manager.context
         is_identity = key in context.policy.identity_keys
         before, value_before = (context.owner_named(state.data), state.data.get(key)) if is_identity else (None, None)
         if value is _MISSING:
             del state.data[key]
-        else:
+        if key == IDENTITY:
+            self._rebind(None if value is None or value is _MISSING else context.keys.owner_of(value))
+        if value is not _MISSING:
             state.data[key] = value
         if not is_identity:
             return
-        after = context.owner_named(state.data)
+        after, value = context.owner_named(state.data), state.data.get(key)
         if signs_over(state.owner, before, after):
             self._rebind(after, keep_data=True)
-        elif state.owner is None and state.data.get(key) != value_before:
-            state.changes.rotate, state.changes.flagged = True, bool(state.data.get(key))
+        elif state.owner is None and value != value_before:
+            changes = state.changes
+            changes.rotate, changes.flagged = True, bool(value)
+            changes.rebind |= bool(value_before and not value)
 
     def __repr__(self) -> str:
         number = len(self._state.data)
@@ -247,7 +249,7 @@ class ServerSession(MutableMapping[str, Any]):
         if OPERATOR in state.data:
             state.forget_operator(owner)
         stored = state.stored.owner if state.stored else None
-        if owner is not None and owner != stored and not state.changes.wiped:
+        if owner is not None and (owner != stored or state.data_owner not in (None, owner)):
             secrets = [key for key in self._manager.context.policy.visitor_keys if key in state.data]
             if keep_data:
                 if stored is not None:
@@ -263,6 +265,8 @@ class ServerSession(MutableMapping[str, Any]):
             changes.owner = owner
             if owner is None:
                 changes.meta.clear()
+            elif not keep_data:
+                changes.data_owner = owner
 
     def _remove_secrets(self, state: SessionState, keys: list[str]) -> None:
         """Remove the visitor's secrets under *keys*, but for those that the request has set."""
@@ -339,9 +343,9 @@ class ServerSession(MutableMapping[str, Any]):
         """
         state = self._change()
         value = fn(state.data[key] if key in state.data else copy.deepcopy(default))
+        self._put(state, key, value)
         if key not in state.changes.assigned:
             state.changes.applied.setdefault(key, []).append((fn, default))
-        self._put(state, key, value)
         return value
 
     def pop_once(self, key: str, default: Any = _MISSING) -> Any:
@@ -354,7 +358,8 @@ class ServerSession(MutableMapping[str, Any]):
         Raises:
             KeyError: The key is missing, and no *default* is given.
         """
-        state = self._open()
+        self._end_if_late(key)
+        state = self._state
         unsaved = state.stored is None or state.changes.wiped or key in state.changes.assigned
         won = key in state.data
         if not unsaved:
@@ -364,8 +369,6 @@ class ServerSession(MutableMapping[str, Any]):
             self._put(state, key, _MISSING)
             state.exposed = state.pending = True
             state.changes.applied.pop(key, None)
-            if key == IDENTITY:
-                self._rebind(None)
         if value is _MISSING:
             raise KeyError(key)
         return value

@@ -67,6 +67,7 @@ class _NothingAsked:
     marked: bool = False
     flagged: bool = False
     sid: str | None = None
+    data_owner: str | None = None
 
 
 @dataclass(repr=False, eq=False)
@@ -84,6 +85,7 @@ class Changes(_NothingAsked):
         meta: The metadata that was set, by name; None removes it.
         sid: The public id of a session or login that begins, once it was asked for.
         flagged: A key of a user's id was set to a value that names no user, such as True.
+        data_owner: The owner value of the last user whom the request has bound the session to, by more than a name.
     """
 
     wiped: bool = False
@@ -249,8 +251,8 @@ class SessionState(_AtFirst):
     @property
     def data_owner(self) -> str | None:
         """The owner value of the user whose data these are: who is signed in, or was before a logout that kept them."""
-        if self.stored is None:
-            return None
+        if self.changes.data_owner is not None or self.changes.wiped or self.stored is None:
+            return self.changes.data_owner
         return self.stored.owner or self.stored.envelope.meta.get(metadata.DATA_OWNER)
 
     @property
@@ -295,7 +297,7 @@ class SessionState(_AtFirst):
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
             merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
             merged[metadata.LIFETIME] = self.changes.meta.get(metadata.LIFETIME)
-            merged[metadata.DATA_OWNER] = None if self.changes.signs_in or self.changes.wiped else self.data_owner
+            merged[metadata.DATA_OWNER] = None if self.changes.signs_in else self.data_owner
         merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
         merged[metadata.NAMESPACE] = namespace_mark
         if self.beside:
