@@ -15,6 +15,9 @@ from holdfast.stores.contract import Confirms, Store
 
 _HOUR = 3_600_000
 
+#: One of so many saves of a record is confirmed.
+_CONFIRMED = 5
+
 
 @dataclass
 class Figures:
@@ -82,6 +85,10 @@ class _Saver(threading.Thread):
                     return
                 self.figures.slowest = max(self.figures.slowest, time.monotonic() - start)
 
+    def has_confirmed(self) -> bool:
+        """Return whether each record was saved often enough for the store to be asked to confirm it."""
+        return all(saved >= _CONFIRMED for saved, _ in self._numbers.values())
+
     def _save(self, key: str) -> None:
         record, figures, number = self._store.load(key), self.figures, self._numbers[key]
         assert record is not None, "a record is gone"
@@ -100,7 +107,7 @@ class _Saver(threading.Thread):
         now = time.monotonic()
         figures.outage = max(figures.outage, now - self.saved_at[key])
         self.saved_at[key] = self._times[key][number[0]] = now
-        if isinstance(self._store, Confirms) and number[0] % 5 == 0 and self._store.confirm(key):
+        if isinstance(self._store, Confirms) and number[0] % _CONFIRMED == 0 and self._store.confirm(key):
             figures.confirmed += 1
             number[1] = number[0]
 
@@ -108,12 +115,15 @@ class _Saver(threading.Thread):
 def save_through(stores: Sequence[Store], strike: Callable[[], object], *, within: float = 20) -> Figures:
     """Save on each of *stores* in a thread of its own, *strike*, and go on until all records can be saved again.
 
-    That is: a second after each of them was saved, or *within* so many seconds, after which something is strange.
+    It strikes after half a second, and not before each store was asked to confirm. It goes on until a second after each
+    record was saved, or *within* so many seconds, after which something is strange.
     """
     savers = [_Saver(store, f"owner {number}") for number, store in enumerate(stores)]
     for saver in savers:
         saver.start()
     time.sleep(0.5)
+    while any(saver.is_alive() and not saver.has_confirmed() for saver in savers):
+        time.sleep(0.05)
     struck = time.monotonic()
     strike()
     while any(saver.is_alive() and min(saver.saved_at.values()) < struck + 1 for saver in savers):
