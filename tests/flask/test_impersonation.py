@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,13 @@ def site(request: pytest.FixtureRequest) -> Web:
 def owner_of(site: Web, user: str) -> str:
     """Return the owner value of *user*."""
     return site.sessions.manager.keys.owner_of(user)
+
+
+def aside(work: Callable[[], Any]) -> None:
+    """Do *work* in another thread, where it shares nothing with the running request."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 
 
 def as_ada() -> None:
@@ -117,6 +125,27 @@ def test_an_operator_whose_sessions_were_ended_does_not_get_back(site: Web, way:
         assert site.see(lambda: session.owner) is None
     else:
         assert site.see(lambda: session.owner) == owner_of(site, "operator")
+
+
+@pytest.mark.parametrize("way", [as_ada, stop_impersonating])
+@pytest.mark.parametrize("end_it", ["revoke all", "log out"])
+def test_a_session_that_ends_meanwhile_is_not_left_by_another(site: Web, way: Callable[[], None], end_it: str) -> None:
+    """The session is ended between the lookup and the answer: neither way is a login that could begin another one."""
+    if way is stop_impersonating:
+        site.do(as_ada)
+    tab = site.twin()
+
+    def view() -> None:
+        way()
+        site.clock.advance(1)
+        if end_it == "revoke all":
+            aside(lambda: site.sessions.revoke_all("ada" if way is stop_impersonating else "operator"))
+        else:
+            aside(lambda: site.do(end, tab))
+
+    site.do(view)
+    assert site.see(lambda: session.owner) is None
+    assert site.see(lambda: session.new)
 
 
 def test_the_user_sees_it_in_the_list() -> None:

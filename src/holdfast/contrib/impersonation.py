@@ -54,6 +54,7 @@ def _sign_in(face: FlaskSession, owner: str, data: dict[str, Any], proved_at: in
     face._rebind(owner)  # noqa: SLF001  # bind() takes the id, which the store never gets
     state.data.clear()
     state.changes = Changes(wiped=True, rebind=True, owner=owner)
+    state.changes.data_owner = owner
     face.update(data)
     state.changes.meta[AUTHENTICATED_AT], state.changes.consumed = str(proved_at), True
 

@@ -209,8 +209,9 @@ class SessionState(_AtFirst):
 
     @property
     def proves_identity(self) -> bool:
-        """Whether a user has proved who they are. Being remembered is no proof."""
-        return self.changes.signs_in and bool(self.data.get(FRESH, True))
+        """Whether a user has proved who they are. Being remembered is no proof, nor is an earlier one of an operator."""
+        changes = self.changes
+        return changes.signs_in and bool(self.data.get(FRESH, True)) and metadata.AUTHENTICATED_AT not in changes.meta
 
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""
