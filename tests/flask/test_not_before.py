@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask_login import LoginManager, UserMixin, current_user, login_user
 from support.web import SECRET_KEY, Web, end
 
 from holdfast.errors import ConfigurationError
@@ -21,6 +22,19 @@ NAME = "SESSION_NOT_BEFORE"
 def moment(web: Web) -> str:
     """Return the time of *web*, as the setting takes it."""
     return datetime.fromtimestamp(web.clock() / 1000, timezone.utc).isoformat()
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A user whose id is their name."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+def user_id() -> str | None:
+    """Return whom Flask-Login finds, as a view."""
+    name: str | None = current_user.get_id()
+    return name
 
 
 def stored() -> Web:
@@ -59,6 +73,21 @@ def test_all_that_began_before_is_over_at_once(web: Web) -> None:
     web.do(lambda: session.bind("ada"))
     web.put(cart=[2])
     assert web.data()["cart"] == [2]
+
+
+@pytest.mark.parametrize("make", [stored, in_cookies, lambda: Web(setting="UNUSED", SESSION_STORE="cookie://")])
+def test_a_remember_me_cookie_from_before_signs_nobody_in(make: Callable[[], Web]) -> None:
+    """It is deleted, as after the end of all of its user's sessions; one from after the moment signs in."""
+    web = make()
+    LoginManager(web.app).user_loader(User)
+    web.do(lambda: str(login_user(User("ada"), remember=True)))
+    web.clock.advance(60)
+    web.app.config[NAME] = moment(web)
+    assert web.see(user_id) is None
+    assert web.browser.get_cookie("remember_token") is None
+    web.do(lambda: str(login_user(User("ada"), remember=True)))
+    web.browser.delete_cookie("session")
+    assert web.see(user_id) == "ada"
 
 
 def test_what_is_over_is_not_listed(web: Web) -> None:

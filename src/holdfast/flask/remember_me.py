@@ -38,15 +38,20 @@ def browser_of(app: Flask, request: Request, state: SessionState) -> str | None:
 def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: Requests) -> None:
     """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions were ended.
 
+    That is by an end of all of them, or by ``SESSION_NOT_BEFORE``.
+
     Raises:
         StoreUnavailable: The store failed: it is not known.
     """
     user_id = _user_id(app, request)
-    if user_id is None or not isinstance(manager, Ends):
+    if user_id is None:
         return
     owner = manager.keys.owner_of(user_id)
     issued_at, browser = _issued(app, request, manager, owner)
-    if manager.ended_since(issued_at, owner, *([manager.keys.browser_key(browser)] if browser else [])):
+    is_over = issued_at < (manager.context.policy.not_before or 0)
+    if not is_over and isinstance(manager, Ends):
+        is_over = manager.ended_since(issued_at, owner, *([manager.keys.browser_key(browser)] if browser else []))
+    if is_over:
         state.data[REMEMBER] = "clear"
 
 
