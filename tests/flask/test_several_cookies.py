@@ -129,13 +129,17 @@ def test_a_late_request_does_not_replace_the_logins_cookie(web: Web, ends: bool)
         cookies = [value(web, a=1), value(web, b=2)]
 
 
-@pytest.mark.parametrize("key", ["_user_id", "user_id", "username"])
-def test_every_kind_of_login_heals_the_browser(web: Web, key: str) -> None:
-    """So it is with the key of Flask-Login and with each identity key."""
-    browser = browser_with(web, value(web, a=1), value(web, b=2))
-    web.do(lambda: session.update({key: "ada"}), browser)
-    assert web.data(browser) == {key: "ada"}
-    assert web.see(lambda: session.owner, browser) is not None
+@pytest.mark.parametrize("key", ["_user_id", "user_id", "username", "user_id: a flag"])
+def test_every_kind_of_login_heals_the_browser(web: Web, ends: bool, key: str) -> None:
+    """So it is with the key of Flask-Login and with each identity key, also if its value names nobody."""
+    cookies = [value(web, a=1), value(web, b=2)]
+    browser = browser_with(web, *cookies)
+    data = {"user_id": True} if "flag" in key else {key: "ada"}
+    web.do(lambda: session.update(data), browser)
+    assert web.data(browser) == data
+    assert (web.see(lambda: session.owner, browser) is None) is ("flag" in key)
+    if ends:
+        assert not any(alive(web, cookie) for cookie in cookies)
 
 
 def test_a_form_under_several_has_its_token(web: Web, ends: bool) -> None:
@@ -172,6 +176,16 @@ def test_a_logout_under_several_ends_all(web: Web, ends: bool) -> None:
         if ends:
             assert not any(alive(web, cookie) for cookie in cookies)
             assert "Max-Age=0" in cookies_set(response)[0]
+
+
+@pytest.mark.parametrize("key", ["_user_id", "user_id", "username"])
+def test_removing_the_users_key_under_several_ends_all(web: Web, ends: bool, key: str) -> None:
+    """No session is the request's, so the key is in none: the logout of Flask's documentation ends all nevertheless."""
+    cookies = [value(web, **{key: "ada"}), value(web, **{key: "bob"})]
+    response = web.send(of(cookies), lambda: str(session.pop(key, None)))
+    if ends:
+        assert not any(alive(web, cookie) for cookie in cookies)
+        assert "Max-Age=0" in cookies_set(response)[0]
 
 
 def test_flask_logins_logout_ends_all() -> None:

@@ -169,9 +169,12 @@ class ServerSession(MutableMapping[str, Any]):
         return value
 
     def _end_if_late(self, key: str) -> None:
-        """End the session of a late request, whose token was replaced, that removes *key*, if that is a logout."""
+        """End the session of a late request, whose token was replaced, that removes *key*, if that is a logout.
+
+        So do several cookies that all lead to a session, of which none is the request's.
+        """
         state = self._open()
-        is_late = state.read_only and state.login_begins_anew
+        is_late = (state.read_only and state.login_begins_anew) or (state.stored is None and state.beside)
         if is_late and key in (IDENTITY, *self._manager.context.policy.identity_keys):
             self.destroy()
 

@@ -54,7 +54,7 @@ def commit(context: Context, state: SessionState, flows: RequestFlows) -> Flow[O
     if not state.opened:
         return NOTHING
     permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
-    if state.beside and (state.changes.signs_in or state.logs_out):
+    if state.beside and (state.changes.signs_in or state.changes.flagged or state.logs_out):
         outcome = yield from _carry_out_alone(context, flows, state)
     else:
         outcome = yield from _carry_out(context, flows, state)
