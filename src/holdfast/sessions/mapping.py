@@ -225,7 +225,7 @@ class ServerSession(MutableMapping[str, Any]):
     def destroy(self) -> None:
         """Log out: end the stored session at once for every request, and delete the browser's cookie.
 
-        The same as `clear`, under a clearer name.
+        The same as `clear`, under a clearer name. Flask-Login's remember-me cookie stays: ``logout_user`` deletes it.
         """
         self.clear()
 

@@ -209,9 +209,9 @@ class SessionState(_AtFirst):
 
     @property
     def proves_identity(self) -> bool:
-        """Whether a user has proved who they are. Being remembered is no proof, nor is an earlier one of an operator."""
-        changes = self.changes
-        return changes.signs_in and bool(self.data.get(FRESH, True)) and metadata.AUTHENTICATED_AT not in changes.meta
+        """Whether a user has proved who they are. Being remembered is no proof, nor is an operator's earlier one."""
+        is_new = self.changes.signs_in and metadata.AUTHENTICATED_AT not in self.changes.meta
+        return is_new and bool(self.data.get(FRESH, True))
 
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""
