@@ -88,6 +88,12 @@ def test_a_cookie_that_is_too_old_is_none(make: Make, value: str) -> None:
     assert with_cookie(late, value).get("/me").text == "None"
 
 
+def test_none_is_taken_over_that_may_be_from_before_a_moment(make: Make, value: str) -> None:
+    """With ``SESSION_NOT_BEFORE`` nothing is: a signature says when it was made, and not when its session began."""
+    assert with_cookie(make(SESSION_NOT_BEFORE="2026-01-01T00:00:00Z"), value).get("/me").text == "None"
+    assert with_cookie(make(), value).get("/me").text == "ada"
+
+
 def test_other_values_are_none(make: Make, value: str) -> None:
     """Values that are not Flask's cookie give an empty session, and no error."""
     app = make()

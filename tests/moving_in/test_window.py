@@ -71,6 +71,12 @@ def test_it_can_be_disabled_and_ends_at_a_time(make: Make) -> None:
     assert "Ida" in shown(make(SESSION_IMPORT_UNTIL="2999-01-01T00:00:00Z"), _IDS[2])
 
 
+def test_none_is_taken_over_that_may_be_from_before_a_moment(make: Make) -> None:
+    """With ``SESSION_NOT_BEFORE`` nothing is, since it is unknown when an old session began."""
+    assert "Ida" not in shown(make(SESSION_NOT_BEFORE="2026-01-01T00:00:00Z"), _IDS[2])
+    assert "Ida" in shown(make(), _IDS[2])
+
+
 def test_the_end_and_the_first_are_logged_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """The log has one line for the first session, and one with their number after the end."""
     caplog.set_level(logging.INFO, "holdfast")

@@ -79,6 +79,8 @@ def _read_old(
     context: Context, place: OldPlace, old_id: str, state: SessionState
 ) -> Flow[tuple[OldSession, StoredSession] | Rejected]:
     """Return the session of *old_id* and the one to store for it, or why there is none."""
+    if context.policy.not_before is not None:  # when it began is unknown
+        return Rejected("expired_absolute")
     old = yield from _OldLoad("load", (place, old_id))
     if old is None:
         return Rejected("unknown_id")
