@@ -14,7 +14,7 @@ ONLY ?=
 NEXT ?=
 # How many processes share the tests; 0 runs them in pytest's own, for a debugger.
 WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 # The tests of `make quick`: no page, no program other than Python, nothing that waits.
 QUICK := tests/core tests/codec tests/flask --ignore-glob='*/test_*page*' --ignore-glob='*/test_charts.py' \
 	-m 'not (slow or browser or redis or memcached or mongodb or dynamodb or mariadb or postgresql)'

@@ -51,6 +51,14 @@ def _require(program: str) -> str:
     return path
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes share the tests: one more than there are processors, since outages are waited for.
+
+    At most four, as each of them starts servers of its own.
+    """
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_configure() -> None:
     """Set what each test begins with.
 
