@@ -57,7 +57,7 @@ def test_a_proxy_that_spreads_calls_is_named_as_a_reason() -> None:
         def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
             return Page((), None)
 
-    with pytest.raises(StoreUnavailable, match="could not be found by its owner: does a proxy spread"):
+    with pytest.raises(StoreUnavailable, match="cannot be found by its owner: does a proxy spread"):
         probe(Spread(), system_clock)
 
 

@@ -3,56 +3,59 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from holdfast.clock import MINUTE, Clock
 from holdfast.errors import StoreUnavailable
-from holdfast.stores.contract import Conflict, Gone, Indexes, Rotates, Rotation, Store, Version
+from holdfast.stores.contract import Conflict, Gone, Indexes, Rotates, Rotation
+
+T = TypeVar("T")
 
 
-def probe(store: Store, clock: Clock) -> None:
+def probe(store: Any, clock: Clock) -> None:
     """Create, replace, move, find and delete a throw-away record with an owner.
 
     Raises:
         StoreUnavailable: A step failed, as the message says.
     """
-    old, new = secrets.token_hex(32), secrets.token_hex(32)
+    old, new, until = secrets.token_hex(32), secrets.token_hex(32), clock() + MINUTE
+    owner = f"probe {old[:16]}"
+    fields = {"expires_at": until, "owner": owner}
     try:
-        for step, call in _steps(store, old, new, clock() + MINUTE):
-            try:
-                works = call()
-            except StoreUnavailable as error:
-                raise StoreUnavailable(
-                    f"a throw-away record cannot be {step}: {error}", permanent=error.permanent
-                ) from error.__cause__
-            if not works:
-                why = "does a proxy spread the calls over several servers, or send reads to a replica?"
-                raise StoreUnavailable(f"a throw-away record could not be {step}: {why}")
+        with _step("created"):
+            version = _done(store.create(old, b"probe", **fields))
+        with _step("replaced"):
+            version = _done(store.replace(old, b"probed", expect=version, **fields))
+        with _step("moved"):
+            if isinstance(store, Rotates):
+                _done(store.move(Rotation(old, new, b"probed", b"probe", version, until, until, owner)))
+            else:
+                _done(store.create(new, b"probed", **fields))
+        if isinstance(store, Indexes):
+            with _step("found by its owner"):
+                _done(new in dict(store.find(owner).items))
+        with _step("deleted"):
+            _done(store.delete(new))
     finally:
         for key in (old, new):
             with suppress(StoreUnavailable):
                 store.delete(key)
 
 
-def _steps(store: Any, old: str, new: str, until: int) -> Iterator[tuple[str, Callable[[], bool]]]:
-    owner, fields = f"probe {old[:16]}", {"expires_at": until}
-    version: list[Version] = []
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Say in the error of the block what cannot be done."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        problem = f"a throw-away record cannot be {name}: {error}"
+        raise StoreUnavailable(problem, permanent=error.permanent) from error.__cause__
 
-    def done(answer: Version | Conflict | Gone | None) -> bool:
-        version[:] = [] if answer is None or isinstance(answer, Conflict | Gone) else [answer]
-        return bool(version)
 
-    yield "created", lambda: done(store.create(old, b"probe", owner=owner, **fields))
-    yield "replaced", lambda: done(store.replace(old, b"probed", expect=version[0], owner=owner, **fields))
-    if isinstance(store, Rotates):
-        yield (
-            "moved",
-            lambda: done(store.move(Rotation(old, new, b"probed", b"probe", version[0], until, until, owner))),
-        )
-    else:
-        yield "moved", lambda: store.create(new, b"probed", owner=owner, **fields) is not None
-    if isinstance(store, Indexes):
-        yield "found by its owner", lambda: new in dict(store.find(owner).items)
-    yield "deleted", lambda: store.delete(new)
+def _done(answer: T | Conflict | Gone | None) -> T:
+    """Return *answer*, which must be one of success."""
+    if not answer or isinstance(answer, Conflict | Gone):
+        raise StoreUnavailable("does a proxy spread the calls over several servers, or send reads to a replica?")
+    return answer
