@@ -27,14 +27,12 @@ class Commands(click.Group):
         super().__init__(**settings, context_settings={"help_option_names": ["-h", "--help"]})
         self._sources = commands
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the documentation."""
-        del ctx
         return list(self._sources)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command called *cmd_name*, or None."""
-        del ctx
         source = self._sources.get(cmd_name)
         if source is None:
             return None

@@ -67,15 +67,13 @@ class Bearer:
         """Return the token in *value*, the rest of the header, or None."""
         return self._values.check(app, value, _SIGNED_FOR).token
 
-    def send(self, app: Flask, request: Request, response: Response, token: str, *, lifetime: int | None) -> None:
+    def send(self, app: Flask, _: Request, response: Response, token: str, *, lifetime: int | None) -> None:  # noqa: ARG002
         """Give the client *token* in *response*, which no cache may store. A client keeps it as long as it likes."""
-        del request, lifetime
         response.headers[TOKEN] = self._values.signed(app, token, _SIGNED_FOR)
         forbid_storing(response)
 
-    def delete(self, request: Request, response: Response) -> None:
+    def delete(self, _request: Request, response: Response) -> None:
         """Give the client an empty token, to forget its own."""
-        del request
         response.headers[TOKEN] = ""
         forbid_storing(response)
 
@@ -85,14 +83,12 @@ class Bearer:
             error = ' error="invalid_token"' if state.stored is None else ' error="insufficient_user_authentication"'
             response.headers["WWW-Authenticate"] = f"Bearer{'' if _sent(request) is None else error}"
 
-    def admit_remembered(self, app: Flask, request: Request, state: SessionState) -> None:
+    def admit_remembered(self, app: Flask, request: Request, _state: SessionState) -> None:
         """Hide the remember-me cookie from Flask-Login."""
-        del state
         hide(app, request)
 
-    def mark_remembered(self, app: Flask, request: Request, response: Response, state: SessionState) -> None:
+    def mark_remembered(self, app: Flask, _request: Request, response: Response, state: SessionState) -> None:
         """Withhold from the client what Flask-Login sets of a remember-me cookie."""
-        del request
         if REMEMBER in state.changes.assigned:
             withhold(app, response)
 

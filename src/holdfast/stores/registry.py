@@ -94,8 +94,7 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
 def store_for(client: Any, *, clock: Clock = system_clock) -> Store | None:
     """Return a store on *client*, such as a ``redis.Redis`` or a ``sqlalchemy.Engine``; None if it is no client.
 
-    Raises:
-        ConfigurationError: It cannot be used; the message names its class.
+    A client that cannot be used is a `ConfigurationError`, which names its class.
     """
     for backend in _BACKENDS:
         if backend.client_method is not None and has_method(client, backend.client_method):

@@ -94,7 +94,7 @@ class SQLiteStore:
         self.path: Path = Path(path).absolute()
         self._clock = clock
         self._timeout = timeout
-        self._connections = Connections(self.path, timeout, functools.partial(_prepare, timeout))
+        self._connections = Connections(self.path, timeout, functools.partial(_when_free, timeout, _set_up))
         weakref.finalize(self, self._connections.close)
 
     @classmethod
@@ -186,10 +186,7 @@ class SQLiteStore:
         try:
             cursor = self._connections.take()
             try:
-                try:
-                    result = work(cursor, *arguments)
-                except sqlite3.OperationalError as error:
-                    result = _when_free(error, self._timeout, work, cursor, *arguments)
+                result = _when_free(self._timeout, work, cursor, *arguments)
             except BaseException:
                 self._connections.drop(cursor)
                 raise
@@ -295,13 +292,6 @@ def _size(values: tuple[Any, ...]) -> int:
     return max((len(part) for part in parts if isinstance(part, bytes)), default=0)
 
 
-def _prepare(timeout: float, connection: sqlite3.Connection) -> None:
-    try:
-        _set_up(connection)
-    except sqlite3.OperationalError as error:
-        _when_free(error, timeout, _set_up, connection)
-
-
 def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -310,21 +300,19 @@ def _set_up(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _when_free(
-    error: sqlite3.OperationalError, timeout: float, work: Callable[..., T], connection: Any, *arguments: Any
-) -> T:
+def _when_free(timeout: float, work: Callable[..., T], *arguments: Any) -> T:
     """Return what *work* returns, once no other writer holds the lock, for which it waits *timeout* seconds at most.
 
-    *error* is what the first attempt raised. A statement that finds the lock held does nothing. The wait is in Python,
-    because one inside SQLite would stop every greenlet of a gevent worker, and SQLite does not wait for every lock
-    itself.
+    A statement that finds the lock held does nothing. The wait is in Python, because one inside SQLite would stop every
+    greenlet of a gevent worker, and SQLite does not wait for every lock itself.
     """
-    deadline, pause = time.monotonic() + timeout, 0.001
-    while "locked" in str(error) and time.monotonic() <= deadline:
+    deadline, pause = None, 0.001
+    while True:
+        try:
+            return work(*arguments)
+        except sqlite3.OperationalError as error:
+            deadline = time.monotonic() + timeout if deadline is None else deadline
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
         time.sleep(pause)
         pause = min(2 * pause, 0.02)
-        try:
-            return work(connection, *arguments)
-        except sqlite3.OperationalError as again:
-            error = again
-    raise error

@@ -198,12 +198,7 @@ class ContractBase(abc.ABC):
         return {key for key, record in self.walk_of(owner, store=store).items() if record.owner == owner}
 
     def walk_of(
-        self,
-        owner: str,
-        *,
-        limit: int = 100,
-        between: Callable[[], object] | None = None,
-        store: Store | None = None,
+        self, owner: str, *, limit: int = 100, between: Callable[[], object] | None = None, store: Store | None = None
     ) -> dict[str, Record]:
         """Walk the index of *owner* to its end, call *between* after each page, and return every record found."""
         indexes: Indexes = store or self.needs(Indexes)  # type: ignore[assignment]  # a client like the first

@@ -7,17 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation
-from holdfast.stores.contract import (
-    Closes,
-    Discards,
-    Indexes,
-    Iterates,
-    KeepsTime,
-    LoadsFresh,
-    Pings,
-    Purges,
-    Rotates,
-)
+from holdfast.stores.contract import Closes, Discards, Indexes, Iterates, KeepsTime, LoadsFresh, Pings, Purges, Rotates
 from holdfast.testing.base import ContractBase, new_key
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.concurrency import is_version, rotate

@@ -211,9 +211,7 @@ def revised(
     now, owner, changes, policy = context.clock(), state.owner, state.changes, context.policy
     begins = base is None or changes.wiped or changes.signs_in
     meta = state.merged_metadata(
-        base.envelope.meta if base else {},
-        permanent=policy.permanent,
-        namespace_mark=context.keys.namespace_mark,
+        base.envelope.meta if base else {}, permanent=policy.permanent, namespace_mark=context.keys.namespace_mark
     )
     if sent_at is not None:
         meta[SENT_AT] = str(sent_at)

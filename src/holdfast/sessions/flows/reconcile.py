@@ -96,11 +96,7 @@ class Applied:
 
 
 def reconcile(
-    context: Context,
-    state: SessionState,
-    stored: StoredSession,
-    answer: Conflict | Gone | Lost,
-    write: Write,
+    context: Context, state: SessionState, stored: StoredSession, answer: Conflict | Gone | Lost, write: Write
 ) -> Flow[StoredSession | Applied | None]:
     """Merge into the session what another request stored first, and return that as what to build on.
 

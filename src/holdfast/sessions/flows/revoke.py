@@ -155,13 +155,7 @@ def _follow_kept(context: Context, kept: list[str]) -> Flow[None]:
         kept += passed[1:]
 
 
-def write_cutoff(
-    context: Context,
-    owner: str,
-    kept: Sequence[str],
-    *,
-    began: Began | None = None,
-) -> Flow[Written]:
+def write_cutoff(context: Context, owner: str, kept: Sequence[str], *, began: Began | None = None) -> Flow[Written]:
     """End every session of *owner* that began before now, but for that with the keys *kept*, the last one its present.
 
     *began* returns when the request that asks for it began, or its session was last known to be live: if an earlier

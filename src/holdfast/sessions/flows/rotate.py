@@ -122,11 +122,7 @@ def _plan(
 
 
 def _move(
-    context: Context,
-    state: SessionState,
-    stored: StoredSession,
-    planned: tuple[StoredSession, Tombstone],
-    write: Write,
+    context: Context, state: SessionState, stored: StoredSession, planned: tuple[StoredSession, Tombstone], write: Write
 ) -> Flow[StoredSession | Conflict | Gone]:
     """Carry out a planned rotation, once, and return the session under its new token, as it is stored."""
     moved, tombstone = planned

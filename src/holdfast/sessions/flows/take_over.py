@@ -30,9 +30,8 @@ TakenOver: TypeAlias = Literal["now", "before", "left", "ended", "unreadable"]
 class _OldLoad(Call[OldSession | None]):
     """A load from the place where sessions were before. It is timed as a load from the store."""
 
-    def run(self, store: object) -> OldSession | None:
+    def run(self, _store: object) -> OldSession | None:
         """Return the session there."""
-        del store
         place, old_id = self.args
         found: OldSession | None = place.load(old_id)
         return found

@@ -26,9 +26,6 @@ class Calls:
     """Calls on the table *name*, by a *client* or by those that the function *client* makes, one for each process.
 
     *timeout* is the number of seconds to wait for the table while it is being created.
-
-    Raises:
-        ConfigurationError: The client is not one of DynamoDB, or is asynchronous, or the name is not valid.
     """
 
     def __init__(self, client: Any, name: str, timeout: float) -> None:

@@ -84,11 +84,7 @@ def _without_conversion(client: Any) -> Any:
 
 
 def known_region(given: str | None) -> str:
-    """Return the region *given*, or that of the environment. No server is asked.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
+    """Return the region *given*, or that of the environment, which must be there. No server is asked."""
     found = given or _session().region_name
     if not found:
         raise ConfigurationError(

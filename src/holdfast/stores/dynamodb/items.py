@@ -59,11 +59,7 @@ def remove_at(expires_at: int) -> dict[str, Any]:
 
 
 def fields(data: bytes, expires_at: int) -> Item:
-    """Return the attributes that each write of a record sets.
-
-    Raises:
-        RecordTooLarge: The data exceed the limit of an item.
-    """
+    """Return the attributes that each write of a record sets, or raise `RecordTooLarge`."""
     if len(data) > _MAX_BYTES:
         raise RecordTooLarge(len(data), _MAX_BYTES)
     version = text(secrets.token_hex(8))

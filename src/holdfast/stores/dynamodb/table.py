@@ -25,12 +25,7 @@ def describe(client: Any, table: str) -> dict[str, Any] | None:
 
 
 def make_table(client: Any, table: str, patience: float) -> None:
-    """Create *table* unless it is there, wait *patience* seconds until it can be used, and let DynamoDB remove items.
-
-    Raises:
-        ConfigurationError: It is another library's.
-        StoreUnavailable: It is not ready yet.
-    """
+    """Create a missing *table*, wait *patience* seconds until it can be used, and let DynamoDB remove items."""
     if describe(client, table) is None:
         _create(client, table)
     deadline = time.monotonic() + patience

@@ -36,10 +36,8 @@ class MemcachedClient(abc.ABC):
     """The memcached calls of the store, with pymemcache's names.
 
     Any exception means that the server cannot be reached, or refused. A False may also mean that an earlier attempt was
-    applied and its answer lost, if the client repeats calls by itself.
-
-    Attributes:
-        where: The servers, for messages, if they are known: `` at host:port``.
+    applied and its answer lost, if the client repeats calls by itself. *where* has the servers, for messages, if they
+    are known: `` at host:port``.
     """
 
     where = ""
@@ -327,11 +325,7 @@ _inherited: list[Any] = []
 
 
 def client_for(client: Any) -> MemcachedClient:
-    """Return *client* wrapped in the four calls.
-
-    Raises:
-        ConfigurationError: It lacks a method, is asynchronous, or hides outages. The message names its class.
-    """
+    """Return *client* wrapped in the four calls; refuse one that lacks a method, is asynchronous, or hides outages."""
     require_methods(
         client,
         ("gets", "add", "cas", "delete"),

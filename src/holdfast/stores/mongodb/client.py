@@ -27,11 +27,7 @@ def checked(client: Any) -> Any:
 
 
 def collection_of(client: Any, database: str, collection: str) -> Collection:
-    """Return the collection of that name, read from the primary and written to a majority.
-
-    Raises:
-        ConfigurationError: A name is not valid.
-    """
+    """Return the collection of that name, read from the primary and written to a majority."""
     try:
         sessions: Collection = client.get_database(database).get_collection(
             collection,
@@ -48,11 +44,7 @@ def collection_of(client: Any, database: str, collection: str) -> Collection:
 
 
 def parts_of(url: str) -> Mapping[str, Any]:
-    """Return the parts of *url*, as pymongo names them. No server is asked.
-
-    Raises:
-        ConfigurationError: It is not valid.
-    """
+    """Return the parts of *url*, as pymongo names them. No server is asked."""
     # Resolving mongodb+srv needs a name server, and start-up must not.
     scheme, _, rest = url.partition("://")
     if scheme.lower() == "mongodb+srv":

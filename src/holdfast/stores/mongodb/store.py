@@ -208,10 +208,7 @@ class MongoDBStore:
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         # The server's clock too: a host's may be ahead.
-        due: Document = {
-            "expires_at": {"$lte": DatetimeMS(now)},
-            "$expr": {"$lte": ["$expires_at", "$$NOW"]},
-        }
+        due: Document = {"expires_at": {"$lte": DatetimeMS(now)}, "$expr": {"$lte": ["$expires_at", "$$NOW"]}}
 
         def remove(sessions: Collection) -> tuple[dict[str, Any], int, set[str]]:
             found = {

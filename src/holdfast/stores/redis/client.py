@@ -40,11 +40,7 @@ _MAX_CONNECTIONS = 50
 
 
 def check_client(client: Any) -> None:
-    """Refuse an object that cannot be used as a client, of any class.
-
-    Raises:
-        ConfigurationError: It lacks a method, is asynchronous, reads from replicas, or decodes values.
-    """
+    """Refuse a client, of any class, that lacks a method, is asynchronous, reads from replicas, or decodes values."""
     require_methods(
         client, _METHODS, kind="Redis", give="one with redis-py's methods, such as redis.Redis or redis.RedisCluster"
     )
@@ -83,9 +79,6 @@ def client_from_url(url: str, options: Mapping[str, Any]) -> LazyClient:
     """Return a client of the server at *url*, or of the current primary of its Sentinels or its Cluster.
 
     It connects on first use, has short timeouts, and does not retry.
-
-    Raises:
-        ConfigurationError: The URL or an option is not valid.
     """
     redis: Any = importlib.import_module("redis")
     address = _parse(url)

@@ -24,8 +24,7 @@ _JUST_USED = 0.1
 class LazyClient:
     """Makes its client on first use: some constructors ask the server.
 
-    Attributes:
-        turns: Bounds the calls at once to the number of connections that the client may have to a server.
+    *turns* bounds the calls at once to the number of connections that the client may have to a server.
     """
 
     def __init__(self, make: Callable[..., Any], settings: dict[str, Any]) -> None:

@@ -279,11 +279,7 @@ class Seen(bytes):
 
 
 class Write:
-    """The record to write, as arguments of the scripts.
-
-    Raises:
-        RecordTooLarge: It exceeds Redis's limit for one value.
-    """
+    """The record to write, as arguments of the scripts; `RecordTooLarge` if it exceeds Redis's limit for one value."""
 
     def __init__(self, data: bytes, expires_at: int, owner: str | None, at: int) -> None:
         if len(data) > _MAX_BYTES:
@@ -332,11 +328,7 @@ def key_bytes(key: str) -> bytes:
 
 
 def owner_field(owner: str | None) -> bytes:
-    """Return *owner* as it is in a value, its length first.
-
-    Raises:
-        RecordTooLarge: The length has more than six digits.
-    """
+    """Return *owner* as it is in a value, its length first."""
     if owner is None:
         return NOBODY
     raw = raw_of(owner)

@@ -391,8 +391,7 @@ class RedisStore(RedisClusterStore):
     def _is_replicated(self) -> bool:
         return hasattr(getattr(self._client, "connection_pool", None), "sentinel_manager")
 
-    def _node_of(self, name: bytes) -> Any:
-        del name
+    def _node_of(self, _name: bytes) -> Any:
         return self._client
 
 

@@ -31,14 +31,10 @@ def next_page(
     """Return the page after the position *after*. A position is a node, a cursor, a turn, a layout, and nodes walked.
 
     Args:
-        after: The position; None: the start.
+        after: The position; None: the start. Another text than a position is a ValueError.
         find_nodes: Returns the nodes by name.
         layout: Returns the present layout, as `layout_of`.
         read: Returns the next cursor of a node and the records before it, given the node and a cursor.
-
-    Raises:
-        ValueError: No page ends at *after*.
-        StoreUnavailable: The slots move all the time.
     """
     at, cursor, turn, began_with, *done = (after or f"- 0 1 {layout()}").split()
     if not (0 <= int(cursor) < _CURSORS and 1 <= int(turn) <= _TURNS):

@@ -85,10 +85,7 @@ def has_method(client: Any, name: str) -> bool:
 def require_methods(client: Any, names: Iterable[str], *, kind: str, give: str) -> None:
     """Refuse *client* if it lacks one of the methods *names*, or is asynchronous: its methods are, or it has a loop.
 
-    The message names *kind*, such as ``"Redis"``, and what to *give* in its place.
-
-    Raises:
-        ConfigurationError: It does, or is. The message names its class.
+    The message names its class, *kind*, such as ``"Redis"``, and what to *give* in its place.
     """
     missing = [name for name in names if not has_method(client, name)]
     if missing:

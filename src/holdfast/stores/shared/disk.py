@@ -22,11 +22,8 @@ class StoreDirectory:
     If an existing store disappears, its place must still be on the same device, through links too. Otherwise its disk
     was unmounted, and an empty store in its place would end every session.
 
-    Another user of the machine who can write to it could plant sessions, so such a folder is refused. With *files*
-    these are checked in its place where the folder is shared but sticky, as ``/tmp`` is.
-
-    Raises:
-        ConfigurationError: It exists, and is refused: see `check_folder`.
+    A folder in which others could plant sessions is a wrong setting: see `refuse_planted`. With *files* these are
+    checked in its place where it is shared but sticky, as ``/tmp`` is.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path] = ()) -> None:
@@ -57,11 +54,7 @@ class StoreDirectory:
 
 
 def check_folder(folder: Path, files: Sequence[Path] = ()) -> None:
-    """Return if *folder*, and *files* in it, are safe or missing: at start-up, where a refusal is a wrong setting.
-
-    Raises:
-        ConfigurationError: One is refused: see `refuse_planted`.
-    """
+    """Raise `ConfigurationError` if `refuse_planted` refuses *folder* or one of *files* in it: a wrong setting."""
     try:
         _refuse_planted_in(folder, files)
     except StoreUnavailable as error:
@@ -166,11 +159,7 @@ def why_unusable(path: Path) -> str | None:
 
 
 def require_writable(path: Path) -> None:
-    """Return if the store at *path* could write, as far as it shows without a write.
-
-    Raises:
-        StoreUnavailable: It could not.
-    """
+    """Raise `StoreUnavailable` if the store at *path* could not write, as far as it shows without a write."""
     if reason := why_unusable(path):
         raise StoreUnavailable(f"sessions in {path} cannot be used: {reason}", permanent=True)
 
@@ -215,11 +204,7 @@ def faults_of(place: Path) -> Iterator[None]:
 
 
 def path_from_url(url: str, root: Path) -> Path:
-    """Return the path in *url*: relative to *root* after three slashes, absolute after four.
-
-    Raises:
-        ConfigurationError: The URL names a host, or no path.
-    """
+    """Return the path in *url*: relative to *root* after three slashes, absolute after four."""
     scheme, _, rest = url.partition("://")
     path = unquote(rest[1:])
     if not rest.startswith("/") or not path.strip("/") or "\0" in path:

@@ -22,15 +22,8 @@ except ImportError as error:
 def locked(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
     """Hold the lock of the file at *path*. Two files, *path* and ``<path>.queue``, are created and not removed.
 
-    Not reentrant. The system releases the lock of a process that dies.
-
-    Args:
-        path: The lock file.
-        timeout: How many seconds to wait.
-
-    Raises:
-        StoreUnavailable: Others held the lock all that time.
-        OSError: A file cannot be made.
+    Not reentrant. The system releases the lock of a process that dies. After a wait of *timeout* seconds it raises
+    `StoreUnavailable`, and `OSError` if a file cannot be made.
     """
     deadline = time.monotonic() + timeout
     # The next waiter holds the queue, so that a client that locks repeatedly cannot overtake the others.

@@ -84,11 +84,7 @@ def split_options(url: str, scheme: str, converters: Mapping[str, Converter]) ->
 
 
 def refuse_password_in_query(query: str, scheme: str) -> None:
-    """Return if the *query* of a URL has no @, since that follows a password with a question mark. Neither is quoted.
-
-    Raises:
-        ConfigurationError: It has one.
-    """
+    """Refuse a URL whose *query* has an @, since that follows a password with a question mark. Neither is quoted."""
     if "@" in query:
         raise ConfigurationError(
             f"the {scheme} URL has a question mark before its @: write %3F for it, and percent-encode other special "
@@ -99,11 +95,7 @@ def refuse_password_in_query(query: str, scheme: str) -> None:
 def convert_options(
     pairs: Iterable[tuple[str, str]], scheme: str, converters: Mapping[str, Converter]
 ) -> dict[str, Any]:
-    """Return the options in *pairs*, each converted from its text.
-
-    Raises:
-        ConfigurationError: An option is unknown, occurs twice, or has an invalid value.
-    """
+    """Return the options in *pairs*, each converted from its text; refuse one that is unknown, twice or not valid."""
     options: dict[str, Any] = {}
     for name, text in pairs:
         if name not in converters:
@@ -125,11 +117,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def host_and_port(text: str, default_port: int) -> tuple[str, int]:
-    """Return the host and the port in *text*; a host in brackets is an IPv6 address, and keeps them.
-
-    Raises:
-        ValueError: There is no host, or the port is invalid.
-    """
+    """Return the host and the port in *text*, or raise `ValueError`; an IPv6 address is in brackets, and keeps them."""
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:
         host, port = text, str(default_port)

@@ -25,15 +25,13 @@ class Cursor(sqlite3.Cursor):
 class Connections:
     """Connections to the file at *path*, one for each thread that works at the same time.
 
-    A fork waits until no connection is in use and closes them all; parent and child open new ones. SQLite counts locks
-    per process: with an inherited connection, the child's own ones would believe that they hold locks that only its
-    parent holds, and their writes could be lost. A child of a C program that forks without notifying Python, as uWSGI
-    does, opens new ones too; no other thread may use the store at that moment.
+    A missing file is created with mode 0600 under any umask. *prepare* is called with each new connection, which does
+    not wait for locks yet.
 
-    Args:
-        path: The file. It is created if missing, mode 0600 under any umask.
-        timeout: The seconds that a fork waits for the connections in use.
-        prepare: Called with each new connection, which does not wait for locks yet.
+    A fork waits for the connections in use, *timeout* seconds at most, and closes all; parent and child open new ones.
+    SQLite counts locks per process: with an inherited connection, the child's own ones would believe that they hold
+    locks that only its parent holds, and their writes could be lost. A child of a C program that forks without
+    notifying Python, as uWSGI does, opens new ones too; no other thread may use the store at that moment.
     """
 
     def __init__(self, path: Path, timeout: float, prepare: Callable[[sqlite3.Connection], object]) -> None:
@@ -57,8 +55,7 @@ class Connections:
 
         Raises:
             StoreUnavailable: The file is missing and its folder is not the original one, or others can write to it.
-            OSError: The file cannot be made.
-            sqlite3.Error: The file cannot be opened.
+            OSError, sqlite3.Error: The file cannot be made, or not opened.
         """
         file = file_at(self._path)  # may raise, so it comes before the connection is removed from the pool
         if self._pid != os.getpid():

@@ -10,12 +10,10 @@ from holdfast.errors import StoreUnavailable
 
 
 class Turns:
-    """Lets at most *places* threads work at once. The others wait up to *patience* seconds, and the first comes first.
+    """Lets at most *places* threads work at once. The others wait, and the first comes first.
 
-    Without an order, as in most pools of connections, some wait for seconds while others return at once.
-
-    Raises:
-        StoreUnavailable: On entry: no place became free in time.
+    Without an order, as in most pools of connections, some wait for seconds while others return at once. A wait of more
+    than *patience* seconds ends with `StoreUnavailable`.
     """
 
     def __init__(self, places: int, patience: float) -> None:

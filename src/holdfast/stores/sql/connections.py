@@ -117,10 +117,7 @@ class Connections:
 def _leave_replica(connection: sa.Connection) -> None:
     """Use *connection* no more if a replica answers its reads: it may not have the last saves and ends yet.
 
-    A proxy may send it the reads alone, so that no write shows it.
-
-    Raises:
-        StoreUnavailable: One does. It may become a primary, so it is an outage.
+    A proxy may send it the reads alone, so that no write shows it. It may become a primary, so this is an outage.
     """
     question = _IS_REPLICA.get(connection.dialect.name)
     if question and connection.exec_driver_sql(question).scalar_one():
@@ -147,12 +144,8 @@ def end_of(connection: Any) -> Callable[[], object]:
 class Prepared(NamedTuple):
     """A statement as text for a driver.
 
-    Attributes:
-        sql: The text.
-        names: The names of its parameters by position; None: they have names in the text, too.
-        constants: Parameters with a value of their own.
-        processors: Functions for values that the driver takes in another form.
-        returns_rows: Whether it is a query.
+    *names* are those of its parameters by position; None: they have names in the text, too. *constants* are parameters
+    with a value of their own, *processors* functions for values that the driver takes in another form.
     """
 
     sql: str

@@ -63,12 +63,7 @@ class Database:
     """
 
     def __init__(
-        self,
-        find_engine: Callable[[], sa.Engine],
-        table: sa.Table,
-        *,
-        create: bool,
-        max_connections: int | None = None,
+        self, find_engine: Callable[[], sa.Engine], table: sa.Table, *, create: bool, max_connections: int | None = None
     ) -> None:
         self._find_engine = find_engine
         self._max_connections = max_connections

@@ -74,12 +74,7 @@ _DATABASES = frozenset({"db", "database", "read_default_file", "read_default_gro
 
 
 def database_url(url: str | sa.URL) -> sa.URL:
-    """Return *url* parsed.
-
-    Raises:
-        ConfigurationError: It is not valid, its driver is asynchronous, or it lacks the database that MySQL needs. No
-            message shows a password.
-    """
+    """Return *url* parsed, or refuse it: no message shows a password."""
     if isinstance(url, str):
         refuse_password_in_query(url.partition("?")[2], url.partition("://")[0])
     try:
@@ -124,9 +119,6 @@ def engine_at(
         root: The base of a relative path of a SQLite file.
         options: Further arguments of `sqlalchemy.create_engine`, which override the timeouts too.
         max_connections: The size of the pool, unless *options* has another pool; not for SQLite.
-
-    Raises:
-        ConfigurationError: The driver is missing, or does not know an option of the URL.
     """
     driver = url.get_dialect().driver
     options = {"pool_recycle": 1800, **(options or {})}
@@ -270,12 +262,7 @@ def file_of(url: sa.URL) -> str | None:
 
 
 def keep_private(url: sa.URL) -> None:
-    """Make the SQLite file of *url* with mode 0600 if it is missing, and its folder is there.
-
-    Raises:
-        StoreUnavailable: Other users of the machine can write to it or to its folder.
-        OSError: It cannot be made.
-    """
+    """Make a missing SQLite file of *url* with mode 0600, if its folder is there; refuse what others can write to."""
     name = file_of(url)
     if name is not None:
         path = Path(name).absolute()

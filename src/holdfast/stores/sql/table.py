@@ -60,11 +60,7 @@ def statements_for(table: sa.Table, dialect: sa.Dialect) -> str:
 
 
 def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
-    """Check that *table* exists, and create it if it is missing and *create* is True.
-
-    Raises:
-        ConfigurationError: It is missing and not to be created, or a table of that name is not ours.
-    """
+    """Check that *table* exists and is ours, and create it if it is missing and *create* is True."""
     found = _columns(table, connection)
     if not found:
         _make(table, connection, create=create)
