@@ -54,11 +54,7 @@ def copy(target: Target, *, urls: tuple[str, ...], move: bool, as_json: bool) ->
 
 
 def _copy(source: Store, target: Store) -> Counter[str]:
-    """Copy the records at *source*, which no other process uses meanwhile.
-
-    Raises:
-        OneLine: A record at *target* differs, or is not at *source*, so one of the stores was in use.
-    """
+    """Copy the records at *source*; refuse it if those at *target* show that one of the stores was in use meanwhile."""
 
     def carry(key: str, record: Record) -> str:
         if target.create(key, record.data, expires_at=record.expires_at, owner=record.owner) is not None:

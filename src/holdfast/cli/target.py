@@ -42,31 +42,19 @@ class Target:
 
     @property
     def manager(self) -> Requests:
-        """The manager of the sessions, whose store already exists.
-
-        Raises:
-            ConfigurationError: It is not.
-        """
+        """The manager of the sessions, whose store must exist already."""
         manager = self.find_manager()
         refuse_missing(getattr(manager, "store", None))
         return manager
 
     @property
     def directory(self) -> Manager:
-        """The manager, if it can list sessions.
-
-        Raises:
-            ConfigurationError: It cannot: they are in the browsers' cookies.
-        """
+        """The manager, which must be able to list sessions."""
         return directory(self.manager)
 
     @property
     def store(self) -> Store:
-        """The store of the sessions, which may not exist yet.
-
-        Raises:
-            ConfigurationError: There is none: the sessions are in the browsers' cookies.
-        """
+        """The store of the sessions, which may not exist yet; an error if they are in the browsers' cookies."""
         manager = self.find_manager()
         if not isinstance(manager, Ends):
             raise ConfigurationError("the sessions are in the browsers' cookies: there is no store")
@@ -83,11 +71,7 @@ def missing_in(store: object) -> str | None:
 
 
 def refuse_missing(store: object) -> None:
-    """Do nothing if the file, table or collection of *store* exists: reading creates none.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
+    """Refuse a store whose file, table or collection does not exist: reading creates none."""
     missing = missing_in(store)
     if missing is not None:
         raise ConfigurationError(f"there is no {missing}: correct the URL of the store, or create it with `init`")

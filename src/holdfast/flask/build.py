@@ -38,11 +38,7 @@ _logger = logging.getLogger("holdfast")
 
 
 def build_manager(app: Flask, live: LiveSettings, clock: Clock, observers: Observers | None) -> Requests | None:
-    """Return the manager of the application's sessions, or None where they stay in Flask's signed cookie.
-
-    Raises:
-        ConfigurationError: A setting is wrong or missing.
-    """
+    """Return the manager of the application's sessions, or None where they stay in Flask's signed cookie."""
     settings = live.current
     if (settings.policy.not_before or 0) > clock() + SKEW:
         raise ConfigurationError(
@@ -231,11 +227,7 @@ def _chosen(app: Flask, choice: flask_session.StoreChoice, clock: Clock) -> Stor
 
 
 def refuse_served(app: Flask, setting: str, path: Path) -> None:
-    """Return if *path* is not in a folder that the application, or one of its blueprints, serves static files from.
-
-    Raises:
-        ConfigurationError: It is.
-    """
+    """Refuse a *path* in a folder that the application, or one of its blueprints, serves static files from."""
     for scaffold in (app, *app.blueprints.values()):
         folder = scaffold.static_folder
         if folder is not None and path.resolve().is_relative_to(Path(folder).resolve()):

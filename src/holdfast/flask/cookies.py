@@ -155,11 +155,7 @@ class Cookies:
         """Do nothing: HTTP has no challenge for cookies."""
 
     def admit_remembered(self, app: Flask, request: Request, state: SessionState) -> None:
-        """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions ended.
-
-        Raises:
-            StoreUnavailable: The store failed: it is not known.
-        """
+        """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions ended."""
         if state.stored is None or state.stored.owner is None:
             forget_if_ended(app, request, state, self.manager)
 
@@ -175,11 +171,7 @@ class Cookies:
         keep(app, request, response, state, self.manager)
 
     def check_keys(self, app: Flask) -> None:
-        """Refuse weak signing keys, once for each set of keys.
-
-        Raises:
-            ConfigurationError: A key is weak, or there is none.
-        """
+        """Refuse weak or missing signing keys, once for each set of keys."""
         self._signers(app)
 
     def _signers(self, app: Flask, name: str | None = None) -> list[Signer]:

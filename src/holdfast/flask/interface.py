@@ -115,9 +115,6 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
 
         After an error, of the store or of what the application has registered to come first, the session is empty and
         read-only, so that an error page can be rendered and nothing is stored over the good session.
-
-        Raises:
-            StoreUnavailable: The store failed.
         """
         settings, environ = self.refresh(), request.environ
         state.navigation, state.can_set_cookie = _is_navigation(environ), _can_set_cookie(request)
@@ -162,11 +159,7 @@ class HoldfastInterface(FlaskSessionSurface, SessionInterface):
                 self.manager.revoke(key)
 
     def still_valid(self, app: Flask, value: str) -> bool:
-        """Return whether the session of a cookie's *value*, or of one for a header, still lives and is its user's.
-
-        Raises:
-            StoreUnavailable: The store failed: it is not known.
-        """
+        """Return whether the session of a cookie's *value*, or of one for a header, still lives and is its user's."""
         found = ((carrier.manager, carrier.token_in(app, value)) for carrier in self.carriers.values())
         return any(token is not None and manager.still_valid(token) for manager, token in found)
 

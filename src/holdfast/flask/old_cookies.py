@@ -30,11 +30,7 @@ _logger = logging.getLogger("holdfast")
 
 
 def build_place(app: Flask, settings: Settings, store: Store, clock: Clock) -> OldPlace:
-    """Return the place where sessions were before, by ``SESSION_IMPORT``.
-
-    Raises:
-        ConfigurationError: Flask-Session keeps no sessions where *store* does.
-    """
+    """Return the place where sessions were before, by ``SESSION_IMPORT``; refuse a *store* where there are none."""
     until = settings.import_until
     if settings.imports == "flask":
         return FlasksCookie(app, until=until, clock=clock)

@@ -39,9 +39,6 @@ def forget_if_ended(app: Flask, request: Request, state: SessionState, manager: 
     """Make Flask-Login ignore and delete a remember-me cookie that was issued before its user's sessions were ended.
 
     That is by an end of all of them, or by ``SESSION_NOT_BEFORE``.
-
-    Raises:
-        StoreUnavailable: The store failed: it is not known.
     """
     user_id = _user_id(app, request)
     if user_id is None:

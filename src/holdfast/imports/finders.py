@@ -229,11 +229,7 @@ _FINDERS: dict[str, type[Finder]] = {
 
 
 def finder_beside(store: object, *, table: str, clock: Clock, file_of: FileOf | None = None) -> Finder:
-    """Return the `Finder` for *store*.
-
-    Raises:
-        ConfigurationError: Flask-Session keeps no sessions in such a place, or *table* is the store's own.
-    """
+    """Return the `Finder` for *store*; refuse a store where Flask-Session keeps none, and the store's own *table*."""
     if table == getattr(store, "table_name", None):
         raise ConfigurationError(
             f"the table {table!r} is Flask-Session's, and cannot be Holdfast's too. Name Holdfast's in another way, or "

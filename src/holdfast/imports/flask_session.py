@@ -70,11 +70,7 @@ def kv_made_at(old_id: str) -> int | None:
 
 
 def decoded(payload: bytes) -> dict[Any, Any]:
-    """Return the data in *payload*: msgpack or JSON of 0.7 and later, or a pickle. cachelib's Redis puts "!" before it.
-
-    Raises:
-        DecodeError: It is none of them, or damaged.
-    """
+    """Return the data in *payload*: msgpack or JSON from 0.7 on, or a pickle, after a "!" of cachelib's Redis."""
     payload = payload.removeprefix(b"!")
     data: Any = None
     try:

@@ -175,11 +175,7 @@ _ACTIONS: dict[str, Callable[[_Reader, Any], object]] = {
 
 
 def read(data: bytes) -> Any:
-    """Return the value that the pickle *data* stands for.
-
-    Raises:
-        DecodeError: It is damaged, or stands for a value of another type than those listed.
-    """
+    """Return the value that the pickle *data* stands for; `DecodeError` unless it is made of the types listed alone."""
     reader = _Reader()
     try:
         for opcode, argument, _ in pickletools.genops(data):

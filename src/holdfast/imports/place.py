@@ -43,17 +43,8 @@ class OldPlace(ABC):
 
     @abstractmethod
     def load(self, old_id: str, /) -> OldSession | None:
-        """Return the live session of *old_id*, or None.
-
-        Raises:
-            StoreUnavailable: The place does not answer.
-        """
+        """Return the live session of *old_id*, or None."""
 
     @abstractmethod
     def ids(self) -> list[str]:
-        """Return the id of each session that is there.
-
-        Raises:
-            ConfigurationError: The place cannot list them.
-            StoreUnavailable: It does not answer.
-        """
+        """Return the id of each session that is there; `ConfigurationError` if the place cannot list them."""

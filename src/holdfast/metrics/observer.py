@@ -75,11 +75,7 @@ class Observers:
 
 
 def gather(observer: Observer | Observers | Iterable[Observer] | None) -> Observers | None:
-    """Return one or several observers as one, or None if there is none: then nothing is counted or timed.
-
-    Raises:
-        ConfigurationError: One of them is not an observer.
-    """
+    """Return one or several observers as one, or None if there is none: then nothing is counted or timed."""
     if observer is None or isinstance(observer, Observers):
         return observer
     members = (observer,) if isinstance(observer, Observer) or not isinstance(observer, Iterable) else tuple(observer)

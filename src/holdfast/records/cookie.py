@@ -64,11 +64,7 @@ class SealedCookie:
         self._purposes = [labelled(b"holdfast cookie", keys.namespace.encode(), name.encode()) for name in names]
 
     def seal(self, record: CookieRecord) -> str:
-        """Return the value that holds *record*.
-
-        Raises:
-            RecordTooLarge: Browsers would ignore the cookie.
-        """
+        """Return the value that holds *record*; `RecordTooLarge` if browsers would ignore the cookie."""
         owner = bytes.fromhex(record.owner) if record.owner else _NO_OWNER
         plain = _FIELDS.pack(record.expires_at, record.since, record.token.encode(), owner) + encode(record.envelope)
         header = _HEADER.pack(_FORMAT, self._keyring.newest, secrets.token_bytes(16))

@@ -71,11 +71,7 @@ def new_key() -> str:
 
 
 def key_from(value: object) -> bytes:
-    """Return the 32 bytes of a key, given as bytes or as base64url text.
-
-    Raises:
-        ConfigurationError: *value* is neither. The message does not contain it.
-    """
+    """Return the 32 bytes of a key, given as bytes or as base64url text. No error contains the value."""
     if isinstance(value, str) and is_token(value.removesuffix("=")):  # which has the same form
         return base64.urlsafe_b64decode(value[:43] + "=")
     if isinstance(value, bytes) and len(value) == KEY_BYTES:
@@ -84,11 +80,7 @@ def key_from(value: object) -> bytes:
 
 
 class Keyring:
-    """The application's keys, the newest first. The newest encrypts; all of them decrypt.
-
-    Raises:
-        ConfigurationError: The list is empty, or an entry is not a key, or a weak one.
-    """
+    """The application's keys, the newest first. The newest encrypts; all of them decrypt. A weak key is refused."""
 
     def __init__(self, keys: Sequence[object]) -> None:
         found = [key_from(key) for key in keys]
@@ -107,11 +99,7 @@ class Keyring:
         return AesGcm(self[key_id], _purpose(scheme, b"metadata" if scheme == _COOKIE else b"record", key))
 
     def __getitem__(self, key_id: bytes) -> bytes:
-        """Return the key with the id *key_id*.
-
-        Raises:
-            UnknownKey: There is none.
-        """
+        """Return the key with the id *key_id*, or raise `UnknownKey`."""
         key = self._keys.get(key_id)
         if key is None:
             raise UnknownKey("the record is sealed with none of the given keys")
@@ -127,9 +115,6 @@ class AesGcm:
 
     *secret* is the input key material: one secret, or several of fixed length in a row. *purpose* is HKDF's info: one
     purpose's ciphertext cannot be decrypted for another. ``cryptography`` is imported on use.
-
-    Raises:
-        ConfigurationError: ``cryptography`` is not installed.
     """
 
     def __init__(self, secret: bytes, purpose: bytes) -> None:
@@ -142,11 +127,7 @@ class AesGcm:
         return nonce + self._cipher.encrypt(nonce, plain, associated)
 
     def decrypt(self, sealed: bytes, associated: bytes) -> bytes:
-        """Return what `encrypt` was given.
-
-        Raises:
-            DecodeError: Another key, other *associated* data, or damage: one message for all.
-        """
+        """Return what `encrypt` was given; one `DecodeError` for another key, other *associated* data, and damage."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
         except (self._invalid_tag, ValueError) as error:
@@ -169,11 +150,7 @@ _extracted_once = lru_cache(maxsize=64)(_extracted)
 
 @cache
 def require_cryptography() -> tuple[type[AESGCM], type[InvalidTag]]:
-    """Return the cipher, and the exception that it raises.
-
-    Raises:
-        ConfigurationError: ``cryptography`` cannot be imported.
-    """
+    """Return the cipher of ``cryptography``, which must be installed, and the exception that it raises."""
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -192,9 +169,6 @@ class Sealer:
             mode are read too. Default: never.
         namespace: That of the keys under which control records are stored.
         clock: The time.
-
-    Raises:
-        ConfigurationError: *keys* has an entry that is not a key, or a weak one, or ``cryptography`` is not installed.
     """
 
     def __init__(
@@ -245,11 +219,7 @@ class Sealer:
         return envelope
 
     def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
-        """Return the session in *body* without the token: its payload is empty where it takes the token.
-
-        Raises:
-            UnknownKey, DecodeError: As in `open`.
-        """
+        """Return the session in *body*, as `open` does, without the token: a payload that takes it is empty."""
         scheme = body.scheme if isinstance(body, Sealed) else None
         if scheme != self._scheme and not (self.migrating and scheme in {None, *_SCHEMES.values()}):
             raise UnknownKey("the record is not sealed in this application's mode")

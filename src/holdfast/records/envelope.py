@@ -319,11 +319,7 @@ def _encoded_once(items: tuple[tuple[str, str], ...]) -> bytes:
 
 
 def decode_meta(packed: bytes) -> dict[str, str]:
-    """Return the metadata that `encode_meta` encoded.
-
-    Raises:
-        ValueError: *packed* is not what it returns for any.
-    """
+    """Return the metadata in *packed*, from `encode_meta`; `ValueError` if that never returns it."""
     if not packed:
         return {}
     return (_decoded_once if len(packed) <= 256 else _decoded)(packed).copy()
@@ -385,10 +381,7 @@ def control_in(
 ) -> ControlT | None:
     """Return the control record of *kind* that *record*, stored under *key*, is, as a sealer's *read* returns it.
 
-    None if it is none, is damaged, or no key vouches for it.
-
-    Raises:
-        UnknownKey: With *strict*: another key vouches for it.
+    None if it is none, is damaged, or no key vouches for it; with *strict*, `UnknownKey` if another key does.
     """
     try:
         body = read(record.data, key) if record is not None else None
@@ -410,11 +403,7 @@ class Unsealed:
         return encode(envelope)
 
     def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
-        """Return the session in *body*.
-
-        Raises:
-            UnknownKey: *body* is sealed.
-        """
+        """Return the session in *body*; `UnknownKey` if it is sealed."""
         if isinstance(body, Sealed):
             raise UnknownKey("the record is sealed, and no keys are given")
         return body
@@ -428,12 +417,7 @@ class Unsealed:
         return encode(control)
 
     def read(self, data: bytes, key: str) -> Envelope | Sealed | Control:  # noqa: ARG002
-        """Return what *data* are: a session as it is stored, or a control record.
-
-        Raises:
-            UnknownKey: They are a control record with a message authentication code.
-            DecodeError: They are damaged.
-        """
+        """Return what *data* are, as `Sealer.read` does; `UnknownKey` for a message authentication code."""
         body = decode(data)
         if isinstance(body, Vouched):
             raise UnknownKey("the record is vouched for, and no keys are given")

@@ -100,12 +100,7 @@ def moment(meta: Mapping[str, str], name: str) -> int | None:
 
 
 def lifetime_from(value: timedelta | float | None) -> str | None:
-    """Return *value*, a timedelta or seconds, as a lifetime in milliseconds; None for None.
-
-    Raises:
-        TypeError: It is neither.
-        ValueError: It is less than a millisecond, or no number.
-    """
+    """Return *value*, a timedelta or seconds, as a lifetime in milliseconds; None for None."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, timedelta | int | float):
@@ -119,12 +114,7 @@ def lifetime_from(value: timedelta | float | None) -> str | None:
 
 
 def label_from(text: object) -> str | None:
-    """Return *text* as a label, stripped; None for None and for an empty text.
-
-    Raises:
-        TypeError: It is not text.
-        ValueError: It is longer than 100 characters, or holds characters that do not belong in a line of text.
-    """
+    """Return *text* as a label, stripped; None for None and for an empty text."""
     if text is None:
         return None
     if not isinstance(text, str):

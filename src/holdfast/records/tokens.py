@@ -79,11 +79,7 @@ def is_user_id(value: object) -> bool:
 
 
 def owner_secret(key: str | bytes) -> bytes:
-    """Return the bytes of *key*, a secret for owner values.
-
-    Raises:
-        ConfigurationError: It is weak. The message does not contain it.
-    """
+    """Return the bytes of *key*, a secret for owner values. A weak one is refused; the error does not contain it."""
     weakness = weakness_of(key)
     if weakness is not None:
         raise ConfigurationError(

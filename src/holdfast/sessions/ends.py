@@ -57,11 +57,7 @@ class Ends(Requests, ABC):
 
 
 def ends(manager: Requests) -> Ends:
-    """Return *manager*, which must be able to end sessions.
-
-    Raises:
-        ConfigurationError: Its sessions are in the cookie, without a store for revocations.
-    """
+    """Return *manager*, which must be able to end sessions: those in the cookie need a store for revocations."""
     if isinstance(manager, Ends):
         return manager
     raise ConfigurationError(

@@ -189,11 +189,7 @@ def _whole(limit: int) -> int:
 
 
 def directory(manager: Requests, lack: str = "cannot be listed") -> Manager:
-    """Return *manager*, which must keep its sessions in a store; *lack* is what sessions in the cookie lack.
-
-    Raises:
-        ConfigurationError: Its sessions are in the cookie.
-    """
+    """Return *manager*, which must keep its sessions in a store; *lack* is what sessions in the cookie lack."""
     if isinstance(manager, Manager):
         return manager
     raise ConfigurationError(f"sessions live in the browsers' cookies and {lack}: keep them in a store")

@@ -344,13 +344,7 @@ class SessionState(_AtFirst):
 
 
 class CookieAction(Enum):
-    """The action of a response on the session cookie.
-
-    Attributes:
-        SEND: Here is the session's token.
-        DELETE: This request ended the session.
-        NONE: Nothing.
-    """
+    """The action of a response on the session cookie: send its token, delete it since the session ended, or nothing."""
 
     SEND = "send"
     DELETE = "delete"
@@ -358,12 +352,7 @@ class CookieAction(Enum):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a session at the end of its request.
-
-    Attributes:
-        result: ``saved``, ``merged``, ``unchanged`` or ``gone``.
-        cookie: The action of the response on the cookie.
-    """
+    """The outcome of a session at the end of its request, and the action of the response on the cookie."""
 
     result: SaveResult
     cookie: CookieAction

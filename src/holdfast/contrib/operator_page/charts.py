@@ -14,12 +14,7 @@ _MOST, SHORT = 10, 12
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with a bar for each name, one below the other.
-
-    Attributes:
-        title: The heading.
-        bars: Names and numbers of sessions.
-    """
+    """A chart with a bar for each name, one below the other; *bars* are names and numbers of sessions."""
 
     title: str
     bars: Sequence[tuple[str, int]]

@@ -66,11 +66,7 @@ def is_own_form() -> bool:
 
 
 def guard_of(fresh: float | Guard | None) -> Callable[[], None]:
-    """Return the function to call before sessions are ended, for a page's argument *fresh*. It may abort the request.
-
-    Raises:
-        ValueError: *fresh* is negative.
-    """
+    """Return the function to call before sessions are ended, for a page's argument *fresh*. It may abort."""
     ask: Guard = fresh if callable(fresh) else (lambda: None) if fresh is None else require_fresh(fresh)(lambda: None)
 
     def guard() -> None:

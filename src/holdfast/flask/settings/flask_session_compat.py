@@ -291,11 +291,7 @@ _TABLES_BEFORE = {
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session.
-
-    Raises:
-        ConfigurationError: ``SESSION_STORE`` is set too.
-    """
+    """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session; not beside ``SESSION_STORE``."""
     kind = config.get("SESSION_TYPE")
     if not isinstance(kind, str):
         return {}
@@ -322,11 +318,7 @@ def without_type(config: Mapping[str, Any]) -> list[str]:
 
 
 def chosen_store(config: Mapping[str, Any]) -> StoreChoice | None:
-    """Return the store for ``SESSION_TYPE``; None for ``"null"``, Flask's own signed cookie.
-
-    Raises:
-        ConfigurationError: There is no such type, or one of its settings is wrong.
-    """
+    """Return the store for a valid ``SESSION_TYPE``; None for ``"null"``, Flask's own signed cookie."""
     kind = config["SESSION_TYPE"]
     if not isinstance(kind, str) or kind not in TYPES:
         names = ", ".join(map(repr, TYPES))

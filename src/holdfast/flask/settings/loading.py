@@ -109,9 +109,6 @@ class LiveSettings:
         current: The settings as they were at the last `refresh`: in a request, when it first used its session.
         values: Returns the values of the live settings as the configuration has them now.
         seen: Those values at the last `refresh`.
-
-    Raises:
-        ConfigurationError: See `Settings.load`; or a profile is wrong.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -130,20 +127,12 @@ class LiveSettings:
         _warn_of_long_lives(config, self.current.policy)
 
     def refresh(self) -> Settings:
-        """Return the settings as the configuration has them now.
-
-        Raises:
-            ConfigurationError: See `Settings.load`.
-        """
+        """Return the settings as the configuration has them now: see `Settings.load`."""
         self.seen, self.current = self.values(), Settings.load(self.config)
         return self.current
 
     def refuse_late_changes(self) -> None:
-        """Refuse a change, since the start, of a setting that is read only then.
-
-        Raises:
-            ConfigurationError: There is one.
-        """
+        """Refuse a change, since the start, of a setting that is read only then."""
         for each, value in zip(_FIXED, self._fixed, strict=True):
             now = self.config.get(each.name)
             if now is not value and now != value:

@@ -89,25 +89,17 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: object) -> Profile:
-    """Return the profile *name*.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
+    """Return the profile *name*, or refuse it: there is none."""
     if not isinstance(name, str) or name not in PROFILES:
         raise ConfigurationError(f"SESSION_PROFILE is {name!r}: it must be one of {', '.join(map(repr, PROFILES))}")
     return PROFILES[name]
 
 
 def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of ``SESSION_PROFILE`` that *config* does not set itself.
+    """Return the settings of ``SESSION_PROFILE`` that *config* does not set itself, if they can be met.
 
     A setting counts as the application's own if it is present and not Flask's default; one that
     ``SESSION_PROFILE_EXCEPT`` names always does.
-
-    Raises:
-        ConfigurationError: There is no such profile; an exception is none of its settings; the application does not
-            store sessions on the server; or the profile seals sessions and there are no keys.
     """
     name = config.get("SESSION_PROFILE")
     exceptions = _exceptions(config)

@@ -15,12 +15,9 @@ _logger = logging.getLogger("holdfast")
 
 
 def signing_keys(app: Flask, *, needed_by: str = "SESSION_USE_SIGNER=True") -> list[str | bytes]:
-    """Return ``SECRET_KEY`` and its fallbacks: any may have signed, and the first signs now.
+    """Return ``SECRET_KEY`` and its fallbacks: any may have signed, and the first signs now. There must be one.
 
     A subclass of `Flask` may define its own ``secret_key``.
-
-    Raises:
-        ConfigurationError: There is none, or one is neither text nor bytes.
     """
     newest, others = app.secret_key, app.config.get("SECRET_KEY_FALLBACKS") or ()
     if not newest:
@@ -39,12 +36,9 @@ def weak_ones(keys: Iterable[str | bytes]) -> Iterator[tuple[str, str]]:
 
 
 def check(app: Flask, keys: list[str | bytes], *, guarded: str = "the signatures of SESSION_USE_SIGNER") -> None:
-    """Refuse weak keys for *guarded*. In debug mode every key is accepted.
+    """Refuse weak keys for *guarded*, without showing one. In debug mode every key is accepted.
 
     With Flask-Session's ``SESSION_TYPE`` it is only a warning in the log, so that an existing program still runs.
-
-    Raises:
-        ConfigurationError: A key is weak. The message names the setting and the reason, and does not show the key.
     """
     if app.debug:
         return

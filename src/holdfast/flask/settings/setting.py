@@ -45,11 +45,7 @@ class Setting(NamedTuple):
     doc: str = ""
 
     def read(self, config: Mapping[str, Any]) -> Any:
-        """Return the parsed value in *config*, or the parsed default.
-
-        Raises:
-            ConfigurationError: The value is wrong. The message names the setting, the value and the fix.
-        """
+        """Return the parsed value in *config*, or the parsed default. An error names the setting, value and fix."""
         value = config.get(self.name)
         if value is None:
             value = self.default

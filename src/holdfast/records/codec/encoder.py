@@ -68,22 +68,14 @@ class Encoder:
         self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: self._text, float: self._float}
 
     def encode_session(self, data: Mapping[Any, Any]) -> Any:
-        """Return *data* as a plain value.
-
-        Raises:
-            EncodeError: A value cannot be stored; the message begins with its path.
-        """
+        """Return *data* as a plain value; an `EncodeError` begins with the path of what cannot be stored."""
         try:
             return self.encode(data)
         except UnsupportedValue as error:
             raise EncodeError("session" + "".join(reversed(error.steps)), error.problem) from error.__cause__
 
     def encode(self, value: Any, room: int = MAX_DEPTH) -> Any:
-        """Return *value* as a plain value; *room* is how many levels of containers it may have, itself included.
-
-        Raises:
-            UnsupportedValue: It, or a value inside it, cannot be stored.
-        """
+        """Return *value* as a plain value; *room* is how many levels of containers it may have, itself included."""
         cls = type(value)
         if cls in self._native or (cls is str and value.isascii()) or (cls is int and _LEAST <= value <= _MOST):
             return value

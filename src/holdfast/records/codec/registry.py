@@ -59,9 +59,7 @@ def register_type(name: str, cls: type[T], *, to_plain: Callable[[T], object], f
 def stored_form(value: object) -> StoredValue | None:
     """Return the form in which *value* is stored if its class, or a base of it, is registered; else None.
 
-    Raises:
-        UnsupportedValue: The value that is made of the plain form does not equal *value*.
-        Exception: Any that a function of the application's raises.
+    A function of the application's may raise any exception.
     """
     found = next((_by_type[base] for base in type(value).__mro__ if base in _by_type), None) if _by_type else None
     if found is None:

@@ -40,11 +40,6 @@ PURGE_EVERY, _PURGED, _PURGE_STEPS, _PURGE_SECONDS = 100, 50, 4, 0.025
 def commit(context: Context, state: SessionState, flows: RequestFlows) -> Flow[Outcome]:
     """Carry out what the request asked of its session. May be called again for what is asked afterwards.
 
-    Args:
-        context: The application's circumstances.
-        state: The state of the request.
-        flows: How the sessions are kept.
-
     Raises:
         EncodeError, RecordTooLarge: The session cannot be stored. The stored session is intact, unless the request
             ended it: then it is over.
@@ -201,9 +196,6 @@ def revised(
 
     By default the token is new. *payload* is the encoded data, where it is known already. *sent_at* is the time if its
     cookie is sent again.
-
-    Raises:
-        EncodeError, RecordTooLarge: It cannot be stored.
     """
     token = token or new_token()
     known = base is not None and base.token == token
@@ -240,11 +232,7 @@ def sealed(context: Context, made: StoredSession, write: Write) -> bytes:
 
 
 def create(context: Context, state: SessionState) -> Flow[Outcome]:
-    """Store a new session with the data of *state*.
-
-    Raises:
-        StoreUnavailable: The store failed, or takes no record under a new key.
-    """
+    """Store a new session with the data of *state*."""
     made = revised(context, state, None, token=state.new_token)
     state.new_token = None
     version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
@@ -349,11 +337,7 @@ def write_over(
 
 
 def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Flow[Version | None]:
-    """Make a record of unique *data* under a new *key*; None if another record exists.
-
-    Raises:
-        StoreUnavailable: The store failed twice.
-    """
+    """Make a record of unique *data* under a new *key*, at the second try if need be; None if another exists."""
     for is_last in (False, True):
         try:
             answer = yield from ops.create(key, data, expires_at, owner)

@@ -78,9 +78,6 @@ def offset_of(context: Context) -> Flow[int]:
     """Return how many milliseconds the shared clock is ahead of this host's; it is measured at most once a minute.
 
     That is the store's clock, if it `KeepsTime`; otherwise each host's own counts, and they must agree: 0.
-
-    Raises:
-        StoreUnavailable: It had to be measured, and the store failed.
     """
     offset = context.offset
     if KeepsTime in context.capabilities and context.timer() >= offset.due:

@@ -134,10 +134,7 @@ def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flo
 def end_presented(context: Context, key: str, reason: EndReason, successor: str | None = None) -> Flow[bool]:
     """End the session under *key*, or where that was moved to, and return whether it was live.
 
-    *successor* is the key of the login that replaces it.
-
-    Raises:
-        StoreUnavailable: Nothing could be ended.
+    *successor* is the key of the login that replaces it. `StoreUnavailable`: nothing could be ended.
     """
     found = yield from follow(context, key, (yield from load(key, fresh=True)))
     if found is None:
@@ -153,10 +150,8 @@ def write_tombstone(
     """End the session under *key* if it still has *version*; return that, or why not.
 
     The tombstone makes a save in flight fail with `Conflict`, and is then deleted, unless it leads to *successor*.
-    Where it cannot be written, because the store is full or fails, the session is deleted all the same.
-
-    Raises:
-        StoreUnavailable, RecordTooLarge: Neither was possible.
+    Where it cannot be written, because the store is full or fails, the session is deleted all the same. An error means
+    that neither was possible.
     """
     until = context.clock() + context.policy.grace
     kind = TombstoneKind.ENDED if successor is None else TombstoneKind.SUPERSEDED

@@ -43,10 +43,7 @@ def read_cutoff(
 
     Its time is by the clock that all hosts share, which is *offset* milliseconds ahead of this host's. Where the store
     has none, clocks differ by `SKEW` at most. A time later than that was forged: neither it nor a damaged record must
-    keep its owner out for ever.
-
-    Raises:
-        UnknownKey: With *strict*: another server's key vouches for it.
+    keep its owner out for ever. With *strict* an unknown key that vouches for it is an `UnknownKey`.
     """
     body = control_in(context.sealer.read, record, key, Cutoff, strict=strict)
     return body if body is not None and body.at <= context.clock() + offset + SKEW else None
@@ -103,7 +100,6 @@ def finish_login(
     Raises:
         LoginEnded: All sessions of *owner* were ended meanwhile, or later logins leave no room for it.
         TooManySessions: It exceeds the limit, and the policy is to refuse it.
-        StoreUnavailable: The store failed twice.
     """
     yield from at_most_twice(lambda: _finish(context, stored, owner, began, previous))
 
@@ -119,11 +115,7 @@ def _finish(context: Context, stored: StoredSession, owner: str, began: Began, p
 
 
 def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
-    """Return whether the login of *stored*, which was postponed, is valid, as `finish_login` does.
-
-    Raises:
-        StoreUnavailable: The store failed.
-    """
+    """Return whether the login of *stored*, which was postponed, is valid, as `finish_login` does."""
     started_at, _, previous = stored.envelope.meta[UNFINISHED].partition(" ")
     try:
         if stored.owner is not None:

@@ -140,10 +140,7 @@ class InCookie:
         """Do what is left to do for a session that was revoked during the request.
 
         If it has another token, a logout ends it under that, and a login begins a session of its own. So does the login
-        of another user than the one whose session is over.
-
-        Raises:
-            LoginEnded: It is a login of the user whose session was ended.
+        of another user than the one whose session is over; one of that user is refused.
         """
         moved = (yield from self._revoked(context, stored)) == "superseded"
         if moved and state.logs_out and stored.owner is not None:
@@ -231,11 +228,7 @@ class InCookie:
     def _sealed(
         self, context: Context, state: SessionState, base: CookieSession | None, token: str
     ) -> Flow[CookieSession]:
-        """Return the session as *state* wants it, under *token*, with the cookie's value that holds it.
-
-        Raises:
-            LoginEnded: It is a login, and all sessions of its user were ended meanwhile.
-        """
+        """Return the session as *state* wants it, under *token*; refuse a login that was ended meanwhile."""
         made, since = revised(context, state, base, token=token), state.started_at
         if made.owner is not None and self._revocable:
             if state.changes.signs_in and (
@@ -269,11 +262,7 @@ def _needed_until(context: Context, stored: CookieSession) -> int:
 
 
 def _revocation(context: Context, key: str, *, fresh: bool = True) -> Flow[Tombstone | None]:
-    """Return the revocation that is stored under *key*, or None: a record that no key vouches for is none.
-
-    Raises:
-        UnknownKey: Another server's key vouches for it.
-    """
+    """Return the revocation under *key*; None for what no key vouches for, and `UnknownKey` for another server's."""
     record = yield from load(key, fresh=fresh)
     return control_in(context.sealer.read, record, key, Tombstone, strict=True)
 
@@ -288,12 +277,7 @@ def _is_over(context: Context, revocation: Tombstone, *, fresh: bool) -> Flow[bo
 
 
 def _write(context: Context, key: str, revocation: Tombstone, until: int) -> Flow[Tombstone | None]:
-    """Store *revocation* under *key* until *until*; None if it is stored, or else the one that is there already.
-
-    Raises:
-        UnknownKey: Another server's key vouches for that one.
-        StoreUnavailable: The store failed, or others kept changing the record.
-    """
+    """Store *revocation* under *key* until *until*; None if it is stored, or else the one that is there already."""
     data = context.sealer.seal_control(revocation, key)
     for _ in range(context.policy.attempts):
         if (yield from create_once(key, data, until)) is not None:

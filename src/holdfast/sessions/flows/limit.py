@@ -34,9 +34,6 @@ def check_room(context: Context, owner: str, replaced: StoredSession | None) -> 
     """Refuse a login before it changes anything, if the policy is to refuse it and *owner* has no session to spare.
 
     *replaced* is the session that the login replaces.
-
-    Raises:
-        TooManySessions: It is refused.
     """
     limit = _limit(context)
     if limit is not None and context.policy.on_max_per_user == "refuse":

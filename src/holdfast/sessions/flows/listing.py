@@ -94,8 +94,7 @@ def records_of(owner: str) -> Flow[list[tuple[str, Record]]]:
 def open_own(context: Context, key: str, record: Record) -> Envelope | None:
     """Return the session in *record*, without its data; None if it holds none, or another application's.
 
-    Raises:
-        UnknownKey: It is sealed, and no key opens it: whose it is, is unknown.
+    `UnknownKey`: no key opens it, so that whose it is, is unknown.
     """
     try:
         body = decode(record.data)

@@ -155,11 +155,7 @@ def resolve(
 def _opened(
     context: Context, token: str, key: str, record: Record, *, now: int, used_at: int | None
 ) -> tuple[StoredSession, dict[Any, Any]] | Rejected | Control:
-    """Return the session in *record* with its data, why it is over, or the control record that it is.
-
-    Raises:
-        UnknownKey, DecodeError: It cannot be read.
-    """
+    """Return the session in *record* with its data, why it is over, or the control record that it is."""
     body = context.sealer.read(record.data, key)
     if not isinstance(body, SESSIONS):
         return body

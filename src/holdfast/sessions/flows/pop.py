@@ -18,12 +18,8 @@ def pop_stored(context: Context, state: SessionState, key: str) -> Flow[bool]:
     """Remove *key* from the stored session, and return whether it was this request that removed it.
 
     What this request has changed so far is not stored yet; what others have stored meanwhile is merged into it, so the
-    value that was removed is in ``state.data`` afterwards. False, with nothing stored, where another request was
-    first, or the session is over, or had no such key when it was looked up.
-
-    Raises:
-        SessionConflict: Another request changed the session, and the policy is not to merge.
-        StoreUnavailable: The store failed. Whether the key was removed is unknown.
+    value that was removed is in ``state.data`` afterwards. False, with nothing stored, where another request was first,
+    or the session is over, or had no such key when it was looked up. What it raises is as in `commit`.
     """
 
     def without(stored: Envelope) -> Envelope | None:
@@ -38,11 +34,7 @@ def pop_stored(context: Context, state: SessionState, key: str) -> Flow[bool]:
 
 
 def consume_authentication(context: Context, state: SessionState) -> Flow[bool]:
-    """Make use of the authentication of the session's user; return whether this request is the first to do so.
-
-    Raises:
-        SessionConflict, StoreUnavailable: As in `pop_stored`.
-    """
+    """Make use of the authentication of the session's user; return whether this request is the first to do so."""
 
     def without(stored: Envelope) -> Envelope | None:
         if metadata.UNUSED not in stored.meta:

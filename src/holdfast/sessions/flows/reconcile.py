@@ -53,11 +53,7 @@ class Write:
     known: tuple[StoredSession, dict[Any, Any]] | None = None
 
     def lose(self, error: StoreUnavailable, base: bytes) -> Lost:
-        """Note that the answer to an attempt was lost. The change may be attempted once more.
-
-        Raises:
-            StoreUnavailable: *error*, the second time.
-        """
+        """Note that the answer to an attempt was lost, which may be repeated once: the second time, raise *error*."""
         if self.error is not None:
             raise error
         self.error, self.base = error, base
@@ -66,8 +62,7 @@ class Write:
     def is_applied(self, history: bytes) -> bool:
         """Return whether the change is applied to the record with *history*.
 
-        Raises:
-            StoreUnavailable: An answer was lost, and too many writes followed to determine its result.
+        It is unknown if an answer was lost and many writes followed: then raise `StoreUnavailable`.
         """
         if includes(history, self.id):
             return True
@@ -78,11 +73,7 @@ class Write:
         return False
 
     def refuse_if_unknown(self) -> None:
-        """Raise if an answer was lost and the record that could replace it is missing.
-
-        Raises:
-            StoreUnavailable: The store failed in the attempt.
-        """
+        """Raise the store's error if an answer was lost and the record that could replace it is missing."""
         if self.base and self.error is not None:
             raise self.error
 

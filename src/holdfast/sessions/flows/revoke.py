@@ -49,12 +49,9 @@ class RevokedCount(int):
 
 
 def revoke(context: Context, handle: str) -> Flow[RevokeResult]:
-    """End the session with *handle*, or the one it was rotated to within the grace period.
+    """End the session with *handle*, or the one it was rotated to within the grace period: see `Ends.revoke`.
 
     The remember-me cookie of its browser signs nobody in from now on.
-
-    Raises:
-        UnknownKey: No key opens it: it may be another application's.
     """
     found = yield from follow(context, handle, (yield from load(handle, fresh=True)))
     if found is None:

@@ -80,10 +80,7 @@ def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSes
     """Drop the rotation of a session that is over, or has another token by now.
 
     A logout ends the session under that token. A login begins a session of its own, unless the session of the same user
-    was ended.
-
-    Raises:
-        LoginEnded: It was.
+    was ended: then it is refused.
     """
     if state.logs_out:
         return (yield from log_out(context, state, stored))
@@ -245,9 +242,6 @@ def postpone(context: Context, state: SessionState, stored: StoredSession, owner
     """Mark a login of *owner* that could not be finished, and give the browser its token.
 
     If even that cannot be stored, the session is removed: a cut-off may cover it.
-
-    Raises:
-        StoreUnavailable: The store failed.
     """
     try:
         offset = yield from offset_of(context)

@@ -23,16 +23,8 @@ Change: TypeAlias = Callable[[dict[Any, Any]], object]
 def update(context: Context, handle: str, change: Change) -> Flow[bool]:
     """Apply *change* to the data of the session with *handle*, and return whether there is one.
 
-    It is applied again to what another request stored first. The session's user and its timeouts stay as they are.
-
-    Raises:
-        ConfigurationError: The data are sealed with the session's token.
-        EncodeError, RecordTooLarge: The changed data cannot be stored.
-        SessionConflict: Other requests kept changing the session.
-        StoreUnavailable: The store failed. Whether the change was stored is unknown.
-        UnknownKey: No key opens the session.
-        ValueError: The change names another user than the session's. Nothing was stored.
-        TypeError: The change is async.
+    It is applied again to what another request stored first. The session's user and its timeouts stay as they are. What
+    it raises is as in `holdfast.flask.Session.update`.
     """
     if inspect.iscoroutinefunction(change):
         raise TypeError(f"the change must be a function that is not async: nothing would await {change!r}")

@@ -18,12 +18,7 @@ from holdfast.sessions.ops import Flow, Pages, load, scan
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """One page of a scan of all sessions.
-
-    Attributes:
-        items: Some sessions, in arbitrary order. May be empty.
-        after: The next position; None: that was the last page.
-    """
+    """One page of a scan of all sessions, in arbitrary order. It may be empty; *after* is None on the last."""
 
     items: tuple[SessionInfo, ...]
     after: str | None
@@ -118,11 +113,7 @@ def revoke_some(
 def _to_end(
     context: Context, key: str, record: Record | None, until: int | None, keep: str | None
 ) -> Flow[dict[str, Record]]:
-    """Return the session, or the successor of a tombstone, under its key, if it began by *until* and is not *keep*.
-
-    Raises:
-        UnknownKey: No key opens it.
-    """
+    """Return the session, or the successor of a tombstone, under its key, if it began by *until* and is not *keep*."""
     envelope = open_own(context, key, record) if record is not None else None
     if envelope is None:
         found = yield from follow(context, key, record)
@@ -136,11 +127,7 @@ def _to_end(
 
 
 def _end(context: Context, key: str, record: Record, until: int | None, keep: str | None) -> Flow[int]:
-    """End the session under *key* as it is after any changes meanwhile, if `_to_end` still returns it: 0 or 1.
-
-    Raises:
-        UnknownKey: No key opens it.
-    """
+    """End the session under *key* as it is after any changes meanwhile, if `_to_end` still returns it: 0 or 1."""
     for _ in range(context.policy.attempts):
         if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
