@@ -82,8 +82,8 @@ class RejectionLog:
 class OutageLog:
     """Subscriber of ``store_unavailable`` that logs as ``holdfast``, at most three lines a minute, as ERROR.
 
-    A line has the store's fault and the driver's reason; the traceback is added where the logger is enabled for DEBUG.
-    The next line after that minute reports how many were omitted.
+    A line has the store's fault and the driver's reason, with the traceback where the logger is enabled for DEBUG. The
+    next line after that minute reports how many were omitted.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -21,13 +21,9 @@ from holdfast.errors import ConfigurationError, HoldfastError, StoreUnavailable
 _PORTS = {
     "memcached": "11211",
     "mongodb": "27017",
-    "mysql": "3306",
-    "mariadb": "3306",
     "postgresql": "5432",
-    "redis": "6379",
-    "rediss": "6379",
-    "valkey": "6379",
-    "valkeys": "6379",
+    **dict.fromkeys(("mysql", "mariadb"), "3306"),
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), "6379"),
 }
 
 #: The errors of a full disk or a broken one under the output; stores report their own.
@@ -95,9 +91,7 @@ def _unlogged() -> Iterator[None]:
 def outage(error: StoreUnavailable, urls: Sequence[str]) -> OneLine:
     """Return the line about a store that failed: the server, and the driver's message, without credentials.
 
-    Args:
-        error: The store's exception, raised from the driver's.
-        urls: The URLs of the stores in use, if known.
+    *error* was raised from the driver's. *urls* are those of the stores in use, if known.
     """
     message = error.explained
     servers = [server for server in map(_server_of, urls) if server.host]

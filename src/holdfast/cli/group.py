@@ -16,11 +16,8 @@ from holdfast.cli.errors import in_one_line
 class Commands(click.Group):
     """A group of commands that are imported when they are run or listed.
 
-    An error is one line on standard error; the exit code is 1, or 2 for a usage error.
-
-    Args:
-        commands: The module and the name of each command, as in `holdfast.cli.COMMANDS`.
-        settings: The arguments of `click.Group`.
+    An error is one line on standard error; the exit code is 1, or 2 for a usage error. *commands* are the module and
+    the name of each, as in `holdfast.cli.COMMANDS`, and *settings* the arguments of `click.Group`.
     """
 
     def __init__(self, *, commands: Mapping[str, str], **settings: Any) -> None:

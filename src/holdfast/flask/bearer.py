@@ -36,12 +36,7 @@ _BEARER = re.compile(r"[ \t]*bearer(?![!#$%&'*+.^_`|~0-9a-z-])(.*)", re.ASCII | 
 
 
 class Bearer:
-    """The header as a `Carrier`, for clients that send their tokens there.
-
-    Args:
-        live: The settings of the application.
-        manager: Its manager, of the sessions with cookies.
-    """
+    """The header as a `Carrier`, for clients that send their tokens there. *manager* is that of sessions in cookies."""
 
     def __init__(self, live: LiveSettings, manager: Manager) -> None:
         settings = live.current

@@ -175,7 +175,7 @@ _ACTIONS: dict[str, Callable[[_Reader, Any], object]] = {
 
 
 def read(data: bytes) -> Any:
-    """Return the value that the pickle *data* stands for; `DecodeError` unless it is made of the types listed alone."""
+    """Return the value that the pickle *data* stands for; `DecodeError` unless it is made of the listed types alone."""
     reader = _Reader()
     try:
         for opcode, argument, _ in pickletools.genops(data):

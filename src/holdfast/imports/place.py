@@ -11,11 +11,9 @@ from holdfast.clock import Clock
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OldSession:
-    """A session as the old place has it.
+    """A session as the old place has it: its data, or None if they cannot be read.
 
-    Attributes:
-        data: Its data, or None if they cannot be read.
-        expires_at: The end of its life there, in milliseconds since the epoch; None without one.
+    *expires_at* is the end of its life there, in milliseconds since the epoch; None without one.
     """
 
     data: dict[Any, Any] | None

@@ -121,8 +121,8 @@ class InMemoryMetrics:
 def quantile(buckets: list[int], q: float) -> float | None:
     """Return an estimate of the time, in seconds, that the share *q* of the calls in *buckets* did not exceed.
 
-    Within a bucket the calls count as evenly distributed. Beyond the last bound the result is that bound. None: no
-    call.
+    Within a bucket the calls count as evenly distributed. Beyond the last bound the result is that; without a call,
+    None.
     """
     rank = q * sum(buckets)
     if not rank:

@@ -44,9 +44,7 @@ class Observer(Protocol):
 class Observers:
     """Several observers as one subscriber. An error of one is logged, and has no other effect.
 
-    Args:
-        members: The observers.
-        timer: Returns seconds from any start, monotonic.
+    *timer* returns monotonic seconds, from any start.
     """
 
     def __init__(self, members: Iterable[Observer], *, timer: Callable[[], float] = time.perf_counter) -> None:

@@ -219,7 +219,7 @@ class Sealer:
         return envelope
 
     def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:
-        """Return the session in *body*, as `open` does, without the token: a payload that takes it is empty."""
+        """Return the session in *body*, as `open` does, without the token: its payload is empty if that needs one."""
         scheme = body.scheme if isinstance(body, Sealed) else None
         if scheme != self._scheme and not (self.migrating and scheme in {None, *_SCHEMES.values()}):
             raise UnknownKey("the record is not sealed in this application's mode")

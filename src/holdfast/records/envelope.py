@@ -148,10 +148,8 @@ ControlT = TypeVar("ControlT", Tombstone, Cutoff)
 class Vouched:
     """A control record, that is a tombstone or a cut-off, as an application with keys stores it.
 
-    Attributes:
-        key_id: The id of the application's key: 8 bytes.
-        tag: The message authentication code.
-        control: The encoded record.
+    *key_id* is the id of the application's key, 8 bytes; *tag* the message authentication code; *control* the encoded
+    record.
     """
 
     key_id: bytes

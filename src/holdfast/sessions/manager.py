@@ -43,6 +43,11 @@ class Manager(Ends):
         store: The store of the records. The caller closes it.
         sealer: Seals the records. Default: they are stored as they are.
         options: See `holdfast.sessions.requests.Options`.
+
+    Raises:
+        ConfigurationError: In a method about all sessions, if the store cannot list its records; in one about those of
+            a user, if it has no index by owner.
+        ValueError: In a method with a *limit*, if that is no whole number, or less than 1.
     """
 
     def __init__(self, store: Store, *, sealer: Sealer | Unsealed | None = None, **options: Unpack[Options]) -> None:
@@ -80,10 +85,6 @@ class Manager(Ends):
         """Return the live sessions that are bound to *user_id*, the most recently used first; *current* is marked.
 
         With *limit* it returns at most so many, *current* among them, and reads no others: which, the store decides.
-
-        Raises:
-            ConfigurationError: The store has no index by owner.
-            ValueError: *limit* is no whole number, or less than 1.
         """
         return self.of_owner(self.keys.owner_of(user_id), current=current, limit=limit)
 
@@ -99,29 +100,19 @@ class Manager(Ends):
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> walk.SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.
 
-        One store call. A session that lives throughout the walk is returned at least once.
-
-        Raises:
-            ConfigurationError: The store cannot list its records.
-            ValueError: *limit* is no whole number, or less than 1; or no page ends at *after*.
+        One store call. A session that lives throughout the walk is returned at least once. An *after* at which no page
+        ends is a ValueError.
         """
         return self._run(walk.page_of(self._iterated(), after, _whole(limit), current=current))
 
     def count(self) -> int:
-        """Return the number of live sessions. It reads every record.
-
-        Raises:
-            ConfigurationError: The store cannot list its records.
-        """
+        """Return the number of live sessions. It reads every record."""
         return self._run(walk.count(self._iterated()))
 
     def stats(self, *, enough: Callable[[int], bool] | None = None) -> tuple[SessionStats, bool]:
         """Count live sessions by user, device and age until all are counted, or *enough*; return whether all are.
 
         *enough* is called after each store call, with the number counted so far.
-
-        Raises:
-            ConfigurationError: The store cannot list its records.
         """
         from holdfast.sessions.flows.stats import stats
 
@@ -146,20 +137,13 @@ class Manager(Ends):
 
         It is effective against concurrent saves and rotations. A concurrent login may survive, as if it had come just
         after; and a login during the call may be ended. *progress* is called with the number ended so far.
-
-        Raises:
-            ConfigurationError: The store cannot list its records.
         """
         return self._run(walk.revoke_everyone(self._iterated(), progress=progress))
 
     def revoke_some(
         self, progress: walk.RevokeProgress | None = None, *, keep: str | None = None, limit: int = 100
     ) -> walk.RevokeProgress:
-        """End about *limit* sessions of all users, except *keep*. Return the progress, to repeat with until ``over``.
-
-        Raises:
-            ConfigurationError: The store cannot list its records.
-        """
+        """End about *limit* sessions of all users, except *keep*; return the progress, to repeat until ``over``."""
         progress = progress or walk.RevokeProgress(self.clock())
         return self._run(walk.revoke_some(self._iterated(), progress, keep=keep, stride=_whole(limit)))
 

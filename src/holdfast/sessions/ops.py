@@ -161,14 +161,8 @@ _PROBE = 30.0
 class Breaker:
     """Fails calls at once while a store hangs, so that its time-outs do not occupy every thread of a worker.
 
-    After three time-outs in a row one call at a time is made, as a probe, and the others raise `StoreUnavailable`. The
-    first that works ends that.
-
-    Args:
-        timer: Returns seconds.
-
-    Attributes:
-        tripped: Whether the store hangs.
+    After three time-outs in a row *tripped* is True: one call at a time is made, as a probe, and the others raise
+    `StoreUnavailable`. The first that works ends that. *timer* returns seconds.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:

@@ -46,7 +46,7 @@ def probe(store: Any, clock: Clock) -> None:
 
 @contextmanager
 def _step(name: str) -> Iterator[None]:
-    """Say in the error of the block what cannot be done."""
+    """Name the step in the error of the block."""
     try:
         yield
     except StoreUnavailable as error:
@@ -55,7 +55,7 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _done(answer: T | Conflict | Gone | None) -> T:
-    """Return *answer*, which must be one of success."""
+    """Return *answer* if it means success, and raise `StoreUnavailable` otherwise."""
     if not answer or isinstance(answer, Conflict | Gone):
         raise StoreUnavailable("does a proxy spread the calls over several servers, or send reads to a replica?")
     return answer

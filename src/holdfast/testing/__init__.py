@@ -23,13 +23,6 @@ from holdfast.testing.link import Link
 from holdfast.testing.wrappers import CountingStore, FailingStore, SlowStore, StoreWrapper
 
 __all__ = [
-    "OPERATIONS",
-    "CountingStore",
-    "FailingStore",
-    "FakeClock",
-    "Fault",
-    "Link",
-    "SlowStore",
-    "StoreContract",
+    "OPERATIONS", "CountingStore", "FailingStore", "FakeClock", "Fault", "Link", "SlowStore", "StoreContract",
     "StoreWrapper",
-]
+]  # fmt: skip

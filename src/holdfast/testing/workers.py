@@ -55,11 +55,7 @@ class Worker:
         self._connection.send((job, arguments))
 
     def receive(self, *, within: float = 20) -> Any:
-        """Return the next message of the worker, or the result of its job.
-
-        Raises:
-            AssertionError: The job failed, or no message came within *seconds*.
-        """
+        """Return the next message of the worker, or the result of its job; fail without one *within* these seconds."""
         assert self._connection.poll(within), f"the worker process sent no message for {within} seconds"
         failed, message = self._connection.recv()
         assert not failed, f"in the worker process: {message}"

@@ -21,13 +21,7 @@ STATUSES: tuple[Status, ...] = ("met", "not met", "manual", "not applicable")
 
 
 class Verdict(NamedTuple):
-    """The result of a check.
-
-    Attributes:
-        status: Whether the requirement is met.
-        found: The value that decided.
-        change: The line to change, or the action to take; empty if there is none.
-    """
+    """The result of a check: the status, the value that decided, and the line to change or action to take, if any."""
 
     status: Status
     found: str

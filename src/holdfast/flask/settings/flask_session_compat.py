@@ -268,17 +268,18 @@ TYPES: Mapping[str, StoreType] = {
 
 _STORE_SETTINGS = tuple(each for type_ in TYPES.values() for each in type_.settings)
 
-#: All of Flask-Session's settings. The last five have no effect: a token always has 32 bytes, expired records are
-#: removed as new ones are created and live ones never, rows have no sequence number, and a table in DynamoDB is made if
-#: it is missing.
+#: A token always has 32 bytes, expired records are removed as new ones are created and live ones never, rows have no
+#: sequence number, and a table in DynamoDB is made if it is missing.
+_WITHOUT_EFFECT = (
+    "SESSION_ID_LENGTH", "SESSION_CLEANUP_N_REQUESTS", "SESSION_FILE_THRESHOLD", "SESSION_SQLALCHEMY_SEQUENCE",
+    "SESSION_DYNAMODB_TABLE_EXISTS",
+)  # fmt: skip
+
+#: All of Flask-Session's settings.
 SETTINGS: tuple[Setting, ...] = (
     TYPE,
     *_STORE_SETTINGS,
-    Setting("SESSION_ID_LENGTH", setting.anything),
-    Setting("SESSION_CLEANUP_N_REQUESTS", setting.anything),
-    Setting("SESSION_FILE_THRESHOLD", setting.anything),
-    Setting("SESSION_SQLALCHEMY_SEQUENCE", setting.anything),
-    Setting("SESSION_DYNAMODB_TABLE_EXISTS", setting.anything),
+    *(Setting(name, setting.anything) for name in _WITHOUT_EFFECT),
 )
 
 
@@ -291,7 +292,7 @@ _TABLES_BEFORE = {
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session; not beside ``SESSION_STORE``."""
+    """Return the defaults that differ with ``SESSION_TYPE``, as in Flask-Session, which excludes ``SESSION_STORE``."""
     kind = config.get("SESSION_TYPE")
     if not isinstance(kind, str):
         return {}

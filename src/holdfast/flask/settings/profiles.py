@@ -89,7 +89,7 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: object) -> Profile:
-    """Return the profile *name*, or refuse it: there is none."""
+    """Return the profile *name*, which must be one of `PROFILES`."""
     if not isinstance(name, str) or name not in PROFILES:
         raise ConfigurationError(f"SESSION_PROFILE is {name!r}: it must be one of {', '.join(map(repr, PROFILES))}")
     return PROFILES[name]

@@ -37,12 +37,7 @@ class Codec(ABC):
 
     @abstractmethod
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded.
-
-        Raises:
-            EncodeError: A value cannot be stored. The message names its path, as in ``session['cart'][0]['price']``,
-                and the fix.
-        """
+        """Return *data* encoded; an `EncodeError` has the path, as in ``session['cart'][0]``, and the fix."""
 
     @abstractmethod
     def _parse(self, payload: bytes, *, restore: bool = False) -> Any:
@@ -53,11 +48,7 @@ class Codec(ABC):
         """Return False only if no value in *payload* is of a registered type."""
 
     def loads(self, payload: bytes) -> dict[Any, Any]:
-        """Return the data in *payload*.
-
-        Raises:
-            DecodeError: *payload* is damaged, foreign or hostile: `dumps` does not return it for any data.
-        """
+        """Return the data in *payload*; `DecodeError` for what `dumps` does not return, such as hostile bytes."""
         data: Any = None
         try:
             data = self._parse(payload)
@@ -128,7 +119,6 @@ class Ormsgpack:
         )
 
     def pack_native(self, data: dict[Any, Any], default: Default, /) -> bytes | None:
-        """Return *data* encoded, or None when ormsgpack or *default* refuses something in it."""
         try:
             return self._packb(data, default, self._option)
         except TypeError:
@@ -150,7 +140,6 @@ class Msgpack:
         self._unpackb = msgpack.unpackb
 
     def pack(self, plain: Any, /) -> bytes:
-        """Return the bytes of what `Encoder.encode` returned."""
         packed: bytes = self._packb(plain, strict_types=True)
         return packed
 
@@ -201,7 +190,6 @@ class MsgpackCodec(Codec):
         self._restoring_hook = self._hook_with(MAX_DEPTH, {**_BY_CODE, RESTORED.code: RESTORED})
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `Codec.dumps`."""
         if type(data) is not dict:
             data = dict(data)
         packed = self.packer.pack_native(data, self._default)
@@ -300,7 +288,6 @@ class JsonCodec(Codec):
     name = "json"
 
     def dumps(self, data: Mapping[Any, Any]) -> bytes:
-        """Return *data* encoded. See `Codec.dumps`."""
         return _write_json(_json_encoder.encode_session(data if type(data) is dict else dict(data))).encode(
             "utf-8", "surrogatepass"
         )

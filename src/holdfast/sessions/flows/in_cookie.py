@@ -48,11 +48,9 @@ class InCookie:
         self._revocable = revocable
 
     def has_form(self, value: str, /) -> bool:
-        """Return whether *value* has the form of a cookie with a session."""
         return self._cookie.has_form(value)
 
     def find(self, context: Context, state: SessionState, value: str, /) -> Flow[Found | Rejected]:
-        """Return the live session in *value*. *state* gets its key, live or not."""
         state.opened_at = context.clock()
         found = yield from self._resolve(context, value, state)
         if isinstance(found, Rejected):
@@ -118,7 +116,6 @@ class InCookie:
         return "unknown_id" if over else None
 
     def create(self, context: Context, state: SessionState, /) -> Flow[Outcome]:
-        """Make a session of *state*."""
         made = yield from self._sealed(context, state, None, state.new_token or new_token())
         return begun(context, state, made)
 
@@ -156,7 +153,6 @@ class InCookie:
     def end_presented(
         self, context: Context, key: str, reason: EndReason, successor: str | None = None, /
     ) -> Flow[bool]:
-        """End the session under *key*, or where that was moved to, and return whether it was live."""
         try:
             return self._revocable and (yield from revoke(context, key, reason, successor)) != "absent"
         except UnknownKey:

@@ -53,7 +53,7 @@ class Write:
     known: tuple[StoredSession, dict[Any, Any]] | None = None
 
     def lose(self, error: StoreUnavailable, base: bytes) -> Lost:
-        """Note that the answer to an attempt was lost, which may be repeated once: the second time, raise *error*."""
+        """Note that the answer to an attempt was lost, and that another may be made; the second time, raise *error*."""
         if self.error is not None:
             raise error
         self.error, self.base = error, base

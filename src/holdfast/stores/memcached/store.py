@@ -1,8 +1,7 @@
 """Sessions in memcached: fast, shared, and lost when memory is full or the server restarts.
 
-A value is a format byte, the version, the expiry, the length of the owner plus one (0 without an owner), the end of the
-key, the owner, the data. The version is the store's own: memcached's changes with every touch, and a set does not
-return it. It only makes a step atomic.
+A value is packed as in `holdfast.stores.shared.wire`, with the end of its key. The version is the store's own:
+memcached's changes with every touch, and a set does not return it. It only makes a step atomic.
 """
 
 from __future__ import annotations

@@ -56,10 +56,9 @@ _AT_ONCE = 0.5
 
 
 class Database:
-    """A database with the table of sessions. It connects on first use.
+    """A database with the table of sessions, which with *create* it makes. It connects on first use.
 
-    With *create* it makes a missing table. *max_connections* are in use at once at the most; None: as the engine limits
-    them.
+    At most *max_connections* are in use at once; None: as the engine limits them.
     """
 
     def __init__(

@@ -149,7 +149,7 @@ class SQLStore:
         return _record(rows[0]) if rows else None
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
-        database, version = self._database, _new_version()
+        database, version = self._database, secrets.randbits(62)
         values = _values(key, data, expires_at, owner, version)
         for _ in range(_TRIES):
             if database.insert(self._insert, **values):
@@ -163,7 +163,7 @@ class SQLStore:
     def replace(
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
-        version = _new_version()
+        version = secrets.randbits(62)
         values = _values(key, data, expires_at, owner, version)
         if isinstance(expect, int) and self._database.count(self._replace, now=self._clock(), expect=expect, **values):
             return version
@@ -252,11 +252,6 @@ class SQLStore:
     def ddl(self) -> str:
         """Return the statements that make the table, as the database writes them. Nothing is connected to."""
         return statements_for(self._table, self._find_engine().dialect)
-
-
-def _new_version() -> int:
-    # By chance, and not the next number: it is never used twice.
-    return secrets.randbits(62)
 
 
 def _values(key: str, data: bytes, expires_at: int, owner: str | None, version: int) -> dict[str, Any]:
