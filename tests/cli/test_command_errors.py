@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 
+import click
 import pytest
 from support.servers import Server
 from support.terminal import Terminal
@@ -40,6 +41,12 @@ def test_a_refused_connection_names_host_port_and_reason(url: str, closed_port: 
     assert str(closed_port) in error
     assert os.strerror(errno.ECONNREFUSED) in error
     assert "hunter2" not in error
+
+
+def test_an_error_is_one_line_with_the_oldest_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that fails is reported in one line also where click lacks a class of errors that came with 8.2."""
+    monkeypatch.delattr(click.exceptions, "NoArgsIsHelpError", raising=False)
+    assert Terminal("memory://").error("show", "0" * 64) == "there is no live session with this handle"
 
 
 def test_an_unknown_host_is_named(closed_port: int) -> None:

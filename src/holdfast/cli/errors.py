@@ -52,9 +52,9 @@ def in_one_line(context: click.Context) -> Iterator[None]:
     try:
         with _unlogged():
             yield
-    except click.exceptions.NoArgsIsHelpError:
-        raise
     except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # click before 8.2 has no such class
+            raise
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         raise Misuse(f"{error.format_message().rstrip('.')}{where}") from None
     except HoldfastError as error:
