@@ -168,11 +168,21 @@ def test_an_option_twice_is_refused(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "problem"), [("memcached://h:0", "a port"), ("memcached://h:99999", "a port"), ("redis://h:0", "a port")]
+    "url",
+    [
+        *[
+            f"{scheme}://{host}"
+            for scheme in ("redis", "memcached")
+            for host in ("h:0", "h:1:2", "::1", "[::1", "h :1")
+        ],
+        "memcached://h:99999",
+        "postgresql+psycopg://h:0/d",
+        "mysql+pymysql://h:65536/d",
+    ],
 )
-def test_a_port_is_a_number_that_there_is(url: str, problem: str, tmp_path: Path) -> None:
-    """A port below 1 or above 65535 is an error at start-up."""
-    with pytest.raises(ConfigurationError, match=problem):
+def test_a_host_and_a_port_are_what_there_can_be(url: str, tmp_path: Path) -> None:
+    """A port below 1 or above 65535, or an IPv6 address without brackets, is an error at start-up."""
+    with pytest.raises(ConfigurationError, match="port"):
         open_store(url, root=tmp_path)
 
 
@@ -305,3 +315,12 @@ def test_no_message_quotes_a_password(scheme: str, rest: str, tmp_path: Path) ->
                 if isinstance(store, Closes):
                     store.close()
             assert "Hunter2" not in said, password
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_line_break_is_no_part_of_a_url(scheme: str, tmp_path: Path) -> None:
+    """What comes with a URL from a file is refused at start-up: it would be a part of a name, or of a password."""
+    for url in (f"{scheme}://user:{SECRET}@host/0\n", f" {scheme}:///name", f"{scheme}://host\t/name"):
+        with pytest.raises(ConfigurationError, match="a blank at an end, or a line break: remove it") as caught:
+            open_store(url, root=tmp_path)
+        assert SECRET not in str(caught.value)

@@ -83,9 +83,11 @@ def test_what_init_has_made_can_be_read(scheme: str, tmp_path: Path) -> None:
     assert terminal.read("list") == "No live sessions.\n"
 
 
-@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///%3Amemory%3A", "sqlite:///file::memory:"])
+@pytest.mark.parametrize(
+    "url", ["sqlite:///:memory:", "sqlite:///%3Amemory%3A", "sqlite:///file::memory:", "sqlite:///file:a.db"]
+)
 def test_no_file_is_called_memory(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's name for a database in memory is refused, with what to write, and makes no file of that name."""
+    """SQLite's own names, as for a database in memory, are refused with what to write, and make no file."""
     monkeypatch.chdir(tmp_path)
     for command in ("list", "init"):
         assert "write memory:// for sessions in memory" in Terminal(url).error(command)

@@ -104,6 +104,7 @@ def test_a_cluster_is_not_asked_before_it_is_used() -> None:
         (f"redis://:{SECRET}@h", "a host or a port .* special characters percent-encoded"),
         ("redis://h:99999", "a host or a port"),
         ("redis://h/x", "database is one number"),
+        ("redis://h/2147483648", "database is one number"),
         ("redis://h/1?db=2", "database is one number"),
         (f"redis://h?ssl_ca_certs={__file__}", "ssl_ca_certs needs a URL that begins with rediss"),
         ("redis://h?timeout=0", "timeout='0' is not valid: it must be seconds, more than 0 and at most 3600"),

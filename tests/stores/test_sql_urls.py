@@ -97,6 +97,12 @@ def test_connections_to_postgresql_have_short_limits() -> None:
         ("postgresql+psycopg://u:hunter2@h/d?prepare_threshold=off", "option prepare_threshold='off' is not valid"),
         ("postgresql+psycopg://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
         ("postgresql+psycopg2://u:hunter2@h/d?tiemout=3", 'invalid connection option "tiemout"'),
+        (
+            "postgresql+psycopg://u:hunter2@h/d?sslmode=on",
+            "option sslmode='on' is not valid: it must be one of disable",
+        ),
+        ("mysql+pymysql://u:hunter2@h/d?ssl=true", "option ssl='true' is not valid: TLS has other names: ssl_ca="),
+        ("sqlite+pysqlite:///a.db?timeout=nan", "option timeout='nan' is not valid: it must be seconds"),
         ("mysql+pymysql://u:hunter2@h", r"names no database: write it after the server, as in mysql\+pymysql://"),
         ("mariadb+pymysql://u:hunter2@h/?table=t", r"names no database: .* as in mariadb\+pymysql://user@host/name$"),
         (f"postgresql+psycopg://u:hunter2@h/d?table={'t' * 55}", "must have 1 to 54 bytes: choose another"),

@@ -60,6 +60,9 @@ _FOREIGN = {"postgres": "postgresql+psycopg"}
 # The part before "://" may be quoted in a message; it cannot contain a password.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
 
+# What comes with a URL from a file or a form, and would become a part of a name in it.
+_STRAY = re.compile(r"^\s|\s$|[\0-\x1f\x7f]")
+
 
 def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock) -> Store:
     """Return the store that *url* names. It opens no file or connection before its first use.
@@ -74,6 +77,8 @@ def open_store(url: str, *, root: str | Path = ".", clock: Clock = system_clock)
     Raises:
         ConfigurationError: The scheme or an option is not known, a value is wrong, or a driver is not installed.
     """
+    if _STRAY.search(url):
+        raise ConfigurationError("the store URL has a blank at an end, or a line break: remove it")
     match = _SCHEME.match(url)
     if match is None:
         raise ConfigurationError("the store URL has no scheme: write it like sqlite:///sessions.db")

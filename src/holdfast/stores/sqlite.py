@@ -101,8 +101,10 @@ class SQLiteStore:
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, timeout: float = 5.0) -> SQLiteStore:
         """Return the store for ``sqlite:///sessions.db``, relative to *root*, or ``sqlite:////srv/sessions.db``."""
         path = path_from_url(url, root)
-        if path.name.endswith(":memory:"):
-            raise ConfigurationError(f"{url} would be a file of that name: write memory:// for sessions in memory")
+        if path.name.endswith(":memory:") or ":///file:" in url:
+            raise ConfigurationError(
+                f"{url} would be a file of that name: write memory:// for sessions in memory, or a path without file:"
+            )
         return cls(path, clock=clock, timeout=timeout)
 
     def load(self, key: str, /) -> Record | None:

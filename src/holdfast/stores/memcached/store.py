@@ -28,7 +28,6 @@ T = TypeVar("T")
 # The longest key of memcached has 250 bytes, none of them a space or a control character.
 _PREFIX = re.compile(r"[!-~]{0,186}", re.ASCII)
 # A name, an IPv4 address, or an IPv6 address in brackets.
-_HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+\]", re.ASCII)
 # The expiry of a foreign value, as far as known.
 _NEVER = 2**53
 # Above this many seconds memcached interprets an expiry as a time since the epoch, with 31 bits.
@@ -250,6 +249,4 @@ def _servers(url: str) -> list[str]:
 
 def _server(text: str) -> str:
     host, port = host_and_port(text, 11211)
-    if not _HOST.fullmatch(host):
-        raise ValueError("a host or a port is not valid")
     return f"{host}:{port}".lower()

@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -153,6 +154,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _database(path: list[str], options: Mapping[str, Any]) -> int:
     if not path:
         return int(options.get("db", 0))
-    if not (path[0].isascii() and path[0].isdigit()) or "db" in options:
-        raise ConfigurationError("a Redis database is one number: write it after the last slash of the URL, as in /0")
-    return int(path[0])
+    with suppress(ValueError):
+        if "db" not in options:
+            return int(whole()(path[0]))
+    raise ConfigurationError("a Redis database is one number: write it after the last slash of the URL, as in /0")

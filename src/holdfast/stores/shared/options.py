@@ -21,6 +21,7 @@ _MOST = 2**31 - 1
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,10}", re.ASCII)
 _OCTAL = re.compile(r"0?[0-7]{3}", re.ASCII)
+_HOST = re.compile(r"[\w.-]+|\[[\da-fA-F:.]+(%[\w.-]+)?\]")
 
 
 def seconds(text: str) -> float:
@@ -121,6 +122,6 @@ def host_and_port(text: str, default_port: int) -> tuple[str, int]:
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:
         host, port = text, str(default_port)
-    if not host or not _WHOLE.fullmatch(port) or not 0 < int(port) < 65_536:
+    if not _HOST.fullmatch(host) or not _WHOLE.fullmatch(port) or not 0 < int(port) < 65_536:
         raise ValueError("a host or a port is not valid")
     return host, int(port)

@@ -15,7 +15,15 @@ import sqlalchemy as sa
 from holdfast.errors import ConfigurationError, cannot_import
 from holdfast.stores.shared import clients
 from holdfast.stores.shared.disk import StoreDirectory, companions_of, make_private_file, refuse_planted
-from holdfast.stores.shared.options import Converter, convert_options, readable_file, refuse_password_in_query, whole
+from holdfast.stores.shared.options import (
+    Converter,
+    convert_options,
+    one_of,
+    readable_file,
+    refuse_password_in_query,
+    seconds,
+    whole,
+)
 from holdfast.stores.sql.connections import end_of
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
@@ -53,8 +61,16 @@ _NUMBERS: dict[str, Converter] = {
     "prepare_threshold": lambda text: None if text == "none" else whole()(text),
 }
 
-# The files of certificates and keys among them. A missing one reads as an outage at the first connection.
-_FILES: dict[str, Converter] = {
+
+def _without_name(_: str) -> str:
+    raise ValueError("TLS has other names: ssl_ca=/a/file for MySQL and MariaDB, sslmode=require for PostgreSQL")
+
+
+# Those that the driver converts, and refuses at the first connection: as an outage, or in words of its own.
+_CHECKED: dict[str, Converter] = {
+    "ssl": _without_name,
+    "sslmode": one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "timeout": seconds,
     **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "sslcert", "sslkey", "sslcrl"), readable_file),
     "sslrootcert": lambda text: text if text == "system" else readable_file(text),
 }
@@ -92,6 +108,8 @@ def database_url(url: str | sa.URL) -> sa.URL:
             "with special characters percent-encoded"
         ) from None
     refuse_asynchronous_driver(parsed)
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise ConfigurationError(f"the {parsed.drivername} URL has the port {parsed.port}: write one from 1 to 65535")
     names_database = bool(parsed.database) or not _DATABASES.isdisjoint(parsed.query)
     if parsed.get_backend_name() in {"mysql", "mariadb"} and not names_database:
         raise ConfigurationError(
@@ -122,7 +140,7 @@ def engine_at(
     """
     driver = url.get_dialect().driver
     options = {"pool_recycle": 1800, **(options or {})}
-    options_in(url, _FILES)
+    options_in(url, _CHECKED)
     limits = {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
     limits |= options_in(url, _NUMBERS)
     url = url.difference_update_query(list(_NUMBERS))
