@@ -100,7 +100,7 @@ def test_a_wrong_user_password_or_database_is_one_line(
     for url, (server, words) in mistakes.items():
         line = of_flask(url.format(*server.address), tmp_path, "sessions", *SHOW)
         assert words in line
-        assert line.endswith("correct the URL of the store\n")
+        assert line.endswith("correct the URL of the store, or what its user may do\n")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def in_one_line(context: click.Context) -> Iterator[None]:
             url = getattr(context.obj, "url", None) or ""
             line = outage(error, (url,)).message
             if _server_of(url).host:
-                line += f": {'correct the URL of the store' if error.permanent else _OUTAGE}"
+                line += f": {'correct the URL of the store, or what its user may do' if error.permanent else _OUTAGE}"
         raise OneLine(line) from error
     except OSError as error:
         if error.errno not in _UNWRITTEN:

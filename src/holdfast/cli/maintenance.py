@@ -18,7 +18,7 @@ def init(target: Target, *, as_json: bool) -> None:
     """Create the table, the indexes or the files that the store needs, if they are missing, and try the store.
 
     The first request would create them, too. Run this if the application's database user lacks the permission. A
-    throw-away record is created, replaced, moved and deleted, so a missing permission shows.
+    throw-away record is created, read, replaced, moved and deleted, so a missing permission shows.
 
     After a backup was restored, set SESSION_NOT_BEFORE too: it ends the sessions that came back with it.
     """

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def probe(store: Any, clock: Clock) -> None:
-    """Create, replace, move, find and delete a throw-away record with an owner.
+    """Create, read, replace, move, find and delete a throw-away record with an owner.
 
     Raises:
         StoreUnavailable: A step failed, as the message says.
@@ -26,6 +26,8 @@ def probe(store: Any, clock: Clock) -> None:
     try:
         with _step("created"):
             version = _done(store.create(old, b"probe", **fields))
+        with _step("read"):
+            _done(store.load(old) is not None)
         with _step("replaced"):
             version = _done(store.replace(old, b"probed", expect=version, **fields))
         with _step("moved"):
@@ -57,5 +59,5 @@ def _step(name: str) -> Iterator[None]:
 def _done(answer: T | Conflict | Gone | None) -> T:
     """Return *answer* if it means success, and raise `StoreUnavailable` otherwise."""
     if not answer or isinstance(answer, Conflict | Gone):
-        raise StoreUnavailable("does a proxy spread the calls over several servers, or send reads to a replica?")
+        raise StoreUnavailable("does a proxy spread the calls, or send reads to a replica, or a row policy hide it?")
     return answer

@@ -53,6 +53,9 @@ local now = ARGV[1]
 local function read(key)
   local head = redis.pcall('GETRANGE', key, 0, 46)
   if head == '' then return nil end
+  if type(head) == 'table' and not string.find(head['err'], 'WRONGTYPE', 1, true) then
+    redis.call('GETRANGE', key, 0, 46)
+  end
   if type(head) ~= 'string' or #head < 47 or not string.find(head, '^1........%d+$') then
     return '', '9', NEVER, NOBODY
   end
