@@ -64,7 +64,8 @@ def test_it_works_with_the_url_of_the_docs(pooler: Server, driver: str, options:
 
 
 @pytest.mark.parametrize(
-    ("mode", "auth", "user"), [("statement", "any", "postgres"), ("transaction", "trust", "nobody")]
+    ("mode", "auth", "user"),
+    [("statement", "any", "postgres"), ("transaction", "trust", "nobody"), ("transaction", "hba", "nobody")],
 )
 def test_a_pooler_that_is_set_up_wrong(postgresql_server: Server, mode: str, auth: str, user: str) -> None:
     """A pooler for single statements, and one that does not know the user, refuse for good: it is no outage."""

@@ -19,10 +19,10 @@ import redis
 import sqlalchemy as sa
 from support.databases import start_mariadb, start_mongod
 from support.logins import new_sql_user, with_login
-from support.servers import NotYet, Server, start_redis, wait_for
+from support.servers import NotYet, Server, start_memcached, start_redis, wait_for
 from support.web import Web, end
 
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.flask import session
 from holdfast.stores.contract import Store
 from holdfast.stores.memory import MemoryStore
@@ -305,6 +305,57 @@ def test_a_table_that_lost_a_column(sql_url: str, caplog: pytest.LogCaptureFixtu
     assert "Traceback" not in caplog.text
     store.close()
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("postgresql_url", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", marks=pytest.mark.mariadb),
+    ],
+)
+@pytest.mark.parametrize(
+    "columns", [{"expires_at": "INTEGER"}, {"key": "VARCHAR(32)"}, {"version": "VARCHAR(5)"}, {"data": "CHAR(5)"}]
+)
+def test_a_table_with_other_types(request: pytest.FixtureRequest, server: str, columns: dict[str, str]) -> None:
+    """What a column cannot take is no outage; that a session is too large is said of its data alone."""
+    given = request.getfixturevalue(server)
+    types = {"key": "VARCHAR(64)", "version": "BIGINT", "expires_at": "BIGINT", "purge_at": "BIGINT"}
+    types |= {"owner": "VARCHAR(255)", "data": "BYTEA" if "postgresql" in given else "LONGBLOB", **columns}
+    quote = sa.create_engine(given).dialect.identifier_preparer.quote_identifier
+    made = ", ".join(f"{quote(name)} {kind}" for name, kind in types.items())
+    with closing(opened(given)) as store:
+        store.ask(lambda connection: connection.exec_driver_sql("DROP TABLE holdfast_sessions"))
+        store.ask(lambda connection: connection.exec_driver_sql(f"CREATE TABLE holdfast_sessions ({made})"))
+        if "data" in columns and "mariadb" in given:
+            with pytest.raises(RecordTooLarge):
+                store.create(KEY, DATA, expires_at=FAR)
+        else:
+            logged(store)
+
+
+@pytest.mark.mariadb
+def test_a_server_without_the_storage_engine() -> None:
+    """Tables of sessions need InnoDB, which a server may be told to replace."""
+    server = start_mariadb("--enforce-storage-engine=Aria")
+    try:
+        with closing(opened(server.url)) as store:
+            logged(store)
+    finally:
+        server.stop()
+
+
+@pytest.mark.memcached
+def test_a_memcached_that_wants_a_password(tmp_path: Path) -> None:
+    """The client of a URL gives none."""
+    (tmp_path / "users").write_text("ada:word\n")
+    store: Any
+    server = start_memcached("-Y", str(tmp_path / "users"))
+    try:
+        with closing(open_store(server.url)) as store:  # type: ignore[type-var]
+            logged(store)
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("scheme", ["sqlite", "json", "sqlite+pysqlite"])

@@ -307,6 +307,56 @@ def test_a_file_of_tls_that_is_missing(url: str, tmp_path: Path) -> None:
         open_store(url.format(tmp_path / "ca.pem"))
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("rediss://127.0.0.1:{}?ssl_ca_certs={}", b""),
+        ("rediss://127.0.0.1:{}?ssl_certfile={}", b""),
+        ("postgresql+psycopg://u@127.0.0.1:{}/d?sslmode=verify-ca&sslrootcert={}", b"S"),
+        ("postgresql+psycopg2://u@127.0.0.1:{}/d?sslmode=require&sslcert={0}&sslkey={0}", b"S"),
+        ("mysql+pymysql://u@127.0.0.1:{}/d?ssl_ca={}", b""),
+    ],
+)
+def test_a_file_of_tls_with_something_else(url: str, asked: bytes, certificate: Path, tmp_path: Path) -> None:
+    """A certificate or a key that is none is a fault of this side, and no outage or lack of TLS at the server."""
+    file = tmp_path / "ca.pem"
+    file.write_text("to be filled in\n")
+    file.chmod(0o600)
+    with tls_server(certificate, asked) as port:
+        fault = fault_of(url.replace("{0}", str(file)).format(port, file))
+    assert fault.permanent, fault.explained
+    assert "from its URL" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    "options", ["tls=true&tlsCAFile={}", "minPoolSize=5&maxPoolSize=2", "authMechanism=MONGODB-X509"]
+)
+def test_options_of_mongodb_that_its_client_refuses(options: str, tmp_path: Path) -> None:
+    """What it finds when it is made is an error at start, and not at each request."""
+    (tmp_path / "ca.pem").write_text("to be filled in\n")
+    with pytest.raises(ConfigurationError, match="the MongoDB URL is not valid") as caught:
+        open_store(f"mongodb://u:hunter2@127.0.0.1:1/d.c?{options.format(tmp_path / 'ca.pem')}")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize(
+    "option", ["target_session_attrs=typo", "options=-ctypo%3D1", "client_encoding=typo", "channel_binding=require"]
+)
+def test_an_option_of_postgresql_that_is_refused(postgresql_url: str, driver: str, option: str) -> None:
+    """Values that the driver or the server refuses at each connection."""
+    fault = fault_of(f"{postgresql_url.replace('psycopg', driver)}?{option}")
+    assert fault.permanent, fault.explained
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("option", ["collation=typo", "init_command=SET%20typo"])
+def test_an_option_of_mariadb_that_is_refused(mariadb_url: str, option: str) -> None:
+    """Values that the server refuses at each connection."""
+    assert fault_of(f"{mariadb_url}?{option}").permanent
+
+
 @pytest.mark.redis
 def test_a_server_that_is_none_of_a_cluster(redis_server: Server) -> None:
     """The error names the scheme of one server."""

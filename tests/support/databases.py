@@ -105,16 +105,17 @@ def start_postgres(*options: str) -> Server:
 def start_pgbouncer(server: Server, *, connections: int = 2, mode: str = "transaction", auth: str = "any") -> Server:
     """Start PgBouncer in front of PostgreSQL *server*, with so many *connections* to it, for the user ``postgres``."""
     folder, port, user = private_folder(), free_port(), "postgres" if IS_ROOT else None
-    config, users = folder / "pgbouncer.ini", folder / "users"
+    config, users, hosts = folder / "pgbouncer.ini", folder / "users", folder / "hosts"
     users.write_text('"postgres" ""\n')
+    hosts.write_text("host all postgres 127.0.0.1/32 trust\n")
     config.write_text(
         f"[databases]\n* = host={server.folder} port={server.address[1]} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = {auth}\n"
         f"auth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 500\n"
-        "server_login_retry = 1\n"
+        f"auth_hba_file = {hosts}\nserver_login_retry = 1\n"
     )
     if user:
-        for path in (folder, config, users):
+        for path in (folder, config, users, hosts):
             shutil.chown(path, user, user)
     return Server(
         [program("pgbouncer"), config],

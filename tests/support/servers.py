@@ -383,11 +383,12 @@ def start_memcached(*options: str) -> Server:
     """Start memcached on a port, with *options* as on its command line."""
     folder, address = private_folder(), ("127.0.0.1", free_port())
     user = ["-u", "root"] if IS_ROOT else []
+    ready = b"unauthenticated" if "-Y" in options else b"VERSION"
     return Server(
         [program("memcached"), *user, "-l", "127.0.0.1", "-p", str(address[1]), "-U", "0", *options],
         folder=folder,
         url=f"memcached://127.0.0.1:{address[1]}",
         address=address,
-        probe=_answers(address, b"version\r\n", b"VERSION"),
+        probe=_answers(address, b"version\r\n", ready),
         stop_by=signal.SIGKILL,
     )

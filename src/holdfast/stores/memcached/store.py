@@ -35,7 +35,9 @@ _LONGEST_SPAN = 30 * 86_400
 _LAST_SECOND = 2**31 - 1
 # The number of attempts for a step that concurrent writes prevent.
 _ATTEMPTS = 100
-_REFUSED = "memcached does not store a record, though nothing is in its way: is its memory full?"
+_REFUSED = (
+    "memcached does not store a record, though nothing is in its way: is its memory full, or was it started with -C?"
+)
 # A call that fails sooner, in seconds, met a closed connection; a later one waited for an answer.
 _AT_ONCE = 0.1
 
@@ -207,8 +209,9 @@ class MemcachedStore:
     def _fault(self, error: Exception) -> StoreUnavailable:
         where = self._client.where  # the system's errors name no server
         tls = likely_fix(error, use="give a pymemcache client with tls_context", omit="give one without")
+        permanent = is_mistake(error) or "unauthenticated" in str(error)
         return StoreUnavailable(
-            f"memcached{where} did not execute a command: {type(error).__name__}{tls}", permanent=is_mistake(error)
+            f"memcached{where} did not execute a command: {type(error).__name__}{tls}", permanent=permanent
         )
 
 

@@ -51,6 +51,8 @@ def parts_of(url: str) -> Mapping[str, Any]:
         rest = re.sub(r"(?<=[?&])srv\w+=[^&]*&?", "", rest, flags=re.IGNORECASE)
     try:
         parts: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")
+        # It compares the options, and reads the certificates.
+        pymongo.MongoClient[Document](f"mongodb://{rest}", connect=False).close()
     except (PyMongoError, OSError, ValueError) as error:
         # Text with a quoted "@" may contain a part of a password.
         problem = "" if "@" in str(error) else f" ({_wrong_option(rest)}{error})"

@@ -21,10 +21,13 @@ LONGEST_IDLE = 60.0
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
 
 
-# What Python's ssl, OpenSSL and the drivers say, which nothing translates, of certificates; of an answer without TLS;
-# of a handshake that was cut or never answered, as by a server that does not know it; and of another protocol.
+# What Python's ssl, OpenSSL and the drivers say, which nothing translates, of certificates and their files; of an
+# answer without TLS; of a handshake that was cut or never answered, as by a server that does not know it; and of
+# another protocol.
 _CERTIFICATE = re.compile(
-    r"certificate[ _](verify[ _]failed|required)|certificate for .* does not match", re.IGNORECASE
+    r"certificate[ _](verify[ _]failed|required)|certificate for .* does not match|no certificate or crl found|PEM lib"
+    r"|key values mismatch|could not (read|load) .* file|certificate file .* does not exist|certfile should be",
+    re.IGNORECASE,
 )
 _NO_TLS = re.compile(r"server does(n't| not) support (SSL|it)|wrong[ _]version[ _]number", re.IGNORECASE)
 _CUT = re.compile(r"handshake|\bSSL\b|_ssl\.c")

@@ -32,20 +32,25 @@ _ESCAPED = (b"\0", b"\n", b"\r", b"\x1a", b"'", b'"', b"\\")
 # The error numbers of MySQL and MariaDB, and the standard's. A statement in a deadlock was rolled back completely.
 _RAN_INTO_ANOTHER = {1020, 1213, "40001", "40P01"}
 # Faults that waiting does not cure: a wrong user, password, host, database, schema or permission; an account that is
-# locked, needs TLS, or whose password has expired; a host that is blocked; a column that is not ours; a pooler that
-# takes single statements only. psycopg gives those of a connection as text alone.
+# locked, needs TLS, or whose password has expired; a host that is blocked; a column that is not ours; an option or a
+# storage engine that the server lacks; a pooler that takes single statements only. psycopg gives those of a connection
+# as text alone.
 _ACCOUNT = {1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159, 4151, "28000", "28P01"}
 _COLUMN = {1048, 1054, 1364, 1366, "23502", "23514", "42703", "42804"}
-_SET_UP_WRONG = {*_ACCOUNT, *_COLUMN, "3D000", "3F000", "42501"}
+_SET_UP_WRONG = {*_ACCOUNT, *_COLUMN, 1064, 1264, 1273, 1286, 1406, "3D000", "3F000"}
+# The standard's classes of values and statements that do not fit the table; that it is missing, or there, may pass.
+_DOES_NOT_FIT = re.compile(r"22\w{3}|42(?!P0[17])\w{3}")
 _SET_UP_WRONG_TEXT = re.compile(
     r"FATAL: +(\"?\w+\"? authentication failed|(role|database) .* does not exist|role .* is not permitted to log in"
     r"|no pg_hba.conf entry|pg_hba.conf rejects|permission denied|no such (database|user))|no password supplied"
-    r"|not allowed in statement pooling mode"
+    r"|not allowed in statement pooling mode|FATAL: +(login rejected|bouncer config error)"
+    r"|invalid (\w+ value|port number|value for parameter)|unrecognized configuration parameter"
+    r"|(channel binding|GSSAPI encryption) required|cannot \w+( into| from)? view|NO_ENGINE_SUBSTITUTION"
     r"|readonly database|not a database|is malformed|(NOT NULL|CHECK) constraint failed"
 )
 # SQLite's code of a write to a file that is no longer at its path, from Python 3.11 on. Another is opened next.
 _FILE_MOVED = 1032
-_TOO_LARGE = {1118, 1153, 1406, "54000"}
+_TOO_LARGE = {1118, 1153, "54000"}
 
 #: A record of so many bytes may exceed what a server takes in one statement.
 _LARGE = 512 * 1024
@@ -157,7 +162,8 @@ class Database:
                 raise self._out_of_reach(error) from error
 
     def _fault(self, error: sa.exc.DBAPIError, values: dict[str, Any]) -> StoreError:
-        if "new_data" in values and codes_of(error.orig) & _TOO_LARGE:
+        too_large = codes_of(error.orig) & _TOO_LARGE or "too long for column 'data'" in str(error.orig)
+        if "new_data" in values and too_large:
             size = len(values["new_data"])
             return RecordTooLarge(size, size - 1)
         if len(values.get("new_data", b"")) >= _LARGE and _is_lost(error):
@@ -252,10 +258,13 @@ def _is_permanent(error: Exception) -> bool:
     cause = getattr(error, "orig", error)
     text = str(cause)
     if isinstance(cause, OSError):
-        return cause.errno in SET_UP_WRONG
+        return cause.errno in SET_UP_WRONG or is_mistake(text)
     if getattr(cause, "sqlite_errorcode", None) == _FILE_MOVED:
         return False
-    return bool(codes_of(cause) & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_mistake(text))
+    codes = codes_of(cause)
+    if any(isinstance(code, str) and _DOES_NOT_FIT.fullmatch(code) for code in codes):
+        return True
+    return bool(codes & _SET_UP_WRONG or _SET_UP_WRONG_TEXT.search(text) or is_mistake(text))
 
 
 def _may_lack_table(error: sa.exc.DBAPIError) -> bool:
