@@ -339,7 +339,7 @@ STORES = [
     Mistake(
         "a record's file may be another user's",
         "stores/files.py",
-        " or not is_trusted_user(status.st_uid)",
+        " or not disk.is_trusted_user(status.st_uid)",
         "",
         "stores/test_planted_places.py::test_a_record_of_another_user_is_none",
     ),
@@ -381,7 +381,7 @@ STORES = [
     Mistake(
         "the JSON file is looked at before the first use only",
         "stores/jsonfile.py",
-        "                    refuse_planted(self.path, descriptor=file.fileno())\n",
+        "                    disk.refuse_planted(self.path, descriptor=file.fileno())\n",
         "",
         "stores/test_planted_places.py::test_a_file_that_is_planted_later_is_refused",
     ),

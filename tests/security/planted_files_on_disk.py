@@ -62,7 +62,7 @@ def writes_through_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: Path, data: bytes, *, temp: Path, mode: int) -> None:
         path.write_bytes(data)
 
-    seams.FILES_WRITE.plant(monkeypatch, write)
+    seams.WRITE_FILE.plant(monkeypatch, write)
 
 
 def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +72,7 @@ def opens_a_planted_temp_file(monkeypatch: pytest.MonkeyPatch) -> None:
         temp.write_bytes(data)
         temp.replace(path)
 
-    seams.FILES_WRITE.plant(monkeypatch, write)
-    seams.JSON_FILE_WRITE.plant(monkeypatch, write)
+    seams.WRITE_FILE.plant(monkeypatch, write)
 
 
 def files_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,15 +14,7 @@ from flask.globals import app_ctx
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable, Unauthorized
 from werkzeug.wrappers import Response
 
-from holdfast.errors import (
-    ConfigurationError,
-    HoldfastError,
-    LoginEnded,
-    NotFresh,
-    SessionConflict,
-    StoreUnavailable,
-    TooManySessions,
-)
+from holdfast import errors
 
 #: The ``Retry-After`` of answers while the store is down, in seconds (RFC 9110 10.2.3).
 RETRY_AFTER = 5
@@ -42,7 +34,7 @@ class _Answer(HTTPException):
         return [*headers, ("Retry-After", str(RETRY_AFTER))] if self.code == ServiceUnavailable.code else headers
 
 
-class _StoreUnavailable(StoreUnavailable, _Answer, ServiceUnavailable):
+class _StoreUnavailable(errors.StoreUnavailable, _Answer, ServiceUnavailable):
     description = "The service is unavailable for a moment. Please try again."
 
 
@@ -50,40 +42,40 @@ class _StoreSetUpWrong(_StoreUnavailable):
     description = "The service is not available until it is set up correctly."
 
 
-class _SessionConflict(SessionConflict, _Answer, Conflict):
+class _SessionConflict(errors.SessionConflict, _Answer, Conflict):
     description = "Another request came first. Please try again."
 
 
-class _LoginEnded(LoginEnded, _Answer, Conflict):
+class _LoginEnded(errors.LoginEnded, _Answer, Conflict):
     description = "Your session was ended at this moment. Please sign in again."
 
 
-class _TooManySessions(TooManySessions, _Answer, Conflict):
+class _TooManySessions(errors.TooManySessions, _Answer, Conflict):
     description = "You are signed in on too many devices. Sign out on one of them first."
 
 
-class _NotFresh(NotFresh, _Answer, Unauthorized):
+class _NotFresh(errors.NotFresh, _Answer, Unauthorized):
     description = "Please sign in again."
 
 
 _ANSWERS = (_StoreUnavailable, _SessionConflict, _LoginEnded, _TooManySessions, _NotFresh)
 #: The exceptions that have an answer.
-ANSWERED: tuple[type[HoldfastError], ...] = tuple(answer.__bases__[0] for answer in _ANSWERS)
+ANSWERED: tuple[type[errors.HoldfastError], ...] = tuple(answer.__bases__[0] for answer in _ANSWERS)
 
 
-def answerable(error: HoldfastError) -> HoldfastError:
+def answerable(error: errors.HoldfastError) -> errors.HoldfastError:
     """Return *error* as the HTTP exception that answers it, or itself if it has no answer but 500.
 
     Where Flask propagates exceptions, as in debug mode and in tests, a wrong setting is one.
     """
-    if isinstance(error, ConfigurationError) and has_app_context() and _propagates(current_app):
+    if isinstance(error, errors.ConfigurationError) and has_app_context() and _propagates(current_app):
         return error
     kind: Any = next((answer for answer in _ANSWERS if isinstance(error, answer.__bases__[0])), None)
-    if isinstance(error, StoreUnavailable) and error.permanent:
+    if isinstance(error, errors.StoreUnavailable) and error.permanent:
         kind = _StoreSetUpWrong
     if kind is None or isinstance(error, HTTPException):
         return error
-    answer: HoldfastError = kind.__new__(kind)
+    answer: errors.HoldfastError = kind.__new__(kind)
     answer.args = error.args
     vars(answer).update(vars(error))
     return answer
@@ -112,5 +104,5 @@ def turn_into_answer(app: Flask, error: Exception, response: Response) -> None:
 
 def say_when_to_retry(error: Exception, response: Response) -> None:
     """Add to a 503 that answers *error* when to try again, where the application's own page does not say it."""
-    if isinstance(error, StoreUnavailable) and response.status_code == ServiceUnavailable.code:
+    if isinstance(error, errors.StoreUnavailable) and response.status_code == ServiceUnavailable.code:
         response.headers.setdefault("Retry-After", str(RETRY_AFTER))

@@ -18,17 +18,8 @@ from typing import ClassVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Version
+from holdfast.stores.shared import disk
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import (
-    TRIES,
-    StoreDirectory,
-    faults_of,
-    is_trusted_user,
-    make_folder,
-    path_from_url,
-    require_writable,
-    write_file,
-)
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 from holdfast.stores.shared.options import Converter, file_mode
@@ -76,7 +67,7 @@ class FileStore:
         self.path: Path = Path(directory).absolute()
         self._locks = self.path / ".locks"
         self._owners = self.path / ".owners"
-        self._directory = StoreDirectory(self.path)
+        self._directory = disk.StoreDirectory(self.path)
         self._mode = mode
         self._clock = clock
         # Each process begins elsewhere, so that none is looked at by all of them, and none by nobody.
@@ -85,11 +76,11 @@ class FileStore:
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock, **options: int) -> FileStore:
         """Return the store for ``file:///sessions``, relative to *root*, or ``file:////srv/sessions``."""
-        return cls(path_from_url(url, root), clock=clock, **options)
+        return cls(disk.path_from_url(url, root), clock=clock, **options)
 
     def load(self, key: str, /) -> Record | None:
         path = self._path(key)
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             try:
                 raw = _read(path)
             except NotADirectoryError:
@@ -150,13 +141,13 @@ class FileStore:
         return self._page(_names_after(self.path, after or ""), limit)
 
     def _page(self, keys: Iterable[str], limit: int) -> Page:
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             self._prepare()
             return page_by_key(((key, record) for key in keys if (record := self._live(key))), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, looks = 0, _LOOKS * (limit + 1)
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             self._prepare()
             keys = itertools.islice(_names_from(self.path, self._purged_to), looks)
             for shard, some in itertools.groupby(keys, key=lambda key: key[:2]):
@@ -180,10 +171,10 @@ class FileStore:
 
     def ping(self) -> None:
         with self._holding_shard("00"):
-            require_writable(self.path)
+            disk.require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             self._prepare()
             return [about_modes(self.path, map(self._path, itertools.islice(_names_after(self.path, ""), _SAMPLE)))]
 
@@ -199,7 +190,7 @@ class FileStore:
         missing = not self._locks.is_dir()
         self._directory.make(missing=missing)
         if missing:
-            make_folder(self._locks)
+            disk.make_folder(self._locks)
 
     def _holding(self, key: str) -> AbstractContextManager[None]:
         return self._holding_shard(self._path(key).parent.name)
@@ -207,7 +198,7 @@ class FileStore:
     @contextmanager
     def _holding_shard(self, shard: str) -> Iterator[None]:
         """Hold the lock of the keys that begin with *shard*, and turn file errors into `StoreUnavailable`."""
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             self._prepare()
             with locked(self._locks / shard):
                 yield
@@ -220,11 +211,11 @@ class FileStore:
         path = self._path(key)
         version = secrets.randbits(62)
         before = _record_at(path)
-        make_folder(path.parent)
+        disk.make_folder(path.parent)
         if owner is not None:
             self._mark(owner, key)
         raw = pack(Record(data, version, expires_at, owner), _checksum(expires_at))
-        write_file(path, raw, temp=path.parent / _TEMP, mode=self._mode)
+        disk.write_file(path, raw, temp=path.parent / _TEMP, mode=self._mode)
         if before and before.owner is not None and before.owner != owner:
             _unmark(self._owner_folder(before.owner), key)
         return version
@@ -238,7 +229,7 @@ class FileStore:
     def _mark(self, owner: str, key: str) -> None:
         folder = self._owner_folder(owner)
         while True:
-            make_folder(folder)
+            disk.make_folder(folder)
             # The folder goes when the owner's last other session ends at this moment.
             with suppress(FileNotFoundError):
                 (folder / key).touch(0o600)
@@ -319,7 +310,7 @@ def _record_at(path: Path) -> Record | None:
     return None if raw is None else _decode(raw)
 
 
-def _read(path: Path, tries: int = TRIES) -> bytes | None:
+def _read(path: Path, tries: int = disk.TRIES) -> bytes | None:
     """Return the content of the regular file at *path*; None if there is none, or another user made it.
 
     Nothing is followed.
@@ -334,7 +325,7 @@ def _read(path: Path, tries: int = TRIES) -> bytes | None:
         raise
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or not is_trusted_user(status.st_uid):
+        if not stat.S_ISREG(status.st_mode) or not disk.is_trusted_user(status.st_uid):
             return None
         with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
             return file.read()

@@ -15,16 +15,8 @@ from typing import Any, TypeAlias
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import StoreUnavailable, raise_own_fault
 from holdfast.stores.contract import Conflict, Gone, HealthFinding, Page, Record, Report, Rotation, Version
+from holdfast.stores.shared import disk
 from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
-from holdfast.stores.shared.disk import (
-    TRIES,
-    StoreDirectory,
-    faults_of,
-    path_from_url,
-    refuse_planted,
-    require_writable,
-    write_file,
-)
 from holdfast.stores.shared.health import about_modes
 from holdfast.stores.shared.locks import locked
 
@@ -57,13 +49,13 @@ class JSONFileStore:
     def __init__(self, path: str | Path, *, clock: Clock = system_clock) -> None:
         #: The file, as an absolute path.
         self.path: Path = Path(path).absolute()
-        self._directory = StoreDirectory(self.path.parent, [self.path])
+        self._directory = disk.StoreDirectory(self.path.parent, [self.path])
         self._clock = clock
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, clock: Clock = system_clock) -> JSONFileStore:
         """Return the store for ``json:///sessions.json``, relative to *root*, or ``json:////srv/sessions.json``."""
-        return cls(path_from_url(url, root), clock=clock)
+        return cls(disk.path_from_url(url, root), clock=clock)
 
     def load(self, key: str, /) -> Record | None:
         return self._live(self._read(), key)
@@ -136,7 +128,7 @@ class JSONFileStore:
 
     def ping(self) -> None:
         self._read()
-        require_writable(self.path)
+        disk.require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
         self._read()
@@ -154,7 +146,7 @@ class JSONFileStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with faults_of(self.path):
+        with disk.faults_of(self.path):
             self._directory.make(missing=False)
             path = self._target()
             with locked(path.with_name(f"{path.name}.lock")):
@@ -170,12 +162,12 @@ class JSONFileStore:
             if entries != before:
                 self._save(entries)
 
-    def _read(self, tries: int = TRIES) -> Entries:
-        with faults_of(self.path):
+    def _read(self, tries: int = disk.TRIES) -> Entries:
+        with disk.faults_of(self.path):
             self._directory.make(missing=False)
             try:
                 with open(self.path, "rb", opener=_without_waiting) as file:  # Path.open has no opener
-                    refuse_planted(self.path, descriptor=file.fileno())
+                    disk.refuse_planted(self.path, descriptor=file.fileno())
                     raw = file.read()
             except FileNotFoundError:
                 if tries and self.path.exists():
@@ -184,7 +176,7 @@ class JSONFileStore:
                 self._target().parent.stat()  # it may be a link to a disk that is not mounted
                 return {}
             except OSError:
-                refuse_planted(self.path)  # with the reason, if there is something else in its place
+                disk.refuse_planted(self.path)  # with the reason, if there is something else in its place
                 raise
         try:
             content: Any = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
@@ -211,7 +203,7 @@ class JSONFileStore:
         lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries.items())
         path = self._target()
         text = "{\n" + ",\n".join(lines) + "\n}\n"
-        write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
+        disk.write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
 
 
 def _without_waiting(path: str, flags: int) -> int:
