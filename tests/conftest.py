@@ -51,6 +51,7 @@ def _require(program: str) -> str:
     return path
 
 
+@pytest.hookimpl(optionalhook=True)  # some runs are without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes share the tests: one more than there are processors, since outages are waited for.
 
