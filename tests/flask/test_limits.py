@@ -208,7 +208,9 @@ def test_a_limit_needs_an_index(web: Web) -> None:
 @pytest.mark.parametrize("limit", [0, -1, True, "5", 2.5])
 def test_what_is_no_limit(limit: object) -> None:
     """A limit is a whole number greater than 0."""
-    with pytest.raises(ConfigurationError, match=r"SESSION_MAX_PER_USER is .*: it must be a number greater than 0"):
+    with pytest.raises(
+        ConfigurationError, match=r"SESSION_MAX_PER_USER is .*: it must be a whole number greater than 0"
+    ):
         Web(SESSION_MAX_PER_USER=limit)
 
 

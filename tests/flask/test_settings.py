@@ -37,8 +37,8 @@ DEFAULTS = {setting.name: setting.default for setting in OWN}
         ("SESSION_KEY_PREFIX", "\ud800", "it must be text"),
         ("SESSION_ON_CONFLICT", "retry", "it must be one of 'merge', 'error'"),
         ("SESSION_ON_STORE_ERROR", "ignore", "it must be one of 'raise', 'anonymous'"),
-        ("SESSION_MAX_BYTES", 0, "it must be a number of bytes greater than 0"),
-        ("SESSION_MAX_BYTES", "1M", "it must be a number of bytes greater than 0"),
+        ("SESSION_MAX_BYTES", 0, "it must be a whole number of bytes greater than 0"),
+        ("SESSION_MAX_BYTES", "1M", "it must be a whole number of bytes greater than 0"),
         ("SESSION_ROTATION_GRACE", "soon", "it must be seconds greater than 0, or a timedelta"),
         ("SESSION_SERIALIZATION_FORMAT", "pickle", "msgpack"),
         ("SESSION_TYPE", "rediss", "it must be one of"),
@@ -139,7 +139,7 @@ def test_a_wrong_live_value_is_an_error_at_the_request(web: Web) -> None:
     """A setting that is changed to a wrong value is refused by the requests that use their session."""
     web.put(a=1)
     web.app.config["SESSION_MAX_BYTES"] = "1M"
-    with pytest.raises(ConfigurationError, match="SESSION_MAX_BYTES is '1M': it must be a number of bytes"):
+    with pytest.raises(ConfigurationError, match="SESSION_MAX_BYTES is '1M': it must be a whole number of bytes"):
         web.data()
     web.app.config["SESSION_MAX_BYTES"] = 1000
     assert web.data() == {"a": 1}
@@ -183,7 +183,10 @@ def test_a_switch_of_flask_as_text_is_refused(build: Any, name: str, value: Any)
     """Flask takes every text for True, as "False" from the environment: here it is an error at the start."""
     with pytest.raises(ConfigurationError) as caught:
         build(**{name: value})
-    assert str(caught.value) == f"{name} is {value!r}: it must be True or False"
+    assert (
+        str(caught.value)
+        == f"{name} is {value!r}: it must be True or False; in a variable that from_prefixed_env reads, true or false"
+    )
 
 
 @pytest.mark.parametrize("name", ["SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SECURE", "SESSION_REFRESH_EACH_REQUEST"])

@@ -384,6 +384,7 @@ def test_a_url_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
         "dynamodb://?region=Frankfurt": "name of a region",
         "dynamodb://?region=eu-central-1&table=a b": "name of a table",
         "dynamodb://?region=eu-central-1&endpoint=localhost:8000": "URL of an endpoint",
+        "dynamodb://?region=eu-central-1&endpoint=http://h:99999": "endpoint='http://h:99999' is not valid",
         "dynamodb://?region=eu-central-1&prefix=x": "no option 'prefix'",
     }.items():
         with pytest.raises(ConfigurationError, match=wrong):

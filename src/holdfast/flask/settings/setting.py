@@ -75,7 +75,9 @@ def checked(is_valid: Callable[[Any], bool], meaning: str) -> Callable[[Any], An
     return parse
 
 
-switch = checked(lambda value: isinstance(value, bool), "True or False")
+_SWITCH = "True or False; in a variable that from_prefixed_env reads, true or false"
+
+switch = checked(lambda value: isinstance(value, bool), _SWITCH)
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ def names(value: Any) -> tuple[str, ...]:
 def flask_switch(value: Any) -> bool:
     """Return *value* as Flask interprets it, except that text, which Flask takes for True, is refused."""
     if value not in (0, 1):
-        raise InvalidValue("it must be True or False")
+        raise InvalidValue(f"it must be {_SWITCH}")
     return bool(value)
 
 

@@ -94,7 +94,7 @@ OWN: tuple[Setting, ...] = (
         "an empty, read-only session."),
     Setting("SESSION_SAVE_ON_ERROR", setting.switch, default=False, to="save_on_error", live=True, doc=
         "Whether changes are saved when the response is a 5xx. A logout is always saved."),
-    _of_policy("SESSION_MAX_BYTES", setting.number(1, "a number of bytes greater than 0"), "max_bytes", doc=
+    _of_policy("SESSION_MAX_BYTES", setting.number(1, "a whole number of bytes greater than 0"), "max_bytes", doc=
         "The largest session, encoded, in bytes. A larger one raises `RecordTooLarge`, a 500 unless you handle it; the "
         "stored one stays as it was."),
     Setting("SESSION_SERIALIZATION_FORMAT", _codec, default="msgpack", to="codec", doc=
@@ -124,7 +124,7 @@ OWN: tuple[Setting, ...] = (
         '"Linux", never the `User-Agent` itself. Needs `holdfast[devices]`; without it no device is stored.'),
     Setting("SESSION_KEEP_ADDRESS", setting.switch, default=False, to="keep_address", live=True, doc=
         "Store the client address of a login, from Flask's `request.remote_addr`."),
-    _of_policy("SESSION_MAX_PER_USER", setting.number(1, "a number greater than 0, or None"), "max_per_user", doc=
+    _of_policy("SESSION_MAX_PER_USER", setting.number(1, "a whole number greater than 0, or None"), "max_per_user", doc=
         "The [number of sessions](../how-to/whose-sessions.md#limit-the-number) that a user may have at once."),
     _of_policy("SESSION_ON_MAX_PER_USER", setting.one_of("evict-oldest", "refuse"), "on_max_per_user", doc=
         'At a login above the limit: `"evict-oldest"` ends the least recently used session, `"refuse"` answers 409.'),

@@ -52,7 +52,7 @@ def region(text: str) -> str:
 def endpoint(text: str) -> str:
     """Return *text*, the URL of an endpoint."""
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.port == 0:
         raise ValueError("it must be the URL of an endpoint, such as http://localhost:8000")
     return text
 
