@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -87,6 +88,31 @@ def folder_of_an_ordinary_user() -> Iterator[Path]:
         finally:
             if is_root:
                 os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unix://{}/socket",
+        "memcached://{}/socket",
+        "mysql+pymysql://u@localhost/d?unix_socket={}/socket",
+        "postgresql+psycopg://u@/d?host={}&port=1",
+        "postgresql+psycopg2://u@/d?host={}&port=1",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # PyMySQL leaks a socket then
+def test_a_socket_without_permissions(url: str) -> None:
+    """A Unix socket that this user may not connect to, as one that the server made for its group."""
+    open_store(url.format("/nowhere"))  # a driver is imported by the user to whom it belongs
+    with folder_of_an_ordinary_user() as folder, socket.socket(socket.AF_UNIX) as listening:
+        path = folder / (".s.PGSQL.1" if "postgresql" in url else "socket")
+        listening.bind(str(path))
+        listening.listen()
+        path.chmod(0)
+        fault = fault_of(url.format(folder))
+    assert fault.permanent, fault.explained
+    del fault
+    gc.collect()
 
 
 @pytest.mark.parametrize("mode", [0, 0o500])

@@ -22,8 +22,8 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
 
 
 # What Python's ssl, OpenSSL and the drivers say, which nothing translates, of certificates and their files; of an
-# answer without TLS; of a handshake that was cut or never answered, as by a server that does not know it; and of
-# another protocol.
+# answer without TLS; of a handshake that was cut or never answered, as by a server that does not know it; of a socket
+# whose permissions forbid its use; and of another protocol.
 _CERTIFICATE = re.compile(
     r"certificate[ _](verify[ _]failed|required)|certificate for .* does not match|no certificate or crl found|PEM lib"
     r"|key values mismatch|could not (read|load) .* file|certificate file .* does not exist|certfile should be",
@@ -32,17 +32,18 @@ _CERTIFICATE = re.compile(
 _NO_TLS = re.compile(r"server does(n't| not) support (SSL|it)|wrong[ _]version[ _]number", re.IGNORECASE)
 _CUT = re.compile(r"handshake|\bSSL\b|_ssl\.c")
 _RESET = re.compile(r"reset by peer|[Cc]onnection (was )?closed|UnexpectedClose")
+_FORBIDDEN = re.compile(r"\b(Errno|Error) 13\b|failed: Permission denied")
 _FOREIGN = re.compile(
     r"as reply type byte|-ERR unknown command|Got response id \d+ but|invalid response to SSL negotiation"
 )
 
 
 def is_mistake(error: object) -> bool:
-    """Return whether a driver's *error* is about TLS that a server lacks, a certificate, or another kind of server.
+    """Return whether a driver's *error* is about TLS, a certificate, another kind of server, or a socket's permissions.
 
     Waiting cures none of them.
     """
-    return any(pattern.search(str(error)) for pattern in (_CERTIFICATE, _NO_TLS, _FOREIGN))
+    return any(pattern.search(str(error)) for pattern in (_CERTIFICATE, _NO_TLS, _FORBIDDEN, _FOREIGN))
 
 
 def likely_fix(error: BaseException | None, *, use: str, omit: str) -> str:
