@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from support.web import STRANGER, Web, cookies_set
+from support.web import STRANGER, Web, cookies_set, end
 
 from holdfast.flask import session
 from holdfast.sessions.state import IDENTITY
+
+
+class Text(str, Enum):
+    """Text with names."""
+
+    ADA = "ada"
+
+
+class Number(int, Enum):
+    """Numbers with names."""
+
+    ADA = 7
+
 
 NOT_USERS: list[Any] = [None, "", True, False, b"ada", [], ["ada"], {}, set(), ()]
 
@@ -197,6 +211,20 @@ def test_another_user_after_a_logout_starts_from_empty_data(web: Web) -> None:
     web.put(other=1)
     web.do(lambda: session.bind("bob"))
     assert web.data() == {}
+
+
+@pytest.mark.parametrize("user", [Text.ADA, Number.ADA])
+def test_a_member_of_an_enumeration_is_its_value(web: Web, user: Any) -> None:
+    """A session keeps the value: it names the same user, and its removal is a logout."""
+    web.do(lambda: session.bind(user))
+    assert web.see(lambda: session.owner) == web.sessions.manager.keys.owner_of(user.value)
+    web.do(end)
+    web.put(user_id=user)
+    copy = web.twin()
+    assert len(web.sessions.of(user.value)) == len(web.sessions.of(user)) == 1
+    web.do(lambda: session.pop("user_id"))
+    assert web.data(copy) == {}
+    assert web.sessions.of(user) == []
 
 
 @pytest.mark.parametrize("user", NOT_USERS, ids=repr)

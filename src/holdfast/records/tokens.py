@@ -138,7 +138,9 @@ class Keys:
         if not is_user_id(user_id):
             kind = "empty text" if user_id == "" else f"a value of type {type(user_id).__name__}"
             raise TypeError(f"a user id must be text that is not empty, a number or another single value, not {kind}")
-        name = str(user_id).encode("utf-8", "surrogatepass")
+        # The text of a member of an enumeration can have its name, and a session keeps its value.
+        plain = user_id if isinstance(user_id, str) else str(int(user_id) if isinstance(user_id, int) else user_id)
+        name = plain.encode("utf-8", "surrogatepass")
         return hmac.digest(self._owner_secret, self._owner_label + name, "sha256").hex()
 
 
