@@ -130,6 +130,21 @@ def test_a_logout_that_removes_what_is_no_id_ends_the_session(user: Any) -> None
     assert not manager.still_valid(new)
 
 
+@pytest.mark.parametrize("user", [True, {"id": 1}], ids=["flag", "profile"])
+def test_a_login_that_names_nobody_signs_in_when_the_token_is_replaced_meanwhile(manager: Requests, user: Any) -> None:
+    """Two clicks on "Sign in" where the login sets a flag or a profile: the second one's answer has a session too."""
+    visitor = Request(manager)
+    visitor["cart"] = ["pen"]
+    value = _value(visitor)
+    second = Request(manager, value)
+    assert second["cart"]
+    rotated(manager, value)
+    second["user_id"] = user
+    assert second.commit().cookie is CookieAction.SEND
+    assert second.state.stored is not None
+    assert dict(Request(manager, second.state.stored.value)) == {"user_id": user}
+
+
 def test_removing_another_key_in_a_late_request_ends_nothing(manager: Requests) -> None:
     """Only the key of the user's id counts, and only where the token was replaced: a visitor removes it at no cost."""
     old = signed_in(manager)

@@ -50,6 +50,20 @@ def test_a_form_of_wtforms_ends_with_its_visitor() -> None:
     assert (accepts(visitors), accepts(users)) == (False, True)
 
 
+@pytest.mark.parametrize("user", [True, {"sub": "ada"}], ids=["flag", "profile"])
+def test_a_login_that_names_nobody_ends_the_visitors_forms_too(user: Any) -> None:
+    """The secret goes with the visitor, and is there for a second click under the old token; a new profile keeps it."""
+    web = Web()
+    web.put(csrf_token="visitor's", cart=1)
+    clicks = web.twin()
+    web.put(user_id=user)
+    assert web.data() == {"user_id": user, "cart": 1}
+    assert web.data(clicks) == {"csrf_token": "visitor's"}
+    web.put(csrf_token="user's")
+    web.put(user_id={"sub": "ada", "name": "Ada"})
+    assert web.data()["csrf_token"] == "user's"
+
+
 def add_seasurf(app: Flask, name: str) -> None:
     """Protect the forms of *app* as Flask-SeaSurf does: it keeps the session's token, and stores it at the end."""
 

@@ -208,7 +208,10 @@ class ServerSession(MutableMapping[str, Any]):
         elif state.owner is None and value != value_before:
             changes = state.changes
             changes.rotate, changes.flagged = True, bool(value)
-            changes.rebind |= bool(value_before and not value)
+            if value_before and not value:
+                changes.rebind = True
+            elif not value_before:
+                self._remove_secrets(state)
 
     def __repr__(self) -> str:
         number = len(self._state.data)
@@ -253,15 +256,14 @@ class ServerSession(MutableMapping[str, Any]):
             state.forget_operator(owner)
         stored = state.stored.owner if state.stored else None
         if owner is not None and (owner != stored or state.data_owner not in (None, owner)):
-            secrets = [key for key in self._manager.context.policy.visitor_keys if key in state.data]
-            if keep_data:
-                if stored is not None:
-                    state.changes.meta = {metadata.LABEL: None, **state.changes.meta, metadata.IMPERSONATOR: None}
-            elif state.data_owner not in (None, owner):
-                state.data.clear()
+            begins = not keep_data and state.data_owner not in (None, owner)
+            if begins:
                 state.changes = Changes(wiped=True)
-            if secrets:
-                self._remove_secrets(state, secrets)
+            elif keep_data and stored is not None:
+                state.changes.meta = {metadata.LABEL: None, **state.changes.meta, metadata.IMPERSONATOR: None}
+            self._remove_secrets(state)
+            if begins:
+                state.data.clear()
         changes = state.changes
         if owner is not None or stored is not None or changes.rebind:
             changes.rebind = True
@@ -271,11 +273,11 @@ class ServerSession(MutableMapping[str, Any]):
             elif not keep_data:
                 changes.data_owner = owner
 
-    def _remove_secrets(self, state: SessionState, keys: list[str]) -> None:
-        """Remove the visitor's secrets under *keys*, but for those that the request has set."""
-        for key in keys:
-            if key not in state.changes.assigned:
-                state.data.pop(key, None)
+    def _remove_secrets(self, state: SessionState) -> None:
+        """Remove the visitor's secrets, but for those that the request has set."""
+        for key in self._manager.context.policy.visitor_keys:
+            if key in state.data and key not in state.changes.assigned:
+                del state.data[key]
                 state.changes.assigned.add(key)
                 if self._forget is not None:
                     self._forget(key)

@@ -205,13 +205,14 @@ class SessionState(_AtFirst):
     @property
     def begins_anew(self) -> bool:
         """Whether the request is a login that begins a session of its own."""
-        return self.login_begins_anew and (self.proves_identity or self.changes.flagged)
+        return self.login_begins_anew and self.proves_identity
 
     @property
     def proves_identity(self) -> bool:
         """Whether a user has proved who they are. Being remembered is no proof, nor is an operator's earlier one."""
-        is_new = self.changes.signs_in and metadata.AUTHENTICATED_AT not in self.changes.meta
-        return is_new and bool(self.data.get(FRESH, True))
+        changes = self.changes
+        is_new = changes.signs_in and metadata.AUTHENTICATED_AT not in changes.meta
+        return changes.flagged or (is_new and bool(self.data.get(FRESH, True)))
 
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""

@@ -113,7 +113,7 @@ def _plan(
     tombstone = Tombstone(TombstoneKind.SUPERSEDED, until, None if ends else moved.key)
     changes = state.changes
     had_secrets = changes.wiped or not changes.assigned.isdisjoint(context.policy.visitor_keys)
-    if had_secrets and changes.signs_in:
+    if had_secrets and (changes.signs_in or changes.flagged):
         tombstone = dataclasses.replace(tombstone, sealed=seal_secrets(context, stored, tombstone.write))
     return moved, tombstone
 
