@@ -58,10 +58,17 @@ def test_removing_it_is_a_logout(web: Web, remove: Any) -> None:
 
 @pytest.mark.parametrize("label", [None, "Bob's phone"])
 def test_another_value_is_another_user(web: Web, label: str | None) -> None:
-    """The session moves to the new user, with its data, since a name alone may be a nickname, and without its label."""
+    """The session moves to the new user, with its data, since a name alone may be a nickname, and without its label.
+
+    That is the end of the first user's session, and reported.
+    """
     web.put(cart=["pen"], username="ada")
     web.do(lambda: setattr(session, "label", "Ada's laptop"))
+    web.take_heard()
     web.do(lambda: session.update(username="bob") if label is None else _sign_in_with(label))
+    assert [(each["owner"], each["reason"]) for name, each in web.heard if name == "ended"] == [
+        (web.sessions.manager.keys.owner_of("ada"), "replaced")
+    ]
     assert web.sessions.of("ada") == []
     assert [entry.label for entry in web.sessions.of("bob")] == [label]
     assert web.data()["cart"] == ["pen"]

@@ -259,9 +259,9 @@ def postpone(context: Context, state: SessionState, stored: StoredSession, owner
 def report_rotated(context: Context, changes: Changes, old: StoredSession, new: StoredSession) -> None:
     """Emit that *new* has taken the place of *old*, and what *changes* made of it: an end, a login."""
     context.events.emit("rotated", handle=new.key, previous=old.key)
-    if changes.wiped:
-        report_ended(context, old.key, old.owner, "replaced")
-    elif changes.rebind and changes.owner is None:
+    if changes.rebind and new.owner is None and not changes.wiped:
         report_ended(context, old.key, old.owner, "logout")
+    elif changes.wiped or old.owner not in (None, new.owner):
+        report_ended(context, old.key, old.owner, "replaced")
     if changes.rebind and new.owner is not None:
         context.events.emit("bound", handle=new.key, owner=new.owner)
