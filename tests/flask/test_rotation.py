@@ -390,6 +390,26 @@ def test_signing_in_and_ending_all_others_in_one_request(web: Web, known: bool, 
     assert user_of(web) == web.sessions.manager.keys.owner_of("ada")
 
 
+@pytest.mark.parametrize("settings", [{}, {"SESSION_STORE": "cookie://", "setting": "SESSION_REVOCATION_STORE"}])
+@pytest.mark.parametrize("order", ["login first", "login last"])
+def test_a_user_who_ends_all_and_signs_in_again_in_one_request(settings: dict[str, Any], order: str) -> None:
+    """The session of before ends with the others, and the login begins one of its own."""
+    web = Web(**settings)
+    web.do(sign_in("ada"))
+    copy = web.twin()
+    web.clock.advance(1)
+    steps: list[Callable[[], Any]] = [sign_in("ada"), lambda: web.sessions.revoke_all("ada")]
+
+    def change_password() -> None:
+        assert session.owner is not None
+        for step in steps if order == "login first" else reversed(steps):
+            step()
+
+    assert web.do(change_password).status_code == 200
+    assert user_of(web, copy) is None
+    assert user_of(web) == web.sessions.manager.keys.owner_of("ada")
+
+
 def test_a_login_on_its_way_is_ended_by_another_request(web: Web) -> None:
     """Only the request's own call spares its login."""
     with web.app.app_context():

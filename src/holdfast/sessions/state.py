@@ -214,6 +214,10 @@ class SessionState(_AtFirst):
         is_new = changes.signs_in and metadata.AUTHENTICATED_AT not in changes.meta
         return changes.flagged or (is_new and bool(self.data.get(FRESH, True)))
 
+    def logs_in_again(self, stored: StoredSession) -> bool:
+        """Return whether the login is one of the user of *stored*, whose sessions the request has not ended itself."""
+        return stored.owner == self.changes.owner and stored.owner not in self.ended_all_at
+
     def begin_anew(self) -> None:
         """Make this a session of its own. Of the data, the values that the request set stay."""
         own = self.changes.assigned | self.changes.applied.keys()

@@ -144,7 +144,7 @@ class InCookie:
             ended = yield from self.end_presented(context, stored.key, "logout")
             return Outcome("saved", CookieAction.DELETE) if ended else dropped(context, state)
         if state.proves_identity:
-            if not moved and stored.owner == state.changes.owner:
+            if not moved and state.logs_in_again(stored):
                 raise refused(context, stored.key, SESSION_ENDED)
             state.begin_anew()
             return (yield from self.create(context, state))

@@ -86,7 +86,7 @@ def _replaced_meanwhile(context: Context, state: SessionState, stored: StoredSes
         return (yield from log_out(context, state, stored))
     if not state.proves_identity:
         return dropped(context, state)
-    begins = stored.owner != state.changes.owner
+    begins = not state.logs_in_again(stored)
     if state.begins_anew and not begins:
         trail: list[str] = []
         record = yield from load(stored.key, fresh=True)
