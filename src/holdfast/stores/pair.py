@@ -23,7 +23,7 @@ class PairStore:
     """Reads from *new* and then from *old*, writes to *new*. A record moves at its first write.
 
     After all records in *old* have expired or moved, configure *new* alone. Until then, every process of the
-    application must use the pair: the others do not see a write to *old* alone.
+    application must use the pair: one that uses *old* alone does not find what the pair has moved.
 
     A record is moved by deleting it in the old store, after it was created in the new one. Only one of several requests
     succeeds, and a deletion is tried on the old store first, so that a moving record cannot escape it.
