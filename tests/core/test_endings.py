@@ -95,6 +95,16 @@ def test_the_end_of_all_of_a_users_sessions_needs_no_room(store: FailingStore) -
     assert (ended, ended.outcome) == (1, "confirmed")
 
 
+@pytest.mark.parametrize("store", ["memory"], indirect=True)
+def test_one_lost_answer_leaves_no_login_uncovered(store: FailingStore) -> None:
+    """A look-up of the cut-off that fails once is repeated, so that the cut-off is written and the end confirmed."""
+    manager = Manager(store)
+    signed_in(manager)
+    store.fail("load")
+    ended = manager.revoke_owner(manager.keys.owner_of("ada"))
+    assert (ended, ended.outcome) == (1, "confirmed")
+
+
 @pytest.mark.parametrize("store", _INDEXED, indirect=True)
 def test_the_end_of_everyones_sessions_needs_no_room(store: FailingStore) -> None:
     """On a full store all sessions are deleted."""

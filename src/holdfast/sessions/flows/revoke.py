@@ -12,7 +12,7 @@ from holdfast.records.metadata import REMEMBERED
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import Ended, discard_all, end_session, follow, is_confirmed
-from holdfast.sessions.flows.finish import Began, read_cutoff, stored_for
+from holdfast.sessions.flows.finish import Began, at_most_twice, read_cutoff, stored_for
 from holdfast.sessions.flows.listing import STRIDE, decode_session, open_own
 from holdfast.sessions.ops import Flow, Pages, create, find, load, replace
 from holdfast.sessions.state import SessionState
@@ -161,7 +161,7 @@ def write_cutoff(context: Context, owner: str, kept: Sequence[str], *, began: Be
     key = context.keys.cutoff_key(owner)
     written, data, has_failed = None, b"", False
     while True:
-        record = yield from load(key, fresh=True)
+        record = yield from at_most_twice(lambda: load(key, fresh=True))
         if written is not None and record is not None and record.data == data:  # an answer was lost
             return written
         try:
