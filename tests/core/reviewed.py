@@ -127,9 +127,16 @@ FLOWS = [
     Mistake(
         "a value of any form is looked up",
         _OPEN,
-        '    if not is_token(token):\n        return Rejected("malformed")\n',
-        "",
+        "    if tokens is None:\n",
+        '    tokens = tokens or ("", value, "0")\n    if not value:\n',
         "core/test_rotations_that_fail.py::test_a_value_that_is_no_token_is_not_looked_up",
+    ),
+    Mistake(
+        "a login of an outage is taken for one that was finished",
+        _OPEN,
+        "not (yield from finish_postponed(context, found.stored))",
+        "(yield from ())",
+        "flask/test_outages_in_a_login.py::test_the_end_of_all_sessions_between_its_steps",
     ),
     Mistake(
         "a login that was not finished is taken for one that was",

@@ -28,6 +28,7 @@ _SIZE = struct.Struct(">I")
 
 # 43 characters carry 258 bits, so the last character's two low bits must be zero: one spelling per token.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+_UNSURE = re.compile(rf"({_TOKEN.pattern})?~({_TOKEN.pattern})~([0-9]{{1,15}})", re.ASCII)
 
 
 def new_token() -> str:
@@ -51,6 +52,21 @@ def base64url(raw: bytes) -> str:
 def is_token(text: str) -> bool:
     """Return whether *text* is the canonical spelling of a token."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def read_unsure(value: str) -> tuple[str, str, str] | None:
+    """Return what a cookie holds while it is unknown which of two tokens is valid; None if *value* has another form.
+
+    That is ``old~new~began``: the token that was to be replaced, maybe empty, the new one, and the time of the login or
+    the rotation in milliseconds since the epoch.
+    """
+    found = _UNSURE.fullmatch(value)
+    return (found[1] or "", found[2], found[3]) if found else None
+
+
+def has_form(value: str) -> bool:
+    """Return whether *value* has the form of a cookie's value: a token, or two while it is unknown which is valid."""
+    return _TOKEN.fullmatch(value) is not None or read_unsure(value) is not None
 
 
 def is_key(text: object) -> bool:

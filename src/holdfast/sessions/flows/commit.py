@@ -13,10 +13,10 @@ from holdfast.records.tokens import new_token
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, purge, report_ended, write_tombstone
-from holdfast.sessions.flows.finish import finish_login
+from holdfast.sessions.flows.finish import finish_login, withdraw
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
-from holdfast.sessions.ops import Flow, delete, load, replace, touch
+from holdfast.sessions.ops import Flow, load, replace, touch
 from holdfast.sessions.state import (
     NOTHING,
     PERMANENT,
@@ -143,8 +143,8 @@ def _end_instead(
     context: Context, flows: RequestFlows, state: SessionState, stored: StoredSession, error: Exception
 ) -> Flow[Outcome]:
     """End a session that the request ends, though nothing can begin in its place, because of *error*."""
-    owner = state.changes.owner
-    outcome = yield from flows.log_out(context, state, state.stored or stored)
+    owner, known = state.changes.owner, state.stored or stored
+    outcome = yield from flows.log_out(context, state, stored if "~" in known.sealed else known)
     if not isinstance(error, StoreUnavailable) or owner is not None:
         raise error
     context.events.emit("store_unavailable", error=error)
@@ -235,16 +235,17 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     """Store a new session with the data of *state*."""
     made = revised(context, state, None, token=state.new_token)
     state.new_token = None
-    version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+    try:
+        version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+        if version is not None and made.owner is not None:
+            yield from finish_login(context, made, made.owner, state.started_for)
+    except StoreUnavailable:
+        if made.owner is not None:
+            yield from withdraw(context, state, made)
+        raise
     if version is None:  # a token that is taken has the odds of guessing one
         raise StoreUnavailable("the store has another record under a new key, or takes none", permanent=True)
     made.version = version
-    if made.owner is not None:
-        try:
-            yield from finish_login(context, made, made.owner, state.started_for)
-        except StoreUnavailable:
-            yield from delete(made.key)  # nobody has its token, so nobody loses it
-            raise
     return begun(context, state, made)
 
 

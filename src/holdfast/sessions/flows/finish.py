@@ -7,6 +7,7 @@ the response is an error; the next request that loads the session finishes the l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from holdfast.errors import LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
@@ -18,7 +19,7 @@ from holdfast.sessions.flows.end import refused
 from holdfast.sessions.flows.limit import make_room
 from holdfast.sessions.ops import Call, Flow, delete, load
 from holdfast.sessions.policy import LONGEST_COOKIE, RETENTION, SKEW
-from holdfast.sessions.state import StoredSession
+from holdfast.sessions.state import SessionState, StoredSession
 from holdfast.stores.contract import Indexes
 
 T = TypeVar("T")
@@ -112,6 +113,28 @@ def _finish(context: Context, stored: StoredSession, owner: str, began: Began, p
         raise refused(context, stored.key, ALL_ENDED)
     if context.policy.max_per_user is not None:
         yield from make_room(context, stored, owner)
+
+
+def withdraw(context: Context, state: SessionState, made: StoredSession, before: str = "") -> Flow[None]:
+    """Remove *made*, a login that could not be finished. If that fails too, see `deliver_unsure`.
+
+    A token that could not be looked up, or judged, stays in its browser.
+    """
+    try:
+        yield from delete(made.key)
+    except StoreUnavailable:
+        if not state.login_begins_anew:
+            deliver_unsure(context, state, made, before)
+
+
+def deliver_unsure(context: Context, state: SessionState, made: StoredSession, before: str) -> None:
+    """Let the response carry the token of *made*, and that *before*: it is unknown which is valid, as the store fails.
+
+    The value is as `holdfast.records.tokens.read_unsure` says.
+    """
+    began = state.started_for(made.owner or EVERYONE, context.offset.value)
+    state.stored = replace(made, sealed=f"{before}~{made.token}~{began}")
+    state.redeliver, state.owed = False, True
 
 
 def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:

@@ -1,6 +1,6 @@
 """The flows of a request on sessions that a store keeps: see `holdfast.sessions.flows.request_flows.RequestFlows`."""
 
-from holdfast.records.tokens import is_token as has_form
+from holdfast.records.tokens import has_form
 from holdfast.sessions.flows.commit import create, save
 from holdfast.sessions.flows.end import end_presented, log_out
 from holdfast.sessions.flows.open import find

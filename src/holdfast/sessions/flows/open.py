@@ -10,7 +10,7 @@ from holdfast.events import RejectReason
 from holdfast.records.envelope import SESSIONS, Control, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
-from holdfast.records.tokens import is_token, open_successor
+from holdfast.records.tokens import is_token, open_successor, read_unsure
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import LONGEST_REQUEST, report_ended
 from holdfast.sessions.flows.finish import finish_postponed
@@ -64,7 +64,7 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
     """
     state.opened_at = context.clock()
     if not is_token(token):
-        return Rejected("malformed")
+        return (yield from _find_unsure(context, state, token))
     key = state.presented = context.keys.key_of(token)
     record = yield from load(key)
     if record is not None:
@@ -90,6 +90,28 @@ def found_at(
         report_rejected(context, key, rejected := Rejected("unknown_id"))
         return rejected
     return Found(stored, data, stored.token != token)
+
+
+def _find_unsure(context: Context, state: SessionState, value: str) -> Flow[Found | Rejected]:
+    """Return the session of a *value* with two tokens: that of the old one, if it still lives there, or of the new one.
+
+    A login under the new one may be unfinished.
+    """
+    tokens = read_unsure(value)
+    if tokens is None:
+        return Rejected("malformed")
+    old, new, began = tokens
+    found: Found | Rejected = (yield from find(context, state, old)) if old else Rejected("unknown_id")
+    if isinstance(found, Rejected):
+        found = yield from find(context, state, new)
+        if isinstance(found, Rejected):
+            return found
+        found.stored.envelope.meta.setdefault(UNFINISHED, f"{began} {context.keys.key_of(old or new)}")
+        if not (yield from finish_postponed(context, found.stored)):
+            return Rejected("unknown_id")
+    elif found.stored.token == old:  # a rotation in steps may have made the new one nevertheless
+        yield from delete(context.keys.key_of(new))
+    return found._replace(redeliver=True)
 
 
 def settle(context: Context, state: SessionState, found: Found | Rejected) -> None:

@@ -19,7 +19,7 @@ from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import LONGEST_REQUEST, SESSION_ENDED, dropped, follow, log_out, refused, report_ended
-from holdfast.sessions.flows.finish import at_most_twice, finish_login
+from holdfast.sessions.flows.finish import at_most_twice, deliver_unsure, finish_login, withdraw
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
@@ -36,7 +36,14 @@ def rotate(context: Context, state: SessionState, stored: StoredSession, *, rene
     write = Write()
     while not write.exhausted:
         planned = _plan(context, state, stored, renewal=renewal, ends=ends)
-        answer = yield from _move(context, state, stored, planned, write)
+        try:
+            answer = yield from _move(context, state, stored, planned, write)
+        except StoreUnavailable:
+            if not renewal:  # after which the old token leads on
+                deliver_unsure(context, state, planned[0], stored.token)
+            raise
+        if isinstance(answer, StoreUnavailable):
+            raise answer
         if isinstance(answer, StoredSession):
             return (yield from _moved(context, state, stored, answer))
         theirs = yield from reconcile(context, state, stored, answer, write)
@@ -120,8 +127,11 @@ def _plan(
 
 def _move(
     context: Context, state: SessionState, stored: StoredSession, planned: tuple[StoredSession, Tombstone], write: Write
-) -> Flow[StoredSession | Conflict | Gone]:
-    """Carry out a planned rotation, once, and return the session under its new token, as it is stored."""
+) -> Flow[StoredSession | Conflict | Gone | StoreUnavailable]:
+    """Carry out a planned rotation, once, and return the session under its new token, as it is stored.
+
+    An error is returned if it was not carried out, and raised if that is unknown.
+    """
     moved, tombstone = planned
     step = Rotation(
         stored.key,
@@ -137,7 +147,7 @@ def _move(
     current = answer.current if isinstance(answer, Conflict) else None
     if current is not None and current.data == step.tombstone:  # an answer was lost
         return (yield from _as_moved(context, state, moved, step))
-    if isinstance(answer, Conflict | Gone):
+    if isinstance(answer, Conflict | Gone | StoreUnavailable):
         return answer
     moved.version = answer
     return moved
@@ -158,25 +168,28 @@ def _as_moved(
     return there
 
 
-def _move_surely(step: Rotation, attempt: Callable[[Rotation], Flow[_Answer] | Call[_Answer]]) -> Flow[_Answer]:
+def _move_surely(
+    step: Rotation, attempt: Callable[[Rotation], Flow[_Answer] | Call[_Answer]]
+) -> Flow[_Answer | StoreUnavailable]:
     """Return the answer to *attempt*; if it is lost, find out, so that neither both ids work nor none.
 
-    `Conflict` brings along the record under the old key.
+    `Conflict` brings along the record under the old key. The error is returned if nothing was moved.
     """
     for is_last in (False, True):
         try:
             answer = yield from attempt(step)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             old = yield from at_most_twice(lambda: load(step.old, fresh=True))  # else the session may be lost
             moved = old is not None and old.data == step.tombstone
-            if not moved and (is_last or old is None or old.version != step.expect):
+            in_steps = attempt is not move  # of which the first one may have been carried out
+            if not moved and ((is_last and in_steps) or old is None or old.version != step.expect):
                 yield from delete(step.new)
             if old is None:
                 return Gone()
             if moved or old.version != step.expect:
                 return Conflict(old)
             if is_last:
-                raise
+                return error
         else:
             if answer == Conflict():
                 old = yield from load(step.old, fresh=True)
@@ -224,7 +237,7 @@ def _moved(context: Context, state: SessionState, stored: StoredSession, moved: 
         try:
             yield from finish_login(context, moved, moved.owner, state.started_for, stored.key)
         except StoreUnavailable:
-            yield from postpone(context, state, moved, moved.owner, stored.key)
+            yield from postpone(context, state, moved, moved.owner, stored)
             if state.owed:
                 report_rotated(context, changes, stored, moved)
             raise
@@ -238,18 +251,20 @@ def delivered(context: Context, state: SessionState, stored: StoredSession, move
     return Outcome("saved", CookieAction.SEND)
 
 
-def postpone(context: Context, state: SessionState, stored: StoredSession, owner: str, previous: str) -> Flow[None]:
+def postpone(
+    context: Context, state: SessionState, stored: StoredSession, owner: str, previous: StoredSession
+) -> Flow[None]:
     """Mark a login of *owner* that could not be finished, and give the browser its token.
 
-    If even that cannot be stored, the session is removed: a cut-off may cover it.
+    If even that cannot be stored, the session is removed, if that can be: a cut-off may cover it.
     """
     try:
         offset = yield from offset_of(context)
-        stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner, offset)} {previous}"
+        stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner, offset)} {previous.key}"
         data = sealed(context, stored, Write())
         answer = yield from replace(stored.key, data, stored.version, stored.expires_at, owner)
     except StoreUnavailable:
-        yield from delete(stored.key)
+        yield from withdraw(context, state, stored, previous.token)
         raise
     if not isinstance(answer, Conflict | Gone):
         stored.version = answer

@@ -1,0 +1,164 @@
+"""The store fails from some call of a login or a rotation on, for longer than any repetition: one id works then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.web import Web, cookies_set, rotate
+
+from holdfast.contrib.impersonation import impersonate, stop_impersonating
+from holdfast.errors import StoreUnavailable
+from holdfast.flask import session
+from holdfast.stores.memory import MemoryStore
+from holdfast.testing import FakeClock, StoreWrapper
+
+#: More calls than a login makes.
+_MOST = 40
+
+
+class DownAfter(StoreWrapper):
+    """A store that is down after so many *calls*. The first one that fails is *applied*, or not."""
+
+    def __init__(self, clock: FakeClock, *, stepwise: bool) -> None:
+        super().__init__(MemoryStore(clock=clock))
+        self.calls = math.inf
+        self.applied = False
+        if stepwise:
+            del self.move  # type: ignore[attr-defined]
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Carry the call out while the store is up."""
+        self.calls -= 1
+        if self.calls >= 0:
+            return call()
+        if self.calls == -1 and self.applied:
+            call()
+        raise StoreUnavailable(f"a test took the store down before {operation!r} was answered")
+
+
+def sign_in() -> None:
+    """Sign ada in."""
+    session.bind("ada")
+
+
+def revoke_others() -> None:
+    """End ada's other sessions."""
+    session.revoke_others()
+
+
+def handles(web: Web) -> list[str]:
+    """Return the handles of ada's sessions."""
+    return [info.handle for info in web.sessions.of("ada")]
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "in steps"])
+def outages(request: pytest.FixtureRequest) -> Callable[..., Iterator[tuple[Web, int]]]:
+    """Return a generator of applications in which *action* met an outage at each of its calls, with its status.
+
+    Each is made by *begin*, and the store is up again.
+    """
+
+    def outages(begin: Callable[[Web], object], action: Callable[[], object], **config: Any) -> Iterator[Any]:
+        for applied in (False, True):
+            for number in range(_MOST):
+                web = Web(lambda clock: DownAfter(clock, stepwise=request.param), PROPAGATE_EXCEPTIONS=False, **config)
+                begin(web)
+                web.memory.calls, web.memory.applied = number, applied
+                status = web.do(action).status_code
+                is_over, web.memory.calls = web.memory.calls >= 0, math.inf
+                assert status == 200 if is_over else status in (200, 503)
+                yield web, status
+                if is_over:
+                    break
+            else:
+                raise AssertionError("the action makes more calls")
+
+    return outages
+
+
+def visit(web: Web) -> None:
+    """Begin a visitor's session."""
+    web.put(cart=[1])
+
+
+def ada_visits(web: Web) -> None:
+    """Sign ada in, and keep something of hers."""
+    web.do(sign_in)
+    web.put(cart=[1])
+
+
+@pytest.mark.parametrize("begin", [visit, ada_visits])
+def test_a_login(outages: Any, begin: Callable[[Web], object]) -> None:
+    """The data is there under one id, signed in or not, and the user's list has no session that nobody has."""
+    for web, status in outages(begin, sign_in):
+        assert web.data() == {"cart": [1]}
+        handle, owner = web.see(lambda: (session.handle, session.owner))
+        assert owner is not None or (status == 503 and begin is visit)
+        assert handles(web) == ([] if owner is None else [handle])
+
+
+@pytest.mark.parametrize("policy", ["evict-oldest", "refuse"])
+def test_a_first_login_under_a_limit(outages: Any, policy: str) -> None:
+    """The user signs in again at once, also where only one session may be, and has one session."""
+    config = {"SESSION_MAX_PER_USER": 1, "SESSION_ON_MAX_PER_USER": policy}
+    for web, _ in outages(lambda web: None, sign_in, **config):
+        assert web.do(sign_in).status_code == 200
+        assert handles(web) == [web.see(lambda: session.handle)]
+
+
+@pytest.mark.parametrize("action", [rotate, revoke_others], ids=["rotate", "revoke others"])
+def test_a_rotation(outages: Any, action: Callable[[], object]) -> None:
+    """The user stays signed in, under one id."""
+    for web, _ in outages(ada_visits, action):
+        assert web.data() == {"cart": [1]}
+        assert handles(web) == [web.see(lambda: session.handle)]
+
+
+def test_impersonation(outages: Any) -> None:
+    """The operator is the user, or is still the operator, and gets back."""
+    for web, status in outages(ada_visits, lambda: impersonate("bob")):
+        is_bob = web.data() != {"cart": [1]}
+        assert is_bob or status == 503
+        if is_bob:
+            assert web.do(stop_impersonating).status_code == 200
+        assert web.data() == {"cart": [1]}
+
+
+def test_the_end_of_all_sessions_meanwhile(outages: Any) -> None:
+    """What was stored during the outage is over at its first request if all of the user's sessions ended in between."""
+    for web, _ in outages(ada_visits, sign_in):
+        twin = web.twin()
+        web.sessions.revoke_all("ada")
+        assert web.data() == {}
+        assert web.data(twin) == {}
+
+
+def test_the_end_of_all_sessions_between_its_steps() -> None:
+    """A cut-off that was written while the login was between its steps covers it, though no listing found it."""
+    web = Web(lambda clock: DownAfter(clock, stepwise=False), PROPAGATE_EXCEPTIONS=False)
+    visit(web)
+
+    def view() -> None:
+        sign_in()
+        web.do(lambda: str(web.sessions.revoke_all("ada")), web.app.test_client())
+        web.memory.calls = 1  # for the move
+
+    assert web.do(view).status_code == 503
+    web.memory.calls = math.inf
+    assert handles(web)
+    assert web.data() == {}
+    assert handles(web) == []
+
+
+def test_the_cookie_heals(outages: Any) -> None:
+    """The next page replaces the two tokens by the one of the session, also in a signed cookie."""
+    for signer in (False, True):
+        for web, _ in outages(visit, sign_in, SESSION_USE_SIGNER=signer):
+            before = str(web.token())
+            response = web.do(lambda: session.get("cart"), headers={"Sec-Fetch-Mode": "navigate"})
+            assert bool(cookies_set(response)) == ("~" in before)
+            assert "~" not in str(web.token())
+            assert web.data() == {"cart": [1]}
