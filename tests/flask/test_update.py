@@ -117,6 +117,15 @@ def test_the_user_stays(key: str) -> None:
     assert site.data() == {"cart": ["pen"], key: "ada"}
 
 
+def test_flask_logins_key_names_the_sessions_user_or_nobody(site: Web) -> None:
+    """Flask-Login believes it, also in a session that `bind` has bound: another user's id is refused there too."""
+    with pytest.raises(ValueError, match="signs a user in or out"):
+        site.sessions.update(handle_of(site), lambda data: data.update({IDENTITY: "bob"}))
+    assert site.data() == {"is_admin": True, "hits": 0}
+    assert site.sessions.update(handle_of(site), lambda data: data.update({IDENTITY: "ada"}))
+    assert site.data()[IDENTITY] == "ada"
+
+
 def test_a_change_that_would_never_run_is_refused(site: Web) -> None:
     """An async function would change nothing, since nothing awaits it: it is an error, and not True."""
 

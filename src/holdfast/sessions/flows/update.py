@@ -14,7 +14,7 @@ from holdfast.sessions.flows.end import follow
 from holdfast.sessions.flows.listing import open_own
 from holdfast.sessions.flows.reconcile import Write, still_contested
 from holdfast.sessions.ops import Flow, load
-from holdfast.sessions.state import StoredSession, signs_over
+from holdfast.sessions.state import IDENTITY, StoredSession, signs_over
 
 #: Changes the data of a session in place.
 Change: TypeAlias = Callable[[dict[Any, Any]], object]
@@ -38,9 +38,11 @@ def update(context: Context, handle: str, change: Change) -> Flow[bool]:
         if write.is_applied(envelope.writes):
             return True
         data = envelope.codec.loads(envelope.payload)
-        before = context.owner_named(data)
+        before, user_id = context.owner_named(data), data.get(IDENTITY)
         change(data)
-        if signs_over(stored.owner, before, context.owner_named(data)):
+        after = context.owner_named(data)
+        is_other = data.get(IDENTITY) != user_id and after != stored.owner
+        if is_other or signs_over(stored.owner, before, after):
             raise ValueError("the change signs a user in or out, as only the session's request can: call revoke()")
         payload = context.codec.dumps(data)
         if len(payload) > context.policy.max_bytes:
