@@ -14,18 +14,8 @@ from typing import Any
 from markupsafe import Markup
 
 from holdfast.errors import EncodeError
-from holdfast.records.codec import registry
-from holdfast.records.codec.type_codecs import (
-    BY_TYPE,
-    DICT,
-    FLOAT,
-    STORED,
-    TEXT,
-    TYPE_CODECS,
-    StoredValue,
-    TypeCodec,
-    UnsupportedValue,
-)
+from holdfast.records.codec import registry, type_codecs
+from holdfast.records.codec.type_codecs import StoredValue, TypeCodec, UnsupportedValue
 
 #: How deep containers may be nested; the session itself is the outermost.
 MAX_DEPTH = 128
@@ -64,7 +54,7 @@ class Encoder:
         self._tags = tags
         self._hashed = self if hashed else Encoder(native=native, mark=mark, write=write, tags=tags, hashed=True)
         branches = CONTAINERS | {StoredValue}
-        leaves = {codec.type: partial(self._leaf, codec) for codec in TYPE_CODECS if codec.type not in branches}
+        leaves = {cls: partial(self._leaf, codec) for cls, codec in type_codecs.BY_TYPE.items() if cls not in branches}
         self._leaves: dict[type, Callable[[Any], Any]] = {**leaves, str: self._text, float: self._float}
 
     def encode_session(self, data: Mapping[Any, Any]) -> Any:
@@ -85,7 +75,7 @@ class Encoder:
         if cls in CONTAINERS:
             return self._container(value, room)
         if cls is StoredValue:
-            return self._mark(STORED, [value.name, self.encode(value.plain, room - 1)])
+            return self._mark(type_codecs.STORED, [value.name, self.encode(value.plain, room - 1)])
         return self.encode(self._supported(value), room)
 
     def _supported(self, value: Any) -> Any:
@@ -118,13 +108,13 @@ class Encoder:
         return self._mark(codec, plain)
 
     def _float(self, value: float) -> Any:
-        return value if isfinite(value) else self._leaf(FLOAT, value)
+        return value if isfinite(value) else self._leaf(type_codecs.FLOAT, value)
 
     def _text(self, value: str) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            return self._mark(TEXT, value)
+            return self._mark(type_codecs.TEXT, value)
         return value
 
     def _container(self, value: Any, room: int) -> Any:
@@ -134,8 +124,8 @@ class Encoder:
             return self._dict(value, room - 1)
         if isinstance(value, (list, tuple)):
             items = self._each(value, value, room - 1, "[{}]".format)
-            return items if isinstance(value, list) else self._mark(BY_TYPE[tuple], items)
-        return self._mark(BY_TYPE[type(value)], self._unordered(value, room - 1))
+            return items if isinstance(value, list) else self._mark(type_codecs.BY_TYPE[tuple], items)
+        return self._mark(type_codecs.BY_TYPE[type(value)], self._unordered(value, room - 1))
 
     def _each(self, container: Any, values: Iterable[Any], room: int, step: Callable[[int], str]) -> list[Any]:
         """Return *values* as plain values; *step* returns the path of the n-th, for error messages."""
@@ -167,7 +157,7 @@ class Encoder:
         named = dict(zip(keys, items, strict=True)) if _ONLY_TEXT.issuperset(map(type, keys)) else None
         if named is None or len(named) < len(keys) or (self._tags and is_mark(named)):
             self._distinct(keys, "keys")
-            return self._mark(DICT, [list(pair) for pair in zip(keys, items, strict=True)])
+            return self._mark(type_codecs.DICT, [list(pair) for pair in zip(keys, items, strict=True)])
         return named
 
     def _distinct(self, items: list[Any], what: str) -> list[str | bytes]:
@@ -188,7 +178,7 @@ def _rebuilt(codec: TypeCodec, value: Any) -> Any:
 
 # A subclass is stored as its base. Containers come before `__html__`, as in Flask's own serializer.
 _BASES: dict[type, Callable[[Any], Any]] = {
-    **{codec.type: partial(_rebuilt, codec) for codec in TYPE_CODECS},
+    **{cls: partial(_rebuilt, codec) for cls, codec in type_codecs.BY_TYPE.items()},
     dict: dict,
     list: list,
     str: str.__str__,
