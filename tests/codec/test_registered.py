@@ -43,6 +43,21 @@ class Opaque:
     """A class without `==`."""
 
 
+class Vector:
+    """Numbers that compare item by item, as a NumPy array does: the answer is neither true nor false."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.numbers = numbers
+
+    def __eq__(self, other: object) -> Any:
+        return Vector([])
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with no registered type."""
@@ -111,6 +126,16 @@ def test_a_class_without_equality_is_kept(codec: Codec) -> None:
 
 
 @every_codec
+def test_values_that_compare_item_by_item(codec: Codec) -> None:
+    """They are kept if what comes back has the same plain form, and refused otherwise."""
+    register_type("vector", Vector, to_plain=attrgetter("numbers"), from_plain=Vector)
+    assert codec.loads(codec.dumps({"a": Vector([1, 2])}))["a"].numbers == [1, 2]
+    register_type("vector", Vector, to_plain=attrgetter("numbers"), from_plain=lambda numbers: Vector(numbers[:1]))
+    with pytest.raises(EncodeError, match="does not equal it"):
+        codec.dumps({"a": Vector([1, 2])})
+
+
+@every_codec
 def test_a_type_that_is_unknown_here_is_foreign(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process without the type, or with another version of it, leaves the session to others."""
     register_money()
@@ -158,9 +183,11 @@ def as_json(value: Any) -> Any:
     )
 
 
-def _path(value: Any) -> str:
+def _path(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Vector):
+        return value.numbers
     raise TypeError("no JSON")
 
 
@@ -168,8 +195,8 @@ def _path(value: Any) -> str:
 def test_json_keeps_the_others(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of another type is kept as its JSON form, except in sets and as a key, where that would not be read."""
     seams.JSON_FORM.plant(monkeypatch, as_json)
-    data = {"a": [Money(1)], "b": Path("/srv")}
-    assert codec.loads(codec.dumps(data)) == {"a": [{"amount": 1, "currency": "EUR"}], "b": "/srv"}
+    data = {"a": [Money(1)], "b": Path("/srv"), "c": Vector([1])}
+    assert codec.loads(codec.dumps(data)) == {"a": [{"amount": 1, "currency": "EUR"}], "b": "/srv", "c": [1]}
     for refused in ({"a": {Money(1)}}, {"a": {Money(1): 1}}, {"a": {(1, Money(1))}}, {"a": Opaque()}):
         with pytest.raises(EncodeError):
             codec.dumps(refused)

@@ -194,7 +194,7 @@ def _based(value: Any, base: type | None) -> Any:
         if callable(html):
             return Markup(str(html()))  # noqa: S704  # `__html__` returns safe markup by convention
     kept = _NOTHING if base is None else _BASES[base](value)
-    is_same = kept == value or kept != kept  # noqa: PLR0124  # no NaN equals itself
+    is_same = base and (kept == value or kept != kept)  # noqa: PLR0124  # no NaN equals itself
     return kept if is_same else _NOTHING
 
 

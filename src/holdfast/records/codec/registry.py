@@ -66,9 +66,16 @@ def stored_form(value: object) -> StoredValue | None:
         return None
     plain = found.to_plain(value)
     has_own_equality = any("__eq__" in vars(base) for base in found.type.__mro__[:-1])
-    if has_own_equality and found.from_plain(plain) != value:
+    if has_own_equality and _differ(found, found.from_plain(plain), value, plain):
         raise UnsupportedValue(f"is of the type {found.name!r}, and what from_plain returns for it does not equal it")
     return StoredValue(found.name, plain)
+
+
+def _differ(registered: _Registered, again: object, value: object, plain: Any) -> bool:
+    try:
+        return bool(again != value)
+    except Exception:  # noqa: BLE001  # arrays compare item by item, which is neither true nor false
+        return bool(registered.to_plain(again) != plain)
 
 
 def _restored(parts: list[Any]) -> object:
