@@ -16,7 +16,11 @@ from holdfast.stores.shared import wire
 
 def any_value_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """The types of SQLite's columns are not checked."""
-    seams.SQLITE_RECORD.plant(monkeypatch, Record)
+
+    def trusting(data: Any, version: Any, expires_at: Any, owner: Any) -> Record:
+        return Record(data, version, expires_at, owner.hex() if isinstance(owner, bytes) else owner)
+
+    seams.SQLITE_RECORD.plant(monkeypatch, trusting)
 
 
 def any_field_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,33 @@ def test_a_row_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> None:
                 assert response.text == "None", value
 
 
+@pytest.mark.kinds("sqlite")
+@pytest.mark.parametrize(("scheme", "table"), [("sqlite", "sessions"), ("sqlite+pysqlite", "holdfast_sessions")])
+def test_no_value_that_sqlite_takes_stops_a_walk(place: str, web_on: WebOn, scheme: str, table: str) -> None:
+    """Text that is not UTF-8 and numbers, as data, owner and key: nobody's, and all sessions are listed and ended."""
+    web = web_on(place.replace("sqlite", scheme, 1), PROPAGATE_EXCEPTIONS=False)
+
+    def execute(sql: str, *values: object) -> None:
+        with closing(sqlite3.connect(place.partition(":///")[2])) as database, database:
+            database.execute(sql, values)
+
+    for column in ("data", "owner"):
+        for value in ("CAST(x'ff' AS TEXT)", "'text'", "-7", "1.5", "999999999999"):
+            web.browser = signed_in(web)
+            key = web.see(lambda: session.handle)
+            execute(f"UPDATE {table} SET {column} = {value} WHERE key IN (?, ?)", key, bytes.fromhex(key))  # noqa: S608 (fixed)
+            assert web.do(owner).status_code == 200, (column, value)
+            assert_others_are_served(web, (column, value))
+    signed_in(web)
+    for column, value in (("key", "CAST(x'35ff' AS TEXT)"), ("key", "x'ff'"), ("expires_at", "'text'")):
+        execute(f"UPDATE {table} SET purge_at = 1, {column} = {value} WHERE rowid = (SELECT min(rowid) FROM {table})")  # noqa: S608 (fixed)
+        signed_in(web)
+        assert_others_are_served(web, (column, value))
+    live = signed_in(web)
+    web.sessions.revoke_everyone()
+    assert web.do(owner, live).text == "None"
+
+
 @requirement(
     "Catalogue S",
     says="A row with a foreign owner or foreign data is no error.",

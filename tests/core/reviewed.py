@@ -256,7 +256,7 @@ SEALING = [
     Mistake(
         "no owner and the owner without a name are sealed alike",
         _SEAL,
-        "*([] if owner is None else [owner.encode()])",
+        '*([] if owner is None else [owner.encode(errors="surrogatepass")])',
         '(owner or "").encode()',
         "core/test_forged_control_records.py::test_nobody_and_an_owner_of_no_letters_are_not_alike",
     ),

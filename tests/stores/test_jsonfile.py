@@ -238,6 +238,8 @@ def test_data_that_stands_for_no_bytes_is_an_outage(member: str, path: Path, sto
     with pytest.raises(StoreUnavailable, match="not a session file"):
         store.load(KEY)
     assert data_at(store, OTHER) == b"whole"
+    assert store.touch(OTHER, expires_at=FOREVER + 1)
+    assert data_at(store, OTHER) == b"whole"
 
 
 def test_an_edit_by_hand_counts(path: Path, store: JSONFileStore) -> None:

@@ -297,7 +297,7 @@ def _parts(plain: bytes) -> tuple[bytes, bytes]:
 
 
 def _associated(sealed: Sealed, key: str, owner: str | None) -> bytes:
-    return labelled(sealed.head, key.encode(), *([] if owner is None else [owner.encode()]))
+    return labelled(sealed.head, key.encode(), *([] if owner is None else [owner.encode(errors="surrogatepass")]))
 
 
 def _control_tag(secret: bytes, place: bytes, encoded: bytes) -> bytes:

@@ -255,6 +255,7 @@ def _text(data: bytes) -> Envelope:
     meta = json.loads(head[5])
     if not {str}.issuperset(map(type, meta.values())):
         raise ValueError("not metadata")
+    "".join(meta.values()).encode()  # an escape can stand for half of a surrogate pair, which is no text
     return Envelope(created_at, issued_at, idle, payload, JSON, meta, writes)
 
 
@@ -401,9 +402,11 @@ class Unsealed:
         return encode(envelope)
 
     def open(self, body: Envelope | Sealed, *, token: str, key: str, owner: str | None) -> Envelope:  # noqa: ARG002
-        """Return the session in *body*; `UnknownKey` if it is sealed."""
+        """Return the session in *body*; `UnknownKey` if it is sealed, `DecodeError` if *owner* is no owner value."""
         if isinstance(body, Sealed):
             raise UnknownKey("the record is sealed, and no keys are given")
+        if owner is not None and not owner.isascii():
+            raise DecodeError("the record's owner is not an owner value")
         return body
 
     def open_metadata(self, body: Envelope | Sealed, *, key: str, owner: str | None) -> Envelope:

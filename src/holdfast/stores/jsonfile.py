@@ -202,8 +202,9 @@ class JSONFileStore:
     def _write(self, entries: Entries) -> None:
         lines = (f"{json.dumps(key)}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries.items())
         path = self._target()
-        text = "{\n" + ",\n".join(lines) + "\n}\n"
-        disk.write_file(path, text.encode(), temp=path.with_name(f"{path.name}.temp"), mode=0o600)
+        # An edit by hand may have put in half of a surrogate pair, which no file holds.
+        content = ("{\n" + ",\n".join(lines) + "\n}\n").encode(errors="replace")
+        disk.write_file(path, content, temp=path.with_name(f"{path.name}.temp"), mode=0o600)
 
 
 def _without_waiting(path: str, flags: int) -> int:

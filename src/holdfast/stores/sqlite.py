@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
@@ -21,7 +21,7 @@ from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_u
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
 from holdfast.stores.shared.sqlite_pool import Connections
-from holdfast.stores.shared.wire import raw_of
+from holdfast.stores.shared.wire import any_text, raw_of
 
 __all__ = ["SQLiteStore"]
 
@@ -140,12 +140,14 @@ class SQLiteStore:
         make = (raw_of(new), secrets.randbits(62), expires_at, expires_at, raw_of(owner), data)
         return self._run(_move, supersede, make)
 
+    # Keys are bytes. Others may write to the file, and a text, which comes before all bytes, is no key.
+
     def find(self, owner: str, /, after: str | None = None, *, limit: int = 100) -> Page:
         index = raw_of(owner)
-        return _page(self._run(_all, _FIND, (index, index, raw_of(after or ""), self._clock(), limit)), limit)
+        return _page(self._run(_all, _FIND, (index, index, raw_of(after or "") or b"", self._clock(), limit)), limit)
 
     def scan(self, after: str | None = None, /, *, limit: int = 100) -> Page:
-        return _page(self._run(_all, _SCAN, (raw_of(after or ""), self._clock(), limit)), limit)
+        return _page(self._run(_all, _SCAN, (raw_of(after or "") or b"", self._clock(), limit)), limit)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
@@ -279,11 +281,7 @@ def _record(data: Any, version: Any, expires_at: int, owner: Any) -> Record:
     return Record(data, version, expires_at, _text(owner)) if sound else Record(b"", b"", expires_at)
 
 
-@overload
-def _text(raw: _Raw) -> str: ...
-@overload
-def _text(raw: _Raw | None) -> str | None: ...
-def _text(raw: _Raw | None) -> str | None:
+def _text(raw: Any) -> Any:
     """Return the key or the owner that `raw_of` made *raw* of."""
     return raw.hex() if isinstance(raw, bytes) else raw
 
@@ -295,6 +293,7 @@ def _size(values: tuple[Any, ...]) -> int:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
+    connection.text_factory = any_text
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL}")

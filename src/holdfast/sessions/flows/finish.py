@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from holdfast.errors import LoginEnded, StoreUnavailable, TooManySessions, UnknownKey
 from holdfast.records.envelope import Cutoff, control_in
-from holdfast.records.metadata import UNFINISHED
+from holdfast.records.metadata import UNFINISHED, moment
 from holdfast.records.record import Record
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import refused
@@ -142,7 +142,8 @@ def finish_postponed(context: Context, stored: StoredSession) -> Flow[bool]:
     started_at, _, previous = stored.envelope.meta[UNFINISHED].partition(" ")
     try:
         if stored.owner is not None:
-            yield from finish_login(context, stored, stored.owner, at(int(started_at)), previous)
+            began = at(moment({UNFINISHED: started_at}, UNFINISHED) or 0)  # others may write to the store
+            yield from finish_login(context, stored, stored.owner, began, previous)
     except (LoginEnded, TooManySessions):
         return False
     return True

@@ -122,14 +122,14 @@ def decode_session(context: Context, key: str, record: Record) -> Envelope | Non
 def info_of(context: Context, key: str, record: Record | None, *, current: str | None = None) -> SessionInfo | None:
     """Return the public data of the live session in *record*, stored under *key*, or None."""
     body = decode_session(context, key, record) if record is not None else None
-    policy = context.policy
-    if record is None or body is None or policy.verdict(body, record.expires_at, context.clock()) is not None:
+    policy, now = context.policy, context.clock()
+    if record is None or body is None or policy.verdict(body, record.expires_at, now) is not None:
         return None
     return SessionInfo(
         handle=key,
         owner=record.owner,
         created_at=body.created_at,
-        last_used_at=policy.last_used_at(body, record.expires_at),
+        last_used_at=min(now, policy.last_used_at(body, record.expires_at)),  # others may write to the store
         idle_deadline=policy.idle_deadline(body, record.expires_at),
         absolute_deadline=policy.end_of(body),
         meta=body.meta,

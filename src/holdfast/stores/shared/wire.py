@@ -53,6 +53,11 @@ def owner_text(raw: bytes) -> str:
         return raw.decode(errors="replace")
 
 
+def any_text(raw: bytes) -> str:
+    """Return *raw* as text, for a file that others may have written to: no bytes are an error."""
+    return raw.decode(errors="replace")
+
+
 @overload
 def raw_of(text: str) -> str | bytes: ...
 @overload

@@ -24,6 +24,7 @@ from holdfast.stores.shared.options import (
     seconds,
     whole,
 )
+from holdfast.stores.shared.wire import any_text
 from holdfast.stores.sql.connections import end_of
 
 #: The seconds for a connection, for a statement, and for the wait for a free connection: shorter, so that calls that
@@ -215,6 +216,8 @@ def engine_beside(engine: sa.Engine) -> sa.Engine:
     sa.event.listen(ours, "handle_error", _drop_if_refused)
     if engine.dialect.name != "sqlite":
         _replace_idle(ours)
+    else:
+        sa.event.listen(ours, "connect", lambda connection, _: setattr(connection, "text_factory", any_text))
     logger: Any = ours.logger
     # With `echo` it precedes the logger of that name. The rows that are read are logged as DEBUG.
     getattr(logger, "logger", logger).addFilter(lambda record: record.levelno > logging.DEBUG)

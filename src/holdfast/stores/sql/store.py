@@ -13,7 +13,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.shared.answers import NO_KEY, batches, page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import NO_KEY, batches, refusal, report_owned
 from holdfast.stores.shared.clients import class_name
 from holdfast.stores.shared.options import Converter, flag, whole
 from holdfast.stores.shared.wire import owner_bytes, owner_text
@@ -24,6 +24,8 @@ from holdfast.stores.sql.health import health_of
 from holdfast.stores.sql.table import sessions_table, statements_for
 
 T = TypeVar("T")
+
+_BYTES = (bytes, bytearray, memoryview)
 
 _BATCH = 100
 # Each takes two parameters of a statement, which may have 999 in old versions of SQLite.
@@ -113,7 +115,9 @@ class SQLStore:
         key = sa.bindparam("at", type_=t.key.type)
         now, until = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("now", "until"))
         live, expired = sa.and_(t.key == key, t.expires_at > now), sa.and_(t.key == key, t.expires_at <= now)
-        record = (t.data, t.version, t.expires_at, t.owner)
+        # A column of SQLite takes values of any type, which SQLAlchemy would make bytes of, as many as a number says.
+        data, owner = (sa.type_coerce(column, sa.types.NullType()) for column in (t.data, t.owner))
+        record = (data, t.version, t.expires_at, owner)
         fields = {
             t.expires_at: until,
             **{column: sa.bindparam(f"new_{column.name}") for column in (t.version, t.owner, t.data)},
@@ -134,7 +138,7 @@ class SQLStore:
         self._scan = sa.select(t.key, *record).where(t.key > key, t.expires_at > now).order_by(t.key).limit(number)
         self._find = self._scan.where(t.owner == sa.bindparam("owner"))
         by_then = earlier_of(now)
-        self._due = sa.select(t.key, t.owner, t.expires_at, by_then.label("at")).where(t.purge_at <= by_then)
+        self._due = sa.select(t.key, owner, t.expires_at, by_then.label("at")).where(t.purge_at <= by_then)
         self._due = self._due.order_by(t.purge_at).limit(number)
         among = t.key.in_(sa.bindparam("keys", expanding=True))
         # Versions are random: none is another record's, and the database needs no comparison of pairs.
@@ -201,7 +205,8 @@ class SQLStore:
         if after is not None and not (after.isascii() and after.isprintable()):  # no column of keys compares with it
             raise ValueError("no page ends at such a position")
         rows = self._database.rows(statement, at=after or "", now=self._clock(), number=limit, **values)
-        return page_by_key(((key, _record(row)) for key, *row in rows), limit)
+        items = tuple((key, _record(row)) for key, *row in rows if isinstance(key, str) and key.isascii())
+        return Page(items, after=items[-1][0] if items and len(rows) == limit else None)
 
     def purge(self, now: int, /, *, limit: int = 1000, report: Report | None = None) -> int:
         removed, left = 0, limit
@@ -210,14 +215,16 @@ class SQLStore:
             if not due:
                 break
             # All in one order, so that processes that purge at once do not wait for each other in a circle.
-            values: dict[str, Any] = {"keys": sorted(key for key, *_ in due), "now": int(due[0][-1])}
-            self._database.count(self._defer, **values)
+            values: dict[str, Any] = {"keys": sorted((key for key, *_ in due), key=str), "now": int(due[0][-1])}
+            deferred = self._database.count(self._defer, **values)
             deleted = self._database.count(self._purge, **values)
             if report is not None:
-                expired = [(key, owner) for key, owner, expires_at, at in due if expires_at <= at]
+                expired = [(key, owner) for key, owner, expires_at, at in due if _is_due(expires_at, at)]
                 self._report(report, expired, deleted)
             removed += deleted
             left -= len(due)
+            if not deferred and not deleted:  # another purge has done it, or nothing can
+                break
         return removed
 
     def _report(self, report: Report, expired: list[tuple[str, Any]], deleted: int) -> None:
@@ -263,9 +270,15 @@ def _encoded(owner: str | None) -> bytes | None:
 
 
 def _decoded(owner: Any) -> str | None:
-    return None if owner is None else owner_text(bytes(owner))
+    return owner_text(bytes(owner)) if isinstance(owner, _BYTES) else None
+
+
+def _is_due(expires_at: Any, at: int) -> bool:
+    return isinstance(expires_at, int) and expires_at <= at
 
 
 def _record(row: Sequence[Any]) -> Record:
     data, version, expires_at, owner = row
-    return Record(bytes(data), version, expires_at, _decoded(owner))
+    # Others may write to the file: a record with values of other types holds nothing.
+    sound = isinstance(data, _BYTES) and (owner is None or isinstance(owner, _BYTES))
+    return Record(bytes(data) if sound else b"", version, expires_at, _decoded(owner))
