@@ -139,6 +139,27 @@ def test_a_document_of_other_types_is_nobody_s(place: str, web_on: WebOn) -> Non
             assert_others_are_served(web, field)
 
 
+@pytest.mark.kinds("mongodb")
+def test_no_text_that_mongodb_takes_stops_a_walk(place: str, web_on: WebOn) -> None:
+    """Text that is not UTF-8, in any field: no error, and all sessions are listed and ended."""
+    import bson
+    from bson.raw_bson import RawBSONDocument
+
+    web = web_on(place, PROPAGATE_EXCEPTIONS=False)
+    with mongodb_documents(place) as documents:
+        raw_documents = documents.with_options(codec_options=bson.CodecOptions(document_class=RawBSONDocument))
+        for field in ("data", "owner", "other", "_id"):
+            web.browser = signed_in(web)
+            document = documents.find_one_and_delete({"_id": web.see(lambda: session.handle)})
+            raw = bson.encode({**document, field: "spoilt"}).replace(b"spoilt", b"5\xff\xfe\xfd\xfc\xfb")
+            raw_documents.insert_one(RawBSONDocument(raw))
+            assert web.do(owner).status_code == 200, field
+            assert_others_are_served(web, field)
+        live = signed_in(web)
+        web.sessions.revoke_everyone()
+        assert web.do(owner, live).text == "None"
+
+
 @requirement(
     "Catalogue P",
     says="A foreign or damaged file under a record's name is no session, and no error.",

@@ -31,7 +31,11 @@ def collection_of(client: Any, database: str, collection: str) -> Collection:
     try:
         sessions: Collection = client.get_database(database).get_collection(
             collection,
-            codec_options=CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS),
+            codec_options=CodecOptions(
+                # Others may write to the collection.
+                datetime_conversion=DatetimeConversion.DATETIME_MS,
+                unicode_decode_error_handler="replace",
+            ),
             read_preference=pymongo.ReadPreference.PRIMARY,
             write_concern=WriteConcern("majority"),
             read_concern=ReadConcern("local"),
