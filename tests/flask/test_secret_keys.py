@@ -17,21 +17,23 @@ from support.web import SECRET_KEY, Web
 
 from holdfast.errors import ConfigurationError
 from holdfast.flask import Session, session
+from holdfast.records.encryption import key_from
 from holdfast.records.tokens import new_token
 from holdfast.records.weak_keys import weakness_of
 from holdfast.stores.memory import MemoryStore
 
 WEAK: list[tuple[str | bytes, str]] = [
-    ("dev", "published"),
+    ("dev", "shorter"),
     ("changeme", "shorter"),
     (b"Secret", "shorter"),
-    ('_5#y2L"F4Q8z\n\xec]/', "published"),
-    (b'_5#y2L"F4Q8z\n\xec]/', "published"),
+    ('_5#y2L"F4Q8z\n\xec]/', "shorter"),
+    (b'_5#y2L"F4Q8z\n\xec]/', "shorter"),
     ("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "published"),
     ("pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw", "published"),
-    ("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "published"),
-    ("\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h", "published"),
-    ("temporary_key", "published"),
+    ("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "placeholder"),
+    ("\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h", "shorter"),
+    ("\\2\\1thisismyscretkey\\1\\2\\e\\y\\y\\h", "published"),
+    ("temporary_key", "shorter"),
     ("5791628bb0b13ce0c676dfde280ba245", "published"),
     ("", "shorter"),
     (sha256(b"").digest()[:31], "shorter"),
@@ -44,6 +46,13 @@ WEAK: list[tuple[str | bytes, str]] = [
     (bytes(range(64)), "few characters"),
     ("correct horse!" * 4, "repeats"),
     ("Tr0ub4dor&3xZq" * 3 + "Tr0", "repeats"),
+    (sha256(b"").hexdigest()[:16] * 2, "repeats"),
+    (sha256(b"").digest()[:16] * 2, "repeats"),
+    (sha256(b"").digest()[:12] + bytes(20), "few characters"),
+    (bytes(20) + sha256(b"").digest()[:12], "few characters"),
+    ("iPZkO7XEg7PpHkQ4N0cIhPxQTnJ3GAdX9Zp0y6vV0bE", "published"),
+    (bytes.fromhex("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"), "published"),
+    (key_from("pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw"), "published"),
 ]
 
 
@@ -77,7 +86,7 @@ def build(**config: Any) -> Flask:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"SECRET_KEY": "dev"}, "SECRET_KEY can be guessed, .*: it is published"),
+        ({"SECRET_KEY": "dev"}, "SECRET_KEY can be guessed, .*: it is shorter"),
         (
             {"SECRET_KEY": SECRET_KEY, "SECRET_KEY_FALLBACKS": [secrets.token_hex(), "short"]},
             r"SECRET_KEY_FALLBACKS\[1\] can be guessed, .*: it is shorter than 32 bytes",
