@@ -43,6 +43,17 @@ def test_it_equals_a_dict(session: Request) -> None:
     assert (list(session), list(reversed(session))) == (list(DATA), list(reversed(DATA)))
 
 
+def test_views_are_those_of_a_dict(session: Request) -> None:
+    """Keys, values and items have the order of a dict's, also reversed, and show later changes."""
+    views: list[Any] = [session.keys(), session.values(), session.items()]
+    session["x"] = 1
+    like = {**DATA, "x": 1}
+    expected: list[Any] = [like.keys(), like.values(), like.items()]
+    assert [list(view) for view in views] == [list(view) for view in expected]
+    assert [list(reversed(view)) for view in views] == [list(reversed(view)) for view in expected]
+    assert views[0] & {"x", "y"} == {"x"}
+
+
 def test_popitem_takes_the_last_key(session: Request) -> None:
     """As from a dict, the key that was added last is removed first, and an empty session raises KeyError."""
     assert [session.popitem() for _ in DATA] == [*reversed(DATA.items())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,23 @@ _UNCHANGEABLE = frozenset({type(None), bool, int, float, str, bytes})
 _MISSING: Any = object()
 
 _logger = logging.getLogger("holdfast")
+
+
+class _Reversible(Iterable[Any]):
+    def __reversed__(self) -> Iterator[Any]:
+        return iter([*self][::-1])
+
+
+class _Keys(_Reversible, KeysView[str]):
+    """The keys, also in reverse."""
+
+
+class _Values(_Reversible, ValuesView[Any]):
+    """The values, also in reverse."""
+
+
+class _Items(_Reversible, ItemsView[str, Any]):
+    """The keys with their values, also in reverse."""
 
 
 class ServerSession(MutableMapping[str, Any]):
@@ -116,6 +133,18 @@ class ServerSession(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._open().data)
+
+    def keys(self) -> KeysView[str]:
+        """Return a view of the keys."""
+        return _Keys(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the values."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of the keys with their values."""
+        return _Items(self)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, or *default*."""
