@@ -22,7 +22,7 @@ def envelope(policy: Policy, *, created_at: int = NOW, issued_at: int = NOW) -> 
 def test_a_session_is_over_exactly_at_its_idle_deadline() -> None:
     """A millisecond before it is good, at the deadline it is not."""
     policy = Policy(idle=MINUTE)
-    stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW)
+    stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW, {})
     assert policy.verdict(stored, expires_at, NOW + MINUTE - 1) is None
     assert policy.verdict(stored, expires_at, NOW + MINUTE) == "expired_idle"
 
@@ -32,7 +32,7 @@ def test_use_does_not_lengthen_the_absolute_timeout() -> None:
     policy = Policy(idle=MINUTE, absolute=10 * MINUTE)
     stored, expires_at = envelope(policy), 0
     for now in range(NOW, NOW + 10 * MINUTE, 10 * SECOND):
-        expires_at = policy.expires_at(NOW, now)
+        expires_at = policy.expires_at(NOW, now, {})
         assert policy.verdict(stored, expires_at, now) is None
     assert expires_at <= NOW + 10 * MINUTE + RETENTION
     assert policy.verdict(stored, expires_at, NOW + 10 * MINUTE) == "expired_absolute"
@@ -42,9 +42,9 @@ def test_use_does_not_lengthen_the_absolute_timeout() -> None:
 def test_a_session_from_the_future_does_not_count(ahead: int) -> None:
     """Clocks may differ by the skew; beyond it the record is not yet valid."""
     policy = Policy()
-    assert policy.verdict(envelope(policy, created_at=NOW + SKEW), policy.expires_at(NOW, NOW), NOW) is None
+    assert policy.verdict(envelope(policy, created_at=NOW + SKEW), policy.expires_at(NOW, NOW, {}), NOW) is None
     late = envelope(policy, created_at=NOW + ahead)
-    assert policy.verdict(late, policy.expires_at(NOW, NOW), NOW) == "not_yet_valid"
+    assert policy.verdict(late, policy.expires_at(NOW, NOW, {}), NOW) == "not_yet_valid"
     assert policy.verdict(envelope(policy, issued_at=NOW + ahead), NOW + DAY, NOW) == "not_yet_valid"
 
 
@@ -56,7 +56,7 @@ def test_a_missing_time_means_dead() -> None:
 def test_a_shorter_idle_timeout_holds_for_stored_sessions() -> None:
     """Lowering the setting ends sessions by the new timeout, and use under it keeps them alive."""
     old, new = Policy(idle=DAY), Policy(idle=HOUR)
-    stored, expires_at = envelope(old), old.expires_at(NOW, NOW)
+    stored, expires_at = envelope(old), old.expires_at(NOW, NOW, {})
     assert new.verdict(stored, expires_at, NOW + HOUR - 1) is None
     assert new.verdict(stored, expires_at, NOW + HOUR) == "expired_idle"
     assert new.touch_due(stored, expires_at, NOW + MINUTE)
@@ -76,7 +76,7 @@ def test_a_shorter_idle_timeout_holds_for_stored_sessions() -> None:
 def test_touch_is_throttled(idle: int, throttle: int) -> None:
     """A tenth of the idle timeout must have passed: at most 15 minutes, and a minute where it is an hour or less."""
     policy = Policy(idle=idle)
-    stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW)
+    stored, expires_at = envelope(policy), policy.expires_at(NOW, NOW, {})
     assert not policy.touch_due(stored, expires_at, NOW + throttle - 1)
     assert policy.touch_due(stored, expires_at, NOW + throttle)
 
@@ -84,7 +84,7 @@ def test_touch_is_throttled(idle: int, throttle: int) -> None:
 def test_no_touch_where_it_would_not_lengthen_the_life() -> None:
     """At the end of the absolute timeout a touch has no effect."""
     policy = Policy(idle=HOUR, absolute=2 * HOUR)
-    expires_at = policy.expires_at(NOW, NOW + HOUR + 1)
+    expires_at = policy.expires_at(NOW, NOW + HOUR + 1, {})
     assert not policy.touch_due(envelope(policy), expires_at, NOW + 2 * HOUR - 1)
 
 

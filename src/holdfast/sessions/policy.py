@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from holdfast.clock import DAY, HOUR, MINUTE, SECOND
@@ -22,8 +21,6 @@ LONGEST_COOKIE = 400 * DAY
 #: A record is kept this long past its deadline, so that the session's own times decide and give the reason for its end,
 #: and so that no host or store whose clock is ahead removes a live session.
 RETENTION = DAY
-
-_NO_META: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Policy:
         lifetime = moment(meta, LIFETIME)
         return self.idle if lifetime is None else min(lifetime, self.absolute)
 
-    def expires_at(self, created_at: int, now: int, meta: Mapping[str, str] = _NO_META) -> int:
+    def expires_at(self, created_at: int, now: int, meta: Mapping[str, str]) -> int:
         """Return the expiry in the store of a session with the metadata *meta* that is used *now*."""
         return min(now + self.idle_of(meta), created_at + self.absolute) + RETENTION
 

@@ -318,8 +318,7 @@ class SessionState(_AtFirst):
 
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:
         """Return whether the metadata that was set is what is stored."""
-        asked = self.changes.meta
-        return not asked or all(stored.get(name) == value for name, value in asked.items())
+        return all(stored.get(name) == value for name, value in self.changes.meta.items())
 
     def started_for(self, owner: str, offset: int) -> int:
         """Return when a login of *owner* by this request began: after it ended the other sessions of that user.
