@@ -94,3 +94,24 @@ def test_a_cache_is_no_store_of_revocations() -> None:
     app.config["SESSION_REVOCATION_STORE"] = "memcached://127.0.0.1:1"
     with pytest.raises(ConfigurationError, match=r"SESSION_REVOCATION_STORE: MemcachedStore drops .* choose another"):
         Session(app)
+
+
+def test_an_end_of_all_covers_its_own_moment() -> None:
+    """A session that began in the same millisecond is over."""
+    web = revoking()
+    web.do(lambda: session.bind("ada"))
+    web.sessions.revoke_all("ada")
+    assert web.see(lambda: session.owner) is None
+
+
+def test_a_logout_with_the_renewed_token_ends_the_new_one() -> None:
+    """A request that still has the old token, in the grace period after the new one was used, logs the browser out."""
+    web = revoking(SESSION_RENEWAL_INTERVAL=60)
+    web.do(lambda: session.bind("ada"))
+    old = web.token()
+    web.clock.advance(61)
+    assert web.see(lambda: session.owner)
+    assert web.see(lambda: session.owner)
+    assert web.token() != old
+    web.do(end, web.with_token(old))
+    assert web.see(lambda: session.owner) is None

@@ -160,3 +160,11 @@ def test_data_that_only_the_cookie_opens(settings: dict[str, Any]) -> None:
     handle = web.see(lambda: session.handle)
     with pytest.raises(ConfigurationError, match="cookie"):
         web.sessions.update(handle, demote)
+
+
+def test_an_expired_session_is_not_changed(site: Web) -> None:
+    """A session whose time is over, though its record is kept for a day, is none."""
+    handle = handle_of(site)
+    site.clock.advance(31 * 86_400)
+    assert site.memory.load(handle) is not None
+    assert not site.sessions.update(handle, demote)
