@@ -75,8 +75,8 @@ def test_a_command_that_a_script_may_not_call(request: pytest.FixtureRequest, se
         with closing(open_store(with_login(url, "scripter:word"))) as store:  # type: ignore[type-var]
             assert_quotes_nothing(logged(store, owner="ada"))
             store.ping()  # type: ignore[attr-defined]  # sessions without a user work
-            for removed in ("-del", "-evalsha"):
-                client.execute_command("ACL", "SETUSER", "scripter", removed)
+            for removed in ("-get", "+get -del", "-evalsha"):
+                client.execute_command("ACL", "SETUSER", "scripter", *removed.split())
                 assert_not_ready(store)
         client.acl_deluser("scripter")
 
@@ -116,6 +116,56 @@ def test_a_user_of_a_database_who_may_only_read_is_not_ready(request: pytest.Fix
             with admin.connect() as connection:
                 connection.exec_driver_sql(f"GRANT ALL ON *.* TO {sa.make_url(url).username}")
             store.ping()
+
+
+@pytest.mark.parametrize("missing", ["SELECT", "INSERT", "UPDATE", "DELETE"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("postgresql_url", marks=pytest.mark.postgresql),
+        pytest.param("mariadb_url", marks=pytest.mark.mariadb),
+    ],
+)
+def test_a_user_of_a_database_without_one_right_is_not_ready(
+    request: pytest.FixtureRequest, server: str, missing: str
+) -> None:
+    """Readiness needs each right that requests need, and the trial writes nothing."""
+    given = request.getfixturevalue(server)
+    rest = ", ".join(sorted({"SELECT", "INSERT", "UPDATE", "DELETE"} - {missing}))
+    by = "IDENTIFIED BY" if server == "mariadb_url" else "LOGIN PASSWORD"
+    with (
+        closing(opened(given)) as admin,
+        new_sql_user(given, f"{by} 'word'", may=rest) as url,
+        closing(opened(url)) as store,
+    ):
+        admin.ping()
+        name = sa.make_url(url).username
+        if server == "postgresql_url":
+            admin.ask(lambda to: to.exec_driver_sql(f"GRANT {rest} ON holdfast_sessions TO {name}"))
+        assert_not_ready(store)
+        assert admin.scan().items == ()
+        if server == "postgresql_url":
+            admin.ask(lambda to: to.exec_driver_sql(f"DROP OWNED BY {name}"))
+
+
+@pytest.mark.mongodb
+@pytest.mark.parametrize("missing", ["find", "update", "remove"])
+def test_a_user_of_mongodb_without_one_right_is_not_ready(missing: str) -> None:
+    """Readiness needs the rights that requests need, except that to insert, which nothing shows without a write."""
+    server = start_mongod("--auth")
+    try:
+        with pymongo.MongoClient[Any](server.url) as client:  # until there is a user, it may be made without a login
+            client.admin.command("createUser", "root", pwd="word", roles=["root"])
+        place = with_login(server.url, "root:word") + "?authSource=admin"
+        with pymongo.MongoClient[Any](place) as client:
+            actions = sorted({"find", "insert", "update", "remove", "createIndex"} - {missing})
+            right = {"resource": {"db": "holdfast", "collection": ""}, "actions": actions}
+            client.admin.command("createRole", "some", privileges=[right], roles=[])
+            client.admin.command("createUser", "ada", pwd="word", roles=["some"])
+        with closing(MongoDBStore.from_url(place.replace("root:", "ada:"))) as store:
+            assert_not_ready(store)
+    finally:
+        server.stop()
 
 
 @pytest.mark.redis

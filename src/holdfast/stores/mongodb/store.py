@@ -234,7 +234,8 @@ class MongoDBStore:
         return self._run(time_of)
 
     def ping(self) -> None:
-        self.touch(NO_KEY, expires_at=0)  # writes nothing, and is refused where nothing can be written
+        self.touch(NO_KEY, expires_at=0)  # as the next it writes nothing, and is refused where it may not
+        self.delete(NO_KEY)
 
     def missing(self) -> str | None:
         found = self._ask(lambda sessions: sessions.database.list_collection_names(filter={"name": sessions.name}))

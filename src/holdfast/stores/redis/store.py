@@ -193,6 +193,7 @@ class RedisClusterStore:
     def ping(self) -> None:
         for node in self._nodes().values():
             self._call("ping", **node)
+        self.load(NO_KEY)
         self.delete(NO_KEY)  # writes nothing, and is refused where scripts may not run or write
 
     def check_health(self) -> list[HealthFinding]:

@@ -126,6 +126,7 @@ class SQLStore:
         later = sa.case((t.expires_at < until, until), else_=t.expires_at)
         self._load = sa.select(*record).where(live)
         self._insert = table.insert().values({t.key: key, t.purge_at: until, **fields})
+        self._insert_none = table.insert().from_select(list(t), sa.select(table).where(sa.false()))
         self._take_over = table.update().where(expired).values({t.purge_at: until, **fields})
         self._replace = (
             table.update().where(live, t.version == sa.bindparam("expect")).values({t.purge_at: earlier, **fields})
@@ -238,7 +239,9 @@ class SQLStore:
         return self._database.ask(lambda connection: time_of(connection, self._clock))
 
     def ping(self) -> None:
-        self.touch(NO_KEY, expires_at=0)  # writes nothing, and is refused where nothing can be written
+        self.touch(NO_KEY, expires_at=0)  # as the next two it writes nothing, and is refused where it may not
+        self._database.count(self._insert_none)
+        self._database.count(self._delete, at=NO_KEY)
 
     def missing(self) -> str | None:
         return self._database.missing()
