@@ -164,14 +164,16 @@ def test_the_command_in_the_docs_finds_a_session(
 
 
 def test_a_cluster_of_one_part_is_named(tmp_path: Path) -> None:
-    """Its one server answers any client until a call needs two keys: that error names the URL to write."""
+    """Its one server answers until a call needs two keys, or a database's number: the error names the URL to write."""
     group, far = start_cluster(primaries=1), 4_000_000_000_000
     store: Any
     try:
-        with closing(RedisStore.from_url(f"redis://127.0.0.1:{group.nodes[0].address[1]}")) as store:
-            for _ in range(2):
-                with pytest.raises(StoreUnavailable, match=r"one of a Cluster: write redis\+cluster://"):
-                    store.create(KEY, b"data", expires_at=far, owner="ada")
+        for number in (0, 1):
+            url = f"redis://127.0.0.1:{group.nodes[0].address[1]}/{number}"
+            with closing(RedisStore.from_url(url)) as store:
+                for _ in range(2):
+                    with pytest.raises(StoreUnavailable, match=r"one of a Cluster: write redis\+cluster://"):
+                        store.create(KEY, b"data", expires_at=far, owner="ada")
         with closing(open_store(group.url, root=tmp_path)) as store:  # type: ignore[type-var]
             assert store.create(KEY, b"data", expires_at=far, owner="ada") is not None
     finally:

@@ -12,8 +12,9 @@ from holdfast.stores.shared.clients import is_mistake, likely_fix
 # behind Sentinels.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "Link with MASTER is down", "The previous master is now a slave")
 
-# Errors of a client that is not made for a Cluster, at one.
+# Errors of a client that is not made for a Cluster, at one, and what the server says.
 _OF_A_CLUSTER = {"ClusterCrossSlotError", "MovedError", "AskError"}
+_SAID_BY_A_CLUSTER = re.compile(r"hash to the same slot|SELECT is not allowed in cluster mode")
 
 #: Errors of the client, and parts of a server's answers, that waiting does not cure. A script is refused in other words
 #: than a command.
@@ -33,7 +34,7 @@ def takes_no_writes(error: Exception) -> bool:
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return what the store raises for the client's *error*, which quotes nothing any more."""
     kind = type(error).__name__
-    if kind in _OF_A_CLUSTER or "hash to the same slot" in str(error):
+    if kind in _OF_A_CLUSTER or _SAID_BY_A_CLUSTER.search(str(error)):
         return StoreUnavailable(
             "the server is one of a Cluster: write redis+cluster:// in the URL, or give its client", permanent=True
         )
