@@ -240,7 +240,7 @@ class ServerSession(MutableMapping[str, Any]):
             if value_before and not value:
                 changes.rebind = True
             elif not value_before:
-                self._remove_secrets(state)
+                state.remove_secrets(self._manager.context.policy, self._forget)
 
     def __repr__(self) -> str:
         number = len(self._state.data)
@@ -290,7 +290,7 @@ class ServerSession(MutableMapping[str, Any]):
                 state.changes = Changes(wiped=True)
             elif keep_data and stored is not None:
                 state.changes.meta = {metadata.LABEL: None, **state.changes.meta, metadata.IMPERSONATOR: None}
-            self._remove_secrets(state)
+            state.remove_secrets(self._manager.context.policy, self._forget)
             if begins:
                 state.data.clear()
         changes = state.changes
@@ -301,15 +301,6 @@ class ServerSession(MutableMapping[str, Any]):
                 changes.meta.clear()
             elif not keep_data:
                 changes.data_owner = owner
-
-    def _remove_secrets(self, state: SessionState) -> None:
-        """Remove the visitor's secrets, but for those that the request has set."""
-        for key in self._manager.context.policy.visitor_keys:
-            if key in state.data and key not in state.changes.assigned:
-                del state.data[key]
-                state.changes.assigned.add(key)
-                if self._forget is not None:
-                    self._forget(key)
 
     def revoke_others(self) -> RevokedCount:
         """End every other session of this session's user, and rotate this one: for a changed password.

@@ -224,6 +224,15 @@ class SessionState(_AtFirst):
         self.data = {key: value for key, value in self.data.items() if key in own}
         self.stored, self.redeliver = None, False
 
+    def remove_secrets(self, policy: Policy, forget: Callable[[str], object] | None) -> None:
+        """Remove the visitor's secrets, but for those that the request has set, and call *forget* for each."""
+        for key in policy.visitor_keys:
+            if key in self.data and key not in self.changes.assigned:
+                del self.data[key]
+                self.changes.assigned.add(key)
+                if forget is not None:
+                    forget(key)
+
     def forget_operator(self, owner: str | None) -> None:
         """Remove the data of an operator who has signed in as the session's user, unless *owner* is that user."""
         if owner != self.owner and self.meta(metadata.IMPERSONATOR) is not None:
