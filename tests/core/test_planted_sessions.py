@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from holdfast.flask import session
 from holdfast.records.codec import JSON
 from holdfast.records.encryption import new_key
 from holdfast.records.envelope import Envelope, decode, encode
-from holdfast.records.metadata import UNFINISHED
+from holdfast.records.metadata import PREVIOUS, UNFINISHED
+from holdfast.stores.files import FileStore
 
 HALF = "\ud800"
 
@@ -57,6 +59,23 @@ def test_an_expiry_that_no_calendar_has() -> None:
     web, key = signed_in()
     change(web, key, expires_at=2**63 - 1)
     assert [info.last_used_at for info in web.sessions.of("ada")] == [web.clock()]
+
+
+@pytest.mark.parametrize("previous", ["", "<script>", "../../secret", "0" * 63])
+def test_a_renewal_from_what_is_no_key(previous: str, tmp_path: Path) -> None:
+    """A session that says so is served, also where keys are names of files, and says so no more."""
+    web = Web(lambda clock: FileStore(tmp_path, clock=clock), PROPAGATE_EXCEPTIONS=False)
+    web.put(a=1)
+    key = web.see(lambda: session.handle)
+    envelope = decode(web.memory.load(key).data)
+    assert isinstance(envelope, Envelope)
+    envelope.meta[PREVIOUS] = previous
+    change(web, key, data=encode(envelope))
+    assert web.put(b=2).status_code == 200
+    assert web.data() == {"a": 1, "b": 2}
+    stored = decode(web.memory.load(web.see(lambda: session.handle)).data)
+    assert isinstance(stored, Envelope)
+    assert PREVIOUS not in stored.meta
 
 
 @pytest.mark.parametrize("mark", ["", "x", "-1", "9" * 5000])

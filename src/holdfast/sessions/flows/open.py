@@ -10,7 +10,7 @@ from holdfast.events import RejectReason
 from holdfast.records.envelope import SESSIONS, Control, Tombstone, TombstoneKind
 from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
-from holdfast.records.tokens import is_token, open_successor, read_unsure
+from holdfast.records.tokens import is_key, is_token, open_successor, read_unsure
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import LONGEST_REQUEST, report_ended
 from holdfast.sessions.flows.finish import finish_postponed
@@ -129,7 +129,8 @@ def settle(context: Context, state: SessionState, found: Found | Rejected) -> No
     state.was_permanent = bool(state.data.get(PERMANENT, context.policy.permanent))
     meta, asked = found.stored.envelope.meta, state.changes.meta
     if PREVIOUS in meta and not found.redeliver:
-        state.renewed_from, asked[PREVIOUS] = meta[PREVIOUS], None
+        # Others may write to the store, and not every store takes any text for a key.
+        state.renewed_from, asked[PREVIOUS] = meta[PREVIOUS] if is_key(meta[PREVIOUS]) else None, None
     if UNFINISHED in meta:
         asked[UNFINISHED] = None
     state.pending = found.redeliver or bool(asked)
