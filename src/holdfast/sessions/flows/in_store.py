@@ -3,10 +3,9 @@
 from holdfast.records.tokens import has_form
 from holdfast.sessions.flows.commit import create, save
 from holdfast.sessions.flows.end import end_presented, log_out
-from holdfast.sessions.flows.open import find
+from holdfast.sessions.flows.open import find, still_valid
 from holdfast.sessions.flows.remembered import join
 from holdfast.sessions.flows.rotate import confirm_renewal, rotate
-from holdfast.sessions.flows.still_valid import still_valid
 
 __all__ = [
     "confirm_renewal", "create", "end_presented", "find", "has_form", "join", "log_out", "rotate", "save",
