@@ -11,8 +11,8 @@ from holdfast.errors import EncodeError
 from holdfast.flask.interface import HoldfastInterface
 from holdfast.flask.session import FlaskSession
 from holdfast.records.codec.encoder import Encoder
-from holdfast.sessions.mapping import state_of
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.server_session import state_of
 
 
 def values_become_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from support.codec import CountingCodec
 from support.requests import Request
 
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock
 

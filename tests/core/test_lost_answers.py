@@ -13,8 +13,8 @@ from holdfast.records.encryption import Sealer
 from holdfast.records.tokens import new_token
 from holdfast.sessions.flows.revoke import RevokedCount
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FakeClock, StoreWrapper

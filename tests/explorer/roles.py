@@ -23,8 +23,8 @@ from holdfast.sessions.flows.listing import list_of
 from holdfast.sessions.flows.pop import consume_authentication, pop_stored
 from holdfast.sessions.flows.revoke import revoke, revoke_all
 from holdfast.sessions.flows.walk import revoke_everyone
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 
 

@@ -27,9 +27,9 @@ from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import settle
 from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import drive
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import PERMANENT, CookieAction, SessionState
 from holdfast.stores.contract import Rotates, capabilities_of
 from holdfast.stores.memory import MemoryStore

@@ -11,7 +11,7 @@ from support.web import STRANGER, Web, cookies_set, end, rotate
 
 from holdfast import events
 from holdfast.flask import session
-from holdfast.sessions.mapping import state_of
+from holdfast.sessions.server_session import state_of
 
 DAY = 24 * 3600
 

@@ -18,9 +18,9 @@ from holdfast.records.record import Gone, Rotation, Version
 from holdfast.records.tokens import Keys
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow, load
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 from holdfast.stores.contract import Store
 

@@ -18,7 +18,7 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import state_of
+from holdfast.sessions.server_session import state_of
 from holdfast.sessions.state import SessionState, StoredSession
 
 

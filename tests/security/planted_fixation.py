@@ -9,7 +9,7 @@ from support import seams
 from support.web import STRANGER
 
 from holdfast.records.tokens import new_token
-from holdfast.sessions.mapping import ServerSession, state_of
+from holdfast.sessions.server_session import ServerSession, state_of
 from holdfast.sessions.state import IDENTITY
 
 

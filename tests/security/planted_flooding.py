@@ -14,8 +14,8 @@ from holdfast.flask.interface import HoldfastInterface
 from holdfast.sessions.flows.commit import save
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import delete
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState, StoredSession
 
 

@@ -10,7 +10,7 @@ from support import seams
 
 from holdfast.contrib.devices_page import views
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 
 

@@ -12,7 +12,7 @@ from support import seams
 
 from holdfast.records.tokens import is_user_id
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 
 

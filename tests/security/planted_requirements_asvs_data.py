@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import seams
 
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 
 
 def lets_everything_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:

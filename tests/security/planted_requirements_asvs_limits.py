@@ -8,8 +8,8 @@ import pytest
 from support import seams
 
 from holdfast.contrib.doctor.checks import Verdict
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import Flow
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 
 

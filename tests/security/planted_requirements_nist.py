@@ -8,7 +8,7 @@ from support import seams
 
 from holdfast.flask.settings.loading import Settings
 from holdfast.records.metadata import ADDRESS
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 from holdfast.sessions.state import SessionState
 
 

@@ -26,9 +26,9 @@ from holdfast.sessions.flows import in_store
 from holdfast.sessions.flows.commit import commit
 from holdfast.sessions.flows.revoke import revoke_all
 from holdfast.sessions.manager import Manager
-from holdfast.sessions.mapping import ServerSession
 from holdfast.sessions.ops import PAUSE, Flow
 from holdfast.sessions.policy import Policy
+from holdfast.sessions.server_session import ServerSession
 from holdfast.stores.contract import Closes
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.redis import RedisStore

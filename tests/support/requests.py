@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.sessions.mapping import ServerSession, state_of
 from holdfast.sessions.requests import Requests
+from holdfast.sessions.server_session import ServerSession, state_of
 from holdfast.sessions.state import Outcome, SessionState
 
 

@@ -176,17 +176,17 @@ REVOKE_ALL = Seam("holdfast.sessions.manager:revoke_all")
 
 # --- the mapping ------------------------------------------------------------------------------------------------------
 
-SESSION_SET_ITEM = Seam("holdfast.sessions.mapping:ServerSession.__setitem__")
-SESSION_REBIND = Seam("holdfast.sessions.mapping:ServerSession._rebind")
+SESSION_SET_ITEM = Seam("holdfast.sessions.server_session:ServerSession.__setitem__")
+SESSION_REBIND = Seam("holdfast.sessions.server_session:ServerSession._rebind")
 CONTEXT_OWNER_NAMED = Seam("holdfast.sessions.flows.context:Context.owner_named")
-SESSION_OPEN = Seam("holdfast.sessions.mapping:ServerSession._open")
-SESSION_CLEAR = Seam("holdfast.sessions.mapping:ServerSession.clear")
-SESSION_FRESH_FOR = Seam("holdfast.sessions.mapping:ServerSession.fresh_for")
-SESSION_FRESH_ONCE = Seam("holdfast.sessions.mapping:ServerSession.fresh_once")
+SESSION_OPEN = Seam("holdfast.sessions.server_session:ServerSession._open")
+SESSION_CLEAR = Seam("holdfast.sessions.server_session:ServerSession.clear")
+SESSION_FRESH_FOR = Seam("holdfast.sessions.server_session:ServerSession.fresh_for")
+SESSION_FRESH_ONCE = Seam("holdfast.sessions.server_session:ServerSession.fresh_once")
 SESSION_IS_EMPTY = Seam("holdfast.sessions.state:SessionState.is_empty")
 SESSION_FORGET_OPERATOR = Seam("holdfast.sessions.state:SessionState.forget_operator")
 SESSION_OWNER = Seam("holdfast.sessions.state:SessionState.owner")
-SESSION_POP_ONCE = Seam("holdfast.sessions.mapping:ServerSession.pop_once")
+SESSION_POP_ONCE = Seam("holdfast.sessions.server_session:ServerSession.pop_once")
 WARNING_OF_LATE_CHANGE = Seam(
     "holdfast.sessions.mapping:warn_of_late_change", "holdfast.flask.interface:warn_of_late_change"
 )

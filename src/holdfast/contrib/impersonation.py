@@ -11,7 +11,7 @@ from holdfast.flask.answers import answerable
 from holdfast.flask.session import FlaskSession
 from holdfast.records.metadata import AUTHENTICATED_AT, IMPERSONATOR
 from holdfast.sessions.ends import Ends
-from holdfast.sessions.mapping import state_of
+from holdfast.sessions.server_session import state_of
 from holdfast.sessions.state import FRESH, IDENTITY, OPERATOR, Changes
 
 __all__ = ["impersonate", "is_impersonating", "stop_impersonating"]

@@ -24,8 +24,8 @@ from holdfast.sessions.ends import ends
 from holdfast.sessions.flows.listing import SessionInfo
 from holdfast.sessions.flows.walk import SessionPage
 from holdfast.sessions.manager import directory
-from holdfast.sessions.mapping import ServerSession, state_of
 from holdfast.sessions.requests import Requests
+from holdfast.sessions.server_session import ServerSession, state_of
 
 if TYPE_CHECKING:
     from holdfast.sessions.flows.revoke import RevokedCount

@@ -10,7 +10,7 @@ from flask.sessions import SecureCookieSession, SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdfast.events import Transport
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 
 #: The names that a template finds on Flask's own session, with any stored keys.
 _FLASKS = frozenset(dir(SecureCookieSession))

@@ -1,7 +1,7 @@
 """The state of one request's session: the data, the stored session it was loaded from, the changes asked for.
 
 A front end makes a `SessionState` when a request begins. The flows (`holdfast.sessions.flows`) fill it and carry out
-its changes; a view works on it through `holdfast.sessions.mapping`.
+its changes; a view works on it through `holdfast.sessions.server_session`.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class SessionState(_AtFirst):
         was_permanent: The session was permanent when it was looked up.
         exposed: A part of the data that can be changed in place was given out.
         pending: The end of the request has something to do: a change, an exposed part, a token to send again.
-        background: The request is not the user's doing: see `holdfast.sessions.mapping.ServerSession.background`.
+        background: The request is not the user's doing: see `ServerSession.background`.
         accessed: How often the application got hold of the session, whether or not it looked into it.
         closed: The response was saved, so a later change is lost.
         ended_all_at: When this request ended all sessions of an owner, unless an earlier cut-off covers the request.

@@ -17,7 +17,7 @@ from holdfast.records.codec import MSGPACK
 from holdfast.records.encryption import Sealer, SealMode, new_key
 from holdfast.records.envelope import Envelope, Sealed, decode
 from holdfast.records.tokens import Keys, new_token
-from holdfast.sessions.mapping import ServerSession
+from holdfast.sessions.server_session import ServerSession
 from holdfast.stores.memory import MemoryStore
 
 

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from holdfast.flask import require_fresh, session
 from holdfast.records.tokens import labelled
-from holdfast.sessions.mapping import state_of
+from holdfast.sessions.server_session import state_of
 from holdfast.sessions.state import StoredSession
 
 #: Called before sessions are ended: returns None to continue, or a response.
