@@ -158,6 +158,26 @@ def test_the_deletion_has_the_attributes_of_the_cookie() -> None:
     assert found == {"path": "/", "httponly": None, "secure": None}
 
 
+@pytest.mark.parametrize(
+    ("name", "demanded"),
+    [
+        ("__Host-id", {"path": "/", "secure": None, "httponly": None}),
+        ("__host-http-id", {"path": "/", "secure": None, "httponly": None}),
+        ("__Secure-id", {"path": "/shop", "domain": "example.com", "secure": None, "httponly": None}),
+        ("id", {"path": "/shop", "domain": "example.com", "httponly": None}),
+    ],
+)
+def test_the_deletion_has_what_the_prefix_of_the_old_name_demands(name: str, demanded: dict[str, str | None]) -> None:
+    """Browsers ignore a deletion under such a name too that is not as the prefix demands."""
+    web = Web(SESSION_COOKIE_OLD_NAMES=[name], SESSION_COOKIE_PATH="/shop", SESSION_COOKIE_DOMAIN="example.com")
+    response = web.send(f"{name}={STRANGER}", lambda: session.bind("ada"), base_url="https://www.example.com/shop")
+    [deletion] = cookies_set(response, name)
+    found = attributes(deletion)
+    assert found.pop("max-age") == "0"
+    assert found.pop("expires")
+    assert found == demanded
+
+
 def test_requests_under_the_new_name_cost_no_more(site: Site) -> None:
     """Once it has moved, nothing is sent and nothing more is looked up."""
     web = site.with_name(SESSION_COOKIE_NAME="basket", SESSION_COOKIE_OLD_NAMES=["session"])

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from holdfast.clock import SECOND
 from holdfast.flask.carrier import NOTHING, Presented
 from holdfast.flask.remember_me import forget_if_ended, keep, recognise, stamp
-from holdfast.flask.settings.cookie_rules import LARGEST
+from holdfast.flask.settings.cookie_rules import LARGEST, demands_of
 from holdfast.flask.settings.loading import CookieSettings, LiveSettings
 from holdfast.flask.settings.secret_keys import check, signing_keys
 from holdfast.records.tokens import labelled
@@ -149,7 +149,7 @@ class Cookies:
         cookie = self._live.current.cookie
         for name in cookie.old_names:
             if name != cookie.name and name in request.cookies:
-                _delete(cookie, name, response)
+                _delete(cookie._replace(**demands_of(name)), name, response)
 
     def challenge(self, request: Request, response: Response, state: SessionState) -> None:
         """Do nothing: HTTP has no challenge for cookies."""

@@ -25,12 +25,14 @@ KNOWS_PARTITIONED = "partitioned" in inspect.signature(Response.set_cookie).para
 
 _LABEL = re.compile(r"[0-9a-z_](?:[0-9a-z_-]*[0-9a-z_])?", re.ASCII | re.IGNORECASE)
 
-#: The conditions of each prefix of a name. Browsers match prefixes in any case. The longer ones come first.
-_PREFIXES = {
-    "__host-http-": ("secure", "httponly", "path", "domain"),
-    "__host-": ("secure", "path", "domain"),
-    "__http-": ("secure", "httponly"),
-    "__secure-": ("secure",),
+#: What each prefix of a name demands of a cookie. Browsers match prefixes in any case. The longer ones come first.
+_SECURE = {"secure": True}
+_HOST: dict[str, Any] = {**_SECURE, "path": "/", "domain": None}
+_PREFIXES: dict[str, dict[str, Any]] = {
+    "__host-http-": {**_HOST, "httponly": True},
+    "__host-": _HOST,
+    "__http-": {**_SECURE, "httponly": True},
+    "__secure-": _SECURE,
 }
 
 
@@ -139,10 +141,15 @@ def prefix_of(name: str) -> str:
     return next((prefix for prefix in _PREFIXES if name.lower().startswith(prefix)), "")
 
 
+def demands_of(name: str) -> dict[str, Any]:
+    """Return the attributes without which browsers ignore a cookie *name*, and its deletion."""
+    return _PREFIXES.get(prefix_of(name), {})
+
+
 def _by_prefix(config: Mapping[str, Any]) -> Iterator[str]:
     name = config["SESSION_COOKIE_NAME"]
     prefix = prefix_of(name)
-    demands = _PREFIXES.get(prefix, ())
+    demands = demands_of(name)
     dropped = f"browsers drop a cookie named {name!r}"
     if "secure" in demands and not config["SESSION_COOKIE_SECURE"]:
         yield f"SESSION_COOKIE_SECURE is False: {dropped} without Secure. Set it to True, or choose another name"
