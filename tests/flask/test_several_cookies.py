@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from flask_login import LoginManager, logout_user
 from support.web import STRANGER, Web, cookies_set, end
 
+from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.encryption import new_key
 
@@ -220,6 +222,32 @@ def test_a_logout_ends_what_it_can(ends: bool) -> None:
     assert web.send(of(cookies), interrupted).status_code == 503
     assert sorted(alive(web, cookie) for cookie in cookies) == [False, True]
     web.send(of(cookies), end)
+    assert not any(alive(web, cookie) for cookie in cookies)
+
+
+@pytest.mark.parametrize("place", ["store", "sealed", "signed", "revocable"])
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("view", [end, log_in, lambda: str(logout_user()), lambda: session.pop("user_id", None)])
+def test_after_a_lookup_that_failed_all_end(
+    place: str, failing: int, view: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that went on without the store ends all sessions if it is back at the end: it is not 200 otherwise."""
+    web = PLACES[place](SESSION_ON_STORE_ERROR="anonymous")
+    LoginManager(web.app).user_loader(lambda _: None)
+    cookies = [value(web, user_id="ada"), value(web, user_id="bob")]
+    calls = itertools.count()
+
+    def around(_operation: str, call: Callable[[], Any]) -> Any:
+        if next(calls) == failing:
+            raise StoreUnavailable("down")
+        return call()
+
+    def anonymous() -> Any:
+        monkeypatch.setattr(web.failing, "around", around)
+        assert not session
+        return view()
+
+    assert web.send(of(cookies), anonymous).status_code == 200
     assert not any(alive(web, cookie) for cookie in cookies)
 
 

@@ -151,7 +151,7 @@ class SessionState(_AtFirst):
         opened: The session was looked up. Before that, all else has no meaning.
         opened_at: When it was looked up.
         presented: The key of the token that the request came with, if it has the form of one.
-        beside: The keys of the other live sessions whose cookies the request came with.
+        beside: The keys of the other live sessions whose cookies the request came with; if the store failed, of all.
         stored: The live session that was found or saved, or None: there is none.
         data: The data as it is now.
         changes: The changes asked for since the session was looked up or saved.

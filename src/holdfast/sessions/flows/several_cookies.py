@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+from holdfast.errors import StoreUnavailable
 from holdfast.records.metadata import BESIDE
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.open import Found, Rejected
@@ -18,12 +19,16 @@ Find: TypeAlias = Callable[[Context, SessionState, str], Flow[Found | Rejected]]
 def find_one(context: Context, find: Find, state: SessionState, values: Sequence[str]) -> Flow[Found | Rejected]:
     """Return the session of the one of *values* that is live; of several, of the one that a response to the others set.
 
-    *state* gets its key, and those of the others.
+    *state* gets its key, and those of the others; those of all if the store fails, for a logout when it is back.
     """
     live: dict[str, Found] = {}
     reasons: list[tuple[Rejected, str | None]] = []
     for value in values:
-        found = yield from find(context, state, value)
+        try:
+            found = yield from find(context, state, value)
+        except StoreUnavailable:
+            state.beside, state.presented = tuple(_keys(context, find, state, values)), None
+            raise
         if isinstance(found, Rejected):
             reasons.append((found, state.presented))
         else:
@@ -42,3 +47,12 @@ def find_one(context: Context, find: Find, state: SessionState, values: Sequence
 def _precedes(found: Found, live: dict[str, Found]) -> bool:
     """Return whether *found* is the only live session, or was begun by a response to all others."""
     return live.keys() <= {found.stored.key, *found.stored.envelope.meta.get(BESIDE, "").split()}
+
+
+def _keys(context: Context, find: Find, state: SessionState, values: Sequence[str]) -> Iterator[str]:
+    """Yield the keys of *values*, which looking them up finds before its first call. No call is made."""
+    for value in values:
+        state.presented = None
+        next(find(context, state, value), None)
+        if state.presented is not None:
+            yield state.presented
