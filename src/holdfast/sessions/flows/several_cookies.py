@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from holdfast.errors import StoreUnavailable
@@ -27,7 +27,7 @@ def find_one(context: Context, find: Find, state: SessionState, values: Sequence
         try:
             found = yield from find(context, state, value)
         except StoreUnavailable:
-            state.beside, state.presented = tuple(_keys(context, find, state, values)), None
+            state.beside, state.presented = _keys(context, find, state, values), None
             raise
         if isinstance(found, Rejected):
             reasons.append((found, state.presented))
@@ -49,10 +49,12 @@ def _precedes(found: Found, live: dict[str, Found]) -> bool:
     return live.keys() <= {found.stored.key, *found.stored.envelope.meta.get(BESIDE, "").split()}
 
 
-def _keys(context: Context, find: Find, state: SessionState, values: Sequence[str]) -> Iterator[str]:
-    """Yield the keys of *values*, which looking them up finds before its first call. No call is made."""
+def _keys(context: Context, find: Find, state: SessionState, values: Sequence[str]) -> tuple[str, ...]:
+    """Return the keys of *values*, which looking them up finds before its first call. No call is made."""
+    keys: list[str] = []
     for value in values:
         state.presented = None
         next(find(context, state, value), None)
         if state.presented is not None:
-            yield state.presented
+            keys.append(state.presented)
+    return tuple(keys)
