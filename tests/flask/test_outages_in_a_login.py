@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.web import Web, cookies_set, rotate
+from support.web import STRANGER, Web, cookies_set, rotate
 
 from holdfast.contrib.impersonation import impersonate, stop_impersonating
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
+from holdfast.records.encryption import new_key
 from holdfast.stores.memory import MemoryStore
+from holdfast.stores.nearcache import NearCache
 from holdfast.testing import FakeClock, StoreWrapper
 
 #: More calls than a login makes.
@@ -162,3 +164,61 @@ def test_the_cookie_heals(outages: Any) -> None:
             assert bool(cookies_set(response)) == ("~" in before)
             assert "~" not in str(web.token())
             assert web.data() == {"cart": [1]}
+
+
+def test_the_cookie_is_valid_without_a_request(outages: Any) -> None:
+    """`still_valid` follows both tokens: an outage is no logout, of a user or of a visitor."""
+    for web, _ in outages(visit, sign_in):
+        assert web.sessions.still_valid(web.token() or "")
+        web.do(log_out)
+        assert not web.sessions.still_valid(web.token() or "")
+
+
+def log_out() -> None:
+    """Log out."""
+    session.destroy()
+
+
+def test_a_cache_that_did_not_see_the_login(outages: Any) -> None:
+    """Another process, whose cache still has the session under the old token, does not end it under the new one."""
+    caches: list[Web] = []
+
+    def seen_elsewhere(web: Web) -> None:
+        visit(web)
+        caches.append(Web(lambda _: NearCache(web.memory, staleness=10_000, clock=web.clock)))
+        assert caches[-1].data(caches[-1].with_token(web.token())) == {"cart": [1]}
+
+    for web, _ in outages(seen_elsewhere, sign_in):
+        other = caches.pop()
+        other.data(other.with_token(web.token()))
+        assert web.data() == {"cart": [1]}
+
+
+def two_sessions() -> tuple[Web, str, str]:
+    """Return an application, and the tokens of two live sessions of ada's."""
+    web = Web()
+    ada_visits(web)
+    first = web.token() or ""
+    web.browser = web.app.test_client()
+    ada_visits(web)
+    return web, first, web.token() or ""
+
+
+def test_values_made_by_hand_end_nothing() -> None:
+    """A request with one token twice, or with two of which both are valid, ends no session without a word."""
+    web, first, second = two_sessions()
+    web.take_heard()
+    assert web.data(web.with_token(f"{first}~{first}~0")) == {}
+    assert web.reasons() == ["malformed"]
+    assert web.data(web.with_token(f"{first}~{second}~0")) == {"cart": [1]}
+    assert [web.data(web.with_token(token)) for token in (first, second)] == [{"cart": [1]}] * 2
+
+
+def test_a_token_that_cannot_be_judged_keeps_its_cookie() -> None:
+    """A server without the key of the old token's record does not let a response replace the cookie: others have it."""
+    shared = MemoryStore()
+    web, other = (Web(lambda _: shared, SESSION_SEAL="cookie", SESSION_SEAL_KEYS=[new_key()]) for _ in range(2))
+    visit(web)
+    twin = other.with_token(f"{web.token()}~{STRANGER}~1")
+    assert not cookies_set(other.put(twin, cart=[2]))
+    assert other.reasons() == ["unknown_key"]

@@ -96,6 +96,19 @@ def test_a_logout_holds_and_the_old_record_stays(old: App, new: App) -> None:
     assert ada.get("/me").text == "ada"
 
 
+def test_a_logout_holds_when_the_old_id_is_sent_with_another_session(old: App, new: App) -> None:
+    """A cookie that holds a session of the client and the old id, as after an outage, does not bring that one back."""
+    ada, after = old().test_client(), new()
+    ada.get("/login/ada")
+    value = cookie_of(ada)
+    moved = with_cookie(after, value)
+    moved.get("/logout")
+    mallory = after.test_client()
+    mallory.get("/name/Mallory")
+    with_cookie(after, f"{cookie_of(mallory)}~{value}~0").get("/me")
+    assert with_cookie(after, value).get("/me").text == "None"
+
+
 def test_signatures_by_old_keys_count_and_others_do_not(old: App, new: App) -> None:
     """A session that an old secret key signed is taken over; one with a wrong signature, or without one, is not."""
     ada = old(SESSION_USE_SIGNER=True).test_client()

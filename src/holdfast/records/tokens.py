@@ -61,7 +61,7 @@ def read_unsure(value: str) -> tuple[str, str, str] | None:
     the rotation in milliseconds since the epoch.
     """
     found = _UNSURE.fullmatch(value)
-    return (found[1] or "", found[2], found[3]) if found else None
+    return (found[1] or "", found[2], found[3]) if found and found[1] != found[2] else None
 
 
 def has_form(value: str) -> bool:

@@ -12,13 +12,14 @@ from holdfast.records.metadata import PREVIOUS, UNFINISHED
 from holdfast.records.record import Record
 from holdfast.records.tokens import is_key, is_token, open_successor, read_unsure
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.end import LONGEST_REQUEST, report_ended
+from holdfast.sessions.flows.end import LONGEST_REQUEST, end_presented, report_ended
 from holdfast.sessions.flows.finish import finish_postponed
 from holdfast.sessions.flows.listing import info_of
 from holdfast.sessions.flows.visitor import open_secrets
 from holdfast.sessions.ops import Flow, delete, load
 from holdfast.sessions.policy import SKEW
 from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
+from holdfast.stores.contract import Rotates
 
 #: Aliases followed from one token: more than one renewal within a grace period is already unusual.
 HOPS = 4
@@ -96,23 +97,30 @@ def found_at(
 def _find_unsure(context: Context, state: SessionState, value: str) -> Flow[Found | Rejected]:
     """Return the session of a *value* with two tokens: that of the old one, if it still lives there, or of the new one.
 
-    A login under the new one may be unfinished.
+    The old one is read past a cache, which may not know that it was replaced. A login under the new one may be
+    unfinished.
     """
     tokens = read_unsure(value)
     if tokens is None:
         return Rejected("malformed")
     old, new, began = tokens
-    found: Found | Rejected = (yield from find(context, state, old)) if old else Rejected("unknown_id")
-    if isinstance(found, Rejected):
-        found = yield from find(context, state, new)
-        if isinstance(found, Rejected):
-            return found
-        found.stored.envelope.meta.setdefault(UNFINISHED, f"{began} {context.keys.key_of(old or new)}")
-        if not (yield from finish_postponed(context, found.stored)):
-            return Rejected("unknown_id")
-    elif found.stored.token == old:  # a rotation in steps may have made the new one nevertheless
-        yield from delete(context.keys.key_of(new))
-    return found._replace(redeliver=True)
+    key, before = context.keys.key_of(old or new), Rejected("unknown_id")
+    if old:
+        state.presented = key
+        there = yield from found_at(context, state, old, key, (yield from load(key, fresh=True)))
+        if isinstance(there, Found):
+            if there.stored.token == old and Rotates not in context.capabilities:  # steps may have made both
+                yield from end_presented(context, context.keys.key_of(new), "replaced")
+            return there._replace(redeliver=True)
+        before = there
+    found = yield from find(context, state, new)
+    if isinstance(found, Found):
+        found.stored.envelope.meta.setdefault(UNFINISHED, f"{began} {key}")
+        is_valid = yield from finish_postponed(context, found.stored)
+        return found._replace(redeliver=True) if is_valid else Rejected("unknown_id")
+    if before.keep_cookie:
+        state.presented, found = key, before
+    return found
 
 
 def settle(context: Context, state: SessionState, found: Found | Rejected) -> None:
@@ -220,7 +228,9 @@ def report_rejected(context: Context, key: str, rejected: Rejected) -> None:
 def still_valid(context: Context, session: SessionState | str) -> Flow[bool]:
     """Return whether the session of a token, or the stored one of a state, is live: see `Requests.still_valid`."""
     if isinstance(session, str):
-        return is_token(session) and (yield from live_token(context, session, late=False)) is not None
+        old, new, _ = read_unsure(session) or ("", session, "")
+        found = (yield from live_token(context, old, late=False)) if old else None
+        return bool(found) or (is_token(new) and (yield from live_token(context, new, late=False)) is not None)
     if session.stored is None:
         return False
     stored, renewed = session.stored.token, session.renewed_to
