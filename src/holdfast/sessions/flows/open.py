@@ -58,8 +58,8 @@ class Found(NamedTuple):
         return f"<{type(self).__name__}>"
 
 
-def find(context: Context, state: SessionState, token: str) -> Flow[Found | Rejected]:
-    """Return the live session of *token*. *state* gets its key, live or not.
+def find(context: Context, state: SessionState, token: str, *, fresh: bool = False) -> Flow[Found | Rejected]:
+    """Return the live session of *token*. *state* gets its key, live or not. *fresh*: it is looked up past a cache.
 
     An unknown token is never adopted. The timeouts are judged at the request's start, which is when the session was
     used.
@@ -68,7 +68,7 @@ def find(context: Context, state: SessionState, token: str) -> Flow[Found | Reje
     if not is_token(token):
         return (yield from _find_unsure(context, state, token))
     key = state.presented = context.keys.key_of(token)
-    record = yield from load(key)
+    record = yield from load(key, fresh=fresh)
     if record is not None:
         try:
             found = _opened(context, token, key, record, now=state.opened_at, used_at=state.started_at)
@@ -104,22 +104,18 @@ def _find_unsure(context: Context, state: SessionState, value: str) -> Flow[Foun
     if tokens is None:
         return Rejected("malformed")
     old, new, began = tokens
-    key, before = context.keys.key_of(old or new), Rejected("unknown_id")
-    if old:
-        state.presented = key
-        there = yield from found_at(context, state, old, key, (yield from load(key, fresh=True)))
-        if isinstance(there, Found):
-            if there.stored.token == old and Rotates not in context.capabilities:  # steps may have made both
-                yield from end_presented(context, context.keys.key_of(new), "replaced")
-            return there._replace(redeliver=True)
-        before = there
+    before = (yield from find(context, state, old, fresh=True)) if old else Rejected("unknown_id")
+    if isinstance(before, Found):
+        if before.stored.token == old and Rotates not in context.capabilities:  # steps may have made both
+            yield from end_presented(context, context.keys.key_of(new), "replaced")
+        return before._replace(redeliver=True)
     found = yield from find(context, state, new)
     if isinstance(found, Found):
-        found.stored.envelope.meta.setdefault(UNFINISHED, f"{began} {key}")
+        found.stored.envelope.meta.setdefault(UNFINISHED, f"{began} {context.keys.key_of(old or new)}")
         is_valid = yield from finish_postponed(context, found.stored)
         return found._replace(redeliver=True) if is_valid else Rejected("unknown_id")
     if before.keep_cookie:
-        state.presented, found = key, before
+        state.presented, found = context.keys.key_of(old), before
     return found
 
 
