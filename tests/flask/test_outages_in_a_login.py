@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask_login import LoginManager, UserMixin, current_user, login_user
 from support.web import STRANGER, Web, cookies_set, rotate
 
 from holdfast.contrib.impersonation import impersonate, stop_impersonating
@@ -39,6 +40,13 @@ class DownAfter(StoreWrapper):
         if self.calls == -1 and self.applied:
             call()
         raise StoreUnavailable(f"a test took the store down before {operation!r} was answered")
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A user whose id is their name."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
 
 
 def sign_in() -> None:
@@ -222,3 +230,78 @@ def test_a_token_that_cannot_be_judged_keeps_its_cookie() -> None:
     twin = other.with_token(f"{web.token()}~{STRANGER}~1")
     assert not cookies_set(other.put(twin, cart=[2]))
     assert other.reasons() == ["unknown_key"]
+
+
+class DownFor(DownAfter):
+    """A store that is down for *length* calls, and up again before the request ends."""
+
+    length = math.inf
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Any:
+        """Carry the call out unless the store is down."""
+        if self.calls <= -self.length:
+            return call()
+        return super().around(operation, call)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+@pytest.mark.parametrize("begin", [visit, ada_visits])
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_an_outage_that_ends_within_the_login(length: int, begin: Callable[[Web], object], *, stepwise: bool) -> None:
+    """The data is not lost either where the store is back for the last calls of the login."""
+    for number in range(_MOST):
+        web = Web(lambda clock: DownFor(clock, stepwise=stepwise), PROPAGATE_EXCEPTIONS=False)
+        begin(web)
+        web.memory.length, web.memory.calls = length, number
+        web.do(sign_in)
+        is_over, web.memory.calls = web.memory.calls >= 0, math.inf
+        assert web.data() == {"cart": [1]}
+        handle, owner = web.see(lambda: (session.handle, session.owner))
+        assert handles(web) == ([] if owner is None else [handle])
+        if is_over:
+            break
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, math.inf])
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_login_by_a_remember_me_cookie(length: float, *, applied: bool) -> None:
+    """The next request has a session at once, and what it stores is kept, also for a parallel request."""
+
+    def write() -> None:
+        session["seen"] = str(current_user.get_id())
+
+    for number in range(_MOST):
+        web = Web(lambda clock: DownFor(clock, stepwise=False), PROPAGATE_EXCEPTIONS=False)
+        LoginManager(web.app).user_loader(User)
+        web.do(lambda: str(login_user(User("ada"), remember=True)))
+        web.browser.delete_cookie("session")
+        web.memory.length, web.memory.calls, web.memory.applied = length, number, applied
+        web.do(lambda: str(current_user.get_id()))
+        is_over, web.memory.calls = web.memory.calls >= 0, math.inf
+        other = web.twin()
+        for cookie in (web.browser.get_cookie(name) for name in ("remember_token", "remember_token_issued")):
+            assert cookie is not None
+            other.set_cookie(cookie.key, cookie.value)
+        web.do(write, other)
+        assert web.do(lambda: str(current_user.get_id())).text == "ada"  # joins the session at its end
+        assert web.data().get("seen") == "ada"
+        assert len(handles(web)) == 2
+        if is_over:
+            break
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, math.inf])
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_another_users_login(length: float, *, stepwise: bool) -> None:
+    """No session is left in anybody's list that nobody has, whoever is signed in afterwards."""
+    for number in range(_MOST):
+        web = Web(lambda clock: DownFor(clock, stepwise=stepwise), PROPAGATE_EXCEPTIONS=False)
+        ada_visits(web)
+        web.memory.length, web.memory.calls = length, number
+        status = web.do(lambda: session.bind("bob")).status_code
+        is_over, web.memory.calls = web.memory.calls >= 0, math.inf
+        owner = web.see(lambda: session.owner)
+        assert owner is not None or status == 503
+        assert len(handles(web)) + len(web.sessions.of("bob")) == (owner is not None)
+        if is_over:
+            break

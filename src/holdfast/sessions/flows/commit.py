@@ -16,7 +16,7 @@ from holdfast.sessions.flows.end import dropped, purge, report_ended, write_tomb
 from holdfast.sessions.flows.finish import finish_login, withdraw
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
-from holdfast.sessions.ops import Flow, load, replace, touch
+from holdfast.sessions.ops import Flow, delete, load, replace, touch
 from holdfast.sessions.state import (
     NOTHING,
     PERMANENT,
@@ -144,7 +144,10 @@ def _end_instead(
 ) -> Flow[Outcome]:
     """End a session that the request ends, though nothing can begin in its place, because of *error*."""
     owner, known = state.changes.owner, state.stored or stored
-    outcome = yield from flows.log_out(context, state, stored if "~" in known.sealed else known)
+    if "~" in known.sealed:  # it may be stored under either token
+        yield from delete(known.key)
+        known = stored
+    outcome = yield from flows.log_out(context, state, known)
     if not isinstance(error, StoreUnavailable) or owner is not None:
         raise error
     context.events.emit("store_unavailable", error=error)

@@ -7,6 +7,7 @@ the response is an error; the next request that loads the session finishes the l
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
@@ -115,19 +116,21 @@ def _finish(context: Context, stored: StoredSession, owner: str, began: Began, p
         yield from make_room(context, stored, owner)
 
 
-def withdraw(context: Context, state: SessionState, made: StoredSession, before: str = "") -> Flow[None]:
+def withdraw(context: Context, state: SessionState, made: StoredSession) -> Flow[None]:
     """Remove *made*, a login that could not be finished. If that fails too, see `deliver_unsure`.
 
-    A token that could not be looked up, or judged, stays in its browser.
+    A token that could not be looked up, or judged, stays in its browser. A remembered browser gets the cookie at any
+    rate: with it, its next login is no longer one that joins *made*.
     """
-    try:
+    removed = False
+    with suppress(StoreUnavailable):
         yield from delete(made.key)
-    except StoreUnavailable:
-        if not state.login_begins_anew:
-            deliver_unsure(context, state, made, before)
+        removed = state.remembered is None
+    if not (removed or state.login_begins_anew):
+        deliver_unsure(context, state, made)
 
 
-def deliver_unsure(context: Context, state: SessionState, made: StoredSession, before: str) -> None:
+def deliver_unsure(context: Context, state: SessionState, made: StoredSession, before: str = "") -> None:
     """Let the response carry the token of *made*, and that *before*: it is unknown which is valid, as the store fails.
 
     The value is as `holdfast.records.tokens.read_unsure` says.

@@ -6,11 +6,13 @@ token, for the grace period. The others join that session.
 
 from __future__ import annotations
 
+from holdfast.errors import StoreUnavailable
 from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.tokens import new_token, seal_successor
-from holdfast.sessions.flows.commit import create_once, save
+from holdfast.sessions.flows.commit import create_once, revised, save
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped
+from holdfast.sessions.flows.finish import withdraw
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.merge import Encodings, merge
 from holdfast.sessions.ops import Flow, load, pause
@@ -29,10 +31,13 @@ def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | 
     key, token = context.keys.browser_key(browser), new_token()
     until = context.clock() + context.policy.grace
     alias = Tombstone(TombstoneKind.ALIAS, until, context.keys.key_of(token), seal_successor(browser, token))
-    data = context.sealer.seal_control(alias, key)
-    if (yield from create_once(key, data, until)) is not None:
-        state.new_token = token
-        return None
+    state.new_token = token
+    try:
+        if (yield from create_once(key, context.sealer.seal_control(alias, key), until)) is not None:
+            return None
+    except StoreUnavailable:  # the alias may be there
+        yield from withdraw(context, state, revised(context, state, None, token=token))
+        raise
     for wait in _WAITS:
         outcome = yield from _try_to_join(context, state, browser, key)
         if outcome is not None:
@@ -43,14 +48,12 @@ def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | 
 
 
 def _try_to_join(context: Context, state: SessionState, browser: str, key: str) -> Flow[Outcome | None]:
-    alias = yield from load(key, fresh=True)
-    found = yield from resolve(context, browser, key, alias, now=context.clock())
+    found = yield from resolve(context, browser, key, (yield from load(key, fresh=True)), now=context.clock())
     if isinstance(found, Rejected) or found[0].owner != state.owner:
         return None
-    stored, theirs = found
-    state.data = merge({}, state.data, theirs, same=Encodings(context.codec.dumps))
+    state.data = merge({}, state.data, found[1], same=Encodings(context.codec.dumps))
     state.changes = Changes(assigned=state.changes.assigned, applied=state.changes.applied)
-    state.stored, state.redeliver = stored, True
-    outcome = yield from save(context, state, stored)
+    state.stored, state.redeliver = found[0], True
+    outcome = yield from save(context, state, found[0])
     joined = outcome.cookie is CookieAction.NONE and outcome.result != "gone"
     return Outcome("merged", CookieAction.SEND) if joined else outcome

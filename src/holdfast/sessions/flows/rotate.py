@@ -19,7 +19,7 @@ from holdfast.sessions.flows.commit import create as begin
 from holdfast.sessions.flows.commit import revised, save, sealed
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import LONGEST_REQUEST, SESSION_ENDED, dropped, follow, log_out, refused, report_ended
-from holdfast.sessions.flows.finish import at_most_twice, deliver_unsure, finish_login, withdraw
+from holdfast.sessions.flows.finish import EVERYONE, at_most_twice, deliver_unsure, finish_login
 from holdfast.sessions.flows.open import Rejected, resolve
 from holdfast.sessions.flows.reconcile import Applied, Write, reconcile, still_contested
 from holdfast.sessions.flows.visitor import seal_secrets
@@ -232,14 +232,12 @@ def confirm_renewal(context: Context, key: str, stored: StoredSession) -> Flow[b
 
 
 def _moved(context: Context, state: SessionState, stored: StoredSession, moved: StoredSession) -> Flow[Outcome]:
-    changes = state.changes
-    if changes.rebind and moved.owner is not None:
+    if state.changes.rebind and moved.owner is not None:
         try:
             yield from finish_login(context, moved, moved.owner, state.started_for, stored.key)
         except StoreUnavailable:
-            yield from postpone(context, state, moved, moved.owner, stored)
-            if state.owed:
-                report_rotated(context, changes, stored, moved)
+            yield from postpone(context, state, moved, stored)
+            report_rotated(context, state.changes, stored, moved)
             raise
     return delivered(context, state, stored, moved)
 
@@ -251,24 +249,18 @@ def delivered(context: Context, state: SessionState, stored: StoredSession, move
     return Outcome("saved", CookieAction.SEND)
 
 
-def postpone(
-    context: Context, state: SessionState, stored: StoredSession, owner: str, previous: StoredSession
-) -> Flow[None]:
-    """Mark a login of *owner* that could not be finished, and give the browser its token.
+def postpone(context: Context, state: SessionState, stored: StoredSession, previous: StoredSession) -> Flow[None]:
+    """Mark a login that could not be finished, and give the browser its token.
 
-    If even that cannot be stored, the session is removed, if that can be: a cut-off may cover it.
+    Without the mark, the cookie says that the login is unfinished: see `deliver_unsure`.
     """
-    try:
-        offset = yield from offset_of(context)
-        stored.envelope.meta[UNFINISHED] = f"{state.started_for(owner, offset)} {previous.key}"
-        data = sealed(context, stored, Write())
-        answer = yield from replace(stored.key, data, stored.version, stored.expires_at, owner)
-    except StoreUnavailable:
-        yield from withdraw(context, state, stored, previous.token)
-        raise
+    deliver_unsure(context, state, stored, previous.token)
+    offset = yield from offset_of(context)
+    stored.envelope.meta[UNFINISHED] = f"{state.started_for(stored.owner or EVERYONE, offset)} {previous.key}"
+    data = sealed(context, stored, Write())
+    answer = yield from replace(stored.key, data, stored.version, stored.expires_at, stored.owner)
     if not isinstance(answer, Conflict | Gone):
-        stored.version = answer
-        state.stored, state.redeliver, state.owed = stored, False, True
+        stored.version, state.stored = answer, stored
 
 
 def report_rotated(context: Context, changes: Changes, old: StoredSession, new: StoredSession) -> None:
