@@ -19,7 +19,8 @@ from holdfast.sessions.flows.request_flows import RequestFlows
 from holdfast.sessions.ops import drive
 from holdfast.sessions.state import PERMANENT, SessionState
 
-_COOKIE = SealedCookie(Keyring([b"Y\xd8\x1c\x92q\xee&\x04\xb7:f\xc1\x13\x8dO\xa5" * 2]), names=["session"], keys=KEYS)
+_KEY = bytes.fromhex("59d81c9271ee2604b73a66c1138d4fa50e9b62f7d43ac8155b81e06d2fb49973")
+_COOKIE = SealedCookie(Keyring([_KEY]), names=["session"], keys=KEYS)
 
 
 @dataclass(repr=False)
