@@ -54,12 +54,17 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def read_unsure(value: str) -> tuple[str, str, str] | None:
-    """Return what a cookie holds while it is unknown which of two tokens is valid; None if *value* has another form.
+def unsure_value(old: str, new: str, began: int) -> str:
+    """Return the value of a cookie while it is unknown which of two tokens is valid: ``old~new~began``.
 
-    That is ``old~new~began``: the token that was to be replaced, maybe empty, the new one, and the time of the login or
-    the rotation in milliseconds since the epoch.
+    That is the token that was to be replaced, maybe empty, the new one, and the time of the login or the rotation in
+    milliseconds since the epoch.
     """
+    return f"{old}~{new}~{began}"
+
+
+def read_unsure(value: str) -> tuple[str, str, str] | None:
+    """Return the three parts of an `unsure_value`; None if *value* has another form."""
     found = _UNSURE.fullmatch(value)
     return (found[1] or "", found[2], found[3]) if found and found[1] != found[2] else None
 

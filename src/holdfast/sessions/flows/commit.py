@@ -9,7 +9,7 @@ from holdfast.events import EndReason
 from holdfast.records.envelope import Envelope, extended, newest
 from holdfast.records.metadata import PREVIOUS, SENT_AT
 from holdfast.records.record import Conflict, Gone, Version
-from holdfast.records.tokens import new_token
+from holdfast.records.tokens import new_token, read_unsure
 from holdfast.sessions import ops
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import dropped, purge, report_ended, write_tombstone
@@ -144,7 +144,7 @@ def _end_instead(
 ) -> Flow[Outcome]:
     """End a session that the request ends, though nothing can begin in its place, because of *error*."""
     owner, known = state.changes.owner, state.stored or stored
-    if "~" in known.sealed:  # it may be stored under either token
+    if read_unsure(known.sealed):  # it may be stored under either token
         yield from delete(known.key)
         known = stored
     outcome = yield from flows.log_out(context, state, known)

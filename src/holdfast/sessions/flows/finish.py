@@ -15,6 +15,7 @@ from holdfast.errors import LoginEnded, StoreUnavailable, TooManySessions, Unkno
 from holdfast.records.envelope import Cutoff, control_in
 from holdfast.records.metadata import UNFINISHED, moment
 from holdfast.records.record import Record
+from holdfast.records.tokens import unsure_value
 from holdfast.sessions.flows.context import Context, offset_of
 from holdfast.sessions.flows.end import refused
 from holdfast.sessions.flows.limit import make_room
@@ -131,12 +132,9 @@ def withdraw(context: Context, state: SessionState, made: StoredSession) -> Flow
 
 
 def deliver_unsure(context: Context, state: SessionState, made: StoredSession, before: str = "") -> None:
-    """Let the response carry the token of *made*, and that *before*: it is unknown which is valid, as the store fails.
-
-    The value is as `holdfast.records.tokens.read_unsure` says.
-    """
+    """Let the response carry the token of *made* and that *before*: the store fails, so which is valid is unknown."""
     began = state.started_for(made.owner or EVERYONE, context.offset.value)
-    state.stored = replace(made, sealed=f"{before}~{made.token}~{began}")
+    state.stored = replace(made, sealed=unsure_value(before, made.token, began))
     state.redeliver, state.owed = False, True
 
 
