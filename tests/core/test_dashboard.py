@@ -88,6 +88,33 @@ def test_every_query_asks_for_what_is_exported(query: str) -> None:
     assert names >= set(grouped)
 
 
+def labels_of(node: Any) -> set[str] | None:
+    """Return the labels that the samples of *node* have, besides those of the target; None for a number."""
+    if isinstance(node, promql_parser.AggregateExpr):
+        return set(node.modifier.labels) if node.modifier is not None else set()
+    if isinstance(node, promql_parser.VectorSelector):
+        return set(exported()[node.name])
+    if isinstance(node, promql_parser.MatrixSelector):
+        return labels_of(node.vector_selector)
+    if isinstance(node, promql_parser.Call):
+        kept = labels_of(node.args[-1]) or set()
+        return kept - {"le"} if node.func.name == "histogram_quantile" else kept
+    if isinstance(node, promql_parser.BinaryExpr):
+        left = labels_of(node.lhs)
+        return labels_of(node.rhs) if left is None else left
+    assert isinstance(node, promql_parser.NumberLiteral), node
+    return None
+
+
+@pytest.mark.parametrize("query", [*dashboard_queries(), *documented_alerts()])
+def test_both_sides_of_an_operation_have_the_same_labels(query: str) -> None:
+    """Prometheus pairs samples whose labels are equal: a condition on two sides with other labels is never met."""
+    for node in nodes_of(query):
+        if isinstance(node, promql_parser.BinaryExpr):
+            sides = [labels for labels in map(labels_of, (node.lhs, node.rhs)) if labels is not None]
+            assert all(labels == sides[0] for labels in sides)
+
+
 def test_every_counter_and_the_histogram_are_on_the_dashboard() -> None:
     """Each event and each part of the histogram is in some panel."""
     shown = {selector.name for query in dashboard_queries() for selector in selectors_of(query)}
