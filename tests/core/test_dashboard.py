@@ -93,7 +93,7 @@ def labels_of(node: Any) -> set[str] | None:
     if isinstance(node, promql_parser.AggregateExpr):
         return set(node.modifier.labels) if node.modifier is not None else set()
     if isinstance(node, promql_parser.VectorSelector):
-        return set(exported()[node.name])
+        return set(exported()[str(node.name)])
     if isinstance(node, promql_parser.MatrixSelector):
         return labels_of(node.vector_selector)
     if isinstance(node, promql_parser.Call):
