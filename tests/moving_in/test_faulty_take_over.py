@@ -21,15 +21,16 @@ _ID = "3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a11"
 
 
 class Place(Finder):
-    """A place with one session, which counts how often it is asked."""
+    """A place with one session, of *user*, which counts how often it is asked."""
 
     def __init__(self) -> None:
         super().__init__(None, "", system_clock)
         self.asked = 0
+        self.user: str | None = "ada"
 
     def find(self, name: str, /) -> Value | None:
         self.asked += 1
-        return Value(pickle.dumps({"_user_id": "ada"}), None) if name == f"session:{_ID}" else None
+        return Value(pickle.dumps({"_user_id": self.user}), None) if name == f"session:{_ID}" else None
 
     def names(self, prefix: str, /) -> list[str]:
         return [f"{prefix}{_ID}"]
@@ -54,6 +55,9 @@ class Faulty(MemoryStore):
 
     def create(self, key: str, data: bytes, /, **named: Any) -> Any:
         return self._at(super().create, key, data, **named)
+
+    def replace(self, key: str, data: bytes, /, **named: Any) -> Any:
+        return self._at(super().replace, key, data, **named)
 
 
 def opened(manager: Manager, value: str = _ID) -> SessionState:
@@ -84,13 +88,35 @@ def test_a_fault_at_any_call_loses_nobody(at: int, *, applied: bool) -> None:
 
 
 def test_a_live_session_asks_the_old_place_nothing() -> None:
-    """The old place is asked once for an id, and never for a token of ours."""
+    """The old place is asked for its ids, and never for a token of ours."""
     _, place, manager = made()
     state = opened(manager)
     assert state.stored is not None
-    for value in (_ID, state.stored.token, _ID):
-        assert opened(manager, value).data == {"_user_id": "ada"}
-    assert place.asked == 1
+    for _ in range(2):
+        assert opened(manager, state.stored.token).data == {"_user_id": "ada"}
+        assert place.asked == 1
+    assert opened(manager).data == {"_user_id": "ada"}
+    assert place.asked == 2
+
+
+@pytest.mark.parametrize("user", ["eve", None])
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("at", range(15))
+def test_a_login_or_logout_in_the_old_place_afterwards_counts(at: int, user: str | None, *, applied: bool) -> None:
+    """Under an id that was taken over already nobody gets the session of the user before, whatever call fails."""
+    store, place, manager = made()
+    state = opened(manager)
+    place.user, store.left, store.applied = user, at, applied
+    with contextlib.suppress(StoreUnavailable):
+        assert opened(manager).data == {"_user_id": user}
+    store.left = 0
+    assert opened(manager).data == {"_user_id": user}
+    assert opened(manager).data == {"_user_id": user}
+    assert state.stored is not None
+    assert len(manager.of("eve")) == (user == "eve")
+    if at == 0:
+        assert manager.of("ada") == []
+        assert opened(manager, state.stored.token).data == {}
 
 
 def test_an_old_place_that_is_down_is_no_logout() -> None:

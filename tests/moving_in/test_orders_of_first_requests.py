@@ -26,8 +26,10 @@ Flows = Callable[[Manager], tuple[Any, Any]]
 class Place(Finder):
     """A place with one session."""
 
+    data = _DATA
+
     def find(self, _name: str, /) -> Value:
-        return Value(pickle.dumps(_DATA), None)
+        return Value(pickle.dumps(self.data), None)
 
     def names(self, prefix: str, /) -> list[str]:
         return [f"{prefix}{_ID}"]
@@ -42,7 +44,8 @@ def outcomes(flows: Flows) -> Iterator[tuple[Manager, list[Any]]]:
     """Yield the manager and the outcomes of both flows, after each order of their calls."""
     for places in itertools.combinations(range(12), 6):
         order = [int(at in places) for at in range(12)]
-        old_place = FlaskSessions(Place(None, "", system_clock), "session:", until=None, lifetime=0, clock=system_clock)
+        finder = Place(None, "", system_clock)
+        old_place = FlaskSessions(finder, "session:", until=None, lifetime=0, clock=system_clock)
         manager = Manager(MemoryStore(), old_place=old_place)
         steps, ends = list(flows(manager)), [None, None]
         calls = [next(flow) for flow in steps]
@@ -64,6 +67,21 @@ def test_of_two_first_requests_one_takes_over() -> None:
         assert [found.data for found in ends] == [_DATA, _DATA]
         assert ends[0].stored.token == ends[1].stored.token
         assert len(manager.of("ada")) == 1
+
+
+def test_of_two_requests_after_a_login_in_the_old_place_one_takes_that_over() -> None:
+    """In every order both find the session of the user who signed in last, of whom one is made; the other's is over."""
+
+    def flows(manager: Manager) -> tuple[Any, Any]:
+        assert manager.take_over(_ID) == "now"
+        place: Any = manager.context.old_place
+        place._finder.data = {"_user_id": "eve"}
+        return first(manager), first(manager)
+
+    for manager, ends in outcomes(flows):
+        assert [found.data for found in ends] == [{"_user_id": "eve"}] * 2
+        assert ends[0].stored.token == ends[1].stored.token
+        assert (len(manager.of("ada")), len(manager.of("eve"))) == (0, 1)
 
 
 def test_a_first_request_during_the_end_of_all_sessions() -> None:

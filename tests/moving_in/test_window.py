@@ -178,7 +178,7 @@ def test_the_doctor_says_when_it_can_be_disabled(make: Make) -> None:
     assert row(app) == ("met", "")
     for old_id in _IDS:
         shown(app, old_id)
-    assert row(app) == ("manual", "SESSION_IMPORT = False")
+    assert row(app) == ("manual", "SESSION_IMPORT = False after PERMANENT_SESSION_LIFETIME")
     assert not [each for each in examine(make(SESSION_IMPORT=False)).rows if each.name == "imported"]
 
 

@@ -25,7 +25,7 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 _TAKEN_OVER = "Sessions from before are taken over only while there are any."
-_OFF = "SESSION_IMPORT = False"
+_OFF = "SESSION_IMPORT = False after PERMANENT_SESSION_LIFETIME"
 
 _START, _CORRECT = "start the server, or correct SESSION_STORE", "correct SESSION_STORE, or what it names"
 
@@ -85,7 +85,7 @@ def left_before(case: Case) -> Iterator[Row]:
         left = any(manager.take_over(old_id, dry_run=True) == "left" for old_id in place.ids())
         verdict = Verdict("met", "some are left") if left else Verdict("manual", "none is left", _OFF)
     except ConfigurationError as error:
-        verdict = Verdict("manual", str(error), f"{_OFF} after PERMANENT_SESSION_LIFETIME")
+        verdict = Verdict("manual", str(error), _OFF)
     except StoreUnavailable as error:
         verdict = Verdict("manual", str(error))
     yield Row(AREA, "imported", (), _TAKEN_OVER, *verdict)

@@ -340,19 +340,27 @@ def write_over(
     return written
 
 
-def create_once(key: str, data: bytes, expires_at: int, owner: str | None = None) -> Flow[Version | None]:
-    """Make a record of unique *data* under a new *key*, at the second try if need be; None if another exists."""
+def create_once(
+    key: str, data: bytes, expires_at: int, owner: str | None = None, *, instead: Version | None = None
+) -> Flow[Version | None]:
+    """Make a record of unique *data* under a new *key*, at the second try if need be; None if another exists.
+
+    With *instead* it replaces the record of that version.
+    """
     for is_last in (False, True):
         try:
-            answer = yield from ops.create(key, data, expires_at, owner)
+            if instead is None:
+                answer: Version | Conflict | Gone | None = yield from ops.create(key, data, expires_at, owner)
+            else:
+                answer = yield from ops.replace(key, data, instead, expires_at, owner)
         except StoreUnavailable:
             if is_last:
                 raise
             record = yield from load(key, fresh=True)
-            if record is None:
+            if record is None or record.version == instead:
                 continue
         else:
-            if answer is not None:
+            if not isinstance(answer, Conflict | Gone | None):
                 return answer
             record = yield from load(key, fresh=True)
         return record.version if record is not None and record.data == data else None

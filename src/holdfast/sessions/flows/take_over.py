@@ -13,10 +13,12 @@ from holdfast.errors import EncodeError, RecordTooLarge
 from holdfast.imports.place import OldPlace, OldSession
 from holdfast.records.envelope import Tombstone, TombstoneKind
 from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, UNFINISHED, UNUSED
+from holdfast.records.record import Record
 from holdfast.records.tokens import seal_successor
 from holdfast.sessions.flows import open as opening
 from holdfast.sessions.flows.commit import create_once, revised, sealed
 from holdfast.sessions.flows.context import Context
+from holdfast.sessions.flows.end import end_presented
 from holdfast.sessions.flows.open import Found, Rejected
 from holdfast.sessions.flows.reconcile import Write
 from holdfast.sessions.ops import Call, Flow, delete, load
@@ -39,23 +41,40 @@ class _OldLoad(Call[OldSession | None]):
 
 def find(context: Context, state: SessionState, value: str) -> Flow[Found | Rejected]:
     """Return the live session of a cookie's *value*: a token, or an id of the place where sessions were before."""
-    found = yield from opening.find(context, state, value)
-    place = context.old_place
+    found, place = (yield from opening.find(context, state, value)), context.old_place
+    is_led = isinstance(found, Found) and found.redeliver
     is_unknown = isinstance(found, Rejected) and found.reason in ("unknown_id", "malformed")
-    if not is_unknown or place is None or not place.has_form(value):
+    if place is None or not (is_led or is_unknown) or not place.has_form(value):
+        return found
+    if is_led and not (yield from _has_other_user(context, place, value, found)):
         return found
     key = state.presented = context.keys.key_of(value)
-    record = yield from load(key, fresh=True)
-    if record is None:
-        found_old = yield from _read_old(context, place, value, state)
-        if isinstance(found_old, Rejected):
-            return found_old
-        try:
-            yield from _keep(context, value, *found_old)
-        except RecordTooLarge:  # for this store
-            return Rejected("corrupt")
-        record = yield from load(key, fresh=True)
-    return (yield from opening.found_at(context, state, value, key, record))
+    anchor = yield from load(key, fresh=True)
+    if anchor is not None:
+        found = yield from opening.found_at(context, state, value, key, anchor)
+        if not (yield from _has_other_user(context, place, value, found)):
+            return found
+    found_old = yield from _read_old(context, place, value, state)
+    if isinstance(found_old, Rejected):
+        return found_old
+    try:
+        is_first = yield from _keep(context, value, *found_old, anchor)
+    except RecordTooLarge:  # for this store
+        return Rejected("corrupt")
+    if is_first and isinstance(found, Found):
+        yield from end_presented(context, found.stored.key, "replaced")
+    return (yield from opening.found_at(context, state, value, key, (yield from load(key, fresh=True))))
+
+
+def _has_other_user(context: Context, place: OldPlace, old_id: str, found: Found | Rejected) -> Flow[bool]:
+    """Return whether another user than that of *found*, or nobody, has been signed in since in the old place.
+
+    A server of the other library, in a deployment or after a rollback, keeps the id at a login and a logout.
+    """
+    if isinstance(found, Rejected):
+        return False
+    old = yield from _OldLoad("load", (place, old_id))
+    return old is not None and old.data is not None and context.owner_named(old.data) != found.stored.owner
 
 
 def take_over_unused(context: Context, old_id: str, *, dry_run: bool = False) -> Flow[TakenOver]:
@@ -87,8 +106,13 @@ def _read_old(
     return Rejected("corrupt") if made is None else (old, made)
 
 
-def _keep(context: Context, old_id: str, old: OldSession, made: StoredSession) -> Flow[bool]:
-    """Store the new session of *old_id*, and the alias that leads to it; return False if another request was first."""
+def _keep(
+    context: Context, old_id: str, old: OldSession, made: StoredSession, before: Record | None = None
+) -> Flow[bool]:
+    """Store the new session of *old_id*, and the alias that leads to it; return False if another request was first.
+
+    *before* is the record that the alias replaces.
+    """
     anchor, until = context.keys.key_of(old_id), _end_of(context, old)
     made.envelope.meta[PREVIOUS] = anchor
     if made.owner is not None:  # a cut-off that is found when it is opened covers it: it began before
@@ -96,7 +120,8 @@ def _keep(context: Context, old_id: str, old: OldSession, made: StoredSession) -
     alias = Tombstone(TombstoneKind.ALIAS, until, made.key, seal_successor(old_id, made.token))
     yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
     left = context.sealer.seal_control(alias, anchor)
-    if (yield from create_once(anchor, left, until + RETENTION)) is None:
+    instead = None if before is None else before.version
+    if (yield from create_once(anchor, left, until + RETENTION, instead=instead)) is None:
         yield from delete(made.key)
         return False
     context.events.emit("imported", handle=made.key, owner=made.owner)
