@@ -28,6 +28,8 @@ from holdfast.testing import FakeClock
 
 _IDS = [f"3f2b6a4e-3d51-4b7e-9a51-0d8c7c1b0a{number}" for number in range(10, 13)]
 
+_IMPORTS = (["import", "--count"], ["import"])
+
 Make = Callable[..., Flask]
 
 
@@ -219,8 +221,18 @@ def test_a_place_that_has_none_is_an_error(make: Make) -> None:
         make(SESSION_IMPORT="django")
 
 
-def test_without_the_table_there_is_nothing_to_take_over(make: Make, tmp_path: Path) -> None:
-    """A database without Flask-Session's table is one in which nothing is left."""
-    app = make(SESSION_STORE=f"sqlite+pysqlite:///{tmp_path}/other.db")
-    assert "Ida" not in shown(app, _IDS[2])
-    assert app.test_cli_runner().invoke(args=["sessions", "import", "--count"]).output.startswith("0 sessions")
+def test_a_wrong_table_or_prefix_is_named_where_nothing_is_left(make: Make, tmp_path: Path) -> None:
+    """Without Flask-Session's table, or with another prefix, nothing is there, and both commands say where that is."""
+    for config in (
+        {"SESSION_STORE": f"sqlite+pysqlite:///{tmp_path}/other.db"},
+        {"SESSION_IMPORT_TABLE": "other"},
+        {"SESSION_KEY_PREFIX": "other:"},
+    ):
+        app = make(**config)
+        assert "Ida" not in shown(app, _IDS[2])
+        (row,) = [each for each in examine(app).rows if each.name == "imported"]
+        for text in (row.found, *(app.test_cli_runner().invoke(args=["sessions", *args]).output for args in _IMPORTS)):
+            assert f"begins with {app.config.get('SESSION_KEY_PREFIX', 'session:')!r}" in text
+            assert "SESSION_IMPORT_TABLE" in text
+    for args in _IMPORTS:
+        assert "begins" not in make().test_cli_runner().invoke(args=["sessions", *args]).output

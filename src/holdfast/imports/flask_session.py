@@ -34,6 +34,10 @@ class FlaskSessions(OldPlace):
         super().__init__(until, clock)
         self._finder = finder
         self._prefix = prefix
+        self.none_there = (
+            f"none is there, live or expired, under a name that begins with {prefix!r}: if there should be some, "
+            "correct SESSION_KEY_PREFIX, SESSION_IMPORT_TABLE, or the database"
+        )
         self._lifetime = lifetime
 
     def has_form(self, old_id: str, /) -> bool:

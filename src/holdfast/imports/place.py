@@ -24,7 +24,12 @@ class OldPlace(ABC):
     """Where sessions were before. An *old id* is what a cookie of that time stands for, without a signature.
 
     Sessions are taken over before *until*, in milliseconds since the epoch; None: always.
+
+    Attributes:
+        none_there: The advice where it is empty: it may be another place than before.
     """
+
+    none_there = ""
 
     def __init__(self, until: int | None, clock: Clock) -> None:
         self._until = until

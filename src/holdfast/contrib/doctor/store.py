@@ -82,8 +82,10 @@ def left_before(case: Case) -> Iterator[Row]:
     if manager is None or (place := manager.context.old_place) is None:
         return
     try:
-        left = any(manager.take_over(old_id, dry_run=True) == "left" for old_id in place.ids())
-        verdict = Verdict("met", "some are left") if left else Verdict("manual", "none is left", _OFF)
+        ids = place.ids()
+        left = any(manager.take_over(old_id, dry_run=True) == "left" for old_id in ids)
+        none_left = "none is left" if ids else place.none_there
+        verdict = Verdict("met", "some are left") if left else Verdict("manual", none_left, _OFF)
     except ConfigurationError as error:
         verdict = Verdict("manual", str(error), _OFF)
     except StoreUnavailable as error:
