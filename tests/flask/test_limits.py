@@ -15,7 +15,9 @@ from support.web import Web, cookies_set, end
 
 from holdfast import ConfigurationError, TooManySessions
 from holdfast.flask import Session, session
+from holdfast.records.encryption import new_key
 from holdfast.stores.contract import Closes
+from holdfast.stores.memory import MemoryStore
 from holdfast.stores.registry import open_store
 
 MANY = 50
@@ -227,3 +229,32 @@ def test_logins_in_the_same_millisecond() -> None:
     for browser in browsers:
         web.do(lambda: session.bind("ada"), browser)
     assert sum(signed_in(web, *browsers)) == 1
+
+
+@pytest.mark.parametrize("sealed", [{}, {"SESSION_SEAL": "cookie", "SESSION_SEAL_KEYS": new_key()}], ids=["", "sealed"])
+def test_a_login_on_a_host_whose_clock_is_behind(limited: Callable[..., Web], sealed: dict[str, str]) -> None:
+    """It is the latest all the same: it stays, and another session ends."""
+    web = limited(SESSION_MAX_PER_USER=2, **sealed)
+    first, second = sign_in(web), sign_in(web)
+    web.clock.advance(-40)
+    third = sign_in(web)
+    assert sorted(signed_in(web, first, second)) == [False, True]
+    assert signed_in(web, third) == [True]
+
+
+def test_logins_at_once_on_hosts_whose_clocks_differ() -> None:
+    """Exactly as many stay as the limit allows, and each of those got its cookie."""
+    store = MemoryStore()
+    hosts = [Web(lambda _: store, SESSION_MAX_PER_USER=1) for _ in range(2)]
+    hosts[1].clock.advance(-40)
+    browsers = [host.app.test_client() for host in hosts for _ in range(8)]
+    paths = [host.path(lambda: session.bind("ada")) for host in hosts for _ in range(8)]
+    together = threading.Barrier(len(browsers))
+
+    def visit(browser: FlaskClient, path: str) -> int:
+        together.wait()
+        return browser.get(path).status_code
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        list(pool.map(visit, browsers, paths))
+    assert sum(signed_in(hosts[0], *browsers[:8]) + signed_in(hosts[1], *browsers[8:])) == 1

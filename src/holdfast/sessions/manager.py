@@ -100,8 +100,8 @@ class Manager(Ends):
     def scan(self, after: str | None = None, *, limit: int = 100, current: str | None = None) -> walk.SessionPage:
         """Return about *limit* of all live sessions, and the next *after*: None at the end.
 
-        One store call. A session that lives throughout the walk is returned at least once. An *after* at which no page
-        ends is a ValueError.
+        One store call. A session that lives throughout the walk is returned at least once, unless its token changes
+        meanwhile. An *after* at which no page ends is a ValueError.
         """
         return self._run(walk.page_of(self._iterated(), after, _whole(limit), current=current))
 

@@ -240,6 +240,7 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
     state.new_token = None
     try:
         version = yield from create_once(made.key, sealed(context, made, Write()), made.expires_at, made.owner)
+        made.version = version or 0
         if version is not None and made.owner is not None:
             yield from finish_login(context, made, made.owner, state.started_for)
     except StoreUnavailable:
@@ -248,7 +249,6 @@ def create(context: Context, state: SessionState) -> Flow[Outcome]:
         raise
     if version is None:  # a token that is taken has the odds of guessing one
         raise StoreUnavailable("the store has another record under a new key, or takes none", permanent=True)
-    made.version = version
     return begun(context, state, made)
 
 

@@ -6,16 +6,17 @@ the last to count sees all that are left, and sees to it that they are not too m
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast.errors import TooManySessions
 from holdfast.records.metadata import UNFINISHED
-from holdfast.records.record import Record
+from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import discard_all, end_session, follow, refused
 from holdfast.sessions.flows.listing import SessionInfo, decode_session, info_of, records_of
-from holdfast.sessions.ops import Flow, delete, pause
+from holdfast.sessions.ops import Flow, delete, pause, replace
 from holdfast.sessions.state import StoredSession
 from holdfast.stores.contract import Indexes
 
@@ -49,7 +50,8 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
     not end each other to the last. Where the oldest is evicted, the session that was not used for longest ends first,
     and the later logins stay. Where logins are refused, the earlier ones stay. One that has to go is removed.
 
-    Before one goes for another that has just come, it looks again: that may be about to go itself.
+    Before one goes for another that has just come, it looks again: that may be about to go itself. Where it only seems
+    the earlier one, because the clock of another host is ahead, it begins after the others.
 
     Raises:
         TooManySessions: The policy is to refuse, and other logins came first. The session is removed.
@@ -76,12 +78,27 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
             yield from _evict(context, owner, earlier, max(room, 0), is_earlier)
             if room >= 0:
                 return
+            if wait is not None:
+                yield from _begin_after(context, stored, max(other.info.created_at for other in others))
         if wait is not None:
             yield from pause(wait)
     yield from delete(stored.key)
     raise (
         TooManySessions(limit) if refuse else refused(context, stored.key, "too many later sessions of the user began")
     )
+
+
+def _begin_after(context: Context, stored: StoredSession, last: int) -> Flow[None]:
+    """Let the login *stored* begin after the *last* one, once, if the clock of that one's host is ahead of this one's.
+
+    If it did so again, two of them could do so in turn, until each has no other look and goes.
+    """
+    if last > context.clock() >= stored.envelope.created_at:
+        later = dataclasses.replace(stored.envelope, created_at=last + 1, issued_at=last + 1)
+        data = context.sealer.seal(later, token=stored.token, key=stored.key, owner=stored.owner)
+        answer = yield from replace(stored.key, data, stored.version, stored.expires_at, stored.owner)
+        if not isinstance(answer, Conflict | Gone):
+            stored.version, stored.envelope = answer, later
 
 
 def _evict(
