@@ -115,11 +115,9 @@ def _redis(_: Path) -> Iterator[PlaceOf]:
         for some in rows.some():
             pipeline = client.pipeline(transaction=False)
             for key, data, until, owner in some:
-                write = scripts.Write(data, until, owner, store._clock())
-                names, listed = store._within_reach(key, write)
-                pipeline.evalsha(
-                    scripts.CREATE.sha, len(names), *names, *write.arguments, listed, scripts.key_bytes(key)
-                )
+                write, member = scripts.Write(data, until, owner, store._clock()), scripts.key_bytes(key)
+                names, listed = store._within_reach(member, write)
+                pipeline.evalsha(scripts.CREATE.sha, len(names), *names, *write.arguments, listed, member)
             pipeline.execute()
 
     def place(number: int) -> Place:

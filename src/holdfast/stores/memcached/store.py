@@ -223,11 +223,12 @@ class _Found(NamedTuple):
 
 
 def _record(key: str, value: Any) -> Record:
-    found = unpack(value, len(_end_of(key))) if isinstance(value, bytes) else None
+    end = _end_of(key)
+    found = unpack(value, len(end)) if isinstance(value, bytes) else None
     if found is None:
         return Record(b"", b"", _NEVER)
     record, end_of_key = found
-    if end_of_key != _end_of(key):
+    if end_of_key != end:
         raise StoreUnavailable(
             "the memcached client answered with the value of another key: is it used by two at once?"
         )

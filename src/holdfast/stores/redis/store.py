@@ -116,13 +116,14 @@ class RedisClusterStore:
 
     def create(self, key: str, data: bytes, /, *, expires_at: int, owner: str | None = None) -> Version | None:
         write = scripts.Write(data, expires_at, owner, self._clock())
-        names, listed = self._within_reach(key, write)
+        member = scripts.key_bytes(key)
+        names, listed = self._within_reach(member, write)
         if write.owner == scripts.NOBODY:
             if self._call("execute_command", "SET", names[0], write.value(scripts.NEVER), "PX", write.ttl, "NX"):
                 return write.version
         elif not self._index_in_reach:
-            listed = self._enter(write.owner, key, write)
-        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, scripts.key_bytes(key)])
+            listed = self._enter(write.owner, member, write)
+        answer = self._run(scripts.CREATE, names, [*write.arguments, listed, member])
         self._ask_once(names[0])
         return write.version if answer == scripts.DONE else None
 
@@ -130,13 +131,14 @@ class RedisClusterStore:
         self, key: str, data: bytes, /, *, expect: Version, expires_at: int, owner: str | None = None
     ) -> Version | Conflict | Gone:
         write = scripts.Write(data, expires_at, owner, self._clock())
-        if isinstance(expect, scripts.Seen) and self._is_still(key, expect, write):
+        member = scripts.key_bytes(key)
+        names, listed = self._within_reach(member, write)
+        if isinstance(expect, scripts.Seen) and self._is_still(names[0], expect, write):
             return write.version
-        names, listed = self._within_reach(key, write)
-        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, scripts.key_bytes(key), expect])
+        answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, member, expect])
         if answer == scripts.UNLISTED:
-            listed = self._enter(write.owner, key, write)
-            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, scripts.key_bytes(key), expect])
+            listed = self._enter(write.owner, member, write)
+            answer = self._run(scripts.REPLACE, names, [*write.arguments, listed, member, expect])
         self._ask_once(names[0])
         return self._outcome(answer, key, write)
 
@@ -149,7 +151,7 @@ class RedisClusterStore:
             if not isinstance(answer, bytes):
                 return bool(answer == scripts.DONE)
             owner = answer
-            listed = self._enter(owner, key, write)
+            listed = self._enter(owner, scripts.key_bytes(key), write)
 
     def delete(self, key: str, /) -> bool:
         now = scripts.digits(self._clock())
@@ -222,17 +224,17 @@ class RedisClusterStore:
     def _index(self, owner: bytes) -> bytes:
         return self._prefix + scripts.index_of(owner[len(scripts.NOBODY) :])
 
-    def _within_reach(self, key: str, write: scripts.Write) -> tuple[list[bytes], bytes]:
+    def _within_reach(self, member: bytes, write: scripts.Write) -> tuple[list[bytes], bytes]:
         """Return the keys that a script on the record may use, and the time until which the index should list it."""
-        names = [self._name(key)]
+        names = [self._prefix + member]
         if write.owner == scripts.NOBODY or not self._index_in_reach:
             return names, scripts.NEVER
         return [*names, self._index(write.owner)], write.listed
 
-    def _is_still(self, key: str, seen: scripts.Seen, write: scripts.Write) -> bool:
+    def _is_still(self, name: bytes, seen: scripts.Seen, write: scripts.Write) -> bool:
         """Write over the value that was *seen* if it is there: one comparison, where the server has IFEQ."""
         value = write.over(seen.value) if self._compares else None
-        return value is not None and self._set_if(self._name(key), value, seen.value, write.ttl)
+        return value is not None and self._set_if(name, value, seen.value, write.ttl)
 
     def _ask_once(self, name: bytes) -> None:
         """Find out whether the server has IFEQ, by a comparison that changes nothing, and warn if it evicts."""
@@ -254,9 +256,8 @@ class RedisClusterStore:
         self._compares = False
         return False
 
-    def _enter(self, owner: bytes, key: str, write: scripts.Write) -> bytes:
-        arguments = [write.now, scripts.key_bytes(key), write.listed]
-        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], arguments)
+    def _enter(self, owner: bytes, member: bytes, write: scripts.Write) -> bytes:
+        listed: bytes = self._run(scripts.ENTER, [self._index(owner)], [write.now, member, write.listed])
         return listed
 
     def _leave(self, answer: Any, key: str, now: bytes) -> None:
@@ -318,7 +319,8 @@ class RedisClusterStore:
     def _call(self, method: str, *arguments: Any, of: Any = None, again: bool = True, **named: Any) -> Any:
         try:
             with self._turns:
-                self._follow_primary()
+                if time.monotonic() >= self._ask_at:
+                    self._follow_primary()
                 return getattr(self._client if of is None else of, method)(*arguments, **named)
         except StoreUnavailable:
             raise
@@ -334,8 +336,6 @@ class RedisClusterStore:
     def _follow_primary(self) -> None:
         """Ask the Sentinels for the primary, once a second: at a planned failover the old one keeps its connections."""
         now = time.monotonic()
-        if now < self._ask_at:
-            return
         ask = getattr(getattr(self._client, "connection_pool", None), "get_master_address", None)
         self._ask_at = now + _ASK_AGAIN if ask is not None else math.inf
         if ask is not None:
@@ -372,9 +372,10 @@ class RedisStore(RedisClusterStore):
         old, new, data, tombstone, expect, expires_at, grace_until, owner = rotation
         write = scripts.Write(data, expires_at, owner, self._clock())
         superseded = scripts.Write(tombstone, grace_until, None, write.at)
-        names, listed = self._within_reach(new, write)
+        member = scripts.key_bytes(new)
+        names, listed = self._within_reach(member, write)
         left = [superseded.head, tombstone, superseded.ttl, scripts.key_bytes(old)]
-        arguments = [*write.arguments, listed, scripts.key_bytes(new), expect, *left]
+        arguments = [*write.arguments, listed, member, expect, *left]
         answer = self._run(scripts.MOVE, [self._name(old), *names], arguments)
         return self._outcome(answer, old, write)
 

@@ -16,28 +16,29 @@ MARGIN = 300_000
 
 _HEAD = struct.Struct(">BQIq")
 _FORMAT = 1
+_HEAD_SIZE = _HEAD.size
 #: The position of the expiry, a signed number of 8 bytes.
-EXPIRY_AT = _HEAD.size - 8
+EXPIRY_AT = _HEAD_SIZE - 8
 
 
 def pack(record: Record, own: bytes) -> bytes:
     """Return *record*, whose version is a number of 64 bits, as bytes, with the store's part *own*."""
     owner = b"" if record.owner is None else owner_bytes(record.owner)
     size = 0 if record.owner is None else len(owner) + 1
-    return b"".join((_HEAD.pack(_FORMAT, record.version, size, record.expires_at), own, owner, record.data))
+    return _HEAD.pack(_FORMAT, record.version, size, record.expires_at) + own + owner + record.data
 
 
 def unpack(raw: bytes, own_size: int) -> tuple[Record, bytes] | None:
     """Return the record and the store's part in *raw*, from `pack`; None if *raw* has another form."""
-    start = _HEAD.size + own_size
+    start = _HEAD_SIZE + own_size
     if len(raw) < start or raw[0] != _FORMAT:
         return None
     _, version, size, expires_at = _HEAD.unpack_from(raw)
-    end = start + max(0, size - 1)
+    end = start + size - 1 if size else start
     if end > len(raw):
         return None
     owner = owner_text(raw[start:end]) if size else None
-    return Record(raw[end:], version, expires_at, owner), raw[_HEAD.size : start]
+    return Record(raw[end:], version, expires_at, owner), raw[_HEAD_SIZE:start]
 
 
 def owner_bytes(owner: str) -> bytes:
@@ -68,4 +69,4 @@ def raw_of(text: str | None) -> str | bytes | None:
         raw = bytes.fromhex(text or "")
     except ValueError:
         return text
-    return raw if raw.hex() == text and raw else text
+    return raw if raw and raw.hex() == text else text
