@@ -34,7 +34,8 @@ class CookieWorld(World):
         names = Mint.reset()
         for browser, who in (("here", self.user), ("there", "alice")):
             Mint.turn = browser
-            state = SessionState(self.clock(), opened=True, data={PERMANENT: browser, "last": 1})
+            state = SessionState(self.clock(), {PERMANENT: browser, "last": 1})
+            state.opened = True
             if who is not None:
                 face_of(state)["_user_id"] = who
             drive(commit(self.context(), state, self.flows), self.store)

@@ -170,13 +170,15 @@ def _taking(taker: Taker, *, changes: bool) -> Callable[[World, Context], Actor]
 
 def _renew_and_present(world: World, context: Context) -> Actor:
     """Renew the session ``here`` in one request, and come with its token in the next."""
-    state = SessionState(context.clock(), opened=True)
+    state = SessionState(context.clock())
+    state.opened = True
     yield from open_session(context, state, world.tokens["here"])
     yield from commit(world.context(renewal=True), state, in_store)
     if state.stored is None:
         return "gone"
     token = world.tokens["here after"] = state.stored.token
-    state = SessionState(context.clock(), opened=True)
+    state = SessionState(context.clock())
+    state.opened = True
     yield from open_session(context, state, token)
     yield from commit(context, state, in_store)
     return "presented"

@@ -33,7 +33,7 @@ from support.wsgi import served
 #: Who signs in, and how many browsers each has of their own.
 USERS = {"ada": 2, "bob": 2, "eve": 3}
 
-GRACE = 2.0
+LIMIT, GRACE = 4, 2.0
 
 APPLICATION = "storm.application:create_app()"
 
@@ -73,7 +73,9 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
         master = list[int]()
         there = PLACES[place](stack, folder, lambda: workers_of(master[0]), seed)
         log = stack.enter_context((folder / "log").open("w+b", buffering=0))
-        server = stack.enter_context(served(there.url, app=app, log=log, **settings(sealed=sealed, limit=there.limit)))
+        server = stack.enter_context(
+            served(there.url, app=app, log=log, **settings(sealed=sealed, indexed=there.indexed))
+        )
         master.append(server.pid)
         recorder = Recorder()
         browsers = [
@@ -94,26 +96,26 @@ def run(place: str, *, seconds: float, seed: str, sealed: bool, app: str = APPLI
         history.requests = list(recorder.requests)
         log.seek(0)
         text = log.read().decode(errors="replace")
-    return judge(Storm(place, sealed, seed, history, log=text), there.limit)
+    return judge(Storm(place, sealed, seed, history, log=text))
 
 
-def settings(*, sealed: bool, limit: int | None) -> dict[str, Any]:
-    """Return the settings of the application."""
+def settings(*, sealed: bool, indexed: bool) -> dict[str, Any]:
+    """Return the settings of the application. A store without an index can have no limit of sessions."""
     seal = {"SESSION_SEAL_KEYS": [urlsafe_b64encode(secrets.token_bytes(32)).decode()]} if sealed else {}
     return {
         "SESSION_PERMANENT": True,
         "SESSION_RENEWAL_INTERVAL": 2,
         "SESSION_ROTATION_GRACE": GRACE,
-        "SESSION_MAX_PER_USER": limit,
+        "SESSION_MAX_PER_USER": LIMIT if indexed else None,
         **seal,
     }
 
 
-def judge(storm: Storm, limit: int | None) -> Storm:
-    """Check the history of *storm*, where a user may have *limit* sessions; tell violations from what is declared."""
+def judge(storm: Storm) -> Storm:
+    """Check the history of *storm*, and tell violations from what is declared."""
     kinds = {fault.kind for fault in storm.history.faults}
     back = {kind: BACK.get((storm.place, kind), (USUALLY_BACK, ""))[0] for kind in kinds}
-    for finding in check(storm.history, Promise(limit=limit, grace=GRACE, back=back)):
+    for finding in check(storm.history, Promise(limit=LIMIT, grace=GRACE, back=back)):
         declared = next((entry for entry in DECLARED if _covers(entry, finding, storm)), None)
         if declared is None:
             storm.violations.append(finding)

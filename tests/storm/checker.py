@@ -315,15 +315,12 @@ def _is_refused(request: Request) -> bool:
 @_rule("limit exceeded")
 def limit_exceeded(story: Story) -> Iterator[Finding]:
     """After the storm a user has more sessions than the limit."""
-    limit = story.promise.limit
-    if limit is None:
-        return
     final = defaultdict[str, dict[str, Request]](dict)
     for request in story.answered:
         if request.action == "me" and request.value == "final" and request.found.user is not None:
             final[request.found.user][request.found.life or ""] = request
     for user, lives in final.items():
-        if len(lives) > limit:
+        if len(lives) > story.promise.limit:
             evidence = tuple(lives.values())
             text = f"{user} has {len(lives)} sessions"
             yield Finding("limit exceeded", text, evidence[0].sent, evidence[-1].received, evidence)

@@ -46,11 +46,6 @@ class Place:
     faults: Faults = field(default_factory=dict)
     indexed: bool = True
 
-    @property
-    def limit(self) -> int | None:
-        """How many sessions a user may have. A store without an index can have no limit."""
-        return 4 if self.indexed else None
-
 
 # --- files -----------------------------------------------------------------------------------------------------------
 

@@ -18,13 +18,13 @@ class Promise:
     """What the application was promised.
 
     Attributes:
-        limit: How many sessions a user may have; None is any number.
+        limit: How many sessions a user may have.
         grace: For how many seconds a replaced token is recognised.
         slack: How many seconds more are allowed for the moments that a history does not show.
         back: The seconds within which the service is back, by kind of fault.
     """
 
-    limit: int | None = None
+    limit: int = 4
     grace: float = 2.0
     slack: float = 1.0
     back: dict[str, float] = field(default_factory=dict)
@@ -128,8 +128,6 @@ class Story:
         return life.begun.user is not None and life.begun.user in users
 
     def _is_crowded(self, login: Request) -> bool:
-        if self.promise.limit is None:
-            return False
         others = [
             life
             for life in self.lives.values()

@@ -254,16 +254,6 @@ def test_each_rule_has_a_planted_violation() -> None:
     assert set(PLANTED.values()) == set(RULES)
 
 
-def test_any_number_of_sessions_breaks_no_rule_where_there_is_no_limit() -> None:
-    """On a store without an index a user may have any number of sessions, and none of them ends for another one."""
-    tale = Tale()
-    too_many(tale, planted=True)
-    assert tale.broken() == set()
-    user_is_at_the_limit(tale)
-    tale.found(life=None, user=None, token="token of ada0:1")
-    assert tale.broken() == {"empty session"}
-
-
 def other_ends_all(tale: Tale) -> None:
     """Another browser of the user ends all sessions."""
     tale.login("ada1:1", browser="ada1")

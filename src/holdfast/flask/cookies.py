@@ -220,8 +220,11 @@ def _values(header: str, name: str) -> Iterable[str]:
 
 def _found(header: str, name: str) -> list[str]:
     begin = f"{name}="
-    pairs = [pair.strip(" \t") for pair in header.split(";") if begin in pair]
-    return [pair[len(begin) :] for pair in pairs if pair.startswith(begin)]
+    return [
+        pair.strip(" \t").removeprefix(begin)
+        for pair in header.split(";")
+        if begin in pair and pair.lstrip(" \t").startswith(begin)
+    ]
 
 
 def _sign(signer: Signer, token: str) -> str:

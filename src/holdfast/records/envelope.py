@@ -196,8 +196,6 @@ SESSIONS = Envelope, Sealed
 
 def encode(body: Body) -> bytes:
     """Return the bytes to store for *body*."""
-    if isinstance(body, Sealed):
-        return body.head + _SIZE.pack(len(body.meta)) + body.meta + body.payload
     if isinstance(body, Envelope):
         if body.codec is JSON:
             meta = json.dumps(body.meta, ensure_ascii=False, separators=(",", ":")).encode()
@@ -208,6 +206,8 @@ def encode(body: Body) -> bytes:
         count = len(body.writes) // ID_BYTES
         head = _HEADER.pack(_SESSION, body.created_at, body.issued_at, body.idle, count, len(meta))
         return head + body.writes + meta + body.payload
+    if isinstance(body, Sealed):
+        return body.head + _SIZE.pack(len(body.meta)) + body.meta + body.payload
     if isinstance(body, Vouched):
         return _VOUCHED_HEADER.pack(_VOUCHED, body.key_id, body.tag) + body.control
     if isinstance(body, Tombstone):

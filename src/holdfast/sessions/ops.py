@@ -173,26 +173,22 @@ class Breaker:
 
     def run(self, call: Call[T], store: object) -> T:
         """Return the answer to *call*."""
-        if not self.tripped:
-            return self._made(call, store)
-        began = self._timer()
-        if began < self._probe_until:
-            raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
-        self._probe_until = began + _PROBE
-        try:
-            return self._made(call, store)
-        finally:
-            self._probe_until = 0.0
-
-    def _made(self, call: Call[T], store: object) -> T:
-        began = self._timer()
+        began, probes = self._timer(), self.tripped
+        if probes:
+            if began < self._probe_until:
+                raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
+            self._probe_until = began + _PROBE
         try:
             answer = call.run(store)
         except StoreUnavailable:
             self._timeouts = self._timeouts + 1 if self._timer() - began >= _SLOW else 0
             self.tripped = self._timeouts >= _IN_A_ROW
             raise
-        self._timeouts, self.tripped = 0, False
+        finally:
+            if probes:
+                self._probe_until = 0.0
+        if self._timeouts:
+            self._timeouts, self.tripped = 0, False
         return answer
 
 

@@ -22,6 +22,8 @@ LONGEST_COOKIE = 400 * DAY
 #: and so that no host or store whose clock is ahead removes a live session.
 RETENTION = DAY
 
+_QUARTER = 15 * MINUTE
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -107,7 +109,7 @@ class Policy:
         if not isinstance(expires_at, int):  # others may write to the database, and some databases accept any value
             return "corrupt"
         created_at = envelope.created_at
-        if created_at > now + SKEW or envelope.issued_at > now + SKEW:
+        if max(created_at, envelope.issued_at) > now + SKEW:
             return "not_yet_valid"
         if used_at >= created_at + self.absolute or created_at < (self.not_before or 0):
             return "expired_absolute"
@@ -154,5 +156,4 @@ class Policy:
 
 
 def _interval(idle: int) -> int:
-    longest = MINUTE if idle <= HOUR else 15 * MINUTE
-    return longest if idle >= 10 * longest else idle // 10
+    return min(MINUTE if idle <= HOUR else _QUARTER, idle // 10)

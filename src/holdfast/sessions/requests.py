@@ -176,14 +176,14 @@ class Requests:
 
     def _upkeep_due(self, state: SessionState) -> bool:
         """Return whether this use requires a touch, a new token or the cookie once more."""
-        stored, policy, now, navigation = state.stored, self.context.policy, state.opened_at, state.navigation
+        stored, policy, now = state.stored, self.context.policy, state.opened_at
         if stored is None or state.background:
             return False
         envelope, refreshes = stored.envelope, state.was_permanent and policy.refresh_cookie
         return (
             policy.touch_due(envelope, stored.expires_at, now)
-            or (policy.renewal is not None and policy.renewal_due(envelope.issued_at, now, navigation=navigation))
-            or (refreshes and policy.cookie_due(envelope, now, navigation=navigation))
+            or (policy.renewal is not None and policy.renewal_due(envelope.issued_at, now, navigation=state.navigation))
+            or (refreshes and policy.cookie_due(envelope, now, navigation=state.navigation))
         )
 
     def offset(self) -> int:

@@ -91,9 +91,9 @@ class Changes(_NothingAsked):
     wiped: bool = False
     rebind: bool = False
     owner: str | None = None
-    assigned: set[Any] = field(default_factory=set)
-    applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict)
-    meta: dict[str, str | None] = field(default_factory=dict)
+    assigned: set[Any] = field(default_factory=set, init=False)
+    applied: dict[Any, list[tuple[Callable[[Any], Any], Any]]] = field(default_factory=dict, init=False)
+    meta: dict[str, str | None] = field(default_factory=dict, init=False)
 
     @property
     def new_token(self) -> bool:
@@ -118,6 +118,8 @@ class Changes(_NothingAsked):
 class _AtFirst:
     """The part of a state that most requests do not set, so that it costs them nothing."""
 
+    opened: bool = False
+    background: bool = False
     opened_at: int = 0
     presented: str | None = None
     beside: tuple[str, ...] = ()
@@ -179,11 +181,9 @@ class SessionState(_AtFirst):
     """
 
     started_at: int
-    opened: bool = False
-    background: bool = False
     data: dict[Any, Any] = field(default_factory=dict)
-    changes: Changes = field(default_factory=Changes)
-    ended_all_at: dict[str, int] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes, init=False)
+    ended_all_at: dict[str, int] = field(default_factory=dict, init=False)
 
     @property
     def owner(self) -> str | None:
@@ -289,11 +289,12 @@ class SessionState(_AtFirst):
     def sid(self) -> str:
         """The public id of the session: that of the stored one, or a new one for a session or a login that begins."""
         stored, changes = self.stored, self.changes
-        begins = stored is None or changes.wiped or (changes.rebind and changes.owner != stored.owner)
-        known = None if stored is None or begins else stored.envelope.meta.get(metadata.SID)
-        if known is None:
-            known = changes.sid = changes.sid or new_sid()
-        return known
+        if stored is not None and not changes.wiped and not (changes.rebind and changes.owner != stored.owner):
+            known = stored.envelope.meta.get(metadata.SID)
+            if known is not None:
+                return known
+        changes.sid = changes.sid or new_sid()
+        return changes.sid
 
     def meta(self, name: str) -> str | None:
         """Return the metadata under *name*, or None."""
@@ -305,19 +306,26 @@ class SessionState(_AtFirst):
         self, stored: Mapping[str, str], *, permanent: bool, namespace_mark: str | None
     ) -> dict[str, str]:
         """Return the metadata to store over *stored*; *permanent* is what a session is that does not say."""
-        kept = {} if self.changes_user else stored
-        merged: dict[str, str | None] = {**kept, **self.changes.meta, metadata.SID: self.sid}
-        if self.changes.rebind:
+        changes = self.changes
+        merged: dict[str, Any] = {**({} if self.changes_user else stored), **changes.meta}
+        merged[metadata.SID] = self.sid
+        if changes.rebind:
             at = self.authenticated_at
             merged[metadata.AUTHENTICATED_AT] = None if at is None else str(at)
-            merged[metadata.UNUSED] = None if at is None or self.changes.consumed else "1"
-            merged[metadata.LIFETIME] = self.changes.meta.get(metadata.LIFETIME)
-            merged[metadata.DATA_OWNER] = None if self.changes.signs_in else self.data_owner
-        merged[metadata.PERMANENT] = "1" if self.data.get(PERMANENT, permanent) else None
-        merged[metadata.NAMESPACE] = namespace_mark
+            merged[metadata.UNUSED] = None if at is None or changes.consumed else "1"
+            merged[metadata.LIFETIME] = changes.meta.get(metadata.LIFETIME)
+            merged[metadata.DATA_OWNER] = None if changes.signs_in else self.data_owner
+        if self.data.get(PERMANENT, permanent):
+            merged[metadata.PERMANENT] = "1"
+        else:
+            merged.pop(metadata.PERMANENT, None)
+        if namespace_mark is not None:
+            merged[metadata.NAMESPACE] = namespace_mark
         if self.beside:
             merged[metadata.BESIDE] = " ".join(self.beside)
-        return {name: value for name, value in merged.items() if value is not None}
+        if None in merged.values():
+            merged = {name: value for name, value in merged.items() if value is not None}
+        return merged
 
     @property
     def changes_lifetime(self) -> bool:

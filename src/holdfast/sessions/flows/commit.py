@@ -88,7 +88,7 @@ def _change(context: Context, flows: RequestFlows, state: SessionState, stored: 
     if state.exposed and not changes.new_token and stored.owner is None:
         changes.rotate = _names_another(context, state, stored)
     renewal, ends = not changes.new_token, state.changes_user
-    if renewal and not _renewal_due(context, state, stored):
+    if renewal and (context.policy.renewal is None or not _renewal_due(context, state, stored)):
         return (yield from flows.save(context, state, stored))
     try:
         return (yield from flows.rotate(context, state, stored, renewal=renewal, ends=ends))
@@ -193,23 +193,25 @@ def revised(
     *,
     token: str | None = None,
     payload: bytes | None = None,
-    sent_at: int | None = None,
+    now: int | None = None,
+    sends: bool = False,
 ) -> StoredSession:
     """Return the session as *state* wants it stored under *token*: a new one, or over *base*, with its version.
 
-    By default the token is new. *payload* is the encoded data, where it is known already. *sent_at* is the time if its
-    cookie is sent again.
+    By default the token is new. *payload* is the encoded data, and *now* the time, where they are known already.
+    *sends*: its cookie is sent again.
     """
     token = token or new_token()
     known = base is not None and base.token == token
     key = base.key if base and known else context.keys.key_of(token)
-    now, owner, changes, policy = context.clock(), state.owner, state.changes, context.policy
+    now, owner = context.clock() if now is None else now, state.owner
+    changes, policy = state.changes, context.policy
     begins = base is None or changes.wiped or changes.signs_in
     meta = state.merged_metadata(
         base.envelope.meta if base else {}, permanent=policy.permanent, namespace_mark=context.keys.namespace_mark
     )
-    if sent_at is not None:
-        meta[SENT_AT] = str(sent_at)
+    if sends:
+        meta[SENT_AT] = str(now)
     elif not known:
         meta.pop(SENT_AT, None)
     payload = context.codec.dumps(state.data) if payload is None else payload
@@ -263,24 +265,25 @@ def begun(context: Context, state: SessionState, made: StoredSession) -> Outcome
 
 def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
     """Write the session if it changed, or if its cookie is due, with what other requests wrote meanwhile merged in."""
-    policy, now, write, asked = context.policy, context.clock(), Write(), False
+    policy, write, asked = context.policy, Write(), False
     while not write.exhausted:
-        payload = context.codec.dumps(state.data)
-        changed = not _unchanged(context, state, stored, payload)
+        now, payload, ends = context.clock(), context.codec.dumps(state.data), state.is_empty
+        # What was left in it may have been taken out at once: then it is over.
+        changed = ends or not _unchanged(context, state, stored, payload)
         asked |= changed
-        due = not state.background and policy.touch_due(stored.envelope, stored.expires_at, now)
         sends = cookie_due(policy, state, now, changed=changed)
-        restamp = due and stored.envelope.idle != policy.idle_of(stored.envelope.meta)
-        if not (changed or sends or restamp):
-            if due and not (yield from _touch(context, stored, now)):
+        if not (changed or sends):
+            due = not state.background and policy.touch_due(stored.envelope, stored.expires_at, now)
+            restamp = due and stored.envelope.idle != policy.idle_of(stored.envelope.meta)
+            if due and not restamp and not (yield from _touch(context, stored, now)):
                 return dropped(context, state)
-            return Outcome("merged" if asked else "unchanged", CookieAction.NONE)
+            if not restamp:
+                return Outcome("merged" if asked else "unchanged", CookieAction.NONE)
         answer: Outcome | StoredSession | Conflict | Gone | Lost
-        if state.is_empty:
+        if ends:
             answer = yield from _end(context, state, stored)
         else:
-            sent_at = now if sends else None
-            written = revised(context, state, stored, token=stored.token, payload=payload, sent_at=sent_at)
+            written = revised(context, state, stored, token=stored.token, payload=payload, now=now, sends=sends)
             answer = yield from write_over(context, stored, written, write)
         cookie = CookieAction.SEND if sends else CookieAction.NONE
         if isinstance(answer, Outcome):
@@ -300,8 +303,6 @@ def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[O
 
 
 def _unchanged(context: Context, state: SessionState, stored: StoredSession, payload: bytes) -> bool:
-    if state.is_empty:  # what was left in it was taken out at once: it is over
-        return False
     envelope = stored.envelope
     if envelope.codec is not context.codec:
         payload = envelope.codec.dumps(state.data)

@@ -7,7 +7,6 @@ time, and the cut-offs of owners. They are kept for as long as a copy of the coo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from holdfast.errors import DecodeError, StoreUnavailable, UnknownKey
 from holdfast.events import EndReason, RejectReason, RevokeResult
@@ -56,11 +55,9 @@ class InCookie:
         if isinstance(found, Rejected):
             report_rejected(context, state.presented or "", found)
             return found
-        return Found(*found, redeliver=found[0].stale)
+        return found
 
-    def _resolve(
-        self, context: Context, value: str, state: SessionState | None = None
-    ) -> Flow[tuple[CookieSession, dict[Any, Any]] | Rejected]:
+    def _resolve(self, context: Context, value: str, state: SessionState | None = None) -> Flow[Found | Rejected]:
         """Return the session in *value*, with its data; *state* gets its key, live or not."""
         try:
             record = self._cookie.unseal(value)
@@ -86,7 +83,7 @@ class InCookie:
             data = envelope.codec.loads(envelope.payload)
         except DecodeError:
             return Rejected("corrupt")
-        return (stored, data) if reason is None else Rejected(reason, data=secrets_of(context, data))
+        return Found(stored, data, stored.stale) if reason is None else Rejected(reason, data=secrets_of(context, data))
 
     def _revoked(self, context: Context, stored: CookieSession, *, fresh: bool = True) -> Flow[RejectReason | None]:
         if not self._revocable:

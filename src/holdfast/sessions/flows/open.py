@@ -74,8 +74,8 @@ def find(context: Context, state: SessionState, token: str, *, fresh: bool = Fal
             found = _opened(context, token, key, record, now=state.opened_at, used_at=state.started_at)
         except DecodeError:
             found = Rejected("corrupt")
-        if type(found) is tuple and UNFINISHED not in found[0].envelope.meta:  # as nearly always
-            return Found(*found)
+        if type(found) is Found and UNFINISHED not in found.stored.envelope.meta:  # as nearly always
+            return found
     return (yield from found_at(context, state, token, key, record))
 
 
@@ -87,11 +87,11 @@ def found_at(
     if isinstance(found, Rejected):
         report_rejected(context, key, found)
         return found
-    stored, data = found
+    stored = found.stored
     if UNFINISHED in stored.envelope.meta and not (yield from finish_postponed(context, stored)):
         report_rejected(context, key, rejected := Rejected("unknown_id"))
         return rejected
-    return Found(stored, data, stored.token != token)
+    return found._replace(redeliver=stored.token != token)
 
 
 def _find_unsure(context: Context, state: SessionState, value: str) -> Flow[Found | Rejected]:
@@ -150,7 +150,7 @@ def resolve(
     now: int,
     used_at: int | None = None,
     late: bool = False,
-) -> Flow[tuple[StoredSession, dict[Any, Any]] | Rejected]:
+) -> Flow[Found | Rejected]:
     """Return the live session that *record*, stored for *token* under *key*, holds or leads to, with its data.
 
     Its timeouts are judged at *used_at*; by default *now*. A *late* request knew the session before a renewal: the
@@ -165,7 +165,7 @@ def resolve(
             return Rejected("unknown_key")
         except DecodeError as error:
             return (yield from _set_aside(key, foreign=error.foreign, empty=not record.data))
-        if isinstance(body, tuple | Rejected):
+        if isinstance(body, Found | Rejected):
             return body
         if not isinstance(body, Tombstone):
             return Rejected("corrupt")
@@ -182,7 +182,7 @@ def resolve(
 
 def _opened(
     context: Context, token: str, key: str, record: Record, *, now: int, used_at: int | None
-) -> tuple[StoredSession, dict[Any, Any]] | Rejected | Control:
+) -> Found | Rejected | Control:
     """Return the session in *record* with its data, why it is over, or the control record that it is."""
     body = context.sealer.read(record.data, key)
     if not isinstance(body, SESSIONS):
@@ -192,7 +192,7 @@ def _opened(
     if reason is not None:
         return Rejected(reason, owner=record.owner)
     stored = StoredSession(token, key, record.version, record.expires_at, record.owner, envelope)
-    return stored, envelope.codec.loads(envelope.payload)
+    return Found(stored, envelope.codec.loads(envelope.payload))
 
 
 def leads_on(tombstone: Tombstone, now: int, *, late: bool) -> bool:

@@ -120,7 +120,7 @@ def reconcile(
             state.login_begins_anew = True
             context.events.emit("superseded", handle=stored.key)
         return None
-    theirs, their_data = found
+    theirs, their_data, _ = found
     applied = write.is_applied(theirs.envelope.writes)
     if not applied and (theirs.key, theirs.version) != (stored.key, stored.version):
         may_fail = context.policy.on_conflict == "error" and not state.changes.new_token
@@ -129,7 +129,7 @@ def reconcile(
         if not state.changes.wiped:
             state.data = merged(context, state, stored, their_data, write)
     state.stored, state.redeliver = theirs, state.redeliver or theirs.token != stored.token
-    write.known = found
+    write.known = theirs, their_data
     return Applied(theirs, their_data) if applied else theirs
 
 

@@ -49,11 +49,12 @@ def join(context: Context, state: SessionState, browser: str) -> Flow[Outcome | 
 
 def _try_to_join(context: Context, state: SessionState, browser: str, key: str) -> Flow[Outcome | None]:
     found = yield from resolve(context, browser, key, (yield from load(key, fresh=True)), now=context.clock())
-    if isinstance(found, Rejected) or found[0].owner != state.owner:
+    if isinstance(found, Rejected) or found.stored.owner != state.owner:
         return None
-    state.data = merge({}, state.data, found[1], same=Encodings(context.codec.dumps))
-    state.changes = Changes(assigned=state.changes.assigned, applied=state.changes.applied)
-    state.stored, state.redeliver = found[0], True
-    outcome = yield from save(context, state, found[0])
+    state.data = merge({}, state.data, found.data, same=Encodings(context.codec.dumps))
+    asked, state.changes = state.changes, Changes()
+    state.changes.assigned, state.changes.applied = asked.assigned, asked.applied
+    state.stored, state.redeliver = found.stored, True
+    outcome = yield from save(context, state, found.stored)
     joined = outcome.cookie is CookieAction.NONE and outcome.result != "gone"
     return Outcome("merged", CookieAction.SEND) if joined else outcome

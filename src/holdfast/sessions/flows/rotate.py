@@ -164,8 +164,8 @@ def _as_moved(
     found = yield from resolve(context, moved.token, moved.key, new, now=context.clock())
     if isinstance(found, Rejected):
         return Gone()
-    there, state.data = found
-    return there
+    state.data = found.data
+    return found.stored
 
 
 def _move_surely(

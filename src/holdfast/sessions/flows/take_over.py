@@ -82,7 +82,9 @@ def take_over_unused(context: Context, old_id: str, *, dry_run: bool = False) ->
     key, place = context.keys.key_of(old_id), context.old_place
     if place is None or (yield from load(key, fresh=True)) is not None:
         return "before"
-    found_old = yield from _read_old(context, place, old_id, SessionState(context.clock(), background=True))
+    state = SessionState(context.clock())
+    state.background = True
+    found_old = yield from _read_old(context, place, old_id, state)
     if isinstance(found_old, Rejected):
         return "unreadable" if found_old.reason == "corrupt" else "ended"
     if dry_run:
