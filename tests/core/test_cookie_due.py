@@ -8,7 +8,7 @@ from holdfast.clock import DAY, HOUR, MINUTE
 from holdfast.records.envelope import Envelope
 from holdfast.records.metadata import SENT_AT
 from holdfast.sessions.policy import RETENTION, Policy
-from holdfast.sessions.state import PERMANENT, SessionState, StoredSession, cookie_due
+from holdfast.sessions.state import PERMANENT, SessionState, StoredSession
 
 POLICY = Policy(idle=DAY, absolute=30 * DAY)
 BEGAN = 1_800_000_000_000
@@ -62,7 +62,7 @@ def _state(*, age: int, sent: int | None = None, facts: str = "") -> SessionStat
 )
 def test_a_request_that_changes_nothing(facts: str, age: int, due: bool) -> None:
     """The cookie is sent again where that gives the browser something new, and no login can be under way."""
-    assert cookie_due(POLICY, _state(age=age, facts=facts), BEGAN + age, changed=False) is due
+    assert _state(age=age, facts=facts).cookie_due(POLICY, BEGAN + age, changed=False) is due
 
 
 @pytest.mark.parametrize(
@@ -77,25 +77,25 @@ def test_a_request_that_changes_nothing(facts: str, age: int, due: bool) -> None
 def test_a_cookie_that_was_sent_before(facts: str, sent: int, due: bool) -> None:
     """Its life counts from when it was last sent."""
     age = 10 * DAY
-    assert cookie_due(POLICY, _state(age=age, sent=sent, facts=facts), BEGAN + age, changed=False) is due
+    assert _state(age=age, sent=sent, facts=facts).cookie_due(POLICY, BEGAN + age, changed=False) is due
 
 
 def test_the_last_cookie_of_a_session() -> None:
     """When no cookie can live longer than the last one, because the session ends, none is sent."""
     age = 29 * DAY + DAY // 2
     state = _state(age=age, sent=DAY // 2, facts="permanent navigation")
-    assert not cookie_due(POLICY, state, BEGAN + age, changed=False)
+    assert not state.cookie_due(POLICY, BEGAN + age, changed=False)
 
 
 def test_an_application_that_refreshes_no_cookie() -> None:
     """With SESSION_REFRESH_EACH_REQUEST off, only a request that changes the session lets the cookie live longer."""
     policy = Policy(idle=DAY, absolute=30 * DAY, refresh_cookie=False)
     state = _state(age=HOUR, facts="permanent navigation")
-    assert not cookie_due(policy, state, BEGAN + HOUR, changed=False)
-    assert cookie_due(policy, state, BEGAN + HOUR, changed=True)
+    assert not state.cookie_due(policy, BEGAN + HOUR, changed=False)
+    assert state.cookie_due(policy, BEGAN + HOUR, changed=True)
 
 
 def test_a_poll_that_changes_something() -> None:
     """A background request that changes the session is a use of it."""
     state = _state(age=HOUR, facts="permanent navigation background")
-    assert cookie_due(POLICY, state, BEGAN + HOUR, changed=True)
+    assert state.cookie_due(POLICY, BEGAN + HOUR, changed=True)

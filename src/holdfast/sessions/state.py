@@ -333,6 +333,25 @@ class SessionState(_AtFirst):
         before = None if self.stored is None else self.stored.envelope.meta.get(metadata.LIFETIME)
         return self.changes.meta.get(metadata.LIFETIME, before) != before
 
+    def cookie_due(self, policy: Policy, now: int, *, changed: bool) -> bool:
+        """Return whether the response sends the browser's cookie again. The session is written with it.
+
+        The write succeeds only if no login has replaced the token meanwhile, whose cookie must stay. *changed*:
+        something in the session did.
+        """
+        stored, navigation = self.stored, self.navigation
+        if stored is None or not self.can_set_cookie or (self.background and not changed):
+            return False
+        permanent = bool(self.data.get(PERMANENT, policy.permanent))
+        if permanent != self.was_permanent or (permanent and self.changes_lifetime):
+            return True
+        if self.redeliver:
+            return navigation or now - stored.envelope.issued_at >= policy.grace
+        if self.refresh:
+            return navigation or policy.touch_due(stored.envelope, stored.expires_at, now)
+        refresh = permanent and (changed or policy.refresh_cookie)
+        return refresh and policy.cookie_due(stored.envelope, now, navigation=navigation)
+
     def metadata_unchanged(self, stored: Mapping[str, str]) -> bool:
         """Return whether the metadata that was set is what is stored."""
         return all(stored.get(name) == value for name, value in self.changes.meta.items())
@@ -389,23 +408,3 @@ def signs_over(owner: str | None, before: str | None, after: str | None) -> bool
     They do not where the session is bound to somebody else than they named.
     """
     return after != before and (owner == before or (owner is None and after is not None))
-
-
-def cookie_due(policy: Policy, state: SessionState, now: int, *, changed: bool) -> bool:
-    """Return whether the response sends the browser's cookie again. The session is written with it.
-
-    The write succeeds only if no login has replaced the token meanwhile, whose cookie must stay. *changed*: something
-    in the session did.
-    """
-    stored, navigation = state.stored, state.navigation
-    if stored is None or not state.can_set_cookie or (state.background and not changed):
-        return False
-    permanent = bool(state.data.get(PERMANENT, policy.permanent))
-    if permanent != state.was_permanent or (permanent and state.changes_lifetime):
-        return True
-    if state.redeliver:
-        return navigation or now - stored.envelope.issued_at >= policy.grace
-    if state.refresh:
-        return navigation or policy.touch_due(stored.envelope, stored.expires_at, now)
-    refresh = permanent and (changed or policy.refresh_cookie)
-    return refresh and policy.cookie_due(stored.envelope, now, navigation=navigation)

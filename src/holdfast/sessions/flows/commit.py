@@ -17,16 +17,7 @@ from holdfast.sessions.flows.finish import finish_login, withdraw
 from holdfast.sessions.flows.limit import check_room
 from holdfast.sessions.flows.reconcile import Applied, Lost, Write, reconcile, still_contested
 from holdfast.sessions.ops import Flow, delete, load, replace, touch
-from holdfast.sessions.state import (
-    NOTHING,
-    PERMANENT,
-    Changes,
-    CookieAction,
-    Outcome,
-    SessionState,
-    StoredSession,
-    cookie_due,
-)
+from holdfast.sessions.state import NOTHING, PERMANENT, Changes, CookieAction, Outcome, SessionState, StoredSession
 from holdfast.stores.contract import Purges
 
 if TYPE_CHECKING:
@@ -271,7 +262,7 @@ def save(context: Context, state: SessionState, stored: StoredSession) -> Flow[O
         # What was left in it may have been taken out at once: then it is over.
         changed = ends or not _unchanged(context, state, stored, payload)
         asked |= changed
-        sends = cookie_due(policy, state, now, changed=changed)
+        sends = state.cookie_due(policy, now, changed=changed)
         if not (changed or sends):
             due = not state.background and policy.touch_due(stored.envelope, stored.expires_at, now)
             restamp = due and stored.envelope.idle != policy.idle_of(stored.envelope.meta)
