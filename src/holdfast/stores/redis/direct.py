@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from holdfast.stores.shared import clients
@@ -133,7 +132,7 @@ class DirectClient(LazyClient):
     def _take(self) -> Any:
         if self._pid != os.getpid():
             self._start()
-        with suppress(IndexError):
+        try:
             while True:
                 connection, used_at = self._idle.pop()
                 idle = time.monotonic() - used_at
@@ -141,10 +140,11 @@ class DirectClient(LazyClient):
                 if idle <= clients.LONGEST_IDLE and (idle <= _JUST_USED or not _can_read(connection)):
                     return connection
                 connection.disconnect()
-        pool = self.connection_pool
-        connection = pool.connection_class(**pool.connection_kwargs)
-        connection.connect()
-        return connection
+        except IndexError:
+            pool = self.connection_pool
+            connection = pool.connection_class(**pool.connection_kwargs)
+            connection.connect()
+            return connection
 
 
 def packed(command: tuple[Any, ...]) -> bytes:
