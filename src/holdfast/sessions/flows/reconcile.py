@@ -15,7 +15,7 @@ from holdfast.errors import SessionConflict, StoreUnavailable
 from holdfast.records.envelope import ID_BYTES, includes, newest
 from holdfast.records.record import Conflict, Gone
 from holdfast.sessions.flows.context import Context
-from holdfast.sessions.flows.open import Rejected, resolve
+from holdfast.sessions.flows.open import Found, Rejected, resolve
 from holdfast.sessions.merge import Encodings, merge
 from holdfast.sessions.ops import Flow, load, pause
 from holdfast.sessions.state import SessionState, StoredSession
@@ -50,7 +50,7 @@ class Write:
     exhausted: bool = False
     tried_at: int = 0
     same: Encodings | None = None
-    known: tuple[StoredSession, dict[Any, Any]] | None = None
+    known: Found | None = None
 
     def lose(self, error: StoreUnavailable, base: bytes) -> Lost:
         """Note that the answer to an attempt was lost, and that another may be made; the second time, raise *error*."""
@@ -129,7 +129,7 @@ def reconcile(
         if not state.changes.wiped:
             state.data = merged(context, state, stored, their_data, write)
     state.stored, state.redeliver = theirs, state.redeliver or theirs.token != stored.token
-    write.known = theirs, their_data
+    write.known = found
     return Applied(theirs, their_data) if applied else theirs
 
 
@@ -145,9 +145,8 @@ def merged(
     """Return the data of *state*, which began from *stored*, with what others made of them."""
     same = write.same = write.same or Encodings(context.codec.dumps)
     same.forget_unused()
-    known, base = write.known or (None, {})
-    if known is not stored:
-        base = stored.envelope.codec.loads(stored.envelope.payload)
+    known, envelope = write.known, stored.envelope
+    base = known.data if known and known.stored is stored else envelope.codec.loads(envelope.payload)
     context.events.emit("merges")
     merged = merge(base, state.data, theirs, same=same)
     merged.update(state.changes.reapplied(theirs))
