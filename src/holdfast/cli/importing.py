@@ -30,9 +30,7 @@ def import_(target: Target, *, count: bool, as_json: bool) -> None:
     ids, title = place.ids(), "Counting" if count else "Taking over"
     chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
     found = count_results(title, partial(manager.take_over, dry_run=count), chunks, len(ids))
-    unreadable = f"{found['unreadable']:,} cannot be read"
-    if not ids:
-        unreadable += f"; {place.none_there}"
+    unreadable = f"{found['unreadable']:,} cannot be read{'' if ids else f'; {place.none_there}'}"
     if count:
         data = {name: found[name] for name in ("left", "unreadable")}
         say(data, f"{counted(found['left'], 'session')} left to take over; {unreadable}.", as_json=as_json)

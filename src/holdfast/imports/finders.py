@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.clock import HOUR, SECOND, Clock
 from holdfast.errors import ConfigurationError, StoreUnavailable
@@ -48,9 +48,11 @@ class Finder(ABC):
 
     Attributes:
         longest: How many bytes a name has at most.
+        unlisted: Why names cannot be listed, of a place that cannot.
     """
 
     longest = 8192
+    unlisted = ""
 
     def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
         self._store, self._table, self._clock, self._file_of = store, table, clock, file_of
@@ -59,9 +61,9 @@ class Finder(ABC):
     def find(self, name: str, /) -> Value | None:
         """Return the value under *name*, live or expired, or None."""
 
-    @abstractmethod
-    def names(self, prefix: str, /) -> Iterable[str]:
-        """Return all names, or those that begin with *prefix*."""
+    def names(self, _prefix: str, /) -> Iterable[str]:
+        """Return all names, or those that begin with a prefix; `ConfigurationError` if they cannot be listed."""
+        raise ConfigurationError(f"{self.unlisted}: each session is taken over at its first request")
 
 
 class _InRedis(Finder):
@@ -87,14 +89,11 @@ class _InRedis(Finder):
 
 
 class _InMemcached(Finder):
-    longest = 250
+    longest, unlisted = 250, "memcached cannot list its keys"
 
     def find(self, name: str, /) -> Value | None:
         found = self._store.ask(lambda client: client.gets(name))
         return None if found is None or not isinstance(found[0], bytes) else Value(found[0], None)
-
-    def names(self, _prefix: str, /) -> NoReturn:
-        raise ConfigurationError("memcached cannot list its keys: each session is taken over at its first request")
 
 
 class _InMongoDB(Finder):
@@ -192,6 +191,8 @@ class _InSQL(Finder):
 
 
 class _InFiles(Finder):
+    unlisted = "the names of Flask-Session's files are hashes"
+
     def __init__(self, store: Any, table: str, clock: Clock, file_of: FileOf | None = None) -> None:
         super().__init__(store, table, clock, file_of)
         self._folder: Path = store.path.parent if store.path.name == OUR_FOLDER else store.path
@@ -211,11 +212,6 @@ class _InFiles(Finder):
                 (seconds,) = _FILE_EXPIRY.unpack_from(raw)
                 return Value(raw[_FILE_EXPIRY.size :], seconds * SECOND or None)
         return None
-
-    def names(self, _prefix: str, /) -> NoReturn:
-        raise ConfigurationError(
-            "the names of Flask-Session's files are hashes: each session is taken over at its first request"
-        )
 
 
 _FINDERS: dict[str, type[Finder]] = {

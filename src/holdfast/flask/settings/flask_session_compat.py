@@ -230,11 +230,7 @@ TYPES: Mapping[str, StoreType] = {
         "Flask's own signed cookie. It cannot list or end sessions: a logout deletes one browser's copy only. A "
         "warning at start-up says so.",
     ),
-    "filesystem": StoreType(
-        _files,
-        (_FILE_DIR, _FILE_MODE),
-        "A [folder of files](backends/files.md) in that folder.",
-    ),
+    "filesystem": StoreType(_files, (_FILE_DIR, _FILE_MODE), "A [folder of files](backends/files.md) in that folder."),
     "file": StoreType(
         _json_file,
         (_FILE_PATH,),
@@ -276,11 +272,7 @@ _WITHOUT_EFFECT = (
 )  # fmt: skip
 
 #: All of Flask-Session's settings.
-SETTINGS: tuple[Setting, ...] = (
-    TYPE,
-    *_STORE_SETTINGS,
-    *(Setting(name, setting.anything) for name in _WITHOUT_EFFECT),
-)
+SETTINGS: tuple[Setting, ...] = (TYPE, *_STORE_SETTINGS, *(Setting(name, setting.anything) for name in _WITHOUT_EFFECT))
 
 
 #: By type, a setting whose name Flask-Session and Holdfast can share, with Flask-Session's default for the old name.

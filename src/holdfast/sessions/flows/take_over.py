@@ -113,7 +113,7 @@ def _keep(
 ) -> Flow[bool]:
     """Store the new session of *old_id*, and the alias that leads to it; return False if another request was first.
 
-    *before* is the record that the alias replaces.
+    *before* is the record that the alias replaces. Both are masked with the old id, which is in clear in the old place.
     """
     anchor, until = context.keys.key_of(old_id), _end_of(context, old)
     made.envelope.meta[PREVIOUS] = anchor
