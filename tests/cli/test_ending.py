@@ -11,6 +11,8 @@ from support.terminal import Shelf, Terminal
 from holdfast.records.encryption import new_key
 from holdfast.sessions.ends import ends
 from holdfast.sessions.flows.revoke import RevokedCount
+from holdfast.sessions.flows.walk import RevokeProgress
+from holdfast.sessions.manager import Manager
 
 INDEXED = [
     "sqlite",
@@ -79,6 +81,23 @@ def test_everyones_sessions_are_ended(shelf: Shelf, way: str) -> None:
     shelf.visit()
     assert getattr(shelf, way).data("revoke", "--all", "--yes") == {"ended": 3}
     assert live(shelf) == set()
+
+
+def test_an_interruption_says_how_many_were_ended(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interruption of `--all` the command says what it did, and what to do; the next one goes on."""
+    handles = {shelf.sign_in(user) for user in ("ada", "bob", "eve")}
+    revoke_some = Manager.revoke_some
+
+    def interrupted(manager: Manager, progress: RevokeProgress) -> RevokeProgress:
+        if progress.ended == 2:
+            raise KeyboardInterrupt
+        return revoke_some(manager, progress, limit=2)
+
+    seams.MANAGER_REVOKE_SOME.plant(monkeypatch, interrupted)
+    assert "2 sessions ended: run the same command again.\n" in shelf.store.run("revoke", "--all", "--yes").output
+    monkeypatch.undo()
+    assert len(live(shelf) & handles) == 1
+    assert shelf.store.data("revoke", "--all", "--yes") == {"ended": 1}
 
 
 @pytest.mark.parametrize(

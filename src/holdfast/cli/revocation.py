@@ -12,6 +12,7 @@ from holdfast.cli.target import Target, user_option, with_target
 from holdfast.errors import UnknownKey
 from holdfast.records.tokens import is_key
 from holdfast.sessions.ends import Ends, ends
+from holdfast.sessions.flows.walk import RevokeProgress
 from holdfast.sessions.manager import Manager
 
 
@@ -62,10 +63,14 @@ def _end_theirs(manager: Ends, user: str, keep: str | None, *, as_json: bool) ->
 
 def _end_all(manager: Manager) -> int:
     with progress("Ending") as advance:
-        state = manager.revoke_some()
-        while not state.over:
-            advance(state.ended)
-            state = manager.revoke_some(state)
+        state = RevokeProgress(manager.clock())
+        try:
+            while not state.over:
+                state = manager.revoke_some(state)
+                advance(state.ended)
+        except KeyboardInterrupt:
+            click.echo(f"{counted(state.ended, 'session')} ended: run the same command again.", err=True)
+            raise
     if state.unopened:
         raise OneLine(
             f"ended {counted(state.ended, 'session')}, and left {counted(state.unopened, 'sealed session')} that no key"
