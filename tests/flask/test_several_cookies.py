@@ -14,6 +14,7 @@ from support.web import STRANGER, Web, cookies_set, end
 from holdfast.errors import StoreUnavailable
 from holdfast.flask import session
 from holdfast.records.encryption import new_key
+from holdfast.records.tokens import new_token
 
 #: Where sessions are kept.
 PLACES: dict[str, Callable[..., Web]] = {
@@ -96,6 +97,17 @@ def test_two_live_ones_are_nobody(web: Web) -> None:
     assert web.reasons() == ["ambiguous_cookie"]
     assert web.data(web.with_token(one)) == {"a": 1}
     assert web.data(web.with_token(two)) == {"b": 2}
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_of_five_none_is_the_session(place: int) -> None:
+    """Planted values cannot hide the user's own from a planted session, nor make way for one of an old name."""
+    web = Web(SESSION_COOKIE_OLD_NAMES=["former"])
+    cookies = [value(web, a=1), *(new_token() for _ in range(3))]
+    cookies.insert(place, value(web, name="attacker"))
+    web.take_heard()
+    assert web.send(f"{of(cookies)}; former={cookies[place]}", lambda: str(dict(session))).text == "{}"
+    assert web.reasons() == ["ambiguous_cookie"]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -304,3 +316,15 @@ def test_a_comma_in_another_cookie_is_no_separator(web: Web) -> None:
     one, two = value(web, a=1), value(web, b=2)
     for header in (f"x=1, session={two}; session={one}", f"session={one}; x=1,session={two}"):
         assert web.send(header, lambda: str(dict(session))).text == "{'a': 1}", header
+
+
+@pytest.mark.parametrize("name", ["__Host-id", "__Secure-id"])
+def test_a_comma_makes_no_cookie_with_a_prefix(name: str) -> None:
+    """Another host, which cannot set a cookie of this name, cannot do so in the value of one that it can."""
+    web = Web(SESSION_COOKIE_NAME=name, SESSION_COOKIE_SECURE=True)
+    planted = web.app.test_client()
+    web.do(lambda: session.update(a=1), planted, base_url="https://localhost")
+    cookie = planted.get_cookie(name)
+    assert cookie is not None
+    for header, seen in ((f"{name}={cookie.value}", "{'a': 1}"), (f"x=1,{name}={cookie.value}", "{}")):
+        assert web.send(header, lambda: str(dict(session))).text == seen

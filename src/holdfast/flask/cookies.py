@@ -28,8 +28,7 @@ from holdfast.sessions.state import FRESH, REMEMBER, SessionState
 _LONGEST = LONGEST_COOKIE // SECOND
 _OVER = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
 
-#: How many different values are looked up. Browsers send longer paths first, so the last ones are the least likely to
-#: have been planted by another host of the domain.
+#: How many different values are looked up. Of more, none is the session: which ones were planted, no order tells.
 _MOST = 4
 
 #: Directives that let a shared cache store a response.
@@ -73,7 +72,7 @@ class Cookies:
         cookie = self._live.current.cookie
         found = self._find(app, header, cookie.name)
         for name in cookie.old_names:
-            if found.token is not None:
+            if found.token is not None or found.reason == "ambiguous_cookie":
                 break
             old = self._find(app, header, name)
             found = old._replace(stale=True) if old.token is not None else found
@@ -82,14 +81,16 @@ class Cookies:
     def _find(self, app: Flask, header: str, name: str) -> Presented:
         """Return the values of the cookie *name*; a reason only if none of them can be this application's."""
         found = [self.check(app, value, name) for value in _values(header, name)]
-        if "," in header and not any(each.token for each in found):
+        if "," in header and not demands_of(name) and not any(each.token for each in found):
             found += [self.check(app, value, name) for value in _values(_JOINT.sub("; ", header), name)]
         if len(found) <= 1:
             return found[0] if found else NOTHING
         ours = {each.token: each for each in found if each.token is not None}
         if not ours:
             return next((each for each in found if each.reason), NOTHING)
-        token, *others = [*ours][-_MOST:]
+        if len(ours) > _MOST:
+            return Presented(reason="ambiguous_cookie")
+        token, *others = ours
         return Presented(token, stale=any(each.stale for each in ours.values()), others=tuple(others))
 
     def token_in(self, app: Flask, value: str) -> str | None:
@@ -206,7 +207,8 @@ def _misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
         )
 
 
-#: Several Cookie headers of HTTP/2 reach WSGI as one, joined by commas. A value may have a comma in it, too.
+#: Several Cookie headers of HTTP/2 reach WSGI as one, joined by commas. A value may have a comma in it, too: another
+#: host of the domain would set what the prefix of a name lets it not set.
 _JOINT = re.compile(r",[ \t]*(?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")
 
 #: A quoted value may have a semicolon in it, so text like our cookie may be part of another one's value.
