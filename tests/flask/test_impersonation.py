@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -110,6 +111,37 @@ def test_a_remembered_operator_stays_remembered() -> None:
         web.do(step)
         assert web.see(lambda: (session["_fresh"], session.authenticated_at)) == (False, None)
     assert web.see(who) == "operator"
+
+
+@pytest.mark.parametrize("over", ["SESSION_ABSOLUTE_LIFETIME", "SESSION_NOT_BEFORE"])
+@pytest.mark.parametrize("way", [as_ada, there_and_back])
+def test_neither_way_makes_a_session_younger(site: Web, over: str, way: Callable[[], None]) -> None:
+    """The absolute timeout, and a moment before which sessions end, count from the operator's login."""
+    site.app.config["SESSION_ABSOLUTE_LIFETIME"] = 3600
+    for _ in range(2):
+        site.clock.advance(1799)
+        site.do(way)
+        assert site.see(lambda: session.owner) is not None
+        if way is as_ada:
+            site.do(stop_impersonating)
+    if over == "SESSION_NOT_BEFORE":
+        site.app.config[over] = datetime.fromtimestamp(site.clock() / 1000 - 1800, timezone.utc)
+    else:
+        site.clock.advance(2)
+    assert site.see(lambda: session.owner) is None
+
+
+def test_a_limit_takes_the_session_for_a_new_one() -> None:
+    """Although its operator signed in before the user, it is the user's own session that has to go."""
+    web = Web(SESSION_MAX_PER_USER=1)
+    web.do(lambda: session.bind("operator"))
+    ada = web.app.test_client()
+    web.clock.advance(1)
+    web.do(lambda: session.bind("ada"), ada)
+    web.clock.advance(1)
+    assert web.do(as_ada).status_code == 200
+    assert web.see(lambda: session.owner) == owner_of(web, "ada")
+    assert web.see(lambda: session.owner, ada) is None
 
 
 @pytest.mark.parametrize("way", ["revoke all", "elsewhere"])

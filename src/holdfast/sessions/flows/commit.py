@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
 from holdfast.records.envelope import Envelope, extended, newest
-from holdfast.records.metadata import PREVIOUS, SENT_AT
+from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, SENT_AT
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, read_unsure
 from holdfast.sessions import ops
@@ -197,7 +197,7 @@ def revised(
     key = base.key if base and known else context.keys.key_of(token)
     now, owner = context.clock() if now is None else now, state.owner
     changes, policy = state.changes, context.policy
-    begins = base is None or changes.wiped or changes.signs_in
+    begins = (changes.wiped or changes.signs_in) and AUTHENTICATED_AT not in changes.meta  # which no operator's does
     meta = state.merged_metadata(
         base.envelope.meta if base else {}, permanent=policy.permanent, namespace_mark=context.keys.namespace_mark
     )

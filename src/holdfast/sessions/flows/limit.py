@@ -63,7 +63,7 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
 
     def is_earlier(key: str, record: Record) -> bool:
         session = decode_session(context, key, record)
-        return session is not None and (session.created_at, key) < (stored.envelope.created_at, stored.key)
+        return session is not None and (session.created_at, key) < (stored.envelope.issued_at, stored.key)
 
     refuse = context.policy.on_max_per_user == "refuse"
     for wait in _WAITS:
