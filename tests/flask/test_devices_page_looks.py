@@ -9,7 +9,7 @@ from importlib import resources
 
 import pytest
 from flask import Flask
-from jinja2 import DictLoader
+from jinja2 import DictLoader, select_autoescape
 from support.account import IPHONE, Account, cards, done, messages, read
 from support.markup import Element
 from support.web import Web
@@ -79,9 +79,11 @@ def test_a_language_brings_its_direction(account: Account) -> None:
 
 
 @pytest.mark.parametrize("newstyle", [True, False])
-def test_hostile_names_are_text_in_translations(account: Account, newstyle: bool) -> None:
-    """Values in a translation are escaped, once."""
+@pytest.mark.parametrize("of_strings", [True, False])
+def test_hostile_names_are_text_in_translations(account: Account, newstyle: bool, of_strings: bool) -> None:
+    """Values in a translation are escaped, once, also where the application escapes nothing in templates of strings."""
     install(account.app, newstyle=newstyle)
+    account.app.jinja_env.autoescape = select_autoescape(default_for_string=of_strings)
     here, there = account.sign_in(), account.sign_in()
     account.do(lambda: setattr(session, "label", "<b>%(device)s &amp;"), there)
     done(account.end(here, there))

@@ -43,5 +43,6 @@ def _filled(translate: Callable[..., Any], /, *messages: object, **values: objec
     environment = current_app.jinja_env
     context: Context = new_context(environment, None, {}, globals=environment.globals)
     if getattr(environment, "newstyle_gettext", False):
+        context.eval_ctx.autoescape = True  # an application may have it off where there is no file
         return Markup(context.call(translate, *messages, **values))  # noqa: S704
     return Markup(context.call(translate, *messages)) % values  # noqa: S704
