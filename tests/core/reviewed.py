@@ -329,8 +329,8 @@ COOKIES = [
     Mistake(
         "as many cookies are looked up as there are",
         _COOKIES,
-        "[*ours][-_MOST:]",
-        "[*ours]",
+        "len(ours) > _MOST",
+        "len(ours) > 1000",
         "bad_input/test_cookie_header.py::test_few_values_are_looked_up",
     ),
 ]

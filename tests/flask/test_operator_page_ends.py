@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import re
+import threading
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from flask import redirect
@@ -14,6 +18,7 @@ from support.desk import Desk, handle_of, lives, sign_in, sign_in_operator
 from support.markup import parse
 from support.web import Web
 
+from holdfast.flask import session
 from holdfast.records.encryption import new_key
 from holdfast.stores.memory import MemoryStore
 from holdfast.testing import FailingStore, FakeClock
@@ -227,6 +232,39 @@ def test_everyone_is_ended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None
     assert lives(web, desk.operator)
     assert web.sessions.count() == 1
     assert [record.getMessage() for record in caplog.records] == ["'Grace' ended everyone's sessions: 6"]
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_renewal_meanwhile_does_not_sign_the_operator_out(
+    monkeypatch: pytest.MonkeyPatch, page: int, early: bool
+) -> None:
+    """Another tab's request renews the operator's session while everyone's are ended: it is kept under its new key."""
+    web = Web(SESSION_RENEWAL_INTERVAL=60)
+    desk = Desk(web)
+    scans = itertools.count(1)
+
+    def renew() -> None:
+        web.clock.advance(61)
+        tab = web.with_token(web.token(desk.operator))
+        for _ in range(2):
+            web.do(lambda: str(session.owner), tab, headers={"Accept": "text/html"})
+        desk.operator.set_cookie("session", str(web.token(tab)))
+
+    def around(operation: str, call: Callable[[], Any]) -> Any:
+        is_due = operation == "scan" and next(scans) == page
+        answer = None if is_due and early else call()
+        if is_due:
+            thread = threading.Thread(target=renew)
+            thread.start()
+            thread.join()
+        return call() if is_due and early else answer
+
+    browser = sign_in(web)
+    monkeypatch.setattr(web.failing, "around", around)
+    desk.send("/operator/everyone", action="begin", word="everyone")
+    assert lives(web, desk.operator)
+    assert not lives(web, browser)
 
 
 @pytest.mark.parametrize("word", ["", "yes", "everyon"])

@@ -140,8 +140,7 @@ def end_presented(context: Context, key: str, reason: EndReason, successor: str 
     if found is None:
         return False
     key, record = found
-    ended = yield from end_session(context, key, record.version, record.owner, reason, successor=successor)
-    return ended is not None
+    return (yield from end_session(context, key, record.version, record.owner, reason, successor=successor)) is not None
 
 
 def write_tombstone(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -88,17 +88,20 @@ def revoke_some(
     if progress.first and progress.after is None:  # logins by a remember-me cookie look for it
         yield from try_cutoff(context, EVERYONE, [], None)
     page = yield from scan(progress.after, stride)
+    kept = list[str]()
+    if keep is not None:  # another request may have renewed it since, or does so now
+        yield from follow(context, keep, (yield from load(keep, fresh=True)), kept)
     found, unopened, until = dict[str, Record](), 0, None if progress.first else progress.began
     for key, record in page.items:
         try:
-            found |= yield from _to_end(context, key, record, until, keep)
+            found |= yield from _to_end(context, key, record, until, kept)
         except UnknownKey:
             unopened += progress.first
     ended, changed = yield from discard_all(context, found, "revoked")
     number = len(ended)
     for key, record in changed.items():
         with suppress(UnknownKey):  # what it moved to is on a page as well
-            number += yield from _end(context, key, record, until, keep)
+            number += yield from _end(context, key, record, until, kept)
     progress = replace(
         progress,
         ended=progress.ended + number,
@@ -106,14 +109,13 @@ def revoke_some(
         found=progress.found + number,
         unopened=progress.unopened + unopened,
     )
-    over = progress.found == 0
-    return progress if page.after is not None else replace(progress, over=over, first=False, found=0)
+    return progress if page.after is not None else replace(progress, over=progress.found == 0, first=False, found=0)
 
 
 def _to_end(
-    context: Context, key: str, record: Record | None, until: int | None, keep: str | None
+    context: Context, key: str, record: Record | None, until: int | None, kept: Sequence[str]
 ) -> Flow[dict[str, Record]]:
-    """Return the session, or the successor of a tombstone, under its key, if it began by *until* and is not *keep*."""
+    """Return the session, or a tombstone's successor, under its key, if it began by *until* and that is not *kept*."""
     envelope = open_own(context, key, record) if record is not None else None
     if envelope is None:
         found = yield from follow(context, key, record)
@@ -121,18 +123,18 @@ def _to_end(
             return {}
         key, record = found
         envelope = open_own(context, key, record)
-    if record is None or envelope is None or key == keep or (until is not None and envelope.created_at > until):
+    if record is None or envelope is None or key in kept or (until is not None and envelope.created_at > until):
         return {}
     return {key: record}
 
 
-def _end(context: Context, key: str, record: Record, until: int | None, keep: str | None) -> Flow[int]:
+def _end(context: Context, key: str, record: Record, until: int | None, kept: Sequence[str]) -> Flow[int]:
     """End the session under *key* as it is after any changes meanwhile, if `_to_end` still returns it: 0 or 1."""
     for _ in range(context.policy.attempts):
         if (yield from end_session(context, key, record.version, record.owner, "revoked")) is not None:
             return 1
         # It is over, or its user just signed in or out.
-        found = yield from _to_end(context, key, (yield from load(key, fresh=True)), until, keep)
+        found = yield from _to_end(context, key, (yield from load(key, fresh=True)), until, kept)
         if not found:
             return 0
         ((key, record),) = found.items()
