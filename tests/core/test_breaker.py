@@ -58,10 +58,11 @@ class Client:
         return drive(call or load("k"), self.store, breakers=self.breakers)
 
     def fail(self, times: int) -> None:
-        """Make calls that fail."""
+        """Make calls that fail, a second after each other."""
         for _ in range(times):
             with pytest.raises(StoreUnavailable):
                 self.ask()
+            self.store.seconds += 1
 
 
 def test_one_request_probes_and_the_others_fail_at_once() -> None:
@@ -73,7 +74,7 @@ def test_one_request_probes_and_the_others_fail_at_once() -> None:
 
     def load_slowly(_: str) -> None:
         client.store.calls += 1
-        with pytest.raises(StoreUnavailable, match="another request is finding out") as caught:
+        with pytest.raises(StoreUnavailable, match="one call a second") as caught:
             client.ask()
         inner.append(str(caught.value))
         raise StoreUnavailable("a time-out")
@@ -93,6 +94,35 @@ def test_the_first_call_that_works_ends_it() -> None:
     client.store.hangs = True
     client.fail(2)
     assert not any(breaker.tripped for breaker in client.breakers)
+
+
+def test_a_request_that_makes_many_calls_fails_soon() -> None:
+    """A thousand calls in a row on a store that hangs wait for three time-outs, and for one a second afterwards."""
+    client = Client()
+    for _ in range(1000):
+        with pytest.raises(StoreUnavailable):
+            client.ask()
+    assert client.store.calls == 3
+    client.store.seconds += 1
+    client.store.hangs = False
+    assert client.ask() is None
+    assert client.ask() is None
+
+
+def test_an_interrupted_probe_is_made_again() -> None:
+    """A probe that the time limit of a request interrupts lets the next call probe at once."""
+    client = Client()
+    client.fail(3)
+
+    def load_until_interrupted(_: str) -> None:
+        del client.store.load
+        raise KeyboardInterrupt
+
+    client.store.load = load_until_interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        client.ask()
+    client.store.hangs = False
+    assert client.ask() is None
 
 
 def test_quick_failures_do_not_trip_it() -> None:
@@ -152,7 +182,7 @@ def test_threads_of_a_worker_are_free() -> None:
     for thread in threads:
         thread.start()
     assert all(done.acquire(timeout=10) for _ in range(7))
-    assert all("another request is finding out" in answer for answer in answers)
+    assert all("one call a second" in answer for answer in answers)
     go_on.set()
     for thread in threads:
         thread.join(10)

@@ -154,39 +154,41 @@ def pause(ms: float) -> Call[None]:
 _READS = frozenset({"load", "find", "scan", "now", "confirm"})
 #: A failure that takes this long is a time-out, in seconds; and so many in a row mean that the store hangs.
 _SLOW, _IN_A_ROW = 0.4, 3
-#: The most seconds of a probe; one that was interrupted by a fork has no end of its own.
-_PROBE = 30.0
+#: The most seconds of a probe; one that was interrupted by a fork has no end of its own. And those until the next one.
+_PROBE, _REST = 30.0, 1.0
 
 
 class Breaker:
     """Fails calls at once while a store hangs, so that its time-outs do not occupy every thread of a worker.
 
-    After three time-outs in a row *tripped* is True: one call at a time is made, as a probe, and the others raise
-    `StoreUnavailable`. The first that works ends that. *timer* returns seconds.
+    After three time-outs in a row *tripped* is True: one call at a time is made, as a probe, a second after the last
+    failed, and the others raise `StoreUnavailable`. So a request that makes many calls fails soon, too. The first that
+    works ends that. *timer* returns seconds.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self.tripped = False
         self._timer = timer
         self._timeouts = 0
-        self._probe_until = 0.0
+        self._next_probe = 0.0
 
     def run(self, call: Call[T], store: object) -> T:
         """Return the answer to *call*."""
-        began, probes = self._timer(), self.tripped
-        if probes:
-            if began < self._probe_until:
-                raise StoreUnavailable("the store hangs, and another request is finding out whether it works again")
-            self._probe_until = began + _PROBE
+        began = self._timer()
+        if self.tripped:
+            if began < self._next_probe:
+                raise StoreUnavailable("the store hangs: one call a second finds out whether it works again")
+            self._next_probe = began + _PROBE
         try:
             answer = call.run(store)
         except StoreUnavailable:
-            self._timeouts = self._timeouts + 1 if self._timer() - began >= _SLOW else 0
-            self.tripped = self._timeouts >= _IN_A_ROW
+            failed = self._timer()
+            self._timeouts = self._timeouts + 1 if failed - began >= _SLOW else 0
+            self.tripped, self._next_probe = self._timeouts >= _IN_A_ROW, failed + _REST
             raise
-        finally:
-            if probes:
-                self._probe_until = 0.0
+        except BaseException:
+            self._next_probe = 0.0
+            raise
         if self._timeouts:
             self._timeouts, self.tripped = 0, False
         return answer
