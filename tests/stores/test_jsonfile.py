@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import disk
+from support import disk, seams
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreUnavailable
 from holdfast.stores.contract import Store
 from holdfast.stores.jsonfile import JSONFileStore, _data_of, _form_of
+from holdfast.stores.shared.locks import locked
 from holdfast.testing import FakeClock, Fault, StoreContract
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -316,3 +318,14 @@ def test_killed_writers_tear_and_lose_nothing(path: Path, store: JSONFileStore) 
     assert found == {"kills": 30, "torn": 0, "lost": 0}
     store.create(KEY, b"data", expires_at=FOREVER)
     assert sorted(file.name for file in path.parent.iterdir()) == FILES
+
+
+def test_a_store_that_another_program_keeps_for_itself_is_not_ready(
+    store: JSONFileStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another program holds the lock, a ping is an outage, as every write is."""
+    seams.JSON_FILE_LOCKED.plant(monkeypatch, functools.partial(locked, timeout=0))
+    store.ping()
+    with locked(path.with_name("sessions.json.lock")), pytest.raises(StoreUnavailable, match="others hold the lock"):
+        store.ping()
+    store.ping()

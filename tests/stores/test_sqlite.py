@@ -353,3 +353,15 @@ def test_the_log_of_a_large_write_does_not_stay(path: Path, store: SQLiteStore, 
     for number in range(3):
         store.create(f"{number:064}", b"data", expires_at=until)
     assert log.stat().st_size <= 16 * 1024 * 1024
+
+
+def test_a_store_that_another_program_keeps_for_itself_is_not_ready(tmp_path: Path) -> None:
+    """While another program holds the lock of the file's writers, a ping is an outage, as every write is."""
+    store = SQLiteStore(tmp_path / "kept.db", timeout=0)
+    store.ping()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with refused("SQLITE_BUSY"):
+            store.ping()
+    store.ping()
+    store.close()

@@ -127,8 +127,9 @@ class JSONFileStore:
                 self._save({})
 
     def ping(self) -> None:
-        self._read()
-        disk.require_writable(self.path)
+        with self._locked():
+            self._read()
+            disk.require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
         self._read()

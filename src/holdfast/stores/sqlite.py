@@ -16,7 +16,7 @@ from holdfast.clock import Clock, system_clock
 from holdfast.errors import ConfigurationError, RecordTooLarge, StoreError, StoreUnavailable
 from holdfast.records.record import Conflict, Gone, Page, Record, Rotation, Version
 from holdfast.stores.contract import HealthFinding, Report
-from holdfast.stores.shared.answers import page_by_key, refusal, report_owned
+from holdfast.stores.shared.answers import NO_KEY, page_by_key, refusal, report_owned
 from holdfast.stores.shared.disk import SET_UP_WRONG, companions_of, path_from_url, require_writable, why_unusable
 from holdfast.stores.shared.health import about_indexes, about_modes
 from holdfast.stores.shared.options import Converter, seconds
@@ -173,7 +173,7 @@ class SQLiteStore:
         return None if found else f"table 'sessions' in {self.path}"
 
     def ping(self) -> None:
-        self._run(_one, "SELECT 1 FROM sessions LIMIT 1", ())
+        self.touch(NO_KEY, expires_at=0)  # it writes nothing, and needs the lock of a write
         require_writable(self.path)
 
     def check_health(self) -> list[HealthFinding]:
