@@ -106,6 +106,32 @@ def test_another_s_table_is_refused_and_left_alone(sql_url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [("key", sa.VARBINARY(64)), ("data", sa.Text()), ("owner", sa.String(255)), ("version", sa.String(30))],
+)
+def test_a_column_whose_values_come_back_as_others_is_refused(
+    sql_url: str, name: str, type_: sa.types.TypeEngine[Any]
+) -> None:
+    """A table made by hand with text for bytes, say, is a wrong setting that names the column, from `init` on.
+
+    Its records would be damaged, and its index empty: every session would be lost without a word.
+    """
+    engine, table = sa.create_engine(sql_url), sessions_table()
+    table.c[name].type = sa.LargeBinary(64) if name == "key" and engine.dialect.name == "postgresql" else type_
+    table.create(engine)
+    with closing(SQLStore(engine)) as store:
+        if engine.dialect.name == "sqlite":  # a column of which takes values of any type
+            assert store.create(KEY, b"\xff", expires_at=FAR, owner="ada") is not None
+        else:
+            said = f"the column '{name}' of the table .* has to be"
+            with pytest.raises(ConfigurationError, match=said):
+                store.prepare()
+            with pytest.raises(ConfigurationError, match=said):
+                store.load(KEY)
+    engine.dispose()
+
+
 def test_a_dropped_table_is_made_again(sql_url: str) -> None:
     """When the table is dropped under a running store, one call fails at most, and the next finds an empty table."""
     engine = sa.create_engine(sql_url)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -66,7 +69,7 @@ def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) ->
         _make(table, connection, create=create)
         found = _columns(table, connection)
     missing = [column.name for column in table.columns if column.name not in found]
-    if missing and found >= {"session_id", "data", "expiry"}:
+    if missing and found.keys() >= {"session_id", "data", "expiry"}:
         raise ConfigurationError(
             f"the table {table.name!r} is Flask-Session's: it is left as it is. Set SESSION_SQLALCHEMY_TABLE to "
             f"another name, or unset it, and SESSION_IMPORT_TABLE to {table.name!r}, to take its sessions over"
@@ -76,6 +79,16 @@ def ensure_table(table: sa.Table, connection: sa.Connection, *, create: bool) ->
             f"the table {table.name!r} is not one of Holdfast's, it has no column {' and no '.join(missing)}: "
             "it is left as it is; choose another name for the table of sessions"
         )
+    dialect = connection.dialect
+    # A column of SQLite takes values of any type. Of another database they would come back as others than were stored.
+    for column in table.columns if dialect.name != "sqlite" else ():
+        type_ = found[column.name]
+        with suppress(NotImplementedError):  # of a type that says nothing about its values
+            if not issubclass(type_.python_type, column.type.python_type):
+                raise ConfigurationError(
+                    f"the column {column.name!r} of the table {table.name!r} is {type_.compile(dialect)}, and has to be"
+                    f" {column.type.compile(dialect)}: change its type, or choose another name for the sessions' table"
+                )
 
 
 def make_indexes(table: sa.Table, connection: sa.Connection) -> None:
@@ -89,11 +102,13 @@ def has_table(table: sa.Table, connection: sa.Connection) -> bool:
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
 
-def _columns(table: sa.Table, connection: sa.Connection) -> set[str]:
+def _columns(table: sa.Table, connection: sa.Connection) -> dict[str, sa.types.TypeEngine[Any]]:
+    """Return the types of the columns that *table* has in the database, by their names; none without it."""
     try:
-        return {column["name"] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}
+        columns = sa.inspect(connection).get_columns(table.name, schema=table.schema)
     except sa.exc.NoSuchTableError:
-        return set()
+        return {}
+    return {column["name"]: column["type"] for column in columns}
 
 
 def _make(table: sa.Table, connection: sa.Connection, *, create: bool) -> None:
