@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_failure_while_they_end_loses_none(before: bool, everybody: bool, ends
     store.fail("discard", before=before)
     assert (manager.revoke_everyone() if everybody else manager.revoke_all("ada")) == 5
     assert manager.of("ada") == []
+    assert ends == {(key, "revoked"): 1 for key in keys}
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_a_failure_that_lasts_while_they_end_loses_none(everybody: bool, ends: Counter[tuple[str, str]]) -> None:
+    """The answer of the call that ends a page is lost, and the next calls fail too: all are counted, and reported."""
+
+    class Losing(FailingStore):
+        def around(self, operation: str, call: Callable[[], Any]) -> Any:
+            if operation == "discard":
+                self.fail("discard", before=False)
+                self.fail("load", "replace", times=2)
+            return super().around(operation, call)
+
+    manager = Manager(Losing(MemoryStore()))
+    keys = add(manager, 5)
+    assert (manager.revoke_everyone() if everybody else manager.revoke_all("ada")) == 5
     assert ends == {(key, "revoked"): 1 for key in keys}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -107,20 +107,26 @@ def discard_all(
         removed = yield from discard({key: record.version for key, record in found.items()})
     except StoreUnavailable as error:  # some may be over
         context.events.emit("store_unavailable", error=error)
-        removed = yield from _missing(found)
+        return (yield from _end_unchanged(context, found, reason))
     for key in removed:
         report_ended(context, key, found[key].owner, reason)
     rest = {key: record for key, record in found.items() if key not in removed}
     return [Ended(key, certain=True) for key in removed], rest
 
 
-def _missing(keys: Iterable[str]) -> Flow[frozenset[str]]:
-    missing = set[str]()
-    for key in keys:
-        with suppress(StoreUnavailable):  # what cannot be read may be deleted nevertheless
-            if (yield from load(key, fresh=True)) is None:
-                missing.add(key)
-    return frozenset(missing)
+def _end_unchanged(
+    context: Context, found: Mapping[str, Record], reason: EndReason
+) -> Flow[tuple[list[Ended], dict[str, Record]]]:
+    """End one by one, as `discard_all` does, the sessions *found*; those that are gone were ended by its lost call."""
+    ended, rest = list[Ended](), dict[str, Record]()
+    for key, record in found.items():
+        answer = yield from write_tombstone(context, key, record.version)
+        if isinstance(answer, Conflict):
+            rest[key] = record
+        else:
+            ended.append(answer if isinstance(answer, Ended) else Ended(key, certain=True))
+            report_ended(context, key, record.owner, reason)
+    return ended, rest
 
 
 def log_out(context: Context, state: SessionState, stored: StoredSession) -> Flow[Outcome]:
