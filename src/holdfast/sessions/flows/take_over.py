@@ -69,12 +69,13 @@ def find(context: Context, state: SessionState, value: str) -> Flow[Found | Reje
 def _has_other_user(context: Context, place: OldPlace, old_id: str, found: Found | Rejected) -> Flow[bool]:
     """Return whether another user than that of *found*, or nobody, has been signed in since in the old place.
 
-    A server of the other library, in a deployment or after a rollback, keeps the id at a login and a logout.
+    A server of the other library, in a deployment or after a rollback, keeps the id at a login and a logout. Both are
+    judged by the keys that are set now: with those of before the session would end whenever they are changed.
     """
     if isinstance(found, Rejected):
         return False
     old = yield from _OldLoad("load", (place, old_id))
-    return old is not None and old.data is not None and context.owner_named(old.data) != found.stored.owner
+    return old is not None and old.data is not None and context.owner_named(old.data) != context.owner_named(found.data)
 
 
 def take_over_unused(context: Context, old_id: str, *, dry_run: bool = False) -> Flow[TakenOver]:
