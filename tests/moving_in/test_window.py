@@ -134,10 +134,11 @@ def test_all_are_taken_over_at_once_while_the_application_runs(make: Make) -> No
 
 def test_what_cannot_be_read_is_counted_by_itself(make: Make, url: str) -> None:
     """A damaged session and one that expired are not left for ever: the doctor says that the import can be disabled."""
+    hour_ago = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(hours=1)
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         update = sa.text("UPDATE sessions SET data = :data, expiry = :expiry WHERE session_id = :id")
-        for old_id, data, expiry in ((_IDS[1], b"\x80\x04.", None), (_IDS[2], b"", datetime(2026, 1, 1))):  # noqa: DTZ001
+        for old_id, data, expiry in ((_IDS[1], b"\x80\x04.", None), (_IDS[2], b"", hour_ago)):
             connection.execute(update, {"id": f"session:{old_id}", "data": data, "expiry": expiry})
     engine.dispose()
     app = make()
@@ -147,6 +148,26 @@ def test_what_cannot_be_read_is_counted_by_itself(make: Make, url: str) -> None:
     assert run(args=["sessions", "import"]).output == done
     (row,) = [each for each in examine(app).rows if each.name == "imported"]
     assert row.status == "manual"
+
+
+def test_rows_that_expired_long_ago_are_not_looked_up(make: Make, url: str) -> None:
+    """Nothing removes Flask-Session's expired rows: neither the command nor the doctor reads them one by one."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        insert = sa.text("INSERT INTO sessions VALUES (:id, NULL, '2020-01-01 00:00:00.000000')")
+        connection.execute(insert, [{"id": f"session:{number:032x}"} for number in range(10)])
+    engine.dispose()
+    app = make()
+    assert sorted(app.extensions["holdfast"].manager.context.old_place.ids()) == _IDS
+    done = "Took over 3 sessions; 0 were before, 0 ended, 0 cannot be read.\n"
+    assert app.test_cli_runner().invoke(args=["sessions", "import"]).output == done
+
+
+def test_other_identity_keys_end_no_session_that_an_old_id_leads_to(make: Make) -> None:
+    """A session goes on with its values where ``SESSION_IDENTITY_KEYS`` is changed meanwhile."""
+    with_cookie(make(), _IDS[1]).get("/name/Eve")
+    for keys in ([], ["account", "user_id"], ["account"]):
+        assert "Eve" in shown(make(SESSION_IDENTITY_KEYS=keys), _IDS[1])
 
 
 def test_an_interruption_says_how_far_it_got(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

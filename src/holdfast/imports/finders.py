@@ -7,7 +7,7 @@ import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -62,7 +62,10 @@ class Finder(ABC):
         """Return the value under *name*, live or expired, or None."""
 
     def names(self, _prefix: str, /) -> Iterable[str]:
-        """Return all names, or those that begin with a prefix; `ConfigurationError` if they cannot be listed."""
+        """Return all names, or those that begin with a prefix; `ConfigurationError` if they cannot be listed.
+
+        Those that expired more than a day ago may be left out.
+        """
         raise ConfigurationError(f"{self.unlisted}: each session is taken over at its first request")
 
 
@@ -106,9 +109,7 @@ class _InMongoDB(Finder):
         return Value(payload, int(expiration) if type(expiration).__name__ == "DatetimeMS" else None)
 
     def names(self, _prefix: str, /) -> list[str]:
-        found = self._store.ask(
-            lambda sessions: [each.get("id") for each in self._beside(sessions).find({}, {"id": 1})]
-        )
+        found = self._store.ask(lambda its: [each.get("id") for each in self._beside(its).find({}, {"id": 1})])
         return [name for name in found if isinstance(name, str)]
 
     def _beside(self, sessions: Any) -> Any:
@@ -162,15 +163,17 @@ class _InSQL(Finder):
         )
 
     def find(self, name: str, /) -> Value | None:
+        rows = self._rows(lambda t: t.select().where(t.c.session_id == name))
         # Some collations ignore case, and an id in another case is another id.
-        rows = [row for row in self._rows(lambda t: t.select().where(t.c.session_id == name)) if row[0] == name]
-        if not rows or rows[0][1] is None:
-            return None
-        _, payload, expiry = rows[0]
-        return Value(bytes(payload), _milliseconds(expiry))
+        found = (Value(bytes(data), _milliseconds(end)) for own, data, end in rows if own == name and data is not None)
+        return next(found, None)
 
     def names(self, _prefix: str, /) -> list[str]:
-        rows = self._rows(lambda t: t.select().with_only_columns(t.c.session_id))
+        # Nothing removes expired rows, and each would cost two reads. A day is more than any host's offset from UTC.
+        day_ago = datetime.fromtimestamp(self._clock() / SECOND, timezone.utc).replace(tzinfo=None) - timedelta(days=1)
+        rows = self._rows(
+            lambda t: t.select().with_only_columns(t.c.session_id).where((t.c.expiry > day_ago) | t.c.expiry.is_(None))
+        )
         return [name for (name,) in rows if isinstance(name, str)]
 
     def _rows(self, statement: Callable[[Any], Any]) -> list[Any]:

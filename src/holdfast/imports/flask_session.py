@@ -35,7 +35,7 @@ class FlaskSessions(OldPlace):
         self._finder = finder
         self._prefix = prefix
         self.none_there = (
-            f"none is there, live or expired, under a name that begins with {prefix!r}: if there should be some, "
+            f"none is there, live or expired today, under a name that begins with {prefix!r}: if there should be some, "
             "correct SESSION_KEY_PREFIX, SESSION_IMPORT_TABLE, or the database"
         )
         self._lifetime = lifetime
