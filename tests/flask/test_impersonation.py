@@ -89,6 +89,18 @@ def test_there_and_back(site: Web) -> None:
     assert not site.sessions.still_valid(there or "")
 
 
+def test_an_operator_whose_way_there_cannot_be_stored_stays_signed_in(site: Web) -> None:
+    """An error in the same request, such as data that are too large, changes nothing: no session ends."""
+
+    def view() -> None:
+        as_ada()
+        session["draft"] = "x" * 3_000_000
+
+    assert site.do(view).status_code == 500
+    assert site.see(lambda: (session.owner, dict(session))) == (owner_of(site, "operator"), {"ticket": 7})
+    assert site.reasons("ended") == []
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_neither_way_is_a_proof_of_identity(site: Web, at_once: bool) -> None:
     """There and back, also in one request, a session is as fresh as the operator's login; confirming makes it fresh."""

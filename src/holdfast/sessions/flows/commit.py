@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import RecordTooLarge, StoreUnavailable
 from holdfast.events import EndReason
 from holdfast.records.envelope import Envelope, extended, newest
-from holdfast.records.metadata import AUTHENTICATED_AT, PREVIOUS, SENT_AT
+from holdfast.records.metadata import AUTHENTICATED_AT, IMPERSONATOR, PREVIOUS, SENT_AT
 from holdfast.records.record import Conflict, Gone, Version
 from holdfast.records.tokens import new_token, read_unsure
 from holdfast.sessions import ops
@@ -84,7 +84,7 @@ def _change(context: Context, flows: RequestFlows, state: SessionState, stored: 
     try:
         return (yield from flows.rotate(context, state, stored, renewal=renewal, ends=ends))
     except Exception as error:
-        if not ends:
+        if not ends or changes.meta.get(IMPERSONATOR):  # an operator who begins to impersonate does not sign out
             raise
         return (yield from _end_instead(context, flows, state, stored, error))
 
