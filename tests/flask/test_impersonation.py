@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,6 +15,8 @@ from support.web import Web, cookies_set, end
 from holdfast.contrib.impersonation import impersonate, is_impersonating, stop_impersonating
 from holdfast.flask import session
 from holdfast.records.encryption import new_key
+from holdfast.records.record import Page
+from holdfast.stores.memory import MemoryStore
 
 PLACES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -154,6 +157,42 @@ def test_a_limit_takes_the_session_for_a_new_one() -> None:
     assert web.do(as_ada).status_code == 200
     assert web.see(lambda: session.owner) == owner_of(web, "ada")
     assert web.see(lambda: session.owner, ada) is None
+
+
+class ListedAtOnce(MemoryStore):
+    """A store that answers the first list of *owner* in two threads once both have asked."""
+
+    owner = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._together = threading.Barrier(2)
+        self._asked = threading.local()
+
+    def find(self, owner: str, after: str | None = None, /, *, limit: int = 100) -> Page:
+        if owner == self.owner and not hasattr(self._asked, "once"):
+            self._asked.once = True
+            self._together.wait(timeout=10)
+        return super().find(owner, after, limit=limit)
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_of_a_login_and_an_impersonation_at_once_one_stays(later: int) -> None:
+    """Neither takes the other for the earlier one: the later of both is the session that the user has."""
+    store = ListedAtOnce()
+    hosts = [Web(lambda _: store, SESSION_MAX_PER_USER=1) for _ in range(2)]
+    login, acting = hosts
+    acting.do(lambda: session.bind("operator"))
+    for host in hosts:
+        host.clock.advance(1)
+    hosts[later].clock.advance(0.001)
+    store.owner = owner_of(login, "ada")
+    work = (lambda: session.bind("ada"), as_ada)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda host, each: host.do(each), hosts, work))
+    store.owner = ""
+    (left,) = login.sessions.of("ada")
+    assert (left.impersonator is not None) == (hosts[later] is acting)
 
 
 @pytest.mark.parametrize("way", ["revoke all", "elsewhere"])

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from holdfast.errors import TooManySessions
-from holdfast.records.metadata import UNFINISHED
+from holdfast.records.envelope import Envelope
+from holdfast.records.metadata import IMPERSONATOR, UNFINISHED
 from holdfast.records.record import Conflict, Gone, Record
 from holdfast.sessions.flows.context import Context
 from holdfast.sessions.flows.end import discard_all, end_session, follow, refused
@@ -63,7 +64,7 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
 
     def is_earlier(key: str, record: Record) -> bool:
         session = decode_session(context, key, record)
-        return session is not None and (session.created_at, key) < (stored.envelope.issued_at, stored.key)
+        return session is not None and (_began(session), key) < (stored.envelope.issued_at, stored.key)
 
     refuse = context.policy.on_max_per_user == "refuse"
     for wait in _WAITS:
@@ -86,6 +87,11 @@ def make_room(context: Context, stored: StoredSession, owner: str) -> Flow[None]
     raise (
         TooManySessions(limit) if refuse else refused(context, stored.key, "too many later sessions of the user began")
     )
+
+
+def _began(session: Envelope) -> int:
+    """Return when *session* became its user's. An operator's who acts as the user is as old as their own login."""
+    return session.issued_at if IMPERSONATOR in session.meta else session.created_at
 
 
 def _begin_after(context: Context, stored: StoredSession, last: int) -> Flow[None]:
