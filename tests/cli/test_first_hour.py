@@ -32,7 +32,7 @@ MISTAKES = {
     "memcached://127.0.0.1:{port}": ("127.0.0.1:{port}", "Connection refused", "is the server running"),
     "postgresql+psycopg://127.0.0.1:{port}/shop": ("{port}", "Connection refused", "is the server running"),
     "mariadb+pymysql://127.0.0.1:{port}/shop": ("{port}", "Connection refused", "is the server running"),
-    "mongodb://127.0.0.1:{port}/shop?timeoutMS=200": ("127.0.0.1:{port}", "Connection refused", "is the server"),
+    "mongodb://127.0.0.1:{port}/shop?timeoutMS=1000": ("127.0.0.1:{port}", "Connection refused", "is the server"),
     "dynamodb://?region=eu-central-1&endpoint=http://127.0.0.1:{port}": ("http://127.0.0.1:{port}",),
     "sqlite:///{folder}/typo/sessions.db": ("there is no file {folder}/typo/sessions.db", "`init`"),
     "json:///{folder}/typo.json": ("there is no file {folder}/typo.json", "`init`"),

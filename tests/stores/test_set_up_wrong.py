@@ -236,7 +236,7 @@ def tls_server(certificate: Path, asked: bytes = b"") -> Iterator[int]:
     [
         ("redis://127.0.0.1:{}", "write rediss:// in its URL; if a proxy closes the connection, such as twemproxy"),
         ("redis+cluster://127.0.0.1:{}", "write rediss:// in its URL"),
-        ("mongodb://127.0.0.1:{}/d.c?timeoutMS=400", "write tls=true in its URL"),
+        ("mongodb://127.0.0.1:{}/d.c?timeoutMS=2000", "write tls=true in its URL"),
         ("memcached://127.0.0.1:{}", "give a pymemcache client with tls_context"),
         ("dynamodb://?region=eu-central-1&endpoint=http://127.0.0.1:{}", "write https:// in the endpoint"),
     ],
@@ -251,7 +251,7 @@ def test_a_server_that_speaks_tls_alone(url: str, fix: str, certificate: Path) -
     ("server", "options", "fix"),
     [
         pytest.param("redis_server", "", "write redis://", marks=pytest.mark.redis),
-        pytest.param("mongodb_server", "?tls=true&timeoutMS=400", "remove tls=true", marks=pytest.mark.mongodb),
+        pytest.param("mongodb_server", "?tls=true&timeoutMS=2000", "remove tls=true", marks=pytest.mark.mongodb),
         pytest.param("postgresql_url", "?sslmode=require", "remove the options", marks=pytest.mark.postgresql),
         pytest.param("mariadb_url", "?ssl_ca={}", "remove the options", marks=pytest.mark.mariadb),
     ],
@@ -284,7 +284,7 @@ def test_tls_asked_of_memcached(memcached_server: Server) -> None:
     [
         pytest.param("redis://127.0.0.1:{}", "memcached_server", marks=pytest.mark.memcached),
         pytest.param("memcached://127.0.0.1:{}", "redis_server", marks=pytest.mark.redis),
-        pytest.param("mongodb://127.0.0.1:{}/d.c?timeoutMS=400", "mariadb_server", marks=pytest.mark.mariadb),
+        pytest.param("mongodb://127.0.0.1:{}/d.c?timeoutMS=2000", "mariadb_server", marks=pytest.mark.mariadb),
         pytest.param("postgresql+psycopg://u@127.0.0.1:{}/d", "mariadb_server", marks=pytest.mark.mariadb),
     ],
 )
@@ -298,7 +298,7 @@ def test_the_port_of_another_kind_of_server(request: pytest.FixtureRequest, url:
 @pytest.mark.mongodb
 def test_a_replica_set_that_the_servers_are_not_of(mongodb_server: Server) -> None:
     """A mistyped name of the set is no outage, though the client waits for a server of it."""
-    fault = fault_of(f"{mongodb_server.url}?replicaSet=typo&timeoutMS=400")
+    fault = fault_of(f"{mongodb_server.url}?replicaSet=typo&timeoutMS=2000")
     assert fault.permanent
     assert "correct replicaSet" in str(fault)
     assert "typo" in fault.reason
