@@ -132,19 +132,20 @@ class DirectClient(LazyClient):
     def _take(self) -> Any:
         if self._pid != os.getpid():
             self._start()
-        try:
-            while True:
+        while self._idle:
+            try:
                 connection, used_at = self._idle.pop()
-                idle = time.monotonic() - used_at
-                # What can be read of an idle connection is its end, or what is left of another call.
-                if idle <= clients.LONGEST_IDLE and (idle <= _JUST_USED or not _can_read(connection)):
-                    return connection
-                connection.disconnect()
-        except IndexError:
-            pool = self.connection_pool
-            connection = pool.connection_class(**pool.connection_kwargs)
-            connection.connect()
-            return connection
+            except IndexError:  # another thread has taken it
+                break
+            idle = time.monotonic() - used_at
+            # What can be read of an idle connection is its end, or what is left of another call.
+            if idle <= clients.LONGEST_IDLE and (idle <= _JUST_USED or not _can_read(connection)):
+                return connection
+            connection.disconnect()
+        pool = self.connection_pool
+        connection = pool.connection_class(**pool.connection_kwargs)
+        connection.connect()
+        return connection
 
 
 def packed(command: tuple[Any, ...]) -> bytes:
