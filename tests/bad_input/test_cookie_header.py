@@ -147,7 +147,7 @@ def test_what_is_not_live_does_not_count(place: str, web_on: WebOn) -> None:
 )
 @pytest.mark.kinds("memory")
 def test_few_values_are_looked_up(place: str, web_on: WebOn) -> None:
-    """Fifty values, junk or of the right form, cost no store call, and four four; the report names one reason."""
+    """Fifty values, junk or of the right form, cost no store call; four of that form cost four. One reason is named."""
     web = web_on(place, PROPAGATE_EXCEPTIONS=False)
     junk = "; ".join(f"session={n}" for n in range(50))
     assert_header_nobody(web, junk, "malformed")

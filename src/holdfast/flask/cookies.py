@@ -207,8 +207,8 @@ def _misfits(cookie: CookieSettings, request: Request) -> Iterator[str]:
         )
 
 
-#: Several Cookie headers of HTTP/2 reach WSGI as one, joined by commas. A value may have a comma in it, too: another
-#: host of the domain would set what the prefix of a name lets it not set.
+#: Several Cookie headers of HTTP/2 reach WSGI as one, joined by commas. A value may have a comma in it, too: so another
+#: host of the domain could set a cookie that its name's prefix protects. No comma separates a cookie with a prefix.
 _JOINT = re.compile(r",[ \t]*(?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")
 
 #: A quoted value may have a semicolon in it, so text like our cookie may be part of another one's value.

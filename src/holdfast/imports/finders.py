@@ -109,7 +109,9 @@ class _InMongoDB(Finder):
         return Value(payload, int(expiration) if type(expiration).__name__ == "DatetimeMS" else None)
 
     def names(self, _prefix: str, /) -> list[str]:
-        found = self._store.ask(lambda its: [each.get("id") for each in self._beside(its).find({}, {"id": 1})])
+        found = self._store.ask(
+            lambda sessions: [each.get("id") for each in self._beside(sessions).find({}, {"id": 1})]
+        )
         return [name for name in found if isinstance(name, str)]
 
     def _beside(self, sessions: Any) -> Any:

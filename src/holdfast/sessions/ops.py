@@ -154,7 +154,7 @@ def pause(ms: float) -> Call[None]:
 _READS = frozenset({"load", "find", "scan", "now", "confirm"})
 #: A failure that takes this long is a time-out, in seconds; and so many in a row mean that the store hangs.
 _SLOW, _IN_A_ROW = 0.4, 3
-#: The most seconds of a probe; one that was interrupted by a fork has no end of its own. And those until the next one.
+#: The most seconds of a probe, since one that was interrupted by a fork has no end; and those between two probes.
 _PROBE, _REST = 30.0, 1.0
 
 

@@ -197,7 +197,8 @@ def revised(
     key = base.key if base and known else context.keys.key_of(token)
     now, owner = context.clock() if now is None else now, state.owner
     changes, policy = state.changes, context.policy
-    begins = (changes.wiped or changes.signs_in) and AUTHENTICATED_AT not in changes.meta  # which no operator's does
+    # An operator's login goes on while they act as a user and when they get back: both say when it was.
+    begins = (changes.wiped or changes.signs_in) and AUTHENTICATED_AT not in changes.meta
     meta = state.merged_metadata(
         base.envelope.meta if base else {}, permanent=policy.permanent, namespace_mark=context.keys.namespace_mark
     )
